@@ -1,0 +1,112 @@
+"""Stream from LLM providers, and do not break when they do.
+
+    from resilient_stream import Client
+
+    client = Client("openai:gpt-5-mini", "anthropic:claude-haiku-4-5")
+    async for chunk in client.stream("Why is the sky blue?"):
+        print(chunk.text, end="", flush=True)
+
+Here are the public names and nothing else; the design is in docs/, the failures in `resilient_stream.kinds`.
+"""
+
+from .chunks import (
+    Chunk,
+    Finished,
+    Raw,
+    ReasoningDelta,
+    Seam,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+from .client import Client
+from .errors import (
+    AllTargetsFailed,
+    AuthenticationFailed,
+    ClientClosed,
+    ConnectionFailed,
+    ContentBlocked,
+    ContextError,
+    ContextLengthExceeded,
+    DeadlineExceeded,
+    ErrorCategory,
+    ErrorKind,
+    InvalidRequest,
+    MalformedStream,
+    ModelNotFound,
+    Overloaded,
+    PermanentError,
+    PermissionDenied,
+    QuotaExhausted,
+    RateLimited,
+    ResourceError,
+    ResponseTimeout,
+    RetryableError,
+    StreamError,
+    StreamInterrupted,
+    StreamMisused,
+)
+from .messages import FunctionCall, ImagePart, Message, ReasoningPart, TextPart, Tool
+from .policy import Breaker, Hedge, Limits, Recovery, RetryPolicy, Timeouts
+from .scope import Scope, ScopeReport
+from .stream import Stream
+from .target import Target
+from .transcript import Attempt, Transcript
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AllTargetsFailed",
+    "Attempt",
+    "AuthenticationFailed",
+    "Breaker",
+    "Chunk",
+    "Client",
+    "ClientClosed",
+    "ConnectionFailed",
+    "ContentBlocked",
+    "ContextError",
+    "ContextLengthExceeded",
+    "DeadlineExceeded",
+    "ErrorCategory",
+    "ErrorKind",
+    "Finished",
+    "FunctionCall",
+    "Hedge",
+    "ImagePart",
+    "InvalidRequest",
+    "Limits",
+    "MalformedStream",
+    "Message",
+    "ModelNotFound",
+    "Overloaded",
+    "PermanentError",
+    "PermissionDenied",
+    "QuotaExhausted",
+    "RateLimited",
+    "Raw",
+    "ReasoningDelta",
+    "ReasoningPart",
+    "Recovery",
+    "ResourceError",
+    "ResponseTimeout",
+    "RetryPolicy",
+    "RetryableError",
+    "Scope",
+    "ScopeReport",
+    "Seam",
+    "Stream",
+    "StreamError",
+    "StreamInterrupted",
+    "StreamMisused",
+    "Target",
+    "TextDelta",
+    "TextPart",
+    "Timeouts",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "Transcript",
+    "Usage",
+]

@@ -1,0 +1,333 @@
+"""`Attempt`: one request of a call, the sole owner of its response, its decoder and its two clocks.
+
+The one rule: nothing leaves before content came. The preamble is held back until then, so that any failure up to
+that point can be retried or sent elsewhere unseen; after a failure, what had arrived before it leaves first.
+Must never: decide what a failure means (it raises `AttemptEnded` for `classify`), or hold a scope across a read.
+
+The clocks: `first_content` runs from the start until content came. Then `stall`, which runs only while a pull
+waits (a slow consumer never trips it), from the last event of substance: comments and pings are none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from . import transcript as record
+from .call import NEVER, Call, Guard, Interrupted
+from .chunks import Usage
+from .classify.body import Said
+from .classify.hints import request_id
+from .contract import Batch, Decoder, Endpoint, Request
+from .endpoint import host_of, resolve
+from .errors import ErrorKind, Failure, StreamError, error_for
+from .events import AttemptStarted
+from .kinds import Phase
+from .policy import Timeouts
+from .providers import adapter_for
+from .transport.http import Response, Sending
+
+__all__ = ["Attempt", "AttemptEnded"]
+
+logger = logging.getLogger("resilient_stream")
+
+ERROR_BODY_BYTES = 64 * 1024
+ERROR_BODY_SECONDS = 5.0
+"""An error's body is worth a moment, not a stall: what has come by then is classified."""
+
+ResultT = TypeVar("ResultT")
+
+
+class AttemptEnded(Exception):
+    """An attempt ended badly, not yet classified: what happened, and to which attempt. Never leaves the chain."""
+
+    def __init__(self, attempt: Attempt, cause: Exception | Failure) -> None:
+        super().__init__(cause)
+        self.attempt = attempt
+        self.cause = cause
+
+
+class Attempt:
+    """One request. `open` it, `read_batch` until that gives nothing, `close` it whatever happened."""
+
+    def __init__(self, call: Call, request: Request) -> None:
+        self.call = call
+        self.request = request
+        self.adapter = adapter_for(request.target.provider)
+        self.model = request.target.model or self.adapter.default_model or ""
+        self.name = f"{request.target.provider}:{self.model}"
+        self.host = ""
+        self.committed = False
+        self.sending = Sending()
+        self.record = record.Attempt(target=self.name, model=self.model, started=time.time())
+        self._timeouts = self._choose_timeouts()
+        self._guard = Guard()
+        self._response: Response | None = None
+        self._decoder: Decoder = self.adapter.decoder(request)
+        self._receive: Callable[[], Awaitable[bytes]]
+        self._first = b""
+        self._held: Batch = []
+        self._cause: Exception | Failure | None = None
+        self._over = False
+        self._progress = 0
+        self._waiting_since: float | None = None
+        self._started = call.now()
+        self._first_by = self._started + (self._timeouts.first_content or NEVER)
+        call.join(self)
+        call.context = self.error
+        call.arm(self._first_by)
+
+    # -- the request --------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Send the request and see that an event stream comes back. Raises what failed, not yet classified."""
+        self.call.check()
+        response = self._response = await self._guarded(self._send)
+        self._receive = response.read
+        if self._guard.interrupted:  # exactly as the head arrived
+            raise self._reason()
+        self.record.request_id = request_id(Said("empty"), response.headers)
+        if not 200 <= response.status < 300:
+            await self._refuse(response)
+        elif not response.headers.get("content-type", "").startswith("text/event-stream"):
+            await self._look(response)
+
+    async def _send(self) -> Response:
+        request = self.adapter.encode(self.request, await self._endpoint())
+        self.host = host_of(request.url)
+        self.call.transcript.attempts.append(self.record)
+        self.call.emit(AttemptStarted, self.name, self.request.attempt)
+        return await self.call.transport.open(request, self._timeouts.connect, self.sending)
+
+    async def _endpoint(self) -> Endpoint:
+        try:
+            endpoint = await resolve(self.request.target, self.adapter)
+        except StreamError:
+            raise
+        except Exception as error:  # the user's own callable for the key
+            reason = Failure(kind=ErrorKind.AUTHENTICATION, code="key_callable", detail=type(error).__name__)
+            raise AttemptEnded(self, reason) from error
+        if isinstance(endpoint, Failure):
+            raise AttemptEnded(self, endpoint)
+        return endpoint
+
+    async def _look(self, response: Response) -> None:
+        """A 200 that does not say it is an event stream may be one (proxies relabel), or a login page, or JSON."""
+        self._first = await self._guarded(response.read)
+        if self._first.lstrip()[:1] in (b"<", b"{", b"["):
+            await self._refuse(response)
+
+    async def _refuse(self, response: Response) -> None:
+        body = await self._guarded(lambda: _read_body(response, self._first))
+        raise AttemptEnded(self, self.adapter.classify(response.status, response.headers, body))
+
+    async def _guarded(self, start: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        try:
+            return await self._guard.run(start)
+        except Interrupted:
+            raise self._reason() from None
+        except asyncio.CancelledError as error:
+            if _is_ours():
+                raise
+            raise self._stray() from error
+
+    # -- the answer ---------------------------------------------------------------------------
+
+    async def read_batch(self) -> Batch:
+        """The next chunks, content first of all; empty at the end of a whole answer. Raises what cut it."""
+        self._waiting_since = self.call.now()
+        try:
+            while self._cause is None and not self._over:
+                batch = self._take(await self._read())
+                if batch and (self.committed or self._commits(batch)):
+                    return batch
+        finally:
+            self._waiting_since = None
+        if self._cause is not None:
+            raise self._ended(self._cause)
+        rest, self._held = self._held, []  # an answer without content is one, too
+        if rest:
+            self._commit()
+        return rest
+
+    async def _read(self) -> bytes:
+        """One network read. No scope (R1): `interrupt` wakes it through aiohttp's reader."""
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        try:
+            return await self._receive()
+        except asyncio.CancelledError as error:
+            if _is_ours():
+                raise
+            self._cause = self._stray()
+            self._cause.__cause__ = error
+        except Exception as error:
+            self._cause = self._reason() if isinstance(error, Interrupted) else error
+        return self._response.drain() if self._response is not None else b""
+
+    def _take(self, data: bytes) -> Batch:
+        """Decode one read. No data means the end of the body; so does the last data before a failure."""
+        decoder, failed = self._decoder, self._cause is not None
+        batch = decoder.feed(data) if data else []
+        if not data or failed:
+            batch += decoder.finish()
+        if decoder.failure is not None:
+            # When the connection broke, the missing end marker is not the news: the break is.
+            if not failed or decoder.failure.code != "no_end_marker":
+                self._cause = decoder.failure
+        elif decoder.done:
+            self._cause, self._over = None, True
+        self._note(len(data), batch)
+        return batch
+
+    def _note(self, received: int, batch: Batch) -> None:
+        self.record.chunks += len(batch)
+        self.call.transcript._weigh(received)
+        if not batch and self._decoder.progress != self._progress:
+            self._progress = self._decoder.progress
+            self._waiting_since = self.call.now()
+
+    def _commits(self, batch: Batch) -> bool:
+        """Does content begin in this batch? Then what was held goes in front of it; else it is held as well."""
+        batch[:0] = self._held
+        if any(chunk.content for chunk in batch):
+            self._held = []
+            self._commit()
+            return True
+        self._held = list(batch)
+        return False
+
+    def _commit(self) -> None:
+        """This attempt is the one that answers; the stall clock takes over."""
+        now = self.call.now()
+        self.committed = True
+        self.record.time_to_first_chunk = now - self._started
+        self.record.request_id = self.record.request_id or self._decoder.response_id
+        transcript = self.call.transcript
+        transcript.target, transcript.model = self.name, self._decoder.model or self.model
+        transcript.request_id = self.record.request_id
+        self.call.arm(now + (self._timeouts.stall or NEVER))
+
+    # -- the clocks ---------------------------------------------------------------------------
+
+    def watch(self, now: float) -> None:
+        """The call's timer rang: is this attempt too slow?"""
+        due, allowed = self._due(now)
+        if due > now:
+            self.call.arm(due)
+        elif self._cause is None and not self._over:
+            seconds = {"seconds": f"{allowed:g}"}
+            self._cause = Failure(kind=ErrorKind.READ_TIMEOUT, code="too_slow", facts=seconds)
+            self.interrupt()
+
+    def _due(self, now: float) -> tuple[float, float]:
+        if not self.committed:
+            return self._first_by, self._timeouts.first_content or 0.0
+        stall = self._timeouts.stall
+        if stall is None:
+            return NEVER, 0.0
+        return (now if self._waiting_since is None else self._waiting_since) + stall, stall
+
+    # -- the ends -----------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Wake whatever waits and close the connection; what lies in the reader is kept."""
+        self._guard.interrupt()
+        if self._response is not None:
+            if self._waiting_since is None:
+                self._salvage()
+            self._response.interrupt(Interrupted())
+
+    def close(self) -> None:
+        """Give the connection back, or close it. Idempotent."""
+        if self.record.duration is not None:
+            return
+        self.record.duration = self.call.now() - self._started
+        self._salvage()
+        self._guard.interrupt()
+        self.record.usage = self._last_usage()
+        self.call.leave(self)
+        if self._response is not None and self._over:
+            self.call.transport.release(self._response)
+        elif self._response is not None:
+            self._response.close()
+
+    def _salvage(self) -> None:
+        """Nobody pulls, and nobody will: what has arrived meanwhile still belongs to the transcript."""
+        if self.committed and self._response is not None and self._cause is None and not self._over:
+            self._cause = self._reason()
+            if data := self._response.drain():
+                self.call.transcript._receive(self._take(data))
+
+    def _last_usage(self) -> Usage | None:
+        """What the provider counted last, also when the answer never began."""
+        chunks = self.call.transcript._chunks if self.committed else self._held
+        return next((chunk for chunk in reversed(chunks) if isinstance(chunk, Usage)), None)
+
+    def _reason(self) -> Exception:
+        """Why we were interrupted: the call ended, or this attempt was too slow."""
+        return self.call.dead or self._ended(self._cause or Interrupted())
+
+    def _ended(self, cause: Exception | Failure) -> Exception:
+        return cause if isinstance(cause, StreamError | AttemptEnded) else AttemptEnded(self, cause)
+
+    def _stray(self) -> AttemptEnded:
+        """A cancellation from inside the transport, nobody's request: the connection is lost, no more (R6)."""
+        return AttemptEnded(self, Failure(kind=ErrorKind.CONNECTION_LOST, code="stray_cancel"))
+
+    def _choose_timeouts(self) -> Timeouts:
+        """The call's own, else the target's, else the client's."""
+        settings, own = self.call.settings, self.request.target.timeouts
+        return settings.timeouts if settings.own_timeouts or own is None else own
+
+    # -- for classify -------------------------------------------------------------------------
+
+    @property
+    def phase(self) -> Phase:
+        """How far it came: connect until the request was written, request until content, then stream."""
+        if self.committed:
+            return "stream"
+        return "request" if self.sending.written else "connect"
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that came, if one did."""
+        return self._response.status if self._response is not None else None
+
+    def error(self, failure: Failure) -> StreamError:
+        """The finding as an error, with everything known about this attempt."""
+        ended = self.committed and failure.code == "no_end_marker"
+        return error_for(
+            failure,
+            phase="finish" if ended else self.phase,
+            provider=self.request.target.provider,
+            model=self.model,
+            attempt=self.request.attempt,
+            host=self.host or None,
+            env_var=" or ".join(self.adapter.key_variables) or None,
+            billed_maybe=self.sending.written,
+        )
+
+
+async def _read_body(response: Response, first: bytes) -> bytes:
+    """The body of an error, bounded in bytes and seconds; what has come is enough."""
+    body = first
+    with anyio.move_on_after(ERROR_BODY_SECONDS):
+        try:
+            while len(body) < ERROR_BODY_BYTES and (data := await response.read()):
+                body += data
+        except Exception as error:
+            logger.debug("an error's body broke off: %r", error)
+    return body[:ERROR_BODY_BYTES]
+
+
+def _is_ours() -> bool:
+    """Was our task asked to cancel? Outside a task there is nobody else who could have."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

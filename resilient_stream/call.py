@@ -1,0 +1,296 @@
+"""`Call`: one use of `client.stream()`, from its first pull to its end: its clock, its guard, its record.
+
+The one rule: every end goes through `finish`, which is synchronous and happens once; after it no socket, timer or
+task of the call is left.
+Must never: refer to the `Stream` (R5: dropping the stream is how an abandoned call is noticed), or hold a cancel
+scope anywhere but inside `Guard.run`, a plain coroutine (R1).
+
+One timer serves all clocks of a call. It is armed for the nearest of them and looks again when it rings, so a
+chunk that is already here costs no clock and no timer (R3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import anyio
+
+from .errors import ErrorKind, Failure, StreamError, error_for
+from .events import Event, OnEvent, StreamEnded
+from .policy import Limits, RetryPolicy, Timeouts
+from .target import Target
+from .transcript import Outcome, Transcript
+
+if TYPE_CHECKING:
+    from .transport.http import HttpTransport
+
+__all__ = ["NEVER", "Call", "Guard", "Interrupted", "Settings"]
+
+logger = logging.getLogger("resilient_stream")
+
+NEVER = float("inf")
+_numbers = itertools.count(1)
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the middlewares and clocks of one call go by: the client's policies with the call's own over them.
+
+    own_timeouts: the call named timeouts itself, and they stand over a target's. deadline: seconds in all.
+    """
+
+    targets: tuple[Target, ...]
+    retry: RetryPolicy
+    timeouts: Timeouts
+    limits: Limits
+    own_timeouts: bool = False
+    deadline: float | None = None
+    on_end: Callable[[Transcript], object] | None = None
+    on_event: OnEvent | None = None
+
+
+class Owner(Protocol):
+    """What a call needs of its client."""
+
+    transport: HttpTransport
+    calls: set[Call]
+    closed: bool
+
+
+class Live(Protocol):
+    """A part of a running call that may be waiting, or holds a connection. All three are synchronous."""
+
+    def watch(self, now: float) -> None:
+        """The timer rang: look at your clocks, and arm the timer again."""
+
+    def interrupt(self) -> None:
+        """Wake what waits."""
+
+    def close(self) -> None:
+        """Let go of everything. Idempotent."""
+
+
+class Interrupted(Exception):
+    """Wakes a pending await; why is written on the call or the attempt. Never leaves the chain."""
+
+
+class Guard:
+    """One await that can be interrupted from outside, synchronously."""
+
+    __slots__ = ("_scope", "interrupted")
+
+    def __init__(self) -> None:
+        self._scope: anyio.CancelScope | None = None
+        self.interrupted = False
+
+    async def run(self, start: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Await it, or raise `Interrupted`. The scope opens and closes in here (R1)."""
+        if self.interrupted:
+            raise Interrupted
+        with anyio.CancelScope() as scope:
+            self._scope = scope
+            try:
+                return await start()
+            finally:
+                self._scope = None
+        raise Interrupted
+
+    def interrupt(self) -> None:
+        """Wake the await, now or as soon as it starts."""
+        self.interrupted = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def close(self) -> None:
+        """The same: a guard holds nothing else."""
+        self.interrupt()
+
+    def watch(self, now: float) -> None:
+        """A guard has no clock of its own."""
+
+
+class Call:
+    """The state that one stream's chain shares. Made by the client, started by the first pull."""
+
+    def __init__(self, owner: Owner, settings: Settings) -> None:
+        self.settings = settings
+        self.id = f"call-{next(_numbers)}"
+        self.transcript = Transcript(settings.limits.max_transcript_bytes)
+        self.dead: StreamError | None = None
+        self.busy = False
+        self.thread = 0
+        self.context: Callable[[Failure], StreamError] = error_for
+        """How a finding becomes an error of this call: the latest attempt sets it to name itself."""
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.now: Callable[[], float] = _no_clock_yet
+        """The loop's clock, in seconds; from the first pull on."""
+        self.until = NEVER
+        """Loop time that a scope allows at most, over the call's own deadline."""
+        self.allowed = NEVER
+        self._owner = owner
+        self._live: set[Live] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings = NEVER
+        self._deadline = NEVER
+        self._ends_as: Outcome = "failed"
+        self._taken: tuple[int, int] | None = None
+        self._taken_at = 0.0
+
+    @property
+    def transport(self) -> HttpTransport:
+        """The client's sessions."""
+        return self._owner.transport
+
+    # -- beginning ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """The first pull: the clock starts here, on the loop that pulls."""
+        self.loop = asyncio.get_running_loop()
+        self.now = self.loop.time
+        self.thread = threading.get_ident()
+        self.transcript._begin()
+        if self._owner.closed:
+            self.dead = closed_error("client_closed")
+            self.finish("client_closed", self.dead)
+            raise self.dead
+        self._owner.calls.add(self)
+        now = self.now()
+        self._deadline = min(self.until, now + (NEVER if self.settings.deadline is None else self.settings.deadline))
+        self.allowed = self._deadline - now
+        self.arm(self._deadline)
+        if self.settings.timeouts.consumer is not None:
+            self.arm(now + self.settings.timeouts.consumer)
+
+    def join(self, part: Live) -> None:
+        """From now on `part` is interrupted and closed with the call."""
+        self._live.add(part)
+
+    def leave(self, part: Live) -> None:
+        """`part` is over."""
+        self._live.discard(part)
+
+    def remaining(self) -> float:
+        """Seconds until the deadline; infinite without one."""
+        return self._deadline - self.now()
+
+    def emit(self, make: Callable[..., Event], *values: Any) -> None:
+        """Tell the watcher, if there is one; the event is not even made otherwise."""
+        if self.settings.on_event is not None:
+            _safely(self.settings.on_event, make(self.id, *values))
+
+    # -- waiting ------------------------------------------------------------------------------
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, unless the call ends meanwhile: then its error is raised at once."""
+        guard = Guard()
+        self.join(guard)
+        try:
+            self.check()
+            await guard.run(lambda: anyio.sleep(seconds))
+        except Interrupted:
+            self.check()
+            raise
+        finally:
+            self.leave(guard)
+
+    def check(self) -> None:
+        """Raise what ended the call, if it has ended."""
+        if self.dead is not None:
+            raise self.dead
+
+    # -- the clock ----------------------------------------------------------------------------
+
+    def arm(self, when: float) -> None:
+        """Ring at `when` at the latest."""
+        if when < self._rings and self.transcript.outcome is None and self.loop is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._rings = when  # kept apart: uvloop's handle for a time in the past has no `when()`
+            self._timer = self.loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer, self._rings = None, NEVER
+        now = self.now()
+        if now >= self._deadline:
+            failure = Failure(kind=ErrorKind.DEADLINE_EXCEEDED, facts={"seconds": f"{self.allowed:.3g}"})
+            self.expire(self.context(failure), "deadline")
+            return
+        self.arm(self._deadline)
+        self._watch_consumer(now)
+        for part in list(self._live):
+            part.watch(now)
+
+    def _watch_consumer(self, now: float) -> None:
+        """Has anything been taken since the last look? Counts only while nobody is pulling."""
+        limit = self.settings.timeouts.consumer
+        if limit is None:
+            return
+        taken = self.transcript._counts()
+        if self.busy or taken != self._taken:
+            self._taken, self._taken_at = taken, now
+        elif now - self._taken_at >= limit:
+            self.expire(closed_error("abandoned"), "abandoned")
+        self.arm(self._taken_at + limit)
+
+    # -- ending -------------------------------------------------------------------------------
+
+    def expire(self, error: StreamError, outcome: Outcome) -> None:
+        """End from outside (clock, client, scope, close): sockets are closed before this returns.
+
+        A pending pull raises `error`; without one the end is recorded now.
+        """
+        if self.dead is not None or self.transcript.outcome is not None:
+            return
+        self.dead, self._ends_as = error, outcome
+        for part in list(self._live):
+            part.interrupt()
+        if not self.busy:
+            self.finish(outcome, error)
+
+    def fail(self, error: BaseException) -> None:
+        """End because the pull raised `error`."""
+        self.finish(self._ends_as if error is self.dead else "failed", error)
+
+    def finish(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        """The one end: connections closed, timer gone, recorded, told. Synchronous and idempotent."""
+        transcript = self.transcript
+        if transcript.outcome is not None:
+            return
+        for part in list(self._live):
+            part.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        known = error if isinstance(error, StreamError) else None
+        if known is not None:
+            known.transcript = transcript
+        transcript._end(outcome, known)
+        self._owner.calls.discard(self)
+        if self.settings.on_end is not None:
+            _safely(self.settings.on_end, transcript)
+        self.emit(StreamEnded, transcript)
+
+
+def closed_error(why: str) -> StreamError:
+    """What a pull raises on a stream that was cancelled, closed or given up."""
+    kind = ErrorKind.CLIENT_CLOSED if why == "client_closed" else ErrorKind.CANCELLED
+    return error_for(Failure(kind=kind, code=why))
+
+
+def _no_clock_yet() -> float:
+    raise RuntimeError("a call has a clock from its first pull on")
+
+
+def _safely(callback: Callable[[Any], object], value: Any) -> None:
+    """A watcher's bug must not become the stream's end."""
+    try:
+        callback(value)
+    except Exception:
+        logger.exception("a callback given to resilient_stream raised; the stream is not affected")

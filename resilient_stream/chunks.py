@@ -1,0 +1,150 @@
+"""What flows out of a stream: a closed union of eight small frozen classes.
+
+The one rule: a chunk is a value. It never changes after it was handed out, and it holds no reference to
+the stream, so an application may keep, compare, pickle or send it anywhere.
+Must never: grow a class per provider. What we do not model leaves as `Raw`, and only when asked for.
+
+They are msgspec structs and not dataclasses because one is made for every token: 50 ns against 250 ns for
+a frozen dataclass (docs/decisions/0001-msgspec-chunks.md), and `gc=False` keeps a long answer out of the
+garbage collector's rounds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import msgspec
+
+__all__ = [
+    "Certainty",
+    "Chunk",
+    "FinishReason",
+    "Finished",
+    "Raw",
+    "ReasoningDelta",
+    "Seam",
+    "TextDelta",
+    "ToolCall",
+    "ToolCallDelta",
+    "Usage",
+]
+
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "other"]
+Certainty: TypeAlias = Literal["exact", "estimated", "unknown"]
+
+
+class TextDelta(msgspec.Struct, frozen=True, gc=False):
+    """A piece of the answer's text, in order; joined, the pieces are the answer."""
+
+    type: ClassVar[Literal["text_delta"]] = "text_delta"
+    content: ClassVar[bool] = True
+    text: str
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
+    """A piece of the model's visible reasoning (never part of the answer's text).
+
+    `signature` is the provider's proof of a whole reasoning block (Anthropic, Gemini); it arrives on a delta
+    of its own with no text. Without it the block may not be sent back, see `Transcript.as_history`.
+    """
+
+    type: ClassVar[Literal["reasoning_delta"]] = "reasoning_delta"
+    content: ClassVar[bool] = True
+    text: ClassVar[str] = ""
+    reasoning: str
+    signature: str | None = None
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
+    """A fragment of a tool call; `arguments` is a piece of JSON text. For live display only: act on `ToolCall`."""
+
+    type: ClassVar[Literal["tool_call_delta"]] = "tool_call_delta"
+    content: ClassVar[bool] = True
+    text: ClassVar[str] = ""
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A whole tool call. `parsed` is the arguments as an object, or None when they are not one.
+
+    Unusable JSON is an error on this call, not the end of the stream: `arguments` has the text as it came.
+    An empty text counts as `{}` (Anthropic sends nothing at all for a tool without parameters).
+    """
+
+    type: ClassVar[Literal["tool_call"]] = "tool_call"
+    content: ClassVar[bool] = True
+    text: ClassVar[str] = ""
+    index: int
+    id: str
+    name: str
+    arguments: str
+    parsed: dict[str, Any] | None = None
+    signature: str | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Tokens counted by the provider, cumulative: the last one of a stream stands, they are never added up.
+
+    `output_tokens` includes `reasoning_tokens`; `input_tokens` includes the cached ones. None: not reported.
+    """
+
+    type: ClassVar[Literal["usage"]] = "usage"
+    content: ClassVar[bool] = False
+    text: ClassVar[str] = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    certainty: Certainty = "exact"
+
+
+class Finished(msgspec.Struct, frozen=True, gc=False):
+    """The model stopped, and why. `raw_reason` is the provider's own word.
+
+    `kind` is set when the answer is one, but not a whole one: `output_truncated`, `refusal` or
+    `content_filtered` (the names of `ErrorKind`). `explanation`: the provider's words about it, outside the
+    answer's text: OpenAI's refusal, Gemini's finish message.
+    """
+
+    type: ClassVar[Literal["finished"]] = "finished"
+    content: ClassVar[bool] = False
+    text: ClassVar[str] = ""
+    reason: FinishReason
+    raw_reason: str
+    kind: str | None = None
+    explanation: str = ""
+
+
+class Seam(msgspec.Struct, frozen=True, gc=False):
+    """From here on the answer comes from another request: `source` died, `target` goes on by `method`.
+
+    `overlap` characters were recognised as already delivered and dropped. `restart=True` asks the consumer
+    to throw away what it has.
+    """
+
+    type: ClassVar[Literal["seam"]] = "seam"
+    content: ClassVar[bool] = False
+    text: ClassVar[str] = ""
+    source: str
+    target: str
+    method: str
+    overlap: int = 0
+    restart: bool = False
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """An event that has no class here, as decoded JSON; only with `raw=True` on the target."""
+
+    type: ClassVar[Literal["raw"]] = "raw"
+    content: ClassVar[bool] = False
+    text: ClassVar[str] = ""
+    provider: str
+    event: str
+    data: Any
+
+
+Chunk: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | ToolCall | Usage | Finished | Seam | Raw

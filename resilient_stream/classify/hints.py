@@ -1,0 +1,257 @@
+"""When to come back: the server's hints in their order, and the id of the request.
+
+The one rule: the first usable source wins; zero, negative, NaN and infinite ones count as absent, since real
+servers send them (Azure: `retry-after-ms: 0` beside `retry-after: 1`). The order is KINDS.md's.
+Must never: trust the local clock where the response carries its own `date`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, TypeAlias
+
+from .body import Said
+
+__all__ = ["Hint", "asked_to_wait", "duration", "hint", "request_id"]
+
+Headers: TypeAlias = Mapping[str, str]
+
+
+class Hint(NamedTuple):
+    """Seconds to wait; when the quota starts anew (ISO 8601, UTC); and whether the server asked for this wait,
+    or it is only told from when a bucket will be full again."""
+
+    retry_after: float | None = None
+    resets_at: str | None = None
+    asked: bool = False
+
+
+class _Answer(NamedTuple):
+    said: Said
+    headers: Headers
+    now: float
+
+
+def hint(said: Said, headers: Headers, *, buckets: bool = True) -> Hint:
+    """All that an answer says about waiting. `headers`: of the failed response itself; none inside a stream, where
+    they belong to the 200. `buckets`: whether the rate-limit headers count, which describe healthy limits too."""
+    answer = _Answer(said, {**_quoted_headers(said), **headers}, _server_time(headers))
+    named = _named_reset(answer)
+    for source, asked in _SOURCES:
+        if (asked or buckets) and (seconds := _usable(source(answer))) is not None:
+            return Hint(seconds, _iso(named or answer.now + seconds), asked)
+    return Hint(None, _iso(named), False)
+
+
+def asked_to_wait(headers: Headers) -> bool:
+    """Whether there is a usable Retry-After header."""
+    answer = _Answer(Said("empty"), headers, _server_time(headers))
+    return any(_usable(source(answer)) is not None for source in (_milliseconds, _retry_after))
+
+
+def duration(text: str) -> float | None:
+    """Seconds of `6m0s`, `2m59.56s`, `174ms`, `86400 seconds`, `1 hour and 5 minutes`, or a bare number."""
+    text = text.strip()
+    if re.fullmatch(r"\d+(\.\d*)?|\.\d+", text):
+        return float(text)
+    if not text or not re.fullmatch(rf"(?:{_STEP}[\s,]*(?:and\s+)?)+", text, re.IGNORECASE):
+        return None
+    steps = re.findall(_STEP, text, re.IGNORECASE)
+    return sum(float(amount) * _UNITS[_unit(unit)] for amount, unit in steps)
+
+
+def request_id(said: Said, headers: Headers) -> str | None:
+    """The provider's id of this request: its own header, the body's, or any header that looks like a trace."""
+    named = next((headers[name] for name in _ID_HEADERS if headers.get(name)), None)
+    if named:
+        return named
+    in_body = said.find("request_id", "requestId")
+    if isinstance(in_body, str) and in_body:
+        return in_body
+    alike = sorted(name for name in headers if re.search(r"request-?id|correlation|trace|(^|-)ray$", name) and headers[name])
+    if alike:
+        return headers[alike[0]]
+    flat = said.parts[0].get("id") if said.parts else None
+    return flat if isinstance(flat, str) and flat else None
+
+
+_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid", "x-generation-id")
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_STEP = r"(\d+(?:\.\d+)?)\s*(milliseconds?|msecs?|ms|µs|us|minutes?|mins?|seconds?|secs?|hours?|hrs?|days?|[smhd])(?![a-z])"
+_PROSE = re.compile(
+    rf"(?:again|retry|retrying|wait|reset\w*|available)\b[^.\d\n]{{0,40}}?(?:in|after|for|wait)?[^.\d\n]{{0,20}}?"
+    rf"((?:{_STEP}[\s,]*(?:and\s+)?)+)",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"(?:on|at|until|after) (\d{4}-\d\d-\d\d)(?:T| at | )(\d\d:\d\d(?::\d\d)?)", re.IGNORECASE)
+_EXHAUSTED = {"requests", "tokens", "input-tokens", "output-tokens"}
+
+
+def _unit(word: str) -> str:
+    word = word.lower()
+    if word.startswith(("milli", "ms")):
+        return "ms"
+    return "us" if word.startswith(("µ", "us")) else word[0]
+
+
+def _usable(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and math.isfinite(seconds) and seconds > 0 else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        return _usable(float(value))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _server_time(headers: Headers) -> float:
+    sent = _http_date(headers.get("date", ""))
+    return time.time() if sent is None else sent
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _rfc3339(value: Any) -> float | None:
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\d", value):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _epoch(value: Any) -> float | None:
+    """Unix seconds or milliseconds (above 1e11, year 5138 in seconds) as seconds."""
+    number = _number(value)
+    return None if number is None else number / 1000 if number > 1e11 else number
+
+
+def _iso(moment: float | None) -> str | None:
+    try:
+        return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _quoted_headers(said: Said) -> dict[str, str]:
+    """OpenRouter quotes rate-limit headers in `metadata.headers`."""
+    quoted = said.find("headers")
+    if not isinstance(quoted, dict):
+        return {}
+    return {str(name).lower(): value for name, value in quoted.items() if isinstance(value, str)}
+
+
+def _named_reset(answer: _Answer) -> float | None:
+    """A point in time given as such: `resets_at` in the body, or in the sentence."""
+    value = answer.said.find("resets_at", "reset_at", "resetAt", "reset_time")
+    moment = _rfc3339(value) or _epoch(value)
+    if moment is not None:
+        return moment if moment > 1e9 else None
+    found = _DATE.search(answer.said.message)
+    return _rfc3339(f"{found[1]}T{found[2]}+00:00") if found else None
+
+
+def _availability(answer: _Answer) -> float | None:
+    return _number(answer.said.find("retry_after", "retry_after_seconds", "retryAfter", "resets_in_seconds"))
+
+
+def _retry_info(answer: _Answer) -> float | None:
+    delay = answer.said.find("retryDelay", "retry_delay")
+    if isinstance(delay, dict):
+        return _number(delay.get("seconds"))
+    return duration(delay) if isinstance(delay, str) else None
+
+
+def _milliseconds(answer: _Answer) -> float | None:
+    found = (_number(answer.headers.get(name)) for name in ("retry-after-ms", "x-ms-retry-after-ms"))
+    return next((value / 1000 for value in found if value is not None), None)
+
+
+def _retry_after(answer: _Answer) -> float | None:
+    value = answer.headers.get("retry-after", "")
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
+    moment = _http_date(value) if re.search(r"[A-Za-z]", value) else None
+    return None if moment is None else moment - answer.now
+
+
+def _is_exhausted(headers: Headers, prefix: str, limit: str) -> bool:
+    remaining = headers.get(f"{prefix}-remaining-{limit}" if limit in _OPENAI_LIMITS else f"{prefix}-{limit}-remaining")
+    return remaining is None or _number(remaining) is None
+
+
+_OPENAI_LIMITS = ("requests", "tokens", "requests-day", "tokens-minute")
+
+
+def _latest(moments: Iterable[float | None]) -> float | None:
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
+def _anthropic_reset(answer: _Answer) -> float | None:
+    empty = (
+        limit
+        for limit in _EXHAUSTED
+        if _number(answer.headers.get(f"anthropic-ratelimit-{limit}-remaining", "1")) is None
+    )
+    latest = _latest(_rfc3339(answer.headers.get(f"anthropic-ratelimit-{limit}-reset")) for limit in empty)
+    return None if latest is None else latest - answer.now
+
+
+def _reset(*limits: str) -> Callable[[_Answer], float | None]:
+    """`x-ratelimit-reset-<limit>`, the longest of those that are used up or do not say how much is left."""
+
+    def read(answer: _Answer) -> float | None:
+        headers = answer.headers
+        empty = (limit for limit in limits if _number(headers.get(f"x-ratelimit-remaining-{limit}", "0")) is None)
+        return _latest(_usable(duration(headers.get(f"x-ratelimit-reset-{limit}", ""))) for limit in empty)
+
+    return read
+
+
+def _common_reset(answer: _Answer) -> float | None:
+    """`x-ratelimit-reset`: a Unix time in seconds or milliseconds; a small number is seconds to wait."""
+    moment = _epoch(answer.headers.get("x-ratelimit-reset"))
+    if moment is None or _number(answer.headers.get("x-ratelimit-remaining", "0")) is not None:
+        return None
+    return moment - answer.now if moment > 1e9 else moment
+
+
+def _estimated_time(answer: _Answer) -> float | None:
+    return _number(answer.said.find("estimated_time"))
+
+
+def _prose(answer: _Answer) -> float | None:
+    found = _PROSE.search(answer.said.message)
+    if found:
+        return duration(re.sub(r"[\s,]*(and)?\s*$", "", found[1]))
+    named = _named_reset(answer)
+    return None if named is None else named - answer.now
+
+
+_SOURCES: tuple[tuple[Callable[[_Answer], float | None], bool], ...] = (
+    (_availability, True),
+    (_retry_info, True),
+    (_milliseconds, True),
+    (_retry_after, True),
+    (_anthropic_reset, False),
+    (_reset("requests", "tokens"), False),
+    (_common_reset, False),
+    (_reset("requests-day", "tokens-minute"), False),
+    (_estimated_time, True),
+    (_prose, True),
+)

@@ -1,0 +1,180 @@
+"""From an HTTP answer, or an error object inside a stream, to a `Failure`.
+
+    body code -> phrases (money, quota, context, ...) -> body type -> status        (JUDGEMENTS 1, 2)
+
+The one rule: the status is asked last. Exceptions that the order cannot express are one function each, named.
+Must never: read a user's own words (`body.py` sees to it), or take `cancelled` from the wire (JUDGEMENTS 8).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from ..errors import Failure
+from ..kinds import KINDS, ErrorCategory, ErrorKind
+from .body import Said, read_body, read_error, words
+from .hints import asked_to_wait, hint, request_id
+from .rules import GENERIC, Rules, Verdict, parts_of
+from .wording import detail, facts, figures
+
+__all__ = ["classify_error", "classify_response"]
+
+_K = ErrorKind
+_TYPE_HEADERS = ("x-amzn-errortype", ":exception-type", ":error-code")
+_WAITS = frozenset({_K.QUOTA_EXHAUSTED, _K.INSUFFICIENT_FUNDS})
+_NEVER_FORCED = frozenset({_K.INSUFFICIENT_FUNDS, _K.AUTHENTICATION, _K.CONTEXT_LENGTH_EXCEEDED})
+
+
+def classify_response(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    rules: Rules = GENERIC,
+    *,
+    max_retry_after: float = 60.0,
+) -> Failure:
+    """What an answer means that is not the expected stream: an error status, a page, a redirect, JSON with 200.
+
+    headers: names in lower case. max_retry_after: seconds; a rate limit that asks for more is an exhausted quota.
+    """
+    said = _with_header_names(read_body(body), headers)
+    if status < 300:
+        found = _no_stream(headers, said, rules)
+    elif status < 400:
+        found = Verdict(_K.UNEXPECTED_RESPONSE)  # Redirects are not followed: a POST would become a GET.
+    else:
+        found = _decide(said, status, rules, headers)
+    failure = _failure(found, said, headers, status if status >= 300 else said.status or status, max_retry_after)
+    return _obey_should_retry(failure, headers.get("x-should-retry", "").strip().lower())
+
+
+def classify_error(
+    error: Any,
+    rules: Rules = GENERIC,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    max_retry_after: float = 60.0,
+) -> Failure:
+    """What an error inside a stream means: a decoded JSON value in any vendor's shape, or a bare code.
+
+    A code in it counts as the status it would have had. `headers` are those of the event (Bedrock's
+    `:exception-type`), never the response's: they were those of a success. Unknown errors are `server_error`.
+    """
+    headers = headers or {}
+    said = _with_header_names(read_error(error), headers)
+    found = _decide(said, status, rules, {})
+    return _failure(found, said, headers, status or said.status, max_retry_after, in_stream=True)
+
+
+def _with_header_names(said: Said, headers: Mapping[str, str]) -> Said:
+    named = tuple(headers[name] for name in _TYPE_HEADERS if headers.get(name))
+    return said._replace(names=(*named, *said.names))
+
+
+def _decide(said: Said, status: int | None, rules: Rules, headers: Mapping[str, str]) -> Verdict:
+    """The order of decision. An HTTP status is known before a code in the body is asked to stand for one."""
+    known = status or said.status or _first(said, rules.implied) or 0
+    return (
+        _paid_later(known, headers)
+        or _first(said, rules.codes)
+        or _cannot_fit(said)
+        or _by_phrase(said, known, rules)
+        or _first(said, rules.types)
+        or _by_status(said, known, rules, headers)
+    )
+
+
+def _first(said: Said, table: Mapping[str, Any]) -> Any:
+    return next((table[part] for name in said.names for part in parts_of(name) if part in table), None)
+
+
+def _paid_later(status: int, headers: Mapping[str, str]) -> Verdict | None:
+    """402 with Retry-After is a budget for requests in flight, not an empty account (JUDGEMENTS 3)."""
+    return Verdict(_K.RATE_LIMITED) if status == 402 and asked_to_wait(headers) else None
+
+
+def _cannot_fit(said: Said) -> Verdict | None:
+    """One request above the whole allowance of a minute will never pass (JUDGEMENTS 10)."""
+    if not re.search(r"\btokens? per\b|\bTP[MD]\b", said.message):
+        return None
+    used, limit = figures(said)
+    return Verdict(_K.REQUEST_TOO_LARGE) if used and limit and used > limit else None
+
+
+def _by_phrase(said: Said, status: int, rules: Rules) -> Verdict | None:
+    if said.form == "html":
+        return None
+    text = "\n".join(_sayings(said, rules))
+    return next((phrase.verdict for phrase in rules.phrases if phrase.says(text, status)), None)
+
+
+def _sayings(said: Said, rules: Rules) -> Iterator[str]:
+    """The message, the quotas, and the names that no table knows, read as words."""
+    yield said.message
+    yield from said.quotas
+    yield from (words(name) for name in said.names if not rules.knows(name))
+
+
+def _by_status(said: Said, status: int, rules: Rules, headers: Mapping[str, str]) -> Verdict:
+    if said.form == "html" and status in rules.pages:
+        return rules.pages[status]
+    if said.form != "json" and status == 404 and not headers.get("x-amzn-errortype"):
+        return rules.pages[404]
+    return rules.statuses.get(status) or Verdict(_K.INVALID_REQUEST if 400 <= status < 500 else _K.SERVER_ERROR)
+
+
+def _no_stream(headers: Mapping[str, str], said: Said, rules: Rules) -> Verdict:
+    """A success that is not a stream (JUDGEMENTS 14): an error in JSON, nothing at all, or another web site."""
+    if said.form == "empty":
+        return Verdict(_K.STREAM_INTERRUPTED)
+    if said.form == "json":
+        return _decide(said, None, rules, headers) if said.is_error or said.status else Verdict(_K.UNEXPECTED_RESPONSE)
+    if "event-stream" in headers.get("content-type", ""):
+        return _by_phrase(said, 0, rules) or Verdict(_K.GATEWAY_ERROR)
+    if said.form == "text" and re.search(r"(?i)error|unavailable|upstream|gateway|time-?out|overload", said.message):
+        return _by_phrase(said, 0, rules) or Verdict(_K.GATEWAY_ERROR)
+    return Verdict(_K.UNEXPECTED_RESPONSE)
+
+
+def _failure(
+    found: Verdict,
+    said: Said,
+    headers: Mapping[str, str],
+    status: int | None,
+    max_retry_after: float,
+    in_stream: bool = False,
+) -> Failure:
+    kind = found.kind
+    waits = KINDS[kind].category is ErrorCategory.RETRYABLE or kind in _WAITS
+    wait = hint(said, {} if in_stream else headers, buckets=kind in (_K.RATE_LIMITED, _K.QUOTA_EXHAUSTED))
+    if kind is _K.RATE_LIMITED and wait.asked and (wait.retry_after or 0) > max_retry_after:
+        kind = _K.QUOTA_EXHAUSTED  # JUDGEMENTS 4: never slept through.
+    return Failure(
+        kind=kind,
+        detail=detail(kind, said),
+        code=next(iter(said.names), "")[:80],
+        status=status,
+        retry_after=wait.retry_after if waits else None,
+        resets_at=wait.resets_at if kind in _WAITS else None,
+        request_id=request_id(said, headers),
+        retry=found.retry,
+        fallback=found.fallback,
+        category=found.category,
+        facts=facts(kind, said),
+    )
+
+
+def _obey_should_retry(failure: Failure, word: str) -> Failure:
+    """`x-should-retry`: false always counts; true not against a bill, a key or the window (JUDGEMENTS 16)."""
+    if word == "false":
+        return replace(failure, retry=False)
+    if word != "true" or failure.kind in _NEVER_FORCED or KINDS[failure.kind].retry != "no":
+        return failure
+    if failure.kind is _K.INVALID_REQUEST:  # "Sending it again will not work" is what the server denies.
+        return replace(failure, kind=_K.SERVER_ERROR)
+    return replace(failure, retry=True)

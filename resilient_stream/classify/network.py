@@ -1,0 +1,305 @@
+"""From an exception of the HTTP library or the operating system to a `Failure`, by class name and errno.
+
+    errno of a resource, anywhere in the chain -> causes that say more than their wrapper -> sentences -> class
+
+The one rule: what is not a fault of the network or of this host is None, so that our own bugs stay visible.
+Must never: import the HTTP library (classes are known by name), or read `ClientResponseError.status`: the 400 in
+it is the parser's, no server sent it (JUDGEMENTS 25). Nor is it given `CancelledError`.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from ..errors import Failure
+from ..kinds import ErrorKind
+
+__all__ = ["CLASSES", "classify_exception"]
+
+_K = ErrorKind
+
+
+class Fault(NamedTuple):
+    """What a class means before the headers (while connecting or waiting), and in the body."""
+
+    before: ErrorKind
+    stream: ErrorKind
+
+
+def _always(kind: ErrorKind) -> Fault:
+    return Fault(kind, kind)
+
+
+_LOST = Fault(_K.CONNECTION_LOST, _K.STREAM_INTERRUPTED)
+_TLS = Fault(_K.TLS_FAILURE, _K.STREAM_INTERRUPTED)
+_SLOW = Fault(_K.CONNECT_TIMEOUT, _K.READ_TIMEOUT)
+
+# A row for each class of aiohttp.client_exceptions, and what the standard library raises beside them.
+CLASSES: Mapping[str, Fault] = {
+    "ClientError": _LOST,
+    "ClientConnectionError": _LOST,
+    "ClientOSError": _LOST,
+    "ClientConnectionResetError": _LOST,
+    "ClientConnectorError": _always(_K.CONNECT_FAILED),
+    "ClientConnectorDNSError": _always(_K.DNS_FAILURE),
+    "ClientConnectorSSLError": _always(_K.TLS_FAILURE),
+    "ClientConnectorCertificateError": _always(_K.TLS_FAILURE),
+    "ClientSSLError": _always(_K.TLS_FAILURE),
+    "ClientProxyConnectionError": _always(_K.PROXY_ERROR),
+    "ClientHttpProxyError": _always(_K.PROXY_ERROR),
+    "UnixClientConnectorError": _always(_K.CONNECT_FAILED),
+    "ServerConnectionError": _LOST,
+    "ServerDisconnectedError": _LOST,
+    "ServerFingerprintMismatch": _always(_K.TLS_FAILURE),
+    "ServerTimeoutError": _SLOW,
+    "ConnectionTimeoutError": _always(_K.CONNECT_TIMEOUT),
+    "SocketTimeoutError": _always(_K.READ_TIMEOUT),
+    "ClientPayloadError": _LOST,
+    "ClientResponseError": _always(_K.PROTOCOL_ERROR),
+    "ContentTypeError": _always(_K.UNEXPECTED_RESPONSE),
+    "WSServerHandshakeError": _always(_K.UNEXPECTED_RESPONSE),
+    "WSMessageTypeError": _always(_K.PROTOCOL_ERROR),
+    "TooManyRedirects": _always(_K.UNEXPECTED_RESPONSE),
+    "RedirectClientError": _always(_K.UNEXPECTED_RESPONSE),
+    "InvalidUrlRedirectClientError": _always(_K.UNEXPECTED_RESPONSE),
+    "NonHttpUrlRedirectClientError": _always(_K.UNEXPECTED_RESPONSE),
+    "InvalidURL": _always(_K.CLIENT_CONFIG),
+    "InvalidUrlClientError": _always(_K.CLIENT_CONFIG),
+    "NonHttpUrlClientError": _always(_K.CLIENT_CONFIG),
+    # aiohttp's parser, when it is not wrapped. A line beyond our own limit is ours.
+    "LineTooLong": _always(_K.BUFFER_LIMIT),
+    "TransferEncodingError": _always(_K.PROTOCOL_ERROR),
+    "ContentLengthError": _LOST,
+    "HttpProcessingError": _always(_K.PROTOCOL_ERROR),
+    # The standard library. `OSError` itself has no row: only its network errnos have, see below.
+    "SSLError": _TLS,
+    "SSLCertVerificationError": _always(_K.TLS_FAILURE),
+    "SSLEOFError": _LOST,
+    "SSLZeroReturnError": _LOST,
+    "SSLSyscallError": _LOST,
+    "gaierror": _always(_K.DNS_FAILURE),
+    "ConnectionError": _LOST,
+    "ConnectionRefusedError": Fault(_K.CONNECT_FAILED, _K.STREAM_INTERRUPTED),
+    # Only a timer makes one without an errno; ours are told apart by who owns them (JUDGEMENTS 23).
+    "TimeoutError": _always(_K.DEADLINE_EXCEEDED),
+    "IncompleteReadError": _LOST,
+    "LimitOverrunError": _always(_K.BUFFER_LIMIT),
+    "MemoryError": _always(_K.OUT_OF_MEMORY),
+    "UnicodeDecodeError": _always(_K.PROTOCOL_ERROR),
+    "JSONDecodeError": _always(_K.PROTOCOL_ERROR),
+}
+
+# These say more than whatever is wrapped around them.
+_CAUSES: Mapping[str, Fault] = {
+    "ContentEncodingError": _always(_K.PROTOCOL_ERROR),
+    "SSLCertVerificationError": _always(_K.TLS_FAILURE),
+    "SSLEOFError": _LOST,
+    "SSLZeroReturnError": _LOST,
+}
+
+
+class _Sentence(NamedTuple):
+    """A class that means nothing without its text."""
+
+    name: str
+    pattern: re.Pattern[str]
+    fault: Fault
+
+
+_SENTENCES = tuple(
+    _Sentence(name, re.compile(pattern, re.IGNORECASE), fault)
+    for name, pattern, fault in (
+        ("RuntimeError", r"session is closed|connector is closed|event loop is closed", _always(_K.CLIENT_CLOSED)),
+        ("RuntimeError", r"executor shutdown|after (interpreter )?shutdown", _always(_K.CLIENT_CLOSED)),
+        ("RuntimeError", r"can't start new thread", _always(_K.OS_LIMIT)),
+        ("ClientConnectionError", r"^(connection|connector is) closed\W*$", _always(_K.CLIENT_CLOSED)),
+        ("RecursionError", r"while decoding a json", _always(_K.PROTOCOL_ERROR)),
+        ("ValueError", r"(control character|newline|carriage return|null byte).*in header", _always(_K.CLIENT_CONFIG)),
+        ("TransferEncodingError", r"not enough data", _LOST),
+        ("ClientConnectorError", r"attempting to bind on address", _always(_K.CLIENT_CONFIG)),
+        ("SSLError", r"certificate", _always(_K.TLS_FAILURE)),
+    )
+)
+
+_RESOURCES: Mapping[int, ErrorKind] = {
+    errno.EMFILE: _K.FD_EXHAUSTED,
+    errno.ENFILE: _K.FD_EXHAUSTED,
+    errno.ENOMEM: _K.OUT_OF_MEMORY,
+    errno.ENOBUFS: _K.OUT_OF_MEMORY,
+}
+_ERRNOS: Mapping[int, Fault] = {
+    errno.EADDRNOTAVAIL: _always(_K.OS_LIMIT),
+    errno.EADDRINUSE: _always(_K.OS_LIMIT),
+    errno.EAGAIN: _always(_K.OS_LIMIT),
+    errno.EPERM: _always(_K.CLIENT_CONFIG),
+    errno.EACCES: _always(_K.CLIENT_CONFIG),
+    errno.EAFNOSUPPORT: _always(_K.CONNECT_FAILED),
+    errno.ECONNREFUSED: Fault(_K.CONNECT_FAILED, _K.STREAM_INTERRUPTED),
+    errno.ENETUNREACH: Fault(_K.CONNECT_FAILED, _K.STREAM_INTERRUPTED),
+    errno.ENETDOWN: Fault(_K.CONNECT_FAILED, _K.STREAM_INTERRUPTED),
+    errno.EHOSTUNREACH: Fault(_K.CONNECT_FAILED, _K.STREAM_INTERRUPTED),
+    errno.EHOSTDOWN: Fault(_K.CONNECT_FAILED, _K.STREAM_INTERRUPTED),
+    errno.ETIMEDOUT: Fault(_K.CONNECT_TIMEOUT, _K.STREAM_INTERRUPTED),
+    errno.ECONNRESET: _LOST,
+    errno.ECONNABORTED: _LOST,
+    errno.EPIPE: _LOST,
+    errno.ENOTCONN: _LOST,
+}
+# A file that may not be opened is not the network; only under one of these are EPERM and EACCES a firewall.
+_CONNECTING = frozenset({"ClientConnectorError", "ClientOSError"})
+_FILE_ERRNOS = frozenset({errno.EPERM, errno.EACCES, errno.EAGAIN})
+
+_REASONS: tuple[tuple[str, str], ...] = (
+    (r"wrong_version_number|wrong version number|http_request", "the server does not speak TLS on this port"),
+    (r"expired", "the certificate has expired"),
+    (r"hostname mismatch|ip address mismatch|not valid for", "the certificate is for another host"),
+    (r"self[- ]signed|unable to get (local )?issuer|unknown ca", "the certificate is signed by an unknown authority"),
+    (r"fingerprint", "the certificate is not the pinned one"),
+    (r"bind on address", "The local address cannot be used on this machine"),
+    (r"permission|not permitted", "A firewall or sandbox on this machine blocks the connection"),
+    (r"in header", "A header or the API key contains a line break or control character"),
+    (r"url", "The base URL is not a complete http or https URL"),
+)
+
+
+def classify_exception(
+    error: BaseException, *, phase: Literal["connect", "request", "stream"], host: str = ""
+) -> Failure | None:
+    """What an exception of a connection means, or None when it is not one of network or host.
+
+    phase: connect and request are before the response's headers, stream is its body. host: for the message; the
+    exception's own host is used when it has one.
+    """
+    chain = tuple(_chain(error))
+    if type(error).__name__ == "ClientHttpProxyError":
+        return _proxy_answered(error, host)
+    fault = _out_of_resources(chain) or _by_cause(chain) or _by_sentence(chain) or _by_errno(chain) or _by_class(chain)
+    if fault is None:
+        return None
+    kind = fault.stream if phase == "stream" else fault.before
+    return Failure(kind=kind, facts=_facts(kind, chain, host))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what is behind it. What it was merely raised during counts only behind a network class:
+    a bug in a handler has a network error as its context too."""
+    waiting, seen = [error], set()
+    while waiting and len(seen) < 32:
+        link = waiting.pop(0)
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        behind = [getattr(link, "os_error", None), link.__cause__]
+        if not link.__suppress_context__ and _named(link, CLASSES):
+            behind.append(link.__context__)
+        waiting += [item for item in behind if isinstance(item, BaseException)]
+
+
+def _classes(link: BaseException) -> Iterator[str]:
+    return (cls.__name__ for cls in type(link).__mro__)
+
+
+def _named(link: BaseException, table: Mapping[str, Fault]) -> Fault | None:
+    return next((table[name] for name in _classes(link) if name in table), None)
+
+
+def _errno(link: BaseException) -> int | None:
+    """The operating system's own number. OpenSSL's and the resolver's share the attribute, not the meaning:
+    SSLError has errno 1, which is EPERM (JUDGEMENTS 26). A wrapper only copies what its `os_error` says."""
+    foreign = isinstance(link, ssl.SSLError | socket.gaierror) or "SSLError" in _classes(link)
+    number = getattr(link, "errno", None)
+    return number if isinstance(number, int) and not foreign and not hasattr(link, "os_error") else None
+
+
+def _out_of_resources(chain: tuple[BaseException, ...]) -> Fault | None:
+    found = next((_RESOURCES[number] for link in chain if (number := _errno(link)) in _RESOURCES), None)
+    return _always(found) if found else None
+
+
+def _by_cause(chain: tuple[BaseException, ...]) -> Fault | None:
+    return next((fault for link in chain if (fault := _named(link, _CAUSES))), None)
+
+
+def _by_sentence(chain: tuple[BaseException, ...]) -> Fault | None:
+    return next(
+        (
+            sentence.fault
+            for link in chain
+            for sentence in _SENTENCES
+            if sentence.name in _classes(link) and sentence.pattern.search(_text(link))
+        ),
+        None,
+    )
+
+
+def _by_errno(chain: tuple[BaseException, ...]) -> Fault | None:
+    """A plain OSError is of the network only by its errno; under a connector it is what happened to the connect."""
+    if _named(chain[0], CLASSES) not in (None, *_BROAD):
+        return None
+    connecting = any(name in _CONNECTING for name in _classes(chain[0]))
+    for link in chain:
+        number = _errno(link)
+        if number in _ERRNOS and (connecting or number not in _FILE_ERRNOS):
+            return _ERRNOS[number]
+        if number is None and isinstance(link, ConnectionError) and not hasattr(link, "os_error"):
+            return _LOST  # aiohttp closes a failed handshake so: ConnectionResetError without an errno.
+    return None
+
+
+_BROAD = frozenset({_LOST, CLASSES["ClientConnectorError"], CLASSES["ConnectionRefusedError"], CLASSES["TimeoutError"]})
+
+
+def _by_class(chain: tuple[BaseException, ...]) -> Fault | None:
+    return next((fault for link in chain if (fault := _named(link, CLASSES))), None)
+
+
+def _proxy_answered(error: BaseException, host: str) -> Failure:
+    """The answer to CONNECT. The one status in an exception that is real: the proxy sent it."""
+    status = getattr(error, "status", None)
+    proxy = getattr(getattr(getattr(error, "request_info", None), "real_url", None), "host", None)
+    facts = {"proxy": proxy or "in between", **({"host": host} if host else {})}
+    if status == 407:
+        return Failure(kind=_K.PROXY_AUTH, status=status, facts=facts)
+    if status == 403:
+        return Failure(kind=_K.PERMISSION_DENIED, status=status, fallback=False, facts=facts)
+    return Failure(kind=_K.PROXY_ERROR, status=status or None, facts=facts)
+
+
+def _text(link: BaseException) -> str:
+    try:
+        return str(link)
+    except Exception:  # A half-made exception of a library must not hide the fault itself.
+        return ""
+
+
+def _facts(kind: ErrorKind, chain: tuple[BaseException, ...], host: str) -> dict[str, Any]:
+    found = host or next((name for link in chain if (name := _host(link))), "")
+    facts: dict[str, Any] = {"host": found} if found else {}
+    if kind is _K.PROXY_ERROR:
+        facts["proxy"] = next((name for link in chain if (name := _host(link))), "in between")
+    if kind in (_K.TLS_FAILURE, _K.CLIENT_CONFIG):
+        facts["reason"] = _reason(kind, chain)
+    return facts
+
+
+def _host(link: BaseException) -> str:
+    try:
+        name = getattr(link, "host", "")
+    except AttributeError:
+        return ""
+    return name if isinstance(name, str) else ""
+
+
+def _reason(kind: ErrorKind, chain: tuple[BaseException, ...]) -> str:
+    said = " ".join(f"{type(link).__name__} {_text(link)}" for link in chain)
+    found = next((reason for pattern, reason in _REASONS if re.search(pattern, said, re.IGNORECASE)), "")
+    if found:
+        return found
+    verified = next((text for link in chain if isinstance(text := getattr(link, "verify_message", None), str)), "")
+    return verified or ("the TLS handshake failed" if kind is _K.TLS_FAILURE else "The connection could not be set up")

@@ -1,0 +1,92 @@
+"""The provider's sentence made fit to show: one line, short, without secrets; and the figures in it.
+
+The one rule: what is shown comes from the message field, and not for kinds whose message may quote the user.
+Must never: pass a key on. OpenAI echoes part of a bad key in its 401.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..errors import MAX_DETAIL
+from ..kinds import ErrorKind
+from .body import Said
+
+__all__ = ["detail", "facts"]
+
+# Their sentences may hold the user's text or the model's: failed_generation, the words that tripped the filter.
+_SILENT = frozenset({ErrorKind.MODEL_OUTPUT_INVALID, ErrorKind.CONTENT_FILTERED, ErrorKind.REFUSAL})
+
+_SECRETS = re.compile(
+    r"\b(?:sk|pk|rk|gsk|xai|hf|r8|csk|pplx|fw|nvapi|key)[-_][\w*.\-]*[\w*]"
+    r"|\bAIza[\w\-]{8,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\beyJ[\w\-]{8,}[\w.\-]*"
+    r"|(?<=bearer )[^\s,;\"']+|(?<=basic )[A-Za-z0-9+/=]{8,}"
+    r"|(?<=key provided: )[^\s,;\"']*[^\s,;.\"']"
+    r"|(?:(?<=key=)|(?<=key: )|(?<=key:)|(?<=token=)|(?<=token: )|(?<=secret=)|(?<=secret: )|(?<=password=)|(?<=password: ))"
+    r"[\"']?[^\s,;&\"']*[^\s,;&.\"']",
+    re.IGNORECASE,
+)
+_N = r"(\d[\d,]*)"
+_USED_FIRST = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"{_N}(?: \w+)? ?\+ ?{_N}(?: \w+)? ?> ?{_N}",
+        rf"{_N} (?:tokens |bytes )?> {_N}",
+        rf"\({_N}(?: tokens)?\) exceeds .{{0,80}}?\({_N}",
+        rf"length is {_N} while limit is {_N}",
+        rf"contains? (?:at least )?{_N} .{{0,80}}?(?:model with|maximum(?: \w+){{0,3}}(?: of| is)?|limit of) {_N}",
+        rf"(?:got|received|given|used|has) {_N} .{{0,60}}?(?:limit|maximum)(?: \w+){{0,2}}(?: of| is)? {_N}",
+    )
+)
+_LIMIT_FIRST = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"limit:? {_N}, (?:used:? [\d,]+, )?requested:? {_N}",
+        rf"(?:maximum|max|limit)[^.\d]{{0,60}}{_N}[^\d]{{0,80}}(?:requested|resulted in|contains?|has|have|given:?|"
+        rf"received|got|passed|provided|was) (?:about |at least |a total of )?{_N}",
+        rf"must be <= {_N}\. given: {_N}",
+    )
+)
+_ONLY_LIMIT = re.compile(
+    rf"(?:limit for this model is|limit of|limit is|maximum (?:context length )?(?:is|of)|maximum allowed(?: \w+)?(?: is)?) {_N}",
+    re.IGNORECASE,
+)
+
+
+def detail(kind: ErrorKind, said: Said) -> str:
+    """The provider's own words, one line of at most 300 characters; nothing where they may quote the user."""
+    if kind in _SILENT:
+        return ""
+    line = _SECRETS.sub("[hidden]", " ".join(said.message.split()))
+    return line if len(line) <= MAX_DETAIL else line[: MAX_DETAIL - 1] + "…"
+
+
+def facts(kind: ErrorKind, said: Said) -> dict[str, Any]:
+    """The values for the placeholders of a kind's texts that the sentence holds."""
+    if kind not in (ErrorKind.CONTEXT_LENGTH_EXCEEDED, ErrorKind.REQUEST_TOO_LARGE):
+        return {}
+    used, limit = figures(said)
+    unit = " tokens" if kind is ErrorKind.REQUEST_TOO_LARGE and "token" in said.message.lower() else ""
+    found = {"used": used, "limit": limit}
+    return {name: f"{value}{unit}" if unit else value for name, value in found.items() if value}
+
+
+def figures(said: Said) -> tuple[int | None, int | None]:
+    """How much was asked for, and how much is allowed."""
+    used, limit = said.find("n_prompt_tokens"), said.find("n_ctx")
+    if isinstance(used, int) and isinstance(limit, int):
+        return used, limit
+    for pattern in _USED_FIRST:
+        if found := pattern.search(said.message):
+            *parts, limit = map(_integer, found.groups())
+            return sum(parts), limit
+    for pattern in _LIMIT_FIRST:
+        if found := pattern.search(said.message):
+            return _integer(found[2]), _integer(found[1])
+    only = _ONLY_LIMIT.search(said.message)
+    return None, _integer(only[1]) if only else None
+
+
+def _integer(text: str) -> int:
+    return int(text.replace(",", "")[:18])

@@ -1,0 +1,240 @@
+"""`Client`: targets, policies and sessions; the way in.
+
+The one rule: it is made anywhere, also outside a loop, and costs nothing until a stream is pulled.
+Must never: keep a stream alive. It knows the calls that run, to end them in `aclose`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import BaseModel
+
+from .call import Call, Settings, closed_error
+from .chain import standard_chain
+from .contract import Middleware, Request
+from .errors import StreamMisused
+from .events import OnEvent
+from .messages import Prompt, Tool, to_messages, to_tools
+from .policy import Breaker, Hedge, Limits, Recovery, RetryPolicy, Timeouts
+from .providers import adapter_for
+from .scope import Scope
+from .stream import Stream
+from .target import Target
+from .transcript import Transcript
+from .transport.http import HttpTransport
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["Client", "Schema"]
+
+Schema: TypeAlias = Mapping[str, Any] | type[BaseModel]
+
+_LATER = "is part of the design, but not built yet; leave it out"
+
+
+class Client:
+    """Streams answers from the first target that can give one.
+
+    targets: "provider:model" strings or `Target`s; the first is tried first, the rest are fallbacks.
+    retry, timeouts, limits: see `policy`; defaults are documented there.
+    middlewares: your own links, run around every attempt (see `contract.Middleware`).
+    on_event: called with each `events.Event`, on the loop; must not block.
+    session: an aiohttp session to use instead of our own, e.g. for a proxy; it is never closed here.
+    recovery, hedge, breaker, budget, store: accepted when they are built.
+    Raises StreamMisused for a bad target or value.
+    """
+
+    def __init__(
+        self,
+        *targets: str | Target,
+        retry: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        recovery: Recovery | None = None,
+        hedge: Hedge | None = None,
+        breaker: Breaker | None = None,
+        limits: Limits | None = None,
+        budget: object | None = None,
+        store: object | None = None,
+        middlewares: Iterable[Middleware] = (),
+        on_event: OnEvent | None = None,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        for name, value in (("hedge", hedge), ("breaker", breaker), ("budget", budget), ("store", store)):
+            if value is not None:
+                raise StreamMisused(f"{name}= {_LATER}")
+        if recovery is not None and recovery.methods:
+            raise StreamMisused(f"recovery= {_LATER}, or give Recovery.off(), which is how streams behave now")
+        self.targets = _checked(targets)
+        self.transport = HttpTransport(session)
+        self.calls: set[Call] = set()
+        self.closed = False
+        self._retry = retry or RetryPolicy()
+        self._timeouts = timeouts or Timeouts()
+        self._limits = _built(limits or Limits())
+        self._on_event = on_event
+        self._chain = standard_chain(middlewares)
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        system: str | None = None,
+        tools: Iterable[Tool | Mapping[str, Any]] | None = None,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        output: Schema | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        stop: str | Sequence[str] | None = None,
+        seed: int | None = None,
+        reasoning: str | int | None = None,
+        extra: Mapping[str, Any] | None = None,
+        to: str | Target | Sequence[str | Target] | None = None,
+        deadline: float | None = None,
+        timeouts: Timeouts | None = None,
+        recovery: Recovery | None = None,
+        on_end: Callable[[Transcript], object] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Stream:
+        """Ask. Nothing is sent before the first pull, and the clocks start there.
+
+        prompt: a string, a Message, or a list of messages or dicts in OpenAI's chat shape. system: put in front.
+        tools: Tool objects or dicts in OpenAI's shape. tool_choice: auto, none, required, or a tool's name.
+        output: a pydantic model class or a JSON schema that the answer must follow.
+        max_tokens: output tokens at most. stop: one or more strings to stop at. seed: where a provider has one.
+        reasoning: an effort ("low" …) or a budget in tokens, where the model reasons.
+        extra: merged into the provider's request body last, over everything else.
+        to: targets for this call, in place of the client's. deadline: seconds for everything, waits included.
+        timeouts: over the client's and the targets'. on_end: called exactly once with the final transcript.
+        metadata: yours; kept on the request for middlewares, never sent.
+        Raises StreamMisused for input that cannot be sent.
+        """
+        targets = _checked([to] if isinstance(to, str | Target) else to) if to is not None else self.targets
+        if not targets:
+            raise StreamMisused(_no_target())
+        if recovery is not None and recovery.methods:
+            raise StreamMisused(f"recovery= {_LATER}, or give Recovery.off(), which is how streams behave now")
+        request = Request(
+            messages=to_messages(prompt, system),
+            target=targets[0],
+            tools=to_tools(tools),
+            tool_choice=_tool_choice(tool_choice),
+            output=_schema(output),
+            max_tokens=_at_least("max_tokens", max_tokens, 1),
+            temperature=_at_least("temperature", temperature, 0),
+            top_p=_at_least("top_p", top_p, 0),
+            stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
+            seed=seed,
+            reasoning=reasoning,
+            extra=extra or {},
+            metadata=metadata or {},
+            max_event_bytes=self._limits.max_event_bytes,
+        )
+        return Stream(Call(self, self._settings(targets, deadline, timeouts, on_end)), self._chain, request)
+
+    async def complete(self, prompt: Prompt, **options: Any) -> Transcript:
+        """The same chain, collected: options as for `stream`. Raises StreamError when the answer fails."""
+        async with self.stream(prompt, **options) as stream:
+            return await stream.collect()
+
+    def scope(self, deadline: float | None = None) -> Scope:
+        """A scope that owns every stream started from it and closes them all when it is left.
+
+        deadline: seconds from entering, for everything in it.
+        """
+        return Scope(self, deadline)
+
+    async def aclose(self) -> None:
+        """End every running stream with ClientClosed, then close the connections. Idempotent."""
+        self.closed = True
+        for call in list(self.calls):
+            call.expire(closed_error("client_closed"), "client_closed")
+        await self.transport.aclose()
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _settings(
+        self,
+        targets: tuple[Target, ...],
+        deadline: float | None,
+        timeouts: Timeouts | None,
+        on_end: Callable[[Transcript], object] | None,
+    ) -> Settings:
+        if inspect.iscoroutinefunction(on_end):
+            raise StreamMisused("on_end must be a plain function: it is called while a stream is torn down")
+        effective = timeouts or self._timeouts
+        return Settings(
+            targets=targets,
+            retry=self._retry,
+            timeouts=effective,
+            limits=self._limits,
+            own_timeouts=timeouts is not None,
+            deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
+            on_end=on_end,
+            on_event=self._on_event,
+        )
+
+
+def _checked(targets: Iterable[str | Target]) -> tuple[Target, ...]:
+    """Targets as objects, their provider known and their model named, before anything is sent."""
+    checked = tuple(Target.of(target) for target in targets)
+    for target in checked:
+        if not target.model and adapter_for(target.provider).default_model is None:
+            raise StreamMisused(f'{target.provider!r} names no model: write "{target.provider}:model"')
+        adapter_for(target.provider)
+    return checked
+
+
+def _built(limits: Limits) -> Limits:
+    for name in ("max_concurrency", "requests_per_minute", "tokens_per_minute"):
+        if getattr(limits, name) is not None:
+            raise StreamMisused(f"Limits.{name} {_LATER}")
+    return limits
+
+
+def _no_target() -> str:
+    """Which variables are set, and how to name a target."""
+    keys = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}
+    found = [f"{name} ({variable} is set)" for name, variable in keys.items() if os.environ.get(variable)]
+    known = f"keys found for: {', '.join(found)}" if found else f"set one of {', '.join(keys.values())}"
+    return (
+        'no target: give one to Client("openai:gpt-5-mini") or to stream(to=…); '
+        f'{known}; or use "local", the small built-in model, which needs no key'
+    )
+
+
+def _tool_choice(choice: str | Mapping[str, Any] | None) -> str | None:
+    if isinstance(choice, Mapping):
+        name = choice.get("function", choice).get("name")
+        if not name:
+            raise StreamMisused("tool_choice: give auto, none, required, or a tool's name")
+        return str(name)
+    return choice
+
+
+def _schema(output: Schema | None) -> Mapping[str, Any] | None:
+    if output is None or isinstance(output, Mapping):
+        return output
+    if isinstance(output, type) and issubclass(output, BaseModel):
+        return output.model_json_schema()
+    raise StreamMisused("output: give a pydantic model class or a JSON schema as a dict")
+
+
+def _at_least(name: str, value: Any, least: float) -> Any:
+    """A number in range, or a message that names it. NaN is in no range."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= least):
+        raise StreamMisused(f"{name} must be a number of at least {least:g}, not {value!r}")
+    return value

@@ -1,0 +1,161 @@
+"""The contracts between the parts: what an adapter, a decoder and a middleware are.
+
+The one rule: an adapter and its decoder are pure. They turn values into bytes and bytes into values, never
+await, and never raise for what a server sent: a decoder reports a `Failure` instead, so that what came before
+it in the same read is still delivered.
+Must never: import an implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import msgspec
+
+from .chunks import Chunk
+from .errors import Failure
+from .messages import Message, Tool
+from .target import Target
+
+if TYPE_CHECKING:
+    from .call import Call
+
+__all__ = ["Adapter", "Batch", "Capabilities", "Decoder", "Endpoint", "Handler", "HttpRequest", "Middleware", "Request"]
+
+Batch: TypeAlias = list[Chunk]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One call as the user meant it, checked, for one target. Adapters encode it; middlewares `replace` it.
+
+    tool_choice: "auto", "none", "required" or a tool's name. output: a JSON schema the answer must follow.
+    reasoning: an effort ("none", "minimal", "low", "medium", "high") or a budget in tokens. extra: merged into
+    the provider's body last. max_event_bytes: the decoder's bound on one event. attempt: which one at this
+    target, from 1.
+    """
+
+    messages: tuple[Message, ...]
+    target: Target
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str | None = None
+    output: Mapping[str, Any] | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    reasoning: str | int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    max_event_bytes: int = 8 * 1024 * 1024
+    attempt: int = 1
+
+    @property
+    def model(self) -> str:
+        """The model's name at the provider."""
+        return self.target.model
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """A target's option: what only some providers know."""
+        return self.target.options.get(name, default)
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to send, resolved for one attempt: environment read, key fetched. Its repr has no key."""
+
+    base_url: str
+    api_key: str | None = None
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.base_url!r})"
+
+
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What an adapter wants sent. The transport adds `Accept-Encoding`, the target its own headers."""
+
+    method: str = "POST"
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"HttpRequest({self.method} {self.url}, {len(self.body)} bytes)"
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider can do beyond a plain answer. `prefill` continues an assistant's unfinished turn."""
+
+    prefill: bool = False
+    native_resume: bool = False
+    images: bool = True
+    tools: bool = True
+
+
+class Decoder(Protocol):
+    """Turns one response body into chunks. One object per response.
+
+    failure: set when the stream reported an error, or cannot be read; nothing is decoded after it.
+    done: the provider's end marker was seen and nothing more is expected.
+    progress: goes up with each event of substance that made no chunk (not for pings and comments), so that
+        work the model reports but we do not model keeps the stall clock quiet.
+    model, response_id: as the provider names them, once known.
+    """
+
+    failure: Failure | None
+    done: bool
+    progress: int
+    model: str | None
+    response_id: str | None
+
+    def feed(self, data: bytes) -> Batch:
+        """Decode what has become whole. Chunks that precede a failure in `data` are returned, then it is set."""
+        ...
+
+    def finish(self) -> Batch:
+        """The body ended. Returns what only the end makes whole; sets `failure` (stream_interrupted) when the
+        provider's end marker is missing. Idempotent."""
+        ...
+
+
+class Adapter(Protocol):
+    """One provider's dialect. Stateless: one object serves every request.
+
+    name: as in "name:model". title: for people. base_url: its own. key_variables: environment variables that may
+    hold the key, in order; empty when it needs none. url_variable: the one for the base URL. default_model: for
+    a target that names none ("local").
+    """
+
+    name: str
+    title: str
+    base_url: str
+    key_variables: tuple[str, ...]
+    url_variable: str
+    default_model: str | None
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What this model can do."""
+        ...
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
+        """The HTTP request for a streaming answer."""
+        ...
+
+    def decoder(self, request: Request) -> Decoder:
+        """A fresh decoder for one response."""
+        ...
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+        """What an answer other than a stream means. Header names are in lower case."""
+        ...
+
+
+Handler: TypeAlias = Callable[[Request, "Call"], AsyncGenerator[Batch, None]]
+"""The rest of the chain: yields batches, one list of chunks for each network wake-up; raises StreamError."""
+
+Middleware: TypeAlias = Callable[[Request, "Call", Handler], AsyncGenerator[Batch, None]]
+"""One link: calls `call_next(request, call)` any number of times, forwards its batches, closes each generator.
+Runs once per call, outside in; must not hold a scope, timeout or task group across a `yield` (R1)."""

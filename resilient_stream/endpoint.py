@@ -1,0 +1,75 @@
+"""Where an attempt is sent: the environment read, the key fetched, a local server started.
+
+The one rule: it happens anew for each attempt, so that a rotated key is used by the very next one.
+Must never: put a key into an error.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
+from urllib.parse import urlsplit
+
+from .contract import Adapter, Endpoint
+from .errors import ErrorKind, Failure
+from .target import ApiKey, Target
+
+__all__ = ["configured_targets", "host_of", "resolve"]
+
+_STARTED: Mapping[str, str] = {"local": "resilient_stream.transport.local_server"}
+"""Providers whose server we start ourselves: a module with an async `base_url()`."""
+
+
+async def resolve(target: Target, adapter: Adapter) -> Endpoint | Failure:
+    """The address and key for one attempt, or why there is none. A failing key callable raises as it is."""
+    base_url = target.base_url or os.environ.get(adapter.url_variable, "").rstrip("/")
+    key = await _key(target.api_key) or _from_environment(adapter.key_variables)
+    if not base_url and target.provider in _STARTED:
+        base_url = await _start(target.provider)
+    if key is None and adapter.key_variables and not base_url:
+        return _missing_key(adapter)
+    return Endpoint(
+        base_url=base_url or adapter.base_url, api_key=_clean(key), headers=target.headers or {}
+    )
+
+
+async def _key(key: ApiKey | None) -> str | None:
+    if key is None or isinstance(key, str):
+        return key
+    value = key()
+    return await value if inspect.isawaitable(value) else value
+
+
+def _from_environment(variables: tuple[str, ...]) -> str | None:
+    return next((value for name in variables if (value := os.environ.get(name))), None)
+
+
+def _clean(key: str | None) -> str | None:
+    """A key read from a file often ends in a newline, which aiohttp refuses as header injection."""
+    return key.strip() if key else None
+
+
+def _missing_key(adapter: Adapter) -> Failure:
+    variables = " or ".join(adapter.key_variables)
+    return Failure(kind=ErrorKind.AUTHENTICATION, code="missing_key", facts={"env_var": variables})
+
+
+async def _start(provider: str) -> str:
+    start: Callable[[], Awaitable[str]] = import_module(_STARTED[provider]).base_url
+    return await start()
+
+
+def host_of(url: str) -> str:
+    """The host and port of a URL, for messages; never its user, password, path or query."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
+    except ValueError:
+        return ""
+
+
+def configured_targets(adapters: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Of these providers, the ones whose key is in the environment."""
+    return [name for name, variables in adapters.items() if _from_environment(variables)]

@@ -1,0 +1,360 @@
+"""The errors an application catches, and `Failure`, the pure finding they are made from.
+
+    StreamError                  what every failed stream raises
+    |- RetryableError            a later try of the same request may work
+    |   |- RateLimited           the provider limits how fast you may send
+    |   |- Overloaded            the provider has no capacity, for anyone
+    |   |- ConnectionFailed      no connection, or lost before the answer began
+    |   |- ResponseTimeout       nothing (new) arrived in time
+    |   |- StreamInterrupted     the answer was cut
+    |   `- MalformedStream       the answer cannot be read
+    |- PermanentError            it will not work without a change
+    |   |- AuthenticationFailed  PermissionDenied  InvalidRequest  QuotaExhausted
+    |   `- ModelNotFound  ContextLengthExceeded  ContentBlocked
+    |- ContextError              the caller ended it
+    |   `- DeadlineExceeded (also a TimeoutError)  ClientClosed
+    |- ResourceError             this process ran out of something
+    `- AllTargetsFailed          every target was tried
+    StreamMisused(RuntimeError)  a bug in the calling code
+
+The one rule: the kind decides everything, through `KINDS`; a class is only a handle to catch.
+Must never: carry a key, a header, a prompt, or a provider's body. `detail` is the provider's own sentence,
+shortened, and only that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .kinds import KINDS, ErrorCategory, ErrorKind, Phase, sentences
+
+if TYPE_CHECKING:
+    from .transcript import Transcript
+
+__all__ = [
+    "AllTargetsFailed",
+    "AuthenticationFailed",
+    "ClientClosed",
+    "ConnectionFailed",
+    "ContentBlocked",
+    "ContextError",
+    "ContextLengthExceeded",
+    "DeadlineExceeded",
+    "ErrorCategory",
+    "ErrorKind",
+    "Failure",
+    "InvalidRequest",
+    "MalformedStream",
+    "ModelNotFound",
+    "Overloaded",
+    "PermanentError",
+    "PermissionDenied",
+    "QuotaExhausted",
+    "RateLimited",
+    "ResourceError",
+    "ResponseTimeout",
+    "RetryableError",
+    "StreamError",
+    "StreamInterrupted",
+    "StreamMisused",
+    "error_for",
+]
+
+MAX_DETAIL = 300
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pure classifier found: a kind and the facts around it. No context, no exception.
+
+    `detail`: the provider's own message (shortened by `error_for`; never shown for kinds whose text may quote
+    the user). `retry`: overrides the table's word for this one case (x-should-retry, RECITATION). `category`
+    likewise. `retry_after`: seconds the server asked for. `resets_at`: ISO time of a quota's reset.
+    `facts`: extra values for the message's `{placeholders}`: limit, used, feature, reason, proxy, host, seconds.
+    """
+
+    kind: ErrorKind
+    detail: str = ""
+    code: str = ""
+    status: int | None = None
+    retry_after: float | None = None
+    resets_at: str | None = None
+    request_id: str | None = None
+    retry: bool | None = None
+    fallback: bool | None = None
+    category: ErrorCategory | None = None
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class StreamError(Exception):
+    """A stream failed. Catch this for everything, or a subclass for what you can act on.
+
+    category, kind: see `KINDS`. phase: connect, request (until the first event), stream or finish.
+    provider, model, target: where; target is "provider:model". status: the HTTP status, if one arrived.
+    retry_after: seconds the provider asked to wait. attempt: which attempt at this target failed, from 1.
+    title, message, resolution: plain sentences for a person. billed_maybe: a request had been sent, so it may
+    be on the bill. transcript: everything received, set when the error leaves the stream.
+    """
+
+    failure: Failure
+    phase: Phase = "request"
+    provider: str = ""
+    model: str = ""
+    attempt: int = 0
+    host: str | None = None
+    env_var: str | None = None
+    billed_maybe: bool = False
+    transcript: Transcript | None = None
+
+    def __init__(self, failure: Failure, **context: Any) -> None:
+        super().__init__(failure, context)
+        self.failure = failure
+        self.__dict__.update(context)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        context = {name: value for name, value in self.__dict__.items() if name != "failure"}
+        return (type(self)._rebuild, (self.failure, context))
+
+    @classmethod
+    def _rebuild(cls, failure: Failure, context: dict[str, Any]) -> StreamError:
+        return cls(failure, **context)
+
+    @property
+    def kind(self) -> ErrorKind:
+        """One of the 40 kinds."""
+        return self.failure.kind
+
+    @property
+    def category(self) -> ErrorCategory:
+        """Who has to act: retryable, permanent, context or resource."""
+        return self.failure.category or KINDS[self.failure.kind].category
+
+    @property
+    def target(self) -> str:
+        """Where it happened, as "provider:model"; empty when no target was involved."""
+        return f"{self.provider}:{self.model}" if self.provider else ""
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status, or the one that an error inside a stream would have had."""
+        return self.failure.status
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the failed request, for its support."""
+        return self.failure.request_id
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the provider asked to wait, if it did."""
+        return self.failure.retry_after
+
+    @property
+    def resets_at(self) -> str | None:
+        """When the exhausted quota starts anew (ISO 8601), if the provider said so."""
+        return self.failure.resets_at
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may work at the same provider."""
+        if self.failure.retry is not None:
+            return self.failure.retry
+        return KINDS[self.kind].retry != "no" and self.category in (ErrorCategory.RETRYABLE, ErrorCategory.RESOURCE)
+
+    @property
+    def fallback(self) -> bool:
+        """Whether another target makes sense without asking anybody."""
+        if self.failure.fallback is not None:
+            return self.failure.fallback
+        return KINDS[self.kind].fallback
+
+    @property
+    def title(self) -> str:
+        """Two or three words, for a heading."""
+        return KINDS[self.kind].title
+
+    @property
+    def message(self) -> str:
+        """What happened, in plain sentences."""
+        return sentences(KINDS[self.kind].message, self._facts())
+
+    @property
+    def resolution(self) -> str:
+        """What to do about it."""
+        return sentences(KINDS[self.kind].resolution, self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        failure = self.failure
+        wait = None if failure.retry_after is None else f"{failure.retry_after:.3g} s"
+        return {
+            "provider": self.provider or "The provider",
+            "model": self.model or "The model",
+            "host": self.host or "the server",
+            "env_var": self.env_var or "the key",
+            "detail": failure.detail,
+            "status": failure.status,
+            "retry_after": wait,
+            "resets_at": failure.resets_at,
+            **failure.facts,
+        }
+
+    def __str__(self) -> str:
+        where = f" ({self.target})" if self.target else ""
+        return f"{self.title}{where}: {self.message} {self.resolution}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.kind.value!r}, target={self.target!r}, status={self.status!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain dict for logs and APIs: no key, no prompt; the transcript is not in it."""
+        return {
+            "category": self.category.value, "kind": self.kind.value, "phase": self.phase,
+            "provider": self.provider, "model": self.model, "target": self.target, "status": self.status,
+            "code": self.failure.code, "request_id": self.request_id, "retry_after": self.retry_after,
+            "resets_at": self.resets_at, "attempt": self.attempt, "billed_maybe": self.billed_maybe,
+            "title": self.title, "message": self.message, "resolution": self.resolution,
+        }  # fmt: skip
+
+
+class RetryableError(StreamError):
+    """A later try of the same request may work. The SDK has already tried as often as its policy allows."""
+
+
+class RateLimited(RetryableError):
+    """The provider limits how fast you may send requests; `retry_after` has its hint."""
+
+
+class Overloaded(RetryableError):
+    """The provider has no capacity right now, for anyone."""
+
+
+class ConnectionFailed(RetryableError):
+    """No connection could be made, or it was lost before the answer began."""
+
+
+class ResponseTimeout(RetryableError):
+    """Nothing, or nothing new, arrived in time; or the provider gave up waiting for itself."""
+
+
+class StreamInterrupted(RetryableError):
+    """The answer was cut before its end. `transcript` has what arrived."""
+
+
+class MalformedStream(RetryableError):
+    """The answer cannot be read: broken framing or JSON, or an invalid tool call by the model."""
+
+
+class PermanentError(StreamError):
+    """It will not work without a change: a key, a setting, the request, money."""
+
+
+class AuthenticationFailed(PermanentError):
+    """The key is missing, wrong, expired or revoked."""
+
+
+class PermissionDenied(PermanentError):
+    """The key is good, but may not do this."""
+
+
+class InvalidRequest(PermanentError):
+    """The request cannot work as it is: bad or unsupported parameters, or too large."""
+
+
+class QuotaExhausted(PermanentError):
+    """No money, or the quota of a long period is used up; `resets_at` says when it starts anew, if known."""
+
+
+class ModelNotFound(PermanentError):
+    """No such model, or not for this key."""
+
+
+class ContextLengthExceeded(PermanentError):
+    """The conversation is longer than the model's window."""
+
+
+class ContentBlocked(PermanentError):
+    """A filter blocked the request, and there is no answer at all."""
+
+
+class ContextError(StreamError):
+    """The caller ended it: closed, cancelled, out of time. What was received is kept."""
+
+
+class DeadlineExceeded(ContextError, TimeoutError):
+    """The caller's deadline passed. Also a TimeoutError."""
+
+
+class ClientClosed(ContextError):
+    """The client was closed under the stream, or used after it was closed."""
+
+
+class ResourceError(StreamError):
+    """This process ran out of something; no provider is to blame."""
+
+
+class AllTargetsFailed(StreamError):
+    """Every target was tried. `errors` has one error for each target, in order; the category is the last one's."""
+
+    errors: tuple[StreamError, ...] = ()
+
+    def __init__(self, failure: Failure, *, errors: tuple[StreamError, ...] = (), **context: Any) -> None:
+        super().__init__(failure, **context)
+        self.errors = errors
+
+    @classmethod
+    def of(cls, errors: list[StreamError]) -> AllTargetsFailed:
+        """Sum up: the last error's failure and context, with all of them attached."""
+        last = errors[-1]
+        context = {name: value for name, value in last.__dict__.items() if name not in ("failure", "errors")}
+        return cls(last.failure, errors=tuple(errors), **context)
+
+    @property
+    def category(self) -> ErrorCategory:
+        """The category of the last target's error."""
+        return self.errors[-1].category if self.errors else super().category
+
+    @property
+    def title(self) -> str:
+        """How many targets failed."""
+        return f"All {len(self.errors)} targets failed"
+
+    def __str__(self) -> str:
+        lines = (f"  {error.target}: {error.title} - {error.message}" for error in self.errors)
+        return "\n".join((f"{self.title}. {self.resolution}", *lines))
+
+
+class StreamMisused(RuntimeError):
+    """A bug in the calling code: two tasks pulling one stream, a bad message, no target."""
+
+
+_CLASSES: dict[str, type[StreamError]] = {
+    cls.__name__: cls
+    for cls in (
+        RetryableError, RateLimited, Overloaded, ConnectionFailed, ResponseTimeout, StreamInterrupted,
+        MalformedStream, PermanentError, AuthenticationFailed, PermissionDenied, InvalidRequest, QuotaExhausted,
+        ModelNotFound, ContextLengthExceeded, ContentBlocked, ContextError, DeadlineExceeded, ClientClosed,
+        ResourceError,
+    )
+}  # fmt: skip
+
+_BY_CATEGORY: dict[ErrorCategory, type[StreamError]] = {
+    ErrorCategory.RETRYABLE: RetryableError,
+    ErrorCategory.PERMANENT: PermanentError,
+    ErrorCategory.CONTEXT: ContextError,
+    ErrorCategory.RESOURCE: ResourceError,
+}
+
+
+def error_for(failure: Failure, **context: Any) -> StreamError:
+    """The error object for a finding: its class from the table, its context from the caller.
+
+    A category that overrides the kind's own (a remote server's out-of-memory) takes that category's base class,
+    so that `except PermanentError` and `.category` never disagree.
+    """
+    if len(failure.detail) > MAX_DETAIL:
+        failure = msgspec.structs.replace(failure, detail=failure.detail[: MAX_DETAIL - 1] + "…")
+    cls = _CLASSES[KINDS[failure.kind].error]
+    if failure.category not in (None, KINDS[failure.kind].category):
+        cls = _BY_CATEGORY[failure.category]
+    return cls(failure, **context)

@@ -1,0 +1,43 @@
+"""fallback: the next target, when one cannot answer. Only before content was delivered.
+
+The one rule: a target is left only for an error that another one may not have (`StreamError.fallback`), and never
+because this process ran out of something: the next target needs a socket, too.
+Must never: hide an error. Each target's last one is in `AllTargetsFailed.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from ..call import Call
+from ..contract import Batch, Handler, Request
+from ..errors import AllTargetsFailed, StreamError
+from ..events import FellBack
+
+__all__ = ["fallback"]
+
+
+async def fallback(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
+    """Try the call's targets in order. Raises the only error there was, or AllTargetsFailed with each target's."""
+    targets = call.settings.targets
+    errors: list[StreamError] = []
+    for number, target in enumerate(targets, 1):
+        delivered = False
+        try:
+            async with aclosing(call_next(replace(request, target=target), call)) as batches:
+                async for batch in batches:
+                    delivered = True
+                    yield batch
+            return
+        except StreamError as error:
+            if delivered or error is call.dead:
+                raise
+            errors.append(error)
+            if not error.fallback or number == len(targets):
+                break
+            call.emit(FellBack, target.name, targets[number].name, error)
+    if len(errors) == 1:
+        raise errors[0]
+    raise AllTargetsFailed.of(errors) from errors[-1]

@@ -1,0 +1,112 @@
+"""How a client behaves, as frozen pydantic models: every figure has a unit, a default and a reason.
+
+The one rule: a bad value is refused when the policy is made, with the field's name, never in the middle of a
+stream. Seconds throughout; `None` switches a timeout off.
+Must never: do anything. Middlewares and the call read these values.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Breaker", "Hedge", "Limits", "Recovery", "RecoveryMethod", "RetryPolicy", "Timeouts"]
+
+MIB = 1024 * 1024
+RecoveryMethod: TypeAlias = Literal["native", "prefill", "replay", "instruct", "restart"]
+
+
+class _Policy(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RetryPolicy(_Policy):
+    """How often, and how long apart, the same target is tried again before any content was delivered.
+
+    The wait before retry n (from 0) is `min(initial * 2**n, maximum)` plus up to `jitter` of it; a server's own
+    hint replaces it, with jitter upward only, since a thousand callers got the same hint.
+    """
+
+    attempts: int = Field(5, ge=1, le=100)
+    """Requests per target at most, the first one included. Five waits reach 1+2+4+8 s: most overloads."""
+    initial: float = Field(1.0, ge=0)
+    """Seconds before the first retry."""
+    maximum: float = Field(30.0, ge=0)
+    """Seconds that no wait of our own exceeds."""
+    max_elapsed: float | None = Field(120.0, gt=0)
+    """Seconds after which no further attempt at a target is started; None for no bound but the deadline."""
+    jitter: float = Field(0.1, ge=0, le=1)
+    """Share of a wait that is added at random, so that callers do not come back together."""
+    max_retry_after: float = Field(60.0, ge=0)
+    """Seconds of server hint that are obeyed. A longer one means: do not wait here, go to the next target."""
+
+    @classmethod
+    def off(cls) -> RetryPolicy:
+        """One attempt per target: somebody else (Temporal, tenacity, a queue) owns the retries."""
+        return cls(attempts=1)
+
+
+class Timeouts(_Policy):
+    """What one stream waits for. The deadline of a call is over all of them, see `client.stream(deadline=)`."""
+
+    connect: float | None = Field(10.0, gt=0)
+    """Seconds for DNS, TCP and TLS together."""
+    first_content: float | None = Field(300.0, gt=0)
+    """Seconds from sending a request to its first content. Long: models that reason in silence take minutes,
+    and a retry that comes too early is billed twice."""
+    stall: float | None = Field(120.0, gt=0)
+    """Seconds between two pieces of content. Comments, pings and keep-alives do not count as content."""
+    total: float | None = Field(None, gt=0)
+    """Seconds for the whole call when it names no deadline of its own."""
+    consumer: float | None = Field(300.0, gt=0)
+    """Seconds that the consumer may take nothing before the stream is given up and its connection closed."""
+
+
+class Recovery(_Policy):
+    """What happens when a stream dies after content was delivered, see DESIGN 1.4.
+
+    Methods are tried in the given order, each only where the target can do it.
+    """
+
+    methods: tuple[RecoveryMethod, ...] = ("native", "prefill", "replay")
+    max_continuations: int = Field(2, ge=0)
+    """Continuations of one answer at most."""
+
+    @classmethod
+    def off(cls) -> Recovery:
+        """Raise at once; the transcript has what was received."""
+        return cls(methods=(), max_continuations=0)
+
+
+class Hedge(_Policy):
+    """Ask a second target when the first is slow to begin; the first content wins, the other is closed."""
+
+    after: float = Field(2.0, ge=0)
+    """Seconds without content after which the next target is asked too."""
+    extra: int = Field(1, ge=1)
+    """How many more targets may be asked."""
+
+
+class Breaker(_Policy):
+    """Leave a failing target alone for a while, and then try it with one request."""
+
+    failure_rate: float = Field(0.5, gt=0, le=1)
+    min_calls: int = Field(10, ge=1)
+    window: float = Field(30.0, gt=0)
+    """Seconds over which the rate is taken."""
+    open_for: float = Field(30.0, gt=0)
+    """Seconds without requests before the probe."""
+
+
+class Limits(_Policy):
+    """Bounds that turn a runaway into an error instead of a crash."""
+
+    max_concurrency: int | None = Field(None, ge=1)
+    """Streams at once per target; None for no bound."""
+    requests_per_minute: float | None = Field(None, gt=0)
+    tokens_per_minute: float | None = Field(None, gt=0)
+    max_event_bytes: int = Field(8 * MIB, ge=1024)
+    """Bytes of one event on the wire. The largest real ones carry images, of a few MiB."""
+    max_transcript_bytes: int = Field(64 * MIB, ge=1024)
+    """Bytes of text kept in a transcript; beyond it the middle is dropped, and the transcript says so."""

@@ -1,0 +1,50 @@
+"""The dialects, and where to find one by name.
+
+The one rule: a provider is imported when a target first names it; `import resilient_stream` imports none.
+Must never: do I/O. Adapters and decoders are pure.
+
+Third parties add theirs by the entry-point group `resilient_stream.providers`: name = "module:adapter".
+"""
+
+from __future__ import annotations
+
+import functools
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from ..contract import Adapter
+from ..errors import StreamMisused
+from .hosts import HOSTS
+
+__all__ = ["adapter_for", "known_providers"]
+
+_OWN: dict[str, str] = {
+    "anthropic": "anthropic:ADAPTER",
+    "gemini": "gemini:ADAPTER",
+}
+
+
+def known_providers() -> list[str]:
+    """Every provider name a target may begin with."""
+    return sorted({*HOSTS, *_OWN, *_third_parties()})
+
+
+@functools.cache
+def adapter_for(name: str) -> Adapter:
+    """The adapter of a provider. StreamMisused names the known ones."""
+    if name in HOSTS:
+        from .openai import OpenAIChat
+
+        return cast(Adapter, OpenAIChat(name, HOSTS[name]))
+    if name in _OWN:
+        module, _, attribute = _OWN[name].partition(":")
+        return cast(Adapter, getattr(import_module(f".{module}", __name__), attribute))
+    if name in (others := _third_parties()):
+        return cast(Adapter, others[name].load())
+    raise StreamMisused(f"no provider is called {name!r}; known are {', '.join(known_providers())}")
+
+
+@functools.cache
+def _third_parties() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="resilient_stream.providers")}

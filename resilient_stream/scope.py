@@ -1,0 +1,83 @@
+"""`Scope`: streams that end together.
+
+The one rule: whatever was started from a scope is closed when the scope is left, however it is left.
+Must never: hold a cancel scope or a task group; it closes streams, synchronously, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from .errors import StreamMisused
+from .stream import Stream
+from .transcript import Transcript
+
+if TYPE_CHECKING:
+    from .client import Client
+
+__all__ = ["Scope", "ScopeReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeReport:
+    """What became of a scope's streams. partial: ended with a part of the answer, and not as a whole one."""
+
+    opened: int
+    closed: int
+    complete: int
+    partial: int
+
+
+class Scope:
+    """Start streams with `stream`; leaving closes the ones that still run. Made by `client.scope()`."""
+
+    def __init__(self, client: Client, deadline: float | None) -> None:
+        self._client = client
+        self._deadline = deadline
+        self._until: float | None = None
+        # Weak: a stream that is dropped inside the scope is to close then, not at the scope's end.
+        self._streams: WeakSet[Stream] = WeakSet()
+        self._opened = 0
+        self._ended: list[Transcript] = []
+
+    def stream(
+        self, prompt: Any, *, on_end: Callable[[Transcript], object] | None = None, **options: Any
+    ) -> Stream:
+        """As `client.stream`, owned by this scope. Raises StreamMisused outside the `async with` block."""
+        if self._until is None:
+            raise StreamMisused("a scope starts streams only inside its `async with` block")
+
+        def ended(transcript: Transcript) -> None:
+            self._ended.append(transcript)
+            if on_end is not None:
+                on_end(transcript)
+
+        stream = self._client.stream(prompt, on_end=ended, **options)
+        stream._call.until = self._until
+        self._streams.add(stream)
+        self._opened += 1
+        return stream
+
+    def report(self) -> ScopeReport:
+        """The counts so far; after the scope all opened streams are closed."""
+        complete = sum(transcript.outcome == "complete" for transcript in self._ended)
+        partial = sum(transcript.outcome != "complete" and bool(transcript.chunks) for transcript in self._ended)
+        return ScopeReport(self._opened, len(self._ended), complete, partial)
+
+    async def __aenter__(self) -> Scope:
+        now = asyncio.get_running_loop().time()
+        self._until = now + (float("inf") if self._deadline is None else self._deadline)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._until = None
+        cancelled = isinstance(error, asyncio.CancelledError)
+        for stream in list(self._streams):
+            stream._close("cancelled" if cancelled else "abandoned")

@@ -1,0 +1,229 @@
+"""`Stream`: what `client.stream()` gives: iterate it, or enter it; read its transcript however it ended.
+
+The one rule: it never looks like a normal end unless it was one. After a failure, a cancellation or a close,
+another pull raises; an outside `wait_for` around a pull can therefore not turn a cut answer into a whole one.
+Must never: be referred to by the loop, a timer or the client (R5). They hold the `Call`; so dropping the stream
+without a word closes its connection at once, in `__del__`.
+
+Together with `Call` this is the cancel-guard, the outermost link: a generator cannot guard itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from types import TracebackType
+from typing import Any
+
+from .call import Call, closed_error
+from .chunks import Chunk
+from .contract import Batch, Handler, Request
+from .errors import StreamError, StreamMisused
+from .transcript import Outcome, Transcript
+
+__all__ = ["Stream", "TextStream"]
+
+
+class Stream:
+    """One answer on its way: an async iterator of chunks, and an async context manager.
+
+    Nothing is sent before the first pull; the clocks start there. Raises StreamError when the answer fails,
+    StreamMisused when two tasks pull at once. `transcript` is readable at any time, and final after the end.
+    """
+
+    __slots__ = ("__weakref__", "_batches", "_call", "_ready", "transcript")
+
+    def __init__(self, call: Call, chain: Handler, request: Request) -> None:
+        self._call = call
+        self._batches: AsyncGenerator[Batch, None] = chain(request, call)
+        self.transcript: Transcript = call.transcript
+        self._ready = call.transcript._ready
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        if self._ready:  # a chunk that is here costs no clock, no timer, no await (R3)
+            return self._ready.popleft()
+        return await self._pull()
+
+    async def _pull(self) -> Chunk:
+        self._begin_pull()
+        call = self._call
+        try:
+            call.check()
+            self.transcript._receive(await self._batches.__anext__())
+            return self._ready.popleft()
+        except StopAsyncIteration:
+            call.finish("complete")
+            raise
+        except asyncio.CancelledError as error:
+            self.transcript._mark(error)
+            self._end("cancelled", error)
+            raise
+        except BaseException as error:
+            call.fail(error)
+            _unwind(self._batches)
+            raise
+        finally:
+            call.busy = False
+
+    def _begin_pull(self) -> None:
+        call = self._call
+        if call.busy:
+            raise StreamMisused("this stream is being read by another task; give each task a stream of its own")
+        outcome = self.transcript.outcome
+        if outcome == "complete":
+            raise StopAsyncIteration
+        if outcome is not None:
+            raise self.transcript.error or self._ended_by_caller(outcome)
+        if call.loop is None:
+            call.start()
+        call.busy = True
+
+    def _ended_by_caller(self, outcome: str) -> StreamError:
+        error = closed_error(outcome)
+        error.transcript = self.transcript
+        return error
+
+    # -- other ways to read -------------------------------------------------------------------
+
+    def texts(self) -> TextStream:
+        """The answer's text only, piece by piece."""
+        return TextStream(self)
+
+    async def collect(self) -> Transcript:
+        """Read to the end. Raises StreamError when the answer fails; the transcript is on it."""
+        async for _ in self:
+            pass
+        return self.transcript
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the connection and end the stream as `abandoned`; a pull in another task is woken with an error.
+
+        Synchronous and idempotent: the socket is gone after this line.
+        """
+        self._close("abandoned")
+
+    async def aclose(self) -> None:
+        """The same as `close`, for `contextlib.aclosing`."""
+        self.close()
+
+    async def __aenter__(self) -> Stream:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self.transcript._mark(error)
+        self._close("cancelled" if isinstance(error, asyncio.CancelledError) else "abandoned")
+
+    def _close(self, outcome: Outcome) -> None:
+        if self._call.busy:
+            self._call.expire(closed_error(outcome), outcome)
+        else:
+            self._end(outcome)
+
+    def _end(self, outcome: Outcome, error: BaseException | None = None) -> None:
+        self._call.finish(outcome, error)
+        _unwind(self._batches)
+
+    def __del__(self) -> None:
+        call: Call | None = getattr(self, "_call", None)
+        if call is None or call.transcript.outcome is not None:
+            return
+        if call.loop is None or call.loop.is_closed() or threading.get_ident() == call.thread:
+            self._end(_outcome_of_dropping())
+            return
+        # The cyclic collector may run in any thread; sockets are closed on the loop's own.
+        try:
+            call.loop.call_soon_threadsafe(_end_dropped, call, self._batches)
+        except RuntimeError:  # the loop closed just now
+            _end_dropped(call, self._batches)
+
+
+class TextStream:
+    """The text of a stream, as an async iterator of strings.
+
+    A class and not a generator: when it is dropped the stream is dropped with it, at once.
+    """
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            if text := (await self._stream.__anext__()).text:
+                return text
+
+
+def _outcome_of_dropping() -> Outcome:
+    """A frame that unwinds because its task is being cancelled drops its stream, too: that is no `break`."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return "abandoned"
+    return "cancelled" if task is not None and task.cancelling() else "abandoned"
+
+
+def _end_dropped(call: Call, batches: AsyncGenerator[Batch, None]) -> None:
+    call.finish("abandoned")
+    _unwind(batches)
+
+
+def _unwind(batches: AsyncGenerator[Batch, None]) -> None:
+    """Run the suspended chain's `finally` blocks now, in this task (ASYNC_FINDINGS E1).
+
+    Ours never suspend, their sockets are closed already. When a user's middleware awaits in its own, the rest
+    is handed to a task.
+    """
+    closing = batches.aclose()
+    try:
+        waited_for = closing.send(None)
+    except (StopIteration, RuntimeError):
+        return  # done; or it is running, and the running pull does it
+    try:
+        task = asyncio.get_running_loop().create_task(_Rest(closing, waited_for).run())
+    except RuntimeError:
+        closing.close()
+        return
+    _unwinding.add(task)
+    task.add_done_callback(_unwinding.discard)
+
+
+_unwinding: set[asyncio.Task[None]] = set()
+
+
+class _Rest:
+    """The remainder of a coroutine that has already been started by hand."""
+
+    def __init__(self, coroutine: Any, waited_for: Any) -> None:
+        self._coroutine = coroutine
+        self._waited_for = waited_for
+
+    async def run(self) -> None:
+        await self
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        future = self._waited_for
+        while True:
+            try:
+                value = yield future
+            except BaseException as error:
+                step = functools.partial(self._coroutine.throw, error)
+            else:
+                step = functools.partial(self._coroutine.send, value)
+            try:
+                future = step()
+            except StopIteration:
+                return

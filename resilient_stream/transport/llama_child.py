@@ -1,0 +1,66 @@
+"""The program in the child process of `local_server`: llama.cpp's HTTP server, and nothing of ours.
+
+The one rule: it ends with its parent. Its standard input is a pipe that the parent never writes to, so the
+pipe's end is the parent's end, on every system; on Linux the kernel is asked to see to it as well, at once.
+Must never: import anything of this package. It is run as a file, so that its start costs 0.7 s and not more.
+
+usage: llama_child.py MODEL.gguf
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from typing import Any
+
+READY = "READY "
+"""The line that says where the server listens begins with this."""
+
+PARALLEL = 2
+CONTEXT = 2048
+"""Tokens for each of the parallel requests: what SmolLM2 was trained on; 50 MB of memory each."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Start, say where, and serve until standard input ends."""
+    _die_with_parent()
+    import xllamacpp
+
+    server = xllamacpp.Server(_settings(xllamacpp.CommonParams(), sys.argv[1]))
+    # One write, on a line of its own whatever llama.cpp's threads have written before.
+    os.write(1, f"\n{READY}{server.listening_address}\n".encode())
+    while os.read(0, 4096):
+        pass
+    # llama.cpp's threads are not waited for: an answer nobody can receive any more would keep them busy.
+    os._exit(0)
+
+
+def _die_with_parent() -> None:
+    """Linux: SIGKILL for this process when the parent's thread that started it ends (prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _settings(params: Any, model: str) -> Any:
+    params.model.path = model
+    params.model_alias = {"smollm2"}
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_parallel = PARALLEL
+    params.n_ctx = PARALLEL * CONTEXT
+    params.kv_unified = False
+    # A second thread makes it slower whenever the other core is busy: with us, reading the answer.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.use_jinja = True
+    params.endpoint_slots = True
+    params.ui = False
+    params.offline = True
+    return params
+
+
+if __name__ == "__main__":
+    main()

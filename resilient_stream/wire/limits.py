@@ -1,0 +1,20 @@
+"""What a framing decoder raises: an event above its bound, or bytes that are not the format.
+
+The one rule: both say what was seen and carry no content.
+"""
+
+from __future__ import annotations
+
+__all__ = ["BadFraming", "EventTooLarge"]
+
+
+class EventTooLarge(ValueError):
+    """One event is larger than the bound on the decoder's buffer, in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"one event is larger than {limit} bytes")
+        self.limit = limit
+
+
+class BadFraming(ValueError):
+    """The bytes cannot be the format they are read as."""

@@ -169,7 +169,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
     _K.AUTHENTICATION: Kind(
         _P, "AuthenticationFailed", "no", True, "API key not accepted",
         ("{provider} did not accept the API key.",),
-        ("Check {env_var}: is the key complete, current, and made for {host}?",)),
+        ("Check {env_var}: is the key complete, current, and made for {host}?",), 2),
     _K.PERMISSION_DENIED: Kind(
         _P, "PermissionDenied", "no", True, "Not allowed",
         ("This key may not use {model} or one of the requested features at {provider}.",),
@@ -197,7 +197,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
     _K.CONTENT_FILTERED: Kind(
         _P, "ContentBlocked", "no", False, "Blocked by a safety filter",
         ("{provider}'s safety filter blocked the request or its answer.",),
-        ("Rephrase the request.", "Another provider is not tried unless you allow it.")),
+        ("Rephrase the request.", "Another provider is not tried unless you allow it."), 2),
     _K.REFUSAL: Kind(
         _P, "ContentBlocked", "no", False, "Declined",
         ("{model} declined to answer.",),

@@ -7,8 +7,9 @@ Must never: know a provider. An adapter turns these into its own dialect.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
@@ -153,10 +154,8 @@ class Tool(_Frozen):
         return value
 
 
+ModelT = TypeVar("ModelT", bound=BaseModel)
 Prompt: TypeAlias = str | Message | Sequence[Message | Mapping[str, Any]]
-
-_MESSAGES = TypeAdapter(tuple[Message, ...])
-_TOOLS = TypeAdapter(tuple[Tool, ...])
 
 
 def to_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...]:
@@ -164,7 +163,7 @@ def to_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...
     if isinstance(prompt, str):
         messages: tuple[Message, ...] = (Message.model_construct(role="user", content=prompt),)
     else:
-        messages = _check(_MESSAGES, [prompt] if isinstance(prompt, Message | Mapping) else prompt, "messages")
+        messages = _check(Message, [prompt] if isinstance(prompt, Message | Mapping) else prompt, "messages")
     if not messages:
         raise StreamMisused("messages is empty: give at least one message, or a string")
     if system is not None:
@@ -174,12 +173,18 @@ def to_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...
 
 def to_tools(tools: Iterable[Tool | Mapping[str, Any]] | None) -> tuple[Tool, ...]:
     """Tools in any accepted form. StreamMisused says what is wrong and where."""
-    return _check(_TOOLS, list(tools), "tools") if tools else ()
+    return _check(Tool, list(tools), "tools") if tools else ()
 
 
-def _check(adapter: TypeAdapter[tuple[Any, ...]], value: Any, name: str) -> tuple[Any, ...]:
+@functools.cache
+def _adapter(model: type[ModelT]) -> TypeAdapter[tuple[ModelT, ...]]:
+    """Made when first needed: each costs milliseconds, which the import should not."""
+    return TypeAdapter(tuple[model, ...])  # type: ignore[valid-type]
+
+
+def _check(model: type[ModelT], value: Any, name: str) -> tuple[ModelT, ...]:
     try:
-        return adapter.validate_python(value)
+        return _adapter(model).validate_python(value)
     except ValidationError as error:
         raise StreamMisused(describe(error, name)) from error
 

@@ -1,14 +1,16 @@
 """Turning what went wrong into a `Failure`: HTTP answers, errors inside a stream, exceptions of the network.
 
-The one rule: pure. Bytes, headers and exceptions go in, one `Failure` comes out; the decisions are rows of tables.
+The one rule: pure. Bytes, headers and exceptions go in, one `Failure` comes out;
+what decides are rows of tables.
 Must never: await, import an HTTP library, raise for anything a server sent, or decide what happens next.
 """
 
 from __future__ import annotations
 
+from .generic import GENERIC
 from .http import classify_error, classify_response
 from .network import classify_exception
-from .rules import GENERIC, Phrase, Rules, Verdict, make_rules
+from .rules import Phrase, Rules, Verdict, make_rules
 
 __all__ = [
     "GENERIC",

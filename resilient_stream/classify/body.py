@@ -1,10 +1,11 @@
 """What a provider said, whatever shape it said it in.
 
-    {"error": {...}}   {"error": "text"}   {"type": "error", "error": {...}}   {"message", "code"}   {"detail": [...]}
-    [{"error": {...}}]   {"response": {"error": {...}}}   {"errors": [...]}   data: {...}   <html>   plain text
+    {"error": {...}}     {"error": "text"}   {"type": "error", "error": {...}}   {"message", "code"}
+    [{"error": {...}}]   {"detail": [...]}   {"response": {"error": {...}}}      {"errors": [...]}
+    data: {...}          <html>              plain text                          nothing
 
 The one rule: shapes are dealt with here and nowhere else; all that follows reads a `Said`.
-Must never: read a key that holds the user's own text (`failed_generation`, `flagged_input`, pydantic's `input`).
+Must never: read a key that holds the user's own text: `failed_generation`, `flagged_input`, pydantic's `input`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _INSIDE = (
     "inner_error", "metadata", "availability", "violations",
 )  # fmt: skip
 _NAMES = (
-    "error_code", "code", "reason", "error_type", "err_type", "type", "status", "limit_source", "__type", "finish_reason",
+    "error_code", "code", "reason", "error_type", "err_type", "type", "status", "limit_source", "__type",
+    "finish_reason",
 )  # fmt: skip
 _STATUSES = ("code", "status_code", "http_status", "raw_status_code", "statusCode", "status")
 _MESSAGES = ("message", "Message", "error", "detail", "error_message", "errorMessage", "msg", "title")
@@ -87,7 +89,8 @@ def read_error(error: Any) -> Said:
         Said(
             "json",
             names=tuple(name for part in reversed(parts) for name in _names(part)),
-            message=next((text for part in _spoken(parts) if (text := _message(part))), ""),
+            # {"type": "error", "error": {...}}: the sentence is deeper in, when the outer object has none.
+            message=next((text for part in parts[:3] if (text := _message(part))), ""),
             status=next((code for part in parts if (code := _status(part))), None),
             quotas=tuple(line for part in parts for line in _quotas(part)),
             parts=parts,
@@ -126,11 +129,6 @@ def _parts(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
         for key in _INSIDE:
             if isinstance(value.get(key), dict | list):
                 yield from _parts(value[key], depth + 1)
-
-
-def _spoken(parts: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-    # {"type": "error", "error": {"message": ...}}: the sentence is in the second object, when the first has none.
-    return parts[:3]
 
 
 def _names(part: dict[str, Any]) -> Iterator[str]:
@@ -181,7 +179,7 @@ def _quotas(part: dict[str, Any]) -> Iterator[str]:
 
 
 def _with_upstream(said: Said) -> Said:
-    """Add what a router passes on: another provider's error as JSON text in the message or in `metadata.raw`."""
+    """Add what a router passes on: another provider's error as JSON text, in the message or `metadata.raw`."""
     raw = said.find("raw")
     inner = _nested(raw) if isinstance(raw, str) else _nested(said.message)
     if inner is None:

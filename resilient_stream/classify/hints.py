@@ -23,8 +23,8 @@ Headers: TypeAlias = Mapping[str, str]
 
 
 class Hint(NamedTuple):
-    """Seconds to wait; when the quota starts anew (ISO 8601, UTC); and whether the server asked for this wait,
-    or it is only told from when a bucket will be full again."""
+    """Seconds to wait; when the quota starts anew (ISO 8601, UTC); and whether the server asked for this wait, or
+    it is only told from when a bucket will be full again."""
 
     retry_after: float | None = None
     resets_at: str | None = None
@@ -38,8 +38,11 @@ class _Answer(NamedTuple):
 
 
 def hint(said: Said, headers: Headers, *, buckets: bool = True) -> Hint:
-    """All that an answer says about waiting. `headers`: of the failed response itself; none inside a stream, where
-    they belong to the 200. `buckets`: whether the rate-limit headers count, which describe healthy limits too."""
+    """All that an answer says about waiting.
+
+    headers: of the failed response itself; none inside a stream, where they belong to the 200.
+    buckets: whether the rate-limit headers count, which describe healthy limits too.
+    """
     answer = _Answer(said, {**_quoted_headers(said), **headers}, _server_time(headers))
     named = _named_reset(answer)
     for source, asked in _SOURCES:
@@ -66,14 +69,16 @@ def duration(text: str) -> float | None:
 
 
 def request_id(said: Said, headers: Headers) -> str | None:
-    """The provider's id of this request: its own header, the body's, or any header that looks like a trace."""
+    """The provider's id of this request: its own header, the body's, or any header like a trace."""
     named = next((headers[name] for name in _ID_HEADERS if headers.get(name)), None)
     if named:
         return named
     in_body = said.find("request_id", "requestId")
     if isinstance(in_body, str) and in_body:
         return in_body
-    alike = sorted(name for name in headers if re.search(r"request-?id|correlation|trace|(^|-)ray$", name) and headers[name])
+    alike = sorted(
+        name for name in headers if re.search(r"request-?id|correlation|trace|(^|-)ray$", name) and headers[name]
+    )
     if alike:
         return headers[alike[0]]
     flat = said.parts[0].get("id") if said.parts else None
@@ -82,14 +87,17 @@ def request_id(said: Said, headers: Headers) -> str | None:
 
 _ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid", "x-generation-id")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_STEP = r"(\d+(?:\.\d+)?)\s*(milliseconds?|msecs?|ms|µs|us|minutes?|mins?|seconds?|secs?|hours?|hrs?|days?|[smhd])(?![a-z])"
+_STEP = (
+    r"(\d+(?:\.\d+)?)\s*"
+    r"(milliseconds?|msecs?|ms|µs|us|minutes?|mins?|seconds?|secs?|hours?|hrs?|days?|[smhd])(?![a-z])"
+)
 _PROSE = re.compile(
     rf"(?:again|retry|retrying|wait|reset\w*|available)\b[^.\d\n]{{0,40}}?(?:in|after|for|wait)?[^.\d\n]{{0,20}}?"
     rf"((?:{_STEP}[\s,]*(?:and\s+)?)+)",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"(?:on|at|until|after) (\d{4}-\d\d-\d\d)(?:T| at | )(\d\d:\d\d(?::\d\d)?)", re.IGNORECASE)
-_EXHAUSTED = {"requests", "tokens", "input-tokens", "output-tokens"}
+_ANTHROPIC_LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
 
 
 def _unit(word: str) -> str:
@@ -190,14 +198,6 @@ def _retry_after(answer: _Answer) -> float | None:
     return None if moment is None else moment - answer.now
 
 
-def _is_exhausted(headers: Headers, prefix: str, limit: str) -> bool:
-    remaining = headers.get(f"{prefix}-remaining-{limit}" if limit in _OPENAI_LIMITS else f"{prefix}-{limit}-remaining")
-    return remaining is None or _number(remaining) is None
-
-
-_OPENAI_LIMITS = ("requests", "tokens", "requests-day", "tokens-minute")
-
-
 def _latest(moments: Iterable[float | None]) -> float | None:
     return max((moment for moment in moments if moment is not None), default=None)
 
@@ -205,7 +205,7 @@ def _latest(moments: Iterable[float | None]) -> float | None:
 def _anthropic_reset(answer: _Answer) -> float | None:
     empty = (
         limit
-        for limit in _EXHAUSTED
+        for limit in _ANTHROPIC_LIMITS
         if _number(answer.headers.get(f"anthropic-ratelimit-{limit}-remaining", "1")) is None
     )
     latest = _latest(_rfc3339(answer.headers.get(f"anthropic-ratelimit-{limit}-reset")) for limit in empty)

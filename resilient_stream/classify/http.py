@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from ..errors import Failure
 from ..kinds import KINDS, ErrorCategory, ErrorKind
 from .body import Said, read_body, read_error, words
+from .generic import GENERIC
 from .hints import asked_to_wait, hint, request_id
-from .rules import GENERIC, Rules, Verdict, parts_of
+from .rules import Rules, Verdict, parts_of
 from .wording import detail, facts, figures
 
 __all__ = ["classify_error", "classify_response"]
@@ -37,9 +38,10 @@ def classify_response(
     *,
     max_retry_after: float = 60.0,
 ) -> Failure:
-    """What an answer means that is not the expected stream: an error status, a page, a redirect, JSON with 200.
+    """What an answer means that is not the expected stream: an error status, a page, a redirect, JSON in a 200.
 
-    headers: names in lower case. max_retry_after: seconds; a rate limit that asks for more is an exhausted quota.
+    headers: names in lower case. max_retry_after: seconds; a rate limit that asks for more is an exhausted
+    quota, which is not slept through (JUDGEMENTS 4).
     """
     said = _with_header_names(read_body(body), headers)
     if status < 300:
@@ -129,7 +131,7 @@ def _by_status(said: Said, status: int, rules: Rules, headers: Mapping[str, str]
 
 
 def _no_stream(headers: Mapping[str, str], said: Said, rules: Rules) -> Verdict:
-    """A success that is not a stream (JUDGEMENTS 14): an error in JSON, nothing at all, or another web site."""
+    """A success that is not a stream (JUDGEMENTS 14): an error in JSON, nothing at all, or another site."""
     if said.form == "empty":
         return Verdict(_K.STREAM_INTERRUPTED)
     if said.form == "json":
@@ -152,7 +154,9 @@ def _failure(
     kind = found.kind
     waits = KINDS[kind].category is ErrorCategory.RETRYABLE or kind in _WAITS
     wait = hint(said, {} if in_stream else headers, buckets=kind in (_K.RATE_LIMITED, _K.QUOTA_EXHAUSTED))
-    if kind is _K.RATE_LIMITED and wait.asked and (wait.retry_after or 0) > max_retry_after:
+    if kind is _K.QUOTA_EXHAUSTED and _names_a_minute(said):
+        wait = wait._replace(retry_after=None, resets_at=None)
+    elif kind is _K.RATE_LIMITED and wait.asked and (wait.retry_after or 0) > max_retry_after:
         kind = _K.QUOTA_EXHAUSTED  # JUDGEMENTS 4: never slept through.
     return Failure(
         kind=kind,
@@ -167,6 +171,11 @@ def _failure(
         category=found.category,
         facts=facts(kind, said),
     )
+
+
+def _names_a_minute(said: Said) -> bool:
+    """Google's RetryInfo beside a day's quota, or a quota of zero, means something else (JUDGEMENTS 4)."""
+    return said.find("retryDelay") is not None or bool(re.search(r"limit:? ?0\b", said.message))
 
 
 def _obey_should_retry(failure: Failure, word: str) -> Failure:

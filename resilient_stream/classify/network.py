@@ -1,10 +1,11 @@
 """From an exception of the HTTP library or the operating system to a `Failure`, by class name and errno.
 
-    errno of a resource, anywhere in the chain -> causes that say more than their wrapper -> sentences -> class
+    errno of a resource, anywhere in the chain -> causes that say more than their wrapper
+        -> sentences -> errno of the network -> class
 
 The one rule: what is not a fault of the network or of this host is None, so that our own bugs stay visible.
-Must never: import the HTTP library (classes are known by name), or read `ClientResponseError.status`: the 400 in
-it is the parser's, no server sent it (JUDGEMENTS 25). Nor is it given `CancelledError`.
+Must never: import the HTTP library (classes are known by name), or read `ClientResponseError.status`: the 400
+in it is the parser's, no server sent it (JUDGEMENTS 25). Nor is it given `CancelledError`.
 """
 
 from __future__ import annotations
@@ -114,12 +115,20 @@ class _Sentence(NamedTuple):
 _SENTENCES = tuple(
     _Sentence(name, re.compile(pattern, re.IGNORECASE), fault)
     for name, pattern, fault in (
-        ("RuntimeError", r"session is closed|connector is closed|event loop is closed", _always(_K.CLIENT_CLOSED)),
+        (
+            "RuntimeError",
+            r"session is closed|connector is closed|event loop is closed",
+            _always(_K.CLIENT_CLOSED),
+        ),
         ("RuntimeError", r"executor shutdown|after (interpreter )?shutdown", _always(_K.CLIENT_CLOSED)),
         ("RuntimeError", r"can't start new thread", _always(_K.OS_LIMIT)),
         ("ClientConnectionError", r"^(connection|connector is) closed\W*$", _always(_K.CLIENT_CLOSED)),
         ("RecursionError", r"while decoding a json", _always(_K.PROTOCOL_ERROR)),
-        ("ValueError", r"(control character|newline|carriage return|null byte).*in header", _always(_K.CLIENT_CONFIG)),
+        (
+            "ValueError",
+            r"(control character|newline|carriage return|null byte).*in header",
+            _always(_K.CLIENT_CONFIG),
+        ),
         ("TransferEncodingError", r"not enough data", _LOST),
         ("ClientConnectorError", r"attempting to bind on address", _always(_K.CLIENT_CONFIG)),
         ("SSLError", r"certificate", _always(_K.TLS_FAILURE)),
@@ -158,7 +167,10 @@ _REASONS: tuple[tuple[str, str], ...] = (
     (r"wrong_version_number|wrong version number|http_request", "the server does not speak TLS on this port"),
     (r"expired", "the certificate has expired"),
     (r"hostname mismatch|ip address mismatch|not valid for", "the certificate is for another host"),
-    (r"self[- ]signed|unable to get (local )?issuer|unknown ca", "the certificate is signed by an unknown authority"),
+    (
+        r"self[- ]signed|unable to get (local )?issuer|unknown ca",
+        "the certificate is signed by an unknown authority",
+    ),
     (r"fingerprint", "the certificate is not the pinned one"),
     (r"bind on address", "The local address cannot be used on this machine"),
     (r"permission|not permitted", "A firewall or sandbox on this machine blocks the connection"),
@@ -172,8 +184,8 @@ def classify_exception(
 ) -> Failure | None:
     """What an exception of a connection means, or None when it is not one of network or host.
 
-    phase: connect and request are before the response's headers, stream is its body. host: for the message; the
-    exception's own host is used when it has one.
+    phase: connect and request are before the response's headers, stream is its body. host: for the message,
+    taken from the exception when not given.
     """
     chain = tuple(_chain(error))
     if type(error).__name__ == "ClientHttpProxyError":
@@ -188,7 +200,7 @@ def classify_exception(
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """The error and what is behind it. What it was merely raised during counts only behind a network class:
     a bug in a handler has a network error as its context too."""
-    waiting, seen = [error], set()
+    waiting, seen = [error], set[int]()
     while waiting and len(seen) < 32:
         link = waiting.pop(0)
         if id(link) in seen:
@@ -218,7 +230,7 @@ def _errno(link: BaseException) -> int | None:
 
 
 def _out_of_resources(chain: tuple[BaseException, ...]) -> Fault | None:
-    found = next((_RESOURCES[number] for link in chain if (number := _errno(link)) in _RESOURCES), None)
+    found = next((kind for link in chain if (kind := _RESOURCES.get(_errno(link) or 0))), None)
     return _always(found) if found else None
 
 
@@ -239,13 +251,13 @@ def _by_sentence(chain: tuple[BaseException, ...]) -> Fault | None:
 
 
 def _by_errno(chain: tuple[BaseException, ...]) -> Fault | None:
-    """A plain OSError is of the network only by its errno; under a connector it is what happened to the connect."""
+    """A plain OSError is of the network by its errno only; under a connector it says what the connect met."""
     if _named(chain[0], CLASSES) not in (None, *_BROAD):
         return None
     connecting = any(name in _CONNECTING for name in _classes(chain[0]))
     for link in chain:
         number = _errno(link)
-        if number in _ERRNOS and (connecting or number not in _FILE_ERRNOS):
+        if number is not None and number in _ERRNOS and (connecting or number not in _FILE_ERRNOS):
             return _ERRNOS[number]
         if number is None and isinstance(link, ConnectionError) and not hasattr(link, "os_error"):
             return _LOST  # aiohttp closes a failed handshake so: ConnectionResetError without an errno.

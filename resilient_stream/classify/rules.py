@@ -1,4 +1,4 @@
-"""Which code, phrase or status means which kind: tables, and how a provider's own are laid over the shared ones.
+"""The form of error rules: tables from code, phrase or status to kind, and how some are laid over others.
 
     codes      a name that says it all: `invalid_api_key`, `insufficient_quota`
     phrases    families of sentences, for what has no code of its own: money, long quotas, overlong input
@@ -6,7 +6,7 @@
     statuses   the HTTP status, at last; `implied` is the status that a vague name stands for inside a stream
 
 The one rule: in that order, first hit wins (JUDGEMENTS 1, 2). A 429 may be money, a 400 may be a bad key.
-Must never: name a host or a model, or hold what only one provider says (that is `providers/error_rules.py`).
+Must never: hold a row. The shared ones are in `generic.py`, a provider's own in `providers/error_rules.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..kinds import ErrorCategory, ErrorKind
 
-__all__ = ["GENERIC", "Phrase", "Rules", "Verdict", "make_rules", "normal"]
+__all__ = ["Phrase", "Rules", "Verdict", "make_rules", "parts_of", "phrase"]
 
 
 class Verdict(NamedTuple):
@@ -30,18 +30,23 @@ class Verdict(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """A family of sentences. `unless` vetoes it; `statuses` limits it (0: no status known); matched line by line."""
+    """A family of sentences, matched line by line. `unless` vetoes it; `statuses` limits it (0: none known).
 
-    pattern: re.Pattern[str]
+    The patterns are text until the first failure (`re` keeps them compiled then): importing costs nothing.
+    """
+
+    pattern: str
     verdict: Verdict
-    unless: re.Pattern[str] | None = None
+    unless: str = ""
     statuses: frozenset[int] = frozenset()
 
     def says(self, text: str, status: int) -> bool:
         """Whether this family has such a sentence."""
         if self.statuses and status not in self.statuses:
             return False
-        return bool(self.pattern.search(text)) and not (self.unless and self.unless.search(text))
+        return bool(re.search(self.pattern, text, _FLAGS)) and not (
+            self.unless and re.search(self.unless, text, _FLAGS)
+        )
 
 
 class Rules(NamedTuple):
@@ -63,6 +68,7 @@ Means: TypeAlias = ErrorKind | Verdict
 Named: TypeAlias = Mapping[Means, str]
 
 _NONE: Mapping[Means, str] = {}
+_FLAGS = re.IGNORECASE | re.MULTILINE
 
 
 def normal(name: str) -> str:
@@ -78,9 +84,7 @@ def parts_of(name: str) -> tuple[str, ...]:
 
 def phrase(means: Means, *patterns: str, unless: str = "", statuses: Iterable[int] = ()) -> Phrase:
     """A family from its alternatives; case does not matter."""
-    flags = re.IGNORECASE | re.MULTILINE
-    veto = re.compile(unless, flags) if unless else None
-    return Phrase(re.compile("|".join(patterns), flags), _verdict(means), veto, frozenset(statuses))
+    return Phrase("|".join(patterns), _verdict(means), unless, frozenset(statuses))
 
 
 def make_rules(
@@ -116,247 +120,3 @@ def _named(table: Named) -> dict[str, Verdict]:
 
 def _numbered(table: Mapping[int, Means] | None) -> dict[int, Verdict]:
     return {status: _verdict(means) for status, means in (table or {}).items()}
-
-
-_K = ErrorKind
-_SERVER_SIDE = (0, 408, 500, 502, 503, 504, 520, 522, 524)
-
-GENERIC = make_rules(
-    codes={
-        _K.AUTHENTICATION: """invalid_api_key incorrect_api_key missing_api_key expired_api_key api_key_invalid
-            api_key_expired bad_credentials invalid_credentials account_deactivated token_expired access_token_expired
-            credentials_missing account_state_invalid""",
-        _K.PERMISSION_DENIED: """unsupported_country_region_territory service_disabled iam_permission_denied
-            organization_restricted organization_on_hold consumer_suspended consumer_invalid user_suspended
-            ip_not_authorized api_key_service_blocked api_key_ip_address_blocked api_key_http_referrer_blocked""",
-        _K.INSUFFICIENT_FUNDS: """insufficient_quota insufficient_balance insufficient_credits insufficient_credit
-            insufficient_funds credit_balance_exhausted credit_balance_too_low organization_usage_limit_exceeded
-            payment_required payment_required_error billing_error billing_not_active billing_disabled
-            billing_hard_limit_reached""",
-        _K.QUOTA_EXHAUSTED: "usage_limit_reached daily_limit_exceeded daily_limit_reached monthly_limit_exceeded",
-        _K.MODEL_NOT_FOUND: """model_not_found model_not_available model_not_exist model_does_not_exist model_decommissioned
-            model_deprecated model_retired model_archived invalid_model invalid_model_id invalid_model_error
-            unknown_model unknown_model_error no_such_model deployment_not_found no_endpoints""",
-        _K.CONTEXT_LENGTH_EXCEEDED: """context_length_exceeded context_window_exceeded exceed_context_size_error
-            too_many_tokens too_many_prompt_tokens prompt_too_long input_too_long context_too_long
-            max_context_length_exceeded""",
-        _K.REQUEST_TOO_LARGE: """request_too_large request_body_too_large request_entity_too_large payload_too_large
-            content_too_large""",
-        _K.CONTENT_FILTERED: """content_filter content_filtered content_blocked content_policy_violation invalid_prompt
-            moderation_blocked moderation_error responsible_ai_policy_violation guardrail_intervened safety
-            prohibited_content blocklist spii model_armor jailbreak image_safety image_prohibited_content
-            content_moderation error_toxic sensitive""",
-        Verdict(_K.CONTENT_FILTERED, retry=True, fallback=True): "recitation image_recitation",
-        _K.REFUSAL: "refusal",
-        _K.MODEL_OUTPUT_INVALID: """tool_use_failed json_validate_failed output_parse_failed malformed_function_call
-            malformed_response malformed_model_output malformed_tool_use unexpected_tool_call""",
-        _K.PROVIDER_OVERLOADED: """server_is_overloaded server_overloaded overloaded engine_overloaded engine_overloaded_error
-            model_overloaded capacity_exceeded queue_exceeded queue_full model_capacity_exhausted no_capacity
-            service_tier_capacity_exceeded insufficient_system_resource provider_overloaded""",
-        _K.MODEL_LOADING: "model_loading model_not_ready model_is_loading",
-        _K.CONFLICT: "conversation_locked thread_locked",
-        _K.UNSUPPORTED_FEATURE: "not_supported_error not_implemented not_implemented_error",
-        _K.INVALID_REQUEST: """string_above_max_length array_above_max_length failed_to_download_image
-            previous_response_not_found invalid_encrypted_content missing_thought_signature""",
-        _K.SERVER_ERROR: "incomplete_generation",
-    },
-    phrases=(
-        phrase(
-            _K.INSUFFICIENT_FUNDS,
-            r"credit balance|prepay\w* (credits?|balance)|insufficient[ _](account )?(balance|credits?|funds?|quota)",
-            r"\b(not enough|no|out of|used (up )?all|exhausted|depleted|consumed|requires? more) ((of|your|available|remaining"
-            r"|prepaid|included|api|account) )*(credits?|balance|funds)\b",
-            r"\b(credits?|balance|funds)( is| are| ha(s|ve)( been)?)? (depleted|exhausted|insufficient|negative|too low|"
-            r"used up|run out|expired)",
-            r"\bspend(ing)?[ -](limit|cap|budget)|\b(billing|budget|payment|credit|key) (hard )?(limit|cap)\b",
-            r"payment[ -](is )?(required|method|instrument|overdue)|unpaid|past due|overdue|arrear",
-            r"can only afford|exceeds? your .{0,20}\b(budget|balance|credits?)\b|extra usage|top[- ]?up|recharge",
-            r"billing (is |has )?(not |been )?(inactive|active|disabled|enabled)|enable billing|account is not active",
-            r"specified (\w+ )?api usage limits|workspace api usage limits|included credits|purchase (more |additional )?credits",
-            unless=r"per[ -](second|minute)|\b[RT]PM\b",
-        ),
-        phrase(
-            # Google says the same about a minute's quota, and always adds which metric.
-            _K.INSUFFICIENT_FUNDS, r"exceeded your current quota",
-            unless=r"quota exceeded for|ai\.google\.dev|per[ -]minute|per[ -]day|\brate[ -]?limit",
-        ),
-        phrase(
-            _K.REQUEST_TOO_LARGE,
-            r"\b(request|payload|body|upload|entity|content)( body| entity| size)?( is| was)? too (large|big)\b",
-            r"exceeds? the (maximum |max |allowed )*(request|body|payload|upload) (body )?(size|limit)",
-            r"request (body )?exceeds the (maximum |max )?(allowed )?(size|number of bytes)",
-        ),
-        phrase(
-            _K.QUOTA_EXHAUSTED,
-            r"(\bper|/|\ba|\beach|\bevery)[ -]?(day|week|month)\b|\b(RPD|TPD)\b|\blimit:? ?0(?![.,]?\d)",
-            r"\b(daily|weekly|monthly)\b.{0,60}\b(limit|quota|allocation|allowance|usage|cap)",
-            r"\b(limit|quota|allocation|allowance)s?\b.{0,40}\b(daily|weekly|monthly|for (today|this (day|week|month)))\b",
-            r"\busage limit|quota (has been |is )?(used up|exhausted)|exceeds? the service quota",
-        ),
-        phrase(
-            _K.CONTEXT_LENGTH_EXCEEDED,
-            r"context[ _-]?(length|size|window|limit)|maximum context|max(imum)? context|context .{0,20}exceeded",
-            r"(prompt|inputs?|messages?|conversation|request)( is| are)? too long|too long.{0,40}\b(tokens|context)",
-            r"(input|prompt|total) tokens? (count )?(\(?\d+\)? )?exceed|exceeds? (the |this )?(model'?s? )?max(imum)? "
-            r"(allowed )?(number of |input |model )*(tokens|length)",
-            r"current length is .{0,40}while limit is|tokens?`?( \+ `?\w+`?)? must be <=|size limit exceeded by \d+ tokens",
-            r"too many (input |prompt )?tokens\b.{0,40}\b(context|for (this|the) model|limit for)",
-            r"(exceed|over|larger|longer|above).{0,40}\b(max_model_len|max_seq_len|n_ctx|token limit)\b",
-            r"reduce the length of (the |your )?(messages|prompt|input)",
-            unless=r"per[ -]min|\bTPM\b|rate[ _-]?limit|per[ -]day",
-        ),
-        phrase(
-            _K.MODEL_LOADING,
-            r"\bmodel\b.{0,100}\b(is|being|still) (currently |still )*(loading|warming|starting|initializing)",
-            r"\bloading (the )?model|not ready (for|to) (serv|inferenc|accept)|model is not ready|warming up|cold start",
-            unless=r"overload",
-        ),
-        phrase(
-            _K.PROVIDER_OVERLOADED,
-            r"overload|(over|at|at full|full|low on|beyond) capacity|capacity (ha(s|ve) been |was |is |temporarily )*"
-            r"(exceeded|exhausted|reached|unavailable|constrained)",
-            r"\b(no|insufficient|not enough|limited|short of|lack of|out of) (\w+ )?capacity|(high|heavy|peak) (demand|traffic|load)",
-            r"queue( is)? full|queue .{0,20}exceed|pending requests|(is|are|too|currently|server|service) busy\b",
-            r"rate[- ]?limited upstream|upstream .{0,40}rate[- ]?limit|resource exhausted\W+(please )?try again",
-            r"(temporarily|currently) unavailable|no available (model )?provider|insufficient system resource",
-            unless=r"(requests?|tokens?) per min|limit_rp[ms]",
-        ),
-        phrase(
-            _K.MODEL_OUTPUT_INVALID,
-            r"tool call validation failed|failed_generation|malformed (function|tool)[ _]?call",
-            r"failed to (call a function|generate (valid )?json|parse (the )?(model'?s? )?(tool|function)[ _]?calls?)",
-        ),
-        phrase(
-            _K.AUTHENTICATION,
-            r"\b(invalid|incorrect|wrong|missing|expired|revoked|malformed|unknown|bad|no) (or \w+ )?"
-            r"([\w-]+ ){0,3}(api[ _-]?keys?|x-api-key|credentials?|subscription key|authorization|authentication)\b",
-            r"\b(invalid|expired|missing|revoked) (\w+ )?(access|auth\w*|bearer|security|session|api) tokens?\b",
-            r"\b(api[ _-]?key|access token|security token|credentials?|bearer token|session)\b.{0,60}?\b(not valid|invalid|"
-            r"incorrect|expired|revoked|deactivated|disabled|deleted|leaked|missing|not found|not provided|required)\b",
-            r"\bunauthorized\b|\bunauthenticated\b|authentication (fail|required|error)|not authenticated|signature expired",
-            r"(provide|include|pass|set|need) (a |an |your )?(valid )?api[ _-]?key|expected oauth|could not authenticate",
-            unless=r"permission to|not authorized to",
-        ),
-        phrase(
-            _K.PERMISSION_DENIED,
-            r"not (authorized|permitted|entitled|whitelisted)|not allowed (to|for|from|in)\b|permission[ _]denied|access denied",
-            r"\b(account|organi[sz]ation|team|project|resource|workspace|user|ip|key)\b.{0,60}\b"
-            r"(disabled|suspended|blocked|restricted|banned|deactivated|on hold|terminated)",
-            r"(location|country|region|territory)\b.{0,40}\b(not (supported|available|allowed)|unsupported|restricted|blocked)",
-            r"\bunsupported (country|region|location)|have not been submitted|accept the (terms|license|agreement)",
-            r"(does not|doesn't|do not|don't|insufficient|lacks?) (have )?(the )?(\w+ )?(permissions?|privileges?)\b",
-            r"(must be|is not|not been) verified",
-        ),
-        phrase(
-            _K.CONTENT_FILTERED,
-            r"content[ _-](filter|policy|polic|moderation|management|safety|violation)|safety (filter|system|polic|setting|check)",
-            r"\bflagged\b|(usage|acceptable use|content|safety) polic(y|ies)\b|violat\w+ .{0,40}\bpolic|policy violation",
-            r"\bguardrail|requires moderation|\bmoderation\b|responsible ai|blocked (by|due to|for) .{0,40}(polic|safety|filter)",
-            r"(inappropriate|unsafe|harmful|sensitive|prohibited) content|data may contain inappropriate",
-        ),
-        phrase(
-            # What the request refers to is gone; no other model or provider has it.
-            _K.INVALID_REQUEST,
-            r"\b(files?|cache|cached content|thread|conversation|response|item|batch|container|tool_call_id)\b.{0,80}not found",
-            r"not found: (cache|file|cached)|cached? content .{0,60}(expired|not exist)",
-            unless=r"\bmodel\b",
-        ),
-        phrase(
-            _K.UNEXPECTED_RESPONSE,
-            r"^(resource |the requested resource (was )?|page |route |path |url |endpoint |404 page )?not found\W*$",
-            r"method not allowed|(invalid|unknown|unrecognized) (request )?(url|path|route|endpoint)\b|cannot (post|get) /",
-            r"no route (found|matched)|^no static resource|the requested url .{0,200}not found",
-            statuses=(404, 405),
-        ),
-        phrase(
-            _K.MODEL_NOT_FOUND,
-            r"\bmodels?\b.{0,160}?\b(does not exist|doesn't exist|not exist|not found|not available|decommissioned|deprecated|"
-            r"retired|no longer|sunset|not a valid|is invalid|not recognized|not served|not deployed)\b",
-            r"\b(invalid|unknown|unsupported|no such|unrecognized|unable to access) (the )?model( name| id| identifier)?"
-            r"( specified)?(:|$| '| `| \"|\.)|unable to access model",
-            r"no (allowed |available )?(endpoints?|providers?) (found )?(for|match|that|can)|not a valid model|"
-            r"deployment .{0,80}(does not exist|not found)|resolve the (foundation )?model|deployment not found",
-        ),
-        phrase(
-            _K.UNSUPPORTED_FEATURE,
-            r"(?:does not|doesn't|do not|don't) support (?P<feature>(?:\w+ )?(?:tools?|function|thinking|reasoning|images?|vision"
-            r"|audio|video|files?|documents?|stream\w*|structured outputs?|json|system (?:prompt|message|role)s?|developer"
-            r"|completions?|chat|embeddings?|caching|multimodal|logprobs|assistant)(?: (?:use|calls?|calling|choice|inputs?|mode"
-            r"|schema|completions?|messages?|output))?)\b",
-            r"not supported (in|on|by|for|via) (the|this) (\S+ )?endpoint|\bnot (yet )?implemented\b",
-        ),
-        phrase(
-            _K.STREAM_INTERRUPTED,
-            r"mid-?stream|stream (was |has been )?(interrupted|closed|terminated|disconnected|reset) (early|before|during|by)",
-            statuses=_SERVER_SIDE,
-        ),
-        phrase(
-            _K.GATEWAY_ERROR,
-            r"upstream connect error|before headers|no healthy upstream|bad gateway|upstream (server )?(is )?(error|unavailable|"
-            r"unreachable)|(origin|upstream) .{0,30}(unreachable|refused)|error code: 5(0[02]|2[0-3]|2[5-7]|30)\b",
-            statuses=(0, 500, 502, 503, 520, 521, 522, 523, 525, 526, 530),
-        ),
-        phrase(
-            _K.PROVIDER_TIMEOUT,
-            r"timed[ -]?out|\btime-?out\b|took too long|deadline exceeded",
-            statuses=(0, 408, 500, 503, 504, 524),
-        ),
-        phrase(
-            _K.RATE_LIMITED,
-            r"rate[ _-]?limit|too many (requests|tokens|concurrent)|throttl|(requests?|tokens?|calls) (per|/) (second|minute|hour)",
-            r"slow down|concurren\w+ .{0,40}(limit|exceed)|quota exceeded|exceeded .{0,40}\bquota",
-            statuses=(0, 400, 403, 500),
-        ),
-        phrase(
-            # In a stream there is no 400 to say so: names like invalid_image_url, empty_file, image_too_small.
-            _K.INVALID_REQUEST,
-            r"^(invalid|unsupported|missing|malformed|empty|bad request|duplicate|unprocessable)\b",
-            r"^image (file |parse |too |not |format|dimension)|\b(above|below) (max|min)|failed to download|^validation\b",
-            statuses=(0,),
-        ),
-    ),
-    types={
-        _K.AUTHENTICATION: """authentication_error auth_error unauthorized unauthorized_error invalid_authentication_error
-            unauthenticated incorrect_api_key_error""",
-        _K.PERMISSION_DENIED: """permission_error permission_denied_error access_denied access_denied_error forbidden
-            forbidden_error request_forbidden access_terminated_error""",
-        _K.MODEL_NOT_FOUND: "not_found_error resource_not_found resource_not_found_error",
-        _K.RATE_LIMITED: """rate_limit_exceeded rate_limit_error rate_limit rate_limited rate_limit_reached
-            rate_limit_reached_error rate_limit_exceeded_error model_rate_limit request_rate_limit_exceeded
-            too_many_requests too_many_requests_error throttling throttled throttling_error ramp_limit_exceeded""",
-        _K.PROVIDER_OVERLOADED: """overloaded_error service_unavailable service_unavailable_error temporarily_unavailable
-            unavailable_error""",
-        _K.PROVIDER_TIMEOUT: "timeout_error timeout request_timeout gateway_timeout",
-        _K.CONFLICT: "conflict_error conflict",
-    },  # fmt: skip
-    # Names so broad that a real status knows better. Google's are google.rpc.Code and its HTTP mapping.
-    implied={
-        400: """invalid_request_error invalid_request bad_request bad_request_error BadRequestError validation_error
-            validation invalid_argument failed_precondition out_of_range unprocessable invalid_value bad_response_status_code""",
-        401: "not_authenticated",
-        403: "permission_denied",
-        404: "not_found NotFound",
-        409: "aborted already_exists",
-        429: "resource_exhausted quota_exceeded",
-        499: "cancelled request_cancelled",
-        500: """api_error server_error internal internal_error internal_server internal_server_error data_loss unknown
-            unknown_error generation abort error""",
-        501: "unimplemented",
-        502: "bad_gateway provider_unavailable upstream_error provider_error",
-        503: "unavailable slow_down",
-        504: "deadline_exceeded",
-    },
-    statuses={
-        400: _K.INVALID_REQUEST, 401: _K.AUTHENTICATION, 402: _K.INSUFFICIENT_FUNDS, 403: _K.PERMISSION_DENIED,
-        404: _K.MODEL_NOT_FOUND, 405: _K.UNEXPECTED_RESPONSE, 407: _K.PROXY_AUTH, 408: _K.PROVIDER_TIMEOUT,
-        409: _K.CONFLICT, 410: _K.MODEL_NOT_FOUND, 413: _K.REQUEST_TOO_LARGE, 415: _K.UNSUPPORTED_FEATURE,
-        423: _K.CONFLICT, 424: _K.SERVER_ERROR, 425: _K.CONFLICT, 429: _K.RATE_LIMITED, 451: _K.PERMISSION_DENIED,
-        499: _K.SERVER_ERROR, 501: _K.UNSUPPORTED_FEATURE, 502: _K.GATEWAY_ERROR, 503: _K.PROVIDER_OVERLOADED,
-        504: _K.PROVIDER_TIMEOUT, 511: _K.UNEXPECTED_RESPONSE, 520: _K.GATEWAY_ERROR, 521: _K.GATEWAY_ERROR,
-        522: _K.GATEWAY_ERROR, 523: _K.GATEWAY_ERROR, 524: _K.PROVIDER_TIMEOUT, 525: _K.GATEWAY_ERROR,
-        526: _K.GATEWAY_ERROR, 527: _K.GATEWAY_ERROR, 529: _K.PROVIDER_OVERLOADED, 530: _K.GATEWAY_ERROR,
-        598: _K.PROVIDER_TIMEOUT, 599: _K.PROVIDER_TIMEOUT,
-    },
-    # A page comes from something in front of the API (JUDGEMENTS 15).
-    pages={404: _K.UNEXPECTED_RESPONSE, 410: _K.UNEXPECTED_RESPONSE, 500: _K.GATEWAY_ERROR, 503: _K.GATEWAY_ERROR},
-)  # fmt: skip

@@ -19,23 +19,27 @@ __all__ = ["detail", "facts"]
 _SILENT = frozenset({ErrorKind.MODEL_OUTPUT_INVALID, ErrorKind.CONTENT_FILTERED, ErrorKind.REFUSAL})
 
 _SECRETS = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|hf|r8|csk|pplx|fw|nvapi|key)[-_][\w*.\-]*[\w*]"
+    r"\b(?:sk|pk|rk|gsk|xai|hf|r8|csk|pplx|nvapi)[-_][\w*.\-]*[\w*]"
     r"|\bAIza[\w\-]{8,}|\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\beyJ[\w\-]{8,}[\w.\-]*"
-    r"|(?<=bearer )[^\s,;\"']+|(?<=basic )[A-Za-z0-9+/=]{8,}"
-    r"|(?<=key provided: )[^\s,;\"']*[^\s,;.\"']"
-    r"|(?:(?<=key=)|(?<=key: )|(?<=key:)|(?<=token=)|(?<=token: )|(?<=secret=)|(?<=secret: )|(?<=password=)|(?<=password: ))"
-    r"[\"']?[^\s,;&\"']*[^\s,;&.\"']",
+)
+_NAMED_SECRETS = re.compile(
+    r"(\bkey provided: |\b(?:bearer|basic) |(?:key|token|secret|password)[\"']?\s?[=:]\s?[\"']?)"
+    r"(?!\[hidden\])[^\s,;&\"']*[^\s,;&.\"']",
     re.IGNORECASE,
 )
+_FEATURE = re.compile(r"(?:does not|doesn't|do not|don't) support (?:the )?([\w ]{2,40})")
 _N = r"(\d[\d,]*)"
 _USED_FIRST = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"{_N}(?: \w+)? ?\+ ?{_N}(?: \w+)? ?> ?{_N}",
         rf"{_N} (?:tokens |bytes )?> {_N}",
-        rf"\({_N}(?: tokens)?\) exceeds .{{0,80}}?\({_N}",
+        rf"\({_N}(?: tokens)?\) (?:exceeds|is longer than) .{{0,80}}?\({_N}",
+        rf"count is {_N} but .{{0,60}}?{_N}",
+        rf"length {_N}\) is longer than .{{0,60}}?{_N}",
         rf"length is {_N} while limit is {_N}",
-        rf"contains? (?:at least )?{_N} .{{0,80}}?(?:model with|maximum(?: \w+){{0,3}}(?: of| is)?|limit of) {_N}",
+        rf"contains? (?:at least )?{_N} .{{0,80}}?(?:model with|maximum(?: \w+){{0,3}}(?: of| is)?|limit of) "
+        rf"{_N}",
         rf"(?:got|received|given|used|has) {_N} .{{0,60}}?(?:limit|maximum)(?: \w+){{0,2}}(?: of| is)? {_N}",
     )
 )
@@ -44,12 +48,13 @@ _LIMIT_FIRST = tuple(
     for pattern in (
         rf"limit:? {_N}, (?:used:? [\d,]+, )?requested:? {_N}",
         rf"(?:maximum|max|limit)[^.\d]{{0,60}}{_N}[^\d]{{0,80}}(?:requested|resulted in|contains?|has|have|given:?|"
-        rf"received|got|passed|provided|was) (?:about |at least |a total of )?{_N}",
+        rf"used:?|received|got|passed|provided|was) (?:about |at least |a total of )?{_N}",
         rf"must be <= {_N}\. given: {_N}",
     )
 )
 _ONLY_LIMIT = re.compile(
-    rf"(?:limit for this model is|limit of|limit is|maximum (?:context length )?(?:is|of)|maximum allowed(?: \w+)?(?: is)?) {_N}",
+    rf"(?:limit for this model is|limit of|limit is|maximum (?:context length )?(?:is|of)|"
+    rf"maximum allowed(?: \w+)?(?: is)?) {_N}",
     re.IGNORECASE,
 )
 
@@ -58,12 +63,14 @@ def detail(kind: ErrorKind, said: Said) -> str:
     """The provider's own words, one line of at most 300 characters; nothing where they may quote the user."""
     if kind in _SILENT:
         return ""
-    line = _SECRETS.sub("[hidden]", " ".join(said.message.split()))
+    line = _NAMED_SECRETS.sub(r"\1[hidden]", _SECRETS.sub("[hidden]", " ".join(said.message.split())))
     return line if len(line) <= MAX_DETAIL else line[: MAX_DETAIL - 1] + "…"
 
 
 def facts(kind: ErrorKind, said: Said) -> dict[str, Any]:
     """The values for the placeholders of a kind's texts that the sentence holds."""
+    if kind is ErrorKind.UNSUPPORTED_FEATURE and (named := _FEATURE.search(said.message)):
+        return {"feature": named[1].strip()}
     if kind not in (ErrorKind.CONTEXT_LENGTH_EXCEEDED, ErrorKind.REQUEST_TOO_LARGE):
         return {}
     used, limit = figures(said)

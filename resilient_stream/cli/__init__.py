@@ -1,0 +1,27 @@
+"""The command line: `resilient-stream ask` and `resilient-stream demo`.
+
+The one rule: it is a user of the public API like any other; what it shows comes from chunks, events and the
+transcript. It needs the extra `cli` (typer, rich), which nothing else here does.
+Must never: show a traceback for a failure that has a name.
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+_NEEDED = ("typer", "rich")
+_INSTALL = "the command line needs two more packages: pip install 'resilient-stream[cli]'"
+
+
+def main() -> None:
+    """Run the command line; ends the process with the command's exit code."""
+    try:
+        from .app import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _NEEDED:
+            raise
+        print(_INSTALL, file=sys.stderr)
+        raise SystemExit(2) from None
+    app(prog_name="resilient-stream")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Literal
 
 from msgspec import structs
 
 from ..attempt import Attempt, AttemptEnded
 from ..call import Call
-from ..classify import classify_exception
 from ..contract import Batch, Handler, Request
 from ..errors import ErrorKind, Failure, StreamError
 from ..events import AttemptFailed
@@ -41,6 +41,9 @@ def _named(attempt: Attempt, cause: Exception | Failure) -> StreamError | None:
     """The error for a finding or an exception; None for what is no fault of network or host: a bug."""
     if isinstance(cause, Failure):
         return attempt.error(cause)
+    from ..classify import classify_exception  # paid for when something fails, not by the import
+
+    phase: Literal["connect", "request", "stream"]
     phase = "stream" if attempt.status is not None else "request" if attempt.sending.written else "connect"
     failure = classify_exception(cause, phase=phase, host=attempt.host)
     if failure is None:

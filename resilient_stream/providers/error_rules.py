@@ -1,7 +1,7 @@
 """What only one provider says: its rows over the shared error rules.
 
 The one rule: a row is here only when it would be wrong elsewhere, or is a code that means nothing without the
-provider's manual. What generalises goes to `classify.rules.GENERIC`.
+provider's manual. What generalises goes to `classify.generic`.
 Must never: repeat a shared row.
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..classify.rules import GENERIC, Rules, Verdict, make_rules, phrase
+from ..classify.generic import GENERIC
+from ..classify.rules import Rules, Verdict, make_rules, phrase
 from ..kinds import ErrorCategory, ErrorKind
 
 __all__ = ["ERROR_RULES", "rules_for"]
@@ -18,15 +19,15 @@ __all__ = ["ERROR_RULES", "rules_for"]
 _K = ErrorKind
 
 _OPENAI: dict[str, Any] = {
-    "codes": {_K.CONTENT_FILTERED: "bio_policy misalignment_policy_violation image_content_policy_violation cyber_policy"},
+    "codes": {
+        _K.CONTENT_FILTERED: """bio_policy cyber_policy misalignment_policy_violation
+            image_content_policy_violation""",
+    },
 }
 _ANTHROPIC: dict[str, Any] = {
-    # `api_error` comes with 503 too when a part of theirs is broken; `overloaded_error` says it when it is load.
+    # `api_error` comes with 503 too, when a part of theirs is broken; load is `overloaded_error`.
     "types": {_K.SERVER_ERROR: "api_error"},
-    "codes": {
-        _K.PERMISSION_DENIED: "cmek_key_disabled",
-        _K.INVALID_REQUEST: "image_dimensions_too_large",
-    },
+    "codes": {_K.PERMISSION_DENIED: "cmek_key_disabled"},
 }
 _GOOGLE: dict[str, Any] = {
     "codes": {
@@ -36,20 +37,33 @@ _GOOGLE: dict[str, Any] = {
         _K.OUTPUT_TRUNCATED: "too_many_tool_calls",
     },
     # The same words as OpenAI's, but here a minute's quota is meant unless the details say a day.
-    "phrases": (phrase(_K.RATE_LIMITED, r"exceeded your current quota(?![^\n]*(prepay|credit))", unless=r"limit:? ?0\b|per ?day"),),
+    "phrases": (
+        phrase(
+            _K.RATE_LIMITED,
+            r"exceeded your current quota(?![^\n]*(prepay|credit))",
+            unless=r"limit:? ?0\b|per ?day",
+        ),
+    ),
 }
 _BEDROCK: dict[str, Any] = {
     "codes": {
-        _K.AUTHENTICATION: """UnrecognizedClientException InvalidSignatureException IncompleteSignature RequestExpired
-            InvalidClientTokenId MissingAuthenticationToken SignatureDoesNotMatch""",
+        _K.AUTHENTICATION: """UnrecognizedClientException InvalidSignatureException IncompleteSignature
+            RequestExpired InvalidClientTokenId MissingAuthenticationToken SignatureDoesNotMatch""",
         # Temporary credentials: the next attempt asks for fresh ones, once (JUDGEMENTS 20).
         Verdict(_K.AUTHENTICATION, retry=True): "ExpiredTokenException ExpiredToken",
         _K.QUOTA_EXHAUSTED: "ServiceQuotaExceededException",
         _K.PERMISSION_DENIED: "OptInRequired FTUFormNotFilled",
         _K.MODEL_LOADING: "ModelNotReadyException",
         _K.PROVIDER_TIMEOUT: "ModelTimeoutException",
-        _K.SERVER_ERROR: "ModelErrorException ModelStreamErrorException InternalServerException InternalFailure",
+        _K.SERVER_ERROR: """ModelErrorException ModelStreamErrorException InternalServerException
+            InternalFailure""",
     },
+    "phrases": (
+        phrase(
+            _K.MODEL_NOT_FOUND,
+            r"on-demand throughput isn.t supported|model identifier is invalid|marked .{0,30}legacy",
+        ),
+    ),
 }  # fmt: skip
 _OLLAMA: dict[str, Any] = {
     "phrases": (
@@ -60,7 +74,6 @@ _OLLAMA: dict[str, Any] = {
         ),
     ),
 }
-_TGI: dict[str, Any] = {"types": {_K.PROVIDER_OVERLOADED: "overloaded"}, "implied": {422: "validation"}}
 
 ERROR_RULES: Mapping[str, Mapping[str, Any]] = {
     "openai": _OPENAI,
@@ -71,8 +84,6 @@ ERROR_RULES: Mapping[str, Mapping[str, Any]] = {
     "vertex": _GOOGLE,
     "bedrock": _BEDROCK,
     "ollama": _OLLAMA,
-    "huggingface": _TGI,
-    "tgi": _TGI,
     "groq": {
         # 422 is a hallucinated tool call, 498 the flex tier being full (JUDGEMENTS 9, 22).
         "statuses": {422: _K.MODEL_OUTPUT_INVALID, 498: _K.PROVIDER_OVERLOADED},
@@ -92,6 +103,7 @@ ERROR_RULES: Mapping[str, Mapping[str, Any]] = {
         "codes": {_K.MODEL_NOT_FOUND: "1500", _K.PROVIDER_OVERLOADED: "3505"},
         "types": {_K.RATE_LIMITED: "1300"},
     },
+    "deepseek": {"phrases": (phrase(_K.CONTENT_FILTERED, r"^content exists risk"),)},
     "cohere": {"statuses": {498: _K.AUTHENTICATION}},
     "fireworks": {"statuses": {412: _K.INSUFFICIENT_FUNDS}},
     "cloudflare": {
@@ -127,5 +139,5 @@ _RULES: dict[str, Rules] = {provider: make_rules(**rows, over=GENERIC) for provi
 
 
 def rules_for(provider: str) -> Rules:
-    """The error rules of a provider by its name; the shared ones for a provider that says nothing of its own."""
+    """The error rules of a provider by its name; the shared ones for one that says nothing of its own."""
     return _RULES.get(provider, GENERIC)

@@ -1,0 +1,99 @@
+"""`ask`: one prompt, the answer as it comes, and a line about how it went.
+
+The one rule: whatever ends the stream, what was received has been shown, and the exit code says what it was.
+Must never: print anything but the answer, or the one JSON document, on standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ..client import Client
+from ..errors import StreamError, StreamMisused
+from ..events import Event, FellBack, RetryScheduled
+from ..providers import adapter_for
+from ..transcript import Transcript
+from . import exit_codes, telling
+from .terminal import Answer, Notes, forget_stdout
+
+__all__ = ["ask", "default_target"]
+
+DEFAULTS = (
+    "openai:gpt-5-mini",
+    "anthropic:claude-haiku-4-5",
+    "gemini:gemini-2.5-flash",
+    "groq:llama-3.3-70b-versatile",
+    "mistral:mistral-small-latest",
+    "deepseek:deepseek-chat",
+    "openrouter:openrouter/auto",
+)
+"""Quick and cheap models; the first one whose key is in the environment is asked when `--to` names none."""
+
+
+def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, **options: Any) -> int:
+    """Ask, show, and return the exit code. options: as for `Client.stream`."""
+    ended: list[Transcript] = []
+    answer, notes = None if as_json else Answer(), Notes()
+    error: StreamError | None = None
+    code = exit_codes.COMPLETE
+    try:
+        question = sys.stdin.read() if prompt == "-" else prompt
+        targets = targets or (default_target(notes),)
+        asyncio.run(_stream(question, targets, answer, notes, on_end=ended.append, **options))
+    except StreamError as failed:
+        error, code = failed, exit_codes.BY_CATEGORY[failed.category]
+    except StreamMisused as misused:
+        notes.misuse(str(misused))
+        return exit_codes.MISUSED
+    except KeyboardInterrupt:
+        code = exit_codes.INTERRUPTED
+    except BrokenPipeError:
+        forget_stdout()
+        return exit_codes.PIPE_CLOSED
+    _report(ended, error, answer, notes)
+    return code
+
+
+async def _stream(
+    prompt: str, targets: Sequence[str], answer: Answer | None, notes: Notes, **options: Any
+) -> None:
+    if not prompt.strip():
+        raise StreamMisused("the prompt is empty")
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, RetryScheduled | FellBack) and (line := telling.told(event)):
+            notes.note(line)
+
+    async with Client(*targets, on_event=on_event) as client, client.stream(prompt, **options) as stream:
+        async for chunk in stream:
+            if answer is not None:
+                answer.show(chunk)
+
+
+def _report(ended: list[Transcript], error: StreamError | None, answer: Answer | None, notes: Notes) -> None:
+    """What is said once it is over. Nothing had begun when there is no transcript."""
+    if answer is not None:
+        answer.end()
+    for transcript in ended:
+        if answer is None:
+            print(json.dumps(transcript.to_dict(), indent=2))
+        else:
+            notes.summary(transcript)
+    if error is not None:
+        notes.error(error)
+
+
+def default_target(notes: Notes) -> str:
+    """The first provider with a key, else the local model; says so."""
+    for target in DEFAULTS:
+        keys = adapter_for(target.partition(":")[0]).key_variables
+        if any(os.environ.get(key) for key in keys):
+            notes.note(f"Asking {target}; --to names another.")
+            return target
+    notes.note("No provider's key is set: asking the small local model. --to names another.")
+    return "local"

@@ -1,0 +1,60 @@
+"""`demo`: a provider that fails three times, another one that answers, and what the client makes of it.
+
+The one rule: nothing is staged but the faults. The client, its waits and the model are the real ones.
+Must never: exit 0 unless the answer is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..client import Client
+from ..errors import StreamError, StreamMisused
+from ..policy import RetryPolicy
+from ..target import Target
+from ..transcript import Transcript
+from ..transport import local_server
+from . import exit_codes
+from .demo_proxy import FLAKY_ANSWERS, DemoProxy
+from .demo_view import DemoView, view_for
+from .terminal import Notes, forget_stdout
+
+__all__ = ["demo"]
+
+RETRY = RetryPolicy(attempts=len(FLAKY_ANSWERS), initial=0.5)
+MAX_TOKENS = 160
+"""About ten lines, so that the panel fits into a small terminal."""
+
+
+def demo(prompt: str) -> int:
+    """Play it and return the exit code."""
+    view, notes = view_for(), Notes()
+    try:
+        transcript = asyncio.run(_play(prompt, view))
+    except StreamError as error:
+        notes.error(error)
+        return exit_codes.BY_CATEGORY[error.category]
+    except StreamMisused as misused:
+        notes.misuse(str(misused))
+        return exit_codes.MISUSED
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+    except BrokenPipeError:
+        forget_stdout()
+        return exit_codes.PIPE_CLOSED
+    finally:
+        view.stop()
+    view.record(transcript)
+    return exit_codes.COMPLETE
+
+
+async def _play(prompt: str, view: DemoView) -> Transcript:
+    """The whole demo; what is in here is what an application would write, but for the proxy and the view."""
+    view.starting()
+    async with DemoProxy(await local_server.base_url()) as proxy:
+        targets = [Target(f"llamacpp:{name}", base_url=proxy.base_url(name)) for name in ("flaky", "steady")]
+        async with Client(*targets, retry=RETRY, on_event=view.event) as client:
+            async with client.stream(prompt, max_tokens=MAX_TOKENS, temperature=0, seed=1) as stream:
+                async for chunk in stream:
+                    view.chunk(chunk)
+            return stream.transcript

@@ -1,0 +1,101 @@
+"""Two providers for the demo: one fails by script, the other passes everything on to the real local model.
+
+The one rule: what fails here fails on the wire, in bytes, so the client sees what a bad provider would send.
+Must never: touch an answer of the model. What passes through is not even read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from urllib.parse import urlsplit
+
+__all__ = ["FLAKY_ANSWERS", "DemoProxy"]
+
+_JSON = b"content-type: application/json\r\nconnection: close\r\n"
+_PREAMBLE = (
+    b": a comment keeps the connection warm, and is no content\n\n"
+    b'data: {"id":"c1","object":"chat.completion.chunk",'
+    b'"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n'
+)
+
+
+def _json_answer(status: bytes, headers: bytes, body: bytes) -> bytes:
+    return b"HTTP/1.1 %b\r\n%b%bcontent-length: %d\r\n\r\n%b" % (status, _JSON, headers, len(body), body)
+
+
+FLAKY_ANSWERS = (
+    _json_answer(
+        b"429 Too Many Requests",
+        b"retry-after: 1\r\n",
+        b'{"error":{"message":"Rate limit reached","type":"requests","code":"rate_limit_exceeded"}}',
+    ),
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    b"%x\r\n%b\r\n" % (len(_PREAMBLE), _PREAMBLE),
+    _json_answer(
+        b"503 Service Unavailable",
+        b"",
+        b'{"error":{"message":"The server is overloaded","type":"server_error","code":"overloaded"}}',
+    ),
+)
+"""What "flaky" answers, in this order, closing the connection after each: asks to wait a second; begins, and is
+cut before its first word; has no capacity. The last one stands for all further requests."""
+
+
+class DemoProxy:
+    """A loopback server for both; `async with`. upstream: the local model's base URL."""
+
+    def __init__(self, upstream: str) -> None:
+        parts = urlsplit(upstream)
+        self._upstream = (parts.hostname or "", parts.port or 0)
+        self._answers = list(FLAKY_ANSWERS)
+        self._server: asyncio.Server
+
+    async def __aenter__(self) -> DemoProxy:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+
+    def base_url(self, provider: str) -> str:
+        """Where "flaky" or "steady" is."""
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/{provider}/v1"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.readexactly(_content_length(head))
+            if head.split(b" ", 2)[1].startswith(b"/flaky/"):
+                writer.write(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
+            else:
+                await self._pass_on(_for_upstream(head) + body, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # one of the two sides has left
+        finally:
+            writer.close()
+
+    async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter) -> None:
+        upstream, to_upstream = await asyncio.open_connection(*self._upstream)
+        try:
+            to_upstream.write(request)
+            while data := await upstream.read(65536):
+                writer.write(data)
+                await writer.drain()
+        finally:
+            to_upstream.close()
+
+
+def _content_length(head: bytes) -> int:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line.partition(b":")[2])
+    return 0
+
+
+def _for_upstream(head: bytes) -> bytes:
+    """The request's head without the provider's name in its path, and for a connection of its own."""
+    line, _, rest = head.partition(b"\r\n")
+    return line.replace(b" /steady/", b" /", 1) + b"\r\nconnection: close\r\n" + rest

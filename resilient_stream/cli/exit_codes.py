@@ -1,0 +1,39 @@
+"""What the exit code says, so that a script can decide without reading text.
+
+The one rule: one code for each category of errors, and the usual ones for what every program has.
+Must never: change. Scripts depend on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import ErrorCategory
+
+__all__ = ["BY_CATEGORY", "COMPLETE", "HELP", "INTERRUPTED", "MISUSED", "PIPE_CLOSED"]
+
+COMPLETE = 0
+MISUSED = 2
+INTERRUPTED = 130
+"""128 + SIGINT, as shells count."""
+PIPE_CLOSED = 141
+"""128 + SIGPIPE: whoever read our output has left."""
+
+BY_CATEGORY: Mapping[ErrorCategory, int] = {
+    ErrorCategory.RETRYABLE: 10,
+    ErrorCategory.PERMANENT: 11,
+    ErrorCategory.CONTEXT: 12,
+    ErrorCategory.RESOURCE: 13,
+}
+
+_MEANING: Mapping[int, str] = {
+    COMPLETE: "the answer is complete",
+    MISUSED: "wrong usage",
+    BY_CATEGORY[ErrorCategory.RETRYABLE]: "failed, may work later",
+    BY_CATEGORY[ErrorCategory.PERMANENT]: "failed, needs a change",
+    BY_CATEGORY[ErrorCategory.CONTEXT]: "out of time or closed",
+    BY_CATEGORY[ErrorCategory.RESOURCE]: "this machine ran out of something",
+    INTERRUPTED: "Ctrl-C",
+}
+
+HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in _MEANING.items()) + "."

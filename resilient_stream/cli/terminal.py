@@ -1,0 +1,101 @@
+"""Where text goes: the answer to standard output, everything about it to standard error.
+
+The one rule: standard output holds the answer and nothing else, so that it can be piped; colours and
+reasoning are for terminals only.
+Must never: fail because of what a model wrote.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from io import TextIOWrapper
+
+from rich.console import Console
+from rich.text import Text
+
+from ..chunks import Chunk, ReasoningDelta
+from ..errors import AllTargetsFailed, StreamError
+from ..transcript import Outcome, Transcript
+from . import telling
+
+__all__ = ["OUTCOME_STYLE", "Answer", "Notes", "forget_stdout"]
+
+OUTCOME_STYLE: dict[Outcome | None, str] = {
+    "complete": "green", "failed": "red", "deadline": "yellow", "cancelled": "yellow",
+    "abandoned": "yellow", "client_closed": "yellow", None: "dim",
+}  # fmt: skip
+
+
+class Answer:
+    """Standard output: the answer as it comes, in a terminal with the model's reasoning in front, dimmed."""
+
+    def __init__(self) -> None:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a terminal without emoji shows a question mark
+        self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._last = "\n"
+        self._reasoned = False
+
+    def show(self, chunk: Chunk) -> None:
+        """Write what this chunk has for the reader."""
+        if isinstance(chunk, ReasoningDelta) and self._console.is_terminal:
+            self._reason(telling.printable(chunk.reasoning))
+        elif chunk.text:
+            self._write(telling.printable(chunk.text) if self._console.is_terminal else chunk.text)
+
+    def end(self) -> None:
+        """Begin a new line, unless one has begun."""
+        if self._last != "\n":
+            self._put("\n")
+
+    def _reason(self, text: str) -> None:
+        self._console.print(Text(text, style="dim"), end="")
+        self._reasoned, self._last = True, text[-1:] or self._last
+
+    def _write(self, text: str) -> None:
+        if self._reasoned:
+            self._reasoned = False
+            self.end()
+            self._put("\n")
+        self._put(text)
+
+    def _put(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        self._last = text[-1:] or self._last
+
+
+class Notes:
+    """Standard error: what happens around the answer."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._console.soft_wrap = not self._console.is_terminal  # lines of a log are not broken
+
+    def note(self, text: str) -> None:
+        """A remark."""
+        self._console.print(Text(text, style="dim"))
+
+    def summary(self, transcript: Transcript) -> None:
+        """The line that says how it went."""
+        ended = transcript.finish_kind or transcript.outcome or "not started"
+        style = "yellow" if transcript.finish_kind else OUTCOME_STYLE[transcript.outcome]
+        line = Text.assemble((ended.replace("_", " "), style), (" · " + telling.summary(transcript), "dim"))
+        self._console.print(line)
+
+    def error(self, error: StreamError) -> None:
+        """Title, what happened, what to do."""
+        where = f" ({error.target})" if error.target and not isinstance(error, AllTargetsFailed) else ""
+        self._console.print(Text.assemble((error.title, "bold red"), where))
+        for line in telling.complaint(error):
+            self._console.print(Text(line))
+
+    def misuse(self, message: str) -> None:
+        """What is wrong with the command itself."""
+        self._console.print(Text.assemble(("Error: ", "bold red"), message))
+
+
+def forget_stdout() -> None:
+    """The reader of our output has left; without this the interpreter complains about it as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

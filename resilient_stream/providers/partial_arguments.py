@@ -1,0 +1,88 @@
+"""A tool call's arguments from pieces with JSON paths, as Gemini streams them on request.
+
+    {"jsonPath": "$.recipe.steps[0]", "stringValue": "Boil", "willContinue": true}
+
+The one rule: a string is added to the string at its path, anything else stands where its path says (RFC 9535:
+names and indexes only, as it is the place of one value).
+Must never: guess. A piece that does not fit makes the whole call `broken`; a list grows by its next item.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+__all__ = ["PartialArguments", "steps_of"]
+
+MAX_DEPTH = 64
+_VALUES = ("stringValue", "numberValue", "boolValue", "nullValue")
+_STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]""")
+_ABSENT: Any = object()
+
+
+class PartialArguments:
+    """The object so far. `broken` once a piece did not fit; it stays so."""
+
+    __slots__ = ("broken", "value")
+
+    def __init__(self) -> None:
+        self.value: dict[str, Any] = {}
+        self.broken = False
+
+    def take(self, piece: Mapping[str, Any]) -> None:
+        """Put one piece in its place; one without a value is only a sign of life."""
+        name = next((name for name in _VALUES if name in piece), None)
+        if name is None:
+            return
+        value = None if name == "nullValue" else piece[name]
+        try:
+            _put(self.value, steps_of(piece.get("jsonPath")), value)
+        except LookupError:
+            self.broken = True
+
+
+def steps_of(path: Any) -> list[str | int]:
+    """The steps of a path: `$.a[0]['b c']` is ["a", 0, "b c"]. LookupError: no path to one value."""
+    if not isinstance(path, str) or not path.startswith("$"):
+        raise LookupError("not a path from the root")
+    steps: list[str | int] = []
+    place = 1
+    while place < len(path):
+        found = _STEP.match(path, place)
+        if found is None or len(steps) == MAX_DEPTH:
+            raise LookupError("not a path to one value")
+        steps.append(_step(found))
+        place = found.end()
+    if not steps:
+        raise LookupError("the root itself")
+    return steps
+
+
+def _step(found: re.Match[str]) -> str | int:
+    name, index, single, double = found.groups()
+    if index is not None:
+        return int(index)
+    return name if name is not None else re.sub(r"\\(.)", r"\1", double if single is None else single)
+
+
+def _put(root: dict[str, Any], steps: list[str | int], value: Any) -> None:
+    place: Any = root
+    for step, following in pairwise(steps):
+        place = _child(place, step, [] if isinstance(following, int) else {})
+    old = _child(place, steps[-1], _ABSENT)
+    if isinstance(old, dict | list):
+        raise LookupError("a value where an object or a list stands")
+    place[steps[-1]] = old + value if isinstance(old, str) and isinstance(value, str) else value
+
+
+def _child(place: Any, step: str | int, fresh: Any) -> Any:
+    """What stands at a step, `fresh` being put there when nothing does. LookupError where it cannot be."""
+    if isinstance(place, dict) and isinstance(step, str):
+        return place.setdefault(step, fresh)
+    if isinstance(place, list) and isinstance(step, int) and step <= len(place):
+        if step == len(place):
+            place.append(fresh)
+        return place[step]
+    raise LookupError("no place for this step")

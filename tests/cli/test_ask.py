@@ -1,0 +1,263 @@
+"""`ask`: what a person and a script get from it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+
+import pytest
+from resilient_stream.cli import exit_codes
+from resilient_stream.errors import ErrorCategory
+
+from tests.local_model import local_model
+
+from .conftest import HEAD, HELLO, HOLD, begin, delta, end, environment, finish, refusal, run
+
+TO = ("--to", "openai:some-model")
+HALF = HEAD + delta(content="Half an ")
+HUGE = HEAD + b"data: " + b"x" * (9 * 1024 * 1024)
+UNAUTHORIZED = refusal(401, code="invalid_api_key", message="Incorrect API key provided")
+
+FAILURES = {
+    ErrorCategory.RETRYABLE: ([HALF], (), "Answer cut off"),
+    ErrorCategory.PERMANENT: ([UNAUTHORIZED], (), "API key not accepted"),
+    ErrorCategory.CONTEXT: ([HALF, HOLD], ("--deadline", "0.5"), "Out of time"),
+    ErrorCategory.RESOURCE: ([HUGE], (), "Event too large"),
+}
+
+
+def at(provider, **more):
+    """The environment that leads `openai:` to this provider."""
+    return {"OPENAI_BASE_URL": provider.url, "OPENAI_API_KEY": "test-key", **more}
+
+
+async def test_answer_on_stdout_summary_on_stderr(provider):
+    """Standard output has the answer and a newline, nothing else; how it went is on standard error."""
+    ran = await run("ask", "Hi", *TO, **at(await provider([HELLO])))
+    assert (ran.code, ran.out) == (0, "Hello there.\n")
+    assert ran.err.startswith("complete · openai:some-model · 3 tokens in, 2 out · 1 attempt · first chunk ")
+    assert len(ran.err.splitlines()) == 1
+
+
+async def test_answer_appears_as_it_comes(provider):
+    """The first words are on standard output while the rest has not even been sent."""
+    process = await begin("ask", "Hi", *TO, **at(await provider([HALF, HOLD])))
+    assert await asyncio.wait_for(process.stdout.readexactly(8), 20) == b"Half an "
+    process.send_signal(signal.SIGINT)
+    await end(process)
+
+
+async def test_options_reach_the_provider(provider):
+    """Prompt, system prompt and output limit are sent as given."""
+    asked = await provider([HELLO])
+    await run("ask", "Hi", *TO, "--system", "Be brief.", "--max-tokens", "7", **at(asked))
+    assert [message["content"] for message in asked.asked[0]["messages"]] == ["Be brief.", "Hi"]
+    assert asked.asked[0]["max_completion_tokens"] == 7
+
+
+async def test_prompt_from_standard_input(provider):
+    """A dash in place of the prompt reads it from standard input."""
+    asked = await provider([HELLO])
+    ran = await run("ask", "-", *TO, typed="Grüße\n".encode(), **at(asked), PYTHONUTF8="1")
+    assert ran.code == 0
+    assert asked.asked[0]["messages"][0]["content"] == "Grüße\n"
+
+
+@pytest.mark.parametrize("category", ErrorCategory)
+async def test_exit_code_of_each_category(category, provider):
+    """Every category has an exit code of its own, a title and a way out on stderr, and no traceback."""
+    script, options, title = FAILURES[category]
+    ran = await run("ask", "Hi", *TO, *options, **at(await provider(script)))
+    assert ran.code == exit_codes.BY_CATEGORY[category]
+    assert f"\n{title} (openai:some-model)\n" in ran.err
+
+
+def test_exit_codes_are_distinct_and_documented():
+    """No two ends share a code, and the help has them all."""
+    codes = [
+        *exit_codes.BY_CATEGORY.values(),
+        0,
+        exit_codes.MISUSED,
+        exit_codes.INTERRUPTED,
+        exit_codes.PIPE_CLOSED,
+    ]
+    assert len(set(codes)) == len(codes)
+    assert set(exit_codes.BY_CATEGORY) == set(ErrorCategory)
+    assert all(f"{code} " in exit_codes.HELP for code in codes)
+
+
+async def test_help_has_the_exit_codes():
+    """`ask --help` says what its exit codes mean."""
+    ran = await run("ask", "--help")
+    assert ran.code == 0
+    assert exit_codes.HELP[:60] in " ".join(ran.out.split())
+
+
+async def test_partial_answer_is_kept_when_it_is_cut(provider):
+    """What was received before a failure stays on standard output."""
+    ran = await run("ask", "Hi", *TO, **at(await provider([HALF])))
+    assert ran.out == "Half an \n"
+
+
+async def test_fallback_is_told_and_taken(provider):
+    """A second --to answers when the first cannot; standard error says so in one line."""
+    ran = await run("ask", "Hi", *TO, "--to", "openai:other", **at(await provider([UNAUTHORIZED], [HELLO])))
+    assert (ran.code, ran.out) == (0, "Hello there.\n")
+    assert "openai:some-model  API key not accepted (401), going on with openai:other\n" in ran.err
+
+
+async def test_all_targets_failed_names_each(provider):
+    """When no target answers, each one's reason is there."""
+    ran = await run("ask", "Hi", *TO, "--to", "openai:other", **at(await provider([UNAUTHORIZED])))
+    assert ran.code == exit_codes.BY_CATEGORY[ErrorCategory.PERMANENT]
+    assert "All 2 targets failed\nopenai:some-model: " in ran.err
+    assert "\nopenai:other: " in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("ask", "Hi", "--to", "nobody:model"), "no provider is called 'nobody'"),
+        (("ask", "Hi", "--to", "openai"), "names no model"),
+        (("ask", " ", *TO), "the prompt is empty"),
+        (("ask", "Hi", *TO, "--max-tokens", "0"), "max_tokens"),
+        (("ask", "Hi", "--tow", "x"), "--tow"),
+    ],
+)
+async def test_misuse(arguments, said):
+    """A wrong command ends with 2 and says what is wrong with it."""
+    ran = await run(*arguments)
+    assert (ran.code, ran.out) == (exit_codes.MISUSED, "")
+    assert said in ran.err
+
+
+async def test_key_in_the_environment_chooses_the_provider(provider):
+    """Without --to, the first provider with a key is asked, and standard error says which."""
+    asked = await provider([HELLO])
+    ran = await run("ask", "Hi", **at(asked))
+    assert asked.asked[0]["model"] == "gpt-5-mini"
+    assert ran.err.startswith("Asking openai:gpt-5-mini; --to names another.\n")
+
+
+@local_model
+async def test_without_a_key_the_local_model_answers():
+    """Without --to and without a key, the small local model answers, and standard error says so in a line."""
+    ran = await run("ask", "What is the capital of France?", "--max-tokens", "12")
+    assert ran.code == 0
+    assert ran.out.strip()
+    assert ran.err.startswith("No provider's key is set: asking the small local model.")
+    assert " · local:smollm2 · " in ran.err
+
+
+async def test_json_is_one_document(provider):
+    """--json: the transcript, and nothing else on any channel."""
+    ran = await run("ask", "Hi", *TO, "--json", **at(await provider([HELLO])))
+    transcript = json.loads(ran.out)
+    assert (ran.code, ran.err) == (0, "")
+    assert (transcript["outcome"], transcript["text"]) == ("complete", "Hello there.")
+
+
+async def test_json_of_a_failure_has_the_error_and_the_partial_answer(provider):
+    """--json after a failure: still one document, with the error and what was received; the exit code stays."""
+    ran = await run("ask", "Hi", *TO, "--json", **at(await provider([HALF])))
+    transcript = json.loads(ran.out)
+    assert ran.code == exit_codes.BY_CATEGORY[ErrorCategory.RETRYABLE]
+    assert (transcript["outcome"], transcript["text"]) == ("failed", "Half an ")
+    assert transcript["error"]["kind"] == "stream_interrupted"
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+async def test_ctrl_c_keeps_the_partial_answer(json_option, provider):
+    """SIGINT ends with 130, outcome cancelled, and what was received; the provider sees the connection close."""
+    asked = await provider([HALF, HOLD])
+    process = await begin("ask", "Hi", *TO, *json_option, **at(asked))
+    while not asked.asked:
+        await asyncio.sleep(0.01)
+    if not json_option:
+        assert await asyncio.wait_for(process.stdout.readexactly(8), 20) == b"Half an "
+    else:
+        await asyncio.sleep(0.01)  # nothing shows yet; cancelled before its first word is fine here
+    process.send_signal(signal.SIGINT)
+    ran = await end(process)
+    assert ran.code == exit_codes.INTERRUPTED
+    if json_option:
+        assert json.loads(ran.out)["outcome"] == "cancelled"
+    else:
+        assert ran.out == "\n"
+        assert ran.err.startswith("cancelled · openai:some-model · 1 attempt · ")
+    await asyncio.wait_for(asked.left.wait(), 5)
+
+
+async def test_reader_that_leaves_ends_it_quietly(provider):
+    """`ask … | head -c 1`: no complaint, and the provider's connection is closed."""
+    words = [delta(content="word " * 1000)] * 200
+    asked = await provider([HEAD, *words, HOLD])
+    process = await begin("ask", "Hi", *TO, **at(asked))
+    await process.stdout.readexactly(1)
+    process.stdout._transport.close()
+    complaints = await asyncio.wait_for(process.stderr.read(), 20)
+    assert (await process.wait(), complaints) == (exit_codes.PIPE_CLOSED, b"")
+    await asyncio.wait_for(asked.left.wait(), 5)
+
+
+async def test_pipe_gets_the_answer_as_it_is(provider):
+    """In a pipe there is no colour and no reasoning, and no byte of the answer is changed."""
+    script = [HEAD, delta(reasoning_content="Hm."), delta(content="a\x1b[31mb\x07"), finish()]
+    ran = await run("ask", "Hi", *TO, **at(await provider(script)))
+    assert ran.out == "a\x1b[31mb\x07\n"
+    assert "\x1b" not in ran.err
+
+
+async def test_terminal_gets_dimmed_reasoning_and_no_control_codes(provider):
+    """In a terminal the reasoning stands in front, dimmed, and a model cannot steer the terminal."""
+    script = [HEAD, delta(reasoning_content="Hm."), delta(content="a\x1b]0;title\x07b"), finish()]
+    shown = await in_terminal("ask", "Hi", *TO, **at(await provider(script)))
+    assert "\x1b[2mHm.\x1b[0m\r\n\r\na]0;titleb\r\n" in shown
+
+
+async def test_cut_by_the_output_limit_is_said(provider):
+    """An answer that is whole for the provider, but not for the reader, is called by its name."""
+    ran = await run("ask", "Hi", *TO, **at(await provider([HEAD, delta(content="Half"), finish("length")])))
+    assert ran.code == 0
+    assert ran.err.startswith("output truncated · ")
+
+
+async def test_missing_packages_are_named():
+    """Without typer or rich the command says how to install them, and ends with 2."""
+    for package in ("typer", "rich"):
+        program = (
+            f"import sys; sys.modules[{package!r}] = None; from resilient_stream.cli import main; main()"
+        )
+        ran = await run("ask", "Hi", program=program)
+        assert (ran.code, ran.out) == (2, "")
+        assert "pip install 'resilient-stream[cli]'" in ran.err
+
+
+async def in_terminal(*arguments, **variables):
+    """What the command writes into a terminal of its own."""
+    import sys
+
+    ours, theirs = os.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-W", "error", "-m", "resilient_stream.cli", *arguments,
+            stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="xterm-256color", **variables),
+        )  # fmt: skip
+        os.close(theirs)
+        shown = await asyncio.to_thread(_read_all, ours)
+        await process.wait()
+    finally:
+        os.close(ours)
+    return shown
+
+
+def _read_all(terminal):
+    pieces = []
+    try:
+        while piece := os.read(terminal, 65536):
+            pieces.append(piece)
+    except OSError:  # Linux' way to say that the other side of a terminal is closed
+        pass
+    return b"".join(pieces).decode()

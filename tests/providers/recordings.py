@@ -1,0 +1,322 @@
+"""The shared recordings as tests want them: bodies, what to expect of each, and our decoders' reading.
+
+The one rule: a dialect is one row of `DIALECTS`: its folders, its adapter, how to read its oracle, and what its
+end looks like in the bytes. A new dialect is a new row and no new test.
+Must never: learn the expected answer from our own decoders. It is the official SDK's reading of the same bytes,
+and where that is naive, a line in `CORRECTIONS` with the reason.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from resilient_stream.chunks import Chunk, Finished, ReasoningDelta, TextDelta, ToolCall, Usage
+from resilient_stream.contract import Adapter, Decoder, Request
+from resilient_stream.errors import Failure
+from resilient_stream.messages import to_messages
+from resilient_stream.providers import adapter_for
+from resilient_stream.providers.hosts import HOSTS
+from resilient_stream.providers.openai import OpenAIChat
+from resilient_stream.target import Target
+from tests.shared_files import shared_or_none
+
+__all__ = ["DIALECTS", "Answer", "Dialect", "Reading", "Recording", "expected", "read", "recordings", "splits"]
+
+Called: TypeAlias = tuple[str, str, Any]
+Counts: TypeAlias = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an answer says, whoever read it.
+
+    calls: (id, name, arguments as an object, or as text where they are none). finish: the provider's own word.
+    usage: the fields of `Usage` in their order, without certainty.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    calls: tuple[Called, ...] = ()
+    finish: str | None = None
+    usage: Counts | None = None
+    failure: str | None = None
+
+
+class Recording(NamedTuple):
+    """One recorded HTTP response."""
+
+    dialect: str
+    provider: str
+    folder: str
+    case: str
+    body: bytes
+    about: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Folder and case, as in QUIRKS.md."""
+        return f"{self.folder}/{self.case}"
+
+    @property
+    def oracle(self) -> Mapping[str, Any]:
+        """The first oracle's reading: the provider's own SDK where there are two."""
+        found: Mapping[str, Any] = self.about["oracle"][0]
+        return found
+
+    @property
+    def adapter(self) -> Adapter:
+        """The adapter that reads it."""
+        return DIALECTS[self.dialect].adapter(self.provider)
+
+    def decoder(self, **options: Any) -> Decoder:
+        """A fresh decoder for it."""
+        target = Target(f"{self.provider}:model", **options)
+        return self.adapter.decoder(Request(messages=to_messages("hello"), target=target))
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a decoder made of a body. done: it says that it saw the end marker."""
+
+    chunks: list[Chunk] = field(default_factory=list)
+    failure: Failure | None = None
+    done: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether a stream of this body would end as complete."""
+        return self.done and self.failure is None
+
+    @property
+    def answer(self) -> Answer:
+        """The chunks put together."""
+        finished = self._last(Finished)
+        usage = self._last(Usage)
+        refused = finished is not None and finished.reason == "refusal"
+        return Answer(
+            text="".join(chunk.text for chunk in self.chunks if isinstance(chunk, TextDelta)),
+            reasoning="".join(chunk.reasoning for chunk in self.chunks if isinstance(chunk, ReasoningDelta)),
+            refusal=finished.explanation if finished is not None and refused else "",
+            calls=tuple(_called(chunk) for chunk in self.chunks if isinstance(chunk, ToolCall)),
+            finish=finished.raw_reason if finished else None,
+            usage=_counts(usage) if usage else None,
+            failure=self.failure.kind.value if self.failure else None,
+        )
+
+    def _last(self, kind: type[Any]) -> Any:
+        return next((chunk for chunk in reversed(self.chunks) if isinstance(chunk, kind)), None)
+
+
+def _called(call: ToolCall) -> Called:
+    return call.id, call.name, call.arguments if call.parsed is None else call.parsed
+
+
+def _counts(usage: Usage) -> Counts:
+    return (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+    )
+
+
+def read(recording: Recording, pieces: Iterable[bytes], **options: Any) -> Reading:
+    """Decode a body that arrives in these pieces, as the source does: nothing is fed after a failure."""
+    decoder = recording.decoder(**options)
+    reading = Reading()
+    for piece in pieces:
+        reading.chunks += decoder.feed(piece)
+        if decoder.failure is not None:
+            break
+    if decoder.failure is None:
+        reading.chunks += decoder.finish()
+    reading.failure, reading.done = decoder.failure, decoder.done
+    return reading
+
+
+def splits(body: bytes, seed: int, mean: int) -> list[bytes]:
+    """The body in random pieces, the same for the same seed; `mean` bytes each, more or less."""
+    chance = random.Random(seed)
+    pieces, place = [], 0
+    while place < len(body):
+        size = chance.randint(1, 2 * mean)
+        pieces.append(body[place : place + size])
+        place += size
+    return pieces
+
+
+# -- the oracles ------------------------------------------------------------------------------
+
+
+def _openai_answer(recording: Recording) -> Answer:
+    oracle = recording.oracle
+    choice: Mapping[str, Any] = oracle["choices"].get("0") or {}
+    calls = ((call["id"], call["name"], _object(call["arguments"])) for call in choice.get("tool_calls", ()))
+    return Answer(
+        text=choice.get("text") or "",
+        reasoning=choice.get("reasoning") or choice.get("thinking") or "",
+        refusal=choice.get("refusal") or "",
+        calls=tuple(calls),
+        finish=choice.get("finish_reason"),
+        usage=_openai_counts(oracle["usage"]),
+    )
+
+
+def _object(arguments: str) -> Any:
+    """Arguments as an object; the text itself when it is none. Nothing at all means an empty one."""
+    try:
+        value = json.loads(arguments or "{}")
+    except ValueError:
+        return arguments
+    return value if isinstance(value, dict) else arguments
+
+
+def _openai_counts(usage: Mapping[str, Any] | None) -> Counts | None:
+    if not usage:
+        return None
+    prompt = usage.get("prompt_tokens_details") or {}
+    completion = usage.get("completion_tokens_details") or {}
+    cached = prompt.get("cached_tokens")
+    return (
+        usage.get("prompt_tokens"),
+        usage.get("completion_tokens"),
+        completion.get("reasoning_tokens"),
+        usage.get("prompt_cache_hit_tokens") if cached is None else cached,
+        prompt.get("cache_write_tokens"),
+    )
+
+
+def _anthropic_answer(recording: Recording) -> Answer:
+    final = recording.oracle.get("final") or {}
+    usage = final.get("usage") or {}
+    return Answer(
+        text=final.get("text", ""),
+        reasoning=final.get("thinking", ""),
+        refusal=(final.get("stop_details") or {}).get("explanation") or "",
+        # Calls that the provider runs itself are not for the caller.
+        calls=tuple(
+            (call["id"], call["name"], call["input"])
+            for call in final.get("tool_calls", ())
+            if call["type"] == "tool_use"
+        ),
+        finish=final.get("stop_reason"),
+        usage=(
+            usage.get("input_tokens"),
+            usage.get("output_tokens"),
+            (usage.get("output_tokens_details") or {}).get("thinking_tokens"),
+            usage.get("cache_read_input_tokens"),
+            usage.get("cache_creation_input_tokens"),
+        ),
+    )
+
+
+def _gemini_answer(recording: Recording) -> Answer:
+    oracle = recording.oracle
+    usage = oracle.get("usage")
+    return Answer(
+        text=oracle.get("text") or "",
+        reasoning=oracle.get("thought") or "",
+        # Most calls have no id, and get one from us.
+        calls=tuple(
+            (call.get("id") or "", call["name"], call.get("args") or {}) for call in oracle["function_calls"]
+        ),
+        finish=oracle.get("finish_reason"),
+        usage=usage
+        and (
+            usage.get("prompt_token_count"),
+            usage.get("candidates_token_count"),
+            usage.get("thoughts_token_count"),
+            usage.get("cached_content_token_count"),
+            None,
+        ),
+    )
+
+
+# -- the dialects -----------------------------------------------------------------------------
+
+
+class Dialect(NamedTuple):
+    """One row. folders: which recordings, and whose they are. oracle: the official SDK's reading as an `Answer`.
+
+    ended: found in the bytes once an end marker was sent; written here by hand, as the promise has it.
+    """
+
+    folders: Mapping[str, str]
+    adapter: Callable[[str], Adapter]
+    oracle: Callable[[Recording], Answer]
+    ended: re.Pattern[bytes]
+
+
+def _chat_adapter(provider: str) -> Adapter:
+    """Any host's: those without a row of their own are read as OpenAI's are."""
+    return OpenAIChat(provider, HOSTS.get(provider, HOSTS["openai"]))  # type: ignore[return-value]
+
+
+_CHAT_HOSTS = (
+    "openai", "groq", "deepseek", "openrouter", "xai", "mistral", "perplexity", "cerebras", "huggingface", "zai",
+    "alibaba", "databricks", "snowflake", "avian", "writer", "gpustack", "vercel-gateway", "ollama-openai",
+    "local-openai-compat", "cloudflare", "azure-openai",
+)  # fmt: skip
+
+DIALECTS: Mapping[str, Dialect] = {
+    "openai-chat": Dialect(
+        {f"{host}-chat": host for host in _CHAT_HOSTS} | {"azure-ai-inference": "azure"},
+        _chat_adapter, _openai_answer, re.compile(rb'data: ?\[DONE\]|"finish_reason": ?"')),
+    "anthropic-messages": Dialect(
+        {"anthropic-messages": "anthropic", "vertex-anthropic": "anthropic"},
+        adapter_for, _anthropic_answer, re.compile(rb'"type": ?"message_stop"')),
+    "gemini": Dialect(
+        {"gemini": "gemini", "vertex-gemini": "gemini"},
+        adapter_for, _gemini_answer, re.compile(rb'"finishReason": ?"')),
+}  # fmt: skip
+
+FOREIGN: Mapping[str, str] = {
+    "writer-chat/openllmetry__test_writer_async_streaming_completions_legacy": "legacy completions, not chat",
+}
+"""Recordings that lie in a folder of another dialect, and what they are."""
+
+
+@functools.cache
+def recordings(dialect: str) -> tuple[Recording, ...]:
+    """All recordings of a dialect, errors included; none when the shared material is not here."""
+    found = []
+    for folder, provider in DIALECTS[dialect].folders.items():
+        place = shared_or_none(f"recordings/{folder}")
+        for sidecar in sorted(place.glob("*.meta.json")) if place else ():
+            recording = _load(dialect, provider, folder, sidecar)
+            if recording.name not in FOREIGN:
+                found.append(recording)
+    return tuple(found)
+
+
+def _load(dialect: str, provider: str, folder: str, sidecar: Path) -> Recording:
+    about = json.loads(sidecar.read_text())
+    case = sidecar.name.removesuffix(".meta.json")
+    body = (sidecar.parent / Path(about["file"]).name).read_bytes()
+    return Recording(dialect, provider, folder, case, body, about)
+
+
+def expected(recording: Recording) -> Answer:
+    """The oracle's reading with the corrections laid over it."""
+    answer = DIALECTS[recording.dialect].oracle(recording)
+    correction = CORRECTIONS.get(recording.name)
+    return correction.correct(answer) if correction else answer
+
+
+class Correction(NamedTuple):
+    """Where the oracle is naive: what is right instead, and why."""
+
+    why: str
+    correct: Callable[[Answer], Answer]
+
+
+CORRECTIONS: Mapping[str, Correction] = {}

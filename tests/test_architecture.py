@@ -1,0 +1,217 @@
+"""The shape of the house, read off its source: what may import what, what is pure, what may not span a yield.
+
+Each rule is a function over a syntax tree, so the tests at the end can show that it catches what it is for.
+"""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import resilient_stream
+
+PACKAGE = Path(resilient_stream.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+ORDER = (
+    "chunks", "kinds", "errors", "messages", "policy", "target", "transcript", "events", "contract", "wire",
+    "classify", "providers", "transport", "endpoint", "call", "attempt", "source", "middleware", "chain", "stream",
+    "scope", "client", "__init__", "testing", "web", "cli",
+)  # fmt: skip
+"""Imports go to the left only, or stay inside a package."""
+
+PURE = ("wire", "providers", "classify")
+
+SCOPES = frozenset({
+    "timeout", "timeout_at", "fail_after", "move_on_after", "CancelScope", "create_task_group", "TaskGroup",
+    "start_as_current_span", "use_span", "attach", "run",
+})  # fmt: skip
+"""Context managers that must not be open while a generator is suspended (R1)."""
+
+
+def part_of(path: Path) -> str:
+    """The part of the house a file belongs to: a top-level module or package."""
+    inside = path.relative_to(PACKAGE).parts
+    return inside[0].removesuffix(".py")
+
+
+def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from runtime_nodes(node)
+
+
+def imported_parts(tree: ast.AST, path: Path) -> set[str]:
+    """The parts of the house that a file imports when it runs, lazily or not."""
+    package = ("resilient_stream", *path.relative_to(PACKAGE).parts[:-1])
+    found: set[str] = set()
+    for node in runtime_nodes(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = [*base, *(node.module or "").split(".")] if node.module else [*base]
+            if module[:1] == ["resilient_stream"]:
+                found |= {module[1]} if len(module) > 1 else {_module_or_init(alias.name) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {
+                alias.name.split(".")[1] if "." in alias.name else "__init__"
+                for alias in node.names
+                if alias.name.split(".")[0] == "resilient_stream"
+            }
+    return found
+
+
+def _module_or_init(name: str) -> str:
+    return name if name in ORDER else "__init__"
+
+
+def upward_imports(tree: ast.AST, path: Path) -> list[str]:
+    """Imports against the order."""
+    own = part_of(path)
+    return [
+        f"{own} imports {other}"
+        for other in sorted(imported_parts(tree, path))
+        if other != own and ORDER.index(other) > ORDER.index(own)
+    ]
+
+
+def asynchronous(tree: ast.AST) -> list[int]:
+    """Lines with anything asynchronous."""
+    kinds = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.AsyncFunctionDef)
+    return [node.lineno for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def scopes_across_yields(tree: ast.AST) -> list[int]:
+    """Lines of `with` blocks that keep a scope, timeout, task group or current span open over a `yield`."""
+    blocks = (node for node in ast.walk(tree) if isinstance(node, ast.With | ast.AsyncWith))
+    return [block.lineno for block in blocks if _opens_scope(block) and _yields(block)]
+
+
+def _opens_scope(block: ast.With | ast.AsyncWith) -> bool:
+    called = (item.context_expr for item in block.items)
+    names = (call.func if isinstance(call, ast.Call) else call for call in called)
+    return any(getattr(name, "attr", getattr(name, "id", "")) in SCOPES for name in names)
+
+
+def _yields(block: ast.AST) -> bool:
+    for node in ast.iter_child_nodes(block):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.Yield | ast.YieldFrom) or _yields(node):
+            return True
+    return False
+
+
+def aiohttp_client_imports(tree: ast.AST) -> list[str]:
+    """What a file takes from aiohttp at run time, besides its web server."""
+    found = []
+    for node in runtime_nodes(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names if alias.name == "aiohttp"]
+        elif isinstance(node, ast.ImportFrom) and node.module == "aiohttp":
+            found += [alias.name for alias in node.names if alias.name != "web"]
+    return found
+
+
+@pytest.fixture(params=FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def source_file(request: pytest.FixtureRequest) -> tuple[Path, ast.Module]:
+    """One file of the package and its syntax tree."""
+    path: Path = request.param
+    return path, ast.parse(path.read_text())
+
+
+def test_the_order_names_every_part() -> None:
+    """A new module has a place in the order, or this fails."""
+    assert {part_of(path) for path in FILES} <= set(ORDER)
+
+
+def test_imports_go_one_way(source_file: tuple[Path, ast.Module]) -> None:
+    """No file imports a part that stands to its right."""
+    path, tree = source_file
+    assert upward_imports(tree, path) == []
+
+
+def test_the_core_is_pure(source_file: tuple[Path, ast.Module]) -> None:
+    """Nothing in wire/, providers/ and classify/ awaits."""
+    path, tree = source_file
+    if part_of(path) in PURE:
+        assert asynchronous(tree) == []
+
+
+def test_no_scope_spans_a_yield(source_file: tuple[Path, ast.Module]) -> None:
+    """No cancel scope, timeout, task group or current span is open while a generator is suspended (R1)."""
+    assert scopes_across_yields(source_file[1]) == []
+
+
+def test_aiohttps_client_is_in_one_file(source_file: tuple[Path, ast.Module]) -> None:
+    """Only transport/http.py knows aiohttp's client; the web server may be used elsewhere."""
+    path, tree = source_file
+    if path != PACKAGE / "transport" / "http.py":
+        assert aiohttp_client_imports(tree) == []
+
+
+def test_every_module_says_what_it_is(source_file: tuple[Path, ast.Module]) -> None:
+    """Each file begins with a docstring."""
+    path, tree = source_file
+    assert ast.get_docstring(tree), path
+
+
+def test_functions_are_small() -> None:
+    """The median function of the package is under ten lines."""
+    trees = (ast.parse(path.read_text()) for path in FILES)
+    functions = (
+        node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert statistics.median(node.end_lineno - node.lineno + 1 for node in functions if node.end_lineno) < 10
+
+
+def test_importing_the_package_brings_no_provider_and_no_extra() -> None:
+    """`import resilient_stream` is light: dialects and extras come when a target names them."""
+    script = "import sys, resilient_stream; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    dialects = {name for name in loaded if name.startswith("resilient_stream.providers.")}
+    assert dialects <= {"resilient_stream.providers.hosts"}
+    extras = {"typer", "rich", "xllamacpp", "redis", "botocore", "google.auth", "starlette", "fastapi"}
+    assert not loaded & extras
+    assert not {name for name in loaded if name.startswith("opentelemetry.sdk")}
+
+
+@pytest.mark.parametrize(
+    ("code", "path", "said"),
+    [
+        ("from .stream import Stream", "call.py", ["call imports stream"]),
+        ("from ..client import Client", "wire/sse.py", ["wire imports client"]),
+        ("def late():\n    from resilient_stream.cli import main", "client.py", ["client imports cli"]),
+        ("from .call import Call", "stream.py", []),
+        ("if TYPE_CHECKING:\n    from .stream import Stream", "call.py", []),
+    ],
+)
+def test_the_import_rule_catches_an_upward_import(code: str, path: str, said: list[str]) -> None:
+    """The rule above is not blind: it names an import against the order, and lets the others be."""
+    assert upward_imports(ast.parse(code), PACKAGE / path) == said
+
+
+@pytest.mark.parametrize(
+    ("body", "caught"),
+    [
+        ("async with asyncio.timeout(1):\n        yield 1", True),
+        ("with anyio.move_on_after(1):\n        async for x in y:\n            yield x", True),
+        ("async with anyio.create_task_group() as group:\n        yield group", True),
+        ("with tracer.start_as_current_span('x'):\n        yield 1", True),
+        ("async with aclosing(inner) as batches:\n        yield 1", False),
+        ("with anyio.CancelScope():\n        await z()\n    yield 1", False),
+    ],
+)
+def test_the_yield_rule_catches_a_scope(body: str, caught: bool) -> None:
+    """The rule above is not blind: it sees a scope around a yield, and only there."""
+    tree = ast.parse(f"async def generator():\n    {body}\n")
+    assert bool(scopes_across_yields(tree)) is caught

@@ -6,7 +6,6 @@ Must never: keep a stream alive. It knows the calls that run, to end them in `ac
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -6,11 +6,11 @@ Must never: retry, wait, or interpret a failure.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 from .attempt import Attempt, AttemptEnded
 from .call import Call
-from .contract import Request
-from collections.abc import AsyncGenerator
-from .contract import Batch
+from .contract import Batch, Request
 from .errors import StreamError
 
 __all__ = ["source"]

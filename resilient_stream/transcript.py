@@ -55,8 +55,23 @@ class Transcript:
     """
 
     __slots__ = (
-        "_chunks", "_head", "_limit", "_ready", "_start", "_wire", "attempts", "duration", "error", "model",
-        "_withheld", "omitted", "outcome", "request_id", "started", "target", "time_to_first_chunk",
+        "_chunks",
+        "_head",
+        "_limit",
+        "_ready",
+        "_start",
+        "_wire",
+        "_withheld",
+        "attempts",
+        "duration",
+        "error",
+        "model",
+        "omitted",
+        "outcome",
+        "request_id",
+        "started",
+        "target",
+        "time_to_first_chunk",
     )  # fmt: skip
 
     def __init__(self, limit: int = 64 * 1024 * 1024) -> None:

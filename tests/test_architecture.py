@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 import resilient_stream
 
 PACKAGE = Path(resilient_stream.__file__).parent

@@ -18,6 +18,8 @@ _INSTALL = "the command line needs two more packages: pip install 'resilient-str
 def main() -> None:
     """Run the command line; ends the process with the command's exit code."""
     try:
+        import rich.console  # noqa: F401  # the commands import it later
+
         from .app import app
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in _NEEDED:

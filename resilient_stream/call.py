@@ -15,17 +15,19 @@ import asyncio
 import itertools
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 
+from .contract import Batch
 from .errors import ErrorKind, Failure, StreamError, error_for
 from .events import Event, OnEvent, StreamEnded
 from .policy import Limits, RetryPolicy, Timeouts
 from .target import Target
 from .transcript import Outcome, Transcript
+from .unwind import unwind
 
 if TYPE_CHECKING:
     from .transport.http import HttpTransport
@@ -129,6 +131,8 @@ class Call:
         self.context: Callable[[Failure], StreamError] = error_for
         """How a finding becomes an error of this call: the latest attempt sets it to name itself."""
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.chain: Callable[[], AsyncGenerator[Batch, None] | None] = lambda: None
+        """A weak reference to the stream's generators, to finish them where they are suspended."""
         self.now: Callable[[], float] = _no_clock_yet
         """The loop's clock, in seconds; from the first pull on."""
         self.until = NEVER
@@ -265,6 +269,8 @@ class Call:
             return
         for part in list(self._live):
             part.close()
+        if (chain := self.chain()) is not None:
+            unwind(chain)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

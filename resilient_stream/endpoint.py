@@ -30,9 +30,7 @@ async def resolve(target: Target, adapter: Adapter) -> Endpoint | Failure:
         base_url = await _start(target.provider)
     if key is None and adapter.key_variables and not base_url:
         return _missing_key(adapter)
-    return Endpoint(
-        base_url=base_url or adapter.base_url, api_key=_clean(key), headers=target.headers or {}
-    )
+    return Endpoint(base_url=base_url or adapter.base_url, api_key=_clean(key), headers=target.headers or {})
 
 
 async def _key(key: ApiKey | None) -> str | None:

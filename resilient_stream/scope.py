@@ -45,9 +45,7 @@ class Scope:
         self._opened = 0
         self._ended: list[Transcript] = []
 
-    def stream(
-        self, prompt: Any, *, on_end: Callable[[Transcript], object] | None = None, **options: Any
-    ) -> Stream:
+    def stream(self, prompt: Any, *, on_end: Callable[[Transcript], object] | None = None, **options: Any) -> Stream:
         """As `client.stream`, owned by this scope. Raises StreamMisused outside the `async with` block."""
         if self._until is None:
             raise StreamMisused("a scope starts streams only inside its `async with` block")

@@ -11,11 +11,10 @@ Together with `Call` this is the cancel-guard, the outermost link: a generator c
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
-from typing import Any
 
 from .call import Call, closed_error
 from .chunks import Chunk
@@ -38,6 +37,7 @@ class Stream:
     def __init__(self, call: Call, chain: Handler, request: Request) -> None:
         self._call = call
         self._batches: AsyncGenerator[Batch, None] = chain(request, call)
+        call.chain = weakref.ref(self._batches)
         self.transcript: Transcript = call.transcript
         self._ready = call.transcript._ready
 
@@ -61,11 +61,10 @@ class Stream:
             raise
         except asyncio.CancelledError as error:
             self.transcript._mark(error)
-            self._end("cancelled", error)
+            call.finish("cancelled", error)
             raise
         except BaseException as error:
             call.fail(error)
-            _unwind(self._batches)
             raise
         finally:
             call.busy = False
@@ -127,24 +126,20 @@ class Stream:
         if self._call.busy:
             self._call.expire(closed_error(outcome), outcome)
         else:
-            self._end(outcome)
-
-    def _end(self, outcome: Outcome, error: BaseException | None = None) -> None:
-        self._call.finish(outcome, error)
-        _unwind(self._batches)
+            self._call.finish(outcome)
 
     def __del__(self) -> None:
         call: Call | None = getattr(self, "_call", None)
         if call is None or call.transcript.outcome is not None:
             return
         if call.loop is None or call.loop.is_closed() or threading.get_ident() == call.thread:
-            self._end(_outcome_of_dropping())
+            call.finish(_outcome_of_dropping())
             return
         # The cyclic collector may run in any thread; sockets are closed on the loop's own.
         try:
-            call.loop.call_soon_threadsafe(_end_dropped, call, self._batches)
+            call.loop.call_soon_threadsafe(_finish, call, self._batches)
         except RuntimeError:  # the loop closed just now
-            _end_dropped(call, self._batches)
+            call.finish("abandoned")
 
 
 class TextStream:
@@ -176,54 +171,7 @@ def _outcome_of_dropping() -> Outcome:
     return "cancelled" if task is not None and task.cancelling() else "abandoned"
 
 
-def _end_dropped(call: Call, batches: AsyncGenerator[Batch, None]) -> None:
+def _finish(call: Call, batches: AsyncGenerator[Batch, None]) -> None:
+    """On the loop's thread: the chain is kept alive until here, so that `finish` can unwind it."""
     call.finish("abandoned")
-    _unwind(batches)
-
-
-def _unwind(batches: AsyncGenerator[Batch, None]) -> None:
-    """Run the suspended chain's `finally` blocks now, in this task (ASYNC_FINDINGS E1).
-
-    Ours never suspend, their sockets are closed already. When a user's middleware awaits in its own, the rest
-    is handed to a task.
-    """
-    closing = batches.aclose()
-    try:
-        waited_for = closing.send(None)
-    except (StopIteration, RuntimeError):
-        return  # done; or it is running, and the running pull does it
-    try:
-        task = asyncio.get_running_loop().create_task(_Rest(closing, waited_for).run())
-    except RuntimeError:
-        closing.close()
-        return
-    _unwinding.add(task)
-    task.add_done_callback(_unwinding.discard)
-
-
-_unwinding: set[asyncio.Task[None]] = set()
-
-
-class _Rest:
-    """The remainder of a coroutine that has already been started by hand."""
-
-    def __init__(self, coroutine: Any, waited_for: Any) -> None:
-        self._coroutine = coroutine
-        self._waited_for = waited_for
-
-    async def run(self) -> None:
-        await self
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        future = self._waited_for
-        while True:
-            try:
-                value = yield future
-            except BaseException as error:
-                step = functools.partial(self._coroutine.throw, error)
-            else:
-                step = functools.partial(self._coroutine.send, value)
-            try:
-                future = step()
-            except StopIteration:
-                return
+    del batches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,14 +12,13 @@ from resilient_stream.providers import hosts
 
 
 @pytest.fixture(autouse=True)
-def no_keys_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_keys_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests send no real key, whatever the environment holds."""
     for host in hosts.HOSTS.values():
         for variable in (*host.keys, host.url_variable):
             monkeypatch.delenv(variable, raising=False)
     for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "GEMINI_API_KEY", "GOOGLE_API_KEY", "GEMINI_BASE_URL"):
         monkeypatch.delenv(variable, raising=False)
-    yield
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ The one rule: a skip says how to install what is missing. CI installs it, so the
 from __future__ import annotations
 
 import pytest
+
 from resilient_stream.transport import local_server
 
 needs_local_model = [

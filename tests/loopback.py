@@ -20,7 +20,9 @@ from resilient_stream import Target
 Step: TypeAlias = bytes | float | Literal["stall", "reset", "cut"]
 Script: TypeAlias = Sequence[Step]
 
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-request-id: req_1\r\n\r\n"
+HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-request-id: req_1\r\n\r\n"
+)
 LAST = b"0\r\n\r\n"
 
 

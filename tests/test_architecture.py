@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import resilient_stream
 
 PACKAGE = Path(resilient_stream.__file__).parent
@@ -20,8 +21,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "chunks", "kinds", "errors", "messages", "policy", "target", "transcript", "events", "contract", "wire",
-    "classify", "providers", "transport", "endpoint", "call", "attempt", "source", "middleware", "chain", "stream",
-    "scope", "client", "__init__", "testing", "web", "cli",
+    "classify", "providers", "transport", "endpoint", "unwind", "call", "attempt", "source",
+    "middleware", "chain", "stream", "scope", "client", "__init__", "testing", "web", "cli",
 )  # fmt: skip
 """Imports go to the left only, or stay inside a package."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from resilient_stream import (
@@ -104,12 +106,17 @@ async def test_silence_before_content_is_a_failure_like_any_other() -> None:
     assert isinstance(transcript.attempts[0].error, ResponseTimeout)
 
 
+LIMITED = event({"error": {"message": "x", "code": 429}})
 AFTER_CONTENT: dict[str, tuple[Script, type[StreamError], str]] = {
     "a cut": (cut_after("Hel", "lo"), StreamInterrupted, "stream"),
     "a reset": (cut_after("Hel", "lo", end="reset"), StreamInterrupted, "stream"),
     "a clean end without its marker": (cut_after("Hel", "lo", end=LAST), StreamInterrupted, "finish"),
     "bad JSON": (cut_after("Hel", "lo", end=framed(b"data: {nope\n\n")), MalformedStream, "stream"),
-    "an error event": (cut_after("Hel", "lo", end=event({"error": {"message": "x", "code": 429}})), RateLimited, "stream"),
+    "an error event": (
+        cut_after("Hel", "lo", end=event({"error": {"message": "x", "code": 429}})),
+        RateLimited,
+        "stream",
+    ),
 }
 
 
@@ -144,8 +151,6 @@ async def test_a_stall_is_noticed_through_keep_alives() -> None:
 
 async def test_a_slow_consumer_never_trips_the_stall_clock() -> None:
     """The clock runs while a pull waits, and not while the consumer thinks."""
-    import asyncio
-
     async with Loopback(chat("a", "b", "c", gap=0.001)) as server:
         async with Client(server.target(), timeouts=Timeouts(stall=0.03)) as client:
             async for _ in (stream := client.stream("hi")):
@@ -280,9 +285,7 @@ async def test_connections_are_used_again() -> None:
     async with Loopback(late) as server, Client(server.target()) as client:
         for _ in range(3):
             await client.complete("hi")
-            import asyncio
-
-            await asyncio.sleep(0.03)
+                    await asyncio.sleep(0.03)
         assert (len(server.seen), server.connections) == (3, 1)
 
 

@@ -80,6 +80,7 @@ GENERIC = make_rules(
             r"specified (\w+ )?api usage limits|workspace api usage limits|included credits|"
             r"purchase (more |additional )?credits",
             r"\bbudget( limit)?( has been| is| was)? (exceeded|exhausted|reached)",
+            r"\b(hit|reached|exceeded|over|exhausted) (your|its|the|their) (\w+ )?budget\b",
             unless=r"per[ -](second|minute)|\b[RT]PM\b",
         ),
         phrase(
@@ -119,6 +120,7 @@ GENERIC = make_rules(
             r"too many (input |prompt )?tokens\b.{0,40}\b(context|for (this|the) model|limit for)",
             r"(exceed|over|larger|longer|above).{0,40}\b(max_model_len|max_seq_len|n_ctx|token limit)\b",
             r"reduce the length of (the |your )?(messages|prompt|input)",
+            r"\d tokens\b.{0,60}\b(at most|up to|no more than|only (supports|accepts))\b.{0,20}\d",
             unless=r"per[ -]min|\bTPM\b|rate[ _-]?limit|per[ -]day",
         ),
         phrase(
@@ -218,7 +220,7 @@ GENERIC = make_rules(
             r" id| identifier)?"
             r"( specified)?(:|$| '| `| \"|\.)|unable to access model",
             r"no (allowed |available )?(endpoints?|providers?) (found )?(for|match|that|can)|"
-            r"not a valid model|"
+            r"not a (valid|known|supported|recognized) model|"
             r"deployment .{0,80}(does not exist|not found)|resolve the (foundation )?model|"
             r"deployment not found",
         ),

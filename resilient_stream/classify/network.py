@@ -61,6 +61,7 @@ CLASSES: Mapping[str, Fault] = {
     "ConnectionTimeoutError": _always(_K.CONNECT_TIMEOUT),
     "SocketTimeoutError": _always(_K.READ_TIMEOUT),
     "ClientPayloadError": _LOST,
+    "UploadAbortedError": _LOST,
     "ClientResponseError": _always(_K.PROTOCOL_ERROR),
     "ContentTypeError": _always(_K.UNEXPECTED_RESPONSE),
     "WSServerHandshakeError": _always(_K.UNEXPECTED_RESPONSE),

@@ -37,9 +37,7 @@ def _quiet() -> None:
 def ask(
     prompt: Annotated[
         str,
-        typer.Argument(
-            metavar="PROMPT", help="What to ask; - reads it from standard input.", show_default=False
-        ),
+        typer.Argument(metavar="PROMPT", help="What to ask; - reads it from standard input.", show_default=False),
     ],
     to: Annotated[
         list[str] | None,
@@ -53,9 +51,7 @@ def ask(
         float | None,
         typer.Option(metavar="SECONDS", help="Seconds for everything, waits included.", show_default=False),
     ] = None,
-    system: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="A system prompt.", show_default=False)
-    ] = None,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="A system prompt.", show_default=False)] = None,
     max_tokens: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Output tokens at most.", show_default=False)
     ] = None,

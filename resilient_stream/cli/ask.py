@@ -59,9 +59,7 @@ def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, **options
     return code
 
 
-async def _stream(
-    prompt: str, targets: Sequence[str], answer: Answer | None, notes: Notes, **options: Any
-) -> None:
+async def _stream(prompt: str, targets: Sequence[str], answer: Answer | None, notes: Notes, **options: Any) -> None:
     if not prompt.strip():
         raise StreamMisused("the prompt is empty")
 

@@ -103,9 +103,7 @@ class PanelView:
             times = (attempt.time_to_first_chunk, attempt.duration)
             table.add_row(attempt.target, result, *("" if one is None else f"{one:.2f} s" for one in times))
         self._console.print(table)
-        self._console.print(
-            Text.assemble((str(transcript.outcome), "green"), f" · {telling.summary(transcript)}")
-        )
+        self._console.print(Text.assemble((str(transcript.outcome), "green"), f" · {telling.summary(transcript)}"))
 
     def _add(self, target: str, attempt: str, said: str, style: str) -> None:
         now = time.monotonic()
@@ -121,9 +119,7 @@ class PanelView:
         answer = (Text(), Text(self._answer)) if self._answer else ()
         # Narrower than the terminal by the two characters of "^C", which would move the panel down a line.
         width = min(self._console.width - 2, WIDEST)
-        return Panel(
-            Group(*parts, body, *answer), title="resilient-stream demo", box=box.ROUNDED, width=width
-        )
+        return Panel(Group(*parts, body, *answer), title="resilient-stream demo", box=box.ROUNDED, width=width)
 
     def _table(self) -> Table:
         now = time.monotonic()

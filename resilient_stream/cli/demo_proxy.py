@@ -49,20 +49,30 @@ class DemoProxy:
         parts = urlsplit(upstream)
         self._upstream = (parts.hostname or "", parts.port or 0)
         self._answers = list(FLAKY_ANSWERS)
+        self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
 
     async def __aenter__(self) -> DemoProxy:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     def base_url(self, provider: str) -> str:
         """Where "flaky" or "steady" is."""
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/{provider}/v1"
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Tasks of our own: asyncio's complain when they are cancelled (Python 3.11).
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

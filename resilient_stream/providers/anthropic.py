@@ -56,7 +56,7 @@ class _Event(msgspec.Struct, gc=False):
     type: str = ""
     index: int = 0
     delta: _Delta | None = None
-    content_block: dict[str, Any] | None = None
+    content_block: Any = None
     message: Any = None
     usage: Any = None
     error: Any = None
@@ -96,9 +96,7 @@ class MessagesDecoder:
         "_tool_calls", "_tools", "_usage", "done", "failure", "model", "progress", "response_id",
     )  # fmt: skip
 
-    def __init__(
-        self, provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
-    ) -> None:
+    def __init__(self, provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> None:
         self._events = JsonEvents(_Event, max_event_bytes)
         self._provider = provider
         self._raw = raw
@@ -175,43 +173,45 @@ class MessagesDecoder:
 
     def _message_start(self, event: _Event, batch: Batch) -> bool:
         message = event.message if isinstance(event.message, dict) else {}
-        if self._is_another(message.get("id"), batch):
+        id = _string(message.get("id"))
+        if self._is_another(id, batch):
             self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="message_restarted")
             return True
-        if message.get("id") != self.response_id or self.response_id is None:
+        if self.response_id is None or id not in ("", self.response_id):
             self._given(message, batch)
-        self.response_id = message.get("id") or self.response_id
-        self.model = message.get("model") or self.model
+        self.response_id = id or self.response_id
+        self.model = _string(message.get("model")) or self.model
         self._count(message.get("usage"), batch)
         return True
 
     def _given(self, message: dict[str, Any], batch: Batch) -> None:
         """A message that goes on with calls planned earlier has them in its first event, stop reason and all."""
-        self._stop_reason = message.get("stop_reason") or self._stop_reason
-        for index, block in enumerate(message.get("content") or ()):
+        self._stop_reason = _string(message.get("stop_reason")) or self._stop_reason
+        content = message.get("content")
+        for index, block in enumerate(content if isinstance(content, list) else ()):
             self._block_start(_Event(index=index, content_block=block), batch)
             self._block_stop(_Event(index=index), batch)
 
-    def _is_another(self, id: Any, batch: Batch) -> bool:
+    def _is_another(self, id: str, batch: Batch) -> bool:
         """A proxy that tries again inside one stream begins a second message. Before any content that is as
         good as the first; after it, the two must not be spliced (QUIRKS 37)."""
         begun = self._seen or any(chunk.content for chunk in batch)
         return bool(begun and id and self.response_id and id != self.response_id)
 
     def _block_start(self, event: _Event, batch: Batch) -> bool:
-        block = event.content_block or {}
+        block = event.content_block if isinstance(event.content_block, dict) else {}
         kind = block.get("type")
         if kind == "tool_use":
             batch.append(self._tool_start(event.index, block))
         elif kind == "text":
-            batch += [TextDelta(block["text"])] if block.get("text") else []
+            batch += _text(block.get("text"))
         elif kind == "thinking":
             batch += _reasoning(block.get("thinking"), block.get("signature"))
         return kind in ("tool_use", "text", "thinking")
 
     def _tool_start(self, index: int, block: dict[str, Any]) -> ToolCallDelta:
         given = msgspec.json.encode(block["input"]).decode() if block.get("input") else ""
-        tool = _ToolBlock(self._tool_calls, str(block.get("id", "")), str(block.get("name", "")), given, [])
+        tool = _ToolBlock(self._tool_calls, _string(block.get("id")), _string(block.get("name")), given, [])
         self._tool_calls += 1
         self._tools[index] = tool
         return ToolCallDelta(tool.index, tool.id, tool.name, "")
@@ -219,7 +219,7 @@ class MessagesDecoder:
     def _block_delta(self, event: _Event, batch: Batch) -> bool:
         delta = event.delta or _Delta()
         if delta.type == "text_delta":
-            batch += [TextDelta(delta.text)] if delta.text else []
+            batch += _text(delta.text)
         elif delta.type in ("thinking_delta", "signature_delta"):
             batch += _reasoning(delta.thinking, delta.signature)
         elif delta.type == "input_json_delta" and (tool := self._tools.get(event.index)) is not None:
@@ -244,7 +244,7 @@ class MessagesDecoder:
         delta = event.delta or _Delta()
         self._stop_reason = delta.stop_reason or self._stop_reason
         if isinstance(delta.stop_details, dict):
-            self._explanation = str(delta.stop_details.get("explanation") or "")
+            self._explanation = _string(delta.stop_details.get("explanation"))
         self._count(event.usage, batch)
         return True
 
@@ -293,8 +293,18 @@ _READERS: Mapping[str, _Reader] = {
 }
 
 
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _text(value: Any) -> Batch:
+    text = _string(value)
+    return [TextDelta(text)] if text else []
+
+
 def _reasoning(text: Any, signature: Any) -> Batch:
-    return [ReasoningDelta(text or "", signature or None)] if text or signature else []
+    thought, proof = _string(text), _string(signature)
+    return [ReasoningDelta(thought, proof or None)] if thought or proof else []
 
 
 def read_usage(usage: Mapping[str, Any]) -> Usage:

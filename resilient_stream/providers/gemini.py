@@ -151,6 +151,8 @@ _BLOCKED: Mapping[str, Failure] = {
     "LANGUAGE": Failure(kind=ErrorKind.MODEL_OUTPUT_INVALID),
 }
 
+_NO_END_MARKER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+
 # The finish message of these kinds is about the request or the account. Others may quote the model.
 _QUOTABLE = (ErrorKind.INVALID_REQUEST, ErrorKind.PERMISSION_DENIED)
 
@@ -210,11 +212,11 @@ class GeminiDecoder:
         if self._ended:
             return []
         # A blank line makes a last event whole that had none; no JSON then: the body was cut inside it.
-        unfailed = self._events.failure is None
+        readable = self._events.failure is None
         batch = self.feed(b"\n\n")
         self._ended = True
-        if unfailed and self._events.failure is not None:
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="cut_event")
+        if readable and self._events.failure is not None:
+            self.failure = _NO_END_MARKER
         if self.failure is None and (stray := self._events.stray()) is not None:
             self.failure = classify_error(stray, rules_for(self._provider))
         if self.failure is None:
@@ -364,7 +366,7 @@ class GeminiDecoder:
         """The body is over: the finish reason last of all, or the failure that there was none."""
         batch: Batch = []
         if self._finish is None and not (self._eof_ok and self._seen):
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+            self.failure = _NO_END_MARKER
             return batch
         self.done = True
         self._close_call(batch, whole=False)

@@ -18,6 +18,9 @@ from typing import Any
 READY = "READY "
 """The line that says where the server listens begins with this."""
 
+MODEL = "smollm2"
+"""The name it answers to; llama.cpp does not mind which name is asked for."""
+
 PARALLEL = 2
 CONTEXT = 2048
 """Tokens for each of the parallel requests: what SmolLM2 was trained on; 50 MB of memory each."""
@@ -47,7 +50,7 @@ def _die_with_parent() -> None:
 
 def _settings(params: Any, model: str) -> Any:
     params.model.path = model
-    params.model_alias = {"smollm2"}
+    params.model_alias = {MODEL}
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.n_parallel = PARALLEL

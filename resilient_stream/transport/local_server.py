@@ -44,7 +44,7 @@ async def base_url() -> str:
     """
     found = await asyncio.wrap_future(_running_keeper().address)
     if isinstance(found, Failure):
-        raise error_for(found, phase="connect")
+        raise error_for(found, phase="connect", provider="local", model=llama_child.MODEL)
     return found
 
 

@@ -13,7 +13,6 @@ import re
 import socket
 import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tests.shared_files import shared_or_none
@@ -29,7 +28,7 @@ _HEADER_VALUES = {
 def rows(name: str) -> list[Row]:
     """A table of the shared errors; empty when it is not on this machine."""
     path = shared_or_none(f"errors/{name}")
-    return list(csv.DictReader(Path(path).open(encoding="utf-8"), delimiter="\t")) if path else []
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), delimiter="\t")) if path else []
 
 
 def headers_of(row: Row) -> dict[str, str]:

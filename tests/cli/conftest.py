@@ -55,6 +55,7 @@ class Provider:
         self.scripts = list(scripts)
         self.asked: list[dict[str, Any]] = []
         self.left = asyncio.Event()
+        self._connections: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -63,11 +64,17 @@ class Provider:
 
     async def start(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
 
-    def stop(self) -> None:
-        """Listen no longer."""
+    async def stop(self) -> None:
+        """Listen no longer, and leave nothing."""
         self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.add(asyncio.create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -79,8 +86,9 @@ class Provider:
                 await (writer.drain() if piece else reader.read())
         except ConnectionError:
             pass
+        finally:
+            writer.close()
         self.left.set()
-        writer.close()
 
 
 @pytest.fixture
@@ -95,7 +103,7 @@ async def provider() -> AsyncIterator[Callable[..., Any]]:
 
     yield start
     for one in started:
-        one.stop()
+        await one.stop()
 
 
 class Ran(NamedTuple):

@@ -226,9 +226,7 @@ async def test_cut_by_the_output_limit_is_said(provider):
 async def test_missing_packages_are_named():
     """Without typer or rich the command says how to install them, and ends with 2."""
     for package in ("typer", "rich"):
-        program = (
-            f"import sys; sys.modules[{package!r}] = None; from resilient_stream.cli import main; main()"
-        )
+        program = f"import sys; sys.modules[{package!r}] = None; from resilient_stream.cli import main; main()"
         ran = await run("ask", "Hi", program=program)
         assert (ran.code, ran.out) == (2, "")
         assert "pip install 'resilient-stream[cli]'" in ran.err

@@ -1,0 +1,26 @@
+"""How each API writes its answers: one row of encoder functions per dialect, and where to find it.
+
+The one rule: what they write has the shape of recorded answers, oddities included.
+Must never: use our own decoders' idea of a format. A stand-in made from the code it tests would prove nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..http import ReceivedRequest
+from . import anthropic, gemini, openai
+from .dialect import Called, Dialect, Payload, Said
+
+__all__ = ["DIALECTS", "Called", "Dialect", "Payload", "Said", "dialect_of"]
+
+DIALECTS: Mapping[str, Dialect] = {
+    "openai": openai.DIALECT,
+    "anthropic": anthropic.DIALECT,
+    "gemini": gemini.DIALECT,
+}
+
+
+def dialect_of(request: ReceivedRequest) -> str | None:
+    """The dialect that a request's path belongs to; None when it is nobody's."""
+    return next((name for name, row in DIALECTS.items() if row.path.search(request.path)), None)

@@ -1,0 +1,98 @@
+"""The row that describes a dialect, and what an answer's encoders keep count of.
+
+The one rule: encoders are pure; they give the events of an answer as plain JSON values, and `frame` makes bytes
+of each. Must never: know one dialect.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from ...chunks import Usage
+from ..http import ReceivedRequest
+
+__all__ = ["Called", "Dialect", "Payload", "Said", "asks_for_stream", "comment", "encode", "halves", "sse"]
+
+Payload: TypeAlias = "dict[str, Any] | str"
+
+
+class Called(NamedTuple):
+    """A tool call in an answer; `arguments` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(slots=True)
+class Said:
+    """What one answer has said so far: encoders take ids, indices and counts from here.
+
+    usage: None unless the script gives it. blocks: the kinds of the content blocks begun, in order.
+    """
+
+    model: str
+    usage_wanted: bool = False
+    usage: Usage | None = None
+    texts: list[str] = field(default_factory=list)
+    calls: list[Called] = field(default_factory=list)
+    blocks: list[str] = field(default_factory=list)
+
+    def tokens(self) -> Usage:
+        """The count to report: the script's, or one token for each piece sent."""
+        return self.usage or Usage(9, len(self.texts) + len(self.calls))
+
+
+class Dialect(NamedTuple):
+    """One row: how to know a request of this dialect, and how to write its answer.
+
+    path: finds the path, and the model where it stands there. suffix: what a base URL ends in. streaming:
+    whether this request asks for a stream. frame: one event as bytes; comment: a keep-alive. preamble, text,
+    call, end: the events of an answer. whole: the answer to a request without streaming. error: the body of an
+    HTTP error, also what an error inside a stream says.
+    """
+
+    path: re.Pattern[str]
+    suffix: str
+    headers: Mapping[str, str]
+    streaming: Callable[[ReceivedRequest], bool]
+    frame: Callable[[Payload, str | None], bytes]
+    comment: Callable[[str], bytes]
+    preamble: Callable[[Said], list[Payload]]
+    text: Callable[[Said, str], list[Payload]]
+    call: Callable[[Said, Called], list[Payload]]
+    end: Callable[[Said, str], list[Payload]]
+    whole: Callable[[Said, str], Payload]
+    error: Callable[[int, str], dict[str, Any]]
+
+
+def asks_for_stream(request: ReceivedRequest) -> bool:
+    """`"stream": true` in the body, as OpenAI and its relatives have it."""
+    return bool((request.json or {}).get("stream"))
+
+
+def encode(payload: Payload) -> bytes:
+    """An event as JSON; a text goes as it is (`[DONE]`)."""
+    return payload.encode() if isinstance(payload, str) else msgspec.json.encode(payload)
+
+
+def sse(payload: Payload, name: str | None = None) -> bytes:
+    """One server-sent event."""
+    head = f"event: {name}\n".encode() if name else b""
+    return b"%bdata: %b\n\n" % (head, encode(payload))
+
+
+def comment(text: str) -> bytes:
+    """A keep-alive: a comment and a blank line, which no reader sees as an event."""
+    return f": {text}\n\n".encode()
+
+
+def halves(text: str) -> list[str]:
+    """A text in two pieces, so that a reader has to put it together."""
+    middle = len(text) // 2
+    return [piece for piece in (text[:middle], text[middle:]) if piece]

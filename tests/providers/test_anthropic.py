@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from resilient_stream.chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 from resilient_stream.contract import Endpoint, Request
 from resilient_stream.errors import ErrorKind
@@ -132,7 +133,7 @@ def test_thinking_and_its_signature() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "pieces", "arguments", "parsed"),
+    ("initial", "pieces", "arguments", "parsed"),
     [
         ({}, ["", '{"city": ', '"Paris"}'], '{"city": "Paris"}', {"city": "Paris"}),
         ({}, [""], "", {}),
@@ -143,9 +144,9 @@ def test_thinking_and_its_signature() -> None:
         ({}, ['{"city": "Par'], '{"city": "Par', None),
     ],
 )
-def test_a_tool_call_from_its_pieces(given: Any, pieces: list[str], arguments: str, parsed: Any) -> None:
+def test_a_tool_call_from_its_pieces(initial: Any, pieces: list[str], arguments: str, parsed: Any) -> None:
     """However its input comes, a call leaves whole when its block ends; the deltas add up to its arguments."""
-    start = _start(1, "tool_use", id="toolu_1", name="weather", input=given)
+    start = _start(1, "tool_use", id="toolu_1", name="weather", input=initial)
     chunks, _ = _read(start, *(_json(piece, 1) for piece in pieces), _stop(1), *_end("tool_use"))
     deltas = [chunk for chunk in chunks if isinstance(chunk, ToolCallDelta)]
     assert deltas[0] == ToolCallDelta(0, "toolu_1", "weather", "")

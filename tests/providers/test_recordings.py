@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 
 import pytest
-from resilient_stream.chunks import Finished
 
+from resilient_stream.chunks import Finished
 from tests.providers.recordings import (
     CORRECTIONS,
     DIALECTS,

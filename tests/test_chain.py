@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 import pytest
 
@@ -313,3 +314,17 @@ async def test_a_missing_key_names_its_variable_and_sends_nothing() -> None:
     assert caught.value.transcript is not None
     assert caught.value.transcript.attempts == []
     assert (caught.value.phase, caught.value.billed_maybe) == ("connect", False)
+
+
+@pytest.mark.parametrize("end", ["reset", "cut"])
+async def test_what_had_arrived_before_a_failure_is_delivered_first(end: Literal["reset", "cut"]) -> None:
+    """aiohttp gives up its buffer when the connection breaks; we do not (R7). Fails when its private fields go."""
+    async with Loopback([HEAD, delta("a"), 0.01, delta("b") + delta("c"), 0.01, end]) as server:
+        async with Client(server.target()) as client:
+            stream = client.stream("hi")
+            assert (await anext(stream)).text == "a"
+            await asyncio.sleep(0.06)  # b, c and the break arrive meanwhile
+            assert [(await anext(stream)).text, (await anext(stream)).text] == ["b", "c"]
+            with pytest.raises(StreamInterrupted):
+                await anext(stream)
+    assert stream.transcript.text == "abc"

@@ -22,6 +22,7 @@ from resilient_stream import Client, RetryPolicy, Stream, StreamError, Target, T
 
 from .loopback import COMMENT, HEAD, LAST, PREAMBLE, InThread, Loopback, Script, chat, cut_after, delta, framed, status
 
+NEVER = float("inf")
 CASES = int(os.environ.get("RESILIENT_STREAM_FUZZ", "2000"))
 AT_ONCE = 40
 LATE = 0.25
@@ -78,15 +79,15 @@ class Run:
         ended: list[Transcript] = []
         first = dice.choice([BAD, BAD, GOOD])
         targets = [self.target(dice, first, "a"), self.target(dice, GOOD, "b")][: dice.choice([1, 2, 2])]
-        how = dice.choice(["cancel", "cancel", "cancel twice", "timeout", "scope", "aclose", "close", "none"])
-        waits = [0.03] if how == "none" else [None, 0.03]  # something has to end a target that hangs
+        how = dice.choice(["cancel", "cancel", "cancel twice", "timeout", "scope", "aclose", "close", "none", "none"])
+        patient = 0.3 if first is GOOD else 0.03
+        waits = [patient] if how == "none" else [None, patient]  # something has to end a target that hangs
         timeouts = Timeouts(first_content=dice.choice(waits), stall=dice.choice(waits))
         client = Client(*targets, retry=RetryPolicy(attempts=dice.choice([1, 3]), initial=0.01), timeouts=timeouts)
         deadline = dice.choice([None, 0.005 + dice.random() * 0.1])
         stream = client.stream("p", deadline=deadline, on_end=ended.append)
         mode = dice.choice(["with", "break", "raise", "full", "texts"])
         wait = dice.random() * 0.08
-        began = time.monotonic()
         task = asyncio.create_task(self.outer(stream, dice, mode, how, wait))
         holder = [stream]
         del stream
@@ -99,10 +100,8 @@ class Run:
             task.cancel()
             return
         self.judge_end(task, how, asked, now)
-        if how == "none" and deadline is not None and now - began - deadline > LATE:
-            self.wrong["the deadline was late"] += 1
         del task, done
-        await self.judge_rest(client, ended)
+        await self.judge_rest(client, ended, deadline)
 
     async def outer(self, stream: Stream, dice: random.Random, mode: str, how: str, wait: float) -> None:
         """Consume, inside a timeout or a scope where the case asks for one."""
@@ -154,7 +153,7 @@ class Run:
         if error is not None and not isinstance(error, StreamError | KeyError | TimeoutError):
             self.wrong[f"foreign: {error!r}"] += 1
 
-    async def judge_rest(self, client: Client, ended: list[Transcript]) -> None:
+    async def judge_rest(self, client: Client, ended: list[Transcript], deadline: float | None) -> None:
         """on_end once, with a record that fits; no call and no connection is held."""
         for _ in range(3):
             await asyncio.sleep(0)
@@ -166,6 +165,8 @@ class Run:
             self.outcomes[str(transcript.outcome)] += 1
             if not transcript.text.startswith(transcript.delivered):
                 self.wrong["delivered is no prefix of text"] += 1
+            if (transcript.duration or 0) - (deadline or NEVER) > LATE:
+                self.wrong["the deadline was late"] += 1
             if transcript.outcome == "complete" and transcript.finish_reason != "stop":
                 self.wrong["complete without an end marker"] += 1
         if client.calls:

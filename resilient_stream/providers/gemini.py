@@ -172,9 +172,7 @@ class GeminiDecoder:
         "_raw", "_seen", "_usage", "_usage_text", "done", "failure", "model", "progress", "response_id",
     )  # fmt: skip
 
-    def __init__(
-        self, provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
-    ) -> None:
+    def __init__(self, provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> None:
         self._events: JsonEvents[_Event | list[_Event]] = JsonEvents(_EVENT, max_event_bytes)
         self._provider = provider
         self._raw = raw
@@ -235,9 +233,7 @@ class GeminiDecoder:
             return None
         if len(events) != len(payloads):
             return None
-        batch: Batch = [
-            TextDelta(text) for event in events if (text := event.candidates[0].content.parts[0].text)
-        ]
+        batch: Batch = [TextDelta(text) for event in events if (text := event.candidates[0].content.parts[0].text)]
         self._count_tokens(events[-1].usageMetadata, batch)
         return batch
 
@@ -445,9 +441,7 @@ def read_usage(usage: Any) -> Usage | None:
 
 
 def _count(value: Any) -> int | None:
-    return (
-        int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
-    )
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 
 # -- what is sent -----------------------------------------------------------------------------
@@ -524,9 +518,7 @@ def encode_body(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "contents": _contents(request),
         "systemInstruction": {"parts": [{"text": text} for text in system if text]} if any(system) else None,
-        "tools": [{"functionDeclarations": [_tool(tool) for tool in request.tools]}]
-        if request.tools
-        else None,
+        "tools": [{"functionDeclarations": [_tool(tool) for tool in request.tools]}] if request.tools else None,
         "toolConfig": _tool_config(request.tool_choice),
         "generationConfig": _generation_config(request) or None,
     }
@@ -598,10 +590,7 @@ def _reasoning(part: ReasoningPart) -> dict[str, Any] | None:
 def _function_calls(calls: tuple[FunctionCall, ...], model: str) -> list[dict[str, Any]]:
     """The calls of a turn with their signatures; of parallel ones only the first has one, from Gemini too."""
     foreign = _generation(model) >= 3 and not any(call.signature for call in calls)
-    return [
-        _function_call(call, _FOREIGN_CALL if foreign and not place else None)
-        for place, call in enumerate(calls)
-    ]
+    return [_function_call(call, _FOREIGN_CALL if foreign and not place else None) for place, call in enumerate(calls)]
 
 
 def _function_call(call: FunctionCall, placeholder: str | None) -> dict[str, Any]:
@@ -626,9 +615,7 @@ def _own_id(id: str) -> str | None:
 
 def _tool(tool: Tool) -> dict[str, Any]:
     # `parameters` takes a part of OpenAPI only and refuses the rest of JSON schema; this takes all of it.
-    return _known(
-        {"name": tool.name, "description": tool.description or None, "parametersJsonSchema": tool.parameters}
-    )
+    return _known({"name": tool.name, "description": tool.description or None, "parametersJsonSchema": tool.parameters})
 
 
 def _tool_config(choice: str | None) -> dict[str, Any] | None:

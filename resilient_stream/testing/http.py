@@ -16,6 +16,7 @@ import msgspec
 __all__ = ["LAST_CHUNK", "ReceivedRequest", "chunk", "response_head", "take_request"]
 
 LAST_CHUNK = b"0\r\n\r\n"
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def _body(headers: Mapping[str, str], received: bytearray, start: int) -> tuple[
 
 
 def _chunked_body(received: bytearray, start: int) -> tuple[bytes, int] | None:
-    pieces = []
+    pieces: list[bytes] = []
     while (line_end := received.find(b"\r\n", start)) >= 0:
         size = int(received[start:line_end].partition(b";")[0], 16)
         start, end = line_end + 2, line_end + 2 + size
@@ -84,7 +85,7 @@ def _chunked_body(received: bytearray, start: int) -> tuple[bytes, int] | None:
 
 def response_head(status: int, headers: Mapping[str, str]) -> bytes:
     """The status line and the header fields, with the empty line that ends them."""
-    reason = HTTPStatus(status).phrase if status in HTTPStatus else ""
+    reason = _PHRASES.get(status, "")
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {status} {reason}\r\n{fields}\r\n".encode("latin-1")
 

@@ -30,13 +30,14 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Start, say where, and serve until standard input ends."""
+    _die_with_parent()
     import xllamacpp
 
     server = xllamacpp.Server(_settings(xllamacpp.CommonParams(), sys.argv[1]))
     # One write, on a line of its own whatever llama.cpp's threads have written before.
     os.write(1, f"\n{READY}{server.listening_address}\n".encode())
-    import time
-    time.sleep(60)
+    while os.read(0, 4096):
+        pass
     # llama.cpp's threads are not waited for: an answer nobody can receive any more would keep them busy.
     os._exit(0)
 

@@ -38,6 +38,7 @@ ELSEWHERE = {
 
 
 def kind_of(error: BaseException, phase: str = "request") -> str:
+    """The kind of an exception that must have one."""
     failure = classify_exception(error, phase=phase, host="api.example.com")  # type: ignore[arg-type]
     assert failure is not None, f"{error!r} has no kind"
     return failure.kind.value
@@ -84,6 +85,7 @@ def test_a_half_made_exception_is_classified_all_the_same(name: str) -> None:
 
 
 def caused(error: BaseException, cause: BaseException) -> BaseException:
+    """`raise error from cause`."""
     error.__cause__ = cause
     return error
 
@@ -147,11 +149,15 @@ def test_a_bug_stays_visible(bug: BaseException) -> None:
 
 def test_a_bug_in_a_handler_is_not_excused_by_the_fault_it_handled() -> None:
     """Only an explicit cause speaks for an unknown error; the context is chance."""
-    with pytest.raises(KeyError) as caught:
+
+    def handler() -> None:
         try:
             raise ConnectionResetError(errno.ECONNRESET, "")
         except ConnectionResetError:
             {}["bug"]
+
+    with pytest.raises(KeyError) as caught:
+        handler()
     assert classify_exception(caught.value, phase="stream") is None
     assert kind_of(caused(LookupError(), ConnectionResetError(errno.ECONNRESET, ""))) == "connection_lost"
 
@@ -183,6 +189,7 @@ def says(data: bytes, *, reset: bool = False) -> Script:
 
 @asynccontextmanager
 async def serving(script: Script) -> AsyncIterator[str]:
+    """A raw loopback server; yields its host:port."""
     handlers: list[asyncio.Task[Any]] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

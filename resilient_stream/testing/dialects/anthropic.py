@@ -53,7 +53,7 @@ def _usage(tokens: Usage) -> dict[str, Any]:
 
 def _preamble(said: Said) -> list[Payload]:
     usage = {**_usage(said.tokens()), "output_tokens": 1, "service_tier": "standard"}
-    message = {"content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
+    message: dict[str, Any] = {"content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
     return [{"type": "message_start", "message": {**_message(said), **message}}]
 
 
@@ -114,7 +114,13 @@ def _error(status: int, message: str) -> dict[str, Any]:
 
 
 DIALECT = Dialect(
-        re.compile(r"/messages(?:\?|$)"), "",
-        {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "request-id": "req_fake"},
-        asks_for_stream, _named_data, comment,
-        _preamble, _text, _call, _end, _whole, _error)  # fmt: skip
+    path=re.compile(r"/messages(?:\?|$)"),
+    suffix="",
+    headers={
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-cache",
+        "request-id": "req_fake",
+    },
+    streaming=asks_for_stream, frame=_named_data, comment=comment, preamble=_preamble, text=_text, call=_call,
+    end=_end, whole=_whole, error=_error,
+)  # fmt: skip

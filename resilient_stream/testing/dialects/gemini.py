@@ -91,7 +91,9 @@ def _error(status: int, message: str) -> dict[str, Any]:
 
 
 DIALECT = Dialect(
-        re.compile(r"/models/(?P<model>[^/:?]+):(?:streamGenerate|generate)Content"), "",
-        {"content-type": "text/event-stream", "vary": "Origin, X-Origin, Referer"},
-        lambda request: ":stream" in request.path, _crlf_data, _crlf_comment,
-        _preamble, _text, _call, _end, _whole, _error)  # fmt: skip
+    path=re.compile(r"/models/(?P<model>[^/:?]+):(?:streamGenerate|generate)Content"),
+    suffix="",
+    headers={"content-type": "text/event-stream", "vary": "Origin, X-Origin, Referer"},
+    streaming=lambda request: ":stream" in request.path, frame=_crlf_data, comment=_crlf_comment,
+    preamble=_preamble, text=_text, call=_call, end=_end, whole=_whole, error=_error,
+)  # fmt: skip

@@ -11,7 +11,6 @@ from .dialect import Called, Dialect, Payload, Said, asks_for_stream, comment, h
 
 __all__ = ["DIALECT"]
 
-_FINISH: Mapping[str, str] = {}
 _ERRORS: Mapping[int, tuple[str, str | None]] = {
     400: ("invalid_request_error", None),
     401: ("invalid_request_error", "invalid_api_key"),
@@ -51,10 +50,8 @@ def _call(said: Said, called: Called) -> list[Payload]:
     """The name with empty arguments first, then the arguments in two pieces."""
     index = len(said.calls) - 1
     first = {"id": called.id, "type": "function", "function": {"name": called.name, "arguments": ""}}
-    events = [_delta(said, {"tool_calls": [{"index": index, **first}]})]
-    for piece in halves(called.arguments):
-        events.append(_delta(said, {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}))
-    return events
+    rest = [{"index": index, "function": {"arguments": piece}} for piece in halves(called.arguments)]
+    return [_delta(said, {"tool_calls": [call]}) for call in ({"index": index, **first}, *rest)]
 
 
 def _usage(tokens: Usage) -> dict[str, Any]:
@@ -69,7 +66,7 @@ def _usage(tokens: Usage) -> dict[str, Any]:
 
 
 def _end(said: Said, reason: str) -> list[Payload]:
-    events = [_delta(said, {}, _FINISH.get(reason, reason))]
+    events = [_delta(said, {}, reason)]
     if said.usage_wanted or said.usage:
         events.append(_event(said, [], _usage(said.tokens())))
     return [*events, "[DONE]"]
@@ -82,7 +79,7 @@ def _whole(said: Said, reason: str) -> Payload:
             {"id": called.id, "type": "function", "function": {"name": called.name, "arguments": called.arguments}}
             for called in said.calls
         ]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _FINISH.get(reason, reason)}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
     return {
         "id": "chatcmpl-B9fakeprovider0000000000000000",
         "object": "chat.completion",
@@ -99,7 +96,13 @@ def _error(status: int, message: str) -> dict[str, Any]:
 
 
 DIALECT = Dialect(
-        re.compile(r"/chat/completions(?:\?|$)"), "/v1",
-        {"content-type": "text/event-stream; charset=utf-8", "x-request-id": "req_fake", "openai-version": "2020-10-01"},
-        asks_for_stream, sse, comment,
-        _preamble, _text, _call, _end, _whole, _error)  # fmt: skip
+    path=re.compile(r"/chat/completions(?:\?|$)"),
+    suffix="/v1",
+    headers={
+        "content-type": "text/event-stream; charset=utf-8",
+        "openai-version": "2020-10-01",
+        "x-request-id": "req_fake",
+    },
+    streaming=asks_for_stream, frame=sse, comment=comment, preamble=_preamble, text=_text, call=_call, end=_end,
+    whole=_whole, error=_error,
+)  # fmt: skip

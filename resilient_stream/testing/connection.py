@@ -1,0 +1,122 @@
+"""One accepted connection: requests in, scripts played, bytes out, and who ended it.
+
+The one rule: a client that leaves is noticed at once, whatever the script is waiting for.
+Must never: read ahead of the script; a request is answered before the next one is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from .http import ReceivedRequest, take_request
+
+__all__ = ["Connection"]
+
+_LINGER_ZERO = struct.pack("ii", 1, 0)
+
+
+class Connection(asyncio.Protocol):
+    """Plays `serve(connection)` as a task of its own, cancelled when the client leaves.
+
+    left: the client ended the connection. sent: bytes the operating system has taken.
+    """
+
+    def __init__(self, number: int, serve: Callable[[Connection], Awaitable[None]]) -> None:
+        self.number = number
+        self.left = False
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._serve = serve
+        self._closing = False
+        self._received = bytearray()
+        self._arrived = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._written = 0
+
+    # -- asyncio.Protocol -----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to serve."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=0)  # drained means: the operating system has it all
+        self.task = asyncio.ensure_future(self._serve(self))
+
+    def data_received(self, data: bytes) -> None:
+        """Keep it for `next_request`."""
+        self._received += data
+        self._arrived.set()
+
+    def eof_received(self) -> None:
+        """The client closed: nothing that is still in the buffer matters."""
+        self.left = not self._closing
+        self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end, from either side."""
+        self.left = self.left or not self._closing
+        self.task.cancel()
+        self.lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as we write."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Everything written was taken."""
+        self._writable.set()
+
+    # -- for scripts ----------------------------------------------------------------------------
+
+    @property
+    def closing(self) -> bool:
+        """Whether it was ended, by either side."""
+        return self._transport.is_closing()
+
+    @property
+    def sent(self) -> int:
+        """Bytes that the operating system took."""
+        return self._written - self._transport.get_write_buffer_size()
+
+    async def next_request(self) -> ReceivedRequest:
+        """The next request, once it is whole."""
+        while (request := take_request(self._received)) is None:
+            self._arrived.clear()
+            await self._arrived.wait()
+        request.connection = self.number
+        return request
+
+    async def write(self, data: bytes) -> None:
+        """Bytes in one write; returns when the operating system has them and the client's loop had a turn.
+
+        Two turns, since a client in this loop is woken after us in the first one: pieces stay pieces.
+        """
+        if self.closing:
+            return
+        self._written += len(data)
+        self._transport.write(data)
+        await self._writable.wait()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """End it properly (FIN)."""
+        self._closing = True
+        self._transport.close()
+
+    def reset(self) -> None:
+        """End it with a reset (RST): closing with SO_LINGER at 0 seconds discards and resets, see socket(7)."""
+        self._closing = True
+        found: socket.socket = self._transport.get_extra_info("socket")
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        self._transport.abort()
+
+    async def shut(self) -> None:
+        """End it now, and wait until its task is gone too."""
+        self._closing = True
+        self._transport.abort()
+        self.task.cancel()
+        await asyncio.wait([self.lost, self.task])

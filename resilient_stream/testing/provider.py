@@ -1,0 +1,132 @@
+"""`FakeProvider`: the loopback server itself, what it was asked, and how each request ended.
+
+The one rule: it is a real server on a real socket; a client cannot tell. Must never: outlive its `with` block.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from types import TracebackType
+from typing import TypeAlias
+
+from anyio.from_thread import start_blocking_portal
+
+from ..target import Target
+from .connection import Connection
+from .dialects import DIALECTS
+from .http import ReceivedRequest
+from .reply import Reply
+from .steps import End, Script, Status, Text
+
+__all__ = ["FakeProvider", "Handler"]
+
+Handler: TypeAlias = Callable[[ReceivedRequest], Script]
+
+HELLO: Script = (Text("Hello", " from", " the", " fake", " provider."), End())
+"""What is played when no script was given."""
+
+
+class FakeProvider:
+    """A loopback server that answers by script: `async with FakeProvider(script, ...) as provider`.
+
+    scripts: request n gets script n, and the last one repeats. A script is a list of steps, or a function that
+    is given the request and returns one (for answers by path, or by what was asked).
+    requests: all that came, in order. connections: how many were accepted.
+    An exception in a script's function or step gives the client a 500, and is raised again when the block ends.
+    """
+
+    def __init__(self, *scripts: Script | Handler) -> None:
+        self.requests: list[ReceivedRequest] = []
+        self.connections = 0
+        self._live: set[Connection] = set()
+        self._waiting: list[tuple[int, Future[list[ReceivedRequest]]]] = []
+        self._errors: list[Exception] = []
+        self._socket = _bound_socket(0)
+        self._host, self._port = self._socket.getsockname()
+        self._server: asyncio.Server | None = None
+        self.play(*scripts)
+
+    @classmethod
+    @contextmanager
+    def in_thread(cls, *scripts: Script | Handler) -> Iterator[FakeProvider]:
+        """The same in a thread and loop of its own, for tests without a loop, and for looking at one from outside."""
+        with start_blocking_portal() as portal, portal.wrap_async_context_manager(cls(*scripts)) as provider:
+            yield provider
+
+    async def __aenter__(self) -> FakeProvider:
+        self._loop = asyncio.get_running_loop()
+        await self._listen()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        self._socket.close()
+        for connection in tuple(self._live):
+            await connection.shut()
+        if self._errors and error is None:
+            raise self._errors[0]
+
+    # -- the test's side ------------------------------------------------------------------------
+
+    def play(self, *scripts: Script | Handler) -> None:
+        """Forget the old scripts: the next request gets the first of these."""
+        self._scripts: Sequence[Script | Handler] = scripts or (HELLO,)
+        self._played = 0
+
+    @property
+    def url(self) -> str:
+        """Its root, without a slash at the end."""
+        return f"http://{self._host}:{self._port}"
+
+    def base_url(self, provider: str) -> str:
+        """The base URL as this provider's own SDK would be given it. Unknown names are taken to speak OpenAI's."""
+        return self.url + DIALECTS.get(provider, DIALECTS["openai"]).suffix
+
+    def target(self, provider: str, *, model: str = "fake-model", **options: object) -> Target:
+        """A `Target` that points here, with the key "test". options: any of `Target`'s own."""
+        given: dict[str, object] = {"api_key": "test", "base_url": self.base_url(provider), **options}
+        return Target(f"{provider}:{model}", **given)  # type: ignore[arg-type]
+
+    @property
+    def open(self) -> int:
+        """How many requests are being answered right now."""
+        return sum(request.ended_at is None for request in self.requests)
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open, those without a request included."""
+        return len(self._live)
+
+    async def wait_closed(self, count: int = 1, timeout: float = 5.0) -> list[ReceivedRequest]:
+        """Wait until `count` requests in all have ended, however; from any loop. Returns the requests that have.
+
+        Raises TimeoutError after `timeout` seconds.
+        """
+        found = self._when_closed(count)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(found), timeout)
+        except TimeoutError:
+            raise TimeoutError(self._overdue(count, timeout)) from None
+
+    def block_until_closed(self, count: int = 1, timeout: float = 5.0) -> list[ReceivedRequest]:
+        """`wait_closed` for code without a loop; only with `in_thread`."""
+        try:
+            return self._when_closed(count).result(timeout)
+        except TimeoutError:
+            raise TimeoutError(self._overdue(count, timeout)) from None
+
+    async def refuse(self) -> None:
+        """From now on connections are refused; those that are open stay."""
+        await self._here(self._refuse)
+
+    async def accept(self) -> None:
+        """Undo `refuse`, on the same port."""
+        await self._here(self._listen)

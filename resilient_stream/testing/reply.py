@@ -1,0 +1,140 @@
+"""One answer while it is being sent: what the steps of a script act on.
+
+The one rule: bytes leave in the order and the pieces the script says; nothing is joined or held back.
+Must never: decide what comes next. That is the script's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import msgspec
+
+from .dialects import DIALECTS, Called, Payload, Said, dialect_of
+from .http import LAST_CHUNK, ReceivedRequest, chunk, response_head
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+__all__ = ["Framing", "Reply"]
+
+Framing: TypeAlias = Literal["chunked", "length", "close"]
+"""How the client learns where the body ends: last chunk, content-length, or the end of the connection."""
+
+
+class Reply:
+    """The answer to one request. Steps of your own use its methods, like the ready ones do.
+
+    dialect: the row that writes its events, by the request's path unless `speak` said otherwise. said: what it
+    has said so far. framing: None until the head is sent. ended: the HTTP message is whole.
+    """
+
+    def __init__(self, connection: Connection, request: ReceivedRequest) -> None:
+        self.request = request
+        self.framing: Framing | None = None
+        self.ended = False
+        self.begun = False
+        self._connection = connection
+        self.speak(dialect_of(request) or "openai")
+
+    def speak(self, dialect: str) -> None:
+        """Write the answer in this dialect, whatever the path."""
+        self.dialect = DIALECTS[dialect]
+        asked = self.request.json
+        asked = asked if isinstance(asked, dict) else {}
+        found = self.dialect.path.search(self.request.path)
+        model = (found.groupdict().get("model") if found else None) or asked.get("model") or "fake-model"
+        options = asked.get("stream_options") or {}
+        self.said = Said(model=model, usage_wanted=bool(options.get("include_usage")))
+        self.streaming = found is None or self.dialect.streaming(self.request)
+
+    # -- bytes ----------------------------------------------------------------------------------
+
+    async def raw(self, data: bytes) -> None:
+        """Bytes on the socket as they are: the way to send what no HTTP server would."""
+        await self._connection.write(data)
+
+    async def head(self, status: int, headers: Mapping[str, str], framing: Framing = "chunked") -> None:
+        """The status line and headers; for "length" the content-length has to be among them."""
+        extra = {"chunked": {"transfer-encoding": "chunked"}, "length": {}, "close": {"connection": "close"}}
+        self.framing = framing
+        await self.raw(response_head(status, {**headers, **extra[framing]}))
+
+    async def send(self, data: bytes) -> None:
+        """Bytes of the body in one write, which is one chunk; the dialect's own head first if none was sent."""
+        if self.framing is None:
+            await self.head(200, self.dialect.headers)
+        await self.raw(chunk(data) if self.framing == "chunked" else data)
+
+    async def end(self) -> None:
+        """Make the HTTP message whole; does nothing when it is."""
+        if self.ended:
+            return
+        if self.framing in (None, "chunked"):
+            await self.send(b"")
+            await self.raw(LAST_CHUNK)
+        self.ended = True
+        if self.framing == "close":
+            self.cut()
+
+    async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Head and body in one write, with the body's length."""
+        self.framing, self.ended = "length", True
+        await self.raw(response_head(status, {**headers, "content-length": str(len(body))}) + body)
+
+    def cut(self) -> None:
+        """Close the connection (FIN) after what was sent."""
+        self._connection.close()
+
+    def reset(self) -> None:
+        """Reset the connection (RST)."""
+        self._connection.reset()
+
+    async def stall(self) -> None:
+        """Send nothing more, until the client leaves."""
+        await asyncio.get_running_loop().create_future()
+
+    # -- events ---------------------------------------------------------------------------------
+
+    async def event(self, payload: Payload, name: str | None = None) -> None:
+        """One event in the dialect's framing."""
+        await self.send(self.dialect.frame(payload, name))
+
+    async def preamble(self) -> None:
+        """What the dialect sends before the first content; once."""
+        if self.streaming and not self.begun:
+            self.begun = True
+            if self.framing is None:
+                await self.head(200, self.dialect.headers)
+            await self._events(self.dialect.preamble(self.said))
+
+    async def text(self, piece: str) -> None:
+        """A piece of the answer's text. Without streaming it is kept for the end."""
+        self.said.texts.append(piece)
+        if self.streaming:
+            await self.preamble()
+            await self._events(self.dialect.text(self.said, piece))
+
+    async def call(self, name: str, arguments: str) -> None:
+        """A tool call. Without streaming it is kept for the end."""
+        called = Called(f"call_fake_{len(self.said.calls)}", name, arguments)
+        self.said.calls.append(called)
+        if self.streaming:
+            await self.preamble()
+            await self._events(self.dialect.call(self.said, called))
+
+    async def finish(self, reason: str) -> None:
+        """The dialect's end of an answer, and the end of the HTTP message."""
+        if self.streaming:
+            await self.preamble()
+            await self._events(self.dialect.end(self.said, reason))
+            await self.end()
+        else:
+            headers = {**self.dialect.headers, "content-type": "application/json"}
+            await self.whole(200, headers, msgspec.json.encode(self.dialect.whole(self.said, reason)))
+
+    async def _events(self, payloads: list[Payload]) -> None:
+        for payload in payloads:
+            await self.event(payload)

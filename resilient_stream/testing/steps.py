@@ -1,0 +1,279 @@
+"""The words a script is written in: each step is a small frozen value that does one thing to a `Reply`.
+
+The one rule: a step says what the client will see. Your own step is any object with `async def play(self, reply)`.
+Must never: look at another step. A script is read from top to bottom.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+
+from ..chunks import Usage
+from .dialects import Payload
+from .reply import Framing, Reply
+
+__all__ = [
+    "BadChunk",
+    "CallTool",
+    "CleanEnd",
+    "Comment",
+    "Cut",
+    "End",
+    "ErrorEvent",
+    "Event",
+    "Head",
+    "Preamble",
+    "Raw",
+    "Reset",
+    "Script",
+    "Send",
+    "Sleep",
+    "Speak",
+    "Stall",
+    "Status",
+    "Step",
+    "Text",
+]
+
+
+class Step(Protocol):
+    """One line of a script."""
+
+    async def play(self, reply: Reply) -> None:
+        """Do it."""
+        ...
+
+
+Script: TypeAlias = Iterable[Step]
+"""Steps in order. Where they run out, the body is ended as by `CleanEnd`. A generator may go on for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Write the answer in a dialect of your choice; without it, the request's path decides."""
+
+    dialect: str
+
+    async def play(self, reply: Reply) -> None:
+        """Change the dialect."""
+        reply.speak(self.dialect)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A status line and headers, without the body. Other steps send the dialect's own head when none was sent.
+
+    headers: over the dialect's. framing: "chunked" (default), "length" (give a content-length), or "close": the
+    body ends where the connection does.
+    """
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    framing: Framing = "chunked"
+
+    async def play(self, reply: Reply) -> None:
+        """Send it."""
+        await reply.head(self.status, {**reply.dialect.headers, **self.headers}, self.framing)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A whole answer that is no stream: `Status(429, {"retry-after": "2"})`.
+
+    body: values that become JSON, or text, or bytes; by default an error in the dialect's own shape.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: dict[str, Any] | list[Any] | str | bytes | None = None
+
+    async def play(self, reply: Reply) -> None:
+        """Send it, with its length."""
+        headers = {**reply.dialect.headers, "content-type": "application/json", **self.headers}
+        await reply.whole(self.status, headers, self._bytes(reply))
+
+    def _bytes(self, reply: Reply) -> bytes:
+        if isinstance(self.body, bytes):
+            return self.body
+        if isinstance(self.body, str):
+            return self.body.encode()
+        body = reply.dialect.error(self.status, f"fake error {self.status}") if self.body is None else self.body
+        return msgspec.json.encode(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes on the socket as they are, outside of any framing; for what no HTTP server would send."""
+
+    data: bytes
+
+    async def play(self, reply: Reply) -> None:
+        """Send them."""
+        await reply.raw(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Bytes of the body, in one write (one chunk). Write two `Send` to split at a byte."""
+
+    data: bytes
+
+    async def play(self, reply: Reply) -> None:
+        """Send them."""
+        await reply.send(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Preamble:
+    """What the dialect sends before any content: OpenAI's role, Anthropic's message_start. `Text` does it too."""
+
+    async def play(self, reply: Reply) -> None:
+        """Send it, unless it was sent."""
+        await reply.preamble()
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Text:
+    """Pieces of the answer's text, an event each: `Text("Hel", "lo")`."""
+
+    pieces: tuple[str, ...]
+
+    def __init__(self, *pieces: str) -> None:
+        object.__setattr__(self, "pieces", pieces)
+
+    async def play(self, reply: Reply) -> None:
+        """Send them in the dialect."""
+        for piece in self.pieces:
+            await reply.text(piece)
+
+
+@dataclass(frozen=True, slots=True)
+class CallTool:
+    """A tool call. arguments: values that become JSON, or JSON text, which may be broken (except for Gemini)."""
+
+    name: str
+    arguments: Mapping[str, Any] | str = field(default_factory=dict)
+
+    async def play(self, reply: Reply) -> None:
+        """Send it in the dialect."""
+        given = self.arguments
+        await reply.call(self.name, given if isinstance(given, str) else msgspec.json.encode(given).decode())
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of your own: `Event({"type": "ping"})`. A text is sent as it is. event: its name, if it has one."""
+
+    data: Payload
+    event: str | None = None
+
+    async def play(self, reply: Reply) -> None:
+        """Send it in the dialect's framing."""
+        await reply.event(self.data, self.event)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorEvent:
+    """An error inside the stream, in the dialect's shape; the head said 200 already. Does not end the body."""
+
+    status: int = 500
+    message: str = "fake error"
+
+    async def play(self, reply: Reply) -> None:
+        """Send it as an event."""
+        await reply.event(reply.dialect.error(self.status, self.message))
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A keep-alive comment: life on the wire, but no content. `times` of them, `every` so many seconds."""
+
+    text: str = "keep-alive"
+    every: float = 0.0
+    times: int = 1
+
+    async def play(self, reply: Reply) -> None:
+        """Wait, send; as often as asked."""
+        for _ in range(self.times):
+            await asyncio.sleep(self.every)
+            await reply.send(reply.dialect.comment(self.text))
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """A pause, in seconds; over at once when the client leaves."""
+
+    seconds: float
+
+    async def play(self, reply: Reply) -> None:
+        """Wait."""
+        await asyncio.sleep(self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Silence on an open connection, until the client leaves."""
+
+    async def play(self, reply: Reply) -> None:
+        """Wait for ever."""
+        await reply.stall()
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The dialect's end of an answer, with its end marker, and the end of the body.
+
+    reason: "stop", "length", "tool_calls", "content_filter" or "refusal" in any dialect, or a dialect's own word.
+    usage: what to report; by default a token per piece, and with OpenAI only when it was asked for.
+    """
+
+    reason: str | None = None
+    usage: Usage | None = None
+
+    async def play(self, reply: Reply) -> None:
+        """Send it. Where the request did not ask for a stream, this sends all that was said."""
+        reply.said.usage = self.usage
+        await reply.finish(self.reason or ("tool_calls" if reply.said.calls else "stop"))
+
+
+@dataclass(frozen=True, slots=True)
+class CleanEnd:
+    """The proper end of the HTTP body, without the dialect's end marker: a proxy that gave up politely."""
+
+    async def play(self, reply: Reply) -> None:
+        """End the body."""
+        await reply.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The connection is closed (FIN), in the middle of the body or before any answer."""
+
+    async def play(self, reply: Reply) -> None:
+        """Close."""
+        reply.cut()
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The connection is reset (RST), as by a crashed process or a firewall."""
+
+    async def play(self, reply: Reply) -> None:
+        """Reset."""
+        reply.reset()
+
+
+@dataclass(frozen=True, slots=True)
+class BadChunk:
+    """A chunk whose length is no number, then the end of the connection: the framing itself is broken."""
+
+    async def play(self, reply: Reply) -> None:
+        """Send it and close."""
+        await reply.send(b"")
+        await reply.raw(b"this is no length\r\n")
+        reply.cut()

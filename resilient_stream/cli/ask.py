@@ -19,7 +19,7 @@ from ..events import Event, FellBack, RetryScheduled
 from ..providers import adapter_for
 from ..transcript import Transcript
 from . import exit_codes, telling
-from .terminal import Answer, Notes, forget_stdout
+from .terminal import Answer, Notes
 
 __all__ = ["ask", "default_target"]
 
@@ -52,9 +52,6 @@ def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, **options
         return exit_codes.MISUSED
     except KeyboardInterrupt:
         code = exit_codes.INTERRUPTED
-    except BrokenPipeError:
-        forget_stdout()
-        return exit_codes.PIPE_CLOSED
     _report(ended, error, answer, notes)
     return code
 

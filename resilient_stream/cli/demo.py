@@ -17,7 +17,7 @@ from ..transport import local_server
 from . import exit_codes
 from .demo_proxy import FLAKY_ANSWERS, DemoProxy
 from .demo_view import DemoView, view_for
-from .terminal import Notes, forget_stdout
+from .terminal import Notes
 
 __all__ = ["demo"]
 
@@ -39,9 +39,6 @@ def demo(prompt: str) -> int:
         return exit_codes.MISUSED
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
-    except BrokenPipeError:
-        forget_stdout()
-        return exit_codes.PIPE_CLOSED
     finally:
         view.stop()
     view.record(transcript)

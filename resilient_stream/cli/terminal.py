@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 
 from rich.console import Console
@@ -17,9 +18,9 @@ from rich.text import Text
 from ..chunks import Chunk, ReasoningDelta
 from ..errors import AllTargetsFailed, StreamError
 from ..transcript import Outcome, Transcript
-from . import telling
+from . import exit_codes, telling
 
-__all__ = ["OUTCOME_STYLE", "Answer", "Notes", "forget_stdout"]
+__all__ = ["OUTCOME_STYLE", "Answer", "Notes", "until_reader_leaves"]
 
 OUTCOME_STYLE: dict[Outcome | None, str] = {
     "complete": "green", "failed": "red", "deadline": "yellow", "cancelled": "yellow",
@@ -96,6 +97,15 @@ class Notes:
         self._console.print(Text.assemble(("Error: ", "bold red"), message))
 
 
-def forget_stdout() -> None:
-    """The reader of our output has left; without this the interpreter complains about it as it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def until_reader_leaves(command: Callable[[], int]) -> int:
+    """Run a command for its exit code; that nobody reads its output any more is no error of ours.
+
+    Without another place to write to, the interpreter would complain about the rest as it ends.
+    """
+    try:
+        code = command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_codes.PIPE_CLOSED
+    return code

@@ -303,7 +303,7 @@ class GeminiDecoder:
 
     def _report(self, name: str, value: Any, batch: Batch) -> None:
         if self._raw:
-            batch.append(Raw(self._provider, name, _plain(value)))
+            batch.append(Raw(self._provider, name, _as_json(value)))
 
     def _read_call(self, call: _FunctionCall, signature: str | None, batch: Batch) -> None:
         """A whole call, or a piece of one. A name begins a new call, also when the last one had no end."""
@@ -410,7 +410,7 @@ def _flat(events: list[_Event | list[_Event]]) -> list[_Event]:
     return [one for event in events for one in (event if isinstance(event, list) else [event])]
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """A struct of ours as the JSON it came from, without the fields it did not have."""
     if not isinstance(value, msgspec.Struct):
         return value

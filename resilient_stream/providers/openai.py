@@ -208,16 +208,16 @@ class ChatDecoder:
             if self._raw and (other := self._unmodelled(event)) is not None:
                 batch.append(other)
         if events:
-            self._look_at(events[-1], batch)
+            self._look_at(events, batch)
         if isinstance(usage, dict):
             batch.append(read_usage(usage))
         return batch
 
-    def _look_at(self, event: _Event, batch: Batch) -> None:
+    def _look_at(self, events: list[_Event], batch: Batch) -> None:
         """Once per read: names, and whether the next read is worth trying as text alone."""
-        self.model = event.model or self.model
-        self.response_id = event.id or self.response_id
-        self._plain = bool(batch) and type(batch[-1]) is TextDelta and not event.usage and not self._raw
+        self.model = self.model or next((event.model for event in events if event.model), None)
+        self.response_id = self.response_id or next((event.id for event in events if event.id), None)
+        self._plain = bool(batch) and type(batch[-1]) is TextDelta and not events[-1].usage and not self._raw
 
     def _read_choice(self, choice: _Choice, batch: Batch) -> None:
         delta = choice.delta

@@ -81,8 +81,8 @@ def _child(place: Any, step: str | int, fresh: Any) -> Any:
     """What stands at a step, `fresh` being put there when nothing does. LookupError where it cannot be."""
     if isinstance(place, dict) and isinstance(step, str):
         return place.setdefault(step, fresh)
-    if isinstance(place, list) and isinstance(step, int) and step <= len(place):
+    if isinstance(place, list) and isinstance(step, int):
         if step == len(place):
             place.append(fresh)
-        return place[step]
+        return place[step]  # behind a gap: an IndexError, which is a LookupError
     raise LookupError("no place for this step")

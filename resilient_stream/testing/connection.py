@@ -22,12 +22,13 @@ _LINGER_ZERO = struct.pack("ii", 1, 0)
 class Connection(asyncio.Protocol):
     """Plays `serve(connection)` as a task of its own, cancelled when the client leaves.
 
-    left: the client ended the connection. sent: bytes the operating system has taken.
+    left: the client ended the connection. sent: bytes the operating system has taken, at least.
     """
 
     def __init__(self, number: int, serve: Callable[[Connection], Awaitable[None]]) -> None:
         self.number = number
         self.left = False
+        self.sent = 0
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._serve = serve
         self._closing = False
@@ -77,9 +78,9 @@ class Connection(asyncio.Protocol):
         return self._transport.is_closing()
 
     @property
-    def sent(self) -> int:
-        """Bytes that the operating system took."""
-        return self._written - self._transport.get_write_buffer_size()
+    def drained(self) -> bool:
+        """Whether the operating system took everything that was written."""
+        return self.sent == self._written
 
     async def next_request(self) -> ReceivedRequest:
         """The next request, once it is whole."""
@@ -98,7 +99,9 @@ class Connection(asyncio.Protocol):
             return
         self._written += len(data)
         self._transport.write(data)
+        self.sent = self._written - self._transport.get_write_buffer_size()
         await self._writable.wait()
+        self.sent = self._written
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 

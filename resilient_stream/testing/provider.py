@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeAlias
 
@@ -21,7 +22,7 @@ from .connection import Connection
 from .dialects import DIALECTS
 from .http import ReceivedRequest
 from .reply import Reply
-from .steps import End, Script, Status, Text
+from .steps import End, Script, Text
 
 __all__ = ["FakeProvider", "Handler"]
 
@@ -46,6 +47,7 @@ class FakeProvider:
         self._live: set[Connection] = set()
         self._waiting: list[tuple[int, Future[list[ReceivedRequest]]]] = []
         self._errors: list[Exception] = []
+        self._lock = threading.Lock()
         self._socket = _bound_socket(0)
         self._host, self._port = self._socket.getsockname()
         self._server: asyncio.Server | None = None
@@ -130,3 +132,90 @@ class FakeProvider:
     async def accept(self) -> None:
         """Undo `refuse`, on the same port."""
         await self._here(self._listen)
+
+    # -- the server's side ----------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        if self._server is None:
+            # asyncio closes the socket with the server; `_refuse` makes the next one.
+            self._server = await self._loop.create_server(self._connected, sock=self._socket, backlog=4096)
+
+    async def _refuse(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            # Bound, but nobody listens: connecting is refused, and nobody else can get the port.
+            self._socket = _bound_socket(self._port)
+
+    async def _here(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Run it in the provider's loop, whichever loop we are in."""
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
+
+    def _connected(self) -> Connection:
+        self.connections += 1
+        connection = Connection(self.connections, self._serve)
+        self._live.add(connection)
+        connection.lost.add_done_callback(lambda _: self._live.discard(connection))
+        return connection
+
+    async def _serve(self, connection: Connection) -> None:
+        while not connection.closing:
+            request = await connection.next_request()
+            await self._answer(connection, request)
+            if request.headers.get("connection", "").lower() == "close":
+                connection.close()
+
+    async def _answer(self, connection: Connection, request: ReceivedRequest) -> None:
+        self.requests.append(request)
+        reply, before = Reply(connection, request), connection.sent
+        try:
+            for step in self._next_script(request):
+                await step.play(reply)
+            await reply.end()
+        except Exception as error:
+            self._errors.append(error)
+            await reply.fail(f"{type(error).__name__} in the script")
+        finally:
+            request.closed_by_client = connection.left and not (reply.ended and connection.drained)
+            request.bytes_sent = connection.sent - before
+            self._ended(request)
+
+    def _next_script(self, request: ReceivedRequest) -> Script:
+        script = self._scripts[min(self._played, len(self._scripts) - 1)]
+        self._played += 1
+        return script(request) if callable(script) else script
+
+    def _ended(self, request: ReceivedRequest) -> None:
+        with self._lock:
+            request.ended_at = time.monotonic()
+            closed = self._closed()
+            due = [waiter for waiter in self._waiting if waiter[0] <= len(closed)]
+            self._waiting = [waiter for waiter in self._waiting if waiter not in due]
+        for _, found in due:
+            if found.set_running_or_notify_cancel():
+                found.set_result(closed)
+
+    def _when_closed(self, count: int) -> Future[list[ReceivedRequest]]:
+        found: Future[list[ReceivedRequest]] = Future()
+        with self._lock:
+            closed = self._closed()
+            if len(closed) < count:
+                self._waiting.append((count, found))
+                return found
+        found.set_result(closed)
+        return found
+
+    def _closed(self) -> list[ReceivedRequest]:
+        return [request for request in self.requests if request.ended_at is not None]
+
+    def _overdue(self, count: int, timeout: float) -> str:
+        asked, closed = len(self.requests), len(self._closed())
+        return f"after {timeout} s {closed} of {count} requests have ended; {asked} came, {self.open} are open"
+
+
+def _bound_socket(port: int) -> socket.socket:
+    """A loopback socket that has its port but does not listen yet."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
-from .dialects import DIALECTS, Called, Payload, Said, dialect_of
+from .dialects import DIALECTS, Called, Payload, Said, asked_for, dialect_of
 from .http import LAST_CHUNK, ReceivedRequest, chunk, response_head
 
 if TYPE_CHECKING:
@@ -36,14 +36,15 @@ class Reply:
         self.framing: Framing | None = None
         self.ended = False
         self.begun = False
+        self._silent = True
+        self._body_left = 0
         self._connection = connection
         self.speak(dialect_of(request) or "openai")
 
     def speak(self, dialect: str) -> None:
         """Write the answer in this dialect, whatever the path."""
         self.dialect = DIALECTS[dialect]
-        asked = self.request.json
-        asked = asked if isinstance(asked, dict) else {}
+        asked = asked_for(self.request)
         found = self.dialect.path.search(self.request.path)
         model = (found.groupdict().get("model") if found else None) or asked.get("model") or "fake-model"
         options = asked.get("stream_options") or {}
@@ -54,28 +55,35 @@ class Reply:
 
     async def raw(self, data: bytes) -> None:
         """Bytes on the socket as they are: the way to send what no HTTP server would."""
+        self._silent = False
         await self._connection.write(data)
 
     async def head(self, status: int, headers: Mapping[str, str], framing: Framing = "chunked") -> None:
         """The status line and headers; for "length" the content-length has to be among them."""
         extra = {"chunked": {"transfer-encoding": "chunked"}, "length": {}, "close": {"connection": "close"}}
         self.framing = framing
+        self._body_left = int(headers.get("content-length", "0"))
         await self.raw(response_head(status, {**headers, **extra[framing]}))
 
     async def send(self, data: bytes) -> None:
         """Bytes of the body in one write, which is one chunk; the dialect's own head first if none was sent."""
         if self.framing is None:
             await self.head(200, self.dialect.headers)
+        self._body_left -= len(data)
+        self.ended = self.framing == "length" and self._body_left <= 0
         await self.raw(chunk(data) if self.framing == "chunked" else data)
 
     async def end(self) -> None:
         """Make the HTTP message whole; does nothing when it is."""
         if self.ended:
             return
-        if self.framing in (None, "chunked"):
-            await self.send(b"")
-            await self.raw(LAST_CHUNK)
+        if self.framing is None and not self._silent:
+            return  # a script of `Raw` steps: what it sent is the whole answer
+        if self.framing is None:
+            await self.head(200, self.dialect.headers)
         self.ended = True
+        if self.framing == "chunked":
+            await self.raw(LAST_CHUNK)
         if self.framing == "close":
             self.cut()
 
@@ -83,6 +91,12 @@ class Reply:
         """Head and body in one write, with the body's length."""
         self.framing, self.ended = "length", True
         await self.raw(response_head(status, {**headers, "content-length": str(len(body))}) + body)
+
+    async def fail(self, message: str) -> None:
+        """The script itself broke: an HTTP 500 if there is still time for one, and the end of the connection."""
+        if self._silent:
+            await self.whole(500, {"content-type": "text/plain"}, message.encode())
+        self.cut()
 
     def cut(self) -> None:
         """Close the connection (FIN) after what was sent."""

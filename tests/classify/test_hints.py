@@ -13,6 +13,7 @@ from resilient_stream.classify.body import Said, read_error
 from resilient_stream.classify.hints import duration, hint, request_id
 
 NOW = "Sat, 28 Nov 2026 00:00:00 GMT"
+DAY = "2026-11-28T00:00"
 EPOCH = 1795824000  # the same moment
 
 
@@ -42,14 +43,14 @@ RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay":
         pytest.param({"retry-after": "1.5"}, None, 1.5, id="retry-after-float"),
         pytest.param({"retry-after": "Sat, 28 Nov 2026 00:00:30 GMT"}, None, 30, id="retry-after-date"),
         pytest.param(
-            {"anthropic-ratelimit-requests-remaining": "0", "anthropic-ratelimit-requests-reset": "2026-11-28T00:00:09Z",
+            {"anthropic-ratelimit-requests-remaining": "0", "anthropic-ratelimit-requests-reset": f"{DAY}:09Z",
              "anthropic-ratelimit-tokens-remaining": "900", "anthropic-ratelimit-tokens-reset": "2026-11-28T00:05:00Z"},
             None, 9, id="anthropic-the-one-used-up"),
         pytest.param(
-            {"anthropic-ratelimit-requests-remaining": "0", "anthropic-ratelimit-requests-reset": "2026-11-28T00:00:09Z",
-             "anthropic-ratelimit-tokens-remaining": "0", "anthropic-ratelimit-tokens-reset": "2026-11-28T00:00:40Z"},
+            {"anthropic-ratelimit-requests-remaining": "0", "anthropic-ratelimit-requests-reset": f"{DAY}:09Z",
+             "anthropic-ratelimit-tokens-remaining": "0", "anthropic-ratelimit-tokens-reset": f"{DAY}:40Z"},
             None, 40, id="anthropic-the-later-of-two"),
-        pytest.param({"x-ratelimit-reset-requests": "12ms", "x-ratelimit-reset-tokens": "6m0s"}, None, 360, id="go-longest"),
+        pytest.param({"x-ratelimit-reset-requests": "12ms", "x-ratelimit-reset-tokens": "6m0s"}, None, 360, id="go"),
         pytest.param(
             {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2m59.56s",
              "x-ratelimit-remaining-tokens": "10", "x-ratelimit-reset-tokens": "1h"},
@@ -81,7 +82,7 @@ IN_ORDER: list[tuple[str, dict[str, str], dict[str, Any]]] = [
     ("4", {"retry-after": "4"}, {}),
     (
         "5",
-        {"anthropic-ratelimit-tokens-remaining": "0", "anthropic-ratelimit-tokens-reset": "2026-11-28T00:00:05Z"},
+        {"anthropic-ratelimit-tokens-remaining": "0", "anthropic-ratelimit-tokens-reset": f"{DAY}:05Z"},
         {},
     ),
     ("6", {"x-ratelimit-reset-requests": "6s"}, {}),

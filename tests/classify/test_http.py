@@ -241,8 +241,8 @@ values: st.SearchStrategy[Any] = st.recursive(
     | st.dictionaries(
         st.sampled_from(
             ["error", "message", "code", "type", "status", "details", "detail", "metadata", "raw", "errors", "delta",
-             "retryDelay", "retry_after", "resets_at", "estimated_time", "violations", "quotaId", "headers", "msg", "loc",
-             "finish_reason", "response", "innererror", "id", "request_id", "n_ctx", "n_prompt_tokens", "quotaValue"]
+             "retryDelay", "retry_after", "resets_at", "estimated_time", "violations", "quotaId", "headers", "msg",
+             "finish_reason", "response", "innererror", "id", "request_id", "n_ctx", "n_prompt_tokens", "loc"]
         ) | st.text(max_size=5),
         inner, max_size=5,
     ),

@@ -37,7 +37,7 @@ BY_STATUS = {
 @pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}/{path.stem[:40]}") for path in FILES])
 def test_a_recorded_error_gets_a_fitting_kind(path: Path) -> None:
     """The kind fits the status and the name of the recording, and the detail is fit to show."""
-    meta: dict[str, Any] = json.loads(path.with_suffix("").with_suffix(".meta.json").read_text("utf-8"))
+    meta: dict[str, Any] = json.loads(path.with_suffix(".meta.json").read_text("utf-8"))
     status = int(path.name.removeprefix("error-").partition("__")[0])
     headers = {name.lower(): str(value) for name, value in (meta.get("response_headers") or {}).items()}
     provider = path.parent.name.partition("-")[0]

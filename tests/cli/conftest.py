@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
 import resilient_stream
 from resilient_stream.providers import adapter_for, known_providers
 
@@ -118,7 +119,7 @@ def environment(**variables: str) -> dict[str, str]:
     """The machine's own, without the keys of providers."""
     keys = {key for name in known_providers() for key in adapter_for(name).key_variables}
     kept = {name: value for name, value in os.environ.items() if name not in keys}
-    return {**kept, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **variables}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "", "COLUMNS": "100", **variables}
 
 
 async def begin(*arguments: str, program: str = "", **variables: str) -> Process:

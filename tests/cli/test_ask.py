@@ -7,9 +7,9 @@ import json
 import signal
 
 import pytest
+
 from resilient_stream.cli import exit_codes
 from resilient_stream.errors import ErrorCategory
-
 from tests.local_model import local_model
 
 from .conftest import HEAD, HELLO, HOLD, begin, delta, end, finish, in_terminal, refusal, run
@@ -199,6 +199,15 @@ async def test_reader_that_leaves_ends_it_quietly(provider):
     complaints = await asyncio.wait_for(process.stderr.read(), 20)
     assert (await process.wait(), complaints) == (exit_codes.PIPE_CLOSED, b"")
     await asyncio.wait_for(asked.left.wait(), 5)
+
+
+async def test_reader_of_the_json_that_left_is_no_error(provider):
+    """`ask --json | true`: the same, though everything is written at the end."""
+    asked = await provider([HELLO])
+    process = await begin("ask", "Hi", *TO, "--json", **at(asked))
+    process.stdout._transport.close()
+    complaints = await asyncio.wait_for(process.stderr.read(), 20)
+    assert (await process.wait(), complaints) == (exit_codes.PIPE_CLOSED, b"")
 
 
 async def test_pipe_gets_the_answer_as_it_is(provider):

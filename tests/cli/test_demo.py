@@ -7,11 +7,11 @@ import re
 import signal
 
 import pytest
+
 from resilient_stream import Client, RetryPolicy, StreamError, Target
 from resilient_stream.cli import exit_codes
 from resilient_stream.cli.demo_proxy import FLAKY_ANSWERS, DemoProxy
 from resilient_stream.errors import ErrorCategory, ErrorKind
-
 from tests.local_model import local_model
 
 from .conftest import HELLO, begin, end, in_terminal, run

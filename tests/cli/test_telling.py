@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+
 from resilient_stream.cli import telling
 from resilient_stream.errors import ErrorKind, Failure, error_for
 from resilient_stream.events import AttemptFailed, AttemptStarted, Event, FellBack, RetryScheduled, StreamEnded

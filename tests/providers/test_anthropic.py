@@ -340,7 +340,7 @@ WELL_FORMED = [
     {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
     {"type": "error", "message": "Overloaded"},
 ]
-ODD = (None, True, -1, 1.5, 10**30, "odd", [], [1], ["odd"], [[]], {}, {"odd": 1})
+ODD: tuple[Any, ...] = (None, True, -1, 1.5, 10**30, "odd", [], [1], ["odd"], [[]], {}, {"odd": 1})
 
 
 def _odd_ones(value: Any) -> Iterator[Any]:
@@ -359,10 +359,12 @@ def test_no_server_can_make_the_decoder_raise(event: dict[str, Any]) -> None:
     for odd in _odd_ones(event):
         for raw in (False, True):
             decoder = _decoder(raw=raw)
-            events = (_start(0, "tool_use"), _text("Hello", 1), odd, *_end())
+            events = (_start(0, "tool_use"), _text("Hello", 1), odd, {"type": "message_stop"})
             decoder.feed(b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events))
             decoder.finish()
             assert decoder.done or decoder.failure is not None
+            assert isinstance(decoder.response_id, str | None)
+            assert isinstance(decoder.model, str | None)
 
 
 # -- what is sent -----------------------------------------------------------------------------

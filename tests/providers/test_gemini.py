@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import pytest
+
 from resilient_stream.chunks import (
     Chunk,
     Finished,
@@ -36,6 +37,7 @@ from resilient_stream.providers.gemini import (
     ADAPTER,
     FAILED_REASONS,
     FINISH_REASONS,
+    Gemini,
     GeminiDecoder,
     encode_body,
 )
@@ -70,7 +72,8 @@ def _called(signature: str | None = None, **call: Any) -> dict[str, Any]:
 def _piece(path: str, *, more: bool = True, **value: Any) -> dict[str, Any]:
     """A streamed piece of arguments; `more`: the call goes on."""
     call: dict[str, Any] = {"partialArgs": [{"jsonPath": path, **value}]}
-    return _event(_called(**call, **({"willContinue": True} if more else {})))
+    call |= {"willContinue": True} if more else {}
+    return _event({"functionCall": call})
 
 
 def _decoder(**options: Any) -> GeminiDecoder:
@@ -140,6 +143,7 @@ def test_reads_of_text_alone_are_decoded_as_such_and_anything_else_is_not_lost()
     assert decoder.feed(_sse(_text("c", usage=counts), _text("", usage=counts), _text("d", usage=more))) == [
         TextDelta("c"), TextDelta("d"), Usage(9, 4),
     ]  # fmt: skip
+    assert decoder.feed(_sse(_text("!", usage=more | {"totalTokenCount": 13}))) == [TextDelta("!")]
     assert decoder._plain
     assert decoder.feed(_sse(_text("e"), _event({"text": "f", "thought": True}))) == [
         TextDelta("e"), ReasoningDelta("f"),
@@ -159,6 +163,7 @@ def test_reads_of_text_alone_are_decoded_as_such_and_anything_else_is_not_lost()
         _event({"text": "x"}, {"text": "y"}),
         _event({"text": "x", "partMetadata": {}}),
         _event(_called(name="f", args={})),
+        _text("x", error={"code": 503, "status": "UNAVAILABLE", "message": "The model is overloaded."}),
         {"error": {"code": 503, "status": "UNAVAILABLE", "message": "The model is overloaded."}},
         {"candidates": [], "promptFeedback": {"blockReason": "SAFETY"}},
         {"candidates": [{"content": {"parts": [{"text": "other"}]}, "index": 1}]},
@@ -390,11 +395,12 @@ def test_counts_are_told_as_the_provider_counts_and_the_last_ones_stand() -> Non
 # -- the ends ---------------------------------------------------------------------------------
 
 # google-genai's FinishReason, and Model Armor's, which Vertex adds.
-ALL_REASONS = """
-    STOP MAX_TOKENS SAFETY RECITATION LANGUAGE OTHER BLOCKLIST PROHIBITED_CONTENT SPII MALFORMED_FUNCTION_CALL
-    IMAGE_SAFETY UNEXPECTED_TOOL_CALL IMAGE_PROHIBITED_CONTENT NO_IMAGE IMAGE_RECITATION IMAGE_OTHER
-    TOO_MANY_TOOL_CALLS MISSING_THOUGHT_SIGNATURE MALFORMED_RESPONSE PUP_LIMITED_DISABLED MODEL_ARMOR
-""".split()  # fmt: skip
+ALL_REASONS = (
+    "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "LANGUAGE", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT",
+    "SPII", "MALFORMED_FUNCTION_CALL", "IMAGE_SAFETY", "UNEXPECTED_TOOL_CALL", "IMAGE_PROHIBITED_CONTENT",
+    "NO_IMAGE", "IMAGE_RECITATION", "IMAGE_OTHER", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE",
+    "MALFORMED_RESPONSE", "PUP_LIMITED_DISABLED", "MODEL_ARMOR",
+)  # fmt: skip
 
 
 def test_every_finish_reason_is_good_or_bad() -> None:
@@ -470,8 +476,8 @@ def test_a_finish_message_that_may_quote_the_model_is_not_shown() -> None:
 
 def test_a_reason_may_be_a_number() -> None:
     """Older deployments send the enum's number."""
-    assert _read(_text("a", finish=1))[0] == [TextDelta("a"), STOPPED]  # type: ignore[arg-type]
-    assert _read(_text("a", finish=99))[1].failure is not None  # type: ignore[arg-type]
+    assert _read(_text("a", finish=1))[0] == [TextDelta("a"), STOPPED]
+    assert _read(_text("a", finish=99))[1].failure is not None
 
 
 def test_a_blocked_prompt_is_a_failure() -> None:
@@ -526,7 +532,7 @@ def test_half_an_event_after_a_finish_reason_is_a_cut() -> None:
         decoder = _decoder()
         chunks = [*decoder.feed(body + half[:end]), *decoder.finish()]
         assert chunks == [TextDelta("a")]
-        assert decoder.failure is not None
+        assert decoder.failure == Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
     decoder = _decoder()
     assert [*decoder.feed(body + half[:-4]), *decoder.finish()] == [TextDelta("a"), TextDelta("b"), STOPPED]
 
@@ -538,6 +544,16 @@ def test_bytes_that_are_no_json_end_the_answer() -> None:
     assert decoder.failure is not None
     assert decoder.failure.kind is ErrorKind.PROTOCOL_ERROR
     assert "secret" not in decoder.failure.detail
+
+
+def test_two_values_in_one_event_are_no_json() -> None:
+    """Reads are decoded as one array, in which a second value must not pass for another event."""
+    decoder = _decoder()
+    decoder.feed(_sse(_text("a")))
+    one = json.dumps(_text("b")).encode()
+    assert decoder.feed(b"data: " + one + b"," + one + b"\r\n\r\n" + _sse(_text("c"))) == []
+    assert decoder.failure is not None
+    assert decoder.failure.kind is ErrorKind.PROTOCOL_ERROR
 
 
 def test_an_event_above_the_bound_is_a_failure() -> None:
@@ -570,7 +586,7 @@ def _config(**fields: Any) -> Any:
 
 def test_the_adapter_is_found_by_its_name() -> None:
     """`gemini` is a provider of its own, with the variables that Google's SDK reads."""
-    assert adapter_for("gemini") is ADAPTER
+    assert isinstance(adapter_for("gemini"), Gemini)
     assert ADAPTER.key_variables == ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     assert ADAPTER.url_variable == "GEMINI_BASE_URL"
     assert not ADAPTER.capabilities("gemini-2.5-flash").prefill

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 from ..http import ReceivedRequest
 from . import anthropic, gemini, openai
-from .dialect import Called, Dialect, Payload, Said
+from .dialect import Called, Dialect, Payload, Said, asked_for
 
-__all__ = ["DIALECTS", "Called", "Dialect", "Payload", "Said", "dialect_of"]
+__all__ = ["DIALECTS", "Called", "Dialect", "Payload", "Said", "asked_for", "dialect_of"]
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": openai.DIALECT,

@@ -16,7 +16,7 @@ import msgspec
 from ...chunks import Usage
 from ..http import ReceivedRequest
 
-__all__ = ["Called", "Dialect", "Payload", "Said", "asks_for_stream", "comment", "encode", "halves", "sse"]
+__all__ = ["Called", "Dialect", "Payload", "Said", "asked_for", "asks_for_stream", "comment", "encode", "halves", "sse"]
 
 Payload: TypeAlias = "dict[str, Any] | str"
 
@@ -71,9 +71,18 @@ class Dialect(NamedTuple):
     error: Callable[[int, str], dict[str, Any]]
 
 
+def asked_for(request: ReceivedRequest) -> dict[str, Any]:
+    """The request's JSON object; empty when the body is anything else."""
+    try:
+        asked = request.json
+    except msgspec.DecodeError:
+        return {}
+    return asked if isinstance(asked, dict) else {}
+
+
 def asks_for_stream(request: ReceivedRequest) -> bool:
     """`"stream": true` in the body, as OpenAI and its relatives have it."""
-    return bool((request.json or {}).get("stream"))
+    return bool(asked_for(request).get("stream"))
 
 
 def encode(payload: Payload) -> bytes:

@@ -82,7 +82,7 @@ def _anthropic(words: Iterable[str], chunks: int) -> list[bytes]:
     def event(name: str, **fields: Any) -> bytes:
         return _event({"type": name} | fields, name)
 
-    message = {
+    message: dict[str, Any] = {
         "id": "msg_0123456789", "type": "message", "role": "assistant", "model": "claude-haiku-4-5", "content": [],
         "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 9, "output_tokens": 1},
     }  # fmt: skip

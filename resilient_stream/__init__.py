@@ -9,6 +9,8 @@
 Here are the public names and nothing else; the design is in docs/, the failures in `resilient_stream.kinds`.
 """
 
+import logging
+
 from .chunks import (
     Chunk,
     Finished,
@@ -55,6 +57,9 @@ from .target import Target
 from .transcript import Attempt, Transcript
 
 __version__ = "0.1.0"
+
+# A library does not decide where its log goes; without this Python prints warnings to stderr by itself.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "AllTargetsFailed",

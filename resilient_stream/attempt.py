@@ -57,8 +57,8 @@ class Attempt:
         self.call = call
         self.request = request
         self.adapter = adapter_for(request.target.provider)
-        self.model = request.target.model or self.adapter.default_model or ""
-        self.name = f"{request.target.provider}:{self.model}"
+        self.model = request.target.model
+        self.name = request.target.name
         self.host = ""
         self.committed = False
         self.sending = Sending()
@@ -105,8 +105,8 @@ class Attempt:
     async def _endpoint(self) -> Endpoint:
         try:
             endpoint = await resolve(self.request.target, self.adapter)
-        except StreamError:
-            raise
+        except StreamError as error:  # a server that we start ourselves
+            raise AttemptEnded(self, error.failure) from error
         except Exception as error:  # the user's own callable for the key
             reason = Failure(kind=ErrorKind.AUTHENTICATION, code="key_callable", detail=type(error).__name__)
             raise AttemptEnded(self, reason) from error
@@ -309,6 +309,7 @@ class Attempt:
             attempt=self.request.attempt,
             host=self.host or None,
             env_var=" or ".join(self.adapter.key_variables) or None,
+            provider_title=self.adapter.title,
             billed_maybe=self.sending.written,
         )
 

@@ -189,12 +189,16 @@ class Client:
 
 def _checked(targets: Iterable[str | Target]) -> tuple[Target, ...]:
     """Targets as objects, their provider known and their model named, before anything is sent."""
-    checked = tuple(Target.of(target) for target in targets)
-    for target in checked:
-        if not target.model and adapter_for(target.provider).default_model is None:
-            raise StreamMisused(f'{target.provider!r} names no model: write "{target.provider}:model"')
-        adapter_for(target.provider)
-    return checked
+    return tuple(_named(Target.of(target)) for target in targets)
+
+
+def _named(target: Target) -> Target:
+    default = adapter_for(target.provider).default_model
+    if target.model:
+        return target
+    if default is None:
+        raise StreamMisused(f'{target.provider!r} names no model: write "{target.provider}:model"')
+    return target.model_copy(update={"model": default})
 
 
 def _built(limits: Limits) -> Limits:

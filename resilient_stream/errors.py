@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .kinds import KINDS, ErrorCategory, ErrorKind, Phase, sentences
+from .kinds import KINDS, TEXTS, ErrorCategory, ErrorKind, Kind, Phase, Text, sentences
 
 if TYPE_CHECKING:
     from .transcript import Transcript
@@ -104,6 +104,7 @@ class StreamError(Exception):
     attempt: int = 0
     host: str | None = None
     env_var: str | None = None
+    provider_title: str = ""
     billed_maybe: bool = False
     transcript: Transcript | None = None
 
@@ -172,23 +173,28 @@ class StreamError(Exception):
     @property
     def title(self) -> str:
         """Two or three words, for a heading."""
-        return KINDS[self.kind].title
+        return self._text.title
 
     @property
     def message(self) -> str:
         """What happened, in plain sentences."""
-        return sentences(KINDS[self.kind].message, self._facts())
+        return sentences(self._text.message, self._facts())
 
     @property
     def resolution(self) -> str:
         """What to do about it."""
-        return sentences(KINDS[self.kind].resolution, self._facts())
+        return sentences(self._text.resolution, self._facts())
+
+    @property
+    def _text(self) -> Kind | Text:
+        """The kind's text, or a more precise one for its code."""
+        return TEXTS.get((self.kind, self.failure.code)) or KINDS[self.kind]
 
     def _facts(self) -> dict[str, Any]:
         failure = self.failure
         wait = None if failure.retry_after is None else f"{failure.retry_after:.3g} s"
         return {
-            "provider": self.provider or "The provider",
+            "provider": self.provider_title or self.provider or "The provider",
             "model": self.model or "The model",
             "host": self.host or "the server",
             "env_var": self.env_var or "the key",

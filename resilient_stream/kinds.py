@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-__all__ = ["KINDS", "ErrorCategory", "ErrorKind", "Kind", "Phase", "Retry", "sentences"]
+__all__ = ["KINDS", "ErrorCategory", "ErrorKind", "Kind", "Phase", "Retry", "TEXTS", "Text", "sentences"]
 
 Phase: TypeAlias = Literal["connect", "request", "stream", "finish"]
 Retry: TypeAlias = Literal["yes", "after", "no"]
@@ -94,6 +94,14 @@ class Kind(NamedTuple):
     max_attempts: int | None = None
 
 
+class Text(NamedTuple):
+    """What a person is told, in place of the kind's own words."""
+
+    title: str
+    message: tuple[str, ...]
+    resolution: tuple[str, ...]
+
+
 _R, _P, _C, _S = ErrorCategory.RETRYABLE, ErrorCategory.PERMANENT, ErrorCategory.CONTEXT, ErrorCategory.RESOURCE
 _K = ErrorKind
 
@@ -136,7 +144,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Check that the server is running and reachable, and that the base URL has the right port.",), 2),
     _K.CONNECT_TIMEOUT: Kind(
         _R, "ConnectionFailed", "yes", True, "Connection timed out",
-        ("Connecting to {host} took longer than {seconds} s.",),
+        ("Connecting to {host} timed out.", "It took longer than {seconds} s."),
         ("Check your network, firewall and proxy settings.",), 3),
     _K.CONNECTION_LOST: Kind(
         _R, "ConnectionFailed", "yes", True, "Connection lost",
@@ -144,11 +152,11 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Try again; if it goes on, check your network and any proxy in between.",), 3),
     _K.PROXY_ERROR: Kind(
         _R, "ConnectionFailed", "yes", True, "Proxy failed",
-        ("The proxy {proxy} could not reach {host}.", "It answered with HTTP {status}."),
+        ("The proxy could not reach {host}.", "The proxy is {proxy}.", "It answered with HTTP {status}."),
         ("Check the HTTPS_PROXY and NO_PROXY settings, or ask who runs the proxy.",), 2),
     _K.READ_TIMEOUT: Kind(
         _R, "ResponseTimeout", "yes", True, "No data",
-        ("{provider} sent nothing new for {seconds} s.",),
+        ("{provider} stopped sending data.", "Nothing new came for {seconds} s."),
         ("Try again, or raise the first_content or stall timeout for models that think for long.",), 3),
     _K.STREAM_INTERRUPTED: Kind(
         _R, "StreamInterrupted", "yes", True, "Answer cut off",
@@ -224,7 +232,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Check the base URL; a login page or captive portal may be in between.",)),
     _K.PROXY_AUTH: Kind(
         _P, "PermanentError", "no", False, "Proxy needs a login",
-        ("The proxy {proxy} needs a user name and password.",),
+        ("The proxy needs a user name and password.", "The proxy is {proxy}."),
         ("Put them into HTTPS_PROXY (http://user:password@host:port).",)),
     _K.CANCELLED: Kind(
         _C, "ContextError", "no", False, "Cancelled",
@@ -232,7 +240,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("What was received until then is in the transcript.",)),
     _K.DEADLINE_EXCEEDED: Kind(
         _C, "DeadlineExceeded", "no", False, "Out of time",
-        ("The answer was not finished within {seconds} s.",),
+        ("The answer was not finished in time.", "The time allowed was {seconds} s."),
         ("Allow more time; what was received until then is in the transcript.",)),
     _K.CLIENT_CLOSED: Kind(
         _C, "ClientClosed", "no", False, "Client closed",
@@ -252,13 +260,34 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Raise the limit or lower the concurrency.",), 3),
     _K.POOL_EXHAUSTED: Kind(
         _S, "ResourceError", "after", False, "All connections busy",
-        ("All {limit} connections were busy for too long.",),
+        ("All connections were busy for too long.", "The limit is {limit}."),
         ("Raise max_concurrency or send fewer requests at a time.",), 3),
     _K.BUFFER_LIMIT: Kind(
         _S, "ResourceError", "no", False, "Event too large",
-        ("{provider} sent one event larger than {limit}.",),
+        ("{provider} sent an event that is too large.", "The limit is {limit}."),
         ("Raise Limits.max_event_bytes if such events are expected.",)),
 }  # fmt: skip
+
+
+TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
+    (_K.AUTHENTICATION, "missing_key"): Text(
+        "API key missing",
+        ("There is no API key for {provider}.",),
+        ("Set {env_var}, or give the target its api_key.",)),
+    (_K.AUTHENTICATION, "key_callable"): Text(
+        "API key missing",
+        ("The function that was to give the API key for {provider} failed.", "It raised {detail}."),
+        ("Look at the cause of this error.",)),
+    (_K.CLIENT_CONFIG, "local_model"): Text(
+        "Local model not available",
+        ("{reason}.",),
+        ("Or name another target and set its key.",)),
+    (_K.CANCELLED, "abandoned"): Text(
+        "Stream closed",
+        ("The stream was closed, or nothing was taken from it for too long.",),
+        ("What was received until then is in the transcript.",)),
+}  # fmt: skip
+"""More precise texts for some of the codes that a kind comes with."""
 
 
 def sentences(template: tuple[str, ...], facts: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ HEADERS = {
 }
 STATUS = {
     ErrorKind.RATE_LIMITED: 429,
+    ErrorKind.QUOTA_EXHAUSTED: 429,
     ErrorKind.PROVIDER_OVERLOADED: 503,
     ErrorKind.CLIENT_CLOSED: 503,
     ErrorKind.READ_TIMEOUT: 504,

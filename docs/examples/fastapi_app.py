@@ -32,6 +32,7 @@ PAGE = Path(__file__).with_name("chat.html")
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter: nginx must not collect the pieces
 STATUS = {
     ErrorKind.RATE_LIMITED: 429,
+    ErrorKind.QUOTA_EXHAUSTED: 429,
     ErrorKind.PROVIDER_OVERLOADED: 503,
     ErrorKind.CLIENT_CLOSED: 503,
     ErrorKind.READ_TIMEOUT: 504,

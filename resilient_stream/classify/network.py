@@ -276,7 +276,7 @@ def _proxy_answered(error: BaseException, host: str) -> Failure:
     """The answer to CONNECT. The one status in an exception that is real: the proxy sent it."""
     status = getattr(error, "status", None)
     proxy = getattr(getattr(getattr(error, "request_info", None), "real_url", None), "host", None)
-    facts = {"proxy": proxy or "in between", **({"host": host} if host else {})}
+    facts = {name: value for name, value in (("proxy", proxy), ("host", host)) if value}
     if status == 407:
         return Failure(kind=_K.PROXY_AUTH, status=status, facts=facts)
     if status == 403:
@@ -294,8 +294,8 @@ def _text(link: BaseException) -> str:
 def _facts(kind: ErrorKind, chain: tuple[BaseException, ...], host: str) -> dict[str, Any]:
     found = host or next((name for link in chain if (name := _host(link))), "")
     facts: dict[str, Any] = {"host": found} if found else {}
-    if kind is _K.PROXY_ERROR:
-        facts["proxy"] = next((name for link in chain if (name := _host(link))), "in between")
+    if kind is _K.PROXY_ERROR and (proxy := next((name for link in chain if (name := _host(link))), "")):
+        facts["proxy"] = proxy
     if kind in (_K.TLS_FAILURE, _K.CLIENT_CONFIG):
         facts["reason"] = _reason(kind, chain)
     return facts

@@ -65,8 +65,13 @@ class _Plan:
         self._free = True
 
     def allowed(self, error: StreamError) -> int:
-        """Attempts in all for this kind of error: the policy's, or the kind's own cap if that is lower."""
-        return min(self._policy.attempts, KINDS[error.kind].max_attempts or self._policy.attempts)
+        """Attempts in all for this kind of error: the policy's, or the kind's own cap if that is lower.
+
+        A kind that is not retried, but this once (RECITATION, x-should-retry), gets one more attempt.
+        """
+        kind = KINDS[error.kind]
+        own = 2 if kind.retry == "no" else kind.max_attempts
+        return min(self._policy.attempts, own or self._policy.attempts)
 
     def wait_after(self, error: StreamError) -> float | None:
         """Seconds until the next attempt; None when there is none."""

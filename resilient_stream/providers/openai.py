@@ -201,7 +201,7 @@ class ChatDecoder:
             if (failure := self._failure_in(event)) is not None:
                 self.failure = failure
                 break
-            usage = event.usage or (event.x_groq or {}).get("usage") or usage
+            usage = event.usage or _object(event.x_groq).get("usage") or usage
             for choice in event.choices or ():
                 if choice.index in (0, None):
                     self._read_choice(choice, batch)
@@ -240,9 +240,7 @@ class ChatDecoder:
     def _fragment(self, fragment: _Fragment) -> Chunk:
         function = fragment.function or _Function()
         signature = _google_signature(fragment.extra_content)
-        return self._calls.add(
-            fragment.index, fragment.id, function.name, _arguments(function.arguments), signature
-        )
+        return self._calls.add(fragment.index, fragment.id, function.name, _arguments(function.arguments), signature)
 
     def _finished(self, reason: str, batch: Batch) -> None:
         kind = FAILED_REASONS.get(reason)
@@ -301,8 +299,9 @@ def _content(content: str | list[Any]) -> Batch:
 def _part(part: dict[str, Any]) -> Chunk | None:
     if part.get("type") == "thinking":
         inner = part.get("thinking")
-        texts = [str(piece.get("text", "")) for piece in inner] if isinstance(inner, list) else [str(inner or "")]
-        return ReasoningDelta("".join(texts)) if any(texts) else None
+        pieces = inner if isinstance(inner, list) else [{"text": inner or ""}]
+        thought = "".join(str(_object(piece).get("text", "")) for piece in pieces)
+        return ReasoningDelta(thought) if thought else None
     text = part.get("text")
     return TextDelta(text) if isinstance(text, str) and text else None
 
@@ -330,8 +329,8 @@ def _google_signature(extra: Any) -> str | None:
 
 def read_usage(usage: Mapping[str, Any]) -> Usage:
     """OpenAI's usage object, also with DeepSeek's names for cached tokens; counts as the provider gives them."""
-    prompt = usage.get("prompt_tokens_details") or {}
-    completion = usage.get("completion_tokens_details") or {}
+    prompt = _object(usage.get("prompt_tokens_details"))
+    completion = _object(usage.get("completion_tokens_details"))
     cached = _count(prompt.get("cached_tokens"))
     return Usage(
         input_tokens=_count(usage.get("prompt_tokens")),
@@ -340,6 +339,10 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
         cached_input_tokens=_count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
         cache_write_tokens=_count(prompt.get("cache_write_tokens")),
     )
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _count(value: Any) -> int | None:

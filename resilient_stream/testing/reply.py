@@ -63,7 +63,7 @@ class Reply:
         extra = {"chunked": {"transfer-encoding": "chunked"}, "length": {}, "close": {"connection": "close"}}
         self.framing = framing
         self._body_left = int(headers.get("content-length", "0"))
-        await self.raw(response_head(status, {**headers, **extra[framing]}))
+        await self.raw(self._head(status, {**headers, **extra[framing]}))
 
     async def send(self, data: bytes) -> None:
         """Bytes of the body in one write, which is one chunk; the dialect's own head first if none was sent."""
@@ -90,7 +90,12 @@ class Reply:
     async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Head and body in one write, with the body's length."""
         self.framing, self.ended = "length", True
-        await self.raw(response_head(status, {**headers, "content-length": str(len(body))}) + body)
+        await self.raw(self._head(status, {**headers, "content-length": str(len(body))}) + body)
+
+    def _head(self, status: int, headers: Mapping[str, str]) -> bytes:
+        """A client that asked for `connection: close` is told so (RFC 9112, 9.6)."""
+        wish = {"connection": "close"} if self.request.headers.get("connection", "").lower() == "close" else {}
+        return response_head(status, {**headers, **wish})
 
     async def fail(self, message: str) -> None:
         """The script itself broke: an HTTP 500 if there is still time for one, and the end of the connection."""

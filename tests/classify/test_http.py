@@ -83,6 +83,21 @@ def test_secrets_are_hidden(secret: str, sentence: str) -> None:
     assert secret[-6:] not in f"{failure!r} {error} {error!r} {error.to_dict()}"
 
 
+@pytest.mark.parametrize(
+    "secret", ["sk-proj-abc123DEF456", "gsk_abcdef123456", "AIzaSyA1234567890abc", "AKIAIOSFODNN7EXAMPLE"]
+)
+def test_a_secret_is_known_by_its_shape(secret: str) -> None:
+    """Without a word in front that says it is one."""
+    assert classify_response(400, {}, openai(f"We do not like {secret}.")).detail == "We do not like [hidden]."
+
+
+def test_a_minutes_limit_is_not_the_models_window() -> None:
+    """`Reduce the length of the messages` may be about the minute's allowance (JUDGEMENTS 19)."""
+    advice = "Please reduce the length of the messages."
+    assert kind(429, openai(f"Limit of 40000 tokens per minute reached. {advice}")) == "rate_limited"
+    assert kind(400, openai(advice)) == "context_length_exceeded"
+
+
 def test_a_detail_is_one_short_line() -> None:
     """Newlines become spaces, and 300 characters are enough."""
     detail = classify_response(400, {}, openai("a\nb \t " + "c" * 1000)).detail
@@ -282,6 +297,6 @@ def test_a_hostile_body_is_only_a_bad_answer(body: bytes) -> None:
 def test_a_deep_object_is_read_to_a_depth() -> None:
     """A decoded object that is deeper than any real one."""
     value: Any = "deep"
-    for _ in range(900):
+    for _ in range(3000):
         value = {"error": value}
     assert classify_error(value).kind.value == "server_error"

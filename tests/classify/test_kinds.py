@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from resilient_stream.errors import Failure, error_for
 from resilient_stream.kinds import KINDS, ErrorCategory, ErrorKind
 from tests.shared_files import shared
 
@@ -35,6 +36,16 @@ def test_category_retry_and_fallback_are_those_of_the_definition() -> None:
 def test_kinds_that_are_tried_less_often(kind: str, retries: int) -> None:
     """Own caps, where one or two more tries tell all there is to know."""
     assert KINDS[ErrorKind(kind)].max_attempts == retries + 1
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_every_kind_has_something_to_say(kind: ErrorKind) -> None:
+    """With no fact known at all there is still a title, a message and what to do."""
+    error = error_for(Failure(kind=kind))
+    assert error.title
+    assert error.message.endswith(".")
+    assert error.resolution.endswith((".", "?"))
+    assert "{" not in error.message + error.resolution
 
 
 def test_what_the_caller_ended_is_never_tried_again() -> None:

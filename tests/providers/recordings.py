@@ -12,7 +12,7 @@ import functools
 import json
 import random
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -36,6 +36,7 @@ __all__ = [
     "Recording",
     "differences",
     "expected",
+    "odd_ones",
     "read",
     "recordings",
     "splits",
@@ -174,6 +175,19 @@ def splits(body: bytes, seed: int, mean: int) -> list[bytes]:
         pieces.append(body[place : place + size])
         place += size
     return pieces
+
+
+ODD: tuple[Any, ...] = (None, True, -1, 1.5, 10**30, "odd", [], [1], ["odd"], [[]], {}, {"odd": 1})
+
+
+def odd_ones(value: Any) -> Iterator[Any]:
+    """A decoded event with each thing in it, and itself, replaced by each odd one."""
+    yield from ODD
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        for odd in odd_ones(value[key]):
+            copy = value.copy()
+            copy[key] = odd
+            yield copy
 
 
 # -- the oracles ------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ test_recordings.py.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from resilient_stream.providers import adapter_for
 from resilient_stream.providers.anthropic import ADAPTER, FINISH_REASONS, MessagesDecoder
 from resilient_stream.providers.claude_models import BUDGETS, GENERATIONS, OTHER, generation_of
 from resilient_stream.target import Target
+from tests.providers.recordings import odd_ones
 
 # -- what arrives -----------------------------------------------------------------------------
 
@@ -340,23 +340,12 @@ WELL_FORMED = [
     {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
     {"type": "error", "message": "Overloaded"},
 ]
-ODD: tuple[Any, ...] = (None, True, -1, 1.5, 10**30, "odd", [], [1], ["odd"], [[]], {}, {"odd": 1})
-
-
-def _odd_ones(value: Any) -> Iterator[Any]:
-    """The value with each thing in it, and itself, replaced by each odd one."""
-    yield from ODD
-    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
-        for odd in _odd_ones(value[key]):
-            copy = value.copy()
-            copy[key] = odd
-            yield copy
 
 
 @pytest.mark.parametrize("event", WELL_FORMED, ids=lambda event: json.dumps(event)[:60])
 def test_no_server_can_make_the_decoder_raise(event: dict[str, Any]) -> None:
     """A field of a wrong type, at any place, is a failure or nothing, never an exception."""
-    for odd in _odd_ones(event):
+    for odd in odd_ones(event):
         for raw in (False, True):
             decoder = _decoder(raw=raw)
             events = (_start(0, "tool_use"), _text("Hello", 1), odd, {"type": "message_stop"})

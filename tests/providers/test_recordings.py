@@ -5,6 +5,8 @@ The one rule: a test here holds for all dialects. What only one of them promises
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
 import re
 from collections.abc import Iterable
@@ -18,6 +20,7 @@ from tests.providers.recordings import (
     Recording,
     differences,
     expected,
+    odd_ones,
     read,
     recordings,
     splits,
@@ -89,6 +92,24 @@ def test_a_cut_answer_never_claims_to_be_whole(recording: Recording) -> None:
         assert whole.answer.text.startswith(reading.answer.text), f"other text after {place} bytes"
         assert whole.answer.reasoning.startswith(reading.answer.reasoning)
         assert [call for call in reading.answer.calls if call not in whole.answer.calls] == []
+
+
+@answers
+def test_no_server_can_make_a_decoder_raise(recording: Recording) -> None:
+    """A field of a wrong type, at any place of an event, is a failure or nothing, never an exception."""
+    for event in _samples(recording):
+        for odd in itertools.islice(odd_ones(event), 400):
+            decoder = recording.decoder(raw=True)
+            for payload in (odd, event):
+                decoder.feed(b"data: %b\n\n" % json.dumps(payload).encode())
+            decoder.finish()
+            assert decoder.done or decoder.failure is not None
+
+
+def _samples(recording: Recording) -> list[object]:
+    """Some events of a recording as JSON values, the last two among them."""
+    found = [json.loads(data) for data in re.findall(rb"(?m)^data: ?(\{.*\})\s*$", recording.body)]
+    return random.Random(SEED).sample(found, min(2, len(found))) + found[-2:]
 
 
 def _cuts(recording: Recording) -> list[int]:

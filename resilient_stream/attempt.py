@@ -122,7 +122,8 @@ class Attempt:
 
     async def _refuse(self, response: Response) -> None:
         body = await self._guarded(lambda: _read_body(response, self._first))
-        raise AttemptEnded(self, self.adapter.classify(response.status, response.headers, body))
+        patience = self.call.settings.retry.max_retry_after
+        raise AttemptEnded(self, self.adapter.classify(response.status, response.headers, body, patience))
 
     async def _guarded(self, start: Callable[[], Awaitable[ResultT]]) -> ResultT:
         try:

@@ -148,8 +148,11 @@ class Adapter(Protocol):
         """A fresh decoder for one response."""
         ...
 
-    def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
-        """What an answer other than a stream means. Header names are in lower case."""
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """What an answer other than a stream means. Header names are in lower case.
+
+        A rate limit that asks to wait longer than `max_retry_after` seconds is a quota for this call.
+        """
         ...
 
 

@@ -373,9 +373,9 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
             eof_ok=request.option("terminal") == "eof_ok",
         )
 
-    def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """The shared rules with Anthropic's own in front."""
-        return classify_response(status, headers, body, rules_for(self.name))
+        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
 
 
 ADAPTER = AnthropicMessages()

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from .openai import effort_for
+from .effort import effort_for
 
 __all__ = ["BUDGETS", "GENERATIONS", "OTHER", "Generation", "generation_of", "reasoning_fields"]
 

@@ -21,6 +21,7 @@ from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
 from ..messages import ImagePart, Message, Part, TextPart, Tool
 from ..wire.json_events import JsonEvents
+from .effort import effort_for
 from .error_rules import rules_for
 from .hosts import Host
 from .tool_calls import ToolCalls
@@ -96,6 +97,7 @@ class _Event(msgspec.Struct, gc=False):
     message: Any = None
     detail: Any = None
     object: Any = None
+    type: Any = None
 
 
 _TEXT_ONE = msgspec.json.Decoder(_TextEvent)
@@ -255,9 +257,8 @@ class ChatDecoder:
         if error:
             return classify_error({"error": error}, rules_for(self._provider))
         if event.choices is None and event.usage is None and (event.message or event.detail or event.object == "error"):
-            return classify_error(
-                {"message": event.message or event.detail, "code": event.code}, rules_for(self._provider)
-            )
+            said = {"message": event.message or event.detail, "code": event.code, "type": event.type}
+            return classify_error(said, rules_for(self._provider))
         return None
 
     def _ended(self, batch: Batch) -> Batch:
@@ -387,9 +388,9 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             eof_ok=request.option("terminal") == "eof_ok",
         )
 
-    def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """The shared rules with this host's own in front."""
-        return classify_response(status, headers, body, rules_for(self.name))
+        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
 
     def _body(self, request: Request) -> dict[str, Any]:
         fields: dict[str, Any] = {
@@ -469,10 +470,3 @@ def _reasoning_fields(reasoning: str | int | None, host: Host) -> dict[str, Any]
     if host.reasoning == "object":
         return {"reasoning": {"max_tokens" if isinstance(reasoning, int) else "effort": reasoning}}
     return {"reasoning_effort": effort_for(reasoning)}
-
-
-def effort_for(reasoning: str | int) -> str:
-    """The effort nearest to a budget in tokens: below 2,048 low, below 8,192 medium, else high."""
-    if isinstance(reasoning, str):
-        return reasoning
-    return "low" if reasoning < 2048 else "medium" if reasoning < 8192 else "high"

@@ -12,7 +12,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,8 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 SMALL = 4096
 """Bytes asked of the operating system for a socket's buffer; it takes more, but stops growing it."""
 
-Start: TypeAlias = Callable[[socket.socket], Awaitable[Callable[[], Awaitable[None]]]]
+Stop: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+Start: TypeAlias = Callable[[socket.socket], Awaitable[Stop]]
 """Starts the example's server on a listening socket, and returns what stops it."""
 
 
@@ -133,7 +134,7 @@ class Stage:
 
     upstream: Loopback
     port: int
-    stop: Callable[[], Awaitable[None]]
+    stop: Stop
     tasks_at_rest: int = 0
     may_log: set[str] = field(default_factory=set)
 

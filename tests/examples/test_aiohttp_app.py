@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import web
@@ -11,14 +10,14 @@ from aiohttp import web
 from tests.loopback import cut_after
 
 from .promises import Promises, Serve
-from .stage import Browser, Start, example
+from .stage import Browser, Start, Stop, example
 
 
 @pytest.fixture
 def start() -> Start:
     """Serves by aiohttp, as the example says that it must be run."""
 
-    async def on(listening: socket.socket) -> Callable[[], Awaitable[None]]:
+    async def on(listening: socket.socket) -> Stop:
         app = example("aiohttp_app")
         runner = web.AppRunner(app.make_app(), **app.RUN)
         await runner.setup()

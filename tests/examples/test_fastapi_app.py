@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from resilient_stream import Client
 from tests.loopback import Loopback, chat, cut_after
 
 from .promises import Promises
-from .stage import Start, example
+from .stage import Start, Stop, example
 
 
 async def pass_on(request: Request, call_next: RequestResponseEndpoint) -> Response:
@@ -33,7 +33,7 @@ def start(request: pytest.FixtureRequest) -> Start:
     if request.param == "middleware":
         app = BaseHTTPMiddleware(app, pass_on)
 
-    async def on(listening: socket.socket) -> Callable[[], Awaitable[None]]:
+    async def on(listening: socket.socket) -> Stop:
         grace: Any = 0.05
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=grace))
         serving = asyncio.create_task(server.serve([listening]))

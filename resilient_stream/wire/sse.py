@@ -20,6 +20,9 @@ from .limits import EventTooLarge
 
 __all__ = ["SseDecoder", "SseEvent"]
 
+MAX_STRAY = 64 * 1024
+"""Bytes of bare JSON that are kept: an error body, and no stream."""
+
 _BOM = b"\xef\xbb\xbf"
 _DATA_LAST = re.compile(rb"^data: ?(.*)\n\n", re.MULTILINE)
 _LONE_CR = re.compile(rb"\r[^\n]")
@@ -99,16 +102,19 @@ class SseDecoder:
         if b"\r" in data:
             self._after_cr = data.endswith(b"\r")
             data = self._with_line_feeds(data)
-        if b"\n" not in data:
+        # Without a blank line nothing is joined, else an event of many lines costs the square of its length.
+        if b"\n\n" not in data and not (data.startswith(b"\n") and self._ends_line()):
             return self._keep(data)
         if self._rest:
             data = self._take(data)
         end = data.rfind(b"\n\n") + 2
-        if end == 1:
-            return self._keep(data)
         if end < len(data):
             self._keep(data[end:])
         return data[:end]
+
+    def _ends_line(self) -> bool:
+        """Whether what is kept ends with a line end, so that another one makes a blank line."""
+        return bool(self._rest) and self._rest[-1].endswith(b"\n")
 
     def _with_line_feeds(self, data: bytes) -> bytes:
         """Every line end as LF. Where all are CRLF, dropping the CRs is twice as fast as replacing the pairs."""
@@ -158,8 +164,8 @@ class SseDecoder:
                 event = value.decode("utf-8", "replace")
             elif name == b"id" and b"\0" not in value:
                 self.last_event_id = value.decode("utf-8", "replace")
-            elif name == b"retry" and value.isdigit():
+            elif name == b"retry" and value.isdigit() and len(value) < 19:  # int() refuses 4,301 digits
                 self.retry = int(value)
             elif line[:1] in b"{[ ]}" and line:
-                self.stray += line[: self.max_event_bytes - len(self.stray)]
+                self.stray += line[: MAX_STRAY - len(self.stray)]
         return SseEvent(event or "message", b"\n".join(lines), self.last_event_id) if seen else None

@@ -1,0 +1,192 @@
+"""One JSON array as it arrives: its elements, each as soon as it is whole (Gemini without `alt=sse`).
+
+The one rule: every byte is scanned once, by searches that jump from bracket to bracket over strings and all; so
+the time is linear however the bytes are split. A comma is not waited for where a bracket or a quote ends the
+element already: servers send it with the next one.
+Must never: check what is inside an element. Its brackets are counted; its JSON is the reader's business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from .limits import BadFraming, EventTooLarge
+
+__all__ = ["JsonArrayDecoder"]
+
+_BOM = b"\xef\xbb\xbf"
+_SPACE = re.compile(rb"[ \t\r\n]*+")
+_SCALAR = re.compile(rb'[^,\[\]{}" \t\r\n]*+')
+_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+"""Up to a string's closing quote, the end of what is there, or a backslash that is the last byte there."""
+_TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"\[\]{}]*+)*+', re.DOTALL)
+"""Over whole strings and everything else up to a bracket, or to the quote of a string that has no end yet."""
+_QUOTE, _BACKSLASH = b'"\\'
+_OPENING = b"[{"
+
+
+class JsonArrayDecoder:
+    """Incremental decoder of one body.
+
+    closed: the array's `]` was seen. A body that is one object instead (an error, mostly) is one element, given
+    by `finish`.
+    Raises EventTooLarge when an element without an end exceeds `max_event_bytes`, and BadFraming for anything
+    that is no array of values: text before it, a missing comma, something after its end. Whole elements that
+    came before are returned first; the next call raises.
+    """
+
+    __slots__ = ("_at", "_buffer", "_depth", "_found", "_start", "_state", "closed", "max_event_bytes")
+
+    def __init__(self, max_event_bytes: int = 8 * 1024 * 1024) -> None:
+        self.max_event_bytes = max_event_bytes
+        self.closed = False
+        self._buffer = bytearray()
+        self._start = 0  # where the element begins that `_at` is in; what is before it is dropped
+        self._at = 0  # where to go on; what is before it was scanned
+        self._depth = 0  # brackets open inside the element
+        self._found: list[bytes] = []
+        self._state: Callable[[JsonArrayDecoder], bool] = JsonArrayDecoder._begin
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The elements that `data` makes whole."""
+        self._buffer += data
+        while self._at < len(self._buffer) and self._state(self):
+            pass
+        del self._buffer[: self._start]
+        self._at -= self._start
+        self._start = 0
+        found, self._found = self._found, []
+        if len(self._buffer) > self.max_event_bytes and not found:
+            raise EventTooLarge(self.max_event_bytes)
+        return found
+
+    def finish(self) -> list[bytes]:
+        """The body ended: the object, if it was one and no array. Half an element is not given."""
+        if self._state is JsonArrayDecoder._bad:
+            self._bad()
+        return [bytes(self._buffer).rstrip()] if self._state is JsonArrayDecoder._object else []
+
+    # Each state goes on at `_at`. It returns False when it can do no more with the bytes there are.
+
+    def _begin(self) -> bool:
+        """Before everything."""
+        if _BOM.startswith(self._buffer):
+            return False
+        self._at = len(_BOM) if self._buffer.startswith(_BOM) else 0
+        return self._enter(_BEGINNINGS, JsonArrayDecoder._bad)
+
+    def _open(self) -> bool:
+        """At the array's bracket."""
+        self._at += 1
+        self._state = JsonArrayDecoder._first
+        return True
+
+    def _first(self) -> bool:
+        """A value, or the end of an empty array."""
+        return self._enter(_FIRST_VALUES, JsonArrayDecoder._scalar)
+
+    def _value(self) -> bool:
+        """A value."""
+        return self._enter(_VALUES, JsonArrayDecoder._scalar)
+
+    def _inside(self) -> bool:
+        """In an object or array: from bracket to bracket, until its own closes."""
+        buffer, size, at = self._buffer, len(self._buffer), self._at
+        while (at := _end(_TO_BRACKET, buffer, at)) < size:
+            self._at = at = at + 1
+            if buffer[at - 1] == _QUOTE:
+                self._state = JsonArrayDecoder._string
+                return True
+            self._depth += 1 if buffer[at - 1] in _OPENING else -1
+            if not self._depth:
+                return self._emit()
+        self._at = at
+        return False
+
+    def _quote(self) -> bool:
+        """At the quote of a string that is an element."""
+        self._at += 1
+        self._state = JsonArrayDecoder._string
+        return True
+
+    def _string(self) -> bool:
+        """In a string, which is an element or inside of one."""
+        self._at = at = _end(_STRING, self._buffer, self._at)
+        if at == len(self._buffer) or self._buffer[at] == _BACKSLASH:
+            return False
+        self._at += 1
+        self._state = JsonArrayDecoder._inside
+        return True if self._depth else self._emit()
+
+    def _scalar(self) -> bool:
+        """In a number, true, false or null: only what follows tells that it is whole."""
+        self._at = _end(_SCALAR, self._buffer, self._at)
+        return self._at < len(self._buffer) and self._emit()
+
+    def _after(self) -> bool:
+        """A comma, or the end of the array."""
+        return self._enter(_SEPARATORS, JsonArrayDecoder._bad)
+
+    def _comma(self) -> bool:
+        """At the comma."""
+        self._at += 1
+        self._state = JsonArrayDecoder._value
+        return True
+
+    def _close(self) -> bool:
+        """At the array's last bracket."""
+        self._at += 1
+        self.closed = True
+        self._state = JsonArrayDecoder._tail
+        return True
+
+    def _tail(self) -> bool:
+        """After the array: nothing but space."""
+        return self._enter({}, JsonArrayDecoder._bad)
+
+    def _object(self) -> bool:
+        """In a body that is one object: all of it is kept."""
+        self._at = len(self._buffer)
+        return False
+
+    def _bad(self) -> bool:
+        """Where the body stopped being an array of values."""
+        if self._found:
+            return False
+        raise BadFraming("not an array of JSON values")
+
+    def _enter(self, states: _States, other: Callable[[JsonArrayDecoder], bool]) -> bool:
+        """Skip space, and go to the state that the next byte asks for."""
+        self._at = self._start = _end(_SPACE, self._buffer, self._at)
+        if self._at == len(self._buffer):
+            return False
+        self._state = states.get(self._buffer[self._at], other)
+        return True
+
+    def _emit(self) -> bool:
+        """The element from `_start` to `_at` is whole."""
+        self._found.append(bytes(self._buffer[self._start : self._at]))
+        self._start = self._at
+        self._state = JsonArrayDecoder._after
+        return True
+
+
+_States: TypeAlias = Mapping[int, Callable[[JsonArrayDecoder], bool]]
+
+_BEGINNINGS: _States = {ord("["): JsonArrayDecoder._open, ord("{"): JsonArrayDecoder._object}
+_SEPARATORS: _States = {ord(","): JsonArrayDecoder._comma, ord("]"): JsonArrayDecoder._close}
+_VALUES: _States = {
+    ord("{"): JsonArrayDecoder._inside,
+    ord("["): JsonArrayDecoder._inside,
+    ord('"'): JsonArrayDecoder._quote,
+    **dict.fromkeys(b",]}", JsonArrayDecoder._bad),
+}
+_FIRST_VALUES: _States = {**_VALUES, ord("]"): JsonArrayDecoder._close}
+
+
+def _end(pattern: re.Pattern[bytes], buffer: bytearray, at: int) -> int:
+    """Where the pattern stops; all of them match, if only nothing."""
+    found = pattern.match(buffer, at)
+    return found.end() if found else at

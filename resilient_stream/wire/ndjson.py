@@ -1,0 +1,47 @@
+"""JSON lines: one value a line, as Ollama streams them.
+
+The one rule: one split per network read; what follows the last newline waits. Must never: look into a line.
+"""
+
+from __future__ import annotations
+
+from .limits import EventTooLarge
+
+__all__ = ["NdjsonDecoder"]
+
+
+class NdjsonDecoder:
+    """Incremental decoder of one body. Blank lines are no values; CRLF is as good as LF.
+
+    Raises EventTooLarge when a line without an end exceeds `max_event_bytes`. Whole lines that came before are
+    returned first; the next call raises.
+    """
+
+    __slots__ = ("_held", "_rest", "max_event_bytes")
+
+    def __init__(self, max_event_bytes: int = 8 * 1024 * 1024) -> None:
+        self.max_event_bytes = max_event_bytes
+        self._rest: list[bytes] = []
+        self._held = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` makes whole."""
+        lines: list[bytes] = []
+        if b"\n" in data:
+            *lines, data = self._take(data).split(b"\n")
+        self._rest.append(data)
+        self._held += len(data)
+        if self._held > self.max_event_bytes and not lines:
+            raise EventTooLarge(self.max_event_bytes)
+        return [value for line in lines if (value := line.strip())]
+
+    def finish(self) -> list[bytes]:
+        """The body ended: the last line, if it had no newline. It may be cut; its JSON tells."""
+        value = self._take(b"").strip()
+        return [value] if value else []
+
+    def _take(self, data: bytes) -> bytes:
+        """What was kept, and `data` after it."""
+        data = b"".join((*self._rest, data))
+        self._rest, self._held = [], 0
+        return data

@@ -1,0 +1,81 @@
+"""The real small model through the whole chain: llama.cpp itself says when a stream has let go of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from resilient_stream import Client, DeadlineExceeded, StreamError
+from resilient_stream.transport import local_server
+from tests.local_model import needs_local_model
+
+pytestmark = [*needs_local_model, pytest.mark.usefixtures("nothing_left")]
+
+LONG = "Count from one to two hundred, in words."
+
+
+async def busy_slots(http: aiohttp.ClientSession) -> int:
+    """How many answers llama.cpp is working on."""
+    url = (await local_server.base_url()).removesuffix("/v1")
+    async with http.get(f"{url}/slots") as response:
+        return sum(bool(slot["is_processing"]) for slot in await response.json())
+
+
+async def free_within(http: aiohttp.ClientSession, seconds: float) -> bool:
+    """Whether the model is idle again by then."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while await busy_slots(http):
+        if loop.time() > end:
+            return False
+        await asyncio.sleep(0.01)
+    return True
+
+
+async def test_a_real_answer_arrives_with_its_books() -> None:
+    """Text, finish reason and usage come from a real model, over the dialect of every OpenAI-compatible host."""
+    async with Client("local") as client:
+        transcript = await client.complete("Name three rivers.", max_tokens=30, temperature=0, seed=1)
+    assert transcript.outcome == "complete"
+    assert len(transcript.text) > 10
+    assert transcript.target == "local:smollm2"
+    assert transcript.finish_reason in ("stop", "length")
+    assert transcript.usage.output_tokens
+
+
+async def test_break_frees_the_model_within_half_a_second() -> None:
+    """Leaving the loop is enough: the generation stops, not only the reading."""
+    async with aiohttp.ClientSession() as http, Client("local") as client:
+        async for chunk in client.stream(LONG):
+            if chunk.text:
+                break
+        assert await free_within(http, 0.5)
+
+
+async def test_cancel_and_deadline_free_the_model_too() -> None:
+    """So do a cancelled task and a deadline, with the partial answer kept."""
+    async with aiohttp.ClientSession() as http, Client("local") as client:
+        stream = client.stream(LONG)
+        await anext(stream)
+        task = asyncio.create_task(stream.collect())
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await free_within(http, 0.5)
+        with pytest.raises(DeadlineExceeded) as caught:
+            await client.complete(LONG, deadline=1.0, max_tokens=400, extra={"ignore_eos": True})
+        assert await free_within(http, 0.5)
+    assert caught.value.transcript is not None
+    assert caught.value.transcript.text
+
+
+async def test_too_long_a_conversation_is_named() -> None:
+    """llama.cpp's own error is read: the message says how long it is and what the limit is."""
+    async with Client("local") as client:
+        with pytest.raises(StreamError) as caught:
+            await client.complete("word " * 20_000)
+    assert caught.value.kind == "context_length_exceeded"
+    assert "limit" in caught.value.message

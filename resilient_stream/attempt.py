@@ -182,15 +182,12 @@ class Attempt:
                 self._cause = decoder.failure
         elif decoder.done:
             self._cause, self._over = None, True
-        self._note(len(data), batch)
-        return batch
-
-    def _note(self, received: int, batch: Batch) -> None:
         self.record.chunks += len(batch)
-        self.call.transcript._weigh(received)
-        if not batch and self._decoder.progress != self._progress:
-            self._progress = self._decoder.progress
+        self.call.transcript._weigh(len(data))
+        if not batch and decoder.progress != self._progress:
+            self._progress = decoder.progress
             self._waiting_since = self.call.now()
+        return batch
 
     def _commits(self, batch: Batch) -> bool:
         """Does content begin in this batch? Then what was held goes in front of it; else it is held as well."""

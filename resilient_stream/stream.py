@@ -50,10 +50,13 @@ class Stream:
         return await self._pull()
 
     async def _pull(self) -> Chunk:
-        self._begin_pull()
         call = self._call
+        if call.busy or call.loop is None or self.transcript.outcome is not None:
+            self._begin_pull()
+        call.busy = True
         try:
-            call.check()
+            if call.dead is not None:
+                raise call.dead
             self.transcript._receive(await self._batches.__anext__())
             return self._ready.popleft()
         except StopAsyncIteration:
@@ -70,6 +73,7 @@ class Stream:
             call.busy = False
 
     def _begin_pull(self) -> None:
+        """The first pull, or one that must not be."""
         call = self._call
         if call.busy:
             raise StreamMisused("this stream is being read by another task; give each task a stream of its own")
@@ -78,9 +82,7 @@ class Stream:
             raise StopAsyncIteration
         if outcome is not None:
             raise self.transcript.error or self._ended_by_caller(outcome)
-        if call.loop is None:
-            call.start()
-        call.busy = True
+        call.start()
 
     def _ended_by_caller(self, outcome: str) -> StreamError:
         error = closed_error(outcome)

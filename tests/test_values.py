@@ -123,7 +123,8 @@ def test_openais_dicts_are_messages() -> None:
     """The shape everybody has: strings, parts, tool calls and their answers."""
     messages = to_messages(
         [
-            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "data:x,y"}}]},
+            {"role": "user", "content": [
+                {"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "data:x,y"}}]},
             {"role": "assistant", "content": None, "tool_calls": [
                 {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
             {"role": "tool", "content": "ok", "tool_call_id": "c"},

@@ -1,11 +1,16 @@
 """Test how your application behaves when a provider does not: a loopback server that misbehaves on command.
 
-    from resilient_stream import Client, RateLimited
-    from resilient_stream.testing import Cut, End, FakeProvider, Status, Text
+    from resilient_stream import Client, Recovery, StreamInterrupted
+    from resilient_stream.testing import Cut, FakeProvider, Text
 
-    async def test_we_say_that_the_answer_is_not_whole():
-        async with FakeProvider([Text("Half an ", "answer"), Cut()]) as provider:
-            client = Client(provider.target("openai"), ...)
+    async def test_half_an_answer_is_kept():
+        async with (
+            FakeProvider([Text("Half an ", "answer"), Cut()]) as provider,
+            Client(provider.target("openai"), recovery=Recovery.off()) as client,
+        ):
+            with pytest.raises(StreamInterrupted) as caught:
+                await client.complete("Hello")
+        assert caught.value.transcript.text == "Half an answer"
 
 A script is a list of steps and says what the client sees, byte for byte if you like. The steps are written in
 the dialect of the path that is asked for, so one script serves OpenAI, Anthropic and Gemini clients alike.

@@ -69,6 +69,10 @@ class SseDecoder:
 
         Does not follow `id` and `retry`: use one of the two methods for a stream, not both.
         """
+        # One whole event and nothing else: what a paced stream's reads are.
+        if not self._rest and self._started and data[:6] == b"data: " and data.find(b"\n") == len(data) - 2 > 0:
+            if data[-1] == 10 and b"\r" not in data and not self._after_cr:
+                return [data[6:-2]]
         block = self._whole(data)
         if not block:
             return []

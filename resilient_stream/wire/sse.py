@@ -69,10 +69,8 @@ class SseDecoder:
 
         Does not follow `id` and `retry`: use one of the two methods for a stream, not both.
         """
-        # One whole event and nothing else: what a paced stream's reads are.
-        if not self._rest and self._started and data[:6] == b"data: " and data.find(b"\n") == len(data) - 2 > 0:
-            if data[-1] == 10 and b"\r" not in data and not self._after_cr:
-                return [data[6:-2]]
+        if self._is_one_event(data):
+            return [data[6:-2]]
         block = self._whole(data)
         if not block:
             return []
@@ -95,6 +93,18 @@ class SseDecoder:
         """
         event = self._parse(self._take(b""))
         return [event.data] if event else []
+
+    def _is_one_event(self, data: bytes) -> bool:
+        """Exactly one plain event, and nothing waits: what the reads of a paced answer are."""
+        return (
+            data.startswith(b"data: ")
+            and data.find(b"\n") == len(data) - 2
+            and data.endswith(b"\n")
+            and self._started
+            and not self._rest
+            and not self._after_cr
+            and b"\r" not in data
+        )
 
     def _whole(self, data: bytes) -> bytes:
         """Everything up to the last blank line, line ends as LF; the rest is kept."""

@@ -23,6 +23,7 @@ from resilient_stream import (
     Target,
     Timeouts,
     Transcript,
+    attempt,
 )
 from resilient_stream.events import AttemptStarted, Event, FellBack, RetryScheduled
 
@@ -328,3 +329,60 @@ async def test_what_had_arrived_before_a_failure_is_delivered_first(end: Literal
             with pytest.raises(StreamInterrupted):
                 await anext(stream)
     assert stream.transcript.text == "abc"
+
+
+async def test_a_stale_connection_is_replaced_for_free() -> None:
+    """The server closed a connection that lay in the pool: asked again at once, also with retries off."""
+    async with Loopback(chat("one"), ["cut"], chat("two")) as server:
+        async with Client(server.target(), retry=RetryPolicy.off()) as client:
+            await client.complete("hi")
+            await asyncio.sleep(0.01)
+            transcript = await client.complete("hi")
+        assert server.connections == 2
+    assert (transcript.text, len(transcript.attempts)) == ("two", 2)
+
+
+def page(code: int, body: bytes, content_type: str = "text/html", more: str = "") -> Script:
+    """An answer that is no event stream."""
+    head = f"HTTP/1.1 {code} X\r\ncontent-type: {content_type}\r\ncontent-length: {len(body)}\r\n{more}\r\n"
+    return [head.encode() + body]
+
+
+NOT_THE_API: dict[str, tuple[Script, str]] = {
+    "a login page": (page(200, b"<!doctype html><html>Sign in</html>"), "unexpected_response"),
+    "a redirect": (page(302, b"", more="location: https://elsewhere.test/\r\n"), "unexpected_response"),
+    "JSON with an error": (
+        page(200, b'{"error": {"message": "no", "code": 429}}', "application/json"), "rate_limited"),
+    "JSON that calls itself a stream": (
+        page(200, b'{"error": {"message": "no", "code": 503}}', "text/event-stream"), "provider_overloaded"),
+    "a gateway's page": (page(502, b"<html>Bad Gateway</html>"), "gateway_error"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "kind"), NOT_THE_API.values(), ids=list(NOT_THE_API))
+async def test_what_is_not_the_api_is_named_and_left(script: Script, kind: str) -> None:
+    """A 200 alone proves nothing: pages, redirects and JSON errors are told apart, and the next target answers."""
+    async with Loopback(script) as server, Loopback(chat("Hello")) as other:
+        async with Client(server.target(), other.target(), retry=RetryPolicy.off()) as client:
+            transcript = await client.complete("hi")
+    assert transcript.text == "Hello"
+    assert transcript.attempts[0].error is not None
+    assert transcript.attempts[0].error.kind == kind
+
+
+async def test_an_event_stream_under_another_name_is_read() -> None:
+    """Proxies relabel: what begins like an event stream is one."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with Loopback([head, *chat("Hello")[1:]]) as server, Client(server.target()) as client:
+        assert (await client.complete("hi")).text == "Hello"
+
+
+async def test_an_error_body_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came of it within its moment is classified."""
+    monkeypatch.setattr(attempt, "ERROR_BODY_SECONDS", 0.03)
+    half = b'HTTP/1.1 429 X\r\ncontent-type: application/json\r\ncontent-length: 999\r\n\r\n{"error": {'
+    async with Loopback([half, "stall"]) as server, Client(server.target(), retry=RetryPolicy.off()) as client:
+        with pytest.raises(RateLimited) as caught:
+            await client.complete("hi")
+        assert await server.idle()
+    assert caught.value.status == 429

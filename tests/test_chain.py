@@ -114,11 +114,8 @@ AFTER_CONTENT: dict[str, tuple[Script, type[StreamError], str]] = {
     "a reset": (cut_after("Hel", "lo", end="reset"), StreamInterrupted, "stream"),
     "a clean end without its marker": (cut_after("Hel", "lo", end=LAST), StreamInterrupted, "finish"),
     "bad JSON": (cut_after("Hel", "lo", end=framed(b"data: {nope\n\n")), MalformedStream, "stream"),
-    "an error event": (
-        cut_after("Hel", "lo", end=event({"error": {"message": "x", "code": 429}})),
-        RateLimited,
-        "stream",
-    ),
+    "an error event": (cut_after("Hel", "lo", end=LIMITED), RateLimited, "stream"),
+    "broken framing": ([*cut_after("Hel", "lo", end=0.02), b"zz\r\n", "stall"], StreamInterrupted, "stream"),
 }
 
 

@@ -157,8 +157,9 @@ class Run:
         """on_end once, with a record that fits; no call and no connection is held."""
         for _ in range(3):
             await asyncio.sleep(0)
-        if len(ended) != 1:  # a traceback may keep the stream a moment longer
+        if len(ended) != 1:  # a traceback may keep the stream until the collector comes, and that in any thread
             gc.collect()
+            await asyncio.sleep(0.02)
         if len(ended) != 1:
             self.wrong[f"on_end was called {len(ended)} times"] += 1
         for transcript in ended:

@@ -51,6 +51,30 @@ class Response:
         """One network read; b"" at the end of the body. A bound method, since it runs for every wake-up."""
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self._watch_connection()
+
+    def _watch_connection(self) -> None:
+        """Have `read` fail when the connection goes while the body is open.
+
+        aiohttp 3.14 does that itself, but for one case: when a later read has broken chunk framing, its parser
+        drops the body without a word and the reader would wait for ever.
+        """
+        connection = self._response.connection
+        protocol = connection.protocol if connection is not None else None
+        closed = protocol.closed if protocol is not None else None
+        if closed is not None:
+            closed.add_done_callback(self._connection_gone)
+
+            def body_ended() -> None:
+                closed.remove_done_callback(self._connection_gone)
+
+            self._content.on_eof(body_ended)
+
+    def _connection_gone(self, closed: asyncio.Future[None]) -> None:
+        if not closed.cancelled():
+            closed.exception()  # looked at, so that nothing is logged about it
+        if not self._content.is_eof() and self._content.exception() is None:
+            self._content.set_exception(aiohttp.ClientPayloadError("the connection was closed in mid-body"))
 
     def interrupt(self, error: Exception) -> None:
         """Make a pending `read` raise `error` now, and close the connection."""

@@ -157,9 +157,7 @@ class Run:
         """on_end once, with a record that fits; no call and no connection is held."""
         for _ in range(3):
             await asyncio.sleep(0)
-        if len(ended) != 1:  # a traceback may keep the stream until the collector comes, and that in any thread
-            gc.collect()
-            await asyncio.sleep(0.02)
+        await collected(ended)
         if len(ended) != 1:
             self.wrong[f"on_end was called {len(ended)} times"] += 1
         for transcript in ended:
@@ -173,6 +171,15 @@ class Run:
         if client.calls:
             self.wrong["a call is still registered"] += 1
         await client.aclose()
+
+
+async def collected(ended: list[Transcript]) -> None:
+    """Wait for the collector, where a traceback keeps a stream: it runs in any thread, and in one at a time."""
+    for _ in range(20):
+        if ended:
+            return
+        gc.collect()
+        await asyncio.sleep(0.005)
 
 
 async def consume(stream: Stream, dice: random.Random, mode: str) -> None:

@@ -60,6 +60,7 @@ class Attempt:
         self.model = request.target.model
         self.name = request.target.name
         self.host = ""
+        self.status: int | None = None
         self.committed = False
         self.sending = Sending()
         self.record = record.Attempt(target=self.name, model=self.model, started=time.time())
@@ -86,7 +87,7 @@ class Attempt:
         """Send the request and see that an event stream comes back. Raises what failed, not yet classified."""
         self.call.check()
         response = self._response = await self._guarded(self._send)
-        self._receive = response.read
+        self._receive, self.status = response.read, response.status
         if self._guard.interrupted:  # exactly as the head arrived
             raise self._reason()
         self.record.request_id = _request_id(response)
@@ -168,6 +169,7 @@ class Attempt:
             self._cause.__cause__ = error
         except Exception as error:
             self._cause = self._reason() if isinstance(error, Interrupted) else error
+            error.__traceback__ = None  # aiohttp's reader keeps the error, and its frames lead to the stream
         return self._response.drain() if self._response is not None else b""
 
     def _take(self, data: bytes) -> Batch:
@@ -249,10 +251,11 @@ class Attempt:
         self._guard.interrupt()
         self.record.usage = self._last_usage()
         self.call.leave(self)
-        if self._response is not None and self._over:
-            self.call.transport.release(self._response)
-        elif self._response is not None:
-            self._response.close()
+        response, self._response = self._response, None
+        if response is not None and self._over:
+            self.call.transport.release(response)
+        elif response is not None:
+            response.close()
 
     def _salvage(self) -> None:
         """Nobody pulls, and nobody will: what has arrived meanwhile still belongs to the transcript."""
@@ -290,11 +293,6 @@ class Attempt:
         if self.committed:
             return "stream"
         return "request" if self.sending.written else "connect"
-
-    @property
-    def status(self) -> int | None:
-        """The HTTP status that came, if one did."""
-        return self._response.status if self._response is not None else None
 
     def error(self, failure: Failure) -> StreamError:
         """The finding as an error, with everything known about this attempt."""

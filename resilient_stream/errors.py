@@ -60,6 +60,7 @@ __all__ = [
     "StreamInterrupted",
     "StreamMisused",
     "error_for",
+    "forget_frames",
 ]
 
 MAX_DETAIL = 300
@@ -350,6 +351,22 @@ _BY_CATEGORY: dict[ErrorCategory, type[StreamError]] = {
     ErrorCategory.CONTEXT: ContextError,
     ErrorCategory.RESOURCE: ResourceError,
 }
+
+
+def forget_frames(error: BaseException) -> None:
+    """Drop the tracebacks of an error that is kept but not raised, and of all its causes.
+
+    A frame refers to its caller's, up to the one of the application that holds the stream. Kept in a transcript, a
+    retried error would keep the stream alive, and dropping it would close nothing until the cyclic collector came.
+    """
+    seen: set[int] = set()
+    links: list[BaseException | None] = [error]
+    while links:
+        link = links.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            link.__traceback__ = None
+            links += (link.__cause__, link.__context__)
 
 
 def error_for(failure: Failure, **context: Any) -> StreamError:

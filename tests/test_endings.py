@@ -102,6 +102,25 @@ async def test_leaving_closes_the_connection_at_once(
     assert not client.calls
 
 
+@pytest.mark.parametrize("first", [status(500), ["cut"], [HEAD, "stall"]], ids=["500", "lost", "silent"])
+async def test_leaving_closes_at_once_also_after_a_failed_attempt(first: Script) -> None:
+    """The error of an earlier attempt is kept, but not its frames: they would keep the stream until a collection."""
+    timeouts = Timeouts(first_content=0.03)
+    async with Loopback(first) as bad, Loopback(first, ENDLESS) as good:
+        async with Client(
+            bad.target(), good.target(), retry=RetryPolicy(attempts=2, initial=0), timeouts=timeouts
+        ) as client:
+            gc.collect()
+            gc.disable()
+            try:
+                async for _ in client.stream("hi"):
+                    break
+                await asyncio.wait_for(good.seen[1].left.wait(), 0.2)
+            finally:
+                gc.enable()
+        assert await bad.idle()
+
+
 async def test_a_dropped_stream_that_was_never_pulled_sends_nothing(server: Loopback, client: Client) -> None:
     """stream() alone costs nothing, and still ends once."""
     ended: list[Transcript] = []

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ..call import Call
 from ..contract import Batch, Handler, Request
-from ..errors import AllTargetsFailed, StreamError
+from ..errors import AllTargetsFailed, StreamError, forget_frames
 from ..events import FellBack
 
 __all__ = ["fallback"]
@@ -37,6 +37,7 @@ async def fallback(request: Request, call: Call, call_next: Handler) -> AsyncGen
             errors.append(error)
             if not error.fallback or number == len(targets):
                 break
+            forget_frames(error)
             call.emit(FellBack, target.name, targets[number].name, error)
     if len(errors) == 1:
         raise errors[0]

@@ -19,7 +19,7 @@ import backoff
 
 from ..call import Call
 from ..contract import Batch, Handler, Request
-from ..errors import StreamError
+from ..errors import StreamError, forget_frames
 from ..events import RetryScheduled
 from ..kinds import KINDS
 from ..policy import RetryPolicy
@@ -42,6 +42,7 @@ async def retry(request: Request, call: Call, call_next: Handler) -> AsyncGenera
             wait = None if delivered else plan.wait_after(error)
             if wait is None:
                 raise
+            forget_frames(error)
             call.emit(RetryScheduled, error.target, plan.attempt - 1, plan.allowed(error), wait, error)
         await call.sleep(wait)
 

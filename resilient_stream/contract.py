@@ -62,6 +62,15 @@ class Request:
         """A target's option: what only some providers know."""
         return self.target.options.get(name, default)
 
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """What every decoder is made with: its bound, and the target's options `raw` and `terminal="eof_ok"`."""
+        return {
+            "max_event_bytes": self.max_event_bytes,
+            "raw": bool(self.option("raw")),
+            "eof_ok": self.option("terminal") == "eof_ok",
+        }
+
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where to send, resolved for one attempt: environment read, key fetched. Its repr has no key."""

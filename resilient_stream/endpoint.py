@@ -16,7 +16,7 @@ from .contract import Adapter, Endpoint
 from .errors import ErrorKind, Failure
 from .target import ApiKey, Target
 
-__all__ = ["configured_targets", "host_of", "resolve"]
+__all__ = ["host_of", "resolve"]
 
 _STARTED: Mapping[str, str] = {"local": "resilient_stream.transport.local_server"}
 """Providers whose server we start ourselves: a module with an async `base_url()`."""
@@ -66,8 +66,3 @@ def host_of(url: str) -> str:
         return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
     except ValueError:
         return ""
-
-
-def configured_targets(adapters: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Of these providers, the ones whose key is in the environment."""
-    return [name for name, variables in adapters.items() if _from_environment(variables)]

@@ -20,7 +20,7 @@ from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
-from ..wire.json_events import JsonEvents
+from ..wire.json_events import BatchDecoder, JsonEvents
 from .claude_models import Generation, generation_of, reasoning_fields
 from .error_rules import rules_for
 from .tool_calls import parse_arguments
@@ -72,8 +72,8 @@ class _ToolBlock(msgspec.Struct):
     pieces: list[str]
 
 
-_TEXT_ONE = msgspec.json.Decoder(_TextEvent)
-_TEXT_MANY = msgspec.json.Decoder(list[_TextEvent])
+_TEXT = BatchDecoder(_TextEvent)
+_EVENTS = BatchDecoder(_Event)
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "end_turn": ("stop", None),
@@ -97,7 +97,7 @@ class MessagesDecoder:
     )  # fmt: skip
 
     def __init__(self, provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> None:
-        self._events = JsonEvents(_Event, max_event_bytes)
+        self._events = JsonEvents(_EVENTS, max_event_bytes)
         self._provider = provider
         self._raw = raw
         self._eof_ok = eof_ok
@@ -145,15 +145,9 @@ class MessagesDecoder:
 
     def _text_only(self, payloads: list[bytes]) -> Batch | None:
         """The whole read as text, or None when there is anything else in it."""
-        try:
-            if len(payloads) == 1:
-                text = _TEXT_ONE.decode(payloads[0]).delta.text
-                return [TextDelta(text)] if text else []
-            events = _TEXT_MANY.decode(b"[%b]" % b",".join(payloads))
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        events = _TEXT.decode(payloads)
+        if events is None:
             self._plain = False
-            return None
-        if len(events) != len(payloads):
             return None
         return [TextDelta(text) for event in events if (text := event.delta.text)]
 
@@ -365,12 +359,10 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> MessagesDecoder:
-        """A decoder for one answer; options raw and terminal="eof_ok" are read from the target."""
+        """A decoder for one answer, as the target's options ask for it."""
         return MessagesDecoder(
             self.name,
-            max_event_bytes=request.max_event_bytes,
-            raw=bool(request.option("raw")),
-            eof_ok=request.option("terminal") == "eof_ok",
+            **request.decoding,
         )
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:

@@ -24,7 +24,8 @@ from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
-from ..wire.json_events import JsonEvents
+from ..wire.json_events import BatchDecoder, JsonEvents
+from .counts import count
 from .error_rules import rules_for
 from .partial_arguments import PartialArguments
 from .tool_calls import parse_arguments
@@ -105,10 +106,10 @@ class _Event(msgspec.Struct, gc=False):
     responseId: Any = None
 
 
-_TEXT_ONE = msgspec.json.Decoder(_TextEvent)
-_TEXT_MANY = msgspec.json.Decoder(list[_TextEvent])
-_EVENT: Any = _Event | list[_Event]
+_TEXT = BatchDecoder(_TextEvent)
+_EITHER: Any = _Event | list[_Event]
 """Google's front-ends wrap an error in a list of one."""
+_EVENTS: BatchDecoder[_Event | list[_Event]] = BatchDecoder(_EITHER)
 
 _PART_EXTRAS = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse", "inlineData", "fileData")
 _CANDIDATE_EXTRAS = ("citationMetadata", "groundingMetadata", "urlContextMetadata")
@@ -173,7 +174,7 @@ class GeminiDecoder:
     )  # fmt: skip
 
     def __init__(self, provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> None:
-        self._events: JsonEvents[_Event | list[_Event]] = JsonEvents(_EVENT, max_event_bytes)
+        self._events = JsonEvents(_EVENTS, max_event_bytes)
         self._provider = provider
         self._raw = raw
         self._eof_ok = eof_ok
@@ -223,15 +224,9 @@ class GeminiDecoder:
 
     def _text_only(self, payloads: list[bytes]) -> Batch | None:
         """The whole read as text, or None when there is anything else in it."""
-        try:
-            if len(payloads) == 1:
-                events = [_TEXT_ONE.decode(payloads[0])]
-            else:
-                events = _TEXT_MANY.decode(b"[%b]" % b",".join(payloads))
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        events = _TEXT.decode(payloads)
+        if events is None:
             self._plain = False
-            return None
-        if len(events) != len(payloads):
             return None
         batch: Batch = [TextDelta(text) for event in events if (text := event.candidates[0].content.parts[0].text)]
         self._count_tokens(events[-1].usageMetadata, batch)
@@ -432,16 +427,12 @@ def read_usage(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
     counts = Usage(
-        input_tokens=_count(usage.get("promptTokenCount")),
-        output_tokens=_count(usage.get("candidatesTokenCount")),
-        reasoning_tokens=_count(usage.get("thoughtsTokenCount")),
-        cached_input_tokens=_count(usage.get("cachedContentTokenCount")),
+        input_tokens=count(usage.get("promptTokenCount")),
+        output_tokens=count(usage.get("candidatesTokenCount")),
+        reasoning_tokens=count(usage.get("thoughtsTokenCount")),
+        cached_input_tokens=count(usage.get("cachedContentTokenCount")),
     )
     return None if counts == Usage() else counts
-
-
-def _count(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 
 # -- what is sent -----------------------------------------------------------------------------
@@ -476,12 +467,10 @@ class Gemini(msgspec.Struct, frozen=True):
         )
 
     def decoder(self, request: Request) -> GeminiDecoder:
-        """A decoder for one answer; options raw and terminal="eof_ok" are read from the target."""
+        """A decoder for one answer, as the target's options ask for it."""
         return GeminiDecoder(
             self.name,
-            max_event_bytes=request.max_event_bytes,
-            raw=bool(request.option("raw")),
-            eof_ok=request.option("terminal") == "eof_ok",
+            **request.decoding,
         )
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:

@@ -20,7 +20,8 @@ from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
 from ..messages import ImagePart, Message, Part, TextPart, Tool
-from ..wire.json_events import JsonEvents
+from ..wire.json_events import BatchDecoder, JsonEvents
+from .counts import count
 from .effort import effort_for
 from .error_rules import rules_for
 from .hosts import Host
@@ -100,8 +101,8 @@ class _Event(msgspec.Struct, gc=False):
     type: Any = None
 
 
-_TEXT_ONE = msgspec.json.Decoder(_TextEvent)
-_TEXT_MANY = msgspec.json.Decoder(list[_TextEvent])
+_TEXT = BatchDecoder(_TextEvent)
+_EVENTS = BatchDecoder(_Event)
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "stop": ("stop", None),
@@ -145,7 +146,7 @@ class ChatDecoder:
     )  # fmt: skip
 
     def __init__(self, provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> None:
-        self._events = JsonEvents(_Event, max_event_bytes)
+        self._events = JsonEvents(_EVENTS, max_event_bytes)
         self._provider = provider
         self._raw = raw
         self._eof_ok = eof_ok
@@ -184,15 +185,9 @@ class ChatDecoder:
 
     def _text_only(self, payloads: list[bytes]) -> Batch | None:
         """The whole read as text, or None when there is anything else in it."""
-        try:
-            if len(payloads) == 1:
-                text = _TEXT_ONE.decode(payloads[0]).choices[0].delta.content
-                return [TextDelta(text)] if text else []
-            events = _TEXT_MANY.decode(b"[%b]" % b",".join(payloads))
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        events = _TEXT.decode(payloads)
+        if events is None:
             self._plain = False
-            return None
-        if len(events) != len(payloads):
             return None
         return [TextDelta(text) for event in events if (text := event.choices[0].delta.content)]
 
@@ -332,22 +327,18 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     """OpenAI's usage object, also with DeepSeek's names for cached tokens; counts as the provider gives them."""
     prompt = _object(usage.get("prompt_tokens_details"))
     completion = _object(usage.get("completion_tokens_details"))
-    cached = _count(prompt.get("cached_tokens"))
+    cached = count(prompt.get("cached_tokens"))
     return Usage(
-        input_tokens=_count(usage.get("prompt_tokens")),
-        output_tokens=_count(usage.get("completion_tokens")),
-        reasoning_tokens=_count(completion.get("reasoning_tokens")),
-        cached_input_tokens=_count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
-        cache_write_tokens=_count(prompt.get("cache_write_tokens")),
+        input_tokens=count(usage.get("prompt_tokens")),
+        output_tokens=count(usage.get("completion_tokens")),
+        reasoning_tokens=count(completion.get("reasoning_tokens")),
+        cached_input_tokens=count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
+        cache_write_tokens=count(prompt.get("cache_write_tokens")),
     )
 
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _count(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 
 # -- what is sent -----------------------------------------------------------------------------
@@ -380,12 +371,10 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> ChatDecoder:
-        """A decoder for one answer; options raw and terminal="eof_ok" are read from the target."""
+        """A decoder for one answer, as the target's options ask for it."""
         return ChatDecoder(
             self.name,
-            max_event_bytes=request.max_event_bytes,
-            raw=bool(request.option("raw")),
-            eof_ok=request.option("terminal") == "eof_ok",
+            **request.decoding,
         )
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:

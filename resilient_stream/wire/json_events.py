@@ -15,18 +15,43 @@ from ..errors import ErrorKind, Failure
 from .limits import EventTooLarge
 from .sse import SseDecoder
 
-__all__ = ["JsonEvents"]
+__all__ = ["BatchDecoder", "JsonEvents"]
 
 EventT = TypeVar("EventT")
+
+UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What msgspec raises for bytes that are not the JSON, or not of the type, that is asked for."""
+
+
+class BatchDecoder(Generic[EventT]):
+    """Several JSON texts of one type, decoded in one call. Stateless, and made once: making one costs a
+    millisecond."""
+
+    __slots__ = ("_many", "one")
+
+    def __init__(self, event_type: type[EventT]) -> None:
+        self.one = msgspec.json.Decoder(event_type)
+        self._many = msgspec.json.Decoder(list[event_type])  # type: ignore[valid-type]
+
+    def decode(self, payloads: list[bytes]) -> list[EventT] | None:
+        """All of them, or None when any is not of this type."""
+        try:
+            if len(payloads) == 1:
+                return [self.one.decode(payloads[0])]
+            events = self._many.decode(b"[%b]" % b",".join(payloads))
+        except UNREADABLE:
+            return None
+        # One text that holds two values would pass as an array element more.
+        return events if len(events) == len(payloads) else None
 
 
 class JsonEvents(Generic[EventT]):
     """Bytes in, typed events out. `done` is set at a `[DONE]`, after which everything is ignored."""
 
-    __slots__ = ("_many", "_one", "_sse", "done", "failure")
+    __slots__ = ("_batch", "_sse", "done", "failure")
 
-    def __init__(self, event_type: type[EventT], max_event_bytes: int) -> None:
-        self._one, self._many = _decoders(event_type)
+    def __init__(self, batch: BatchDecoder[EventT], max_event_bytes: int) -> None:
+        self._batch = batch
         self._sse = SseDecoder(max_event_bytes)
         self.done = False
         self.failure: Failure | None = None
@@ -51,14 +76,10 @@ class JsonEvents(Generic[EventT]):
 
     def decode(self, payloads: list[bytes]) -> list[EventT]:
         """Typed events from JSON texts."""
-        if len(payloads) > 1:
-            try:
-                events = self._many.decode(b"[%b]" % b",".join(payloads))
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-                return self._one_by_one(payloads)
-            # One text that holds two values would pass as an array element more.
-            return events if len(events) == len(payloads) else self._one_by_one(payloads)
-        return self._one_by_one(payloads) if payloads else []
+        if not payloads:
+            return []
+        events = self._batch.decode(payloads)
+        return self._one_by_one(payloads) if events is None else events
 
     def finish(self) -> list[EventT]:
         """The body ended: a last event without its blank line counts when it is whole JSON."""
@@ -86,21 +107,11 @@ class JsonEvents(Generic[EventT]):
                 self.done = True
                 break
             try:
-                events.append(self._one.decode(payload))
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+                events.append(self._batch.one.decode(payload))
+            except UNREADABLE as error:
                 self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json", detail=_place(error))
                 break
         return events
-
-
-_CACHE: dict[type[Any], tuple[msgspec.json.Decoder[Any], msgspec.json.Decoder[Any]]] = {}
-
-
-def _decoders(event_type: type[EventT]) -> tuple[msgspec.json.Decoder[EventT], msgspec.json.Decoder[list[EventT]]]:
-    """Decoders are made once for each type: making one costs a millisecond."""
-    if event_type not in _CACHE:
-        _CACHE[event_type] = (msgspec.json.Decoder(event_type), msgspec.json.Decoder(list[event_type]))  # type: ignore[valid-type]
-    return _CACHE[event_type]
 
 
 def _place(error: Exception) -> str:

@@ -21,14 +21,14 @@ import anyio
 from . import transcript as record
 from .call import NEVER, Call, Guard, Interrupted
 from .chunks import Usage
-from .contract import Batch, Decoder, Endpoint, Request
+from .contract import Batch, Decoder, Endpoint, Request, Response, Sending
 from .endpoint import host_of, resolve
 from .errors import ErrorKind, Failure, StreamError, error_for
 from .events import AttemptStarted
+from .features import unsupported
 from .kinds import Phase
 from .policy import Timeouts
 from .providers import adapter_for
-from .transport.http import Response, Sending
 
 __all__ = ["Attempt", "AttemptEnded"]
 
@@ -88,24 +88,27 @@ class Attempt:
         self.call.check()
         response = self._response = await self._guarded(self._send)
         self._receive, self.status = response.read, response.status
+        self.record.status, self.record.time_to_headers = response.status, self.call.now() - self._started
         if self._guard.interrupted:  # exactly as the head arrived
             raise self._reason()
         self.record.request_id = _request_id(response)
         if not 200 <= response.status < 300:
             await self._refuse(response)
-        elif not response.headers.get("content-type", "").startswith("text/event-stream"):
+        elif not response.headers.get("content-type", "").startswith(self.adapter.media_types):
             await self._look(response)
 
     async def _send(self) -> Response:
+        if (lacking := unsupported(self.request, self.adapter)) is not None:
+            raise AttemptEnded(self, lacking)
         request = self.adapter.encode(self.request, await self._endpoint())
         self.host = host_of(request.url)
         self.call.transcript.attempts.append(self.record)
-        self.call.emit(AttemptStarted, self.name, self.request.attempt)
+        self.call.emit(AttemptStarted, self.name, self.request.attempt, self.record, self.host)
         return await self.call.transport.open(request, self._timeouts.connect, self.sending)
 
     async def _endpoint(self) -> Endpoint:
         try:
-            endpoint = await resolve(self.request.target, self.adapter)
+            endpoint = await resolve(self.request.target, self.adapter, self.request.attempt)
         except StreamError as error:  # a server that we start ourselves
             raise AttemptEnded(self, error.failure) from error
         except Exception as error:  # the user's own callable for the key

@@ -17,20 +17,16 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 
-from .contract import Batch
+from .contract import Batch, Request, Transport
 from .errors import ErrorKind, Failure, StreamError, error_for
 from .events import Event, OnEvent, StreamEnded
 from .policy import Limits, RetryPolicy, Timeouts
-from .target import Target
 from .transcript import Outcome, Transcript
 from .unwind import unwind
-
-if TYPE_CHECKING:
-    from .transport.http import HttpTransport
 
 __all__ = ["NEVER", "Call", "Guard", "Interrupted", "Settings"]
 
@@ -46,9 +42,9 @@ class Settings:
     """What the middlewares and clocks of one call go by: the client's policies with the call's own over them.
 
     own_timeouts: the call named timeouts itself, and they stand over a target's. deadline: seconds in all.
+    observers: asked once a call for someone to tell its events to; None for nobody.
     """
 
-    targets: tuple[Target, ...]
     retry: RetryPolicy
     timeouts: Timeouts
     limits: Limits
@@ -56,12 +52,13 @@ class Settings:
     deadline: float | None = None
     on_end: Callable[[Transcript], object] | None = None
     on_event: OnEvent | None = None
+    observers: tuple[Callable[[Call], OnEvent | None], ...] = ()
 
 
 class Owner(Protocol):
     """What a call needs of its client."""
 
-    transport: HttpTransport
+    transport: Transport
     calls: set[Call]
     closed: bool
 
@@ -121,8 +118,9 @@ class Guard:
 class Call:
     """The state that one stream's chain shares. Made by the client, started by the first pull."""
 
-    def __init__(self, owner: Owner, settings: Settings) -> None:
+    def __init__(self, owner: Owner, settings: Settings, request: Request) -> None:
         self.settings = settings
+        self.request = request
         self.id = f"call-{next(_numbers)}"
         self.transcript = Transcript(settings.limits.max_transcript_bytes)
         self.dead: StreamError | None = None
@@ -140,6 +138,7 @@ class Call:
         self.allowed = NEVER
         self._owner = owner
         self._live: set[Live] = set()
+        self._watchers: tuple[OnEvent, ...] = ()
         self._timer: asyncio.TimerHandle | None = None
         self._rings = NEVER
         self._deadline = NEVER
@@ -148,8 +147,8 @@ class Call:
         self._taken_at = 0.0
 
     @property
-    def transport(self) -> HttpTransport:
-        """The client's sessions."""
+    def transport(self) -> Transport:
+        """The client's way out."""
         return self._owner.transport
 
     # -- beginning ----------------------------------------------------------------------------
@@ -165,6 +164,7 @@ class Call:
             self.finish("client_closed", self.dead)
             raise self.dead
         self._owner.calls.add(self)
+        self._watchers = self._who_watches()
         now = self.now()
         self._deadline = min(self.until, now + (NEVER if self.settings.deadline is None else self.settings.deadline))
         self.allowed = self._deadline - now
@@ -185,9 +185,16 @@ class Call:
         return self._deadline - self.now()
 
     def emit(self, make: Callable[..., Event], *values: Any) -> None:
-        """Tell the watcher, if there is one; the event is not even made otherwise."""
-        if self.settings.on_event is not None:
-            _safely(self.settings.on_event, make(self.id, *values))
+        """Tell whoever watches; the event is not even made otherwise."""
+        if self._watchers:
+            event = make(self.id, *values)
+            for watcher in self._watchers:
+                _safely(watcher, event)
+
+    def _who_watches(self) -> tuple[OnEvent, ...]:
+        """The observers that want this call, the user's own function last."""
+        asked = [observer(self) for observer in self.settings.observers]
+        return tuple(watcher for watcher in (*asked, self.settings.on_event) if watcher is not None)
 
     # -- waiting ------------------------------------------------------------------------------
 

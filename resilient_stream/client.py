@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from .call import Call, Settings, closed_error
 from .chain import standard_chain
-from .contract import Middleware, Request
+from .contract import Middleware, Request, Transport
 from .errors import StreamMisused
 from .events import OnEvent
 from .messages import Prompt, Tool, to_messages, to_tools
@@ -71,7 +71,7 @@ class Client:
         if recovery is not None and recovery.methods:
             raise StreamMisused(f"recovery= {_LATER}, or give Recovery.off(), which is how streams behave now")
         self.targets = _checked(targets)
-        self.transport = HttpTransport(session)
+        self.transport: Transport = HttpTransport(session)
         self.calls: set[Call] = set()
         self.closed = False
         self._retry = retry or RetryPolicy()
@@ -123,6 +123,7 @@ class Client:
         request = Request(
             messages=to_messages(prompt, system),
             target=targets[0],
+            targets=targets,
             tools=to_tools(tools),
             tool_choice=_tool_choice(tool_choice),
             output=_schema(output),
@@ -136,7 +137,7 @@ class Client:
             metadata=metadata or {},
             max_event_bytes=self._limits.max_event_bytes,
         )
-        return Stream(Call(self, self._settings(targets, deadline, timeouts, on_end)), self._chain, request)
+        return Stream(Call(self, self._settings(deadline, timeouts, on_end), request), self._chain)
 
     async def complete(self, prompt: Prompt, **options: Any) -> Transcript:
         """The same chain, collected: options as for `stream`. Raises StreamError when the answer fails."""
@@ -167,7 +168,6 @@ class Client:
 
     def _settings(
         self,
-        targets: tuple[Target, ...],
         deadline: float | None,
         timeouts: Timeouts | None,
         on_end: Callable[[Transcript], object] | None,
@@ -176,7 +176,6 @@ class Client:
             raise StreamMisused("on_end must be a plain function: it is called while a stream is torn down")
         effective = timeouts or self._timeouts
         return Settings(
-            targets=targets,
             retry=self._retry,
             timeouts=effective,
             limits=self._limits,

@@ -8,7 +8,7 @@ Must never: import an implementation.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -22,7 +22,22 @@ from .target import Target
 if TYPE_CHECKING:
     from .call import Call
 
-__all__ = ["Adapter", "Batch", "Capabilities", "Decoder", "Endpoint", "Handler", "HttpRequest", "Middleware", "Request"]
+__all__ = [
+    "Adapter",
+    "Batch",
+    "Capabilities",
+    "Decoder",
+    "Endpoint",
+    "Handler",
+    "HttpRequest",
+    "Middleware",
+    "Outgoing",
+    "ProcessRequest",
+    "Request",
+    "Response",
+    "Sending",
+    "Transport",
+]
 
 Batch: TypeAlias = list[Chunk]
 
@@ -34,11 +49,12 @@ class Request:
     tool_choice: "auto", "none", "required" or a tool's name. output: a JSON schema the answer must follow.
     reasoning: an effort ("none", "minimal", "low", "medium", "high") or a budget in tokens. extra: merged into
     the provider's body last. max_event_bytes: the decoder's bound on one event. attempt: which one at this
-    target, from 1.
+    target, from 1. targets: all that may be tried, in order; `target` is the one at hand.
     """
 
     messages: tuple[Message, ...]
     target: Target
+    targets: tuple[Target, ...] = ()
     tools: tuple[Tool, ...] = ()
     tool_choice: str | None = None
     output: Mapping[str, Any] | None = None
@@ -73,11 +89,15 @@ class Request:
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to send, resolved for one attempt: environment read, key fetched. Its repr has no key."""
+    """Where to send, resolved for one attempt: environment read, key fetched. Its repr has no key.
+
+    credentials: what a provider needs beyond one key, as its own resolver made it (a signing key, a project).
+    """
 
     base_url: str
     api_key: str | None = None
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    credentials: Any = None
 
     def __repr__(self) -> str:
         return f"Endpoint({self.base_url!r})"
@@ -95,13 +115,89 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"HttpRequest({self.method} {self.url}, {len(self.body)} bytes)"
 
 
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a provider can do beyond a plain answer. `prefill` continues an assistant's unfinished turn."""
+class ProcessRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What an adapter wants run, for a provider that is a program. `stdin` is written to it and closed."""
 
+    command: tuple[str, ...]
+    stdin: bytes
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """For messages: a program has a name and no host."""
+        return ""
+
+    def __repr__(self) -> str:
+        return f"ProcessRequest({self.command[0]}, {len(self.stdin)} bytes)"
+
+
+Outgoing: TypeAlias = HttpRequest | ProcessRequest
+
+
+class Sending:
+    """How far a request has come: on a connection that had served another one, and written to it."""
+
+    __slots__ = ("reused", "written")
+
+    def __init__(self) -> None:
+        self.reused = False
+        self.written = False
+
+
+class Response(Protocol):
+    """One answer and what carries it; one owner, who closes it. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    read: Callable[[], Awaitable[bytes]]
+    """What has arrived, at least one byte; b"" at the end of the body."""
+
+    def interrupt(self, error: Exception) -> None:
+        """Make a pending `read` raise `error` now, and close. Synchronous."""
+        ...
+
+    def drain(self) -> bytes:
+        """What had arrived but was not read."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it now. Synchronous and idempotent."""
+        ...
+
+
+class Transport(Protocol):
+    """How requests leave: HTTP, or a program's standard input."""
+
+    async def open(self, request: Any, connect_timeout: float | None, sending: Sending) -> Response:
+        """Send, and wait for the answer's head."""
+        ...
+
+    def release(self, response: Any) -> None:
+        """The answer is whole: what carried it may be used again."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close everything of the running loop. Idempotent."""
+        ...
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model at a provider can do beyond a plain answer.
+
+    tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. prefill: an
+    assistant's unfinished turn is continued. native_resume: a broken stream can be taken up where it ended.
+    streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
+    usage: tokens are counted in the stream.
+    """
+
+    tools: bool = True
+    images: bool = True
+    output: bool = True
+    reasoning: bool = True
     prefill: bool = False
     native_resume: bool = False
-    images: bool = True
-    tools: bool = True
+    streaming_tools: bool = True
+    usage: bool = True
 
 
 class Decoder(Protocol):
@@ -135,7 +231,8 @@ class Adapter(Protocol):
 
     name: as in "name:model". title: for people. base_url: its own. key_variables: environment variables that may
     hold the key, in order; empty when it needs none. url_variable: the one for the base URL. default_model: for
-    a target that names none ("local").
+    a target that names none ("local"). media_types: the beginnings of the content types that its stream comes as;
+    a 200 with another one is looked at before it is believed.
     """
 
     name: str
@@ -144,13 +241,14 @@ class Adapter(Protocol):
     key_variables: tuple[str, ...]
     url_variable: str
     default_model: str | None
+    media_types: tuple[str, ...]
 
     def capabilities(self, model: str) -> Capabilities:
         """What this model can do."""
         ...
 
-    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """The HTTP request for a streaming answer."""
+    def encode(self, request: Request, endpoint: Endpoint) -> Outgoing:
+        """The request for a streaming answer."""
         ...
 
     def decoder(self, request: Request) -> Decoder:

@@ -21,11 +21,20 @@ __all__ = ["host_of", "resolve"]
 _STARTED: Mapping[str, str] = {"local": "resilient_stream.transport.local_server"}
 """Providers whose server we start ourselves: a module with an async `base_url()`."""
 
+_OWN_WAYS: Mapping[str, str] = {}
+"""Providers that need more than an address and a key: a module of `credentials/` with an async
+`resolve(target, adapter, base_url, key, attempt)` that gives an Endpoint or a Failure. base_url and key are what
+target and environment say, or ""/None; attempt counts from 1, and a later one may want fresh credentials."""
 
-async def resolve(target: Target, adapter: Adapter) -> Endpoint | Failure:
+
+async def resolve(target: Target, adapter: Adapter, attempt: int = 1) -> Endpoint | Failure:
     """The address and key for one attempt, or why there is none. A failing key callable raises as it is."""
     base_url = target.base_url or os.environ.get(adapter.url_variable, "").rstrip("/")
     key = await _key(target.api_key) or _from_environment(adapter.key_variables)
+    if target.provider in _OWN_WAYS:
+        own = import_module(_OWN_WAYS[target.provider])
+        endpoint: Endpoint | Failure = await own.resolve(target, adapter, base_url, _clean(key), attempt)
+        return endpoint
     if not base_url and target.provider in _STARTED:
         base_url = await _start(target.provider)
     if key is None and adapter.key_variables and not base_url:

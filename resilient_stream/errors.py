@@ -200,6 +200,7 @@ class StreamError(Exception):
             "host": self.host or "the server",
             "env_var": self.env_var or "the key",
             "detail": failure.detail,
+            "feature": "what was asked for",
             "status": failure.status,
             "retry_after": wait,
             "resets_at": failure.resets_at,

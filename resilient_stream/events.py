@@ -8,21 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from .errors import StreamError
-from .transcript import Transcript
+from .transcript import Attempt, Transcript
 
-__all__ = ["AttemptFailed", "AttemptStarted", "Event", "FellBack", "OnEvent", "RetryScheduled", "StreamEnded"]
+__all__ = [
+    "AttemptFailed",
+    "AttemptStarted",
+    "Event",
+    "FallbackType",
+    "FellBack",
+    "OnEvent",
+    "RetryScheduled",
+    "StreamEnded",
+]
+
+FallbackType: TypeAlias = Literal["buffered", "provider_switch", "continuation", "interactive"]
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A request is about to be sent. `attempt` counts from 1 for each target."""
+    """A request is about to be sent. `attempt` counts from 1 for each target; `record` fills as it goes on.
+
+    host: where it goes, with the port if that is not the usual one; empty for a program.
+    """
 
     call_id: str
     target: str
     attempt: int
+    record: Attempt | None = None
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +49,7 @@ class AttemptFailed:
     target: str
     attempt: int
     error: StreamError
+    record: Attempt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +66,16 @@ class RetryScheduled:
 
 @dataclass(frozen=True, slots=True)
 class FellBack:
-    """`source` is given up for this call, `target` is next."""
+    """`source` is given up for this call, `target` is next.
+
+    how: another provider before any content, a continuation after it, or the same target asked for a whole answer.
+    """
 
     call_id: str
     source: str
     target: str
     error: StreamError
+    how: FallbackType = "provider_switch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,7 +216,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Raise max_tokens, or ask the model to go on.",)),
     _K.UNSUPPORTED_FEATURE: Kind(
         _P, "InvalidRequest", "no", True, "Not supported",
-        ("{model} at {provider} does not support what was asked for.", "It says: {detail}"),
+        ("{model} at {provider} does not support {feature}.", "It says: {detail}"),
         ("Leave the option out, or use a model or provider that has it.",)),
     _K.TLS_FAILURE: Kind(
         _P, "PermanentError", "no", True, "Certificate problem",

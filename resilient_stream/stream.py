@@ -18,7 +18,7 @@ from types import TracebackType
 
 from .call import Call, closed_error
 from .chunks import Chunk
-from .contract import Batch, Handler, Request
+from .contract import Batch, Handler
 from .errors import StreamError, StreamMisused
 from .transcript import Outcome, Transcript
 
@@ -34,9 +34,9 @@ class Stream:
 
     __slots__ = ("__weakref__", "_batches", "_call", "_ready", "transcript")
 
-    def __init__(self, call: Call, chain: Handler, request: Request) -> None:
+    def __init__(self, call: Call, chain: Handler) -> None:
         self._call = call
-        self._batches: AsyncGenerator[Batch, None] = chain(request, call)
+        self._batches: AsyncGenerator[Batch, None] = chain(call.request, call)
         call.chain = weakref.ref(self._batches)
         self.transcript: Transcript = call.transcript
         self._ready = call.transcript._ready

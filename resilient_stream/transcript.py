@@ -30,14 +30,17 @@ _NOTE = "_resilient_stream_transcript"
 class Attempt(msgspec.Struct, kw_only=True):
     """One request that was sent. Times in seconds; `started` is Unix time.
 
-    chunks: how many were received. hedge: whether it ran beside another one. error: why it ended badly, else None.
+    status: of the HTTP answer, if one came; time_to_headers: until then. chunks: how many were received.
+    hedge: whether it ran beside another one. error: why it ended badly, else None.
     """
 
     target: str
     model: str
     started: float
     duration: float | None = None
+    time_to_headers: float | None = None
     time_to_first_chunk: float | None = None
+    status: int | None = None
     error: StreamError | None = None
     request_id: str | None = None
     usage: Usage | None = None

@@ -21,7 +21,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "chunks", "kinds", "errors", "messages", "policy", "target", "transcript", "events", "contract", "wire",
-    "classify", "providers", "transport", "endpoint", "unwind", "call", "attempt", "source",
+    "features", "classify", "providers", "transport", "credentials", "endpoint", "unwind", "budget", "call",
+    "telemetry", "attempt", "source",
     "middleware", "chain", "stream", "scope", "client", "__init__", "testing", "web", "cli",
 )  # fmt: skip
 """Imports go to the left only, or stay inside a package."""

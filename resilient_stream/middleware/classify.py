@@ -33,7 +33,7 @@ async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGen
         if error is None:
             raise cause from None  # type: ignore[misc]  # not a Failure: those always have a name
         attempt.record.error = error
-        call.emit(AttemptFailed, attempt.name, request.attempt, error)
+        call.emit(AttemptFailed, attempt.name, request.attempt, error, attempt.record)
         raise error from (cause if isinstance(cause, Exception) else ended.__cause__)
 
 

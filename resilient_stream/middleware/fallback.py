@@ -20,8 +20,8 @@ __all__ = ["fallback"]
 
 
 async def fallback(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
-    """Try the call's targets in order. Raises the only error there was, or AllTargetsFailed with each target's."""
-    targets = call.settings.targets
+    """Try the request's targets in order. Raises the only error there was, or AllTargetsFailed with each target's."""
+    targets = request.targets
     errors: list[StreamError] = []
     for number, target in enumerate(targets, 1):
         delivered = False

@@ -339,6 +339,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
     key_variables: tuple[str, ...] = ("ANTHROPIC_API_KEY",)
     url_variable: str = "ANTHROPIC_BASE_URL"
     default_model: str | None = None
+    media_types: tuple[str, ...] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:
         """Prefill is a column of the model's row."""

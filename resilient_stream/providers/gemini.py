@@ -447,6 +447,7 @@ class Gemini(msgspec.Struct, frozen=True):
     key_variables: ClassVar[tuple[str, ...]] = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     url_variable: ClassVar[str] = "GEMINI_BASE_URL"
     default_model: ClassVar[str | None] = None
+    media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:
         """No prefill: a model's unfinished turn is answered, not continued."""

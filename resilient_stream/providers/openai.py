@@ -11,7 +11,7 @@ admit nothing else, so no field needs a look per token; any other read is decode
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -355,6 +355,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
     key_variables = property(lambda self: self.host.keys)
     url_variable = property(lambda self: self.host.url_variable)
     default_model = property(lambda self: self.host.default_model)
+    media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:
         """Prefill is the host's column; the rest every chat host can."""

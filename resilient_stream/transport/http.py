@@ -8,7 +8,7 @@ Must never: classify. Its exceptions leave as they are; `classify/` names them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 from urllib.request import getproxies
@@ -16,9 +16,9 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 
-from ..contract import HttpRequest
+from ..contract import HttpRequest, Sending
 
-__all__ = ["HttpTransport", "Response", "Sending"]
+__all__ = ["HttpTransport", "Response"]
 
 READ_BUFFER = 64 * 1024
 """aiohttp pauses the socket at twice this. Its default of 512 KiB is 4,600 buffered events, which a consumer
@@ -29,16 +29,6 @@ LINGER = 0.25
 be used again. Many servers send them in a packet of their own, after the provider's end marker."""
 
 
-class Sending:
-    """How far a request has come: on a connection that had served another one, and written to it."""
-
-    __slots__ = ("reused", "written")
-
-    def __init__(self) -> None:
-        self.reused = False
-        self.written = False
-
-
 class Response:
     """One HTTP answer and its connection."""
 
@@ -47,7 +37,7 @@ class Response:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._content = response.content
-        self.read = response.content.readany
+        self.read: Callable[[], Awaitable[bytes]] = response.content.readany
         """One network read; b"" at the end of the body. A bound method, since it runs for every wake-up."""
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}

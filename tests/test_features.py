@@ -1,0 +1,50 @@
+"""What a target cannot do is said before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from resilient_stream.contract import Capabilities, Request
+from resilient_stream.errors import ErrorKind, error_for
+from resilient_stream.features import FEATURES, unsupported
+from resilient_stream.messages import ImagePart, Message, Tool
+from resilient_stream.providers import adapter_for
+from resilient_stream.target import Target
+
+ASKING: dict[str, dict[str, Any]] = {
+    "tools": {"tools": (Tool(name="look"),)},
+    "images": {"messages": (Message(role="user", content=(ImagePart(url="https://example.com/a.png"),)),)},
+    "output": {"output": {"type": "object"}},
+}
+
+
+def request(**fields: Any) -> Request:
+    """A request with these fields."""
+    return Request(**{"messages": (Message(role="user", content="Hi"),), "target": Target("openai:gpt"), **fields})
+
+
+class Unable:
+    """An adapter whose models can do nothing but talk."""
+
+    def capabilities(self, model: str) -> Capabilities:
+        """Nothing."""
+        return msgspec.structs.replace(Capabilities(), **{row.capability: False for row in FEATURES})
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda row: row.capability)
+def test_a_feature_that_is_lacking_is_named(feature: Any) -> None:
+    """What is asked for and cannot be done is an unsupported_feature whose message names it."""
+    failure = unsupported(request(**ASKING[feature.capability]), Unable())  # type: ignore[arg-type]
+    assert failure is not None
+    assert failure.kind is ErrorKind.UNSUPPORTED_FEATURE
+    assert feature.name in error_for(failure).message
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda row: row.capability)
+def test_a_feature_that_is_there_or_not_asked_for_is_no_failure(feature: Any) -> None:
+    """Neither a capable model nor a plain question is refused."""
+    assert unsupported(request(**ASKING[feature.capability]), adapter_for("openai")) is None
+    assert unsupported(request(), Unable()) is None  # type: ignore[arg-type]

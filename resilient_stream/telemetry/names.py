@@ -1,0 +1,63 @@
+"""The names of all metrics, with unit, labels and meaning: the one table that code, dashboards and docs are made from.
+
+The one rule: a metric that is not a row here does not exist. Sources: the SDK's specification for `llm.*`,
+OpenTelemetry's semantic conventions for generative AI for `gen_ai.*`.
+Must never: record anything.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
+
+__all__ = ["METRICS", "Metric"]
+
+Instrument: TypeAlias = Literal["counter", "histogram"]
+
+
+class Metric(NamedTuple):
+    """One row. buckets: the boundaries of a histogram, in its unit."""
+
+    name: str
+    instrument: Instrument
+    unit: str
+    labels: tuple[str, ...]
+    meaning: str
+    buckets: tuple[float, ...] = ()
+
+
+_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_MILLISECONDS = tuple(1000 * bound for bound in (*_SECONDS, 163.84, 327.68))
+_TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
+_CHUNKS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+_GEN_AI = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model")
+
+METRICS: dict[str, Metric] = {
+    row.name: row
+    for row in (
+        Metric("llm.request.duration_ms", "histogram", "ms", ("provider", "model", "phase"),
+               "How long it took: until the answer's head (phase=connect), from there to its end (stream), and the "
+               "whole call with all waits (total).", _MILLISECONDS),
+        Metric("llm.request.retries", "counter", "{retry}", ("provider", "model", "error_type"),
+               "Requests sent again to the same target, by the kind of error that was the reason."),
+        Metric("llm.input_tokens", "counter", "{token}", ("provider", "model"),
+               "Input tokens as the providers count them."),
+        Metric("llm.output_tokens", "counter", "{token}", ("provider", "model"),
+               "Output tokens as the providers count them."),
+        Metric("llm.streaming.errors", "counter", "{error}", ("provider", "model", "error_category"),
+               "Failed requests, retried ones included, by category."),
+        Metric("llm.fallback.triggered", "counter", "{fallback}", ("provider", "model", "fallback_type"),
+               "Ways around a failing target, labelled with the one that was left: another provider "
+               "(provider_switch), a continued answer (continuation), a whole answer in place of a stream "
+               "(buffered), a person asked (interactive)."),
+        Metric("gen_ai.client.operation.duration", "histogram", "s",
+               (*_GEN_AI, "error.type", "server.address", "server.port"),
+               "Duration of one request to a provider.", _SECONDS),
+        Metric("gen_ai.client.token.usage", "histogram", "{token}", (*_GEN_AI, "gen_ai.token.type"),
+               "Tokens of one request, by type input or output.", _TOKENS),
+        Metric("gen_ai.client.operation.time_to_first_chunk", "histogram", "s", _GEN_AI,
+               "From sending a request to its first content.", _SECONDS),
+        Metric("gen_ai.client.operation.time_per_output_chunk", "histogram", "s", _GEN_AI,
+               "Mean time between two chunks of one answer, after the first.", _CHUNKS),
+    )
+}  # fmt: skip
+"""All metrics by name, in the order in which the documents show them."""

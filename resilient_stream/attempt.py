@@ -253,6 +253,8 @@ class Attempt:
         self._salvage()
         self._guard.interrupt()
         self.record.usage = self._last_usage()
+        if self.committed:
+            self.call.resume_point = getattr(self._decoder, "resume_point", None)
         self.call.leave(self)
         response, self._response = self._response, None
         if response is not None and self._over:

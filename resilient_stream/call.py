@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 
-from .contract import Batch, Request, Transport
+from .contract import Batch, Request, ResumePoint, Transport
 from .errors import ErrorKind, Failure, StreamError, error_for
 from .events import Event, OnEvent, StreamEnded
 from .policy import Limits, RetryPolicy, Timeouts
@@ -128,6 +128,8 @@ class Call:
         self.thread = 0
         self.context: Callable[[Failure], StreamError] = error_for
         """How a finding becomes an error of this call: the latest attempt sets it to name itself."""
+        self.resume_point: ResumePoint | None = None
+        """Where the latest attempt that had content can be resumed by its provider, if it can."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self.chain: Callable[[], AsyncGenerator[Batch, None] | None] = lambda: None
         """A weak reference to the stream's generators, to finish them where they are suspended."""

@@ -35,11 +35,19 @@ __all__ = [
     "ProcessRequest",
     "Request",
     "Response",
+    "ResumePoint",
     "Sending",
     "Transport",
 ]
 
 Batch: TypeAlias = list[Chunk]
+
+
+class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a provider's own resume takes a broken stream up again: after event `sequence` of `response_id`."""
+
+    response_id: str
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +57,8 @@ class Request:
     tool_choice: "auto", "none", "required" or a tool's name. output: a JSON schema the answer must follow.
     reasoning: an effort ("none", "minimal", "low", "medium", "high") or a budget in tokens. extra: merged into
     the provider's body last. max_event_bytes: the decoder's bound on one event. attempt: which one at this
-    target, from 1. targets: all that may be tried, in order; `target` is the one at hand.
+    target, from 1. targets: all that may be tried, in order; `target` is the one at hand. resume: take this broken
+    stream up again instead of asking anew; only where the adapter's capabilities have native_resume.
     """
 
     messages: tuple[Message, ...]
@@ -68,6 +77,7 @@ class Request:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     max_event_bytes: int = 8 * 1024 * 1024
     attempt: int = 1
+    resume: ResumePoint | None = None
 
     @property
     def model(self) -> str:
@@ -207,7 +217,8 @@ class Decoder(Protocol):
     done: the provider's end marker was seen and nothing more is expected.
     progress: goes up with each event of substance that made no chunk (not for pings and comments), so that
         work the model reports but we do not model keeps the stall clock quiet.
-    model, response_id: as the provider names them, once known.
+    model, response_id: as the provider names them, once known. A decoder whose provider can resume also has
+    `resume_point`, a `ResumePoint` or None, kept up with what it has decoded.
     """
 
     failure: Failure | None

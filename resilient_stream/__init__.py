@@ -50,7 +50,7 @@ from .errors import (
     StreamMisused,
 )
 from .messages import FunctionCall, ImagePart, Message, ReasoningPart, TextPart, Tool
-from .policy import Breaker, Hedge, Limits, Recovery, RetryPolicy, Timeouts
+from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
 from .scope import Scope, ScopeReport
 from .stream import Stream
 from .target import Target
@@ -96,6 +96,7 @@ __all__ = [
     "Recovery",
     "ResourceError",
     "ResponseTimeout",
+    "RetryBudget",
     "RetryPolicy",
     "RetryableError",
     "Scope",

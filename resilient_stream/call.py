@@ -16,15 +16,18 @@ import itertools
 import logging
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import anyio
 
+from .budget import ledger_of
 from .contract import Batch, Request, ResumePoint, Transport
 from .errors import ErrorKind, Failure, StreamError, error_for
 from .events import Event, OnEvent, StreamEnded
-from .policy import Limits, RetryPolicy, Timeouts
+from .policy import Limits, RetryBudget, RetryPolicy, Timeouts
+from .target import Target
 from .transcript import Outcome, Transcript
 from .unwind import unwind
 
@@ -33,6 +36,9 @@ __all__ = ["NEVER", "Call", "Guard", "Interrupted", "Settings"]
 logger = logging.getLogger("resilient_stream")
 
 NEVER = float("inf")
+_around: ContextVar[tuple[str, int] | None] = ContextVar("resilient_stream_call", default=None)
+"""The call whose chain is running, and how many attempts it may make. No reference to the call itself: the loop's
+handles for a pooled connection keep the context in which they were made."""
 _numbers = itertools.count(1)
 ResultT = TypeVar("ResultT")
 
@@ -42,12 +48,14 @@ class Settings:
     """What the middlewares and clocks of one call go by: the client's policies with the call's own over them.
 
     own_timeouts: the call named timeouts itself, and they stand over a target's. deadline: seconds in all.
+    budget: what all calls of the process together may send again.
     observers: asked once a call for someone to tell its events to; None for nobody.
     """
 
     retry: RetryPolicy
     timeouts: Timeouts
     limits: Limits
+    budget: RetryBudget
     own_timeouts: bool = False
     deadline: float | None = None
     on_end: Callable[[Transcript], object] | None = None
@@ -56,11 +64,12 @@ class Settings:
 
 
 class Owner(Protocol):
-    """What a call needs of its client."""
+    """What a call needs of its client. warned: it was told that its calls run inside another's retries."""
 
     transport: Transport
     calls: set[Call]
     closed: bool
+    warned: bool
 
 
 class Live(Protocol):
@@ -141,6 +150,7 @@ class Call:
         self._owner = owner
         self._live: set[Live] = set()
         self._watchers: tuple[OnEvent, ...] = ()
+        self._inside = (self.id, settings.retry.attempts)
         self._timer: asyncio.TimerHandle | None = None
         self._rings = NEVER
         self._deadline = NEVER
@@ -166,6 +176,7 @@ class Call:
             self.finish("client_closed", self.dead)
             raise self.dead
         self._owner.calls.add(self)
+        self._look_around()
         self._watchers = self._who_watches()
         now = self.now()
         self._deadline = min(self.until, now + (NEVER if self.settings.deadline is None else self.settings.deadline))
@@ -193,10 +204,38 @@ class Call:
             for watcher in self._watchers:
                 _safely(watcher, event)
 
+    # -- one owner of retries -----------------------------------------------------------------
+
+    def enter(self) -> tuple[str, int] | None:
+        """A pull begins: calls started from inside the chain are inside this one's retries. Gives what to leave to."""
+        outer = _around.get()
+        _around.set(self._inside)
+        return outer
+
+    def exit(self, outer: tuple[str, int] | None) -> None:
+        """The pull is over. No token: a pull that the collector ends does so in a foreign context."""
+        _around.set(outer)
+
+    def _look_around(self) -> None:
+        """Retries inside retries multiply; say so, once for each client."""
+        outer, own = _around.get(), self.settings.retry.attempts
+        if outer is None or outer[1] < 2 or own < 2 or self._owner.warned:
+            return
+        self._owner.warned = True
+        logger.warning(
+            "%s runs inside an attempt of %s, and both retry: up to %d x %d requests; "
+            "give one of the two clients RetryPolicy.off()",
+            self.id, outer[0], outer[1], own, extra={"call_id": self.id, "outer_call_id": outer[0]},
+        )  # fmt: skip
+
     def _who_watches(self) -> tuple[OnEvent, ...]:
         """The observers that want this call, the user's own function last."""
         asked = [observer(self) for observer in self.settings.observers]
         return tuple(watcher for watcher in (*asked, self.settings.on_event) if watcher is not None)
+
+    def spend(self, target: Target) -> bool:
+        """Whether one more request may go to `target` because something failed; it is counted if so."""
+        return ledger_of(target).spend(self.settings.budget)
 
     # -- waiting ------------------------------------------------------------------------------
 

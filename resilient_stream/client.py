@@ -20,7 +20,7 @@ from .contract import Middleware, Request, Transport
 from .errors import StreamMisused
 from .events import OnEvent
 from .messages import Prompt, Tool, to_messages, to_tools
-from .policy import Breaker, Hedge, Limits, Recovery, RetryPolicy, Timeouts
+from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
 from .providers import adapter_for
 from .scope import Scope
 from .stream import Stream
@@ -46,7 +46,8 @@ class Client:
     middlewares: your own links, run around every attempt (see `contract.Middleware`).
     on_event: called with each `events.Event`, on the loop; must not block.
     session: an aiohttp session to use instead of our own, e.g. for a proxy; it is never closed here.
-    recovery, hedge, breaker, budget, store: accepted when they are built.
+    budget: how much may be sent again to a failing target, over all calls of the process; see `RetryBudget`.
+    recovery, hedge, breaker, store: accepted when they are built.
     Raises StreamMisused for a bad target or value.
     """
 
@@ -59,13 +60,13 @@ class Client:
         hedge: Hedge | None = None,
         breaker: Breaker | None = None,
         limits: Limits | None = None,
-        budget: object | None = None,
+        budget: RetryBudget | None = None,
         store: object | None = None,
         middlewares: Iterable[Middleware] = (),
         on_event: OnEvent | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
-        for name, value in (("hedge", hedge), ("breaker", breaker), ("budget", budget), ("store", store)):
+        for name, value in (("hedge", hedge), ("breaker", breaker), ("store", store)):
             if value is not None:
                 raise StreamMisused(f"{name}= {_LATER}")
         if recovery is not None and recovery.methods:
@@ -74,7 +75,9 @@ class Client:
         self.transport: Transport = HttpTransport(session)
         self.calls: set[Call] = set()
         self.closed = False
+        self.warned = False
         self._retry = retry or RetryPolicy()
+        self._budget = budget or RetryBudget()
         self._timeouts = timeouts or Timeouts()
         self._limits = _built(limits or Limits())
         self._on_event = on_event
@@ -177,6 +180,7 @@ class Client:
         effective = timeouts or self._timeouts
         return Settings(
             retry=self._retry,
+            budget=self._budget,
             timeouts=effective,
             limits=self._limits,
             own_timeouts=timeouts is not None,

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .kinds import KINDS, TEXTS, ErrorCategory, ErrorKind, Kind, Phase, Text, sentences
+from .kinds import GAVE_UP, KINDS, TEXTS, ErrorCategory, ErrorKind, GaveUp, Kind, Phase, Text, sentences
 
 if TYPE_CHECKING:
     from .transcript import Transcript
@@ -94,6 +94,8 @@ class StreamError(Exception):
     category, kind: see `KINDS`. phase: connect, request (until the first event), stream or finish.
     provider, model, target: where; target is "provider:model". status: the HTTP status, if one arrived.
     retry_after: seconds the provider asked to wait. attempt: which attempt at this target failed, from 1.
+    gave_up: why a failure that may pass was not tried again at this target: attempts, budget (the retry budget of
+    all calls), deadline, patience (RetryPolicy.max_elapsed), hint (max_retry_after); None when it never is.
     title, message, resolution: plain sentences for a person. billed_maybe: a request had been sent, so it may
     be on the bill. transcript: everything received, set when the error leaves the stream.
     """
@@ -107,6 +109,7 @@ class StreamError(Exception):
     env_var: str | None = None
     provider_title: str = ""
     billed_maybe: bool = False
+    gave_up: GaveUp | None = None
     transcript: Transcript | None = None
 
     def __init__(self, failure: Failure, **context: Any) -> None:
@@ -179,7 +182,8 @@ class StreamError(Exception):
     @property
     def message(self) -> str:
         """What happened, in plain sentences."""
-        return sentences(self._text.message, self._facts())
+        template = self._text.message
+        return sentences((*template, GAVE_UP[self.gave_up]) if self.gave_up else template, self._facts())
 
     @property
     def resolution(self) -> str:
@@ -197,6 +201,8 @@ class StreamError(Exception):
         return {
             "provider": self.provider_title or self.provider or "The provider",
             "model": self.model or "The model",
+            "target": self.target or "the provider",
+            "attempts": self.attempt if self.attempt > 1 else None,
             "host": self.host or "the server",
             "env_var": self.env_var or "the key",
             "detail": failure.detail,
@@ -220,8 +226,9 @@ class StreamError(Exception):
             "category": self.category.value, "kind": self.kind.value, "phase": self.phase,
             "provider": self.provider, "model": self.model, "target": self.target, "status": self.status,
             "code": self.failure.code, "request_id": self.request_id, "retry_after": self.retry_after,
-            "resets_at": self.resets_at, "attempt": self.attempt, "billed_maybe": self.billed_maybe,
-            "title": self.title, "message": self.message, "resolution": self.resolution,
+            "resets_at": self.resets_at, "attempt": self.attempt, "gave_up": self.gave_up,
+            "billed_maybe": self.billed_maybe, "title": self.title, "message": self.message,
+            "resolution": self.resolution,
         }  # fmt: skip
 
 

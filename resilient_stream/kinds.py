@@ -16,10 +16,23 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-__all__ = ["KINDS", "ErrorCategory", "ErrorKind", "Kind", "Phase", "Retry", "TEXTS", "Text", "sentences"]
+__all__ = [
+    "GAVE_UP",
+    "KINDS",
+    "TEXTS",
+    "ErrorCategory",
+    "ErrorKind",
+    "GaveUp",
+    "Kind",
+    "Phase",
+    "Retry",
+    "Text",
+    "sentences",
+]
 
 Phase: TypeAlias = Literal["connect", "request", "stream", "finish"]
 Retry: TypeAlias = Literal["yes", "after", "no"]
+GaveUp: TypeAlias = Literal["attempts", "budget", "deadline", "patience", "hint"]
 
 
 class ErrorCategory(StrEnum):
@@ -288,6 +301,16 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         ("What was received until then is in the transcript.",)),
 }  # fmt: skip
 """More precise texts for some of the codes that a kind comes with."""
+
+
+GAVE_UP: Mapping[GaveUp, str] = {
+    "attempts": "It was tried {attempts} times.",
+    "budget": "It was not tried again: too much of what is sent to {target} fails, and its retry budget is spent.",
+    "deadline": "There was no time left to try again.",
+    "patience": "It was tried for as long as the retry policy allows.",
+    "hint": "That is longer than this client waits.",
+}
+"""Why a failure that may pass was not tried again, told at the end of its message."""
 
 
 def sentences(template: tuple[str, ...], facts: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Breaker", "Hedge", "Limits", "Recovery", "RecoveryMethod", "RetryPolicy", "Timeouts"]
+__all__ = ["Breaker", "Hedge", "Limits", "Recovery", "RecoveryMethod", "RetryBudget", "RetryPolicy", "Timeouts"]
 
 MIB = 1024 * 1024
 RecoveryMethod: TypeAlias = Literal["native", "prefill", "replay", "instruct", "restart"]
@@ -45,6 +45,26 @@ class RetryPolicy(_Policy):
     def off(cls) -> RetryPolicy:
         """One attempt per target: somebody else (Temporal, tenacity, a queue) owns the retries."""
         return cls(attempts=1)
+
+
+class RetryBudget(_Policy):
+    """How much all calls of this process together may send again to a failing target, see `budget`.
+
+    A retry that it refuses is not waited for: the next target is tried, or the error says that the budget was why.
+    Every kind of retry counts, also one that a server's hint asked for: a thousand callers got the same hint.
+    """
+
+    ratio: float = Field(0.2, ge=0)
+    """Retries for each request that ended at the target within ten seconds. A fifth: a target in trouble gets at
+    most 1.2 times its normal load, instead of five times."""
+    reserve: int = Field(20, ge=0)
+    """Retries in ten seconds on top of that, so that an application with few requests can retry at all: five
+    callers with four retries each."""
+
+    @classmethod
+    def off(cls) -> RetryBudget:
+        """No bound over calls; each has only its own `RetryPolicy.attempts`."""
+        return cls(reserve=1_000_000_000)
 
 
 class Timeouts(_Policy):

@@ -54,6 +54,7 @@ class Stream:
         if call.busy or call.loop is None or self.transcript.outcome is not None:
             self._begin_pull()
         call.busy = True
+        outer = call.enter()
         try:
             if call.dead is not None:
                 raise call.dead
@@ -71,6 +72,7 @@ class Stream:
             raise
         finally:
             call.busy = False
+            call.exit(outer)
 
     def _begin_pull(self) -> None:
         """The first pull, or one that must not be."""

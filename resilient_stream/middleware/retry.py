@@ -1,7 +1,7 @@
 """retry: the same target again, after a wait, as long as nothing was delivered.
 
-The one rule: no wait outlives the call's deadline. A wait that would is not begun: the error goes on to the next
-target, or to the caller, now.
+The one rule: no wait outlives the call's deadline, and none is begun that the target's retry budget does not allow
+(`budget`): the error goes on to the next target, or to the caller, now, and says why.
 Must never: retry after content was delivered.
 
 The waits are backoff's exponential generator; its decorators sleep without knowing a deadline, so only the
@@ -17,25 +17,29 @@ from dataclasses import replace
 
 import backoff
 
+from ..budget import ledger_of
 from ..call import Call
 from ..contract import Batch, Handler, Request
 from ..errors import StreamError, forget_frames
 from ..events import RetryScheduled
-from ..kinds import KINDS
+from ..kinds import KINDS, GaveUp
 from ..policy import RetryPolicy
+from ..target import Target
 
 __all__ = ["retry", "waits"]
 
 
 async def retry(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
     """Try the request's target until it answers, or its policy or the deadline says that it is enough."""
-    plan = _Plan(call, call.settings.retry)
+    plan = _Plan(call, request.target)
     while True:
         delivered = False
         try:
             async with aclosing(call_next(replace(request, attempt=plan.attempt), call)) as batches:
                 async for batch in batches:
-                    delivered = True
+                    if not delivered:
+                        delivered = True
+                        plan.ended()
                     yield batch
             return
         except StreamError as error:
@@ -57,9 +61,11 @@ def waits(policy: RetryPolicy) -> Iterator[float]:
 class _Plan:
     """What is left of one target's retries in one call."""
 
-    def __init__(self, call: Call, policy: RetryPolicy) -> None:
+    def __init__(self, call: Call, target: Target) -> None:
+        policy = call.settings.retry
         self.attempt = 1
         self._call = call
+        self._target = target
         self._policy = policy
         self._schedule = waits(policy)
         self._until = call.now() + (policy.max_elapsed or float("inf"))
@@ -75,25 +81,39 @@ class _Plan:
         return min(self._policy.attempts, own or self._policy.attempts)
 
     def wait_after(self, error: StreamError) -> float | None:
-        """Seconds until the next attempt; None when there is none."""
-        if not error.retryable:
-            return None
-        if self._free and error.failure.code == "stale_connection":
+        """Seconds until the next attempt; None when there is none, and then the error says why."""
+        if error.retryable and self._free and error.failure.code == "stale_connection":
             self._free = False  # the pool's fault, not the provider's: at once, and not counted (JUDGEMENTS 30)
             return 0.0
-        if self.attempt >= self.allowed(error):
+        self.ended()
+        if not error.retryable:
             return None
         wait = self._wait(error.retry_after)
-        if wait is None or wait >= self._call.remaining() or self._call.now() + wait >= self._until:
+        error.gave_up = self._why_not(error, wait)
+        if error.gave_up is not None:
             return None
         self.attempt += 1
         return wait
 
-    def _wait(self, hint: float | None) -> float | None:
+    def ended(self) -> None:
+        """An attempt has its answer, or has failed. The first one is a request of its own to the budget."""
+        if self.attempt == 1:
+            ledger_of(self._target).request()
+
+    def _why_not(self, error: StreamError, wait: float) -> GaveUp | None:
+        """What forbids another attempt after `wait`. The budget is asked last: it counts what it grants."""
+        call = self._call
+        if self.attempt >= self.allowed(error):
+            return "attempts"
+        if (error.retry_after or 0) > self._policy.max_retry_after:
+            return "hint"
+        if wait >= call.remaining():
+            return "deadline"
+        if call.now() + wait >= self._until:
+            return "patience"
+        return None if call.spend(self._target) else "budget"
+
+    def _wait(self, hint: float | None) -> float:
         """Our own schedule, or the server's hint with jitter upward only: a thousand others got the same one."""
         own = next(self._schedule)
-        if not hint:
-            return own
-        if hint > self._policy.max_retry_after:
-            return None
-        return hint * (1 + random.uniform(0, self._policy.jitter))
+        return hint * (1 + random.uniform(0, self._policy.jitter)) if hint else own

@@ -80,6 +80,7 @@ GENERIC = make_rules(
             r"specified (\w+ )?api usage limits|workspace api usage limits|included credits|"
             r"purchase (more |additional )?credits",
             r"\bbudget( limit)?( has been| is| was)? (exceeded|exhausted|reached)",
+            r"\btrial( period)?( has| is)? (ended|expired|over)\b",
             r"\b(hit|reached|exceeded|over|exhausted) (your|its|the|their) (\w+ )?budget\b",
             unless=r"per[ -](second|minute)|\b[RT]PM\b",
         ),
@@ -94,6 +95,8 @@ GENERIC = make_rules(
             r" was)? too (large|big)\b",
             r"exceeds? the (maximum |max |allowed )*(request|body|payload|upload) (body )?(size|limit)",
             r"request (body )?exceeds the (maximum |max )?(allowed )?(size|number of bytes)",
+            r"\b(image|file|document|attachment|audio|video)s?\b.{0,40}\b(exceeds?|larger than|over)\b.{0,40}\d ?"
+            r"([KMG]i?B|bytes|megabytes)\b",
         ),
         phrase(
             _K.QUOTA_EXHAUSTED,

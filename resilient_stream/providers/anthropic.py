@@ -24,6 +24,7 @@ from ..wire.json_events import BatchDecoder, JsonEvents
 from .claude_models import Generation, generation_of, reasoning_fields
 from .error_rules import rules_for
 from .tool_calls import parse_arguments
+from .values import text_of
 
 __all__ = ["ADAPTER", "FINISH_REASONS", "AnthropicMessages", "MessagesDecoder"]
 
@@ -167,20 +168,20 @@ class MessagesDecoder:
 
     def _message_start(self, event: _Event, batch: Batch) -> bool:
         message = event.message if isinstance(event.message, dict) else {}
-        id = _string(message.get("id"))
+        id = text_of(message.get("id"))
         if self._is_another(id, batch):
             self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="message_restarted")
             return True
         if self.response_id is None or id not in ("", self.response_id):
             self._given(message, batch)
         self.response_id = id or self.response_id
-        self.model = _string(message.get("model")) or self.model
+        self.model = text_of(message.get("model")) or self.model
         self._count(message.get("usage"), batch)
         return True
 
     def _given(self, message: dict[str, Any], batch: Batch) -> None:
         """A message that goes on with calls planned earlier has them in its first event, stop reason and all."""
-        self._stop_reason = _string(message.get("stop_reason")) or self._stop_reason
+        self._stop_reason = text_of(message.get("stop_reason")) or self._stop_reason
         content = message.get("content")
         for index, block in enumerate(content if isinstance(content, list) else ()):
             self._block_start(_Event(index=index, content_block=block), batch)
@@ -205,7 +206,7 @@ class MessagesDecoder:
 
     def _tool_start(self, index: int, block: dict[str, Any]) -> ToolCallDelta:
         given = msgspec.json.encode(block["input"]).decode() if block.get("input") else ""
-        tool = _ToolBlock(self._tool_calls, _string(block.get("id")), _string(block.get("name")), given, [])
+        tool = _ToolBlock(self._tool_calls, text_of(block.get("id")), text_of(block.get("name")), given, [])
         self._tool_calls += 1
         self._tools[index] = tool
         return ToolCallDelta(tool.index, tool.id, tool.name, "")
@@ -238,7 +239,7 @@ class MessagesDecoder:
         delta = event.delta or _Delta()
         self._stop_reason = delta.stop_reason or self._stop_reason
         if isinstance(delta.stop_details, dict):
-            self._explanation = _string(delta.stop_details.get("explanation"))
+            self._explanation = text_of(delta.stop_details.get("explanation"))
         self._count(event.usage, batch)
         return True
 
@@ -287,17 +288,13 @@ _READERS: Mapping[str, _Reader] = {
 }
 
 
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _text(value: Any) -> Batch:
-    text = _string(value)
+    text = text_of(value)
     return [TextDelta(text)] if text else []
 
 
 def _reasoning(text: Any, signature: Any) -> Batch:
-    thought, proof = _string(text), _string(signature)
+    thought, proof = text_of(text), text_of(signature)
     return [ReasoningDelta(thought, proof or None)] if thought or proof else []
 
 

@@ -104,7 +104,10 @@ ERROR_RULES: Mapping[str, Mapping[str, Any]] = {
         "types": {_K.RATE_LIMITED: "1300"},
     },
     "deepseek": {"phrases": (phrase(_K.CONTENT_FILTERED, r"^content exists risk"),)},
-    "cohere": {"statuses": {498: _K.AUTHENTICATION}},
+    "cohere": {
+        "statuses": {498: _K.AUTHENTICATION},
+        "codes": {_K.MODEL_OUTPUT_INVALID: "INVALID_TOOL_GENERATION"},
+    },
     "fireworks": {"statuses": {412: _K.INSUFFICIENT_FUNDS}},
     "cloudflare": {
         "codes": {

@@ -19,13 +19,14 @@ from ..chunks import Chunk, Finished, FinishReason, Raw, ReasoningDelta, TextDel
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
-from ..messages import ImagePart, Message, Part, TextPart, Tool
 from ..wire.json_events import BatchDecoder, JsonEvents
+from .chat_shape import encode_message, encode_tool, encode_tool_choice
 from .counts import count
 from .effort import effort_for
 from .error_rules import rules_for
 from .hosts import Host
 from .tool_calls import ToolCalls
+from .values import object_of
 
 __all__ = ["FINISH_REASONS", "ChatDecoder", "OpenAIChat"]
 
@@ -198,7 +199,7 @@ class ChatDecoder:
             if (failure := self._failure_in(event)) is not None:
                 self.failure = failure
                 break
-            usage = event.usage or _object(event.x_groq).get("usage") or usage
+            usage = event.usage or object_of(event.x_groq).get("usage") or usage
             for choice in event.choices or ():
                 if choice.index in (0, None):
                     self._read_choice(choice, batch)
@@ -296,7 +297,7 @@ def _part(part: dict[str, Any]) -> Chunk | None:
     if part.get("type") == "thinking":
         inner = part.get("thinking")
         pieces = inner if isinstance(inner, list) else [{"text": inner or ""}]
-        thought = "".join(str(_object(piece).get("text", "")) for piece in pieces)
+        thought = "".join(str(object_of(piece).get("text", "")) for piece in pieces)
         return ReasoningDelta(thought) if thought else None
     text = part.get("text")
     return TextDelta(text) if isinstance(text, str) and text else None
@@ -325,8 +326,8 @@ def _google_signature(extra: Any) -> str | None:
 
 def read_usage(usage: Mapping[str, Any]) -> Usage:
     """OpenAI's usage object, also with DeepSeek's names for cached tokens; counts as the provider gives them."""
-    prompt = _object(usage.get("prompt_tokens_details"))
-    completion = _object(usage.get("completion_tokens_details"))
+    prompt = object_of(usage.get("prompt_tokens_details"))
+    completion = object_of(usage.get("completion_tokens_details"))
     cached = count(prompt.get("cached_tokens"))
     return Usage(
         input_tokens=count(usage.get("prompt_tokens")),
@@ -335,10 +336,6 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
         cached_input_tokens=count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
         cache_write_tokens=count(prompt.get("cache_write_tokens")),
     )
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 # -- what is sent -----------------------------------------------------------------------------
@@ -385,11 +382,11 @@ class OpenAIChat(msgspec.Struct, frozen=True):
     def _body(self, request: Request) -> dict[str, Any]:
         fields: dict[str, Any] = {
             "model": request.model,
-            "messages": [_message(message) for message in request.messages],
+            "messages": [encode_message(message) for message in request.messages],
             "stream": True,
             "stream_options": {"include_usage": True} if self.host.usage else None,
-            "tools": [_tool(tool) for tool in request.tools] or None,
-            "tool_choice": _tool_choice(request.tool_choice),
+            "tools": [encode_tool(tool) for tool in request.tools] or None,
+            "tool_choice": encode_tool_choice(request.tool_choice),
             "response_format": _response_format(request.output),
             self.host.max_tokens: request.max_tokens,
             "temperature": request.temperature,
@@ -399,52 +396,6 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             **_reasoning_fields(request.reasoning, self.host),
         }
         return {name: value for name, value in fields.items() if value is not None}
-
-
-def _message(message: Message) -> dict[str, Any]:
-    fields: dict[str, Any] = {"role": message.role, "content": _parts(message)}
-    if message.tool_calls:
-        fields["content"] = fields["content"] or None
-        fields["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id:
-        fields["tool_call_id"] = message.tool_call_id
-    if message.name:
-        fields["name"] = message.name
-    return fields
-
-
-def _parts(message: Message) -> str | list[dict[str, Any]]:
-    """Text alone stays a string: not every host reads lists."""
-    if not any(isinstance(part, ImagePart) for part in message.parts):
-        return message.text
-    return [encoded for part in message.parts if (encoded := _encode_part(part)) is not None]
-
-
-def _encode_part(part: Part) -> dict[str, Any] | None:
-    if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text}
-    if isinstance(part, ImagePart):
-        image = {"url": part.url} | ({"detail": part.detail} if part.detail else {})
-        return {"type": "image_url", "image_url": image}
-    return None
-
-
-def _tool(tool: Tool) -> dict[str, Any]:
-    function: dict[str, Any] = {
-        "name": tool.name, "description": tool.description, "parameters": tool.parameters,
-    }  # fmt: skip
-    if tool.strict is not None:
-        function["strict"] = tool.strict
-    return {"type": "function", "function": function}
-
-
-def _tool_choice(choice: str | None) -> str | dict[str, Any] | None:
-    if choice is None or choice in ("auto", "none", "required"):
-        return choice
-    return {"type": "function", "function": {"name": choice}}
 
 
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:

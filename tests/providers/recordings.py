@@ -306,6 +306,19 @@ def _put(holder: Any, steps: list[str | int], part: Mapping[str, Any]) -> None:
         holder[step] = part.get("number_value", part.get("bool_value"))
 
 
+def _cohere_answer(recording: Recording) -> Answer:
+    oracle = recording.oracle
+    usage: Mapping[str, Any] = oracle["usage"] or {}
+    tokens = usage.get("tokens")
+    return Answer(
+        text=oracle["text"],
+        reasoning=oracle["tool_plan"] + oracle["thinking"],
+        calls=tuple((call["id"], call["name"], _object(call["arguments"])) for call in oracle["tool_calls"]),
+        finish=oracle["finish_reason"],
+        usage=tokens and (tokens["input_tokens"], tokens["output_tokens"], None, usage.get("cached_tokens"), None),
+    )
+
+
 # -- the dialects -----------------------------------------------------------------------------
 
 
@@ -340,6 +353,9 @@ DIALECTS: Mapping[str, Dialect] = {
     "anthropic-messages": Dialect(
         {"anthropic-messages": "anthropic", "vertex-anthropic": "anthropic", "quoted-errors": "anthropic"},
         adapter_for, _anthropic_answer, re.compile(rb'"type": ?"message_stop"')),
+    "cohere": Dialect(
+        {"cohere-v2-chat": "cohere"},
+        adapter_for, _cohere_answer, re.compile(rb'"type": ?"message-end"')),
     "gemini": Dialect(
         {"gemini": "gemini", "vertex-gemini": "gemini"},
         adapter_for, _gemini_answer, re.compile(rb'"finishReason": ?"')),
@@ -419,6 +435,9 @@ CORRECTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "quoted-errors/anthropic-200-midstream-overloaded-event": (
         "an error inside a 200 is an error (QUIRKS 16)",
         {"failure": "provider_overloaded"}),
+    "cohere-v2-chat/langchain-cohere__test_sql_agent__1": (
+        "an end with the reason ERROR is a failure (QUIRKS 15)",
+        {"finish": None, "failure": "model_output_invalid"}),
     "gemini/adk-go__TestPluginCallbackIntegration_agent_tool_default_schema__1": (
         "a finish reason that is no answer is a failure (QUIRKS 22)",
         {"finish": None, "failure": "model_output_invalid"}),

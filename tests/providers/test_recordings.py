@@ -145,6 +145,7 @@ KINDS_OF_CLASS = {
     "BadRequestError": {"invalid_request", "context_length_exceeded"},
     "AuthenticationError": {"authentication"},
     "NotFoundError": {"model_not_found", "unexpected_response"},
+    "cohere": {"context_length_exceeded"},
     "RateLimitError": {"rate_limited", "quota_exhausted", "insufficient_funds"},
     "OverloadedError": {"provider_overloaded"},
     "SDKError 400": {"model_not_found"},

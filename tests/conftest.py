@@ -8,17 +8,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from resilient_stream.providers import hosts
+from resilient_stream.providers import adapter_for, known_providers
 
 
 @pytest.fixture(autouse=True)
 def no_keys_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests send no real key, whatever the environment holds."""
-    for host in hosts.HOSTS.values():
-        for variable in (*host.keys, host.url_variable):
+    for adapter in map(adapter_for, known_providers()):
+        for variable in (*adapter.key_variables, adapter.url_variable):
             monkeypatch.delenv(variable, raising=False)
-    for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "GEMINI_API_KEY", "GOOGLE_API_KEY", "GEMINI_BASE_URL"):
-        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture

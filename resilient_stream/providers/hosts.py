@@ -20,7 +20,7 @@ class Host(NamedTuple):
     keys: environment variables that may hold the key; empty when none is needed. max_tokens: the field's name.
     usage: whether `stream_options.include_usage` is understood (Mistral, Perplexity send usage unasked, and the
     former refuses unknown fields). reasoning: how an effort is asked for. prefill: an unfinished assistant turn
-    is continued.
+    is continued. seed: the field's name. must_call: the word that demands a tool call.
     """
 
     title: str
@@ -32,6 +32,8 @@ class Host(NamedTuple):
     reasoning: ReasoningStyle = "effort"
     prefill: bool = False
     default_model: str | None = None
+    seed: str = "seed"
+    must_call: str = "required"
 
 
 HOSTS: dict[str, Host] = {
@@ -55,7 +57,8 @@ HOSTS: dict[str, Host] = {
         "Fireworks", "https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",), "FIREWORKS_BASE_URL"
     ),
     "mistral": Host(
-        "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", usage=False, prefill=True
+        "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", usage=False, prefill=True,
+        reasoning="none", seed="random_seed", must_call="any",
     ),
     "perplexity": Host(
         "Perplexity", "https://api.perplexity.ai", ("PERPLEXITY_API_KEY", "PPLX_API_KEY"), "PERPLEXITY_BASE_URL",

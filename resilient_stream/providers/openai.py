@@ -379,6 +379,9 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         """The shared rules with this host's own in front."""
         return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
 
+    def _tool_choice(self, choice: str | None) -> str | dict[str, Any] | None:
+        return self.host.must_call if choice == "required" else encode_tool_choice(choice)
+
     def _body(self, request: Request) -> dict[str, Any]:
         fields: dict[str, Any] = {
             "model": request.model,
@@ -386,13 +389,13 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             "stream": True,
             "stream_options": {"include_usage": True} if self.host.usage else None,
             "tools": [encode_tool(tool) for tool in request.tools] or None,
-            "tool_choice": encode_tool_choice(request.tool_choice),
+            "tool_choice": self._tool_choice(request.tool_choice),
             "response_format": _response_format(request.output),
             self.host.max_tokens: request.max_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
             "stop": list(request.stop) or None,
-            "seed": request.seed,
+            self.host.seed: request.seed,
             **_reasoning_fields(request.reasoning, self.host),
         }
         return {name: value for name, value in fields.items() if value is not None}

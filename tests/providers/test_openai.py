@@ -269,3 +269,10 @@ def test_a_giant_event_is_a_limit_and_not_a_crash() -> None:
     assert reader.failure is not None
     assert reader.failure.kind == "buffer_limit"
     assert reader.feed(b"more") == []
+
+
+def test_mistral_has_its_own_words() -> None:
+    """Mistral refuses fields and words that it does not know: a seed and a demanded call have other names there."""
+    body = encode("mistral", seed=7, tools=(WEATHER,), tool_choice="required", max_tokens=9, reasoning="low")
+    assert (body["random_seed"], body["tool_choice"], body["max_tokens"]) == (7, "any", 9)
+    assert not {"seed", "stream_options", "reasoning_effort"} & body.keys()

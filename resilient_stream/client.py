@@ -26,7 +26,7 @@ from .scope import Scope
 from .stream import Stream
 from .target import Target
 from .transcript import Transcript
-from .transport.http import HttpTransport
+from .transport.outgoing import Outgoings
 
 if TYPE_CHECKING:
     import aiohttp
@@ -72,7 +72,7 @@ class Client:
         if recovery is not None and recovery.methods:
             raise StreamMisused(f"recovery= {_LATER}, or give Recovery.off(), which is how streams behave now")
         self.targets = _checked(targets)
-        self.transport: Transport = HttpTransport(session)
+        self.transport: Transport = Outgoings(session)
         self.calls: set[Call] = set()
         self.closed = False
         self.warned = False

@@ -159,8 +159,10 @@ class Response(Protocol):
 
     status: int
     headers: Mapping[str, str]
-    read: Callable[[], Awaitable[bytes]]
-    """What has arrived, at least one byte; b"" at the end of the body."""
+
+    def read(self) -> Awaitable[bytes]:
+        """What has arrived, at least one byte; b"" at the end of the body."""
+        ...
 
     def interrupt(self, error: Exception) -> None:
         """Make a pending `read` raise `error` now, and close. Synchronous."""

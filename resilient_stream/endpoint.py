@@ -21,7 +21,9 @@ __all__ = ["host_of", "resolve"]
 _STARTED: Mapping[str, str] = {"local": "resilient_stream.transport.local_server"}
 """Providers whose server we start ourselves: a module with an async `base_url()`."""
 
-_OWN_WAYS: Mapping[str, str] = {}
+_OWN_WAYS: Mapping[str, str] = {
+    "claude-code": "resilient_stream.credentials.claude_code",
+}
 """Providers that need more than an address and a key: a module of `credentials/` with an async
 `resolve(target, adapter, base_url, key, attempt)` that gives an Endpoint or a Failure. base_url and key are what
 target and environment say, or ""/None; attempt counts from 1, and a later one may want fresh credentials."""

@@ -291,6 +291,15 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "API key missing",
         ("The function that was to give the API key for {provider} failed.", "It raised {detail}."),
         ("Look at the cause of this error.",)),
+    (_K.CLIENT_CONFIG, "command_not_found"): Text(
+        "Program not found",
+        ("{reason}.",),
+        ("Install it with: npm install -g @anthropic-ai/claude-code",
+         "Then run claude once and log in, or set ANTHROPIC_API_KEY.")),
+    (_K.CLIENT_CONFIG, "program_failed"): Text(
+        "Program failed",
+        ("{reason}.",),
+        ("Run it by hand to see what it needs; it may have to be updated.",)),
     (_K.CLIENT_CONFIG, "local_model"): Text(
         "Local model not available",
         ("{reason}.",),

@@ -103,6 +103,13 @@ ERROR_RULES: Mapping[str, Mapping[str, Any]] = {
         "codes": {_K.MODEL_NOT_FOUND: "1500", _K.PROVIDER_OVERLOADED: "3505"},
         "types": {_K.RATE_LIMITED: "1300"},
     },
+    "claude-code": {
+        **_ANTHROPIC,
+        "phrases": (
+            phrase(_K.AUTHENTICATION, r"run /login|claude login|not logged in|oauth token"),
+            phrase(_K.QUOTA_EXHAUSTED, r"usage limit reached|hit your limit"),
+        ),
+    },
     "deepseek": {"phrases": (phrase(_K.CONTENT_FILTERED, r"^content exists risk"),)},
     "cohere": {
         "statuses": {498: _K.AUTHENTICATION},

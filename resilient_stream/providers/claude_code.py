@@ -1,0 +1,230 @@
+"""Claude Code as a provider: the `claude` program in print mode, with streamed JSON.
+
+    system/init, then Anthropic's events inside `stream_event`, then the whole `assistant` message, then `result`
+
+The one rule: `result` ends an answer, and says whether it is one. The pieces come from `stream_event`; a whole
+message is read only where no pieces of it came (older programs).
+Must never: start anything. `encode` says what is to be run; `transport/process.py` runs it.
+
+It is asked without its tools, so it reads and changes no file; `Target("claude-code", tools="default")` gives them
+back, `arguments=[...]` adds to its command line. What it does with tools comes as `Raw`, when asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta
+from ..classify import classify_error, classify_response
+from ..contract import Batch, Capabilities, Endpoint, ProcessRequest, Request
+from ..errors import ErrorKind, Failure
+from ..messages import Message
+from ..wire.limits import EventTooLarge
+from ..wire.ndjson import NdjsonDecoder
+from .anthropic import FINISH_REASONS as STOP_REASONS
+from .anthropic import read_usage
+from .error_rules import rules_for
+from .values import object_of, text_of
+
+__all__ = ["ADAPTER", "FINISHES", "ClaudeCode", "ClaudeCodeDecoder"]
+
+NAME = "claude-code"
+
+FINISHES: Mapping[str, tuple[FinishReason, str | None]] = {
+    "success": ("stop", None),
+    "error_max_turns": ("length", "output_truncated"),
+}
+"""Results that are an answer. All others (error_during_execution, …) and every `is_error` are failures."""
+
+
+# -- what arrives -----------------------------------------------------------------------------
+
+
+class ClaudeCodeDecoder:
+    """One run of the program; see `contract.Decoder`."""
+
+    def __init__(self, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> None:
+        self._lines = NdjsonDecoder(max_event_bytes)
+        self._raw = raw
+        self._pieces = False
+        self._stop_reason = ""
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+
+    def feed(self, data: bytes) -> Batch:
+        """Decode what was printed."""
+        if self.done or self.failure is not None:
+            return []
+        try:
+            return self._read(self._lines.feed(data))
+        except EventTooLarge as error:
+            self.failure = Failure(kind=ErrorKind.BUFFER_LIMIT, facts={"limit": f"{error.limit} bytes"})
+            return []
+
+    def finish(self) -> Batch:
+        """The program ended. Whole after `result` only."""
+        if self.done or self.failure is not None:
+            return []
+        batch = self._read(self._lines.finish(), last=True)
+        if not self.done and self.failure is None:
+            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+        return batch
+
+    def _read(self, lines: list[bytes], *, last: bool = False) -> Batch:
+        batch: Batch = []
+        for line in lines:
+            try:
+                event = object_of(msgspec.json.decode(line))
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+                # Half a line at the end is a cut; any other that is not JSON is a word to the user, in between.
+                self.progress += not last
+                continue
+            self._event(event, batch)
+            if self.done or self.failure is not None:
+                break
+        return batch
+
+    def _event(self, event: dict[str, Any], batch: Batch) -> None:
+        kind = text_of(event.get("type"))
+        if kind == "system":
+            self.model = text_of(event.get("model")) or self.model
+            self.response_id = text_of(event.get("session_id")) or self.response_id
+        elif kind == "stream_event":
+            self._piece(object_of(event.get("event")), batch)
+        elif kind == "assistant":
+            self._message(object_of(event.get("message")), batch)
+        elif kind == "result":
+            self._result(event, batch)
+        else:
+            self.progress += 1
+        if self._raw and kind in ("user", "system"):
+            batch.append(Raw(NAME, kind, event))
+
+    def _piece(self, event: dict[str, Any], batch: Batch) -> None:
+        delta = object_of(event.get("delta"))
+        self._stop_reason = text_of(delta.get("stop_reason")) or self._stop_reason
+        if piece := self._chunks(delta):
+            self._pieces = True
+            batch += piece
+        else:
+            self.progress += text_of(event.get("type")).startswith("content_block")
+
+    def _message(self, message: dict[str, Any], batch: Batch) -> None:
+        """A whole message, after its pieces or in their place; the next one may come either way again."""
+        self._stop_reason = text_of(message.get("stop_reason")) or self._stop_reason
+        self.model = self.model or text_of(message.get("model")) or None
+        blocks = message.get("content")
+        if not self._pieces and isinstance(blocks, list):
+            for block in blocks:
+                batch += self._chunks(object_of(block))
+        self._pieces = False
+        self.progress += 1
+
+    def _chunks(self, block: dict[str, Any]) -> Batch:
+        """A block or a delta of one: text, thinking, or its signature."""
+        text, thought = text_of(block.get("text")), text_of(block.get("thinking"))
+        signature = text_of(block.get("signature")) or None
+        batch: Batch = [TextDelta(text)] if text else []
+        return [*batch, ReasoningDelta(thought, signature)] if thought or signature else batch
+
+    def _result(self, event: dict[str, Any], batch: Batch) -> None:
+        usage = object_of(event.get("usage"))
+        if usage:
+            batch.append(read_usage(usage))
+        subtype = text_of(event.get("subtype"))
+        whole = subtype == "success" and not event.get("is_error")
+        if not whole and subtype != "error_max_turns":
+            self.failure = _failure(event, subtype)
+            return
+        self.done = True
+        reason, kind = FINISHES[subtype]
+        if whole:
+            reason, kind = STOP_REASONS.get(self._stop_reason, (reason, kind))
+        batch.append(Finished(reason, self._stop_reason or subtype, kind))
+
+
+def _failure(event: Mapping[str, Any], subtype: str) -> Failure:
+    """What a failed result means. The API's own error stands in its text: `API Error: 529 {"type": "error", …}`."""
+    errors = event.get("errors")
+    text = text_of(event.get("result")) or "; ".join(map(text_of, errors if isinstance(errors, list) else ()))
+    quoted = re.search(r"API Error:? \(?(\d{3})\)?:? ?(\{.*\})?", text, re.DOTALL)
+    if quoted is not None:
+        body = (quoted[2] or text).encode()
+        return classify_response(int(quoted[1]), {}, body, rules_for(NAME))
+    return classify_error({"message": text, "code": subtype}, rules_for(NAME))
+
+
+# -- what is run ------------------------------------------------------------------------------
+
+
+class ClaudeCode(msgspec.Struct, frozen=True):
+    """The adapter of the `claude` program; see `contract.Adapter`. What becomes of a request's fields there:
+
+    messages: the program takes one prompt; an earlier conversation is written out in front of the last turn.
+    max_tokens, temperature, top_p, stop, seed, reasoning, extra: it has no options for them, and they are ignored.
+    """
+
+    name: ClassVar[str] = NAME
+    title: ClassVar[str] = "Claude Code"
+    base_url: ClassVar[str] = ""
+    key_variables: ClassVar[tuple[str, ...]] = ()
+    url_variable: ClassVar[str] = ""
+    default_model: ClassVar[str | None] = "default"
+    media_types: ClassVar[tuple[str, ...]] = ("application/x-ndjson",)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """It answers in text; tools of ours, pictures and schemas have no way in."""
+        return Capabilities(tools=False, images=False, output=False, streaming_tools=False)
+
+    def encode(self, request: Request, endpoint: Endpoint) -> ProcessRequest:
+        """The command line, with the prompt on standard input: it may be longer than a command line."""
+        program = endpoint.credentials
+        system = "\n\n".join(message.text for message in request.messages if message.role in _SYSTEM)
+        model = program.model if request.model == self.default_model else request.model
+        options = {
+            "--model": model,
+            "--system-prompt": system or None,
+            "--tools": str(request.option("tools", "")),
+        }
+        named = [word for name, value in options.items() if value is not None for word in (name, value)]
+        fixed = ("--print", "--output-format", "stream-json", "--verbose", "--include-partial-messages")
+        return ProcessRequest(
+            command=(program.path, *fixed, *named, *map(str, request.option("arguments", ()))),
+            stdin=_prompt(request.messages).encode(),
+            environment={"ANTHROPIC_API_KEY": endpoint.api_key} if endpoint.api_key else {},
+        )
+
+    def decoder(self, request: Request) -> ClaudeCodeDecoder:
+        """A decoder for one run."""
+        return ClaudeCodeDecoder(**request.decoding)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """A run without a word: by what it said on standard error, else a matter of how it is set up."""
+        said = body.decode("utf-8", "replace").strip()
+        failure = classify_error({"message": said}, rules_for(NAME), max_retry_after=max_retry_after)
+        if failure.kind is not ErrorKind.SERVER_ERROR:
+            return failure
+        reason = f"The claude program ended with: {' '.join(said.split())[:200].rstrip('.')}"
+        return Failure(kind=ErrorKind.CLIENT_CONFIG, code="program_failed", fallback=True, facts={"reason": reason})
+
+
+ADAPTER = ClaudeCode()
+
+_SYSTEM = ("system", "developer")
+_SPEAKERS: Mapping[str, str] = {"user": "User", "assistant": "Assistant", "tool": "Tool result"}
+
+
+def _prompt(messages: tuple[Message, ...]) -> str:
+    """The last turn alone, or the conversation written out with who said what."""
+    turns = [message for message in messages if message.role not in _SYSTEM]
+    if len(turns) == 1:
+        return turns[0].text
+    said = "\n\n".join(f"{_SPEAKERS[turn.role]}: {turn.text}" for turn in turns)
+    return f"{said}\n\nAnswer as the assistant, with the next turn only."

@@ -1,0 +1,42 @@
+"""`Outgoings`: the way out of a client, by the kind of request: HTTP, or a program.
+
+The one rule: the class of the request decides. Must never: look into one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..contract import Outgoing, ProcessRequest, Response, Sending
+from . import http
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["Outgoings"]
+
+
+class Outgoings:
+    """What a client sends by; see `contract.Transport`."""
+
+    def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
+        self.http = http.HttpTransport(session)
+
+    async def open(self, request: Outgoing, connect_timeout: float | None, sending: Sending) -> Response:
+        """Send, and wait for the answer's head."""
+        if isinstance(request, ProcessRequest):
+            from .process import run  # a client that asks no program does not load it
+
+            return await run(request, sending)
+        return await self.http.open(request, connect_timeout, sending)
+
+    def release(self, response: Any) -> None:
+        """The answer is whole: a connection goes back to the pool, a program ends."""
+        if isinstance(response, http.Response):
+            self.http.release(response)
+        else:
+            response.close()
+
+    async def aclose(self) -> None:
+        """Close this loop's connections. Idempotent."""
+        await self.http.aclose()

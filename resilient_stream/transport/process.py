@@ -1,0 +1,170 @@
+"""A program as a provider: its standard input is the request, its standard output the answer.
+
+    the program prints something                 status 200; what it prints is the body
+    it ends without a word, or cannot start      status 500; its complaint on standard error is the body
+
+The one rule: `close` ends the program and everything it started, its whole process group, before it returns.
+Must never: know what a program says, or wait in `close`. There is no polite signal first: who closes has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from ..contract import ProcessRequest, Sending
+
+__all__ = ["ProcessResponse", "run"]
+
+READ_BUFFER = 128 * 1024
+"""Bytes waiting to be read at which the program is made to wait, as with a socket."""
+
+_CANNOT_RUN = (errno.EACCES, errno.ENOENT, errno.ENOEXEC)
+
+COMPLAINT_BYTES = 8 * 1024
+"""Of standard error the last part is kept: what a program says before it ends is why."""
+
+
+async def run(request: ProcessRequest, sending: Sending) -> ProcessResponse:
+    """Start the program, give it its input, and wait until it says something or ends.
+
+    Raises OSError when this host has no room for another program; one that cannot be run is an error's answer.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        _, output = await loop.subprocess_exec(
+            ProcessResponse, *request.command, env={**os.environ, **request.environment}, start_new_session=True
+        )
+    except OSError as error:
+        if error.errno not in _CANNOT_RUN:
+            raise
+        return ProcessResponse.failed(error.strerror or "it cannot be run")
+    sending.written = True
+    try:
+        output.say(request.stdin)
+        await output.first_word()
+    except BaseException:
+        output.close()
+        raise
+    return output
+
+
+class ProcessResponse(asyncio.SubprocessProtocol):
+    """One run of a program; see `contract.Response`."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.headers: Mapping[str, str] = {"content-type": "application/x-ndjson"}
+        self._output = bytearray()
+        self._complaint = bytearray()
+        self._ended = False
+        self._paused = False
+        self._error: Exception | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._transport: Any = None
+
+    def say(self, stdin: bytes) -> None:
+        """Write the program's input, which the loop sends as the program takes it."""
+        pipe = self._transport.get_pipe_transport(0)
+        pipe.write(stdin)
+        pipe.write_eof()
+
+    async def first_word(self) -> None:
+        """Wait for output or the end; an end without a word is an error's answer."""
+        await self._something()
+        if not self._output and self._ended:
+            self.status = 500
+            self.headers = {"content-type": "text/plain"}
+            self._output += self._complaint or b"the program ended without a word"
+
+    @classmethod
+    def failed(cls, complaint: str) -> ProcessResponse:
+        """The answer of a program that could not be started."""
+        output = cls()
+        output.status, output.headers, output._ended = 500, {"content-type": "text/plain"}, True
+        output._output += complaint.encode()
+        return output
+
+    # -- the answer ---------------------------------------------------------------------------
+
+    async def read(self) -> bytes:
+        """What was printed since the last read; b"" once it has ended and everything was read."""
+        await self._something()
+        return self.drain()
+
+    def drain(self) -> bytes:
+        """What was printed but not read."""
+        data = bytes(self._output)
+        self._output.clear()
+        if self._paused:
+            self._paused = False
+            self._stdout().resume_reading()
+        return data
+
+    async def _something(self) -> None:
+        while not self._output and not self._ended and self._error is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiting
+            finally:
+                self._waiting = None
+        if self._error is not None:
+            raise self._error
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    # -- told by the loop ---------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The program runs."""
+        self._transport = transport
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """The program printed something."""
+        if fd == 2:
+            self._complaint += data
+            del self._complaint[:-COMPLAINT_BYTES]
+            return
+        self._output += data
+        self._wake()
+        if len(self._output) > READ_BUFFER and not self._paused:
+            self._paused = True
+            self._stdout().pause_reading()
+
+    def process_exited(self) -> None:
+        """It ended by itself: what it started and left behind ends with it."""
+        self._kill_group()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It has ended, and all its output has arrived."""
+        self._ended = True
+        self._wake()
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def interrupt(self, error: Exception) -> None:
+        """Make a pending `read` raise `error` now, and end the program."""
+        self._error = self._error or error
+        self._wake()
+        self.close()
+
+    def close(self) -> None:
+        """End the program and its group, and close its pipes. Idempotent."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._kill_group()
+            self._transport.close()
+
+    def _kill_group(self) -> None:
+        try:
+            os.killpg(self._transport.get_pid(), signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass  # all of it had ended
+
+    def _stdout(self) -> Any:
+        return self._transport.get_pipe_transport(1)

@@ -1,0 +1,207 @@
+"""A program as a provider: it answers, and when it is closed nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from resilient_stream import Client, RetryPolicy, StreamError, Target
+from resilient_stream.contract import ProcessRequest, Sending
+from resilient_stream.transport.process import READ_BUFFER, ProcessResponse, run
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+QUICK = RetryPolicy(initial=0.001, maximum=0.002)
+
+EVENTS = """
+def say(**event): print(json.dumps(event), flush=True)
+def piece(text): say(type="stream_event", event={"type": "content_block_delta", "index": 0,
+                                                 "delta": {"type": "text_delta", "text": text}})
+def result(**fields): say(**{"type": "result", "subtype": "success", "is_error": False, "result": "",
+                             "usage": {"input_tokens": 9, "output_tokens": 2}, **fields})
+asked = sys.stdin.read()
+say(type="system", subtype="init", model="claude-test", session_id="s-1")
+"""
+HELLO = EVENTS + "piece('Hel'); piece('lo'); result()"
+HANGS = EVENTS + "piece('Hel')\nimport subprocess\nsubprocess.run(['sleep', '600'])"
+
+Program = Callable[[str], Target]
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Puts a `claude` on PATH that runs this Python code, and gives a target for it."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def install(code: str, **options: object) -> Target:
+        path = tmp_path / "claude"
+        path.write_text(f"#!{sys.executable}\nimport json, os, sys\nopen({str(tmp_path / 'pid')!r}, 'w')"
+                        f".write(str(os.getpid()))\n{code}\n")  # fmt: skip
+        path.chmod(path.stat().st_mode | stat.S_IEXEC)
+        return Target("claude-code:sonnet", **options)  # type: ignore[arg-type]
+
+    return install
+
+
+async def group_is_gone(tmp_path: Path) -> bool:
+    """Whether the program and all it started have ended; a moment is allowed for the kernel."""
+    group = int((tmp_path / "pid").read_text())
+    for _ in range(200):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        await asyncio.sleep(0.005)
+    return False
+
+
+async def test_a_program_answers(program: Program) -> None:
+    """Text piece by piece, usage, model and the program's own id; complete after its result."""
+    async with Client(program(HELLO)) as client:
+        transcript = await client.complete("hi")
+    assert (transcript.text, transcript.outcome) == ("Hello", "complete")
+    assert (transcript.model, transcript.request_id, transcript.usage.output_tokens) == ("claude-test", "s-1", 2)
+    assert transcript.finish_reason == "stop"
+
+
+async def test_the_prompt_arrives_whole(program: Program) -> None:
+    """A prompt larger than any pipe's buffer, and the whole command line."""
+    code = EVENTS + "piece(f'{len(asked)} {asked[-3:]} ' + ' '.join(sys.argv[1:])); result()"
+    async with Client(program(code)) as client:
+        transcript = await client.complete("x" * 300_000 + "end", system="Be short.")
+    assert transcript.text.startswith("300003 end --print --output-format stream-json")
+    assert "--model sonnet --system-prompt Be short. --tools" in transcript.text
+
+
+async def test_breaking_off_ends_the_program_and_what_it_started(program: Program, tmp_path: Path) -> None:
+    """After `break` no process of the group is left, children included."""
+    async with Client(program(HANGS)) as client:
+        async with client.stream("hi") as stream:
+            async for chunk in stream:
+                assert chunk.text == "Hel"
+                break
+        assert stream.transcript.outcome == "abandoned"
+        assert await group_is_gone(tmp_path)
+
+
+async def test_cancelling_ends_the_program(program: Program, tmp_path: Path) -> None:
+    """A cancelled task leaves no process, and the partial answer is kept."""
+    async with Client(program(HANGS)) as client:
+        stream = client.stream("hi")
+        task = asyncio.create_task(stream.collect())
+        while not stream.transcript.text:
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert (stream.transcript.text, stream.transcript.outcome) == ("Hel", "cancelled")
+    assert await group_is_gone(tmp_path)
+
+
+async def test_a_deadline_before_the_first_word_ends_the_program(program: Program, tmp_path: Path) -> None:
+    """A program that says nothing is ended with the call."""
+    async with Client(program("import time; time.sleep(600)")) as client:
+        with pytest.raises(StreamError) as caught:
+            await client.complete("hi", deadline=0.5)
+    assert caught.value.kind == "deadline_exceeded"
+    assert await group_is_gone(tmp_path)
+
+
+async def test_what_a_program_leaves_behind_ends_with_it(program: Program, tmp_path: Path) -> None:
+    """A child in the background does not outlive an answer."""
+    code = HELLO + "\nimport subprocess\nsubprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL, stderr=2)"
+    async with Client(program(code)) as client:
+        assert (await client.complete("hi")).outcome == "complete"
+    assert await group_is_gone(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        (EVENTS + "result(is_error=True, result='Invalid API key · Please run /login')",
+         "authentication", "Claude Code"),
+        (EVENTS + "result(is_error=True, result='Credit balance is too low')", "insufficient_funds", "credit"),
+        (EVENTS + "result(is_error=True, result='API Error: 529 {\"type\":\"error\",\"error\":"
+                  "{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}')", "provider_overloaded", "capacity"),
+        (EVENTS + "result(is_error=True, result='Claude AI usage limit reached|1749924000')",
+         "quota_exhausted", "quota"),
+        (EVENTS + "result(subtype='error_during_execution')", "server_error", "internal error"),
+        (EVENTS, "stream_interrupted", "before its end"),
+        ("sys.exit('error: unknown option --nope')", "client_config", "unknown option --nope"),
+        ("", "client_config", "without a word"),
+    ],
+)  # fmt: skip
+async def test_each_way_to_fail_has_its_name(program: Program, code: str, kind: str, said: str) -> None:
+    """An error result, an end without one, and a complaint on standard error."""
+    async with Client(program(code), retry=RetryPolicy.off()) as client:
+        with pytest.raises(StreamError) as caught:
+            await client.complete("hi")
+    assert caught.value.kind == kind
+    assert said in caught.value.message
+
+
+async def test_an_overloaded_program_is_run_again(program: Program, tmp_path: Path) -> None:
+    """Retryable failures are retried, as with any provider."""
+    code = EVENTS + (
+        f"first = not os.path.exists({str(tmp_path / 'ran')!r})\nopen({str(tmp_path / 'ran')!r}, 'w')\n"
+        "if first: result(is_error=True, result='API Error: 503 overloaded')\nelse: piece('Hello'); result()"
+    )
+    async with Client(program(code), retry=QUICK) as client:
+        transcript = await client.complete("hi")
+    assert (transcript.text, len(transcript.attempts)) == ("Hello", 2)
+
+
+async def test_no_program_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without `claude` on PATH the error has the command to install it, and the next target is asked."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    async with Client("claude-code") as client:
+        with pytest.raises(StreamError) as caught:
+            await client.complete("hi")
+    assert caught.value.title == "Program not found"
+    assert "npm install -g @anthropic-ai/claude-code" in caught.value.resolution
+    assert caught.value.fallback
+
+
+async def test_a_file_that_cannot_be_run_is_no_traceback(tmp_path: Path) -> None:
+    """Not a program: the operating system's reason is the answer."""
+    path = tmp_path / "claude"
+    path.write_text("no program")
+    path.chmod(0o755)
+    output = await run(ProcessRequest(command=(str(path),), stdin=b""), Sending())
+    assert output.status == 500
+    assert b"format" in await output.read()
+
+
+async def test_a_program_waits_for_its_reader() -> None:
+    """Output that nobody reads does not fill the memory; all of it arrives in the end."""
+    code = "import sys; sys.stdin.read(); sys.stdout.write('x' * 5_000_000)"
+    output = await run(ProcessRequest(command=(sys.executable, "-c", code), stdin=b"go"), Sending())
+    await asyncio.sleep(0.05)
+    assert len(output._output) < 2 * READ_BUFFER + 256 * 1024
+    total = 0
+    while data := await output.read():
+        total += len(data)
+    output.close()
+    assert total == 5_000_000
+
+
+async def test_an_interrupted_read_raises_now() -> None:
+    """`interrupt` wakes a pending read with its error."""
+    output = await run(ProcessRequest(command=("sh", "-c", "echo a; sleep 600"), stdin=b""), Sending())
+    assert await output.read() == b"a\n"
+    pending = asyncio.create_task(output.read())
+    await asyncio.sleep(0)
+    output.interrupt(ValueError("enough"))
+    with pytest.raises(ValueError, match="enough"):
+        await pending
+
+
+def test_a_response_before_its_program_runs_can_be_closed() -> None:
+    """Closing is idempotent and needs nothing to be there."""
+    ProcessResponse().close()

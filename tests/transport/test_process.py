@@ -29,7 +29,8 @@ asked = sys.stdin.read()
 say(type="system", subtype="init", model="claude-test", session_id="s-1")
 """
 HELLO = EVENTS + "piece('Hel'); piece('lo'); result()"
-HANGS = EVENTS + "piece('Hel')\nimport subprocess\nsubprocess.run(['sleep', '600'])"
+CHILD = EVENTS + "import subprocess; child = subprocess.Popen(['sleep', '600'], stdin=-3, stdout=-3, stderr=-3)\n"
+HANGS = CHILD + "piece('Hel'); child.wait()"
 
 Program = Callable[[str], Target]
 
@@ -115,8 +116,7 @@ async def test_a_deadline_before_the_first_word_ends_the_program(program: Progra
 
 async def test_what_a_program_leaves_behind_ends_with_it(program: Program, tmp_path: Path) -> None:
     """A child in the background does not outlive an answer."""
-    code = HELLO + "\nimport subprocess\nsubprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL, stderr=2)"
-    async with Client(program(code)) as client:
+    async with Client(program(CHILD + "piece('Hello'); result()")) as client:
         assert (await client.complete("hi")).outcome == "complete"
     assert await group_is_gone(tmp_path)
 

@@ -39,8 +39,11 @@ Afterwards, look at what happened: `provider.requests` (path, headers, `json`, `
 `provider.connections`, `provider.open`, and `await provider.wait_closed()` to see that your application let go
 of the connection in time. With pytest, the fixture `fake_provider` is a provider in a thread of its own: call
 `fake_provider.play(script, ...)`. Any HTTP client can use it: `provider.base_url("openai")`.
+
+A provider of your own is tested by `check_adapter(ADAPTER, recorded_answer, text="what it says")`.
 """
 
+from .conformance import RULES, check_adapter
 from .dialects import DIALECTS
 from .http import ReceivedRequest
 from .provider import FakeProvider, Handler
@@ -83,6 +86,7 @@ __all__ = [
     "Handler",
     "Head",
     "Preamble",
+    "RULES",
     "Raw",
     "ReceivedRequest",
     "Reply",
@@ -96,5 +100,6 @@ __all__ = [
     "Step",
     "Text",
     "answer",
+    "check_adapter",
     "serve_bytes",
 ]

@@ -1,0 +1,131 @@
+"""Every adapter keeps the rules, and the rules catch one that does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from resilient_stream.contract import Endpoint
+from resilient_stream.credentials.claude_code import Program
+from resilient_stream.errors import Failure
+from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.providers.hosts import HOSTS
+from resilient_stream.testing import RULES, check_adapter
+from resilient_stream.testing.conformance import KEY
+from resilient_stream.testing.dialects import DIALECTS, Said
+
+TEXT = "Hello, wörld ☃"
+PIECES = ("Hello", ", wö", "rld ☃")
+
+
+def written(dialect: str) -> bytes:
+    """A whole answer as the stand-in of a dialect writes it."""
+    row, said = DIALECTS[dialect], Said(model="m")
+    events = [*row.preamble(said)]
+    for piece in PIECES:
+        said.texts.append(piece)
+        events += row.text(said, piece)
+    return b"".join(row.frame(event, None) for event in (*events, *row.end(said, "stop")))
+
+
+def cohere() -> bytes:
+    """Cohere's events."""
+    texts = [{"type": "content-delta", "delta": {"message": {"content": {"text": piece}}}} for piece in PIECES]
+    events: list[dict[str, Any]] = [*texts, {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}]
+    return b"".join(b"data: %b\n\n" % msgspec.json.encode(event) for event in events)
+
+
+def claude_code() -> bytes:
+    """What the program prints."""
+    pieces = [{"type": "stream_event", "event": {"delta": {"type": "text_delta", "text": text}}} for text in PIECES]
+    return "".join(json.dumps(line) + "\n" for line in (*pieces, {"type": "result", "subtype": "success"})).encode()
+
+
+ANSWERS: dict[str, Callable[[], bytes]] = {
+    **dict.fromkeys(HOSTS, lambda: written("openai")),
+    "anthropic": lambda: written("anthropic"),
+    "gemini": lambda: written("gemini"),
+    "cohere": cohere,
+    "claude-code": claude_code,
+}
+"""How a whole answer of each provider looks."""
+
+ENDPOINTS: dict[str, Endpoint] = {
+    "claude-code": Endpoint(base_url="", api_key=KEY, credentials=Program("/usr/bin/claude", None)),
+}
+"""Where an address and a key are not enough."""
+
+
+@pytest.mark.parametrize("provider", known_providers())
+def test_every_adapter_of_ours_keeps_the_rules(provider: str) -> None:
+    """No provider is exempt; a new one without an answer here fails."""
+    check_adapter(adapter_for(provider), ANSWERS[provider](), text=TEXT, endpoint=ENDPOINTS.get(provider))
+
+
+class Broken:
+    """An adapter that does one thing wrong: what is given here is in place of the real one's."""
+
+    def __init__(self, **wrong: Any) -> None:
+        self.__dict__.update(wrong)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(adapter_for("openai"), name)
+
+
+class Eager:
+    """A decoder that takes every end for a whole answer, and nothing twice the same."""
+
+    failure: Failure | None = None
+    done = False
+    progress = 0
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def feed(self, data: bytes) -> Any:
+        """As the real one does."""
+        return self._inner.feed(data)
+
+    def finish(self) -> Any:
+        """Always whole."""
+        self.done = True
+        return self._inner.finish()
+
+
+def leaks(request: Any, endpoint: Any) -> Any:
+    """The key in the URL."""
+    sent = adapter_for("openai").encode(request, endpoint)
+    return msgspec.structs.replace(sent, url=f"{sent.url}?key={endpoint.api_key}", headers={})  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"title": None}, "title is not a str"),
+        ({"capabilities": lambda model: {}}, "gives Capabilities"),
+        ({"encode": leaks}, "It is in the url"),
+        ({"encode": leaks}, "X-Own is missing"),
+        ({"decoder": lambda request: Eager(adapter_for("openai").decoder(request))}, "it is complete"),
+        ({"classify": lambda *_: None}, "gives a Failure"),
+        ({"classify": lambda *_: 1 / 0}, "ZeroDivisionError"),
+    ],
+)
+def test_a_broken_adapter_is_told_what_is_wrong(wrong: dict[str, Any], rule: str) -> None:
+    """The rules are not blind, and each says in a sentence what it wants."""
+    with pytest.raises(AssertionError, match=rule):
+        check_adapter(Broken(**wrong), written("openai"), text=TEXT)  # type: ignore[arg-type]
+
+
+def test_another_text_is_noticed() -> None:
+    """The answer that was given must say what it is said to say."""
+    with pytest.raises(AssertionError, match="The text is"):
+        check_adapter(adapter_for("openai"), written("openai"), text="Something else")
+
+
+def test_each_rule_is_a_sentence() -> None:
+    """The docstring of a rule is what is told when it is broken."""
+    assert all(rule.__doc__ and rule.__doc__.endswith(".") for rule in RULES)

@@ -36,7 +36,6 @@ class ParrotDecoder:
         self.model = self.response_id = None
 
     def feed(self, data: bytes) -> Batch:
-        """Decode one network read."""
         try:
             return self._read(self._lines.feed(data))
         except EventTooLarge:

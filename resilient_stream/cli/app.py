@@ -83,3 +83,14 @@ def demo(
     from .terminal import until_reader_leaves
 
     raise typer.Exit(until_reader_leaves(lambda: run(prompt)))
+
+
+@app.command()
+def providers(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,
+) -> None:
+    """List the providers: what each needs, whether that is set here, and what it can do."""
+    from .providers import providers as run
+    from .terminal import until_reader_leaves
+
+    raise typer.Exit(until_reader_leaves(lambda: run(as_json=as_json)))

@@ -1,0 +1,103 @@
+"""`providers`: every provider a target may name, whether it is set up here, and what it can do.
+
+The one rule: what is shown is read from the adapters and the environment; a key itself is never read out.
+Must never: connect to anything. That is `doctor`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..contract import Adapter
+from ..providers import adapter_for, known_providers
+
+__all__ = ["FEATURES", "Row", "providers", "rows"]
+
+FEATURES: Mapping[str, str] = {
+    "tools": "tools",
+    "images": "images",
+    "output": "schema",
+    "reasoning": "reasoning",
+    "prefill": "prefill",
+    "native_resume": "resume",
+}
+"""Fields of `Capabilities`, and the words for them."""
+
+_PROGRAMS: Mapping[str, str] = {"claude-code": "claude"}
+"""Providers that are a program, and its name."""
+
+
+class Row(NamedTuple):
+    """One provider. needs: what it wants set, in words. configured: whether that is so; None: it needs nothing."""
+
+    name: str
+    title: str
+    needs: str
+    configured: bool | None
+    able: Mapping[str, bool]
+
+
+def rows() -> list[Row]:
+    """All of them: the configured ones first, then those that need nothing, then the others."""
+    found = [_row(adapter_for(name)) for name in known_providers()]
+    return sorted(found, key=lambda row: ((True, None, False).index(row.configured), row.name))
+
+
+def providers(*, as_json: bool) -> int:
+    """Print the table, or its rows as JSON."""
+    if as_json:
+        json.dump([row._asdict() for row in rows()], sys.stdout, indent=2)
+        print()
+    else:
+        _print(rows(), Console(highlight=False))
+    return 0
+
+
+def _row(adapter: Adapter) -> Row:
+    needs, configured = _state(adapter)
+    able = adapter.capabilities(adapter.default_model or "")
+    return Row(adapter.name, adapter.title, needs, configured, {name: getattr(able, name) for name in FEATURES})
+
+
+def _state(adapter: Adapter) -> tuple[str, bool | None]:
+    program = _PROGRAMS.get(adapter.name)
+    if program is not None:
+        return f"the program {program}", shutil.which(program) is not None
+    variables = adapter.key_variables
+    if not variables:
+        return "no key", None
+    given = next((name for name in variables if os.environ.get(name)), None)
+    return given or variables[0], given is not None
+
+
+def _print(found: list[Row], console: Console) -> None:
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    table.add_column("")
+    table.add_column("provider", no_wrap=True)
+    table.add_column("needs", no_wrap=True)
+    table.add_column("can")
+    for row in found:
+        able = ", ".join(FEATURES[name] for name, can in row.able.items() if can)
+        table.add_row(_mark(row.configured), Text(row.name, style="bold"), row.needs, able or "text only")
+    console.print(table)
+    ready = sum(row.configured is True for row in found)
+    console.print(
+        Text(
+            f"{len(found)} providers, {ready} configured (✓), those marked ○ need no key. "
+            "What a provider can do may differ by model. Check one: resilient-stream doctor openai:gpt-5-mini",
+            style="dim",
+        )
+    )
+
+
+def _mark(configured: bool | None) -> Text:
+    return {True: Text("✓", style="green"), None: Text("○", style="cyan"), False: Text(" ")}[configured]

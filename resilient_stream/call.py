@@ -48,7 +48,8 @@ class Settings:
     """What the middlewares and clocks of one call go by: the client's policies with the call's own over them.
 
     own_timeouts: the call named timeouts itself, and they stand over a target's. deadline: seconds in all.
-    budget: what all calls of the process together may send again.
+    budget: what all calls of the process together may send again. own_code: the user's own code runs inside the
+    chain, a middleware or a callable for a key, which may ask another client.
     observers: asked once a call for someone to tell its events to; None for nobody.
     """
 
@@ -57,6 +58,7 @@ class Settings:
     limits: Limits
     budget: RetryBudget
     own_timeouts: bool = False
+    own_code: bool = False
     deadline: float | None = None
     on_end: Callable[[Transcript], object] | None = None
     on_event: OnEvent | None = None

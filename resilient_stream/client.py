@@ -81,7 +81,9 @@ class Client:
         self._timeouts = timeouts or Timeouts()
         self._limits = _built(limits or Limits())
         self._on_event = on_event
-        self._chain = standard_chain(middlewares)
+        links = tuple(middlewares)
+        self._own_links = bool(links)
+        self._chain = standard_chain(links)
 
     def stream(
         self,
@@ -140,7 +142,7 @@ class Client:
             metadata=metadata or {},
             max_event_bytes=self._limits.max_event_bytes,
         )
-        return Stream(Call(self, self._settings(deadline, timeouts, on_end), request), self._chain)
+        return Stream(Call(self, self._settings(targets, deadline, timeouts, on_end), request), self._chain)
 
     async def complete(self, prompt: Prompt, **options: Any) -> Transcript:
         """The same chain, collected: options as for `stream`. Raises StreamError when the answer fails."""
@@ -171,6 +173,7 @@ class Client:
 
     def _settings(
         self,
+        targets: tuple[Target, ...],
         deadline: float | None,
         timeouts: Timeouts | None,
         on_end: Callable[[Transcript], object] | None,
@@ -184,6 +187,7 @@ class Client:
             timeouts=effective,
             limits=self._limits,
             own_timeouts=timeouts is not None,
+            own_code=self._own_links or any(callable(target.api_key) for target in targets),
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
             on_end=on_end,
             on_event=self._on_event,

@@ -54,7 +54,7 @@ class Stream:
         if call.busy or call.loop is None or self.transcript.outcome is not None:
             self._begin_pull()
         call.busy = True
-        outer = call.enter()
+        outer = call.enter() if call.settings.own_code else None
         try:
             if call.dead is not None:
                 raise call.dead
@@ -72,7 +72,8 @@ class Stream:
             raise
         finally:
             call.busy = False
-            call.exit(outer)
+            if call.settings.own_code:
+                call.exit(outer)
 
     def _begin_pull(self) -> None:
         """The first pull, or one that must not be."""

@@ -23,6 +23,7 @@ _STARTED: Mapping[str, str] = {"local": "resilient_stream.transport.local_server
 
 _OWN_WAYS: Mapping[str, str] = {
     "claude-code": "resilient_stream.credentials.claude_code",
+    "vertex": "resilient_stream.credentials.google",
 }
 """Providers that need more than an address and a key: a module of `credentials/` with an async
 `resolve(target, adapter, base_url, key, attempt)` that gives an Endpoint or a Failure. base_url and key are what

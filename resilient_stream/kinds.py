@@ -291,6 +291,18 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "API key missing",
         ("The function that was to give the API key for {provider} failed.", "It raised {detail}."),
         ("Look at the cause of this error.",)),
+    (_K.AUTHENTICATION, "no_google_credentials"): Text(
+        "No Google credentials",
+        ("There are no Google Cloud credentials on this machine.",),
+        ("Run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.",)),
+    (_K.AUTHENTICATION, "no_token"): Text(
+        "No access token",
+        ("The credentials for {provider} gave no access token.", "The reason is {detail}."),
+        ("Log in again, or check that the service account is active.",)),
+    (_K.CLIENT_CONFIG, "not_set_up"): Text(
+        "Not set up",
+        ("{reason}.",),
+        ("Then try again, or name another target.",)),
     (_K.CLIENT_CONFIG, "command_not_found"): Text(
         "Program not found",
         ("{reason}.",),

@@ -24,6 +24,7 @@ _OWN: dict[str, str] = {
     "claude-code": "claude_code:ADAPTER",
     "cohere": "cohere:ADAPTER",
     "gemini": "gemini:ADAPTER",
+    "vertex": "vertex:ADAPTER",
 }
 
 

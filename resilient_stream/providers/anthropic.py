@@ -26,7 +26,7 @@ from .error_rules import rules_for
 from .tool_calls import parse_arguments
 from .values import text_of
 
-__all__ = ["ADAPTER", "FINISH_REASONS", "AnthropicMessages", "MessagesDecoder"]
+__all__ = ["ADAPTER", "FINISH_REASONS", "AnthropicMessages", "MessagesDecoder", "encode_body"]
 
 
 # -- what arrives -----------------------------------------------------------------------------
@@ -352,7 +352,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         if endpoint.api_key:
             headers["x-api-key"] = endpoint.api_key
         headers.update(endpoint.headers)
-        body = {**_body(request), **request.extra}
+        body = {**encode_body(request), **request.extra}
         url = f"{endpoint.base_url}/v1/messages"
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
@@ -373,7 +373,8 @@ ADAPTER = AnthropicMessages()
 _SYSTEM = ("system", "developer")
 
 
-def _body(request: Request) -> dict[str, Any]:
+def encode_body(request: Request) -> dict[str, Any]:
+    """The request's body, without `extra`; Vertex and Bedrock send it with the model elsewhere."""
     accepts = generation_of(request.model)
     fields: dict[str, Any] = {
         "model": request.model,

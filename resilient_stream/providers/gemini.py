@@ -30,7 +30,7 @@ from .error_rules import rules_for
 from .partial_arguments import PartialArguments
 from .tool_calls import parse_arguments
 
-__all__ = ["ADAPTER", "FAILED_REASONS", "FINISH_REASONS", "Gemini", "GeminiDecoder", "encode_body"]
+__all__ = ["ADAPTER", "FAILED_REASONS", "FINISH_REASONS", "Gemini", "STREAMS", "GeminiDecoder", "encode_body", "method"]
 
 
 # -- what arrives -----------------------------------------------------------------------------
@@ -437,9 +437,21 @@ def read_usage(usage: Any) -> Usage | None:
 
 # -- what is sent -----------------------------------------------------------------------------
 
+STREAMS = ("text/event-stream", "application/json")
+"""What a streamed answer may come as."""
+
+
+def method(request: Request) -> str:
+    """The end of the URL: which method, and in which form."""
+    return "streamGenerateContent" + ("" if request.option("stream_format") == "array" else "?alt=sse")
+
 
 class Gemini(msgspec.Struct, frozen=True):
-    """The adapter of the Gemini API; see `contract.Adapter`."""
+    """The adapter of the Gemini API; see `contract.Adapter`.
+
+    Target("gemini:…", stream_format="array") asks for one JSON array in place of server-sent events, for gateways that
+    know only that; an answer in either form is read whatever was asked for.
+    """
 
     name: ClassVar[str] = "gemini"
     title: ClassVar[str] = "Gemini"
@@ -447,7 +459,7 @@ class Gemini(msgspec.Struct, frozen=True):
     key_variables: ClassVar[tuple[str, ...]] = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     url_variable: ClassVar[str] = "GEMINI_BASE_URL"
     default_model: ClassVar[str | None] = None
-    media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
+    media_types: ClassVar[tuple[str, ...]] = STREAMS
 
     def capabilities(self, model: str) -> Capabilities:
         """No prefill: a model's unfinished turn is answered, not continued."""
@@ -462,7 +474,7 @@ class Gemini(msgspec.Struct, frozen=True):
         model = quote(request.model, safe="/")
         model = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
         return HttpRequest(
-            url=f"{endpoint.base_url}/v1beta/{model}:streamGenerateContent?alt=sse",
+            url=f"{endpoint.base_url}/v1beta/{model}:{method(request)}",
             headers=headers,
             body=msgspec.json.encode(encode_body(request)),
         )

@@ -1,4 +1,4 @@
-"""JSON events over SSE: what OpenAI, Anthropic, Gemini and their many relatives stream.
+"""JSON events over SSE, or in one JSON array: what OpenAI, Anthropic, Gemini and their many relatives stream.
 
 The one rule: a whole network read is decoded in one call, as one JSON array, into typed structs; only when
 that fails are its events taken one by one, so that the good ones before a bad one are not lost.
@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ..errors import ErrorKind, Failure
-from .limits import EventTooLarge
+from .json_array import JsonArrayDecoder
+from .limits import BadFraming, EventTooLarge
 from .sse import SseDecoder
 
 __all__ = ["BatchDecoder", "JsonEvents"]
@@ -48,11 +49,13 @@ class BatchDecoder(Generic[EventT]):
 class JsonEvents(Generic[EventT]):
     """Bytes in, typed events out. `done` is set at a `[DONE]`, after which everything is ignored."""
 
-    __slots__ = ("_batch", "_sse", "done", "failure")
+    __slots__ = ("_array", "_batch", "_begun", "_sse", "done", "failure")
 
     def __init__(self, batch: BatchDecoder[EventT], max_event_bytes: int) -> None:
         self._batch = batch
         self._sse = SseDecoder(max_event_bytes)
+        self._array: JsonArrayDecoder | None = None
+        self._begun = False
         self.done = False
         self.failure: Failure | None = None
 
@@ -64,15 +67,27 @@ class JsonEvents(Generic[EventT]):
         """The JSON texts that `data` makes whole, not yet decoded."""
         if self.done or self.failure is not None:
             return []
+        if not self._begun:
+            self._begin(data)
         try:
-            payloads = self._sse.payloads(data)
+            payloads = self._sse.payloads(data) if self._array is None else self._array.feed(data)
         except EventTooLarge as error:
             self.failure = Failure(kind=ErrorKind.BUFFER_LIMIT, facts={"limit": f"{error.limit} bytes"})
+            return []
+        except BadFraming as error:
+            self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_array", detail=str(error))
             return []
         if payloads and payloads[-1].startswith(b"[DONE]"):
             self.done = True
             payloads.pop()
         return payloads
+
+    def _begin(self, data: bytes) -> None:
+        """The first byte says which of the two it is: no field of an event begins with a bracket."""
+        first = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        self._begun = bool(first)
+        if first == b"[":
+            self._array = JsonArrayDecoder(self._sse.max_event_bytes)
 
     def decode(self, payloads: list[bytes]) -> list[EventT]:
         """Typed events from JSON texts."""

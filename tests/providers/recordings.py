@@ -101,7 +101,7 @@ class Recording(NamedTuple):
 
     def decoder(self, **options: Any) -> Decoder:
         """A fresh decoder for it."""
-        target = Target(f"{self.provider}:model", **options)
+        target = Target(f"{self.provider}:{self.about.get('model') or 'model'}", **options)
         return self.adapter.decoder(Request(messages=to_messages("hello"), target=target))
 
 
@@ -259,20 +259,25 @@ def _anthropic_answer(recording: Recording) -> Answer:
 def _gemini_answer(recording: Recording) -> Answer:
     oracle = recording.oracle
     usage = oracle.get("usage")
+    finish = oracle.get("finish_reason")
     return Answer(
         text=oracle.get("text") or "",
         reasoning=oracle.get("thought") or "",
         calls=tuple(_gemini_calls(oracle["function_calls"])),
-        finish=oracle.get("finish_reason"),
-        usage=usage
-        and (
-            usage.get("prompt_token_count"),
-            usage.get("candidates_token_count"),
-            usage.get("thoughts_token_count"),
-            usage.get("cached_content_token_count"),
-            None,
-        ),
+        finish="STOP" if finish == 1 else finish,
+        usage=usage and (*(_gemini_count(usage, name) for name in _GEMINI_COUNTS), None),
     )
+
+
+_GEMINI_COUNTS = ("prompt", "candidates", "thoughts", "cached_content")
+
+
+def _gemini_count(usage: Mapping[str, Any], name: str) -> int | None:
+    """A count as the SDK names it, or as the wire does where no SDK reads the framing (an array)."""
+    first, *rest = name.split("_")
+    on_the_wire = "".join((first, *(word.capitalize() for word in rest))) + "TokenCount"
+    count: int | None = usage.get(f"{name}_token_count", usage.get(on_the_wire))
+    return count
 
 
 def _gemini_calls(pieces: Iterable[Mapping[str, Any]]) -> list[Called]:
@@ -351,14 +356,15 @@ DIALECTS: Mapping[str, Dialect] = {
         | {"azure-ai-inference": "azure", "quoted-errors": "openai"},
         _chat_adapter, _openai_answer, re.compile(rb'data: ?\[DONE\]|"finish_reason": ?"')),
     "anthropic-messages": Dialect(
-        {"anthropic-messages": "anthropic", "vertex-anthropic": "anthropic", "quoted-errors": "anthropic"},
+        {"anthropic-messages": "anthropic", "vertex-anthropic": "vertex", "quoted-errors": "anthropic"},
         adapter_for, _anthropic_answer, re.compile(rb'"type": ?"message_stop"')),
     "cohere": Dialect(
         {"cohere-v2-chat": "cohere"},
         adapter_for, _cohere_answer, re.compile(rb'"type": ?"message-end"')),
     "gemini": Dialect(
-        {"gemini": "gemini", "vertex-gemini": "gemini"},
-        adapter_for, _gemini_answer, re.compile(rb'"finishReason": ?"')),
+        {"gemini": "gemini", "gemini-jsonarray": "gemini", "vertex-gemini": "vertex",
+         "vertex-gemini-jsonarray": "vertex"},
+        adapter_for, _gemini_answer, re.compile(rb'"finishReason": ?["\d]')),
 }  # fmt: skip
 
 FOREIGN: Mapping[str, str] = {

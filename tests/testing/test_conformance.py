@@ -14,6 +14,7 @@ from resilient_stream.credentials.claude_code import Program
 from resilient_stream.errors import Failure
 from resilient_stream.providers import adapter_for, known_providers
 from resilient_stream.providers.hosts import HOSTS
+from resilient_stream.providers.vertex import Place
 from resilient_stream.testing import RULES, check_adapter
 from resilient_stream.testing.conformance import KEY
 from resilient_stream.testing.dialects import DIALECTS, Said
@@ -50,11 +51,13 @@ ANSWERS: dict[str, Callable[[], bytes]] = {
     "anthropic": lambda: written("anthropic"),
     "gemini": lambda: written("gemini"),
     "cohere": cohere,
+    "vertex": lambda: written("gemini"),
     "claude-code": claude_code,
 }
 """How a whole answer of each provider looks."""
 
 ENDPOINTS: dict[str, Endpoint] = {
+    "vertex": Endpoint(base_url="https://provider.test", api_key=KEY, credentials=Place("project", "global")),
     "claude-code": Endpoint(base_url="", api_key=KEY, credentials=Program("/usr/bin/claude", None)),
 }
 """Where an address and a key are not enough."""

@@ -29,6 +29,7 @@ from .features import unsupported
 from .kinds import Phase
 from .policy import Timeouts
 from .providers import adapter_for
+from .signatures import for_its_target
 
 __all__ = ["Attempt", "AttemptEnded"]
 
@@ -100,7 +101,7 @@ class Attempt:
     async def _send(self) -> Response:
         if (lacking := unsupported(self.request, self.adapter)) is not None:
             raise AttemptEnded(self, lacking)
-        request = self.adapter.encode(self.request, await self._endpoint())
+        request = self.adapter.encode(for_its_target(self.request), await self._endpoint())
         self.host = host_of(request.url)
         self.call.transcript.attempts.append(self.record)
         self.call.emit(AttemptStarted, self.name, self.request.attempt, self.record, self.host)

@@ -46,6 +46,7 @@ class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
 
     `signature` is the provider's proof of a whole reasoning block (Anthropic, Gemini); it arrives on a delta
     of its own with no text. Without it the block may not be sent back, see `Transcript.as_history`.
+    `redacted` is a whole block in the provider's encrypted form: there is no text, and it goes back as it came.
     """
 
     type: ClassVar[Literal["reasoning_delta"]] = "reasoning_delta"
@@ -53,6 +54,7 @@ class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
     text: ClassVar[str] = ""
     reasoning: str
     signature: str | None = None
+    redacted: str | None = None
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):

@@ -67,25 +67,32 @@ class ImagePart(_Frozen):
 class ReasoningPart(_Frozen):
     """Reasoning of an earlier answer, to be sent back to the provider that signed it.
 
-    `signature` is that provider's proof; `redacted` its encrypted form when the text is hidden.
+    `signature` is that provider's proof; `redacted` its encrypted form when the text is hidden. `signed_by`: the
+    target it came from, "provider:model"; to a model of another family it is not sent (see `signatures.py`). None:
+    whoever wrote this knows that it fits.
     """
 
     type: Literal["reasoning"] = "reasoning"
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
+    signed_by: str | None = None
 
 
 Part: TypeAlias = TextPart | ImagePart | ReasoningPart
 
 
 class FunctionCall(_Frozen):
-    """A tool call that the model made in an earlier turn; `arguments` is JSON text."""
+    """A tool call that the model made in an earlier turn; `arguments` is JSON text.
+
+    `signature` and `signed_by`: as in `ReasoningPart`; only Gemini signs calls.
+    """
 
     id: str
     name: str
     arguments: str = "{}"
     signature: str | None = None
+    signed_by: str | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -15,7 +15,8 @@ import msgspec
 
 from .chunks import Chunk, Finished, FinishReason, ReasoningDelta, Seam, TextDelta, ToolCall, Usage
 from .errors import StreamError
-from .messages import FunctionCall, Message
+from .history import ended_well, omission, to_history
+from .messages import Message
 
 __all__ = ["Attempt", "Outcome", "Transcript"]
 
@@ -63,6 +64,7 @@ class Transcript:
         "_limit",
         "_ready",
         "_start",
+        "_trimmed",
         "_wire",
         "_withheld",
         "attempts",
@@ -83,6 +85,7 @@ class Transcript:
         self._limit = limit
         self._wire = 0
         self._head = 0
+        self._trimmed = False
         self._withheld = 0
         self._start = 0.0
         self.omitted = 0
@@ -135,8 +138,12 @@ class Transcript:
             self._head = _prefix(self._chunks, self._limit // 2)
         keep = max(_prefix(list(reversed(self._chunks)), self._limit // 4), len(self._ready))
         end = max(len(self._chunks) - keep, self._head)
-        self.omitted += sum(len(chunk.text) for chunk in self._chunks[self._head : end])
-        del self._chunks[self._head : end]
+        dropped = self._chunks[self._head : end]
+        seams = [chunk for chunk in dropped if type(chunk) is Seam]  # whoever reads this needs all of them
+        self.omitted += sum(len(chunk.text) for chunk in dropped)
+        self._chunks[self._head : end] = seams
+        self._head += len(seams)
+        self._trimmed = True
         self._wire = sum(map(_size, self._chunks))
 
     # -- read by everybody --------------------------------------------------------------------
@@ -194,19 +201,25 @@ class Transcript:
         """All chunks received, in order."""
         return tuple(self._chunks)
 
-    def as_history(self) -> list[Message]:
-        """The answer as messages that are safe to send back: whole tool calls only, no reasoning.
+    def as_history(self, calls: bool | None = None) -> list[Message]:
+        """The answer as messages that every provider accepts, however it ended: one, or none when nothing was said.
 
-        Reasoning is left out: unsigned reasoning is refused by the providers that sign it. A tool call whose
-        arguments are not an object is left out as well. An answer without anything gives an empty list.
+        Text is kept as received, a part cut off in the middle too. Reasoning is kept where its provider signed
+        or encrypted it, and is sent to that family of models only. What came before a `Seam(restart=True)` is
+        void. A middle dropped for `max_transcript_bytes` is marked in the text.
+
+        Whole tool calls are kept, unless the answer was cut: then a provider would wait for results of calls that
+        may never have been run. Before the next turn, each call of `as_history()[-1].tool_calls` needs a message
+        with role "tool", and no other call does. calls: True keeps them after a cut too (their results are at
+        hand), False leaves them out (the user goes on without). Never kept: a call whose arguments are no object.
         """
-        calls = tuple(
-            FunctionCall(id=call.id, name=call.name, arguments=call.arguments or "{}", signature=call.signature)
-            for call in self.tool_calls
-            if call.parsed is not None
-        )
-        text = self.text
-        return [Message(role="assistant", content=text, tool_calls=calls)] if text or calls else []
+        gap = (self._head, self.omitted) if self._trimmed else None
+        return to_history(self._chunks, self.target, gap, self._keeps_calls() if calls is None else calls)
+
+    def _keeps_calls(self) -> bool:
+        """Did the model end of its own? Servers that never say so are believed, unless we know of a cut."""
+        well = ended_well(self._chunks)
+        return self.outcome in (None, "complete") if well is None else well
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a log or a database."""
@@ -261,7 +274,7 @@ class Transcript:
         chunks = self._chunks[:count]
         if not self.omitted:
             return "".join([chunk.text for chunk in chunks])
-        note = f"[… {self.omitted} characters omitted …]"
+        note = omission(self.omitted)
         head, tail = chunks[: self._head], chunks[self._head :]
         return "".join([*(chunk.text for chunk in head), note, *(chunk.text for chunk in tail)])
 

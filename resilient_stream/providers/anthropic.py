@@ -10,6 +10,7 @@ admit nothing else, so no field needs a look per token; any other read is decode
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -23,7 +24,7 @@ from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, Te
 from ..wire.json_events import BatchDecoder, JsonEvents
 from .claude_models import Generation, generation_of, reasoning_fields
 from .error_rules import rules_for
-from .tool_calls import parse_arguments
+from .tool_calls import fitting_id, parse_arguments
 from .values import text_of
 
 __all__ = ["ADAPTER", "FINISH_REASONS", "AnthropicMessages", "MessagesDecoder", "encode_body"]
@@ -202,7 +203,9 @@ class MessagesDecoder:
             batch += _text(block.get("text"))
         elif kind == "thinking":
             batch += _reasoning(block.get("thinking"), block.get("signature"))
-        return kind in ("tool_use", "text", "thinking")
+        elif kind == "redacted_thinking":
+            batch += _redacted(block.get("data"))
+        return kind in ("tool_use", "text", "thinking", "redacted_thinking")
 
     def _tool_start(self, index: int, block: dict[str, Any]) -> ToolCallDelta:
         given = msgspec.json.encode(block["input"]).decode() if block.get("input") else ""
@@ -298,6 +301,11 @@ def _reasoning(text: Any, signature: Any) -> Batch:
     return [ReasoningDelta(thought, proof or None)] if thought or proof else []
 
 
+def _redacted(data: Any) -> Batch:
+    block = text_of(data)
+    return [ReasoningDelta("", None, block)] if block else []
+
+
 def read_usage(usage: Mapping[str, Any]) -> Usage:
     """Anthropic's counts as it gives them: `input_tokens` excludes what the cache was read or written for."""
     details = usage.get("output_tokens_details")
@@ -371,6 +379,8 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
 ADAPTER = AnthropicMessages()
 
 _SYSTEM = ("system", "developer")
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_THINKING = ("thinking", "redacted_thinking")
 
 
 def encode_body(request: Request) -> dict[str, Any]:
@@ -415,9 +425,18 @@ def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
             if not turns or turns[-1][0] != role:
                 turns.append((role, []))
             turns[-1][1].extend(_message_blocks(message))
+    for role, blocks in turns:
+        if role == "assistant":
+            _strip_last_thinking(blocks)
     if turns and turns[-1][0] == "assistant" and not _strip_prefill(turns[-1][1]):
         turns.pop()
     return [{"role": role, "content": _content(blocks)} for role, blocks in turns]
+
+
+def _strip_last_thinking(blocks: list[dict[str, Any]]) -> None:
+    """The API refuses a turn that ends in thinking, as an answer does that was cut before its next word."""
+    while blocks and (blocks[-1]["type"] in _THINKING or not blocks[-1].get("text", "-").strip()):
+        blocks.pop()
 
 
 def _strip_prefill(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -441,7 +460,8 @@ def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
 def _message_blocks(message: Message) -> list[dict[str, Any]]:
     blocks = [block for part in message.parts if (block := _block(part)) is not None]
     if message.role == "tool":
-        return [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": _content(blocks)}]
+        id = fitting_id(message.tool_call_id or "", _CALL_ID)
+        return [{"type": "tool_result", "tool_use_id": id, "content": _content(blocks)}]
     return [*blocks, *map(_tool_use, message.tool_calls)]
 
 
@@ -471,7 +491,7 @@ def _thinking_block(part: ReasoningPart) -> dict[str, Any] | None:
 
 def _tool_use(call: FunctionCall) -> dict[str, Any]:
     arguments = parse_arguments(call.arguments) or {}
-    return {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
+    return {"type": "tool_use", "id": fitting_id(call.id, _CALL_ID), "name": call.name, "input": arguments}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -20,7 +20,8 @@ class Host(NamedTuple):
     keys: environment variables that may hold the key; empty when none is needed. max_tokens: the field's name.
     usage: whether `stream_options.include_usage` is understood (Mistral, Perplexity send usage unasked, and the
     former refuses unknown fields). reasoning: how an effort is asked for. prefill: an unfinished assistant turn
-    is continued. seed: the field's name. must_call: the word that demands a tool call.
+    is continued. seed: the field's name. must_call: the word that demands a tool call. call_id_length: of a tool
+    call's id, exactly and letters and digits only; None where up to 40 characters of any kind are taken.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Host(NamedTuple):
     default_model: str | None = None
     seed: str = "seed"
     must_call: str = "required"
+    call_id_length: int | None = None
 
 
 HOSTS: dict[str, Host] = {
@@ -59,6 +61,7 @@ HOSTS: dict[str, Host] = {
     "mistral": Host(
         "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", usage=False, prefill=True,
         reasoning="none", seed="random_seed", must_call="any",
+        call_id_length=9,
     ),
     "perplexity": Host(
         "Perplexity", "https://api.perplexity.ai", ("PERPLEXITY_API_KEY", "PPLX_API_KEY"), "PERPLEXITY_BASE_URL",

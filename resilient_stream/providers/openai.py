@@ -10,6 +10,7 @@ admit nothing else, so no field needs a look per token; any other read is decode
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -19,13 +20,14 @@ from ..chunks import Chunk, Finished, FinishReason, Raw, ReasoningDelta, TextDel
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
+from ..messages import FunctionCall, Message
 from ..wire.json_events import BatchDecoder, JsonEvents
-from .chat_shape import encode_message, encode_tool, encode_tool_choice
+from .chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
 from .counts import count
 from .effort import effort_for
 from .error_rules import rules_for
 from .hosts import Host
-from .tool_calls import ToolCalls
+from .tool_calls import ToolCalls, fitting_id
 from .values import object_of
 
 __all__ = ["FINISH_REASONS", "ChatDecoder", "OpenAIChat"]
@@ -136,6 +138,10 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
     "function_call_filter: MALFORMED_FUNCTION_CALL": ErrorKind.MODEL_OUTPUT_INVALID,
 }
 """The known-bad list: ends that are no answer. OpenRouter, Z.ai, SGLang, DeepSeek, Gemini's own compatibility."""
+
+
+_ANY_ID = re.compile(r".{1,40}", re.DOTALL)
+"""OpenAI refuses a longer one."""
 
 
 class ChatDecoder:
@@ -385,7 +391,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
     def _body(self, request: Request) -> dict[str, Any]:
         fields: dict[str, Any] = {
             "model": request.model,
-            "messages": [encode_message(message) for message in request.messages],
+            "messages": [_message(message, request.model, self.host) for message in request.messages],
             "stream": True,
             "stream_options": {"include_usage": True} if self.host.usage else None,
             "tools": [encode_tool(tool) for tool in request.tools] or None,
@@ -399,6 +405,30 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             **_reasoning_fields(request.reasoning, self.host),
         }
         return {name: value for name, value in fields.items() if value is not None}
+
+
+def _message(message: Message, model: str, host: Host) -> dict[str, Any]:
+    """One turn, its calls as this host takes them."""
+    fields = encode_message(message)
+    if message.tool_calls:
+        fields["tool_calls"] = [_tool_call(call, model, host) for call in message.tool_calls]
+    if message.tool_call_id:
+        fields["tool_call_id"] = _call_id(message.tool_call_id, host)
+    return fields
+
+
+def _tool_call(call: FunctionCall, model: str, host: Host) -> dict[str, Any]:
+    fields = encode_call(call) | {"id": _call_id(call.id, host)}
+    if call.signature and "gemini" in model:  # Google's own OpenAI-shaped API refuses a turn without it
+        fields["extra_content"] = {"google": {"thought_signature": call.signature}}
+    return fields
+
+
+def _call_id(id: str, host: Host) -> str:
+    """Another provider's id as this host takes it; the same for a call and its result."""
+    if host.call_id_length is None:
+        return fitting_id(id, _ANY_ID)
+    return fitting_id(id, re.compile(f"[a-zA-Z0-9]{{{host.call_id_length}}}"), host.call_id_length)
 
 
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:

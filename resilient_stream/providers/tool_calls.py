@@ -7,13 +7,15 @@ Must never: guess at broken JSON. A call that cannot be parsed leaves with `pars
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Any
 
 import msgspec
 
 from ..chunks import ToolCall, ToolCallDelta
 
-__all__ = ["ToolCalls", "parse_arguments"]
+__all__ = ["ToolCalls", "fitting_id", "parse_arguments"]
 
 
 class _Call(msgspec.Struct):
@@ -80,3 +82,8 @@ def parse_arguments(text: str) -> dict[str, Any] | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def fitting_id(id: str, allowed: re.Pattern[str], length: int = 24) -> str:
+    """A call's id as another provider accepts it: as it is, or the same made-up one each time."""
+    return id if allowed.fullmatch(id) else hashlib.sha256(id.encode()).hexdigest()[:length]

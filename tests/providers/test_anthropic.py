@@ -173,7 +173,7 @@ UNMODELLED = [
     _start(0, "server_tool_use", id="srvtoolu_1", name="web_search", input={}),
     _json('{"query": "x"}'),
     _start(1, "web_search_tool_result", tool_use_id="srvtoolu_1", content=[{"title": "x"}]),
-    _start(2, "redacted_thinking", data="encrypted"),
+    _start(2, "fallback", model="other"),
     _delta(3, "citations_delta", citation={"cited_text": "x"}),
     _start(4, "compaction", content=None),
     _delta(4, "compaction_delta", content="so far"),

@@ -1,0 +1,137 @@
+"""From what was received to messages that may be sent again, to whichever provider comes next.
+
+The one rule: what leaves here is whole. A tool call has all of its arguments and an answer that ended well around
+it, reasoning has its provider's proof; anything else of an answer that was cut stays in the transcript and is not
+sent.
+Must never: know a provider. Which signature goes back to whom is `signatures.py`, how a turn is written an adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .chunks import Chunk, Finished, ReasoningDelta, Seam, TextDelta, ToolCall
+from .messages import FunctionCall, Message, Part, ReasoningPart, TextPart
+
+__all__ = ["ended_well", "omission", "to_history"]
+
+
+def to_history(chunks: Sequence[Chunk], target: str | None, gap: tuple[int, int] | None, calls: bool) -> list[Message]:
+    """One assistant message, or none for an answer without text and calls.
+
+    target: who answered last. gap: the place of a missing middle and its size in characters. calls: with the
+    whole tool calls, or without any.
+    """
+    begin = 1 + max((place for place, chunk in enumerate(chunks) if _restarts(chunk)), default=-1)
+    turn = _Turn(_first_target(chunks, begin) or target)
+    for place in range(begin, len(chunks)):
+        if gap is not None and gap[0] == place:
+            turn.missing(gap[1])
+        turn.take(chunks[place])
+    if gap is not None and gap[0] == len(chunks) >= begin:
+        turn.missing(gap[1])
+    return turn.messages(calls)
+
+
+def ended_well(chunks: Sequence[Chunk]) -> bool | None:
+    """Whether the model came to an end of its own; None when it never said how it ended."""
+    finished = next((chunk for chunk in reversed(chunks) if type(chunk) is Finished), None)
+    return None if finished is None else finished.kind is None
+
+
+def omission(characters: int) -> str:
+    """What stands for a missing middle."""
+    return f"[… {characters} characters omitted …]"
+
+
+class _Turn:
+    """The assistant's turn while its chunks are read, in their order; calls follow the rest.
+
+    Only Anthropic and Gemini have an order of reasoning and text to keep; none has text after calls that means
+    something else before them.
+    """
+
+    def __init__(self, target: str | None) -> None:
+        self._target = target
+        self._parts: list[Part] = []
+        self._calls: list[FunctionCall] = []
+        self._text: list[str] = []
+        self._thought: list[str] = []
+        self._blind = False
+
+    def take(self, chunk: Chunk) -> None:
+        if type(chunk) is ReasoningDelta:
+            self._reason(chunk)
+        elif type(chunk) is TextDelta:
+            self._end_thought()  # a proof would have come before the text
+            self._text.append(chunk.text)
+        elif type(chunk) is ToolCall:
+            self._end_thought()
+            self._call(chunk)
+        elif type(chunk) is Seam:
+            self._end_thought()
+            self._target = chunk.target
+
+    def missing(self, characters: int) -> None:
+        """Here the middle of the answer is not known. A proof that comes next may be of what is missing."""
+        self._end_thought()
+        self._blind = True
+        if characters:
+            self._text.append(omission(characters))
+
+    def messages(self, calls: bool) -> list[Message]:
+        self._end_text()
+        kept = tuple(self._calls) if calls else ()
+        text = "".join(part.text for part in self._parts if isinstance(part, TextPart))
+        if not text.strip() and not kept:
+            return []
+        parts = tuple(self._parts) if any(isinstance(part, ReasoningPart) for part in self._parts) else text
+        return [Message(role="assistant", content=parts, tool_calls=kept)]
+
+    def _reason(self, chunk: ReasoningDelta) -> None:
+        self._thought.append(chunk.reasoning)
+        if chunk.signature or chunk.redacted:
+            if not self._blind:
+                self._prove(chunk)
+            self._end_thought()
+
+    def _prove(self, chunk: ReasoningDelta) -> None:
+        self._end_text()
+        text = "" if chunk.redacted else "".join(self._thought)
+        self._parts.append(
+            ReasoningPart(text=text, signature=chunk.signature, redacted=chunk.redacted, signed_by=self._target)
+        )
+
+    def _end_thought(self) -> None:
+        self._thought.clear()
+        self._blind = False
+
+    def _call(self, call: ToolCall) -> None:
+        if call.parsed is not None and call.name:
+            self._calls.append(
+                FunctionCall(
+                    id=call.id or f"call_{call.index}",
+                    name=call.name,
+                    arguments=call.arguments if call.arguments.strip() else "{}",
+                    signature=call.signature,
+                    signed_by=self._target if call.signature else None,
+                )
+            )
+
+    def _end_text(self) -> None:
+        text = "".join(self._text)
+        self._text.clear()
+        if text:
+            self._parts.append(TextPart(text=text))
+
+
+def _restarts(chunk: Chunk) -> bool:
+    return type(chunk) is Seam and chunk.restart
+
+
+def _first_target(chunks: Sequence[Chunk], begin: int) -> str | None:
+    """Who the chunks from `begin` on come from: after a restart the seam says it, else the first seam to come."""
+    if begin:
+        restart = chunks[begin - 1]
+        return restart.target if type(restart) is Seam else None
+    return next((chunk.source for chunk in chunks if type(chunk) is Seam), None)

@@ -1,0 +1,53 @@
+"""Which model may be sent whose signed reasoning.
+
+The one rule: a signature goes back to the family of models that made it, wherever it is served: Claude's are the
+same at Anthropic, Bedrock and Vertex, Gemini's the same in both of Google's APIs. Others stay at their provider. A
+signature of a stranger is refused with a 400, and a conversation that moved to another target would be stuck.
+Must never: change what the model said. A call stays a call; only its proof is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .contract import Request
+from .messages import FunctionCall, Message, Part, ReasoningPart
+
+__all__ = ["FAMILIES", "for_its_target"]
+
+FAMILIES = ("claude", "gemini")
+"""Found in the name of a model, at whichever provider."""
+
+
+def for_its_target(request: Request) -> Request:
+    """The request without the signatures that its target would refuse; the same object when there are none."""
+    family = _family(request.target.name)
+    if not any(_is_foreign(message, family) for message in request.messages):
+        return request
+    return replace(request, messages=tuple(_without_foreign(message, family) for message in request.messages))
+
+
+def _family(target: str) -> str:
+    return next((family for family in FAMILIES if family in target), target.partition(":")[0])
+
+
+def _foreign(part: Part | FunctionCall, family: str) -> bool:
+    signer = part.signed_by if isinstance(part, ReasoningPart | FunctionCall) else None
+    return signer is not None and _family(signer) != family
+
+
+def _is_foreign(message: Message, family: str) -> bool:
+    if message.role != "assistant" or (isinstance(message.content, str) and not message.tool_calls):
+        return False
+    return any(_foreign(part, family) for part in (*message.parts, *message.tool_calls))
+
+
+def _without_foreign(message: Message, family: str) -> Message:
+    if not _is_foreign(message, family):
+        return message
+    calls = (
+        call.model_copy(update={"signature": None, "signed_by": None}) if _foreign(call, family) else call
+        for call in message.tool_calls
+    )
+    parts = tuple(part for part in message.parts if not _foreign(part, family))
+    return message.model_copy(update={"content": parts, "tool_calls": tuple(calls)})

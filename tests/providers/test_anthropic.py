@@ -519,6 +519,36 @@ def test_signed_reasoning_goes_back_and_unsigned_does_not() -> None:
     }
 
 
+def test_encrypted_reasoning_is_a_chunk() -> None:
+    """A redacted block has no text to show, and data to send back; without data it is nothing."""
+    chunks, _ = _read(_start(0, "redacted_thinking", data="encrypted"), _stop(0), *_end())
+    assert chunks == [ReasoningDelta("", None, "encrypted"), *STOPPED]
+    assert _read(_start(0, "redacted_thinking"), _stop(0), *_end())[0] == STOPPED
+
+
+@pytest.mark.parametrize("last", [(), (TextPart(text="\n"),)])
+def test_no_turn_ends_in_thinking(last: tuple[TextPart, ...]) -> None:
+    """The API refuses that; it is what is left of an answer that was cut after its thinking."""
+    thinking = ReasoningPart(text="Hm.", signature="sig==")
+    question, answer = Message(role="user", content="hi"), Message(role="assistant", content=(thinking, *last))
+    assert _sent([question, answer, question])[1] == {"role": "assistant", "content": " "}
+    assert len(_sent([question, answer])) == 1
+    spoken = Message(role="assistant", content=(TextPart(text="Well"), thinking, *last))
+    assert _sent([question, spoken, question])[1] == {"role": "assistant", "content": "Well"}
+
+
+def test_another_providers_call_id_fits_and_still_has_its_result() -> None:
+    """Anthropic takes letters, digits, `_` and `-`; Moonshot's ids have dots and colons."""
+    call = FunctionCall(id="functions.add:0", name="add")
+    prompt = [
+        Message(role="user", content="hi"),
+        Message(role="assistant", tool_calls=(call,)),
+        Message(role="tool", tool_call_id=call.id, content="3"),
+    ]
+    _, asked, answered = _sent(prompt)
+    assert asked["content"][0]["id"] == answered["content"][0]["tool_use_id"] == "2aab2b9e6b10fe772400632a"
+
+
 @pytest.mark.parametrize("content", ["", "  \n", (), (TextPart(text=""),)])
 def test_empty_content_is_a_single_space(content: Any) -> None:
     """The API refuses empty content; a turn without any is one space."""

@@ -9,7 +9,7 @@ import pytest
 
 from resilient_stream import Finished, Message, ReasoningDelta, Target, TextDelta, Tool, ToolCall, Usage
 from resilient_stream.contract import Endpoint, Request
-from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
+from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart, to_messages
 from resilient_stream.providers import adapter_for
 from resilient_stream.providers.hosts import HOSTS
 from resilient_stream.providers.openai import FAILED_REASONS, FINISH_REASONS, ChatDecoder
@@ -21,7 +21,7 @@ WEATHER = Tool(name="weather", description="The weather.", parameters={"type": "
 def encode(provider: str = "openai", **fields: Any) -> dict[str, Any]:
     """The body that a request becomes."""
     fields.setdefault("messages", (Message(role="user", content="hi"),))
-    request = Request(target=Target(f"{provider}:m"), **fields)
+    request = Request(**{"target": Target(f"{provider}:m"), **fields})
     body: dict[str, Any] = json.loads(adapter_for(provider).encode(request, ENDPOINT).body)
     return body
 
@@ -85,6 +85,32 @@ def test_a_conversation_with_tools_and_images() -> None:
         ]},
         {"role": "tool", "content": "sunny", "tool_call_id": "c1"},
     ]  # fmt: skip
+
+
+def test_a_call_id_fits_the_host_and_its_result() -> None:
+    """OpenAI takes 40 characters, Mistral nine letters and digits; what fits stays as it is."""
+    long = "chatcmpl-tool-5ac885d9b1b54a66b11f014a1ecb5b9d"
+    messages = to_messages(
+        [
+            {"role": "assistant", "tool_calls": [{"id": id, "name": "f"} for id in (long, "abcDEF123")]},
+            {"role": "tool", "tool_call_id": long, "content": "x"},
+        ]
+    )
+    for provider, length in (("openai", 24), ("mistral", 9)):
+        asked, answered = encode(provider, messages=messages)["messages"]
+        first, second = (call["id"] for call in asked["tool_calls"])
+        assert first == answered["tool_call_id"]
+        assert (len(first), first.isalnum(), second) == (length, True, "abcDEF123")
+
+
+def test_googles_signature_goes_back_to_gemini_only() -> None:
+    """Its OpenAI-shaped API refuses a call without it; others do not know the field."""
+    call = {"id": "a", "name": "f", "signature": "sig"}
+    messages = to_messages([{"role": "assistant", "tool_calls": [call]}])
+    target = Target("openrouter:google/gemini-3-pro")
+    [sent] = encode("openrouter", messages=messages, target=target)["messages"][0]["tool_calls"]
+    assert sent["extra_content"] == {"google": {"thought_signature": "sig"}}
+    assert "extra_content" not in encode(messages=messages)["messages"][0]["tool_calls"][0]
 
 
 @pytest.mark.parametrize("name", HOSTS)

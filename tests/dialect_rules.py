@@ -1,0 +1,156 @@
+"""What each provider refuses in a conversation, written down from its documentation and not from our encoders.
+
+The one rule: a checker sees a body as it would be sent and raises AssertionError for what that API answers with a
+400. It knows nothing of `Message`. A dialect without rules of its own is held to what all have in common.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+__all__ = ["RULES", "check", "rules_of"]
+
+Body: TypeAlias = Mapping[str, Any]
+
+
+def openai_chat(body: Body, id: str = r".{1,40}") -> None:
+    """Every call answered before anything else is said; whole JSON; content absent only beside calls."""
+    waiting: set[str] = set()
+    for message in body["messages"]:
+        role, calls = message["role"], message.get("tool_calls")
+        assert role in ("system", "developer", "user", "assistant", "tool")
+        if role == "tool":
+            assert message["tool_call_id"] in waiting, "a result without its call"
+            waiting.remove(message["tool_call_id"])
+        else:
+            assert not waiting, "a call without its result"
+        assert message["content"] or calls, "empty content"
+        assert calls is None or calls, "an empty list of calls"
+        for call in calls or ():
+            assert re.fullmatch(id, call["id"], re.DOTALL), f"an id that is refused: {call['id']}"
+            assert call["id"] not in waiting, "two calls with one id"
+            assert call["function"]["name"]
+            assert isinstance(json.loads(call["function"]["arguments"]), dict), "arguments that are no object"
+            waiting.add(call["id"])
+    assert not waiting, "a call without its result"
+
+
+def mistral_chat(body: Body) -> None:
+    """OpenAI's, and ids of nine letters and digits."""
+    openai_chat(body, r"[a-zA-Z0-9]{9}")
+
+
+def anthropic_messages(body: Body) -> None:
+    """Turns alternate and begin with the user's; no empty text; results follow calls; thinking is proved."""
+    turns = [(turn["role"], _blocks(turn["content"])) for turn in body["messages"]]
+    assert [role for role, _ in turns] == [("user", "assistant")[place % 2] for place in range(len(turns))]
+    waiting: list[str] = []
+    for role, blocks in turns:
+        assert blocks, "a turn without content"
+        results = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
+        assert sorted(results) == sorted(waiting), "results that are not those of the turn before"
+        assert [block["type"] for block in blocks[: len(results)]] == ["tool_result"] * len(results)
+        waiting = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        assert len(set(waiting)) == len(waiting), "two calls with one id"
+        for block in blocks:
+            _ANTHROPIC[block["type"]](block)
+        if role == "assistant":
+            assert blocks[-1]["type"] not in ("thinking", "redacted_thinking"), "a turn that ends in thinking"
+    assert not waiting, "a call without its result"
+    role, blocks = turns[-1]
+    text = blocks[-1].get("text", "")
+    assert role == "user" or text == text.rstrip(), "an unfinished turn that ends in white space"
+
+
+def _blocks(content: Any) -> list[Any]:
+    """A string is one block; a single space is how an empty turn is written."""
+    if not isinstance(content, str):
+        return list(content)
+    return [{"type": "text", "text": content if content != " " else "(nothing)"}]
+
+
+def _text(block: Body) -> None:
+    assert block["text"].strip(), "a blank text"
+
+
+def _thinking(block: Body) -> None:
+    assert isinstance(block["thinking"], str)
+    assert block["signature"], "thinking without a signature"
+
+
+def _tool_use(block: Body) -> None:
+    assert re.fullmatch(r"[a-zA-Z0-9_-]+", block["id"]), f"an id that is refused: {block['id']}"
+    assert block["name"]
+    assert isinstance(block["input"], dict)
+
+
+_ANTHROPIC: Mapping[str, Callable[[Body], None]] = {
+    "text": _text,
+    "thinking": _thinking,
+    "tool_use": _tool_use,
+    "redacted_thinking": lambda block: _text({"text": block["data"]}),
+    "tool_result": lambda block: None,
+}
+
+
+def gemini(body: Body) -> None:
+    """Turns alternate; no empty part; as many responses as calls; Gemini 3 has a signature on the first call."""
+    waiting: list[str] = []
+    roles = [content["role"] for content in body["contents"]]
+    assert roles[::2] == ["user"] * len(roles[::2])
+    assert roles[1::2] == ["model"] * len(roles[1::2])
+    assert roles[-1] == "user"
+    for content in body["contents"]:
+        assert content["parts"], "a turn without parts"
+        answered = [part["functionResponse"]["name"] for part in content["parts"] if "functionResponse" in part]
+        assert answered == waiting, "responses that are not those of the calls before"
+        calls = [part for part in content["parts"] if "functionCall" in part]
+        waiting = [part["functionCall"]["name"] for part in calls]
+        for part in content["parts"]:
+            assert part.get("text") or part.get("thoughtSignature") or part.keys() & _GEMINI, f"an empty part: {part}"
+            assert not part.get("thought") or part.get("thoughtSignature"), "a thought without a signature"
+        for call in calls:
+            assert isinstance(call["functionCall"]["args"], dict)
+    assert not waiting, "a call without its response"
+
+
+_GEMINI = frozenset({"functionCall", "functionResponse", "inlineData", "fileData"})
+
+
+def in_common(body: Body) -> None:
+    """For a dialect that has no row yet: whatever it names a call, each name is there twice, call and result."""
+    named = [value for name, value in _leaves(body) if re.fullmatch(r"(?i)(tool_?|function_?)?(call|use)_?id", name)]
+    assert all(named.count(id) == 2 for id in named), "a call without its result"
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else ((name, item) for item in value):
+            yield from _leaves(item, key)
+    else:
+        yield name, value
+
+
+RULES: Mapping[str, tuple[re.Pattern[str], Callable[[Body], None]]] = {
+    "mistral chat": (re.compile(r"mistral.*/chat/completions"), mistral_chat),
+    "openai chat": (re.compile(r"/chat/completions"), openai_chat),
+    "anthropic messages": (re.compile(r"/v1/messages"), anthropic_messages),
+    "gemini": (re.compile(r":streamGenerateContent"), gemini),
+}
+"""Which rules hold at an address; the first that fits."""
+
+
+def rules_of(url: str) -> tuple[str, Callable[[Body], None]]:
+    """The rules for what is sent there, and their name."""
+    found = ((name, rules) for name, (place, rules) in RULES.items() if place.search(url))
+    return next(found, ("no rules of its own", in_common))
+
+
+def check(url: str, body: bytes) -> str:
+    """Hold a body to the rules of the API at this address. Gives the rules' name; AssertionError says what broke."""
+    name, rules = rules_of(url)
+    rules(json.loads(body))
+    return name

@@ -110,6 +110,8 @@ class StreamError(Exception):
     provider_title: str = ""
     billed_maybe: bool = False
     gave_up: GaveUp | None = None
+    said: Text | None = None
+    """Its words as they were, on an error that was stored; what they were made from is gone."""
     transcript: Transcript | None = None
 
     def __init__(self, failure: Failure, **context: Any) -> None:
@@ -182,18 +184,20 @@ class StreamError(Exception):
     @property
     def message(self) -> str:
         """What happened, in plain sentences."""
+        if self.said is not None:
+            return self.said.message[0]
         template = self._text.message
         return sentences((*template, GAVE_UP[self.gave_up]) if self.gave_up else template, self._facts())
 
     @property
     def resolution(self) -> str:
         """What to do about it."""
-        return sentences(self._text.resolution, self._facts())
+        return self.said.resolution[0] if self.said else sentences(self._text.resolution, self._facts())
 
     @property
     def _text(self) -> Kind | Text:
         """The kind's text, or a more precise one for its code."""
-        return TEXTS.get((self.kind, self.failure.code)) or KINDS[self.kind]
+        return self.said or TEXTS.get((self.kind, self.failure.code)) or KINDS[self.kind]
 
     def _facts(self) -> dict[str, Any]:
         failure = self.failure
@@ -227,8 +231,8 @@ class StreamError(Exception):
             "provider": self.provider, "model": self.model, "target": self.target, "status": self.status,
             "code": self.failure.code, "request_id": self.request_id, "retry_after": self.retry_after,
             "resets_at": self.resets_at, "attempt": self.attempt, "gave_up": self.gave_up,
-            "billed_maybe": self.billed_maybe, "title": self.title, "message": self.message,
-            "resolution": self.resolution,
+            "billed_maybe": self.billed_maybe, "retryable": self.retryable, "fallback": self.fallback,
+            "title": self.title, "message": self.message, "resolution": self.resolution,
         }  # fmt: skip
 
 
@@ -333,6 +337,10 @@ class AllTargetsFailed(StreamError):
     def title(self) -> str:
         """How many targets failed."""
         return f"All {len(self.errors)} targets failed"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The last error's values, and `errors` with those of each target."""
+        return {**super().to_dict(), "errors": [error.to_dict() for error in self.errors]}
 
     def __str__(self) -> str:
         lines = (f"  {error.target}: {error.title} - {error.message}" for error in self.errors)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from .archive import pack, plain, plain_chunk, read, read_chunk
 from .chunks import Chunk, Finished, FinishReason, ReasoningDelta, Seam, TextDelta, ToolCall, Usage
-from .errors import StreamError
+from .errors import StreamError, StreamMisused
 from .history import ended_well, omission, to_history
 from .messages import Message
 
@@ -23,6 +25,9 @@ __all__ = ["Attempt", "Outcome", "Transcript"]
 Outcome: TypeAlias = Literal["complete", "failed", "deadline", "cancelled", "abandoned", "client_closed"]
 _WITHHELD: frozenset[Outcome] = frozenset({"cancelled", "abandoned", "client_closed"})
 """Ends that the caller brought about: what was received but not yet taken stays here, and pulls raise at once."""
+
+VERSION = 1
+"""Of `to_dict`: goes up when an older `from_dict` could not read it."""
 
 _ChunkT = TypeVar("_ChunkT")
 _NOTE = "_resilient_stream_transcript"
@@ -47,6 +52,32 @@ class Attempt(msgspec.Struct, kw_only=True):
     usage: Usage | None = None
     chunks: int = 0
     hedge: bool = False
+
+
+class _Stored(msgspec.Struct, kw_only=True):
+    """What a transcript is made from again. taken: how many chunks were delivered. gap: before which one text is
+    missing; None when all is there."""
+
+    version: int
+    chunks: list[dict[str, Any]]
+    taken: int
+    outcome: Outcome | None
+    gap: int | None = None
+    error: StreamError | None = None
+    attempts: list[Attempt] = []
+    target: str | None = None
+    model: str | None = None
+    request_id: str | None = None
+    started: float | None = None
+    time_to_first_chunk: float | None = None
+    duration: float | None = None
+    omitted: int = 0
+
+
+_KEPT = (
+    "outcome", "error", "attempts", "target", "model", "request_id", "started", "time_to_first_chunk", "duration",
+    "omitted",
+)  # fmt: skip
 
 
 class Transcript:
@@ -222,28 +253,54 @@ class Transcript:
         return self.outcome in (None, "complete") if well is None else well
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for a log or a database."""
+        """Plain values that JSON has, for a log or a database; `from_dict` makes a transcript of them again.
+
+        What is there to be read (text, tool_calls, usage, …) is all in `chunks` too, joined where nothing is lost.
+        """
+        head = self._head if self._trimmed else len(self._chunks)
+        chunks, (taken, gap) = pack(self._chunks, (len(self._chunks) - len(self._ready) - self._withheld, head))
+        stored = _Stored(
+            version=VERSION,
+            chunks=[plain_chunk(chunk) for chunk in chunks],
+            taken=taken,
+            gap=gap if self._trimmed else None,
+            **{name: getattr(self, name) for name in _KEPT},
+        )
         return {
             "text": self.text,
             "delivered": self.delivered,
             "reasoning": self.reasoning,
-            "tool_calls": [msgspec.to_builtins(call) for call in self.tool_calls],
-            "usage": msgspec.to_builtins(self.usage),
+            "tool_calls": plain(self.tool_calls),
+            "usage": plain(self.usage),
             "finish_reason": self.finish_reason,
             "raw_finish_reason": self.raw_finish_reason,
             "finish_kind": self.finish_kind,
-            "outcome": self.outcome,
-            "error": self.error.to_dict() if self.error else None,
-            "attempts": [_attempt_dict(attempt) for attempt in self.attempts],
-            "seams": [msgspec.to_builtins(seam) for seam in self.seams],
-            "target": self.target,
-            "model": self.model,
-            "request_id": self.request_id,
-            "started": self.started,
-            "time_to_first_chunk": self.time_to_first_chunk,
-            "duration": self.duration,
-            "omitted": self.omitted,
+            "seams": plain(self.seams),
+            **plain(stored),
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Transcript:
+        """The transcript that `to_dict` gave these values for, after JSON or not.
+
+        Equal to it in everything it says; runs of chunks may be one. Raises StreamMisused that names the field when
+        something is missing, of a wrong type, or of a newer version.
+        """
+        version = values.get("version") if isinstance(values, Mapping) else None
+        if version != VERSION:
+            raise StreamMisused(f"transcript.version: Expected {VERSION}, from this library's Transcript.to_dict()")
+        stored = read(_Stored, dict(values), "transcript")
+        transcript = cls()
+        transcript._chunks = [
+            read_chunk(each, f"transcript.chunks[{place}]") for place, each in enumerate(stored.chunks)
+        ]
+        transcript._withheld = max(len(stored.chunks) - stored.taken, 0)
+        transcript._trimmed, transcript._head = stored.gap is not None, stored.gap or 0
+        for name in _KEPT:
+            setattr(transcript, name, getattr(stored, name))
+        if stored.error is not None:
+            stored.error.transcript = transcript
+        return transcript
 
     @staticmethod
     def of(error: BaseException) -> Transcript | None:
@@ -296,10 +353,3 @@ def _prefix(chunks: list[Chunk], limit: int) -> int:
         if size > limit:
             return count
     return len(chunks)
-
-
-def _attempt_dict(attempt: Attempt) -> dict[str, Any]:
-    fields = msgspec.structs.asdict(attempt)
-    fields["error"] = attempt.error.to_dict() if attempt.error else None
-    fields["usage"] = msgspec.to_builtins(attempt.usage) if attempt.usage else None
-    return fields

@@ -27,7 +27,7 @@ def openai_chat(body: Body, id: str = r".{1,40}") -> None:
             waiting.remove(message["tool_call_id"])
         else:
             assert not waiting, "a call without its result"
-        assert message["content"] or calls, "empty content"
+        assert message.get("content") or calls, "empty content"
         assert calls is None or calls, "an empty list of calls"
         for call in calls or ():
             assert re.fullmatch(id, call["id"], re.DOTALL), f"an id that is refused: {call['id']}"
@@ -41,6 +41,11 @@ def openai_chat(body: Body, id: str = r".{1,40}") -> None:
 def mistral_chat(body: Body) -> None:
     """OpenAI's, and ids of nine letters and digits."""
     openai_chat(body, r"[a-zA-Z0-9]{9}")
+
+
+def cohere_chat(body: Body) -> None:
+    """OpenAI's shape; nothing is known against any id."""
+    openai_chat(body, r".+")
 
 
 def anthropic_messages(body: Body) -> None:
@@ -136,6 +141,7 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 RULES: Mapping[str, tuple[re.Pattern[str], Callable[[Body], None]]] = {
     "mistral chat": (re.compile(r"mistral.*/chat/completions"), mistral_chat),
+    "cohere chat": (re.compile(r"/v2/chat"), cohere_chat),
     "openai chat": (re.compile(r"/chat/completions"), openai_chat),
     "anthropic messages": (re.compile(r"/v1/messages"), anthropic_messages),
     "gemini": (re.compile(r":streamGenerateContent"), gemini),
@@ -152,5 +158,5 @@ def rules_of(url: str) -> tuple[str, Callable[[Body], None]]:
 def check(url: str, body: bytes) -> str:
     """Hold a body to the rules of the API at this address. Gives the rules' name; AssertionError says what broke."""
     name, rules = rules_of(url)
-    rules(json.loads(body))
+    rules(json.loads(body) if body[:1] == b"{" else {"text": body.decode()})
     return name

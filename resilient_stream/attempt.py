@@ -63,8 +63,8 @@ class Attempt:
         self.host = ""
         self.status: int | None = None
         self.committed = False
-        self.sending = Sending()
         self.record = record.Attempt(target=self.name, model=self.model, started=time.time())
+        self.sending = Sending(request, self.record)
         self._timeouts = self._choose_timeouts()
         self._guard = Guard()
         self._response: Response | None = None
@@ -101,11 +101,15 @@ class Attempt:
     async def _send(self) -> Response:
         if (lacking := unsupported(self.request, self.adapter)) is not None:
             raise AttemptEnded(self, lacking)
-        request = self.adapter.encode(for_its_target(self.request), await self._endpoint())
+        endpoint = self.sending.endpoint = await self._endpoint()
+        request = self.adapter.encode(for_its_target(self.request), endpoint)
         self.host = host_of(request.url)
         self.call.transcript.attempts.append(self.record)
         self.call.emit(AttemptStarted, self.name, self.request.attempt, self.record, self.host)
-        return await self.call.transport.open(request, self._timeouts.connect, self.sending)
+        try:
+            return await self.call.transport.open(request, self._timeouts.connect, self.sending)
+        except StreamError as error:  # a transport that knows what happened
+            raise AttemptEnded(self, error.failure) from error.__cause__
 
     async def _endpoint(self) -> Endpoint:
         try:

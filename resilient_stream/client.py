@@ -46,6 +46,8 @@ class Client:
     middlewares: your own links, run around every attempt (see `contract.Middleware`).
     on_event: called with each `events.Event`, on the loop; must not block.
     session: an aiohttp session to use instead of our own, e.g. for a proxy; it is never closed here.
+    record: a file to which every request and its answer are appended as they end, keys masked; played back by the
+        target "replay:FILE".
     budget: how much may be sent again to a failing target, over all calls of the process; see `RetryBudget`.
     recovery, hedge, breaker, store: accepted when they are built.
     Raises StreamMisused for a bad target or value.
@@ -65,6 +67,7 @@ class Client:
         middlewares: Iterable[Middleware] = (),
         on_event: OnEvent | None = None,
         session: aiohttp.ClientSession | None = None,
+        record: str | os.PathLike[str] | None = None,
     ) -> None:
         for name, value in (("hedge", hedge), ("breaker", breaker), ("store", store)):
             if value is not None:
@@ -73,6 +76,9 @@ class Client:
             raise StreamMisused(f"recovery= {_LATER}, or give Recovery.off(), which is how streams behave now")
         self.targets = _checked(targets)
         self.transport: Transport = Outgoings(session)
+        self._observers: tuple[Callable[[Call], OnEvent | None], ...] = ()
+        if record is not None:
+            self._record_to(record)
         self.calls: set[Call] = set()
         self.closed = False
         self.warned = False
@@ -171,6 +177,13 @@ class Client:
     ) -> None:
         await self.aclose()
 
+    def _record_to(self, file: str | os.PathLike[str]) -> None:
+        from .transport.recording import Recorder, RecordingTransport
+
+        recorder = Recorder(file)
+        self.transport = RecordingTransport(self.transport, recorder)
+        self._observers += (recorder.observe,)
+
     def _settings(
         self,
         targets: tuple[Target, ...],
@@ -191,6 +204,7 @@ class Client:
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
             on_end=on_end,
             on_event=self._on_event,
+            observers=self._observers,
         )
 
 

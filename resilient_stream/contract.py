@@ -21,6 +21,7 @@ from .target import Target
 
 if TYPE_CHECKING:
     from .call import Call
+    from .transcript import Attempt
 
 __all__ = [
     "Adapter",
@@ -33,6 +34,7 @@ __all__ = [
     "Middleware",
     "Outgoing",
     "ProcessRequest",
+    "ReplayRequest",
     "Request",
     "Response",
     "ResumePoint",
@@ -141,15 +143,40 @@ class ProcessRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"ProcessRequest({self.command[0]}, {len(self.stdin)} bytes)"
 
 
-Outgoing: TypeAlias = HttpRequest | ProcessRequest
+class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is looked for in a recording, and how its answer is played (see `providers/replay.py`)."""
+
+    file: str
+    messages: tuple[Message, ...]
+    speed: float = 1.0
+    repeat: bool = False
+    max_line_bytes: int = 8 * 1024 * 1024
+
+    @property
+    def url(self) -> str:
+        """For messages: a file has no host."""
+        return ""
+
+    def __repr__(self) -> str:
+        return f"ReplayRequest({self.file!r}, {len(self.messages)} messages)"
+
+
+Outgoing: TypeAlias = HttpRequest | ProcessRequest | ReplayRequest
 
 
 class Sending:
-    """How far a request has come: on a connection that had served another one, and written to it."""
+    """How far a request has come: on a connection that had served another one, and written to it.
 
-    __slots__ = ("reused", "written")
+    request, record, endpoint: what it is, the attempt's entry in the transcript, and where it goes with which key;
+    for a transport that keeps what passes (transport/recording.py).
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("endpoint", "record", "request", "reused", "written")
+
+    def __init__(self, request: Request | None = None, record: Attempt | None = None) -> None:
+        self.request = request
+        self.record = record
+        self.endpoint: Endpoint | None = None
         self.reused = False
         self.written = False
 

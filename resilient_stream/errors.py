@@ -396,4 +396,7 @@ def error_for(failure: Failure, **context: Any) -> StreamError:
     cls = _CLASSES[KINDS[failure.kind].error]
     if failure.category not in (None, KINDS[failure.kind].category):
         cls = _BY_CATEGORY[failure.category]
-    return cls(failure, **context)
+    error = cls(failure, **context)
+    if note := failure.facts.get("note"):  # for a developer's eyes: under a traceback, in no message and no log
+        error.add_note(note)
+    return error

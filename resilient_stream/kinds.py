@@ -316,6 +316,18 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Local model not available",
         ("{reason}.",),
         ("Or name another target and set its key.",)),
+    (_K.INVALID_REQUEST, "not_recorded"): Text(
+        "Not recorded",
+        ("{reason}.",),
+        ("Record the conversation again, or make it what it was.",)),
+    (_K.CLIENT_CONFIG, "no_recording"): Text(
+        "No recording",
+        ("{reason}.",),
+        ("Make one with Client(..., record=FILE), or correct the path.",)),
+    (_K.STREAM_INTERRUPTED, "recording_ends"): Text(
+        "The recording ends here",
+        ("When it was made, the answer was not read any further.",),
+        ("What was received is in the transcript; to have all of it, record it again to its end.",)),
     (_K.CANCELLED, "abandoned"): Text(
         "Stream closed",
         ("The stream was closed, or nothing was taken from it for too long.",),

@@ -25,6 +25,7 @@ _OWN: dict[str, str] = {
     "cohere": "cohere:ADAPTER",
     "gemini": "gemini:ADAPTER",
     "vertex": "vertex:ADAPTER",
+    "replay": "replay:ADAPTER",
 }
 
 

@@ -17,7 +17,17 @@ from typing import Any
 import msgspec
 
 from ..chunks import Chunk, Finished
-from ..contract import Adapter, Capabilities, Decoder, Endpoint, HttpRequest, ProcessRequest, Request
+from ..contract import (
+    Adapter,
+    Capabilities,
+    Decoder,
+    Endpoint,
+    HttpRequest,
+    Outgoing,
+    ProcessRequest,
+    ReplayRequest,
+    Request,
+)
 from ..errors import Failure
 from ..kinds import ErrorKind
 from ..messages import Message
@@ -115,19 +125,26 @@ def says_what_it_can(case: _Case) -> Iterator[str]:
 def encodes_the_same_twice(case: _Case) -> Iterator[str]:
     """`encode` is pure: the same request gives the same bytes, with the prompt in them."""
     first, second = (case.adapter.encode(case.request(), case.endpoint) for _ in range(2))
-    if not isinstance(first, HttpRequest | ProcessRequest):
+    if not isinstance(first, HttpRequest | ProcessRequest | ReplayRequest):
         yield "It gives neither an HttpRequest nor a ProcessRequest."
     elif first != second:
         yield "Two requests differ."
-    elif PROMPT.encode() not in (first.body if isinstance(first, HttpRequest) else first.stdin):
+    elif PROMPT.encode() not in _content(first):
         yield "The prompt is not in the body."
+
+
+def _content(sent: Outgoing) -> bytes:
+    """What the provider reads."""
+    if isinstance(sent, ReplayRequest):
+        return "".join(message.text for message in sent.messages).encode()
+    return sent.body if isinstance(sent, HttpRequest) else sent.stdin
 
 
 def keeps_the_key_to_itself(case: _Case) -> Iterator[str]:
     """The key is in a header (or the environment of a program) and nowhere else."""
     sent = case.adapter.encode(case.request(), case.endpoint)
     shown = repr(sent) + repr(case.endpoint)
-    places = {"repr": shown, "body": (sent.body if isinstance(sent, HttpRequest) else sent.stdin).decode()}
+    places = {"repr": shown, "body": _content(sent).decode()}
     if isinstance(sent, HttpRequest):
         places["url"] = sent.url
     yield from (f"It is in the {place}." for place, value in places.items() if KEY in value)

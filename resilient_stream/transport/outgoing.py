@@ -1,4 +1,4 @@
-"""`Outgoings`: the way out of a client, by the kind of request: HTTP, or a program.
+"""`Outgoings`: the way out of a client, by the kind of request: HTTP, a program, or a recording.
 
 The one rule: the class of the request decides. Must never: look into one.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..contract import Outgoing, ProcessRequest, Response, Sending
+from ..contract import Outgoing, ProcessRequest, ReplayRequest, Response, Sending
 from . import http
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from .replay import Recordings
 
 __all__ = ["Outgoings"]
 
@@ -21,6 +23,7 @@ class Outgoings:
 
     def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
         self.http = http.HttpTransport(session)
+        self._recordings: Recordings | None = None
 
     async def open(self, request: Outgoing, connect_timeout: float | None, sending: Sending) -> Response:
         """Send, and wait for the answer's head."""
@@ -28,6 +31,11 @@ class Outgoings:
             from .process import run  # a client that asks no program does not load it
 
             return await run(request, sending)
+        if isinstance(request, ReplayRequest):
+            from .replay import Recordings
+
+            self._recordings = self._recordings or Recordings()
+            return await self._recordings.play(request, sending)
         return await self.http.open(request, connect_timeout, sending)
 
     def release(self, response: Any) -> None:

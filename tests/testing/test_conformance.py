@@ -18,6 +18,7 @@ from resilient_stream.providers.vertex import Place
 from resilient_stream.testing import RULES, check_adapter
 from resilient_stream.testing.conformance import KEY
 from resilient_stream.testing.dialects import DIALECTS, Said
+from resilient_stream.wire.recording import Ending, Head, Line, lines_of
 
 TEXT = "Hello, wörld ☃"
 PIECES = ("Hello", ", wö", "rld ☃")
@@ -46,6 +47,12 @@ def claude_code() -> bytes:
     return "".join(json.dumps(line) + "\n" for line in (*pieces, {"type": "result", "subtype": "success"})).encode()
 
 
+def replay() -> bytes:
+    """A recorded answer of OpenAI's, as it is played back."""
+    lines = (Line(head=Head("openai:m")), *lines_of(written("openai"), 400), Line(ended=Ending(how="end", after=1.0)))
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+
+
 ANSWERS: dict[str, Callable[[], bytes]] = {
     **dict.fromkeys(HOSTS, lambda: written("openai")),
     "anthropic": lambda: written("anthropic"),
@@ -53,6 +60,7 @@ ANSWERS: dict[str, Callable[[], bytes]] = {
     "cohere": cohere,
     "vertex": lambda: written("gemini"),
     "claude-code": claude_code,
+    "replay": replay,
 }
 """How a whole answer of each provider looks."""
 

@@ -91,6 +91,8 @@ class Notes:
         self._console.print(Text.assemble((error.title, "bold red"), where))
         for line in telling.complaint(error):
             self._console.print(Text(line))
+        for note in getattr(error, "__notes__", ()):  # where a recording and the prompt differ
+            self._console.print(Text(telling.printable(note), style="dim"))
 
     def misuse(self, message: str) -> None:
         """What is wrong with the command itself."""

@@ -40,6 +40,19 @@ Afterwards, look at what happened: `provider.requests` (path, headers, `json`, `
 of the connection in time. With pytest, the fixture `fake_provider` is a provider in a thread of its own: call
 `fake_provider.play(script, ...)`. Any HTTP client can use it: `provider.base_url("openai")`.
 
+A real provider's answers, once recorded, are played back without it, in CI and without a key (docs/recording.md):
+
+    FILE = Path(__file__).with_name("rivers.jsonl")
+
+    @pytest.fixture
+    async def client():
+        if os.environ.get("RECORD"):
+            made = Client("openai:gpt-5-mini", record=FILE)
+        else:
+            made = Client(Target(f"replay:{FILE}", speed=0))
+        async with made:
+            yield made
+
 A provider of your own is tested by `check_adapter(ADAPTER, recorded_answer, text="what it says")`.
 """
 

@@ -127,7 +127,7 @@ def transcripts(draw: st.DrawFn) -> Transcript:
 def test_any_transcript_says_the_same_after_a_database(transcript: Transcript) -> None:
     """Text, delivered, calls, usage, seams, histories, attempts, the error with its class and its words."""
     assert says(stored(transcript)) == says(transcript)
-    assert stored(stored(transcript)).to_dict() == stored(transcript).to_dict()
+    assert stored(transcript).to_dict() == transcript.to_dict()
 
 
 @settings(max_examples=60, deadline=None)

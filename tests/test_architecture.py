@@ -20,7 +20,7 @@ PACKAGE = Path(resilient_stream.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "chunks", "kinds", "errors", "messages", "policy", "target", "transcript", "events", "contract", "wire",
+    "chunks", "kinds", "readable", "errors", "messages", "policy", "target", "transcript", "events", "contract", "wire",
     "features", "classify", "providers", "transport", "credentials", "endpoint", "unwind", "budget", "call",
     "telemetry", "attempt", "source",
     "middleware", "chain", "stream", "scope", "client", "__init__", "testing", "web", "cli",

@@ -64,9 +64,9 @@ __all__ = [
     "forget_frames",
 ]
 
-MAX_DETAIL = 300
+MAX_DETAIL = 240
 """Bytes of the provider's own sentence, or of the one reason we give: an error stays under 1 KB."""
-MAX_FACT = 80
+MAX_FACT = 64
 """Bytes of any other text in a failure, which servers make as long as they like."""
 
 
@@ -91,6 +91,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     fallback: bool | None = None
     category: ErrorCategory | None = None
     facts: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the fields' names, which would be a third of a pickled error.
+        return (_failure, (self.kind.value, *msgspec.structs.astuple(self)[1:]))
+
+
+def _failure(kind: str, *values: Any) -> Failure:
+    return Failure(kind=ErrorKind(kind), **dict(zip(Failure.__struct_fields__[1:], values, strict=True)))
 
 
 class StreamError(Exception):
@@ -219,6 +227,7 @@ class StreamError(Exception):
             "target": self.target or "the provider",
             "attempts": self.attempt if self.attempt > 1 else None,
             "host": self.host or "the server",
+            "address": self.host,
             "env_var": self.env_var,
             "detail": failure.detail,
             "feature": "what was asked for",

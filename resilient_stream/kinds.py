@@ -5,7 +5,7 @@ logs, documents and tests have this table and no other (DESIGN R10).
 Must never: hold a rule about recognising a failure. That is `classify/` and the providers.
 
 A text is a tuple of sentences. A sentence whose `{fact}` is unknown is left out, so every message reads well
-with what is known. Facts: provider model target host env_var status retry_after resets_at limit used seconds
+with what is known. Facts: provider model target host address env_var status retry_after resets_at limit used seconds
 feature reason proxy attempts kept detail (the provider's own words, shortened).
 """
 
@@ -178,7 +178,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Try again, or raise the stall timeout for models that pause for long.",), 3),
     _K.STREAM_INTERRUPTED: Kind(
         _R, "StreamInterrupted", "yes", True, "Answer cut off",
-        ("The answer of {provider} stopped before its end.",),
+        ("The answer from {provider} stopped before its end.",),
         ("Ask again, or let the answer be continued.",)),
     _K.PROTOCOL_ERROR: Kind(
         _R, "MalformedStream", "yes", True, "Unreadable answer",
@@ -194,7 +194,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Correct the request; sending it again as it is will not work.",)),
     _K.AUTHENTICATION: Kind(
         _P, "AuthenticationFailed", "no", True, "API key not accepted",
-        ("{provider} did not accept the API key.", "It was sent to {host}."),
+        ("{provider} did not accept the API key.", "It was sent to {address}."),
         ("Check that the key is complete and still valid.", "It comes from {env_var}, or from the target's api_key."),
         2),
     _K.PERMISSION_DENIED: Kind(
@@ -292,7 +292,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.AUTHENTICATION, "missing_key"): Text(
         "API key missing",
         ("There is no API key for {provider}.",),
-        ("Set {env_var}, or give the target its api_key.",)),
+        ("Set {env_var} in the environment.", "A target can also be given its api_key.")),
     (_K.AUTHENTICATION, "key_callable"): Text(
         "API key missing",
         ("The function that was to give the API key for {provider} failed.", "It raised {detail}"),
@@ -332,7 +332,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         ("Try again, or raise the first_content timeout for models that think for long.",)),
     (_K.STREAM_INTERRUPTED, "empty"): Text(
         "Empty answer",
-        ("The answer of {provider} had nothing in it.",),
+        ("The answer from {provider} had nothing in it.",),
         ("Try again; if it goes on, check the base URL and the model's name.",)),
     (_K.CANCELLED, "abandoned"): Text(
         "Stream closed",

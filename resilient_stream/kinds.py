@@ -311,21 +311,17 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         ("Then try again, or name another target.",)),
     (_K.CLIENT_CONFIG, "command_not_found"): Text(
         "Program not found",
-        ("{reason}.",),
-        ("Install it with: npm install -g @anthropic-ai/claude-code",
-         "Then run claude once and log in, or set ANTHROPIC_API_KEY.")),
+        ("Claude Code's program was not found.", "{reason}"),
+        ("Install it: npm install -g @anthropic-ai/claude-code.",
+         "Then run `claude` once to log in, or set ANTHROPIC_API_KEY.")),
     (_K.CLIENT_CONFIG, "program_failed"): Text(
         "Program failed",
-        ("{reason}.",),
+        ("The program ended without an answer.", "{reason}"),
         ("Run it by hand to see what it needs; it may have to be updated.",)),
     (_K.CLIENT_CONFIG, "local_model"): Text(
         "Local model not available",
         ("The local model cannot be used.", "{reason}"),
         ("Correct that, or name another target and set its key.",)),
-    (_K.CLIENT_CONFIG, "command_not_found"): Text(
-        "Command not found",
-        ("The command `claude` was not found on this machine.",),
-        ("Install it (npm install -g @anthropic-ai/claude-code), then run `claude` once to log in.",)),
     (_K.READ_TIMEOUT, "first_content"): Text(
         "No answer yet",
         ("{provider} did not begin to answer.", "The limit is {seconds}."),

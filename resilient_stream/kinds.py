@@ -224,7 +224,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
     _K.CONTENT_FILTERED: Kind(
         _P, "ContentBlocked", "no", False, "Blocked by a safety filter",
         ("The safety filter of {provider} blocked the request or its answer.",),
-        ("Rephrase the request.", "Another provider is not asked unless you allow it."), 2),
+        ("Rephrase the request.", "No other provider is asked: that is for you to decide."), 2),
     _K.REFUSAL: Kind(
         _P, "ContentBlocked", "no", False, "Declined",
         ("{model} declined to answer.",),

@@ -17,9 +17,10 @@ from resilient_stream.kinds import KINDS, TEXTS, ErrorKind
 from resilient_stream.testing import Cut, End, FakeProvider, Preamble, Stall, Status, Text
 
 FIELDS = (
-    "category kind phase provider model target status request_id retry_after attempt title message resolution "
-    "billed_maybe retryable fallback resets_at gave_up cause deadline_passed code host"
-).split()
+    "category", "kind", "phase", "provider", "model", "target", "status", "request_id", "retry_after", "attempt",
+    "title", "message", "resolution", "billed_maybe", "retryable", "fallback", "resets_at", "gave_up", "cause",
+    "deadline_passed", "code", "host",
+)  # fmt: skip
 CONTEXT = {
     "provider": "openai-responses", "provider_title": "OpenAI", "model": "m" * 64, "host": "h" * 64,
     "env_var": "GEMINI_API_KEY or GOOGLE_API_KEY", "attempt": 3, "phase": "request", "billed_maybe": True,
@@ -33,7 +34,9 @@ def long_facts(kind: ErrorKind) -> dict[str, object]:
     rows = (KINDS[kind], *(text for (one, _), text in TEXTS.items() if one is kind))
     named = set(re.findall(r"{(\w+)}", " ".join(line for row in rows for line in (*row.message, *row.resolution))))
     numbers = {"used": 10**12, "limit": 10**12, "seconds": 1234.5678}
-    return {name: numbers.get(name, LONG) for name in named & {*numbers, "feature", "reason", "proxy", "host", "env_var"}}
+    return {
+        name: numbers.get(name, LONG) for name in named & {*numbers, "feature", "reason", "proxy", "host", "env_var"}
+    }
 
 
 def heavy(kind: ErrorKind) -> StreamError:

@@ -96,7 +96,13 @@ def test_a_part_that_was_received_is_said():
 
 def test_the_providers_own_sentence_ends_once():
     """A full stop is added where the provider has none, and not where it has."""
-    for said, shown in (("No", "No."), ("No.", "No."), ('Unknown "x."', 'Unknown "x."'), ("Why?", "Why?"), ("a…", "a…")):
+    for said, shown in (
+        ("No", "No."),
+        ("No.", "No."),
+        ('Unknown "x."', 'Unknown "x."'),
+        ("Why?", "Why?"),
+        ("a…", "a…"),
+    ):
         error = error_for(Failure(kind=ErrorKind.INVALID_REQUEST, detail=said))
         assert error.message == f"The provider did not accept the request. It says: {shown}"
 

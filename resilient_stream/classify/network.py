@@ -315,4 +315,6 @@ def _reason(kind: ErrorKind, chain: tuple[BaseException, ...]) -> str:
     if found:
         return found
     verified = next((text for link in chain if isinstance(text := getattr(link, "verify_message", None), str)), "")
-    return verified or ("no encrypted connection could be set up" if kind is _K.TLS_FAILURE else "The connection could not be set up")
+    return verified or (
+        "no encrypted connection could be set up" if kind is _K.TLS_FAILURE else "The connection could not be set up"
+    )

@@ -65,9 +65,9 @@ __all__ = [
 ]
 
 MAX_DETAIL = 240
-"""Bytes of the provider's own sentence, or of the one reason we give: an error stays under 1 KB."""
-MAX_FACT = 64
-"""Bytes of any other text in a failure, which servers make as long as they like."""
+"""Characters of the provider's own sentence."""
+MAX_TEXTS = 470
+"""Bytes of all texts in a failure, which servers make as long as they like: an error stays under 1 KB."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -441,14 +441,29 @@ def error_for(failure: Failure, **context: Any) -> StreamError:
 
 
 def _bounded(failure: Failure) -> Failure:
-    """The same with its texts cut to their limits."""
-    cut = {name: _cut(name, value) for name, value in failure.facts.items()}
-    texts = {name: _cut(name, getattr(failure, name)) for name in ("detail", "code", "request_id", "resets_at")}
-    return msgspec.structs.replace(failure, facts=cut, **texts)
+    """The same with texts that fit into MAX_TEXTS together. Only the longest are cut, all to the same length."""
+    texts: dict[str, str] = {name: getattr(failure, name) or "" for name in ("detail", "code", "request_id")}
+    facts = {name: value for name, value in failure.facts.items() if isinstance(value, str)}
+    longest = _longest(sorted(len(text.encode()) for text in (*texts.values(), *facts.values())), MAX_TEXTS)
+    cut = {name: _cut(text, longest) for name, text in texts.items()}
+    cut["detail"] = _cut(cut["detail"], MAX_DETAIL)
+    kept = {**failure.facts, **{name: _cut(text, longest) for name, text in facts.items()}}
+    return msgspec.structs.replace(
+        failure, facts=kept, detail=cut["detail"], code=cut["code"], request_id=cut["request_id"] or None
+    )
 
 
-def _cut(name: str, value: Any) -> Any:
-    limit = MAX_DETAIL if name in ("detail", "reason") else MAX_FACT
-    if not isinstance(value, str) or len(value.encode()) <= limit:
-        return value
-    return value.encode()[: limit - 3].decode(errors="ignore") + "…"
+def _longest(sizes: list[int], room: int) -> int:
+    """What each may have at most, so that all fit: the short ones leave their share to the long ones."""
+    for place, size in enumerate(sizes):
+        share = room // (len(sizes) - place)
+        if size > share:
+            return share
+        room -= size
+    return MAX_TEXTS
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text.encode()) <= limit:
+        return text
+    return text.encode()[: limit - 3].decode(errors="ignore") + "…"

@@ -85,7 +85,7 @@ def _after(error: StreamError, recovery: Recovery) -> str:
     if not recovery.methods or not recovery.max_continuations:
         return "never sent again: raised, with all that was received in its transcript"
     methods = ", ".join(recovery.methods)
-    return f"continued, if the target can ({methods}; {recovery.max_continuations} times at most); else raised"
+    return f"continued, where a target can ({methods}; {recovery.max_continuations} times at most); else raised"
 
 
 def _listed(figures: Iterable[float]) -> str:

@@ -38,6 +38,8 @@ ROOT = Path(__file__).parent
 OTHER_VARIABLES: Mapping[str, str] = {
     "RESILIENT_STREAM_LOCAL_MODEL": "A GGUF file to use for `local`, in place of the small built-in model.",
     "CLAUDE_CODE_MODEL": "The model of `claude-code`, for a target that names none.",
+    "GOOGLE_CLOUD_PROJECT, GCLOUD_PROJECT, ANTHROPIC_VERTEX_PROJECT_ID": "The project of `vertex`: the first that is set.",
+    "GOOGLE_CLOUD_LOCATION, GOOGLE_CLOUD_REGION, CLOUD_ML_REGION": "The location of `vertex`; without one, `global`.",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "The proxy that requests take, and the hosts that are reached without one.",
     "SSL_CERT_FILE, SSL_CERT_DIR": "Certificates to trust, in place of the system's (OpenSSL's own variables).",
 }

@@ -205,13 +205,16 @@ class StreamError(Exception):
     @property
     def message(self) -> str:
         """What happened, in plain sentences."""
-        gave_up = (GAVE_UP[self.gave_up],) if self.gave_up else ()
-        return sentences((*self._text.message, KEPT, *gave_up), self._facts())
+        facts = self._facts()
+        after = (KEPT, *((GAVE_UP[self.gave_up],) if self.gave_up else ()))
+        happened = sentences(self._text.message, facts) or sentences(KINDS[self.kind].message, facts)
+        return " ".join(filter(None, (happened, sentences(after, facts))))
 
     @property
     def resolution(self) -> str:
         """What to do about it."""
-        return sentences(self._text.resolution, self._facts())
+        facts = self._facts()
+        return sentences(self._text.resolution, facts) or sentences(KINDS[self.kind].resolution, facts)
 
     @property
     def _text(self) -> Kind | Text:

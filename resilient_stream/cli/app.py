@@ -102,7 +102,7 @@ def explain(
     error: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KIND|STATUS|CLASS|TEXT]",
+            metavar="KIND|STATUS|CLASS|TEXT",
             help="What went wrong: rate_limited, 529, RateLimited, or an error's text or JSON body in quotes; "
             "- reads it from standard input.",
             show_default=False,
@@ -129,7 +129,7 @@ def doctor(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PROVIDER:MODEL]...",
+            metavar="PROVIDER:MODEL...",
             help="Whom to examine. Without any: every provider whose key is set, else the small local model.",
             show_default=False,
         ),

@@ -99,6 +99,9 @@ class _Error(msgspec.Struct, kw_only=True):
     attempt: int = 0
     gave_up: GaveUp | None = None
     billed_maybe: bool = False
+    host: str | None = None
+    cause: str | None = None
+    untried: int = 0
     errors: list[Any] | None = None
 
 
@@ -163,8 +166,11 @@ def _error(values: Any) -> StreamError:
     make: Callable[..., StreamError] = error_for
     context: dict[str, Any] = {
         name: getattr(stored, name)
-        for name in ("phase", "provider", "model", "attempt", "gave_up", "billed_maybe")
+        for name in ("phase", "provider", "model", "host", "attempt", "gave_up", "billed_maybe")
     }  # fmt: skip
+    if stored.cause:
+        context["_cause"] = stored.cause
     if stored.errors:
         make, context["errors"] = AllTargetsFailed, tuple(_error(each) for each in stored.errors)
+        context["untried"] = stored.untried
     return make(failure, said=Text(stored.title, (stored.message,), (stored.resolution,)), **context)

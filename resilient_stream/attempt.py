@@ -228,8 +228,8 @@ class Attempt:
         if due > now:
             self.call.arm(due)
         elif self._cause is None and not self._over:
-            seconds = {"seconds": f"{allowed:g}"}
-            self._cause = Failure(kind=ErrorKind.READ_TIMEOUT, code="too_slow", facts=seconds)
+            code = "stall" if self.committed else "first_content"
+            self._cause = Failure(kind=ErrorKind.READ_TIMEOUT, code=code, facts={"seconds": allowed})
             self.interrupt()
 
     def _due(self, now: float) -> tuple[float, float]:
@@ -258,6 +258,7 @@ class Attempt:
         self._salvage()
         self._guard.interrupt()
         self.record.usage = self._last_usage()
+        self.call.sent = self.call.sent or self.sending.written
         if self.committed:
             self.call.resume_point = getattr(self._decoder, "resume_point", None)
         self.call.leave(self)

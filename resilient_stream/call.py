@@ -136,6 +136,8 @@ class Call:
         self.transcript = Transcript(settings.limits.max_transcript_bytes)
         self.dead: StreamError | None = None
         self.busy = False
+        self.sent = False
+        """Whether a request has been written, so that the call may be on a bill."""
         self.thread = 0
         self.context: Callable[[Failure], StreamError] = error_for
         """How a finding becomes an error of this call: the latest attempt sets it to name itself."""
@@ -273,7 +275,7 @@ class Call:
         self._timer, self._rings = None, NEVER
         now = self.now()
         if now >= self._deadline:
-            failure = Failure(kind=ErrorKind.DEADLINE_EXCEEDED, facts={"seconds": f"{self.allowed:.3g}"})
+            failure = Failure(kind=ErrorKind.DEADLINE_EXCEEDED, facts={"seconds": self.allowed})
             self.expire(self.context(failure), "deadline")
             return
         self.arm(self._deadline)
@@ -327,6 +329,7 @@ class Call:
         known = error if isinstance(error, StreamError) else None
         if known is not None:
             known.transcript = transcript
+            known.billed_maybe = known.billed_maybe or self.sent
         transcript._end(outcome, known)
         self._owner.calls.discard(self)
         if self.settings.on_end is not None:

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .kinds import GAVE_UP, KINDS, TEXTS, ErrorCategory, ErrorKind, GaveUp, Kind, Phase, Text, sentences
+from . import readable
+from .kinds import GAVE_UP, KEPT, KINDS, TEXTS, ErrorCategory, ErrorKind, GaveUp, Kind, Phase, Text, sentences
 
 if TYPE_CHECKING:
     from .transcript import Transcript
@@ -63,7 +64,10 @@ __all__ = [
     "forget_frames",
 ]
 
-MAX_DETAIL = 300
+MAX_DETAIL = 240
+"""Characters of the provider's own sentence."""
+MAX_TEXTS = 470
+"""Bytes of all texts in a failure, which servers make as long as they like: an error stays under 1 KB."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +76,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     `detail`: the provider's own message (shortened by `error_for`; never shown for kinds whose text may quote
     the user). `retry`: overrides the table's word for this one case (x-should-retry, RECITATION). `category`
     likewise. `retry_after`: seconds the server asked for. `resets_at`: ISO time of a quota's reset.
-    `facts`: extra values for the message's `{placeholders}`: limit, used, feature, reason, proxy, host, seconds.
+    `facts`: extra values for the message's `{placeholders}`: limit, used, feature, reason, proxy, host, seconds;
+    numbers are made readable there.
     """
 
     kind: ErrorKind
@@ -87,6 +92,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     category: ErrorCategory | None = None
     facts: dict[str, Any] = msgspec.field(default_factory=dict)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the fields' names, which would be a third of a pickled error.
+        return (_failure, (self.kind.value, *msgspec.structs.astuple(self)[1:]))
+
+
+def _failure(kind: str, *values: Any) -> Failure:
+    return Failure(kind=ErrorKind(kind), **dict(zip(Failure.__struct_fields__[1:], values, strict=True)))
+
 
 class StreamError(Exception):
     """A stream failed. Catch this for everything, or a subclass for what you can act on.
@@ -98,6 +111,8 @@ class StreamError(Exception):
     all calls), deadline, patience (RetryPolicy.max_elapsed), hint (max_retry_after); None when it never is.
     title, message, resolution: plain sentences for a person. billed_maybe: a request had been sent, so it may
     be on the bill. transcript: everything received, set when the error leaves the stream.
+
+    It can be pickled and copied, with its transcript; of the exception behind it only the name stays (`cause`).
     """
 
     failure: Failure
@@ -115,17 +130,14 @@ class StreamError(Exception):
     transcript: Transcript | None = None
 
     def __init__(self, failure: Failure, **context: Any) -> None:
-        super().__init__(failure, context)
+        super().__init__(failure)
         self.failure = failure
         self.__dict__.update(context)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        context = {name: value for name, value in self.__dict__.items() if name != "failure"}
-        return (type(self)._rebuild, (self.failure, context))
-
-    @classmethod
-    def _rebuild(cls, failure: Failure, context: dict[str, Any]) -> StreamError:
-        return cls(failure, **context)
+        # As a state and not as arguments: the transcript in it refers back to this error.
+        state = {name: value for name, value in self.__dict__.items() if name != "failure"}
+        return (type(self), (self.failure,), {**state, "_cause": self.cause} if self.cause else state)
 
     @property
     def kind(self) -> ErrorKind:
@@ -163,6 +175,17 @@ class StreamError(Exception):
         return self.failure.resets_at
 
     @property
+    def cause(self) -> str | None:
+        """The class of the exception behind this one, by name."""
+        behind = self.__cause__
+        return self.__dict__.get("_cause") if behind is None else type(behind).__name__
+
+    @property
+    def deadline_passed(self) -> bool:
+        """Whether it was the caller's own time that ran out."""
+        return self.kind is ErrorKind.DEADLINE_EXCEEDED
+
+    @property
     def retryable(self) -> bool:
         """Whether the same request may work at the same provider."""
         if self.failure.retry is not None:
@@ -186,13 +209,18 @@ class StreamError(Exception):
         """What happened, in plain sentences."""
         if self.said is not None:
             return self.said.message[0]
-        template = self._text.message
-        return sentences((*template, GAVE_UP[self.gave_up]) if self.gave_up else template, self._facts())
+        facts = self._facts()
+        after = (KEPT, *((GAVE_UP[self.gave_up],) if self.gave_up else ()))
+        happened = sentences(self._text.message, facts) or sentences(KINDS[self.kind].message, facts)
+        return " ".join(filter(None, (happened, sentences(after, facts))))
 
     @property
     def resolution(self) -> str:
         """What to do about it."""
-        return self.said.resolution[0] if self.said else sentences(self._text.resolution, self._facts())
+        if self.said is not None:
+            return self.said.resolution[0]
+        facts = self._facts()
+        return sentences(self._text.resolution, facts) or sentences(KINDS[self.kind].resolution, facts)
 
     @property
     def _text(self) -> Kind | Text:
@@ -201,20 +229,22 @@ class StreamError(Exception):
 
     def _facts(self) -> dict[str, Any]:
         failure = self.failure
-        wait = None if failure.retry_after is None else f"{failure.retry_after:.3g} s"
+        provider = self.provider_title or self.provider or "the provider"
         return {
-            "provider": self.provider_title or self.provider or "The provider",
-            "model": self.model or "The model",
+            "provider": f"t{provider[1:]}" if provider.startswith("The ") else provider,
+            "model": self.model or "the model",
             "target": self.target or "the provider",
             "attempts": self.attempt if self.attempt > 1 else None,
             "host": self.host or "the server",
-            "env_var": self.env_var or "the key",
+            "address": self.host,
+            "env_var": self.env_var,
             "detail": failure.detail,
             "feature": "what was asked for",
             "status": failure.status,
-            "retry_after": wait,
-            "resets_at": failure.resets_at,
-            **failure.facts,
+            "retry_after": None if failure.retry_after is None else readable.duration(failure.retry_after),
+            "resets_at": None if failure.resets_at is None else readable.moment(failure.resets_at),
+            "kept": readable.kept(len(self.transcript.text)) if self.transcript is not None else None,
+            **{name: _readable_fact(name, value) for name, value in failure.facts.items()},
         }
 
     def __str__(self) -> str:
@@ -225,15 +255,22 @@ class StreamError(Exception):
         return f"{type(self).__name__}({self.kind.value!r}, target={self.target!r}, status={self.status!r})"
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict for logs and APIs: no key, no prompt; the transcript is not in it."""
+        """A plain dict for logs and APIs, JSON as it is: no key, no prompt; the transcript is not in it."""
         return {
             "category": self.category.value, "kind": self.kind.value, "phase": self.phase,
-            "provider": self.provider, "model": self.model, "target": self.target, "status": self.status,
-            "code": self.failure.code, "request_id": self.request_id, "retry_after": self.retry_after,
+            "provider": self.provider, "model": self.model, "target": self.target, "host": self.host,
+            "status": self.status, "code": self.failure.code, "request_id": self.request_id, "cause": self.cause,
+            "retryable": self.retryable, "fallback": self.fallback, "retry_after": self.retry_after,
             "resets_at": self.resets_at, "attempt": self.attempt, "gave_up": self.gave_up,
-            "billed_maybe": self.billed_maybe, "retryable": self.retryable, "fallback": self.fallback,
+            "deadline_passed": self.deadline_passed, "billed_maybe": self.billed_maybe,
             "title": self.title, "message": self.message, "resolution": self.resolution,
         }  # fmt: skip
+
+
+def _readable_fact(name: str, value: Any) -> Any:
+    if name == "seconds" and isinstance(value, int | float):
+        return readable.duration(value)
+    return readable.amount(value) if name in ("used", "limit") else value
 
 
 class RetryableError(StreamError):
@@ -313,20 +350,19 @@ class ResourceError(StreamError):
 
 
 class AllTargetsFailed(StreamError):
-    """Every target was tried. `errors` has one error for each target, in order; the category is the last one's."""
+    """No target could answer. `errors` has one error for each target that was tried, in order; the category is the
+    last one's. untried: targets left out because the last error would be the same there."""
 
     errors: tuple[StreamError, ...] = ()
-
-    def __init__(self, failure: Failure, *, errors: tuple[StreamError, ...] = (), **context: Any) -> None:
-        super().__init__(failure, **context)
-        self.errors = errors
+    untried: int = 0
 
     @classmethod
-    def of(cls, errors: list[StreamError]) -> AllTargetsFailed:
+    def of(cls, errors: list[StreamError], untried: int = 0) -> AllTargetsFailed:
         """Sum up: the last error's failure and context, with all of them attached."""
         last = errors[-1]
-        context = {name: value for name, value in last.__dict__.items() if name not in ("failure", "errors")}
-        return cls(last.failure, errors=tuple(errors), **context)
+        context = {name: value for name, value in last.__dict__.items() if name not in ("failure", "errors", "_cause")}
+        context["billed_maybe"] = any(error.billed_maybe for error in errors)
+        return cls(last.failure, **context, errors=tuple(errors), untried=untried)
 
     @property
     def category(self) -> ErrorCategory:
@@ -336,15 +372,31 @@ class AllTargetsFailed(StreamError):
     @property
     def title(self) -> str:
         """How many targets failed."""
-        return f"All {len(self.errors)} targets failed"
+        failed = len(self.errors)
+        return f"{failed} of {failed + self.untried} targets failed" if self.untried else f"All {failed} targets failed"
 
-    def to_dict(self) -> dict[str, Any]:
-        """The last error's values, and `errors` with those of each target."""
-        return {**super().to_dict(), "errors": [error.to_dict() for error in self.errors]}
+    @property
+    def message(self) -> str:
+        """What happened at each target, in a few words."""
+        left_out = ("The others were not tried: it would be the same there.",) if self.untried else ()
+        return " ".join((*(f"{error.target}: {error.title}." for error in self.errors), *left_out))
+
+    @property
+    def resolution(self) -> str:
+        """What to do about each; the same advice once."""
+        return " ".join(dict.fromkeys(error.resolution for error in self.errors))
 
     def __str__(self) -> str:
-        lines = (f"  {error.target}: {error.title} - {error.message}" for error in self.errors)
-        return "\n".join((f"{self.title}. {self.resolution}", *lines))
+        return "\n".join((f"{self.title}:", *(f"  {_on_one_line(error)}" for error in self.errors)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As of any error, and `errors` with one such dict for each target."""
+        errors = [error.to_dict() for error in self.errors]
+        return {**super().to_dict(), "errors": errors, "untried": self.untried}
+
+
+def _on_one_line(error: StreamError) -> str:
+    return " ".join(f"{error.target}: {error.title}. {error.message} {error.resolution}".split())
 
 
 class StreamMisused(RuntimeError):
@@ -391,8 +443,7 @@ def error_for(failure: Failure, **context: Any) -> StreamError:
     A category that overrides the kind's own (a remote server's out-of-memory) takes that category's base class,
     so that `except PermanentError` and `.category` never disagree.
     """
-    if len(failure.detail) > MAX_DETAIL:
-        failure = msgspec.structs.replace(failure, detail=failure.detail[: MAX_DETAIL - 1] + "…")
+    failure = _bounded(failure)
     cls = _CLASSES[KINDS[failure.kind].error]
     if failure.category not in (None, KINDS[failure.kind].category):
         cls = _BY_CATEGORY[failure.category]
@@ -400,3 +451,32 @@ def error_for(failure: Failure, **context: Any) -> StreamError:
     if note := failure.facts.get("note"):  # for a developer's eyes: under a traceback, in no message and no log
         error.add_note(note)
     return error
+
+
+def _bounded(failure: Failure) -> Failure:
+    """The same with texts that fit into MAX_TEXTS together. Only the longest are cut, all to the same length."""
+    texts: dict[str, str] = {name: getattr(failure, name) or "" for name in ("detail", "code", "request_id")}
+    facts = {name: value for name, value in failure.facts.items() if isinstance(value, str)}
+    longest = _longest(sorted(len(text.encode()) for text in (*texts.values(), *facts.values())), MAX_TEXTS)
+    cut = {name: _cut(text, longest) for name, text in texts.items()}
+    cut["detail"] = _cut(cut["detail"], MAX_DETAIL)
+    kept = {**failure.facts, **{name: _cut(text, longest) for name, text in facts.items()}}
+    return msgspec.structs.replace(
+        failure, facts=kept, detail=cut["detail"], code=cut["code"], request_id=cut["request_id"] or None
+    )
+
+
+def _longest(sizes: list[int], room: int) -> int:
+    """What each may have at most, so that all fit: the short ones leave their share to the long ones."""
+    for place, size in enumerate(sizes):
+        share = room // (len(sizes) - place)
+        if size > share:
+            return share
+        room -= size
+    return MAX_TEXTS
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text.encode()) <= limit:
+        return text
+    return text.encode()[: limit - 3].decode(errors="ignore") + "…"

@@ -5,8 +5,8 @@ logs, documents and tests have this table and no other (DESIGN R10).
 Must never: hold a rule about recognising a failure. That is `classify/` and the providers.
 
 A text is a tuple of sentences. A sentence whose `{fact}` is unknown is left out, so every message reads well
-with what is known. Facts: provider model host env_var status retry_after resets_at limit used size seconds
-feature reason proxy detail (the provider's own words, shortened).
+with what is known. Facts: provider model target host address env_var status retry_after resets_at limit used seconds
+feature reason proxy attempts kept detail (the provider's own words, shortened).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 __all__ = [
     "GAVE_UP",
+    "KEPT",
     "KINDS",
     "TEXTS",
     "ErrorCategory",
@@ -118,38 +119,42 @@ class Text(NamedTuple):
 _R, _P, _C, _S = ErrorCategory.RETRYABLE, ErrorCategory.PERMANENT, ErrorCategory.CONTEXT, ErrorCategory.RESOURCE
 _K = ErrorKind
 
+_ASKS_TO_WAIT = "It asks to wait {retry_after}."
+_SAYS = "It says: {detail}"
+_IF_IT_GOES_ON = "Try again; if it goes on, look at the status page of {provider} or add a fallback target."
+
 KINDS: Mapping[ErrorKind, Kind] = {
     _K.RATE_LIMITED: Kind(
         _R, "RateLimited", "after", True, "Rate limited",
-        ("{provider} is limiting how fast you may send requests.", "It asks to wait {retry_after}."),
+        ("{provider} is limiting how fast you may send requests.", _ASKS_TO_WAIT),
         ("Send fewer requests at a time, or ask {provider} for a higher limit.",)),
     _K.PROVIDER_OVERLOADED: Kind(
         _R, "Overloaded", "after", True, "Provider overloaded",
-        ("{provider} is short of capacity right now.",),
+        ("{provider} is short of capacity right now.", _ASKS_TO_WAIT),
         ("Try again in a few minutes, or add a fallback target.",)),
     _K.SERVER_ERROR: Kind(
         _R, "RetryableError", "yes", True, "Provider error",
-        ("{provider} had an internal error.",),
-        ("Try again; if it goes on, look at {provider}'s status page or add a fallback target.",)),
+        ("{provider} had an internal error.", _ASKS_TO_WAIT),
+        (_IF_IT_GOES_ON,)),
     _K.GATEWAY_ERROR: Kind(
         _R, "RetryableError", "yes", True, "Gateway error",
-        ("{provider}'s front-end could not reach its servers.", "It answered with HTTP {status}."),
-        ("Try again; if it goes on, look at {provider}'s status page or add a fallback target.",)),
+        ("{provider} could not reach its own servers.", "The answer was HTTP {status}.", _ASKS_TO_WAIT),
+        (_IF_IT_GOES_ON,)),
     _K.PROVIDER_TIMEOUT: Kind(
         _R, "ResponseTimeout", "yes", True, "Provider timed out",
-        ("{provider} took too long to answer and gave up.",),
+        ("{provider} took too long to answer and gave up.", _ASKS_TO_WAIT),
         ("Try again, ask for a shorter answer, or add a fallback target.",), 3),
     _K.MODEL_LOADING: Kind(
         _R, "Overloaded", "after", True, "Model loading",
-        ("The model is still loading on {provider}.", "It should be ready in {retry_after}."),
+        ("The model is still loading at {provider}.", "It should be ready in {retry_after}."),
         ("Wait a moment and try again.",)),
     _K.CONFLICT: Kind(
         _R, "RetryableError", "yes", False, "Conflicting request",
-        ("Another request is using the same conversation at {provider}.",),
+        ("Another request is using the same conversation at {provider}.", _ASKS_TO_WAIT),
         ("Wait for the other request to end, then try again.",), 2),
     _K.DNS_FAILURE: Kind(
         _R, "ConnectionFailed", "yes", True, "Host not found",
-        ("Could not look up {host}.",),
+        ("The address of {host} could not be found.",),
         ("Check your network connection and the spelling of the base URL.",), 2),
     _K.CONNECT_FAILED: Kind(
         _R, "ConnectionFailed", "yes", True, "Connection failed",
@@ -157,7 +162,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Check that the server is running and reachable, and that the base URL has the right port.",), 2),
     _K.CONNECT_TIMEOUT: Kind(
         _R, "ConnectionFailed", "yes", True, "Connection timed out",
-        ("Connecting to {host} timed out.", "It took longer than {seconds} s."),
+        ("Connecting to {host} took too long.", "The limit is {seconds}."),
         ("Check your network, firewall and proxy settings.",), 3),
     _K.CONNECTION_LOST: Kind(
         _R, "ConnectionFailed", "yes", True, "Connection lost",
@@ -168,16 +173,16 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("The proxy could not reach {host}.", "The proxy is {proxy}.", "It answered with HTTP {status}."),
         ("Check the HTTPS_PROXY and NO_PROXY settings, or ask who runs the proxy.",), 2),
     _K.READ_TIMEOUT: Kind(
-        _R, "ResponseTimeout", "yes", True, "No data",
-        ("{provider} stopped sending data.", "Nothing new came for {seconds} s."),
-        ("Try again, or raise the first_content or stall timeout for models that think for long.",), 3),
+        _R, "ResponseTimeout", "yes", True, "Answer stalled",
+        ("{provider} stopped sending the answer.", "Nothing new came for {seconds}."),
+        ("Try again, or raise the stall timeout for models that pause for long.",), 3),
     _K.STREAM_INTERRUPTED: Kind(
         _R, "StreamInterrupted", "yes", True, "Answer cut off",
-        ("{provider}'s answer stopped before its end.",),
-        ("What was received is in the transcript; ask again, or let it be continued.",)),
+        ("The answer from {provider} stopped before its end.",),
+        ("Ask again, or let the answer be continued.",)),
     _K.PROTOCOL_ERROR: Kind(
         _R, "MalformedStream", "yes", True, "Unreadable answer",
-        ("{provider} sent data that is not valid HTTP or JSON.",),
+        ("{provider} sent an answer that cannot be read.",),
         ("Try again; if it goes on, check the base URL and any proxy in between, or report it to {provider}.",), 2),
     _K.MODEL_OUTPUT_INVALID: Kind(
         _R, "MalformedStream", "yes", True, "Invalid tool call",
@@ -185,40 +190,41 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Try again, simplify the tool's parameters, or use another model.",), 3),
     _K.INVALID_REQUEST: Kind(
         _P, "InvalidRequest", "no", False, "Request rejected",
-        ("{provider} did not accept the request.", "It says: {detail}"),
+        ("{provider} did not accept the request.", _SAYS),
         ("Correct the request; sending it again as it is will not work.",)),
     _K.AUTHENTICATION: Kind(
         _P, "AuthenticationFailed", "no", True, "API key not accepted",
-        ("{provider} did not accept the API key.",),
-        ("Check {env_var}: is the key complete, current, and made for {host}?",), 2),
+        ("{provider} did not accept the API key.", "It was sent to {address}."),
+        ("Check that the key is complete and still valid.", "It comes from {env_var}, or from the target's api_key."),
+        2),
     _K.PERMISSION_DENIED: Kind(
         _P, "PermissionDenied", "no", True, "Not allowed",
-        ("This key may not use {model} or one of the requested features at {provider}.",),
-        ("Ask for access in {provider}'s console, or use another model, key or region.",)),
+        ("This key may not use {model}, or something else that was asked for, at {provider}.",),
+        ("Ask for access in the console of {provider}, or use another model, key or region.",)),
     _K.INSUFFICIENT_FUNDS: Kind(
         _P, "QuotaExhausted", "no", True, "No credit left",
-        ("Your {provider} account has no credit or has reached its spending limit.",),
-        ("Add credit or raise the limit in {provider}'s billing settings.",)),
+        ("Your account at {provider} has no credit or has reached its spending limit.",),
+        ("Add credit or raise the limit in the billing settings of {provider}.",)),
     _K.QUOTA_EXHAUSTED: Kind(
         _P, "QuotaExhausted", "no", True, "Quota used up",
-        ("Your {provider} quota for this period is used up.", "It resets {resets_at}."),
-        ("Wait for the reset, ask {provider} for a larger quota, or add a fallback target.",)),
+        ("Your quota at {provider} is used up for this period.", "It starts anew {resets_at}."),
+        ("Wait until then, ask {provider} for a larger quota, or add a fallback target.",)),
     _K.MODEL_NOT_FOUND: Kind(
         _P, "ModelNotFound", "no", True, "Model not found",
-        ("{provider} has no model called {model}, or this key may not see it.",),
-        ("Check the model's name against {provider}'s list of models.",)),
+        ("{provider} does not have {model}, or does not show it to this key.",),
+        ("Check the model's name in the list of models of {provider}.",)),
     _K.CONTEXT_LENGTH_EXCEEDED: Kind(
         _P, "ContextLengthExceeded", "no", True, "Conversation too long",
-        ("The conversation is too long for {model}.", "It has {used} tokens and the limit is {limit}."),
-        ("Shorten the conversation or use a model with a larger context.",)),
+        ("The conversation is too long for {model}.", "It has {used} tokens.", "The limit is {limit} tokens."),
+        ("Shorten the conversation or use a model that can read more.",)),
     _K.REQUEST_TOO_LARGE: Kind(
         _P, "InvalidRequest", "no", True, "Request too large",
-        ("The request is too large for {provider}.", "It has {used} and the limit is {limit}."),
+        ("The request is too large for {provider}.", "Its size is {used}.", "The limit is {limit}."),
         ("Send less text, or fewer or smaller attachments.",)),
     _K.CONTENT_FILTERED: Kind(
         _P, "ContentBlocked", "no", False, "Blocked by a safety filter",
-        ("{provider}'s safety filter blocked the request or its answer.",),
-        ("Rephrase the request.", "Another provider is not tried unless you allow it."), 2),
+        ("The safety filter of {provider} blocked the request or its answer.",),
+        ("Rephrase the request.", "No other provider is asked: that is for you to decide."), 2),
     _K.REFUSAL: Kind(
         _P, "ContentBlocked", "no", False, "Declined",
         ("{model} declined to answer.",),
@@ -229,32 +235,32 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Raise max_tokens, or ask the model to go on.",)),
     _K.UNSUPPORTED_FEATURE: Kind(
         _P, "InvalidRequest", "no", True, "Not supported",
-        ("{model} at {provider} does not support {feature}.", "It says: {detail}"),
+        ("{model} at {provider} does not support {feature}.", _SAYS),
         ("Leave the option out, or use a model or provider that has it.",)),
     _K.TLS_FAILURE: Kind(
         _P, "PermanentError", "no", True, "Certificate problem",
-        ("Could not verify the identity of {host}.", "Reason: {reason}."),
-        ("Check the clock, the CA bundle, and whether a proxy inspects TLS traffic.",)),
+        ("The identity of {host} could not be verified.", "Reason: {reason}"),
+        ("Check this machine's clock and certificates, and whether a proxy reads encrypted traffic.",)),
     _K.CLIENT_CONFIG: Kind(
         _P, "PermanentError", "no", False, "Configuration problem",
-        ("The request could not be sent as configured.", "{reason}."),
+        ("The request could not be sent as configured.", "{reason}"),
         ("Check the base URL, the headers and the key for stray characters.",)),
     _K.UNEXPECTED_RESPONSE: Kind(
-        _P, "PermanentError", "no", True, "Not the provider's API",
-        ("{host} answered, but it is not the {provider} API.",),
-        ("Check the base URL; a login page or captive portal may be in between.",)),
+        _P, "PermanentError", "no", True, "Unexpected answer",
+        ("{host} answered, but not as {provider} would.", "The answer was HTTP {status}."),
+        ("Check the base URL; a login page of your network may also be in between.",)),
     _K.PROXY_AUTH: Kind(
         _P, "PermanentError", "no", False, "Proxy needs a login",
         ("The proxy needs a user name and password.", "The proxy is {proxy}."),
         ("Put them into HTTPS_PROXY (http://user:password@host:port).",)),
     _K.CANCELLED: Kind(
         _C, "ContextError", "no", False, "Cancelled",
-        ("The stream was cancelled or closed.",),
-        ("What was received until then is in the transcript.",)),
+        ("The answer was cancelled.",),
+        ("Ask again if you still want it.",)),
     _K.DEADLINE_EXCEEDED: Kind(
         _C, "DeadlineExceeded", "no", False, "Out of time",
-        ("The answer was not finished in time.", "The time allowed was {seconds} s."),
-        ("Allow more time; what was received until then is in the transcript.",)),
+        ("The answer was not finished in time.", "The limit was {seconds}."),
+        ("Allow more time, or ask for a shorter answer.",)),
     _K.CLIENT_CLOSED: Kind(
         _C, "ClientClosed", "no", False, "Client closed",
         ("The client was closed while the answer was on its way.",),
@@ -262,23 +268,23 @@ KINDS: Mapping[ErrorKind, Kind] = {
     _K.OUT_OF_MEMORY: Kind(
         _S, "ResourceError", "no", False, "Out of memory",
         ("This process ran out of memory.",),
-        ("Lower the concurrency or give the process more memory.",)),
+        ("Run fewer requests at a time, or give the process more memory.",)),
     _K.FD_EXHAUSTED: Kind(
         _S, "ResourceError", "after", False, "Too many open files",
-        ("This process has too many open files or sockets.",),
-        ("Raise the limit (ulimit -n) or lower the concurrency.",), 3),
+        ("This process has too many files and connections open.",),
+        ("Raise the limit (ulimit -n), or run fewer requests at a time.",), 3),
     _K.OS_LIMIT: Kind(
         _S, "ResourceError", "after", False, "System limit reached",
-        ("The operating system refused a new thread, port or socket.",),
-        ("Raise the limit or lower the concurrency.",), 3),
+        ("The operating system refused a new thread, port or connection.",),
+        ("Raise the limit, or run fewer requests at a time.",), 3),
     _K.POOL_EXHAUSTED: Kind(
         _S, "ResourceError", "after", False, "All connections busy",
         ("All connections were busy for too long.", "The limit is {limit}."),
         ("Raise max_concurrency or send fewer requests at a time.",), 3),
     _K.BUFFER_LIMIT: Kind(
         _S, "ResourceError", "no", False, "Event too large",
-        ("{provider} sent an event that is too large.", "The limit is {limit}."),
-        ("Raise Limits.max_event_bytes if such events are expected.",)),
+        ("{provider} sent a single piece that is too large.", "The limit is {limit}."),
+        ("Raise Limits.max_event_bytes if such pieces are expected.",)),
 }  # fmt: skip
 
 
@@ -286,10 +292,10 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.AUTHENTICATION, "missing_key"): Text(
         "API key missing",
         ("There is no API key for {provider}.",),
-        ("Set {env_var}, or give the target its api_key.",)),
+        ("Set {env_var} in the environment.", "A target can also be given its api_key.")),
     (_K.AUTHENTICATION, "key_callable"): Text(
         "API key missing",
-        ("The function that was to give the API key for {provider} failed.", "It raised {detail}."),
+        ("The function that was to give the API key for {provider} failed.", "It raised {detail}"),
         ("Look at the cause of this error.",)),
     (_K.AUTHENTICATION, "no_google_credentials"): Text(
         "No Google credentials",
@@ -301,29 +307,37 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         ("Log in again, or check that the service account is active.",)),
     (_K.CLIENT_CONFIG, "not_set_up"): Text(
         "Not set up",
-        ("{reason}.",),
+        ("{reason}",),
         ("Then try again, or name another target.",)),
     (_K.CLIENT_CONFIG, "command_not_found"): Text(
         "Program not found",
-        ("{reason}.",),
-        ("Install it with: npm install -g @anthropic-ai/claude-code",
-         "Then run claude once and log in, or set ANTHROPIC_API_KEY.")),
+        ("Claude Code's program was not found.", "{reason}"),
+        ("Install it: npm install -g @anthropic-ai/claude-code.",
+         "Then run `claude` once to log in, or set ANTHROPIC_API_KEY.")),
     (_K.CLIENT_CONFIG, "program_failed"): Text(
         "Program failed",
-        ("{reason}.",),
+        ("The program ended without an answer.", "{reason}"),
         ("Run it by hand to see what it needs; it may have to be updated.",)),
     (_K.CLIENT_CONFIG, "local_model"): Text(
         "Local model not available",
-        ("{reason}.",),
-        ("Or name another target and set its key.",)),
+        ("The local model cannot be used.", "{reason}"),
+        ("Correct that, or name another target and set its key.",)),
+    (_K.READ_TIMEOUT, "first_content"): Text(
+        "No answer yet",
+        ("{provider} did not begin to answer.", "The limit is {seconds}."),
+        ("Try again, or raise the first_content timeout for models that think for long.",)),
+    (_K.STREAM_INTERRUPTED, "empty"): Text(
+        "Empty answer",
+        ("The answer from {provider} had nothing in it.",),
+        ("Try again; if it goes on, check the base URL and the model's name.",)),
     (_K.INVALID_REQUEST, "not_recorded"): Text(
         "Not recorded",
-        ("{reason}.",),
+        ("{reason}",),
         ("Record the conversation again, or make it what it was.",)),
     (_K.CLIENT_CONFIG, "no_recording"): Text(
         "No recording",
-        ("{reason}.",),
-        ("Make one with Client(..., record=FILE), or correct the path.",)),
+        ("{reason}",),
+        ("Make one with Client(record=FILE), or correct the path.",)),
     (_K.STREAM_INTERRUPTED, "recording_ends"): Text(
         "The recording ends here",
         ("When it was made, the answer was not read any further.",),
@@ -331,9 +345,13 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.CANCELLED, "abandoned"): Text(
         "Stream closed",
         ("The stream was closed, or nothing was taken from it for too long.",),
-        ("What was received until then is in the transcript.",)),
+        ("Ask again if you still want the answer.",)),
 }  # fmt: skip
 """More precise texts for some of the codes that a kind comes with."""
+
+
+KEPT = "{kept} received and kept."
+"""Said after what happened, whenever a part of the answer had arrived."""
 
 
 GAVE_UP: Mapping[GaveUp, str] = {
@@ -348,9 +366,17 @@ GAVE_UP: Mapping[GaveUp, str] = {
 
 def sentences(template: tuple[str, ...], facts: Mapping[str, Any]) -> str:
     """Fill a text of the table; a sentence with an unknown fact is left out."""
-    return " ".join(sentence.format_map(facts) for sentence in template if _known(sentence, facts))
+    return " ".join(_finished(sentence.format_map(facts)) for sentence in template if _known(sentence, facts))
 
 
 def _known(sentence: str, facts: Mapping[str, Any]) -> bool:
     names = (name for _, name, _, _ in string.Formatter().parse(sentence) if name)
     return all(facts.get(name) not in (None, "") for name in names)
+
+
+def _finished(sentence: str) -> str:
+    """A capital for `the provider` in front, but not for a name like xAI; a full stop after a fact without one."""
+    sentence = sentence.strip()
+    if sentence.startswith("the "):
+        sentence = f"T{sentence[1:]}"
+    return sentence if sentence.rstrip("\"')]").endswith((".", "!", "?", "…")) else f"{sentence}."

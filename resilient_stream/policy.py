@@ -90,6 +90,7 @@ class Recovery(_Policy):
     """
 
     methods: tuple[RecoveryMethod, ...] = ("native", "prefill", "replay")
+    """Ways to go on, in the order in which they are tried."""
     max_continuations: int = Field(2, ge=0)
     """Continuations of one answer at most."""
 
@@ -112,7 +113,9 @@ class Breaker(_Policy):
     """Leave a failing target alone for a while, and then try it with one request."""
 
     failure_rate: float = Field(0.5, gt=0, le=1)
+    """Share of failed requests from which the target is left alone."""
     min_calls: int = Field(10, ge=1)
+    """Requests within the window before the rate counts."""
     window: float = Field(30.0, gt=0)
     """Seconds over which the rate is taken."""
     open_for: float = Field(30.0, gt=0)
@@ -125,7 +128,9 @@ class Limits(_Policy):
     max_concurrency: int | None = Field(None, ge=1)
     """Streams at once per target; None for no bound."""
     requests_per_minute: float | None = Field(None, gt=0)
+    """Requests per target and minute; None for no bound."""
     tokens_per_minute: float | None = Field(None, gt=0)
+    """Tokens per target and minute; None for no bound."""
     max_event_bytes: int = Field(8 * MIB, ge=1024)
     """Bytes of one event on the wire. The largest real ones carry images, of a few MiB."""
     max_transcript_bytes: int = Field(64 * MIB, ge=1024)

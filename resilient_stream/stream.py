@@ -89,7 +89,7 @@ class Stream:
 
     def _ended_by_caller(self, outcome: str) -> StreamError:
         error = closed_error(outcome)
-        error.transcript = self.transcript
+        error.transcript, error.billed_maybe = self.transcript, self._call.sent
         return error
 
     # -- other ways to read -------------------------------------------------------------------

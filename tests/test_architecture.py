@@ -20,9 +20,9 @@ PACKAGE = Path(resilient_stream.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "chunks", "kinds", "errors", "messages", "policy", "target", "history", "archive", "transcript", "events",
-    "contract", "wire", "features", "signatures", "classify", "providers", "transport", "credentials", "endpoint",
-    "unwind", "budget", "call", "telemetry", "attempt", "source",
+    "chunks", "kinds", "readable", "errors", "messages", "policy", "target", "history", "archive",
+    "transcript", "events", "contract", "wire", "features", "signatures", "classify", "providers",
+    "transport", "credentials", "endpoint", "unwind", "budget", "call", "telemetry", "attempt", "source",
     "middleware", "chain", "stream", "scope", "client", "__init__", "testing", "web", "cli",
 )  # fmt: skip
 """Imports go to the left only, or stay inside a package."""

@@ -55,7 +55,7 @@ def test_an_error_says_what_is_known_and_nothing_else() -> None:
     known = error_for(
         Failure(kind=ErrorKind.RATE_LIMITED, retry_after=3.25), provider="openai", provider_title="OpenAI"
     )
-    assert known.message == "OpenAI is limiting how fast you may send requests. It asks to wait 3.25 s."
+    assert known.message == "OpenAI is limiting how fast you may send requests. It asks to wait 3.2 s."
     unknown = error_for(Failure(kind=ErrorKind.RATE_LIMITED))
     assert unknown.message == "The provider is limiting how fast you may send requests."
 

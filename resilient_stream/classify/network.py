@@ -165,7 +165,7 @@ _CONNECTING = frozenset({"ClientConnectorError", "ClientOSError"})
 _FILE_ERRNOS = frozenset({errno.EPERM, errno.EACCES, errno.EAGAIN})
 
 _REASONS: tuple[tuple[str, str], ...] = (
-    (r"wrong_version_number|wrong version number|http_request", "the server does not speak TLS on this port"),
+    (r"wrong_version_number|wrong version number|http_request", "the server does not speak https on this port"),
     (r"expired", "the certificate has expired"),
     (r"hostname mismatch|ip address mismatch|not valid for", "the certificate is for another host"),
     (
@@ -315,4 +315,6 @@ def _reason(kind: ErrorKind, chain: tuple[BaseException, ...]) -> str:
     if found:
         return found
     verified = next((text for link in chain if isinstance(text := getattr(link, "verify_message", None), str)), "")
-    return verified or ("the TLS handshake failed" if kind is _K.TLS_FAILURE else "The connection could not be set up")
+    return verified or (
+        "no encrypted connection could be set up" if kind is _K.TLS_FAILURE else "The connection could not be set up"
+    )

@@ -60,7 +60,7 @@ _ONLY_LIMIT = re.compile(
 
 
 def detail(kind: ErrorKind, said: Said) -> str:
-    """The provider's own words, one line of at most 300 characters; nothing where they may quote the user."""
+    """The provider's own words, one line of at most MAX_DETAIL characters; nothing where they may quote the user."""
     if kind in _SILENT:
         return ""
     line = _NAMED_SECRETS.sub(r"\1[hidden]", _SECRETS.sub("[hidden]", " ".join(said.message.split())))

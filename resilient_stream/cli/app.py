@@ -7,6 +7,7 @@ Must never: catch errors. A command's function returns the exit code.
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Annotated
 
 import typer
@@ -94,3 +95,53 @@ def providers(
     from .terminal import until_reader_leaves
 
     raise typer.Exit(until_reader_leaves(lambda: run(as_json=as_json)))
+
+
+@app.command(epilog=exit_codes.EXPLAIN_HELP)
+def explain(
+    error: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="KIND|STATUS|CLASS|TEXT",
+            help="What went wrong: rate_limited, 529, RateLimited, or an error's text or JSON body in quotes; "
+            "- reads it from standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROVIDER", help="Whose error it is: some codes mean different things.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,
+) -> None:
+    """Say what an error means, what to do, and what the SDK does about it. Without an error: list all kinds."""
+    from .explain import explain as run
+    from .terminal import until_reader_leaves
+
+    text = sys.stdin.read() if error == "-" else error
+    raise typer.Exit(until_reader_leaves(lambda: run(text, provider=provider, as_json=as_json)))
+
+
+@app.command(epilog=exit_codes.DOCTOR_HELP)
+def doctor(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PROVIDER:MODEL...",
+            help="Whom to examine. Without any: every provider whose key is set, else the small local model.",
+            show_default=False,
+        ),
+    ] = None,
+    deadline: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds for each target.")] = 20.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,
+) -> None:
+    """Check each target: configuration, key, name, connection, certificate, and an answer of a few tokens.
+
+    Asks each target that can be reached for a real answer, which a provider bills like any other.
+    """
+    from .doctor import doctor as run
+    from .terminal import until_reader_leaves
+
+    raise typer.Exit(until_reader_leaves(lambda: run(targets or (), deadline=deadline, as_json=as_json)))

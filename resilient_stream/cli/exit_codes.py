@@ -10,9 +10,21 @@ from collections.abc import Mapping
 
 from ..errors import ErrorCategory
 
-__all__ = ["BY_CATEGORY", "COMPLETE", "HELP", "INTERRUPTED", "MISUSED", "PIPE_CLOSED"]
+__all__ = [
+    "BY_CATEGORY",
+    "CHECK_FAILED",
+    "COMPLETE",
+    "DOCTOR_HELP",
+    "EXPLAIN_HELP",
+    "HELP",
+    "INTERRUPTED",
+    "MEANING",
+    "MISUSED",
+    "PIPE_CLOSED",
+]
 
 COMPLETE = 0
+CHECK_FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
 """128 + SIGINT, as shells count."""
@@ -26,9 +38,10 @@ BY_CATEGORY: Mapping[ErrorCategory, int] = {
     ErrorCategory.RESOURCE: 13,
 }
 
-_MEANING: Mapping[int, str] = {
+MEANING: Mapping[int, str] = {
     COMPLETE: "the answer is complete",
-    MISUSED: "wrong usage",
+    CHECK_FAILED: "a check of doctor failed",
+    MISUSED: "wrong usage, or nothing known about it",
     BY_CATEGORY[ErrorCategory.RETRYABLE]: "failed, may work later",
     BY_CATEGORY[ErrorCategory.PERMANENT]: "failed, needs a change",
     BY_CATEGORY[ErrorCategory.CONTEXT]: "out of time or closed",
@@ -37,4 +50,13 @@ _MEANING: Mapping[int, str] = {
     PIPE_CLOSED: "the output's reader left",
 }
 
-HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in _MEANING.items()) + "."
+_FOR_ANSWERS = {code: meaning for code, meaning in MEANING.items() if code != CHECK_FAILED}
+
+
+def _help(meaning: Mapping[int, str]) -> str:
+    return "Exit codes: " + "; ".join(f"{code} {said}" for code, said in meaning.items()) + "."
+
+
+HELP = _help({**_FOR_ANSWERS, MISUSED: "wrong usage"})
+EXPLAIN_HELP = _help({COMPLETE: "explained", MISUSED: "nothing is known about it"})
+DOCTOR_HELP = _help({COMPLETE: "every target gave an answer", CHECK_FAILED: "one did not", INTERRUPTED: "Ctrl-C"})

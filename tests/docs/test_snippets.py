@@ -1,0 +1,108 @@
+"""The Python in the documents runs: each page from top to bottom, against a provider on loopback.
+
+A page's blocks share their names, as a reader would type them one after the other; top-level `await` is allowed, as
+in `python -m asyncio`. Functions called `test_…` are run as tests. A block that is not Python has another language.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs import tables
+from resilient_stream import Client
+from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.testing import End, FakeProvider, Text
+
+ROOT = Path(tables.__file__).parent.parent
+BLOCK = re.compile(r"(?ms)^( *)```python\n(.*?)^\1```$")
+ELSEWHERE = {"recording.md": "tests/examples/test_recording_page.py runs its files in a folder of their own"}
+"""Pages whose Python has a test of its own."""
+PAGES = [
+    page
+    for page in (*tables.pages(), ROOT / "README.md")
+    if BLOCK.search(page.read_text()) and page.name not in ELSEWHERE
+]
+ANSWER = (Text("The sky is blue because", " short waves", " scatter."), End())
+
+
+@pytest.fixture
+def everywhere(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> FakeProvider:
+    """Every provider is on loopback, and has a key."""
+    fake_provider.play(ANSWER)
+    for name in known_providers():
+        adapter = adapter_for(name)
+        if adapter.url_variable:
+            monkeypatch.setenv(adapter.url_variable, fake_provider.base_url(name))
+        for key in adapter.key_variables:
+            monkeypatch.setenv(key, "test")
+    return fake_provider
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """(place, code) of each Python block, its lines where they are in the page."""
+    text = page.read_text()
+    found = []
+    for match in BLOCK.finditer(text):
+        line = text[: match.start(2)].count("\n")
+        found.append((f"{page.name}:{line + 1}", "\n" * line + textwrap.dedent(match[2])))
+    return found
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+    """Every client of the snippets, also those that a page forgets: an interpreter's session ends with them open."""
+    clients: list[Client] = []
+    make = Client.__init__
+
+    def kept(self: Client, *targets: Any, **options: Any) -> None:
+        clients.append(self)
+        make(self, *targets, **options)
+
+    monkeypatch.setattr(Client, "__init__", kept)
+    return clients
+
+
+async def run_all(page: Path, made: list[Client]) -> None:
+    """All blocks in one namespace and one loop, then the tests among what they defined."""
+    names: dict[str, Any] = {"__name__": page.name}
+    for place, code in blocks(page):
+        compiled = compile(code, place, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        if compiled.co_flags & inspect.CO_COROUTINE:
+            await eval(compiled, names)
+        else:
+            await asyncio.to_thread(exec, compiled, names)  # a thread, for the ones that call asyncio.run
+    for name, test in list(names.items()):
+        if name.startswith("test_"):
+            await test()
+    for client in made:
+        await client.aclose()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_the_python_of_a_page_runs(page, everywhere, made, capsys):
+    """As written."""
+    asyncio.run(run_all(page, made))
+
+
+def test_every_block_is_seen():
+    """No fenced Python is missed by the pattern above."""
+    for page in (*tables.pages(), ROOT / "README.md"):
+        assert len(blocks(page)) == page.read_text().count("```python\n"), page.name
+
+
+def test_a_broken_snippet_is_caught(tmp_path, everywhere, made):
+    """The harness is not blind: a name that does not exist fails, at its line."""
+    page = tmp_path / "page.md"
+    page.write_text(
+        "text\n\n```python\nfrom resilient_stream import Client\n```\n\n```python\nawait Client('x').nothing()\n```\n"
+    )
+    with pytest.raises(Exception, match="no provider is called"):
+        asyncio.run(run_all(page, made))

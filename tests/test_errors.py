@@ -1,0 +1,181 @@
+"""Errors as values: what they carry, that they cross a process's border, how small they are, what they cost."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import re
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from resilient_stream import Client, RetryPolicy, Timeouts, errors
+from resilient_stream.errors import AllTargetsFailed, DeadlineExceeded, Failure, StreamError, error_for
+from resilient_stream.kinds import KINDS, TEXTS, ErrorKind
+from resilient_stream.testing import Cut, End, FakeProvider, Preamble, Stall, Status, Text
+
+FIELDS = (
+    "category", "kind", "phase", "provider", "model", "target", "status", "request_id", "retry_after", "attempt",
+    "title", "message", "resolution", "billed_maybe", "retryable", "fallback", "resets_at", "gave_up", "cause",
+    "deadline_passed", "code", "host",
+)  # fmt: skip
+CONTEXT = {
+    "provider": "openai-responses", "provider_title": "OpenAI", "model": "m" * 64, "host": "h" * 64,
+    "env_var": "GEMINI_API_KEY or GOOGLE_API_KEY", "attempt": 3, "phase": "request", "billed_maybe": True,
+    "gave_up": "attempts",
+}  # fmt: skip
+LONG = "ü" * 5000
+
+
+def long_facts(kind: ErrorKind) -> dict[str, object]:
+    """Every fact that this kind's texts have a place for, as long as a server likes."""
+    rows = (KINDS[kind], *(text for (one, _), text in TEXTS.items() if one is kind))
+    named = set(re.findall(r"{(\w+)}", " ".join(line for row in rows for line in (*row.message, *row.resolution))))
+    numbers = {"used": 10**12, "limit": 10**12, "seconds": 1234.5678}
+    return {
+        name: numbers.get(name, LONG) for name in named & {*numbers, "feature", "reason", "proxy", "host", "env_var"}
+    }
+
+
+def heavy(kind: ErrorKind) -> StreamError:
+    """An error with everything at its longest."""
+    failure = Failure(
+        kind=kind, detail="" if "reason" in long_facts(kind) else LONG, code=LONG, status=503,
+        retry_after=1234.5678, resets_at="2026-08-01T00:00:00Z", request_id=LONG, facts=long_facts(kind),
+    )  # fmt: skip
+    error = error_for(failure, **CONTEXT)
+    error.__cause__ = ConnectionResetError(LONG)
+    return error
+
+
+async def fails(script, **policy) -> StreamError:
+    """The error of a call to a provider that plays this."""
+    async with FakeProvider(script) as provider, Client(provider.target("openai"), **policy) as client:
+        with pytest.raises(StreamError) as caught:
+            await client.complete("Hello")
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_an_error_is_under_a_kilobyte(kind):
+    """Pickled, with every text at its longest, each kind stays under 1 KB besides the transcript."""
+    assert len(pickle.dumps(heavy(kind))) < 1024
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_every_field_is_in_the_dict_and_the_dict_is_json(kind):
+    """`to_dict` has all that the design lists, in plain values, and survives a round trip through JSON."""
+    values = heavy(kind).to_dict()
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+    assert set(FIELDS) <= set(values)
+    assert values["cause"] == "ConnectionResetError"
+    error = heavy(kind)
+    assert {name: getattr(error, name) for name in FIELDS if name != "code"}.items() <= values.items()
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_a_copy_says_the_same(kind, again):
+    """A copied or unpickled error has its class, all fields and its text; of the cause the name is left."""
+    error = heavy(kind)
+    other = again(error)
+    assert (type(other), other.to_dict(), str(other)) == (type(error), error.to_dict(), str(error))
+    assert other.__cause__ is None
+
+
+async def test_an_error_crosses_with_its_transcript():
+    """With a transcript that refers back to the error; through another process and back it is still the same."""
+    error = await fails([Text("Half an ", "answer"), Cut()])
+    with ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as pool:
+        other = pool.submit(next, iter([error])).result()
+    assert (other.transcript.text, other.transcript.outcome) == ("Half an answer", "failed")
+    assert other.transcript.error is other
+    assert other.to_dict() == error.to_dict()
+    assert copy.deepcopy(error).transcript.text == "Half an answer"
+
+
+async def test_the_error_of_all_targets_crosses_too():
+    """Each target's error is still there, and the sum reads the same."""
+    async with FakeProvider([Status(401)]) as provider:
+        async with Client(provider.target("openai"), provider.target("anthropic")) as client:
+            with pytest.raises(AllTargetsFailed) as caught:
+                await client.complete("Hello")
+    other = pickle.loads(pickle.dumps(caught.value))
+    assert str(other) == str(caught.value)
+    assert [type(one) for one in other.errors] == [errors.AuthenticationFailed] * 2
+    values = other.to_dict()
+    assert [one["target"] for one in values["errors"]] == ["openai:fake-model", "anthropic:fake-model"]
+    json.dumps(values)
+
+
+async def test_a_request_that_was_sent_may_be_billed():
+    """Refused after it was sent: maybe. Never sent: no."""
+    assert (await fails([Status(500)], retry=RetryPolicy.off())).billed_maybe
+    async with FakeProvider() as provider:
+        target = provider.target("openai")
+        await provider.refuse()
+        async with Client(target, retry=RetryPolicy.off()) as client:
+            with pytest.raises(StreamError) as caught:
+                await client.complete("Hello")
+    assert not caught.value.billed_maybe
+
+
+async def test_a_call_that_was_sent_once_stays_billed():
+    """Whatever ends a call later, and wherever: what was sent before may be on the bill."""
+    async with FakeProvider([Text("Half"), Stall()]) as provider:
+        client = Client(provider.target("openai"))
+        stream = client.stream("Hello")
+        await anext(stream)
+        stream.close()
+        with pytest.raises(StreamError) as closed:
+            await anext(stream)
+        other = client.stream("Hello")
+        await anext(other)
+        await client.aclose()
+        with pytest.raises(StreamError) as gone:
+            await anext(other)
+    assert closed.value.billed_maybe
+    assert gone.value.billed_maybe
+
+
+async def test_a_refused_fallback_does_not_unbill_the_first_target():
+    """The last target was never reached, but the first one had been sent to."""
+    async with FakeProvider([Status(401)]) as first, FakeProvider() as second:
+        targets = (first.target("openai"), second.target("openai"))
+        await second.refuse()
+        async with Client(*targets, retry=RetryPolicy.off()) as client:
+            with pytest.raises(AllTargetsFailed) as caught:
+                await client.complete("Hello")
+    assert [error.billed_maybe for error in caught.value.errors] == [True, False]
+    assert caught.value.billed_maybe
+
+
+async def test_a_stall_and_a_late_beginning_are_told_apart():
+    """Each names the timeout that a person would have to raise, and its figure."""
+    late = await fails([Preamble(), Stall()], timeouts=Timeouts(first_content=0.05), retry=RetryPolicy.off())
+    assert late.message.startswith("OpenAI did not begin to answer. The limit is 0.05 s.")
+    assert "first_content" in late.resolution
+    stalled = await fails([Text("Half"), Stall()], timeouts=Timeouts(stall=0.05))
+    assert "Nothing new came for 0.05 s. 4 characters were received and kept." in stalled.message
+    assert "stall timeout" in stalled.resolution
+
+
+async def test_the_deadline_says_its_length():
+    """A long deadline is not written as a power of ten; the error is a TimeoutError without a system's number."""
+    error = error_for(Failure(kind=ErrorKind.DEADLINE_EXCEEDED, facts={"seconds": 1000.0}))
+    assert "16 min 40 s" in error.message
+    assert isinstance(error, DeadlineExceeded)
+    assert error.deadline_passed
+    assert error.errno is None
+
+
+async def test_targets_after_an_error_for_all_are_left_alone():
+    """A safety filter would be asked the same everywhere: the third target is not tried, and the error says so."""
+    blocked = Status(400, body={"error": {"code": "content_filter", "message": "no"}})
+    async with FakeProvider([Status(401)], [blocked], [Text("Hello"), End()]) as provider:
+        async with Client(*(provider.target("openai", model=name) for name in "abc")) as client:
+            with pytest.raises(AllTargetsFailed, match=r"2 of 3 targets failed"):
+                await client.complete("Hello")
+        assert len(provider.requests) == 2

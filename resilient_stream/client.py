@@ -20,11 +20,12 @@ from .contract import Middleware, Request, Transport
 from .errors import StreamMisused
 from .events import OnEvent
 from .messages import Prompt, Tool, to_messages, to_tools
-from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
+from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts
 from .providers import adapter_for
 from .scope import Scope
 from .stream import Stream
 from .target import Target
+from .telemetry.reporter import Reporter
 from .transcript import Transcript
 from .transport.outgoing import Outgoings
 
@@ -48,6 +49,7 @@ class Client:
     session: an aiohttp session to use instead of our own, e.g. for a proxy; it is never closed here.
     record: a file to which every request and its answer are appended as they end, keys masked; played back by the
         target "replay:FILE".
+    telemetry: what OpenTelemetry is told, if there is an SDK of it; see `Telemetry`.
     budget: how much may be sent again to a failing target, over all calls of the process; see `RetryBudget`.
     recovery, hedge, breaker, store: accepted when they are built.
     Raises StreamMisused for a bad target or value.
@@ -68,6 +70,7 @@ class Client:
         on_event: OnEvent | None = None,
         session: aiohttp.ClientSession | None = None,
         record: str | os.PathLike[str] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         for name, value in (("hedge", hedge), ("breaker", breaker), ("store", store)):
             if value is not None:
@@ -87,6 +90,7 @@ class Client:
         self._timeouts = timeouts or Timeouts()
         self._limits = _built(limits or Limits())
         self._on_event = on_event
+        self._observers = (Reporter(telemetry or Telemetry()),)
         links = tuple(middlewares)
         self._own_links = bool(links)
         self._chain = standard_chain(links)

@@ -40,7 +40,7 @@ def reply(transcript: Transcript) -> dict[str, str]:
         parts.append({"type": "reasoning", "content": reasoning})
     if text := transcript.text:
         parts.append({"type": "text", "content": text})
-    parts += [_call(call.id, call.name, call.parsed or call.arguments) for call in transcript.tool_calls]
+    parts += [_call(call.id, call.name, _arguments(call.arguments)) for call in transcript.tool_calls]
     finish = transcript.finish_reason or "error"
     message = {"role": "assistant", "parts": parts, "finish_reason": _FINISH.get(finish, finish)}
     return {"gen_ai.output.messages": _text([message])} if parts else {}
@@ -73,7 +73,15 @@ def _image(part: ImagePart) -> Json:
 
 
 def _earlier_call(call: FunctionCall) -> Json:
-    return _call(call.id, call.name, call.arguments)
+    return _call(call.id, call.name, _arguments(call.arguments))
+
+
+def _arguments(text: str) -> Any:
+    """As an object; text that is none stays text."""
+    try:
+        return msgspec.json.decode(text or "{}")
+    except msgspec.DecodeError:
+        return text
 
 
 def _call(call_id: str, name: str, arguments: Any) -> Json:

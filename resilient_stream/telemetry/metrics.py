@@ -76,7 +76,6 @@ class CallMetrics(Sink):
             self._count_error(self._target, transcript.error, None)
         for started in self._open.values():
             self._attempt_over(started, outcome, transcript.error)
-        self._open.clear()
         self._call_over(transcript)
 
     def _attempt_over(self, started: AttemptStarted, outcome: Outcome, error: StreamError | None) -> None:

@@ -51,6 +51,7 @@ class Trace(Sink):
         self._context = set_span_in_context(self._span, around)
         self._open: dict[int, tuple[Span, Attempt]] = {}
         self._contexts: dict[int, Context] = {}
+        self._latest = 0
         if with_content and self._span.is_recording():
             self._span.set_attributes(content.prompt(request))
 
@@ -115,17 +116,16 @@ class Trace(Sink):
         """Everything that is still open ends."""
         transcript = event.transcript
         outcome = transcript.outcome or "failed"
-        latest = _nanoseconds(_end_of_call(transcript)) or 0
         for span, record in self._open.values():
             self._end_attempt(span, record, _outcome_of(record, outcome), transcript.error)
-            latest = max(latest, _nanoseconds(_end_of_attempt(record)) or 0)
-        self._open.clear()
         if self._span.is_recording():
             self._span.set_attributes(attributes.whole(transcript))
             self._tell_seams(transcript)
             if self._with_content:
                 self._span.set_attributes(content.reply(transcript))
-        self._close(self._span, outcome, transcript.error, latest or None)
+        # Requests are timed by another clock than calls; by some microseconds, none may outlive its call.
+        at = max(self._latest, _nanoseconds(_end_of_call(transcript)) or 0)
+        self._close(self._span, outcome, transcript.error, at or None)
 
     def _end_attempt(self, span: Span, record: Attempt, outcome: Outcome, error: StreamError | None) -> None:
         if span.is_recording():
@@ -133,7 +133,9 @@ class Trace(Sink):
             span.set_attribute("resilient_stream.outcome", outcome)
             if record.hedge:
                 span.set_attribute("resilient_stream.hedge", True)
-        self._close(span, outcome, error, _nanoseconds(_end_of_attempt(record)))
+        at = _nanoseconds(_end_of_attempt(record))
+        self._latest = max(self._latest, at or 0)
+        self._close(span, outcome, error, at)
 
     def _close(self, span: Span, outcome: Outcome, error: StreamError | None, at: int | None) -> None:
         """The one place where a span ends."""

@@ -30,6 +30,11 @@ def labels(span: ReadableSpan) -> dict[str, object]:
     return dict(span.attributes or {})
 
 
+def seconds(span: ReadableSpan) -> float:
+    """How long it took."""
+    return ((span.end_time or 0) - (span.start_time or 0)) / 1e9
+
+
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=list(ENDINGS))
 async def test_every_ending_ends_every_span_once(ending: Ending, seen: Seen, caplog: pytest.LogCaptureFixture) -> None:
     """As many spans end as begin, none twice, with outcome, status and error.type of their own end."""
@@ -50,8 +55,10 @@ async def test_every_ending_ends_every_span_once(ending: Ending, seen: Seen, cap
         assert request.parent.span_id == call.context.span_id
         failed = "error.type" in labels(request)
         assert request.status.status_code is (StatusCode.ERROR if failed else StatusCode.UNSET)
-        assert (call.start_time or 0) <= (request.start_time or 0) <= (request.end_time or 0)
-        assert (request.end_time or 0) <= (call.end_time or 0) + 2_000_000  # two clocks: 2 ms
+        assert (call.start_time or 0) <= (request.start_time or 0) <= (request.end_time or 0) <= (call.end_time or 0)
+    for request, record in zip(seen.requests, stream.transcript.attempts, strict=True):
+        assert seconds(request) == pytest.approx(record.duration, abs=1e-6)
+    assert seconds(call) == pytest.approx(stream.transcript.duration, abs=1e-3)
 
 
 async def test_a_dropped_stream_ends_its_spans_at_once(seen: Seen) -> None:

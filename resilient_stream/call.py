@@ -151,6 +151,8 @@ class Call:
         self.allowed = NEVER
         self.trace_headers: Callable[[Attempt], Mapping[str, str]] | None = None
         """What an observer wants sent along with a request, if it was told to: its trace's context."""
+        self.followed = False
+        """An observer wants to be told of every step of each request."""
         self._owner = owner
         self._live: set[Live] = set()
         self._observers: tuple[Observer, ...] = ()
@@ -211,8 +213,8 @@ class Call:
                 _safely(watcher, event)
 
     def note(self, target: str, attempt: int, step: Step, record: Attempt) -> None:
-        """Tell the observers how far a request has come."""
-        if self._observers:
+        """Tell the observers how far a request has come, if one of them wants to know."""
+        if self.followed:
             progress = AttemptProgress(self.id, target, attempt, step, record)
             for observer in self._observers:
                 _safely(observer, progress)

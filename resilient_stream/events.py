@@ -92,7 +92,7 @@ class StreamEnded:
 
 @dataclass(frozen=True, slots=True)
 class AttemptProgress:
-    """A step of a request, for observers: `on_event` is not told. The times are in `record`.
+    """A step of a request, for observers of a call that is `followed`: `on_event` is not told. `record` has the times.
 
     step: the answer's head came, its first content came, or the request is over: its connection was kept for the
     next one, or closed.

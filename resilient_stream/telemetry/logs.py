@@ -74,6 +74,7 @@ class CallLog(Sink):
         self._call = call
         self._words = Words(call)
         self._context = context
+        call.followed = call.followed or logger.isEnabledFor(logging.DEBUG)
         if logger.isEnabledFor(logging.INFO):
             names = [target.name for target in call.request.targets or (call.request.target,)]
             self._say(logging.INFO, "%s started: %s", call.id, ", else ".join(names), targets=names)

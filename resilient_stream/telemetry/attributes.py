@@ -180,8 +180,11 @@ def error_type(outcome: Outcome, error: StreamError | None) -> str | None:
     return error.kind.value if error is not None else "_OTHER"
 
 
-def tokens(provider: str, usage: Usage) -> tuple[int | None, int | None]:
+def tokens(target: str, usage: Usage) -> tuple[int | None, int | None]:
     """(input, output) as the conventions count: cached input and reasoning are included."""
+    provider, model = split_target(target)
+    if provider == "vertex" and model.startswith("claude"):
+        provider = "anthropic"
     given, made = usage.input_tokens, usage.output_tokens
     if given is not None and provider in _WITHOUT_CACHED:
         given += (usage.cached_input_tokens or 0) + (usage.cache_write_tokens or 0)
@@ -196,7 +199,7 @@ def _spent(attempts: list[Attempt]) -> dict[str, int]:
     for attempt in attempts:
         if (usage := attempt.usage) is None:
             continue
-        given, made = tokens(split_target(attempt.target)[0], usage)
+        given, made = tokens(attempt.target, usage)
         for name, count in (
             ("gen_ai.usage.input_tokens", given),
             ("gen_ai.usage.output_tokens", made),

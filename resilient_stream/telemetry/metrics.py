@@ -108,7 +108,7 @@ class CallMetrics(Sink):
     def _tokens(self, record: Attempt, target: str, labels: dict[str, Any]) -> None:
         if (usage := record.usage) is None:
             return
-        totals = tokens(split_target(target)[0], usage)
+        totals = tokens(target, usage)
         for kind, counted, total in zip(
             ("input", "output"), (usage.input_tokens, usage.output_tokens), totals, strict=True
         ):

@@ -72,14 +72,21 @@ def test_a_place_is_an_address_and_a_port(host: str, expected: tuple[str, int] |
 
 
 @pytest.mark.parametrize(
-    ("provider", "expected"),
-    [("openai", (10, 5)), ("anthropic", (17, 5)), ("bedrock", (17, 5)), ("gemini", (10, 8)), ("vertex", (10, 8))],
+    ("target", "expected"),
+    [
+        ("openai:gpt-5", (10, 5)),
+        ("anthropic:claude-haiku-4-5", (17, 5)),
+        ("bedrock:anthropic.claude-haiku-4-5", (17, 5)),
+        ("gemini:gemini-2.5-flash", (10, 8)),
+        ("vertex:gemini-2.5-flash", (10, 8)),
+        ("vertex:claude-haiku-4-5", (17, 5)),
+    ],
 )
-def test_tokens_are_made_whole_for_the_conventions(provider: str, expected: tuple[int, int]) -> None:
+def test_tokens_are_made_whole_for_the_conventions(target: str, expected: tuple[int, int]) -> None:
     """Cached input and reasoning are in the totals, whoever left them out."""
     usage = Usage(10, 5, reasoning_tokens=3, cached_input_tokens=6, cache_write_tokens=1)
-    assert attributes.tokens(provider, usage) == expected
-    assert attributes.tokens(provider, Usage(certainty="unknown")) == (None, None)
+    assert attributes.tokens(target, usage) == expected
+    assert attributes.tokens(target, Usage(certainty="unknown")) == (None, None)
 
 
 def test_the_tables_are_total() -> None:

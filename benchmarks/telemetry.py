@@ -146,22 +146,24 @@ def markdown(found: list[tuple[str, list[Turn]]], conditions: dict[str, str]) ->
 
 
 def _figures(turns: list[Turn], base: list[Turn], figure: str, digits: int) -> str:
-    own = [getattr(turn, figure) for turn in turns]
-    more = [mine - getattr(theirs, figure) for mine, theirs in zip(own, base, strict=True)]
-    low, middle, high = statistics.quantiles(more, n=4) if len(more) > 1 else more * 3
-    added = "" if turns is base else f"{middle:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-    return f"{statistics.median(own):.{digits}f} | {added}"
+    own, theirs = ([getattr(turn, figure) for turn in each] for each in (turns, base))
+    if turns is base:
+        return f"{min(own):.{digits}f} | |"
+    middle = statistics.median(mine - other for mine, other in zip(own, theirs, strict=True))
+    return f"{min(own):.{digits}f} | {min(own) - min(theirs):+.{digits}f} | {middle:+.{digits}f}"
 
 
 HEAD = """\
 # What telemetry costs
 
 CPU of the process in microseconds, with its other threads. A *call* is a whole answer of ten chunks on a connection
-that is open. A *chunk* is one of 20,000 in one answer: telemetry does nothing for a chunk, and it shows. *More* is
-the median difference to the row without any observer in the same round, with the middle half of the rounds in brackets.
+that is open. A *chunk* is one of 20,000 in one answer: telemetry does nothing for a chunk, and it shows.
 
-| | call, µs | more | chunk, µs | more |
-|---|--:|--:|--:|--:|"""
+The figures are the lowest of the rounds, since other work on the machine only ever adds; *more* is the difference to
+the row without any observer. *Median*: of that difference in the same round, other work included.
+
+| | call, µs | more | median | chunk, µs | more | median |
+|---|--:|--:|--:|--:|--:|--:|"""
 
 FOOT = """
 The rows before "again" ran before anything of OpenTelemetry was imported.

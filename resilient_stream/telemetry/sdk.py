@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -60,9 +59,9 @@ def _scope() -> tuple[str, str]:
 
 def _real(given: Any, module: str, asked: str) -> Any:
     if given is None:
-        if module not in sys.modules and not _BY_ENVIRONMENT:
+        api = sys.modules.get(module) or (import_module(module) if _BY_ENVIRONMENT else None)
+        if api is None:
             return None
-        ask: Callable[[], Any] = getattr(import_module(module), asked)
-        given = ask()
+        given = getattr(api, asked)()
     # Those of the API itself, the proxy that waits for an SDK and the no-op, do nothing.
     return None if type(given).__module__.startswith(module) else given

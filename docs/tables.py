@@ -29,6 +29,8 @@ from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
 from resilient_stream.middleware.retry import waits
 from resilient_stream.policy import RetryPolicy
 from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.telemetry.attributes import OURS
+from resilient_stream.telemetry.log_fields import FIELDS
 from resilient_stream.telemetry.names import METRICS
 
 __all__ = ["OTHER_VARIABLES", "TABLES", "filled", "pages"]
@@ -40,6 +42,9 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "CLAUDE_CODE_MODEL": "The model of `claude-code`, for a target that names none.",
     "GOOGLE_CLOUD_PROJECT, GCLOUD_PROJECT, ANTHROPIC_VERTEX_PROJECT_ID": "The project of `vertex`, the first set.",
     "GOOGLE_CLOUD_LOCATION, GOOGLE_CLOUD_REGION, CLOUD_ML_REGION": "The location of `vertex`; without one, `global`.",
+    "RESILIENT_STREAM_LOG": "Write the log to standard error from this level on: debug, info, warning or error.",
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true: spans have prompts and answers, which are private.",
+    "OTEL_PYTHON_TRACER_PROVIDER, OTEL_PYTHON_METER_PROVIDER": "OpenTelemetry's own: the SDK to use.",
     "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "The proxy that requests take, and the hosts that are reached without one.",
     "SSL_CERT_FILE, SSL_CERT_DIR": "Certificates to trust, in place of the system's (OpenSSL's own variables).",
 }
@@ -253,6 +258,16 @@ def event_types() -> str:
     )
 
 
+def attributes() -> str:
+    """Span attributes of our own."""
+    return table(("attribute", "what it says"), ((f"`{name}`", text) for name, text in OURS.items()))
+
+
+def log_fields() -> str:
+    """Fields of log records."""
+    return table(("field", "what it says"), ((f"`{name}`", text) for name, text in FIELDS.items()))
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     **{f"kinds-{category}": (lambda category=category: kinds_of(category)) for category in ErrorCategory},
     "texts": more_texts,
@@ -266,6 +281,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "exit-codes": exits,
     "metrics": metrics,
     "events": event_types,
+    "attributes": attributes,
+    "fields": log_fields,
 }
 
 _PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

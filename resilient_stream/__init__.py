@@ -50,16 +50,20 @@ from .errors import (
     StreamMisused,
 )
 from .messages import FunctionCall, ImagePart, Message, ReasoningPart, TextPart, Tool
-from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
+from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts
 from .scope import Scope, ScopeReport
 from .stream import Stream
 from .target import Target
+from .telemetry.current import TraceIds
+from .telemetry.stderr import log_to_stderr
 from .transcript import Attempt, Transcript
 
 __version__ = "0.1.0"
 
 # A library does not decide where its log goes; without this Python prints warnings to stderr by itself.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+logging.getLogger(__name__).addFilter(TraceIds())
+log_to_stderr()
 
 __all__ = [
     "AllTargetsFailed",
@@ -107,6 +111,7 @@ __all__ = [
     "StreamInterrupted",
     "StreamMisused",
     "Target",
+    "Telemetry",
     "TextDelta",
     "TextPart",
     "Timeouts",

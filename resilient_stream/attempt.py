@@ -17,11 +17,12 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
+from msgspec import structs
 
 from . import transcript as record
 from .call import NEVER, Call, Guard, Interrupted
 from .chunks import Usage
-from .contract import Batch, Decoder, Endpoint, Request, Response, Sending
+from .contract import Batch, Decoder, Endpoint, HttpRequest, Request, Response, Sending
 from .endpoint import host_of, resolve
 from .errors import ErrorKind, Failure, StreamError, error_for
 from .events import AttemptStarted
@@ -93,6 +94,7 @@ class Attempt:
         if self._guard.interrupted:  # exactly as the head arrived
             raise self._reason()
         self.record.request_id = _request_id(response)
+        self.call.note(self.name, self.request.attempt, "head", self.record)
         if not 200 <= response.status < 300:
             await self._refuse(response)
         elif not response.headers.get("content-type", "").startswith(self.adapter.media_types):
@@ -106,6 +108,8 @@ class Attempt:
         self.host = host_of(request.url)
         self.call.transcript.attempts.append(self.record)
         self.call.emit(AttemptStarted, self.name, self.request.attempt, self.record, self.host)
+        if (more := self.call.trace_headers) is not None and isinstance(request, HttpRequest):
+            request = structs.replace(request, headers={**request.headers, **more(self.record)})
         try:
             return await self.call.transport.open(request, self._timeouts.connect, self.sending)
         except StreamError as error:  # a transport that knows what happened
@@ -218,6 +222,7 @@ class Attempt:
         transcript = self.call.transcript
         transcript.target, transcript.model = self.name, self._decoder.model or self.model
         transcript.request_id = self.record.request_id
+        self.call.note(self.name, self.request.attempt, "content", self.record)
         self.call.arm(now + (self._timeouts.stall or NEVER))
 
     # -- the clocks ---------------------------------------------------------------------------
@@ -259,6 +264,7 @@ class Attempt:
         self._guard.interrupt()
         self.record.usage = self._last_usage()
         self.call.sent = self.call.sent or self.sending.written
+        self.record.response_id, self.record.response_model = self._decoder.response_id, self._decoder.model
         if self.committed:
             self.call.resume_point = getattr(self._decoder, "resume_point", None)
         self.call.leave(self)
@@ -267,6 +273,7 @@ class Attempt:
             self.call.transport.release(response)
         elif response is not None:
             response.close()
+        self.call.note(self.name, self.request.attempt, "kept" if self._over else "closed", self.record)
 
     def _salvage(self) -> None:
         """Nobody pulls, and nobody will: what has arrived meanwhile still belongs to the transcript."""
@@ -329,7 +336,7 @@ async def _read_body(response: Response, first: bytes) -> bytes:
             while len(body) < ERROR_BODY_BYTES and (data := await response.read()):
                 body += data
         except Exception as error:
-            logger.debug("an error's body broke off: %r", error)
+            logger.debug("an error's body broke off: %s", type(error).__name__)
     return body[:ERROR_BODY_BYTES]
 
 

@@ -15,7 +15,7 @@ import asyncio
 import itertools
 import logging
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -25,10 +25,10 @@ import anyio
 from .budget import ledger_of
 from .contract import Batch, Request, ResumePoint, Transport
 from .errors import ErrorKind, Failure, StreamError, error_for
-from .events import Event, OnEvent, StreamEnded
+from .events import AttemptProgress, Event, Observer, OnEvent, Step, StreamEnded
 from .policy import Limits, RetryBudget, RetryPolicy, Timeouts
 from .target import Target
-from .transcript import Outcome, Transcript
+from .transcript import Attempt, Outcome, Transcript
 from .unwind import unwind
 
 __all__ = ["NEVER", "Call", "Guard", "Interrupted", "Settings"]
@@ -62,7 +62,7 @@ class Settings:
     deadline: float | None = None
     on_end: Callable[[Transcript], object] | None = None
     on_event: OnEvent | None = None
-    observers: tuple[Callable[[Call], OnEvent | None], ...] = ()
+    observers: tuple[Callable[[Call], Observer | None], ...] = ()
 
 
 class Owner(Protocol):
@@ -151,8 +151,13 @@ class Call:
         self.until = NEVER
         """Loop time that a scope allows at most, over the call's own deadline."""
         self.allowed = NEVER
+        self.trace_headers: Callable[[Attempt], Mapping[str, str]] | None = None
+        """What an observer wants sent along with a request, if it was told to: its trace's context."""
+        self.followed = False
+        """An observer wants to be told of every step of each request."""
         self._owner = owner
         self._live: set[Live] = set()
+        self._observers: tuple[Observer, ...] = ()
         self._watchers: tuple[OnEvent, ...] = ()
         self._inside = (self.id, settings.retry.attempts)
         self._timer: asyncio.TimerHandle | None = None
@@ -181,7 +186,8 @@ class Call:
             raise self.dead
         self._owner.calls.add(self)
         self._look_around()
-        self._watchers = self._who_watches()
+        self._observers = tuple(self._who_observes())
+        self._watchers = (*self._observers, *filter(None, (self.settings.on_event,)))
         now = self.now()
         self._deadline = min(self.until, now + (NEVER if self.settings.deadline is None else self.settings.deadline))
         self.allowed = self._deadline - now
@@ -208,6 +214,24 @@ class Call:
             for watcher in self._watchers:
                 _safely(watcher, event)
 
+    def note(self, target: str, attempt: int, step: Step, record: Attempt) -> None:
+        """Tell the observers how far a request has come, if one of them wants to know."""
+        if self.followed:
+            progress = AttemptProgress(self.id, target, attempt, step, record)
+            for observer in self._observers:
+                _safely(observer, progress)
+
+    def _who_observes(self) -> Iterator[Observer]:
+        """The observers that want this call. A bug in one must not keep the call from starting."""
+        for asked in self.settings.observers:
+            try:
+                observer = asked(self)
+            except Exception:
+                logger.exception("an observer of resilient_stream raised; the stream is not affected")
+                continue
+            if observer is not None:
+                yield observer
+
     # -- one owner of retries -----------------------------------------------------------------
 
     def enter(self) -> tuple[str, int] | None:
@@ -231,11 +255,6 @@ class Call:
             "give one of the two clients RetryPolicy.off()",
             self.id, outer[0], outer[1], own, extra={"call_id": self.id, "outer_call_id": outer[0]},
         )  # fmt: skip
-
-    def _who_watches(self) -> tuple[OnEvent, ...]:
-        """The observers that want this call, the user's own function last."""
-        asked = [observer(self) for observer in self.settings.observers]
-        return tuple(watcher for watcher in (*asked, self.settings.on_event) if watcher is not None)
 
     def spend(self, target: Target) -> bool:
         """Whether one more request may go to `target` because something failed; it is counted if so."""

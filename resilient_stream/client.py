@@ -18,13 +18,14 @@ from .call import Call, Settings, closed_error
 from .chain import standard_chain
 from .contract import Middleware, Request, Transport
 from .errors import StreamMisused
-from .events import OnEvent
+from .events import Observer, OnEvent
 from .messages import Prompt, Tool, to_messages, to_tools
-from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
+from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts
 from .providers import adapter_for
 from .scope import Scope
 from .stream import Stream
 from .target import Target
+from .telemetry.reporter import Reporter
 from .transcript import Transcript
 from .transport.outgoing import Outgoings
 
@@ -48,6 +49,7 @@ class Client:
     session: an aiohttp session to use instead of our own, e.g. for a proxy; it is never closed here.
     record: a file to which every request and its answer are appended as they end, keys masked; played back by the
         target "replay:FILE".
+    telemetry: what OpenTelemetry is told, if there is an SDK of it; see `Telemetry`.
     budget: how much may be sent again to a failing target, over all calls of the process; see `RetryBudget`.
     recovery, hedge, breaker, store: accepted when they are built.
     Raises StreamMisused for a bad target or value.
@@ -68,6 +70,7 @@ class Client:
         on_event: OnEvent | None = None,
         session: aiohttp.ClientSession | None = None,
         record: str | os.PathLike[str] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         for name, value in (("hedge", hedge), ("breaker", breaker), ("store", store)):
             if value is not None:
@@ -76,7 +79,7 @@ class Client:
             raise StreamMisused(f"recovery= {_LATER}, or give Recovery.off(), which is how streams behave now")
         self.targets = _checked(targets)
         self.transport: Transport = Outgoings(session)
-        self._observers: tuple[Callable[[Call], OnEvent | None], ...] = ()
+        self._observers: tuple[Callable[[Call], Observer | None], ...] = (Reporter(telemetry or Telemetry()),)
         if record is not None:
             self._record_to(record)
         self.calls: set[Call] = set()

@@ -15,15 +15,19 @@ from .transcript import Attempt, Transcript
 
 __all__ = [
     "AttemptFailed",
+    "AttemptProgress",
     "AttemptStarted",
     "Event",
     "FallbackType",
     "FellBack",
+    "Observer",
     "OnEvent",
     "RetryScheduled",
+    "Step",
     "StreamEnded",
 ]
 
+Step: TypeAlias = Literal["head", "content", "kept", "closed"]
 FallbackType: TypeAlias = Literal["buffered", "provider_switch", "continuation", "interactive"]
 
 
@@ -86,5 +90,21 @@ class StreamEnded:
     transcript: Transcript
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptProgress:
+    """A step of a request, for observers of a call that is `followed`: `on_event` is not told. `record` has the times.
+
+    step: the answer's head came, its first content came, or the request is over: its connection was kept for the
+    next one, or closed.
+    """
+
+    call_id: str
+    target: str
+    attempt: int
+    step: Step
+    record: Attempt
+
+
 Event: TypeAlias = AttemptStarted | AttemptFailed | RetryScheduled | FellBack | StreamEnded
 OnEvent: TypeAlias = Callable[[Event], None]
+Observer: TypeAlias = Callable[[Event | AttemptProgress], None]

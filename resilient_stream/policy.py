@@ -7,11 +7,22 @@ Must never: do anything. Middlewares and the call read these values.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+import os
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Breaker", "Hedge", "Limits", "Recovery", "RecoveryMethod", "RetryBudget", "RetryPolicy", "Timeouts"]
+__all__ = [
+    "Breaker",
+    "Hedge",
+    "Limits",
+    "Recovery",
+    "RecoveryMethod",
+    "RetryBudget",
+    "RetryPolicy",
+    "Telemetry",
+    "Timeouts",
+]
 
 MIB = 1024 * 1024
 RecoveryMethod: TypeAlias = Literal["native", "prefill", "replay", "instruct", "restart"]
@@ -135,3 +146,29 @@ class Limits(_Policy):
     """Bytes of one event on the wire. The largest real ones carry images, of a few MiB."""
     max_transcript_bytes: int = Field(64 * MIB, ge=1024)
     """Bytes of text kept in a transcript; beyond it the middle is dropped, and the transcript says so."""
+
+
+def _content_by_environment() -> bool:
+    """What OpenTelemetry's own instrumentations of providers go by; their newer words for spans as well."""
+    said = os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "")
+    return said.strip().lower() in ("true", "1", "span_only", "span_and_event")
+
+
+class Telemetry(_Policy):
+    """What OpenTelemetry is told: a span for each call and each request, and the metrics of `telemetry.names`.
+
+    Without an OpenTelemetry SDK in the process nothing is made, and nothing is paid. Logs go by `logging` alone.
+    """
+
+    enabled: bool = True
+    """False: no spans and no metrics, whatever SDK there is."""
+    content: bool = Field(default_factory=_content_by_environment)
+    """Record prompts and answers on the call's span (gen_ai.input.messages, gen_ai.output.messages). Default: only
+    when OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is true in the environment: they are private, and long."""
+    propagate: bool = False
+    """Send the trace's context (`traceparent`, and whatever else the process's propagators write, like baggage) along
+    with each request. Off: providers are somebody else's; on for a gateway of your own."""
+    tracer_provider: Any = Field(None, repr=False)
+    """OpenTelemetry's TracerProvider to use; None for the process's own."""
+    meter_provider: Any = Field(None, repr=False)
+    """OpenTelemetry's MeterProvider to use; None for the process's own."""

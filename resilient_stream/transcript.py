@@ -37,7 +37,8 @@ class Attempt(msgspec.Struct, kw_only=True):
     """One request that was sent. Times in seconds; `started` is Unix time.
 
     status: of the HTTP answer, if one came; time_to_headers: until then. chunks: how many were received.
-    hedge: whether it ran beside another one. error: why it ended badly, else None.
+    hedge: whether it ran beside another one. error: why it ended badly, else None. response_id, response_model: the
+    answer's own id and model, as the provider names them.
     """
 
     target: str
@@ -52,6 +53,8 @@ class Attempt(msgspec.Struct, kw_only=True):
     usage: Usage | None = None
     chunks: int = 0
     hedge: bool = False
+    response_id: str | None = None
+    response_model: str | None = None
 
 
 class _Stored(msgspec.Struct, kw_only=True):

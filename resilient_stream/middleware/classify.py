@@ -33,8 +33,9 @@ async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGen
         if error is None:
             raise cause from None  # type: ignore[misc]  # not a Failure: those always have a name
         attempt.record.error = error
+        error.__cause__ = cause if isinstance(cause, Exception) else ended.__cause__
         call.emit(AttemptFailed, attempt.name, request.attempt, error, attempt.record)
-        raise error from (cause if isinstance(cause, Exception) else ended.__cause__)
+        raise error from error.__cause__
 
 
 def _named(attempt: Attempt, cause: Exception | Failure) -> StreamError | None:

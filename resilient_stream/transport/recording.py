@@ -23,7 +23,7 @@ import msgspec
 
 from ..contract import HttpRequest, Outgoing, ProcessRequest, ReplayRequest, Request, Response, Sending, Transport
 from ..errors import StreamError, StreamMisused
-from ..events import AttemptFailed, Event, OnEvent, StreamEnded
+from ..events import AttemptFailed, AttemptProgress, Event, Observer, StreamEnded
 from ..wire.recording import DECODING, VERSION, Ending, Exchange, Piece, as_data
 from .masking import mask, mask_response_headers, mask_sent, mask_url, secrets_of
 
@@ -49,7 +49,7 @@ class Recorder:
         if self._path.is_dir():
             raise StreamMisused(f"record: {self._path} is a folder; give the name of a file")
 
-    def observe(self, call: Call) -> OnEvent:
+    def observe(self, call: Call) -> Observer:
         """For `Settings.observers`: be told how attempts end."""
         return self._told
 
@@ -59,7 +59,7 @@ class Recorder:
         self._takes[id(sending.record)] = take
         return take
 
-    def _told(self, event: Event) -> None:
+    def _told(self, event: Event | AttemptProgress) -> None:
         if isinstance(event, AttemptFailed):
             self._end(event.record, event.call_id, event.error, None)
         elif isinstance(event, StreamEnded):

@@ -1,0 +1,212 @@
+"""What spans and metrics are labelled with: the names of OpenTelemetry's conventions for generative AI, and our own.
+
+The one rule: a name is written here and nowhere else. The conventions are those of release 1.41 of OpenTelemetry's
+semantic conventions (https://opentelemetry.io/docs/specs/semconv/gen-ai/), still in development there.
+Must never: take a prompt, an answer, a header or a key. `content.py` does, when asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..chunks import Usage
+from ..contract import Request
+from ..errors import StreamError
+from ..transcript import Attempt, Outcome, Transcript
+
+__all__ = [
+    "IS_ERROR",
+    "OPERATION",
+    "OURS",
+    "PROVIDERS",
+    "answered",
+    "asked",
+    "ended",
+    "error_type",
+    "known",
+    "place",
+    "provider_name",
+    "split_target",
+    "tokens",
+    "whole",
+]
+
+OPERATION = "chat"
+
+PROVIDERS: Mapping[str, str] = {
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "claude-code": "anthropic",
+    "gemini": "gcp.gemini",
+    "mistral": "mistral_ai",
+    "moonshot": "moonshot_ai",
+    "openai-responses": "openai",
+    "vertex": "gcp.vertex_ai",
+    "xai": "x_ai",
+}
+"""Our providers that the conventions know by another name. All others are called as we call them."""
+
+OURS: Mapping[str, str] = {
+    "resilient_stream.call_id": "The call's number in this process, as in its log lines.",
+    "resilient_stream.target": "The request's target; on a call, the one that answered or was tried last.",
+    "resilient_stream.outcome": "How it ended: complete, failed, deadline, cancelled, abandoned or client_closed.",
+    "resilient_stream.attempts": "Requests that were sent for the call; in a retry, the most there will be.",
+    "resilient_stream.attempt": "Which request to this target it was, from 1.",
+    "resilient_stream.hedge": "The request ran beside another one.",
+    "resilient_stream.request_id": "The provider's id of the request, for its support.",
+    "resilient_stream.finish_kind": "Set when the answer is not whole: output_truncated, refusal, content_filtered.",
+    "resilient_stream.error.category": "Who has to act: retryable, permanent, context or resource.",
+    "resilient_stream.error.phase": "How far the request had come: connect, request, stream or finish.",
+    "resilient_stream.gave_up": "Why a failure that may pass was not tried again.",
+    "resilient_stream.usage.input_tokens": "Input tokens of one request, as the provider counts them.",
+    "resilient_stream.usage.output_tokens": "Output tokens of one request, as the provider counts them.",
+    "resilient_stream.wait": "Seconds until the next request.",
+    "resilient_stream.source": "The target that was left.",
+    "resilient_stream.how": "The way around: provider_switch, continuation, buffered, interactive; a seam's method.",
+    "resilient_stream.overlap": "Characters of a continuation that were there already, and were dropped.",
+    "resilient_stream.restart": "The consumer was asked to throw away what it had.",
+}
+"""Attributes of our own, by name, with what they say."""
+
+IS_ERROR: Mapping[Outcome, bool] = {
+    "complete": False,
+    "failed": True,
+    "deadline": True,
+    "cancelled": False,
+    "abandoned": False,
+    "client_closed": False,
+}
+"""Whether a span that ended so is in error. A caller who leaves is none; one who had to wait too long is."""
+
+_WITHOUT_CACHED = frozenset({"anthropic", "bedrock", "claude-code"})
+"""Their input tokens leave out what was read from a cache or written to one (docs/decisions/0007)."""
+_WITHOUT_REASONING = frozenset({"gemini", "vertex"})
+"""Their output tokens leave out reasoning."""
+
+
+def known(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is not known: attributes have no null."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """ "provider:model" as its two parts."""
+    provider, _, model = target.partition(":")
+    return provider, model
+
+
+def provider_name(provider: str) -> str:
+    """What the conventions call one of our providers."""
+    return PROVIDERS.get(provider, provider)
+
+
+def asked(request: Request) -> dict[str, Any]:
+    """What was asked for, before anything is sent."""
+    return known({
+        "gen_ai.operation.name": OPERATION,
+        "gen_ai.provider.name": provider_name(request.target.provider),
+        "gen_ai.request.model": request.target.model,
+        "gen_ai.request.stream": True,
+        "gen_ai.request.max_tokens": request.max_tokens,
+        "gen_ai.request.temperature": request.temperature,
+        "gen_ai.request.top_p": request.top_p,
+        "gen_ai.request.seed": request.seed,
+        "gen_ai.request.stop_sequences": request.stop or None,
+        "gen_ai.request.reasoning.level": request.reasoning if isinstance(request.reasoning, str) else None,
+        "gen_ai.output.type": "json" if request.output is not None else None,
+    })  # fmt: skip
+
+
+def place(host: str) -> dict[str, Any]:
+    """Where a request goes, from its host and port; without a port it is that of HTTPS. Nothing for a program."""
+    name, colon, port = host.rpartition(":")
+    if not colon or ":" in name:  # no port, or an IPv6 address, in which nobody could find it
+        return {"server.address": host, "server.port": 443} if host else {}
+    return {"server.address": name, "server.port": int(port)}
+
+
+def answered(attempt: Attempt) -> dict[str, Any]:
+    """What came of one request. Its tokens have names of our own: `gen_ai.usage` is on the call, and backends that
+    add it up over all spans would count it twice."""
+    usage = attempt.usage
+    return known({
+        "http.response.status_code": attempt.status,
+        "gen_ai.response.id": attempt.response_id,
+        "gen_ai.response.model": attempt.response_model,
+        "gen_ai.response.time_to_first_chunk": attempt.time_to_first_chunk,
+        "resilient_stream.request_id": attempt.request_id,
+        "resilient_stream.usage.input_tokens": usage and usage.input_tokens,
+        "resilient_stream.usage.output_tokens": usage and usage.output_tokens,
+    })  # fmt: skip
+
+
+def whole(transcript: Transcript) -> dict[str, Any]:
+    """What came of the call."""
+    target = transcript.target or (transcript.attempts[-1].target if transcript.attempts else None)
+    provider, model = split_target(target) if target else (None, None)
+    last = next((each for each in reversed(transcript.attempts) if each.response_id), None)
+    finish = transcript.finish_reason or ("error" if transcript.target else None)
+    return known({
+        "gen_ai.provider.name": provider and provider_name(provider),
+        "gen_ai.request.model": model,
+        "gen_ai.response.id": last and last.response_id,
+        "gen_ai.response.model": transcript.model,
+        "gen_ai.response.finish_reasons": finish and (finish,),
+        "gen_ai.response.time_to_first_chunk": transcript.time_to_first_chunk,
+        "resilient_stream.target": target,
+        "resilient_stream.attempts": len(transcript.attempts),
+        "resilient_stream.outcome": transcript.outcome,
+        "resilient_stream.request_id": transcript.request_id,
+        "resilient_stream.finish_kind": transcript.finish_kind,
+        **_spent(transcript.attempts),
+    })  # fmt: skip
+
+
+def ended(error: StreamError) -> dict[str, Any]:
+    """Why it failed."""
+    return known({
+        "error.type": error.kind.value,
+        "resilient_stream.error.category": error.category.value,
+        "resilient_stream.error.phase": error.phase,
+        "resilient_stream.gave_up": error.gave_up,
+    })  # fmt: skip
+
+
+def error_type(outcome: Outcome, error: StreamError | None) -> str | None:
+    """The conventions' `error.type`: our kind; their `_OTHER` for an exception that is not ours."""
+    if not IS_ERROR[outcome]:
+        return None
+    return error.kind.value if error is not None else "_OTHER"
+
+
+def tokens(target: str, usage: Usage) -> tuple[int | None, int | None]:
+    """(input, output) as the conventions count: cached input and reasoning are included."""
+    provider, model = split_target(target)
+    if provider == "vertex" and model.startswith("claude"):
+        provider = "anthropic"
+    given, made = usage.input_tokens, usage.output_tokens
+    if given is not None and provider in _WITHOUT_CACHED:
+        given += (usage.cached_input_tokens or 0) + (usage.cache_write_tokens or 0)
+    if made is not None and provider in _WITHOUT_REASONING:
+        made += usage.reasoning_tokens or 0
+    return given, made
+
+
+def _spent(attempts: list[Attempt]) -> dict[str, int]:
+    """The tokens of all requests of the call: what failed half-way is on the bill as well."""
+    spent: dict[str, int] = {}
+    for attempt in attempts:
+        if (usage := attempt.usage) is None:
+            continue
+        given, made = tokens(attempt.target, usage)
+        for name, count in (
+            ("gen_ai.usage.input_tokens", given),
+            ("gen_ai.usage.output_tokens", made),
+            ("gen_ai.usage.cache_read.input_tokens", usage.cached_input_tokens),
+            ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write_tokens),
+            ("gen_ai.usage.reasoning.output_tokens", usage.reasoning_tokens),
+        ):
+            if count is not None:
+                spent[name] = spent.get(name, 0) + count
+    return spent

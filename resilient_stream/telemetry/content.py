@@ -1,0 +1,92 @@
+"""Prompts and answers in the JSON of OpenTelemetry's conventions, for a span that was asked to carry them.
+
+The one rule: called only when `Telemetry(content=True)`. The shapes are those of gen-ai-input-messages.json and
+gen-ai-output-messages.json in the conventions.
+Must never: carry a picture's data; its kind and size say enough.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ..contract import Request
+from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart
+from ..transcript import Transcript
+
+__all__ = ["prompt", "reply"]
+
+Json: TypeAlias = dict[str, Any]
+
+_FINISH = {"tool_calls": "tool_call"}
+"""Finish reasons that the conventions spell in another way."""
+
+
+def prompt(request: Request) -> dict[str, str]:
+    """What was asked: the messages, and the tools by name."""
+    messages = [{"role": _role(message), "parts": _parts(message)} for message in request.messages]
+    attributes = {"gen_ai.input.messages": _text(messages)}
+    if request.tools:
+        tools = [{"type": "function", "name": tool.name} for tool in request.tools]
+        attributes["gen_ai.tool.definitions"] = _text(tools)
+    return attributes
+
+
+def reply(transcript: Transcript) -> dict[str, str]:
+    """What was received, whole or not; nothing when nothing was."""
+    parts: list[Json] = []
+    if reasoning := transcript.reasoning:
+        parts.append({"type": "reasoning", "content": reasoning})
+    if text := transcript.text:
+        parts.append({"type": "text", "content": text})
+    parts += [_call(call.id, call.name, _arguments(call.arguments)) for call in transcript.tool_calls]
+    finish = transcript.finish_reason or "error"
+    message = {"role": "assistant", "parts": parts, "finish_reason": _FINISH.get(finish, finish)}
+    return {"gen_ai.output.messages": _text([message])} if parts else {}
+
+
+def _role(message: Message) -> str:
+    return "system" if message.role == "developer" else message.role
+
+
+def _parts(message: Message) -> list[Json]:
+    if message.role == "tool":
+        return [{"type": "tool_call_response", "id": message.tool_call_id, "response": message.text}]
+    return [*map(_part, message.parts), *map(_earlier_call, message.tool_calls)]
+
+
+def _part(part: Part) -> Json:
+    match part:
+        case TextPart():
+            return {"type": "text", "content": part.text}
+        case ReasoningPart():
+            return {"type": "reasoning", "content": part.text}
+        case ImagePart():
+            return _image(part)
+
+
+def _image(part: ImagePart) -> Json:
+    if (data := part.data()) is None:
+        return {"type": "uri", "modality": "image", "uri": part.url}
+    return {"type": "image", "mime_type": data[0], "base64_characters": len(data[1])}
+
+
+def _earlier_call(call: FunctionCall) -> Json:
+    return _call(call.id, call.name, _arguments(call.arguments))
+
+
+def _arguments(text: str) -> Any:
+    """As an object; text that is none stays text."""
+    try:
+        return msgspec.json.decode(text or "{}")
+    except msgspec.DecodeError:
+        return text
+
+
+def _call(call_id: str, name: str, arguments: Any) -> Json:
+    return {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments}
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,190 @@
+"""`CallLog`: what a call writes to the logger `resilient_stream`.
+
+    ERROR    it failed, and will not be tried again
+    WARNING  a request failed and is sent again, or another way is taken; out of time; this process lacks something
+    INFO     begin and end of a call, what its retries were, details of a fallback
+    DEBUG    every request: sent, head, first content, end; chains of causes; connections closed
+
+The one rule: a line is a template and its values, made only when its level is on; its facts are also in `extra`, under
+the names of `log_fields.FIELDS`.
+Must never: write a prompt, an answer, a header or a key.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..call import NEVER, Call
+from ..errors import ErrorCategory, ErrorKind, StreamError
+from ..events import (
+    AttemptFailed,
+    AttemptProgress,
+    AttemptStarted,
+    FallbackType,
+    FellBack,
+    RetryScheduled,
+    Step,
+    StreamEnded,
+)
+from ..transcript import Attempt, Outcome, Transcript
+from . import log_fields
+from .attributes import known
+from .current import log_within
+from .sink import Sink
+from .words import Words
+
+__all__ = ["LEVELS", "STEPS", "WAYS", "CallLog"]
+
+logger = logging.getLogger("resilient_stream")
+
+LEVELS: Mapping[Outcome, int] = {
+    "complete": logging.INFO,
+    "failed": logging.ERROR,
+    "deadline": logging.WARNING,
+    "cancelled": logging.INFO,
+    "abandoned": logging.INFO,
+    "client_closed": logging.INFO,
+}
+"""How loud a call's end is."""
+
+WAYS: Mapping[FallbackType, str] = {
+    "provider_switch": "%s %s: %s Not retrying it; going on with %s",
+    "continuation": "%s %s: %s Not retrying it; the answer is continued by %s",
+    "buffered": "%s %s: %s Not retrying the stream; asking %s for the whole answer at once (buffered)",
+    "interactive": "%s %s: %s Asking a person, then going on with %s",
+}
+"""Call, target, what happened, next target."""
+
+BY_MEMORY = "%s %s: %s Memory is short: falling back to buffered mode, asking %s for the whole answer at once"
+
+STEPS: Mapping[Step, str] = {
+    "head": "%s %s: head of the answer after %.3f s, status %s",
+    "content": "%s %s: first content after %.3f s",
+    "kept": "%s %s: request over after %.3f s, chunks: %d; its connection is kept",
+    "closed": "%s %s: request over after %.3f s, chunks: %d; its connection is closed",
+}
+
+
+class CallLog(Sink):
+    """The log of one call. context: gives the trace's context for a request, or for the call."""
+
+    def __init__(self, call: Call, context: Callable[[Attempt | None], Any]) -> None:
+        self._call = call
+        self._words = Words(call)
+        self._context = context
+        call.followed = call.followed or logger.isEnabledFor(logging.DEBUG)
+        if logger.isEnabledFor(logging.INFO):
+            names = [target.name for target in call.request.targets or (call.request.target,)]
+            self._say(logging.INFO, "%s started: %s", call.id, ", else ".join(names), targets=names)
+
+    def attempt_started(self, event: AttemptStarted) -> None:
+        """DEBUG: where it goes."""
+        if logger.isEnabledFor(logging.DEBUG):
+            facts = {**log_fields.named(event.target), "attempt": event.attempt, "host": event.host or None}
+            self._say(
+                logging.DEBUG, "%s %s: request %d goes to %s", self._call.id, event.target, event.attempt,
+                event.host or "a program", record=event.record, **facts,
+            )  # fmt: skip
+
+    def progress(self, event: AttemptProgress) -> None:
+        """DEBUG: how far it has come, and what became of its connection."""
+        if logger.isEnabledFor(logging.DEBUG) and any(event.record is sent for sent in self._call.transcript.attempts):
+            facts = {**log_fields.named(event.target), "attempt": event.attempt, **log_fields.figures(event.record)}
+            values = _reached(event.step, event.record)
+            self._say(
+                logging.DEBUG, STEPS[event.step], self._call.id, event.target, *values, record=event.record, **facts
+            )
+
+    def attempt_failed(self, event: AttemptFailed) -> None:
+        """DEBUG: why, down to the first cause. WARNING: it is this process that lacks something."""
+        error, record = event.error, event.record
+        if logger.isEnabledFor(logging.DEBUG):
+            self._say(
+                logging.DEBUG, "%s %s: request %d failed: %s", self._call.id, event.target, event.attempt,
+                log_fields.chain(error), record=record, **log_fields.why(error),
+            )  # fmt: skip
+        if error.category is ErrorCategory.RESOURCE and logger.isEnabledFor(logging.WARNING):
+            self._say(
+                logging.WARNING, "%s %s: this process is short of something. %s", self._call.id, event.target,
+                self._what(error), record=record, **log_fields.why(error),
+            )  # fmt: skip
+
+    def retry(self, event: RetryScheduled) -> None:
+        """WARNING: the same target again."""
+        if logger.isEnabledFor(logging.WARNING):
+            again, most = event.attempt + 1, event.attempts
+            facts = {**log_fields.why(event.error), "attempt": again, "attempts": most, "wait": event.wait}
+            self._say(
+                logging.WARNING, "%s %s: %s Retrying in %.3g s (attempt %d/%d)", self._call.id, event.target,
+                self._what(event.error), event.wait, again, most, **facts,
+            )  # fmt: skip
+
+    def fell_back(self, event: FellBack) -> None:
+        """WARNING: another way is taken. INFO: what is left, and what would help."""
+        if not logger.isEnabledFor(logging.WARNING):
+            return
+        error = event.error
+        facts = {
+            **log_fields.why(error), **log_fields.named(event.source),
+            "next_target": event.target, "fallback": event.how,
+        }  # fmt: skip
+        by_memory = event.how == "buffered" and error.kind is ErrorKind.OUT_OF_MEMORY
+        line = BY_MEMORY if by_memory else WAYS[event.how]
+        self._say(logging.WARNING, line, self._call.id, event.source, self._what(error), event.target, **facts)
+        if logger.isEnabledFor(logging.INFO):
+            self._say(
+                logging.INFO, "%s fell back (%s); requests sent: %d, time left: %s. About %s: %s", self._call.id,
+                event.how, len(self._call.transcript.attempts), _left(self._call), event.source, error.resolution,
+                **facts,
+            )  # fmt: skip
+
+    def ended(self, event: StreamEnded) -> None:
+        """How it ended, at the level of its outcome. INFO: what its retries were. DEBUG: causes and cleanup."""
+        transcript, call_id = event.transcript, self._call.id
+        outcome = transcript.outcome or "failed"
+        if logger.isEnabledFor(LEVELS[outcome]):
+            self._tell_end(transcript, outcome)
+        sent = len(transcript.attempts)
+        if sent > 1 and logger.isEnabledFor(logging.INFO):
+            tried = log_fields.tried(transcript)
+            self._say(logging.INFO, "%s took %d requests: %s", call_id, sent, tried, attempts=sent, outcome=outcome)
+        if logger.isEnabledFor(logging.DEBUG):
+            if transcript.error is not None:
+                self._say(logging.DEBUG, "%s ended by: %s", call_id, log_fields.chain(transcript.error))
+            self._say(logging.DEBUG, "%s cleaned up: no connection and no timer of it is left", call_id)
+
+    def _tell_end(self, transcript: Transcript, outcome: Outcome) -> None:
+        error, facts = transcript.error, log_fields.result(transcript)
+        level, call_id = LEVELS[outcome], self._call.id
+        if level < logging.WARNING:
+            self._say(level, "%s %s: %s", call_id, outcome, log_fields.summary(transcript), **facts)
+        elif error is None:
+            self._say(level, "%s failed, not retrying: an exception that is not this SDK's ended it", call_id, **facts)
+        else:
+            facts = {**log_fields.why(error), **known(facts)}
+            self._say(level, "%s failed, not retrying: %s %s", call_id, self._what(error), error.resolution, **facts)
+
+    def _what(self, error: StreamError) -> str:
+        """Like "Rate limited (429). OpenAI is limiting how fast you may send requests."."""
+        status = f" ({error.status})" if error.status else ""
+        return f"{error.title}{status}. {self._words.about(error)}"
+
+    def _say(self, level: int, line: str, *values: Any, record: Attempt | None = None, **facts: Any) -> None:
+        extra = {"call_id": self._call.id, **known(facts)}
+        log_within(self._context(record), logger, level, line, values, extra)
+
+
+def _reached(step: Step, record: Attempt) -> tuple[Any, ...]:
+    """The values of a line of `STEPS`."""
+    if step == "head":
+        return record.time_to_headers or 0.0, record.status
+    if step == "content":
+        return (record.time_to_first_chunk or 0.0,)
+    return record.duration or 0.0, record.chunks
+
+
+def _left(call: Call) -> str:
+    left = call.remaining()
+    return "no deadline" if left == NEVER else f"{left:.1f} s"

@@ -1,0 +1,140 @@
+"""The metrics: instruments made from the table in `names.py`, and what one call records.
+
+The one rule: a name, a unit and a label are read from the table; a value is recorded when a request or a call is
+over, never for a chunk.
+Must never: record a label that the table does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry.metrics import Meter
+
+from ..errors import StreamError
+from ..events import AttemptFailed, AttemptStarted, FellBack, RetryScheduled, StreamEnded
+from ..transcript import Attempt, Outcome, Transcript
+from .attributes import OPERATION, error_type, known, place, provider_name, split_target, tokens
+from .names import METRICS
+from .sink import Sink
+
+__all__ = ["CallMetrics", "Instruments"]
+
+
+class Instruments:
+    """All rows of the table at one meter: `record` adds to a counter, or to a histogram."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._record: dict[str, Callable[..., None]] = {}
+        for row in METRICS.values():
+            if row.instrument == "counter":
+                self._record[row.name] = meter.create_counter(row.name, row.unit, row.meaning).add
+            else:
+                self._record[row.name] = meter.create_histogram(
+                    row.name, row.unit, row.meaning, explicit_bucket_boundaries_advisory=row.buckets
+                ).record
+
+    def record(self, name: str, value: float, labels: dict[str, Any], context: Any) -> None:
+        """One value of a metric; the context makes it an example of its trace."""
+        self._record[name](value, labels, context)
+
+
+class CallMetrics(Sink):
+    """What one call records. context: gives the span's context for a request, or for the call."""
+
+    def __init__(self, instruments: Instruments, target: str, context: Callable[[Attempt | None], Any]) -> None:
+        self._instruments = instruments
+        self._target = target
+        self._context = context
+        self._open: dict[int, AttemptStarted] = {}
+
+    def attempt_started(self, event: AttemptStarted) -> None:
+        """Remembered until it is over."""
+        self._target = event.target
+        self._open[id(event.record)] = event
+
+    def attempt_failed(self, event: AttemptFailed) -> None:
+        """An error; and the request's own figures, if it was sent."""
+        self._count_error(event.target, event.error, event.record)
+        if (started := self._open.pop(id(event.record), None)) is not None:
+            self._attempt_over(started, "failed", event.error)
+
+    def retry(self, event: RetryScheduled) -> None:
+        """One more request to the same target."""
+        self._count("llm.request.retries", event.target, error_type=event.error.kind.value)
+
+    def fell_back(self, event: FellBack) -> None:
+        """One way around the target that failed."""
+        self._count("llm.fallback.triggered", event.source, fallback_type=event.how)
+
+    def ended(self, event: StreamEnded) -> None:
+        """What did not fail by itself is over now, and the call is."""
+        transcript = event.transcript
+        outcome = transcript.outcome or "failed"
+        if outcome == "deadline" and transcript.error is not None:  # no request failed: the time was over
+            self._count_error(self._target, transcript.error, None)
+        for started in self._open.values():
+            self._attempt_over(started, outcome, transcript.error)
+        self._call_over(transcript)
+
+    def _attempt_over(self, started: AttemptStarted, outcome: Outcome, error: StreamError | None) -> None:
+        record = started.record
+        if record is None or record.duration is None:
+            return
+        provider, model = split_target(started.target)
+        labels = known({
+            "gen_ai.operation.name": OPERATION,
+            "gen_ai.provider.name": provider_name(provider),
+            "gen_ai.request.model": model,
+            "gen_ai.response.model": record.response_model,
+        })  # fmt: skip
+        why = known({"error.type": error_type(outcome, error)})
+        self._say("gen_ai.client.operation.duration", record.duration, {**labels, **why, **place(started.host)}, record)
+        self._times(record, started.target, labels)
+        self._tokens(record, started.target, labels)
+
+    def _times(self, record: Attempt, target: str, labels: dict[str, Any]) -> None:
+        whole, head, first = record.duration or 0.0, record.time_to_headers, record.time_to_first_chunk
+        if head is not None:
+            self._duration(target, "connect", head, record)
+            self._duration(target, "stream", whole - head, record)
+        if first is not None:
+            self._say("gen_ai.client.operation.time_to_first_chunk", first, labels, record)
+            if record.chunks > 1:
+                mean = (whole - first) / (record.chunks - 1)
+                self._say("gen_ai.client.operation.time_per_output_chunk", mean, labels, record)
+
+    def _tokens(self, record: Attempt, target: str, labels: dict[str, Any]) -> None:
+        if (usage := record.usage) is None:
+            return
+        totals = tokens(target, usage)
+        for kind, counted, total in zip(
+            ("input", "output"), (usage.input_tokens, usage.output_tokens), totals, strict=True
+        ):
+            if counted is not None and total is not None:
+                self._say("gen_ai.client.token.usage", total, {**labels, "gen_ai.token.type": kind}, record)
+                self._say(f"llm.{kind}_tokens", counted, _ours(target), record)
+
+    def _call_over(self, transcript: Transcript) -> None:
+        if transcript.duration is not None:
+            self._duration(transcript.target or self._target, "total", transcript.duration, None)
+
+    def _duration(self, target: str, phase: str, seconds: float, record: Attempt | None) -> None:
+        self._say("llm.request.duration_ms", 1000 * seconds, {**_ours(target), "phase": phase}, record)
+
+    def _count_error(self, target: str, error: StreamError, record: Attempt | None) -> None:
+        labels = {**_ours(target), "error_category": error.category.value}
+        self._say("llm.streaming.errors", 1, labels, record)
+
+    def _count(self, name: str, target: str, **labels: str) -> None:
+        self._say(name, 1, {**_ours(target), **labels}, None)
+
+    def _say(self, name: str, value: float, labels: dict[str, Any], record: Attempt | None) -> None:
+        self._instruments.record(name, value, labels, self._context(record))
+
+
+def _ours(target: str) -> dict[str, str]:
+    """Provider and model as in a target's name."""
+    provider, model = split_target(target)
+    return {"provider": provider, "model": model}

@@ -1,0 +1,84 @@
+"""`Reporter`: asked once a call who wants to know of it: a trace, the metrics, the log, or nobody.
+
+The one rule: nobody is made for nothing. Without an SDK, and with the logger off, a call has no observer.
+Must never: import OpenTelemetry before there is an SDK of it (`sdk.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ..call import Call
+from ..events import Observer
+from ..policy import Telemetry
+from ..transcript import Attempt
+from . import sdk
+from .sink import Sink, telling
+
+__all__ = ["Reporter"]
+
+logger = logging.getLogger("resilient_stream")
+
+
+class Reporter:
+    """What a client keeps for its calls: the policy, and one tracer and one set of instruments for its providers."""
+
+    def __init__(self, policy: Telemetry) -> None:
+        self._policy = policy
+        self._tracer: tuple[Any, Any] = (None, None)
+        self._instruments: tuple[Any, Any] = (None, None)
+
+    def __call__(self, call: Call) -> Observer | None:
+        """The call's observer, at its first pull."""
+        tracer, instruments = self._find_tracer(), self._find_instruments()
+        logging_on = logger.isEnabledFor(logging.ERROR)
+        if tracer is None and instruments is None and not logging_on:
+            return None
+        around = sdk.context_now()
+        sinks: list[Sink] = []
+        context = _always(around)
+        if tracer is not None:
+            from .tracing import Trace
+
+            trace = Trace(tracer, call, around, with_content=self._policy.content)
+            sinks.append(trace)
+            context = trace.context
+            if self._policy.propagate:
+                call.trace_headers = trace.headers
+        if instruments is not None:
+            from .metrics import CallMetrics
+
+            sinks.append(CallMetrics(instruments, call.request.target.name, context))
+        if logging_on:
+            from .logs import CallLog
+
+            sinks.append(CallLog(call, context))
+        return telling(sinks)
+
+    def _find_tracer(self) -> Any:
+        """Of the provider that is there now: an application may set its SDK up after it made the client."""
+        provider = sdk.tracer_provider(self._policy.tracer_provider) if self._policy.enabled else None
+        if provider is not self._tracer[0]:
+            self._tracer = (provider, None if provider is None else sdk.tracer_of(provider))
+        return self._tracer[1]
+
+    def _find_instruments(self) -> Any:
+        provider = sdk.meter_provider(self._policy.meter_provider) if self._policy.enabled else None
+        if provider is not self._instruments[0]:
+            self._instruments = (provider, None if provider is None else _instruments_of(provider))
+        return self._instruments[1]
+
+
+def _instruments_of(provider: Any) -> Any:
+    from .metrics import Instruments
+
+    meter = sdk.meter_of(provider)
+    return None if meter is None else Instruments(meter)
+
+
+def _always(context: Any) -> Any:
+    def same(_: Attempt | None = None) -> Any:
+        return context
+
+    return same

@@ -1,0 +1,67 @@
+"""Is there an OpenTelemetry SDK in this process? Asked for each call, and answered without importing anything.
+
+The one rule: who never imported OpenTelemetry does not have it imported here: the API alone costs 11 ms.
+Must never: set a provider, or import the SDK.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+__all__ = ["context_now", "meter_of", "meter_provider", "tracer_of", "tracer_provider"]
+
+SCHEMA = "https://opentelemetry.io/schemas/1.41.0"
+"""The conventions' release that names and units follow."""
+
+_BY_ENVIRONMENT = {name for name in ("OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON_METER_PROVIDER") if name in os.environ}
+"""With these the API loads a provider by itself when it is first asked for one."""
+
+
+def tracer_provider(given: Any = None) -> Any:
+    """The one given, or the process's own; None when it would do nothing."""
+    return _real(given, "opentelemetry.trace", "get_tracer_provider")
+
+
+def meter_provider(given: Any = None) -> Any:
+    """The one given, or the process's own; None when it would do nothing."""
+    return _real(given, "opentelemetry.metrics", "get_meter_provider")
+
+
+def tracer_of(provider: Any) -> Any:
+    """Its tracer for this SDK; None when it makes no spans, as with OTEL_SDK_DISABLED."""
+    from opentelemetry.trace import NoOpTracer
+
+    tracer = provider.get_tracer(*_scope(), schema_url=SCHEMA)
+    return None if isinstance(tracer, NoOpTracer) else tracer
+
+
+def meter_of(provider: Any) -> Any:
+    """Its meter for this SDK; None when it records nothing."""
+    from opentelemetry.metrics import NoOpMeter
+
+    meter = provider.get_meter(*_scope(), schema_url=SCHEMA)
+    return None if isinstance(meter, NoOpMeter) else meter
+
+
+def context_now() -> Any:
+    """OpenTelemetry's current context; None when nobody uses it."""
+    module = sys.modules.get("opentelemetry.context")
+    return None if module is None else module.get_current()
+
+
+def _scope() -> tuple[str, str]:
+    """Name and version, as spans and metrics say who made them."""
+    return "resilient_stream", str(sys.modules["resilient_stream"].__version__)
+
+
+def _real(given: Any, module: str, asked: str) -> Any:
+    if given is None:
+        api = sys.modules.get(module) or (import_module(module) if _BY_ENVIRONMENT else None)
+        if api is None:
+            return None
+        given = getattr(api, asked)()
+    # Those of the API itself, the proxy that waits for an SDK and the no-op, do nothing.
+    return None if type(given).__module__.startswith(module) else given

@@ -1,0 +1,177 @@
+"""`Trace`: one span for each call, under the caller's, and one under it for each request sent.
+
+    chat gpt-5-mini                      the call: what was asked, what came of it; events: retry, fallback, seam
+      request gpt-5-mini                 one request: where to, status, times, why it failed
+      request claude-haiku-4-5
+
+The one rule: each span is ended exactly once, with the status of its own end and the times of the record. A caller
+that leaves is no error; a failure and a deadline are.
+Must never: make a span current across a yield (R1). A span's parent is given, and the caller's is the one that was
+current at the first pull.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry import propagate
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
+
+from ..call import Call
+from ..errors import StreamError
+from ..events import AttemptFailed, AttemptStarted, FellBack, RetryScheduled, StreamEnded
+from ..transcript import Attempt, Outcome, Transcript
+from . import attributes, content
+from .sink import Sink
+from .words import Words
+
+__all__ = ["Trace"]
+
+logger = logging.getLogger("resilient_stream")
+
+
+class Trace(Sink):
+    """The spans of one call. around: the caller's context."""
+
+    def __init__(self, tracer: Tracer, call: Call, around: Context, *, with_content: bool) -> None:
+        self._tracer = tracer
+        self._words = Words(call)
+        self._with_content = with_content
+        request = call.request
+        self._span = tracer.start_span(
+            f"{attributes.OPERATION} {request.target.model}",
+            around,
+            SpanKind.CLIENT,
+            {**attributes.asked(request), "resilient_stream.call_id": call.id},
+            start_time=_nanoseconds(call.transcript.started),
+        )
+        self._context = set_span_in_context(self._span, around)
+        self._open: dict[int, tuple[Span, Attempt]] = {}
+        self._contexts: dict[int, Context] = {}
+        self._latest = 0
+        if with_content and self._span.is_recording():
+            self._span.set_attributes(content.prompt(request))
+
+    def context(self, record: Attempt | None = None) -> Context:
+        """The context of a request's span, or of the call's."""
+        return self._contexts.get(id(record), self._context)
+
+    def headers(self, record: Attempt) -> Mapping[str, str]:
+        """What makes the provider's spans children of the request's."""
+        carrier: dict[str, str] = {}
+        try:
+            propagate.inject(carrier, self.context(record))
+        except Exception:
+            logger.exception("a propagator of OpenTelemetry raised; the request is sent without a trace's context")
+        return carrier
+
+    def attempt_started(self, event: AttemptStarted) -> None:
+        """A span for the request."""
+        record = event.record
+        if record is None:
+            return
+        where = attributes.place(event.host)
+        self._span.set_attributes(where)
+        provider, model = attributes.split_target(event.target)
+        labels = {
+            "gen_ai.provider.name": attributes.provider_name(provider),
+            "gen_ai.request.model": model,
+            "resilient_stream.target": event.target,
+            "resilient_stream.attempt": event.attempt,
+            **where,
+        }
+        started = _nanoseconds(record.started)
+        span = self._tracer.start_span(f"request {model}", self._context, SpanKind.CLIENT, labels, start_time=started)
+        self._open[id(record)] = (span, record)
+        self._contexts[id(record)] = set_span_in_context(span, self._context)
+
+    def attempt_failed(self, event: AttemptFailed) -> None:
+        """Its span ends in error. One that was never sent has none."""
+        if (found := self._open.pop(id(event.record), None)) is not None:
+            self._end_attempt(*found, "failed", event.error)
+
+    def retry(self, event: RetryScheduled) -> None:
+        """An event between two requests."""
+        self._span.add_event("retry", {
+            "resilient_stream.target": event.target,
+            "resilient_stream.attempt": event.attempt,
+            "resilient_stream.attempts": event.attempts,
+            "resilient_stream.wait": event.wait,
+            "error.type": event.error.kind.value,
+        })  # fmt: skip
+
+    def fell_back(self, event: FellBack) -> None:
+        """An event between two requests."""
+        self._span.add_event("fallback", {
+            "resilient_stream.source": event.source,
+            "resilient_stream.target": event.target,
+            "resilient_stream.how": event.how,
+            "error.type": event.error.kind.value,
+        })  # fmt: skip
+
+    def ended(self, event: StreamEnded) -> None:
+        """Everything that is still open ends."""
+        transcript = event.transcript
+        outcome = transcript.outcome or "failed"
+        for span, record in self._open.values():
+            self._end_attempt(span, record, _outcome_of(record, outcome), transcript.error)
+        if self._span.is_recording():
+            self._span.set_attributes(attributes.whole(transcript))
+            self._tell_seams(transcript)
+            if self._with_content:
+                self._span.set_attributes(content.reply(transcript))
+        # Requests are timed by another clock than calls; by some microseconds, none may outlive its call.
+        at = max(self._latest, _nanoseconds(_end_of_call(transcript)) or 0)
+        self._close(self._span, outcome, transcript.error, at or None)
+
+    def _end_attempt(self, span: Span, record: Attempt, outcome: Outcome, error: StreamError | None) -> None:
+        if span.is_recording():
+            span.set_attributes(attributes.answered(record))
+            span.set_attribute("resilient_stream.outcome", outcome)
+            if record.hedge:
+                span.set_attribute("resilient_stream.hedge", True)
+        at = _nanoseconds(_end_of_attempt(record))
+        self._latest = max(self._latest, at or 0)
+        self._close(span, outcome, error, at)
+
+    def _close(self, span: Span, outcome: Outcome, error: StreamError | None, at: int | None) -> None:
+        """The one place where a span ends."""
+        if (kind := attributes.error_type(outcome, error)) is not None and span.is_recording():
+            span.set_attributes({"error.type": kind} if error is None else attributes.ended(error))
+            span.set_status(Status(StatusCode.ERROR, self._words.about(error) if error is not None else None))
+        span.end(at)
+
+    def _tell_seams(self, transcript: Transcript) -> None:
+        """A seam is as old as the first content of the request behind it."""
+        answering = [record for record in transcript.attempts if record.time_to_first_chunk is not None][1:]
+        times: list[float | None] = [record.started + (record.time_to_first_chunk or 0) for record in answering]
+        for seam, at in zip(transcript.seams, times + [None] * len(transcript.seams), strict=False):
+            labels: dict[str, Any] = {
+                "resilient_stream.source": seam.source,
+                "resilient_stream.target": seam.target,
+                "resilient_stream.how": seam.method,
+                "resilient_stream.overlap": seam.overlap,
+                "resilient_stream.restart": seam.restart,
+            }
+            self._span.add_event("seam", labels, _nanoseconds(at))
+
+
+def _outcome_of(record: Attempt, outcome: Outcome) -> Outcome:
+    """How a request that did not fail by itself ended: as its call did; one that never answered was left for it."""
+    return "abandoned" if outcome == "complete" and record.time_to_first_chunk is None else outcome
+
+
+def _end_of_attempt(record: Attempt) -> float | None:
+    return None if record.duration is None else record.started + record.duration
+
+
+def _end_of_call(transcript: Transcript) -> float | None:
+    started, duration = transcript.started, transcript.duration
+    return None if started is None or duration is None else started + duration
+
+
+def _nanoseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1e9)

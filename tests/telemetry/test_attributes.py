@@ -1,0 +1,174 @@
+"""The pure parts: names of the conventions, places, token counts, the JSON of prompts and answers, what quotes what."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import pytest
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
+
+from resilient_stream import Client, Finished, ReasoningDelta, TextDelta, ToolCall, Usage
+from resilient_stream.contract import Request
+from resilient_stream.events import FallbackType, Step
+from resilient_stream.providers import known_providers
+from resilient_stream.telemetry import attributes, content
+from resilient_stream.telemetry.logs import LEVELS, STEPS, WAYS
+from resilient_stream.telemetry.words import quotes
+from resilient_stream.transcript import Outcome, Transcript
+
+
+def test_providers_are_called_as_the_conventions_call_them() -> None:
+    """Every name in our table is one of the conventions'; a provider without a row keeps its own name."""
+    theirs = {value.value for value in gen_ai_attributes.GenAiProviderNameValues}
+    newer = {"moonshot_ai"}  # in the conventions since they have a repository of their own
+    assert set(attributes.PROVIDERS.values()) <= theirs | newer
+    ours = {attributes.provider_name(name) for name in known_providers()}
+    assert {
+        "openai",
+        "anthropic",
+        "cohere",
+        "deepseek",
+        "groq",
+        "perplexity",
+        "gcp.gemini",
+        "mistral_ai",
+        "x_ai",
+    } <= ours
+    assert attributes.provider_name("openrouter") == "openrouter"
+
+
+def test_the_names_are_the_conventions() -> None:
+    """Each `gen_ai.*` attribute exists in the conventions that OpenTelemetry's package has."""
+    theirs = {
+        value for name, value in vars(gen_ai_attributes).items() if name.startswith("GEN_AI") and isinstance(value, str)
+    }
+    newer = {"gen_ai.request.reasoning.level"}
+    request = request_of("hi", max_tokens=1, temperature=1, top_p=1, seed=1, stop="x", reasoning="low", output={})
+    transcript = Transcript()
+    transcript._receive([TextDelta("a"), Usage(1, 2, 3, 4, 5), Finished("stop", "stop")])
+    used = {
+        *attributes.asked(request),
+        *attributes.whole(transcript),
+        *content.prompt(request),
+        *content.reply(transcript),
+    }
+    assert {name for name in used if name.startswith("gen_ai.")} <= theirs | newer
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("api.openai.com", ("api.openai.com", 443)),
+        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+        ("::1", ("::1", 443)),
+        ("", None),
+    ],
+)
+def test_a_place_is_an_address_and_a_port(host: str, expected: tuple[str, int] | None) -> None:
+    """Without a port it is that of HTTPS; a program has no place."""
+    place = attributes.place(host)
+    assert (place and (place["server.address"], place["server.port"])) == (expected or {})
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("openai:gpt-5", (10, 5)),
+        ("anthropic:claude-haiku-4-5", (17, 5)),
+        ("bedrock:anthropic.claude-haiku-4-5", (17, 5)),
+        ("gemini:gemini-2.5-flash", (10, 8)),
+        ("vertex:gemini-2.5-flash", (10, 8)),
+        ("vertex:claude-haiku-4-5", (17, 5)),
+    ],
+)
+def test_tokens_are_made_whole_for_the_conventions(target: str, expected: tuple[int, int]) -> None:
+    """Cached input and reasoning are in the totals, whoever left them out."""
+    usage = Usage(10, 5, reasoning_tokens=3, cached_input_tokens=6, cache_write_tokens=1)
+    assert attributes.tokens(target, usage) == expected
+    assert attributes.tokens(target, Usage(certainty="unknown")) == (None, None)
+
+
+def test_the_tables_are_total() -> None:
+    """Each outcome, way around and step has its row."""
+    assert set(attributes.IS_ERROR) == set(LEVELS) == set(get_args(Outcome))
+    assert set(WAYS) == set(get_args(FallbackType))
+    assert set(STEPS) == set(get_args(Step))
+
+
+def request_of(prompt: Any, **options: Any) -> Request:
+    """As a client would make it."""
+    return Client("openai:m").stream(prompt, **options)._call.request
+
+
+def test_a_prompt_has_the_shape_of_the_conventions() -> None:
+    """Roles with parts: text, tool calls and their answers, pictures without their data."""
+    messages = [
+        {"role": "system", "content": "Be short."},
+        {"role": "user", "content": [
+            {"type": "text", "text": "What is this?"},
+            {"type": "image_url", "image_url": "data:image/png;base64,AAAA"},
+            {"type": "image_url", "image_url": "https://example.com/a.png"},
+        ]},
+        {"role": "assistant", "tool_calls": [{"id": "c1", "function": {"name": "look", "arguments": "{\"x\":1}"}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": "a cat"},
+    ]  # fmt: skip
+    said = content.prompt(request_of(messages, tools=[{"name": "look"}]))
+    assert json.loads(said["gen_ai.input.messages"]) == [
+        {"role": "system", "parts": [{"type": "text", "content": "Be short."}]},
+        {"role": "user", "parts": [
+            {"type": "text", "content": "What is this?"},
+            {"type": "image", "mime_type": "image/png", "base64_characters": 4},
+            {"type": "uri", "modality": "image", "uri": "https://example.com/a.png"},
+        ]},
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "look", "arguments": {"x": 1}}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": "a cat"}]},
+    ]  # fmt: skip
+    assert json.loads(said["gen_ai.tool.definitions"]) == [{"type": "function", "name": "look"}]
+
+
+def test_an_answer_has_the_shape_of_the_conventions() -> None:
+    """Reasoning, text and calls in one message, with why it ended; an unfinished one ends in error."""
+    transcript = Transcript()
+    call = ToolCall(0, "c1", "look", '{"x":1}', {"x": 1})
+    transcript._receive([ReasoningDelta("Hm."), TextDelta("Hel"), TextDelta("lo"), call])
+    message = {
+        "role": "assistant",
+        "parts": [
+            {"type": "reasoning", "content": "Hm."},
+            {"type": "text", "content": "Hello"},
+            {"type": "tool_call", "id": "c1", "name": "look", "arguments": {"x": 1}},
+        ],
+    }
+    assert json.loads(content.reply(transcript)["gen_ai.output.messages"]) == [{**message, "finish_reason": "error"}]
+    transcript._receive([Finished("tool_calls", "tool_use")])
+    assert json.loads(content.reply(transcript)["gen_ai.output.messages"]) == [
+        {**message, "finish_reason": "tool_call"}
+    ]
+    assert content.reply(Transcript()) == {}
+
+
+LONG = "The quick brown fox jumps over the lazy dog, and then it rests."
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "found"),
+    [
+        (f"Invalid input: {LONG}", LONG, True),
+        ("Invalid input: 'fox jumps over the lazy dog'", LONG, True),
+        ("Unknown parameter: 'quick'", LONG, False),
+        ("Bad value 'my pass'", "my pass", True),
+        ("This is not hi", "hi", False),
+        ("It says:   The quick\n brown fox jumps over", LONG, True),
+        ("", LONG, False),
+    ],
+)
+def test_a_quotation_is_found(line: str, said: str, found: bool) -> None:
+    """A run of what was said, however it is placed; not a single word of it."""
+    assert quotes(line, said) is found
+
+
+def test_every_run_of_23_characters_is_found() -> None:
+    """The promise of `quotes`, at every place of the text."""
+    runs = [LONG[at : at + 23] for at in range(len(LONG) - 22)]
+    assert all(quotes(f"x {run} y", LONG) for run in runs)

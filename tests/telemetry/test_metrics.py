@@ -1,0 +1,131 @@
+"""Metrics: what the code emits is the table, no more and no less, and the figures are right."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import Histogram as HistogramData
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
+
+from resilient_stream import Client, ErrorKind, RetryPolicy
+from resilient_stream.chunks import Usage
+from resilient_stream.errors import Failure, error_for
+from resilient_stream.events import FallbackType, FellBack
+from resilient_stream.telemetry.metrics import CallMetrics, Instruments
+from resilient_stream.telemetry.names import METRICS
+from resilient_stream.testing import End, FakeProvider, Status, Text
+
+from .endings import ENDINGS, GOOD, PROMPT, Ending
+from .seen import QUICK, Seen
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+async def test_what_is_emitted_is_the_table(seen: Seen) -> None:
+    """Names, kinds, units, texts, buckets and labels of all metrics, over every ending."""
+    for ending in ENDINGS.values():
+        async with FakeProvider() as provider:
+            async with ending.client(provider, retry=QUICK, telemetry=seen.telemetry()) as client:
+                await ending.play(provider, client)
+    found = seen.metrics
+    assert set(found) == set(METRICS)
+    for name, row in METRICS.items():
+        metric = found[name]
+        assert isinstance(metric.data, Sum if row.instrument == "counter" else HistogramData)
+        assert (metric.unit, metric.description) == (row.unit, row.meaning)
+        assert {label for point in metric.data.data_points for label in (point.attributes or {})} == set(row.labels)
+        if isinstance(metric.data, HistogramData):
+            assert {tuple(point.explicit_bounds) for point in metric.data.data_points} == {
+                tuple(map(float, row.buckets))
+            }
+
+
+def counted(seen: Seen, name: str, *of: str) -> dict[Any, float]:
+    """The points of a metric by some of their labels."""
+    found: dict[Any, float] = {}
+    for labels, value in seen.points(name):
+        key = tuple(labels.get(label) for label in of)
+        found[key] = found.get(key, 0) + value
+    return found
+
+
+async def test_a_retried_and_left_target_is_counted(seen: Seen) -> None:
+    """Retries by kind, errors by category, the fallback at the target that was left."""
+    async with FakeProvider([Status(503)], [Status(429)], GOOD) as provider:
+        targets = (provider.target("openai", model="a"), provider.target("anthropic", model="b"))
+        policy = RetryPolicy(attempts=2, initial=0.001)
+        async with Client(*targets, retry=policy, telemetry=seen.telemetry()) as client:
+            transcript = await client.complete(PROMPT)
+    assert counted(seen, "llm.request.retries", "provider", "model", "error_type") == {
+        ("openai", "a", "provider_overloaded"): 1
+    }
+    assert counted(seen, "llm.streaming.errors", "provider", "model", "error_category") == {
+        ("openai", "a", "retryable"): 2
+    }
+    assert counted(seen, "llm.fallback.triggered", "provider", "model", "fallback_type") == {
+        ("openai", "a", "provider_switch"): 1
+    }
+    assert counted(seen, "llm.input_tokens", "provider", "model") == {("anthropic", "b"): 9}
+    assert counted(seen, "llm.output_tokens", "provider", "model") == {("anthropic", "b"): 2}
+    total = counted(seen, "llm.request.duration_ms", "provider", "phase")[("anthropic", "total")]
+    assert total == pytest.approx(1000 * (transcript.duration or 0))
+    answered = transcript.attempts[-1]
+    connect = counted(seen, "llm.request.duration_ms", "provider", "phase")[("anthropic", "connect")]
+    stream = counted(seen, "llm.request.duration_ms", "provider", "phase")[("anthropic", "stream")]
+    assert connect + stream == pytest.approx(1000 * (answered.duration or 0))
+    durations = counted(seen, "gen_ai.client.operation.duration", "error.type")
+    assert set(durations) == {("provider_overloaded",), ("rate_limited",), (None,)}
+
+
+@pytest.mark.parametrize(
+    ("ending", "errors"),
+    [("success", {}), ("break", {}), ("cancel while waiting", {}), ("deadline", {("context",): 1}),
+     ("every retry fails", {("retryable",): 5}), ("no key", {("permanent",): 1})],
+)  # fmt: skip
+async def test_only_failures_are_errors(ending: str, errors: dict[tuple[str], int], seen: Seen) -> None:
+    """A caller who leaves is none; a deadline is one, though no request failed; nothing is counted twice."""
+    played: Ending = ENDINGS[ending]
+    async with FakeProvider() as provider:
+        async with played.client(provider, retry=QUICK, telemetry=seen.telemetry()) as client:
+            await played.play(provider, client)
+    found = counted(seen, "llm.streaming.errors", "error_category") if "llm.streaming.errors" in seen.metrics else {}
+    assert found == errors
+
+
+async def test_tokens_are_counted_as_provider_and_conventions_do(seen: Seen) -> None:
+    """`llm.*` as the provider reports; `gen_ai.*` with cached input, which Anthropic leaves out."""
+    usage = Usage(input_tokens=10, output_tokens=4, cached_input_tokens=30)
+    async with FakeProvider([Text("Hello"), End(usage=usage)]) as provider:
+        async with Client(provider.target("anthropic"), telemetry=seen.telemetry()) as client:
+            await client.complete(PROMPT)
+    assert counted(seen, "llm.input_tokens") == {(): 10}
+    assert counted(seen, "gen_ai.client.token.usage", "gen_ai.token.type") == {("input",): 40, ("output",): 4}
+    assert dict(seen.calls[0].attributes or {})["gen_ai.usage.input_tokens"] == 40
+
+
+async def test_a_point_is_an_example_of_its_trace(seen: Seen) -> None:
+    """From a metric to the trace of one of its requests: exemplars carry the ids of our spans."""
+    async with FakeProvider(GOOD) as provider:
+        async with Client(provider.target("openai"), telemetry=seen.telemetry()) as client:
+            await client.complete(PROMPT)
+    (point,) = seen.metrics["gen_ai.client.operation.duration"].data.data_points
+    context = seen.requests[0].context
+    assert context is not None
+    assert [(each.trace_id, each.span_id) for each in point.exemplars] == [(context.trace_id, context.span_id)]
+
+
+def test_every_way_around_is_a_value_of_the_label() -> None:
+    """The four fallbacks of the specification, as the event names them."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    metrics = CallMetrics(Instruments(provider.get_meter("test")), "openai:m", lambda _: None)
+    for how in get_args(FallbackType):
+        error = error_for(Failure(kind=ErrorKind.OUT_OF_MEMORY))
+        metrics.fell_back(FellBack("call-1", "openai:m", "anthropic:n", error, how))
+    seen = Seen()
+    seen._reader = reader
+    assert set(counted(seen, "llm.fallback.triggered", "fallback_type")) == {
+        ("buffered",), ("provider_switch",), ("continuation",), ("interactive",),
+    }  # fmt: skip

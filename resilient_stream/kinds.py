@@ -316,6 +316,10 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Local model not available",
         ("{reason}.",),
         ("Or name another target and set its key.",)),
+    (_K.OS_LIMIT, "spool"): Text(
+        "No room for the answer",
+        ("The answer is larger than {size} and could not be kept in a temporary file.", "Reason: {reason}."),
+        ("Make room in the temporary directory, or name another one in TMPDIR.",)),
     (_K.CANCELLED, "abandoned"): Text(
         "Stream closed",
         ("The stream was closed, or nothing was taken from it for too long.",),

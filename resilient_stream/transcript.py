@@ -17,7 +17,7 @@ from .chunks import Chunk, Finished, FinishReason, ReasoningDelta, Seam, TextDel
 from .errors import StreamError
 from .messages import FunctionCall, Message
 
-__all__ = ["Attempt", "Outcome", "Transcript"]
+__all__ = ["Attempt", "Outcome", "Transcript", "size_of"]
 
 Outcome: TypeAlias = Literal["complete", "failed", "deadline", "cancelled", "abandoned", "client_closed"]
 _WITHHELD: frozenset[Outcome] = frozenset({"cancelled", "abandoned", "client_closed"})
@@ -125,7 +125,7 @@ class Transcript:
         """Count bytes from the wire: an upper bound of the text, so that short answers are never measured."""
         self._wire += wire_bytes
         if self._wire > self._limit:
-            self._wire = sum(map(_size, self._chunks))
+            self._wire = sum(map(size_of, self._chunks))
             if self._wire > self._limit:
                 self._trim()
 
@@ -137,7 +137,7 @@ class Transcript:
         end = max(len(self._chunks) - keep, self._head)
         self.omitted += sum(len(chunk.text) for chunk in self._chunks[self._head : end])
         del self._chunks[self._head : end]
-        self._wire = sum(map(_size, self._chunks))
+        self._wire = sum(map(size_of, self._chunks))
 
     # -- read by everybody --------------------------------------------------------------------
 
@@ -269,7 +269,8 @@ class Transcript:
         return f"Transcript(outcome={self.outcome!r}, target={self.target!r}, characters={len(self.text)})"
 
 
-def _size(chunk: Chunk) -> int:
+def size_of(chunk: Chunk) -> int:
+    """Characters that a chunk weighs in a transcript."""
     if type(chunk) is TextDelta:
         return len(chunk.text)
     return len(chunk.reasoning) if type(chunk) is ReasoningDelta else 64
@@ -279,7 +280,7 @@ def _prefix(chunks: list[Chunk], limit: int) -> int:
     """How many chunks from the start fit into the limit."""
     size = 0
     for count, chunk in enumerate(chunks):
-        size += _size(chunk)
+        size += size_of(chunk)
         if size > limit:
             return count
     return len(chunks)

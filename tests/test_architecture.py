@@ -22,7 +22,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     "chunks", "kinds", "errors", "messages", "policy", "target", "transcript", "events", "contract", "wire",
     "features", "classify", "providers", "transport", "credentials", "endpoint", "unwind", "budget", "call",
-    "telemetry", "attempt", "source",
+    "telemetry", "whole_body", "attempt", "source",
     "middleware", "chain", "stream", "scope", "client", "__init__", "testing", "web", "cli",
 )  # fmt: skip
 """Imports go to the left only, or stay inside a package."""

@@ -29,7 +29,6 @@ from .errors import ErrorKind, Failure, StreamError, error_for
 from .events import AttemptStarted
 from .features import unsupported
 from .kinds import Phase
-from .policy import Timeouts
 from .providers import adapter_for
 from .transport.spool import IN_MEMORY, SpoolFailed
 from .whole_body import WholeBody
@@ -68,7 +67,7 @@ class Attempt:
         self.committed = False
         self.sending = Sending()
         self.record = record.Attempt(target=self.name, model=self.model, started=time.time())
-        self._timeouts = self._choose_timeouts()
+        self._timeouts = call.settings.timeouts_for(request.target)
         self._guard = Guard()
         self._response: Response | None = None
         self._decoder: Decoder = self.adapter.decoder(request)
@@ -334,11 +333,6 @@ class Attempt:
     def _stray(self) -> AttemptEnded:
         """A cancellation from inside the transport, nobody's request: the connection is lost, no more (R6)."""
         return AttemptEnded(self, Failure(kind=ErrorKind.CONNECTION_LOST, code="stray_cancel"))
-
-    def _choose_timeouts(self) -> Timeouts:
-        """The call's own, else the target's, else the client's."""
-        settings, own = self.call.settings, self.request.target.timeouts
-        return settings.timeouts if settings.own_timeouts or own is None else own
 
     # -- for classify -------------------------------------------------------------------------
 

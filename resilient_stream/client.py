@@ -23,6 +23,7 @@ from .messages import Prompt, Tool, to_messages, to_tools
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
 from .providers import adapter_for
 from .scope import Scope
+from .slots import Slots
 from .stream import Stream
 from .target import Target
 from .transcript import Transcript
@@ -73,6 +74,7 @@ class Client:
             raise StreamMisused(f"recovery= {_LATER}, or give Recovery.off(), which is how streams behave now")
         self.targets = _checked(targets)
         self.transport: Transport = Outgoings(session)
+        self.slots = Slots()
         self.calls: set[Call] = set()
         self.closed = False
         self.warned = False
@@ -200,6 +202,7 @@ def _checked(targets: Iterable[str | Target]) -> tuple[Target, ...]:
 
 
 def _named(target: Target) -> Target:
+    _built(target.limits or Limits())
     default = adapter_for(target.provider).default_model
     if target.model:
         return target
@@ -209,7 +212,7 @@ def _named(target: Target) -> Target:
 
 
 def _built(limits: Limits) -> Limits:
-    for name in ("max_concurrency", "requests_per_minute", "tokens_per_minute"):
+    for name in ("requests_per_minute", "tokens_per_minute"):
         if getattr(limits, name) is not None:
             raise StreamMisused(f"Limits.{name} {_LATER}")
     return limits

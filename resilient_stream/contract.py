@@ -192,6 +192,13 @@ class Transport(Protocol):
         """The answer is whole: what carried it may be used again."""
         ...
 
+    def close_idle(self, host: str = "") -> int:
+        """Close the connections of the running loop that nobody uses, to one host or to all; gives their number.
+
+        host: as `endpoint.host_of` writes it. Synchronous.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close everything of the running loop. Idempotent."""
         ...

@@ -316,6 +316,14 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Local model not available",
         ("{reason}.",),
         ("Or name another target and set its key.",)),
+    (_K.OUT_OF_MEMORY, "max_rss_bytes"): Text(
+        "Memory limit reached",
+        ("This process uses {used} of memory, and Limits.max_rss_bytes is {limit}.",),
+        ("Lower the concurrency or raise the limit.",)),
+    (_K.MODEL_OUTPUT_INVALID, "learned"): Text(
+        "Tool calls not streamed",
+        ("{target} has streamed a tool call before that could not be read.",),
+        ("It is asked for whole answers where tools are given; update the server.",)),
     (_K.OS_LIMIT, "spool"): Text(
         "No room for the answer",
         ("The answer is larger than {size} and could not be kept in a temporary file.", "Reason: {reason}."),

@@ -21,7 +21,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "chunks", "kinds", "errors", "messages", "policy", "target", "transcript", "events", "contract", "wire",
-    "features", "classify", "providers", "transport", "credentials", "endpoint", "unwind", "budget", "call",
+    "features", "classify", "providers", "transport", "credentials", "endpoint", "unwind", "budget", "slots", "memory",
+    "call",
     "telemetry", "whole_body", "attempt", "source",
     "middleware", "chain", "stream", "scope", "client", "__init__", "testing", "web", "cli",
 )  # fmt: skip

@@ -17,6 +17,7 @@ from ..call import Call
 from ..contract import Batch, Handler, Request
 from ..errors import ErrorKind, Failure, StreamError
 from ..events import AttemptFailed
+from .cleanup import clean_up
 
 __all__ = ["classify"]
 
@@ -34,6 +35,7 @@ async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGen
             raise cause from None  # type: ignore[misc]  # not a Failure: those always have a name
         attempt.record.error = error
         call.emit(AttemptFailed, attempt.name, request.attempt, error, attempt.record)
+        clean_up(call.transport, error, attempt.host)
         raise error from (cause if isinstance(cause, Exception) else ended.__cause__)
 
 

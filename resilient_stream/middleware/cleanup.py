@@ -1,0 +1,42 @@
+"""Idle connections are closed when they are in the way, or of no use any more (SPEC "Cleanup").
+
+The one rule: it happens where an attempt's end gets its name, so before any wait, retry or fallback.
+Must never: touch a connection that is in use, or one to a host that is only annoyed with one request: its pool
+serves other calls.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from ..contract import Transport
+from ..errors import ErrorKind, StreamError
+
+__all__ = ["clean_up"]
+
+logger = logging.getLogger("resilient_stream")
+
+_EVERYWHERE = frozenset({ErrorKind.FD_EXHAUSTED, ErrorKind.OS_LIMIT})
+"""This process has too many sockets; those that nobody uses go first."""
+
+_THERE = frozenset({
+    ErrorKind.AUTHENTICATION, ErrorKind.PERMISSION_DENIED, ErrorKind.INSUFFICIENT_FUNDS, ErrorKind.QUOTA_EXHAUSTED,
+    ErrorKind.MODEL_NOT_FOUND, ErrorKind.TLS_FAILURE, ErrorKind.UNEXPECTED_RESPONSE, ErrorKind.PROXY_AUTH,
+})  # fmt: skip
+"""Permanent, and about the target as a whole: nobody will use a connection to its host soon."""
+
+SCOPES: Mapping[ErrorKind, str] = {**dict.fromkeys(_EVERYWHERE, "everywhere"), **dict.fromkeys(_THERE, "there")}
+
+
+def clean_up(transport: Transport, error: StreamError, host: str) -> None:
+    """Close what the error makes useless. host: of the failed attempt, with its port if that is not the usual one."""
+    scope = SCOPES.get(error.kind)
+    if scope is None or (scope == "there" and not host):
+        return
+    closed = transport.close_idle("" if scope == "everywhere" else host)
+    logger.debug(
+        "closed %d idle connections%s after %s",
+        closed, "" if scope == "everywhere" else f" to {host}", error.kind.value,
+        extra={"closed": closed, "kind": error.kind.value, "host": host},
+    )  # fmt: skip

@@ -64,8 +64,7 @@ class WholeAnswer:
         if self.done or self.failure is not None:
             return []
         if not self._outline.closed:
-            code = "no_end_marker" if self._outline.text else "empty"
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code=code)
+            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
             return []
         batch = self._read(bytes(self._outline.text))
         self.model, self.response_id = self._stream.model, self._stream.response_id

@@ -190,8 +190,8 @@ def test_what_is_no_answer_is_a_failure(dialect: Dialect) -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "code"),
     [
-        (b"", "stream_interrupted", "empty"),
-        (b" \n\n ", "stream_interrupted", "empty"),
+        (b"", "stream_interrupted", "no_end_marker"),
+        (b" \n\n ", "stream_interrupted", "no_end_marker"),
         (b"<html>", "protocol_error", "bad_json"),
         (b'"hi"', "protocol_error", "bad_json"),
         (b"{}{}", "protocol_error", "bad_json"),

@@ -31,6 +31,7 @@ from .features import unsupported
 from .kinds import Phase
 from .providers import adapter_for
 from .transport.spool import IN_MEMORY, SpoolFailed
+from .weight import size_of
 from .whole_body import WholeBody
 
 __all__ = ["Attempt", "AttemptEnded"]
@@ -215,7 +216,7 @@ class Attempt:
             batch = await self._guarded(whole.next)
         except SpoolFailed as error:
             raise AttemptEnded(self, _of_disk(error)) from error
-        self.call.transcript._weigh(sum(map(record.size_of, batch)))
+        self.call.transcript._weigh(sum(map(size_of, batch)))
         return batch
 
     def _take(self, data: bytes) -> Batch:

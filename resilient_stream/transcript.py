@@ -13,11 +13,12 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from .chunks import Chunk, Finished, FinishReason, ReasoningDelta, Seam, TextDelta, ToolCall, Usage
+from .chunks import Chunk, Finished, FinishReason, ReasoningDelta, Seam, ToolCall, Usage
 from .errors import StreamError
 from .messages import FunctionCall, Message
+from .weight import even, prefix, size_of
 
-__all__ = ["Attempt", "Outcome", "Transcript", "size_of"]
+__all__ = ["Attempt", "Outcome", "Transcript"]
 
 Outcome: TypeAlias = Literal["complete", "failed", "deadline", "cancelled", "abandoned", "client_closed"]
 _WITHHELD: frozenset[Outcome] = frozenset({"cancelled", "abandoned", "client_closed"})
@@ -125,15 +126,21 @@ class Transcript:
         """Count bytes from the wire: an upper bound of the text, so that short answers are never measured."""
         self._wire += wire_bytes
         if self._wire > self._limit:
+            self._even()
             self._wire = sum(map(size_of, self._chunks))
             if self._wire > self._limit:
                 self._trim()
 
+    def _even(self) -> None:
+        """What was taken is kept in pieces of equal size: a million chunks of a token each weigh 100 MB."""
+        taken = len(self._chunks) - len(self._ready)
+        self._chunks[self._head : taken] = even(self._chunks[self._head : taken], max(self._limit // 64, 1))
+
     def _trim(self) -> None:
         """Keep the first half of the limit and the last quarter; chunks not yet delivered always stay."""
-        if not self._head:
-            self._head = _prefix(self._chunks, self._limit // 2)
-        keep = max(_prefix(list(reversed(self._chunks)), self._limit // 4), len(self._ready))
+        if not self._head and not self.omitted:
+            self._head = prefix(self._chunks, self._limit // 2)
+        keep = max(prefix(reversed(self._chunks), self._limit // 4), len(self._ready))
         end = max(len(self._chunks) - keep, self._head)
         self.omitted += sum(len(chunk.text) for chunk in self._chunks[self._head : end])
         del self._chunks[self._head : end]
@@ -267,23 +274,6 @@ class Transcript:
 
     def __repr__(self) -> str:
         return f"Transcript(outcome={self.outcome!r}, target={self.target!r}, characters={len(self.text)})"
-
-
-def size_of(chunk: Chunk) -> int:
-    """Characters that a chunk weighs in a transcript."""
-    if type(chunk) is TextDelta:
-        return len(chunk.text)
-    return len(chunk.reasoning) if type(chunk) is ReasoningDelta else 64
-
-
-def _prefix(chunks: list[Chunk], limit: int) -> int:
-    """How many chunks from the start fit into the limit."""
-    size = 0
-    for count, chunk in enumerate(chunks):
-        size += size_of(chunk)
-        if size > limit:
-            return count
-    return len(chunks)
 
 
 def _attempt_dict(attempt: Attempt) -> dict[str, Any]:

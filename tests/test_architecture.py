@@ -20,7 +20,7 @@ PACKAGE = Path(resilient_stream.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "chunks", "kinds", "errors", "messages", "policy", "target", "transcript", "events", "contract", "wire",
+    "chunks", "kinds", "errors", "messages", "policy", "target", "weight", "transcript", "events", "contract", "wire",
     "features", "classify", "providers", "transport", "credentials", "endpoint", "unwind", "budget", "slots", "memory",
     "call",
     "telemetry", "whole_body", "attempt", "source",

@@ -186,9 +186,7 @@ async def test_an_event_above_the_limit_is_asked_for_in_one_piece(retry: RetryPo
     happened: list[Event] = []
     limits = Limits(max_event_bytes=2048)
     async with FakeProvider([Text(HUGE), End()]) as provider:
-        async with Client(
-            provider.target("openai"), limits=limits, retry=retry, on_event=happened.append
-        ) as client:
+        async with Client(provider.target("openai"), limits=limits, retry=retry, on_event=happened.append) as client:
             transcript = await client.complete("hi")
         assert streamed(provider) == [True, False]
     assert (transcript.text == HUGE, transcript.outcome) == (True, "complete")
@@ -524,11 +522,13 @@ ARRIVED: Script = (Text(LONG), End())
 
 
 async def by_break(stream: Stream) -> None:
+    """How it is left."""
     async for _ in stream:
         break
 
 
 async def by_close(stream: Stream) -> None:
+    """How it is left."""
     pull = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0.02)
     stream.close()
@@ -536,6 +536,7 @@ async def by_close(stream: Stream) -> None:
 
 
 async def by_cancel(stream: Stream) -> None:
+    """How it is left."""
     task = asyncio.create_task(stream.collect())
     await asyncio.sleep(0.02)
     task.cancel()
@@ -543,6 +544,7 @@ async def by_cancel(stream: Stream) -> None:
 
 
 async def by_timeout(stream: Stream) -> None:
+    """How it is left."""
     try:
         async with asyncio.timeout(0.02):
             await stream.collect()
@@ -551,6 +553,7 @@ async def by_timeout(stream: Stream) -> None:
 
 
 async def by_deadline(stream: Stream) -> None:
+    """How it is left."""
     try:
         async for _ in stream:
             await asyncio.sleep(0.03)
@@ -579,8 +582,10 @@ WAYS: list[tuple[Callable[[Stream], Awaitable[None]], Script]] = [
 
 @pytest.mark.usefixtures("no_file_left")
 @pytest.mark.parametrize(
-    ("way", "script"), WAYS, ids=[f"{way.__name__} {'in' if script is ARRIVING else 'after'} the body" for way, script in WAYS]
-)  # fmt: skip
+    ("way", "script"),
+    WAYS,
+    ids=[f"{way.__name__} {'in' if script is ARRIVING else 'after'} the body" for way, script in WAYS],
+)
 async def test_however_it_ends_nothing_is_left(
     way: Callable[[Stream], Awaitable[None]], script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:

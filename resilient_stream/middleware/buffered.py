@@ -73,9 +73,8 @@ class _Way:
         self._free = wish is not True and able.whole and request.resume is None
         self._delivered = False
         self._broken = False
-        if wish is False or (wish is None and _disabled(request.target.provider)):
-            self.request = replace(request, stream=False)
-        elif self._free and request.tools and not able.streaming_tools:
+        asked = wish is False or (wish is None and _disabled(request.target.provider))
+        if asked or (self._free and request.tools and not able.streaming_tools):
             self.request = replace(request, stream=False)
         elif self._free and (reason := _reason(request, call)) is not None:
             self.turn(reason)

@@ -1,4 +1,4 @@
-"""concurrency: holds a place at the target while an attempt runs, where `Limits.max_concurrency` says how many there are.
+"""concurrency: holds a place at the target while an attempt runs, where `Limits.max_concurrency` counts them.
 
 It stands inside retry, so a place is not held through a backoff. A call waits for one as long as it would wait for a
 connection (`Timeouts.connect`), and never past its deadline; then it is a pool_exhausted of our own making, which is

@@ -76,7 +76,7 @@ class Spool:
     def _flush(self) -> None:
         """Move what is in memory to the end of the file."""
         if self._file is None:
-            self._file = tempfile.TemporaryFile(buffering=0, prefix="resilient-stream-")
+            self._file = tempfile.TemporaryFile(buffering=0, prefix="resilient-stream-")  # noqa: SIM115
         self._file.seek(self._written)
         done = 0
         with memoryview(self._memory) as data:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -39,6 +39,7 @@ _TO_BRACKET = re.compile(rb"%b(?:[\[{]%b[\]}]%b)*+" % (_FLAT, _FLAT, _FLAT), re.
 """Over whole strings, and pairs of brackets without others inside, up to a bracket, or to the quote of a string that
 has no end yet."""
 _SPACE = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+")
+_BOM = b"\xef\xbb\xbf"
 
 Node: TypeAlias = "Mapping[str, Node]"
 """What may be long below a place: the names and indexes that lead there. `"*"` stands for any index, `""` for the
@@ -74,8 +75,23 @@ class JsonOutline:
     """
 
     __slots__ = (
-        "_at", "_begin", "_brackets", "_check", "_child", "_cut", "_indexes", "_key_next", "_kept", "_mark", "_max",
-        "_nodes", "_shift", "_state", "closed", "spans", "text",
+        "_at",
+        "_begin",
+        "_brackets",
+        "_check",
+        "_child",
+        "_cut",
+        "_indexes",
+        "_kept",
+        "_key_next",
+        "_mark",
+        "_max",
+        "_nodes",
+        "_shift",
+        "_state",
+        "closed",
+        "spans",
+        "text",
     )  # fmt: skip
 
     def __init__(self, places: Node, max_bytes: int = 8 * 1024 * 1024) -> None:
@@ -112,7 +128,7 @@ class JsonOutline:
         found = _SPACE.match(self.text)
         self._at = found.end() if found else 0
         self._drop_space()
-        if not self.text or self.text in (b"\xef", b"\xef\xbb"):
+        if _BOM.startswith(self.text):  # nothing, or the beginning of one
             return False
         if self.text[0] not in _OPENING:
             raise BadFraming("no JSON object")

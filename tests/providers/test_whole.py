@@ -24,7 +24,7 @@ from resilient_stream.wire.json_string import JsonString
 from tests.shared_files import shared_or_none
 from tests.wire.splits import at, ways
 
-LONG = "word \n\"é😀\\ " * 1000
+LONG = 'word \n"é😀\\ ' * 1000
 """A text that is taken out of the outline."""
 
 

@@ -62,6 +62,7 @@ class Transcript:
         "_chunks",
         "_head",
         "_limit",
+        "_next_look",
         "_ready",
         "_start",
         "_wire",
@@ -82,6 +83,7 @@ class Transcript:
         self._chunks: list[Chunk] = []
         self._ready: deque[Chunk] = deque()
         self._limit = limit
+        self._next_look = limit // 4
         self._wire = 0
         self._head = 0
         self._withheld = 0
@@ -125,11 +127,12 @@ class Transcript:
     def _weigh(self, wire_bytes: int) -> None:
         """Count bytes from the wire: an upper bound of the text, so that short answers are never measured."""
         self._wire += wire_bytes
-        if self._wire > self._limit:
+        if self._wire > self._next_look:
             self._even()
             self._wire = sum(map(size_of, self._chunks))
             if self._wire > self._limit:
                 self._trim()
+            self._next_look = min(self._wire + self._limit // 4, self._limit)
 
     def _even(self) -> None:
         """What was taken is kept in pieces of equal size: a million chunks of a token each weigh 100 MB."""

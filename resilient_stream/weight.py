@@ -6,7 +6,7 @@ Must never: run while an answer is of an ordinary length. A transcript asks when
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
 from .chunks import Chunk, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
 
@@ -36,29 +36,56 @@ def prefix(chunks: Iterable[Chunk], limit: int) -> int:
     return count
 
 
-def even(chunks: Sequence[Chunk], size: int) -> list[Chunk]:
-    """The same texts in pieces of `size` characters: as an object, a chunk is larger than most of their texts are."""
+def even(chunks: Iterable[Chunk], size: int) -> list[Chunk]:
+    """The same texts in pieces of `size` characters: as an object, a chunk is larger than most of their texts are.
+
+    A piece that has its size already is passed on, so doing it again costs what is new.
+    """
     found: list[Chunk] = []
-    run: list[Chunk] = []
+    run = _Run(size)
     for chunk in chunks:
-        if run and type(chunk) is not type(run[0]):
-            found += _pieces(run, size)
-            run = []
-        if _divisible(chunk) and size_of(chunk) != size:
-            run.append(chunk)
-            continue
-        found += [*_pieces(run, size), chunk]
-        run = []
-    return found + _pieces(run, size)
+        text = _divisible(chunk)
+        if text is None or len(text) == size:
+            found += [*run.end(), chunk]
+        else:
+            found += run.add(type(chunk), text)
+    return found + run.end()
 
 
-def _divisible(chunk: Chunk) -> bool:
-    return type(chunk) is TextDelta or (type(chunk) is ReasoningDelta and chunk.signature is None)
+class _Run:
+    """Texts of one kind in a row, of which no more than a piece and one text are held."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kind: type[Chunk] | None = None
+        self._texts: list[str] = []
+        self._held = 0
+
+    def add(self, kind: type[Chunk], text: str) -> list[Chunk]:
+        """The pieces that it makes whole."""
+        ended = self.end() if kind is not self._kind else []
+        self._kind = kind
+        self._texts.append(text)
+        self._held += len(text)
+        if self._held < self._size:
+            return ended
+        joined = "".join(self._texts)
+        whole = len(joined) - len(joined) % self._size
+        self._texts, self._held = [joined[whole:]], len(joined) - whole
+        return ended + [self._chunk(joined[at : at + self._size]) for at in range(0, whole, self._size)]
+
+    def end(self) -> list[Chunk]:
+        """What is held, as the last piece."""
+        rest = "".join(self._texts)
+        self._texts, self._held = [], 0
+        return [self._chunk(rest)] if rest else []
+
+    def _chunk(self, text: str) -> Chunk:
+        return TextDelta(text) if self._kind is TextDelta else ReasoningDelta(text)
 
 
-def _pieces(run: list[Chunk], size: int) -> list[Chunk]:
-    if not run:
-        return []
-    make: Callable[[str], Chunk] = TextDelta if type(run[0]) is TextDelta else ReasoningDelta
-    text = "".join(chunk.reasoning if isinstance(chunk, ReasoningDelta) else chunk.text for chunk in run)
-    return [make(text[start : start + size]) for start in range(0, len(text), size)]
+def _divisible(chunk: Chunk) -> str | None:
+    """The text of a chunk that is nothing but text."""
+    if type(chunk) is TextDelta:
+        return chunk.text
+    return chunk.reasoning if type(chunk) is ReasoningDelta and chunk.signature is None else None

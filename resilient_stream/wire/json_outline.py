@@ -217,7 +217,10 @@ class JsonOutline:
 
     def _to_end(self) -> bool:
         """To behind the closing quote, if it is there."""
-        self._at = _end(_STRING, self.text, self._at)
+        quote = self.text.find(_QUOTE, self._at)
+        end = len(self.text) if quote < 0 else quote
+        plain = self.text.find(_BACKSLASH, self._at, end) < 0
+        self._at = end if plain else _end(_STRING, self.text, self._at)
         if self._at == len(self.text) or self.text[self._at] == _BACKSLASH:
             return False
         self._at += 1

@@ -22,6 +22,7 @@ _WHOLE = re.compile(
 )
 """Up to an escape, or a pair of surrogates, that is not all there."""
 
+_BACKSLASH = ord("\\")
 _LONGEST = 11
 """Bytes of `\\ud83d\\ude0`, the longest beginning of something that is not whole."""
 
@@ -52,8 +53,11 @@ class JsonString:
 
 
 def _whole(data: bytes) -> int:
-    """How many bytes from the start are whole characters."""
-    found = _WHOLE.match(data)
+    """How many bytes from the start are whole characters. Only the end is looked at: nothing torn is longer."""
+    start = max(len(data) - _LONGEST - 1, 0)
+    while start and data[start - 1] == _BACKSLASH:  # not between a backslash and what it is for
+        start -= 1
+    found = _WHOLE.match(data, start)
     end = found.end() if found else 0
     return end if end < len(data) else _whole_utf8(data)
 

@@ -30,10 +30,12 @@ from resilient_stream import (
     ToolCall,
     Transcript,
 )
-from resilient_stream.contract import Capabilities
+from resilient_stream.contract import Capabilities, Request
 from resilient_stream.events import Event, FellBack
+from resilient_stream.messages import to_messages
 from resilient_stream.middleware import buffered as module
 from resilient_stream.middleware.buffered import forget_learned, variable_of
+from resilient_stream.providers.hosts import HOSTS
 from resilient_stream.providers.openai import ChatDecoder, OpenAIChat
 from resilient_stream.testing import (
     CallTool,
@@ -52,6 +54,7 @@ from resilient_stream.testing import (
 from resilient_stream.testing import Event as SseEvent
 from resilient_stream.transport import spool
 from resilient_stream.transport.spool import Spool
+from resilient_stream.whole_body import SLICE, WholeBody
 
 from .loopback import InThread, Loopback
 
@@ -382,11 +385,23 @@ async def test_a_page_is_not_the_api(name: str) -> None:
     assert caught.value.kind == "unexpected_response"
 
 
-async def test_an_answer_that_is_whole_when_the_connection_breaks_is_whole() -> None:
-    """Nothing of it is missing but the end of its framing."""
-    async with FakeProvider([Head(200, JSON), Send(WHOLE), Cut()]) as provider:
+@pytest.mark.parametrize("times", [1, 40], ids=["small", "large"])
+async def test_an_answer_that_is_whole_when_the_connection_breaks_is_whole(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is missing but the end of its framing; the last of a large one still lies in a buffer (R7)."""
+    write = Spool.write
+
+    async def slowly(self: Spool, data: bytes) -> None:
+        await asyncio.sleep(0.01)
+        await write(self, data)
+
+    monkeypatch.setattr(Spool, "write", slowly)
+    data = chat("Hello 😀" * 300 * times)
+    async with FakeProvider(body(data, Cut(), length=len(data) + 1)) as provider:
         async with Client(provider.target("openai", stream=False), retry=RetryPolicy.off()) as client:
-            assert (await client.complete("hi")).outcome == "complete"
+            transcript = await client.complete("hi")
+    assert (transcript.outcome, transcript.text) == ("complete", "Hello 😀" * 300 * times)
 
 
 async def test_an_answer_without_content_is_one() -> None:
@@ -499,6 +514,35 @@ async def test_the_loop_goes_on_while_a_large_answer_is_read() -> None:
     assert stream.transcript.outcome == "complete"
     assert len(gaps) > 20
     assert max(gaps) < 0.01
+
+
+async def test_a_read_is_looked_through_in_slices() -> None:
+    """A body of a thousand tiny parts costs more than its bytes; the loop has a turn between two slices."""
+    data = [b"x" * (5 * SLICE + 1), b""]
+
+    async def read() -> bytes:
+        return data.pop(0)
+
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    decoder = OpenAIChat("openai", HOSTS["openai"]).whole_decoder(REQUEST)
+    whole, running = WholeBody(b"x" * (SLICE + 1), read, decoder), asyncio.create_task(others())
+    sizes = []
+    while part := await whole.receive():
+        sizes.append(len(part))
+    running.cancel()
+    whole.close()
+    assert sizes == [SLICE, 1, *[SLICE] * 5, 1]
+    assert turns >= 5
+
+
+REQUEST = Request(messages=to_messages("hi"), target=Target("openai:m"), stream=False)
 
 
 async def test_what_is_in_memory_is_kept_when_the_caller_leaves(on_disk: Path) -> None:

@@ -236,7 +236,7 @@ LONG_TEXTS = paths("message.content.*.text", "message.content.*.thinking", "mess
 class _WholeMessage(msgspec.Struct):
     content: list[msgspec.Raw] | None = None
     tool_calls: list[msgspec.Raw] | None = None
-    tool_plan: msgspec.Raw | None = None
+    tool_plan: str | None = None
 
 
 class _Whole(msgspec.Struct):
@@ -257,7 +257,7 @@ def as_stream(outline: bytes) -> bytes:
     answer = _WHOLE.decode(outline)
     said = answer.message
     events: list[dict[str, Any]] = [{"type": "message-start", "id": answer.id}]
-    if said.tool_plan is not None:
+    if said.tool_plan:
         events.append(_delta("tool-plan-delta", 0, tool_plan=said.tool_plan))
     events += [_delta("content-start", number, content=block) for number, block in enumerate(said.content or ())]
     events += [_delta("tool-call-start", number, tool_calls=call) for number, call in enumerate(said.tool_calls or ())]
@@ -265,7 +265,7 @@ def as_stream(outline: bytes) -> bytes:
     return sse(*map(msgspec.json.encode, events))
 
 
-def _delta(kind: str, index: int, **message: msgspec.Raw) -> dict[str, Any]:
+def _delta(kind: str, index: int, **message: Any) -> dict[str, Any]:
     return {"type": kind, "index": index, "delta": {"message": message}}
 
 

@@ -17,6 +17,7 @@ from resilient_stream.chunks import Chunk, Finished, ReasoningDelta, TextDelta, 
 from resilient_stream.contract import Adapter, Endpoint, HttpRequest, Request, WholeAdapter, WholeDecoder
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.providers.vertex import Place
 from resilient_stream.target import Target
 from resilient_stream.testing import DIALECTS as SPOKEN
 from resilient_stream.testing.dialects import Called, Said
@@ -41,6 +42,7 @@ class Dialect(NamedTuple):
     finish: str
     error: Any
     unfinished: Any
+    model: str = "m"
 
 
 def openai(text: str, thought: str) -> Any:
@@ -76,29 +78,44 @@ def gemini(text: str, thought: str) -> Any:
     return {"candidates": candidates, "usageMetadata": usage, "modelVersion": "m-1", "responseId": "r-1"}
 
 
+def cohere(text: str, thought: str) -> Any:
+    """A message of blocks, with the plan before its call."""
+    call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"x":1}'}}
+    content = [{"type": "text", "text": text}]
+    message = {"role": "assistant", "tool_plan": thought, "content": content, "tool_calls": [call]}
+    usage = {"tokens": {"input_tokens": 9, "output_tokens": 5}}
+    return {"id": "c-1", "message": message, "finish_reason": "TOOL_CALL", "usage": usage}
+
+
 OVERLOADED = {"error": {"message": "Overloaded", "type": "overloaded_error", "code": 503}}
+UNAVAILABLE = {"error": {"code": 503, "status": "UNAVAILABLE"}}
 DIALECTS = (
     Dialect("openai", openai, "tool_calls", OVERLOADED, {"id": "x", "choices": []}),
     Dialect("anthropic", anthropic, "tool_use", {"type": "error", **OVERLOADED}, [{"type": "message"}]),
-    Dialect("gemini", gemini, "STOP", {"error": {"code": 503, "status": "UNAVAILABLE"}}, {"candidates": []}),
+    Dialect("gemini", gemini, "STOP", UNAVAILABLE, {"candidates": []}),
+    Dialect("cohere", cohere, "TOOL_CALL", {"message": "overloaded"}, {"id": "c-1"}),
+    Dialect("vertex", gemini, "STOP", UNAVAILABLE, {"candidates": []}, "gemini-2.5-flash"),
+    Dialect("vertex", anthropic, "tool_use", {"type": "error", **OVERLOADED}, [{}], "claude-sonnet-4-5@20250929"),
 )
 
 
-@pytest.fixture(params=DIALECTS, ids=lambda row: row.provider)
+@pytest.fixture(params=DIALECTS, ids=lambda row: f"{row.provider} {row.model}")
 def dialect(request: pytest.FixtureRequest) -> Dialect:
     """Each row."""
     return cast(Dialect, request.param)
 
 
-def asking(provider: str, **fields: Any) -> Request:
-    """A request for a whole answer."""
-    fields = {"messages": to_messages("hi"), "target": Target(f"{provider}:m"), "stream": False, **fields}
-    return Request(**fields)
+def asking(dialect: Dialect | str, **fields: Any) -> Request:
+    """A request for a whole answer, of a row or of a provider by its name."""
+    name = dialect if isinstance(dialect, str) else f"{dialect.provider}:{dialect.model}"
+    target = Target(name if ":" in name else f"{name}:m")
+    return Request(**{"messages": to_messages("hi"), "target": target, "stream": False, **fields})
 
 
-def decoder_of(provider: str, **fields: Any) -> WholeDecoder:
+def decoder_of(dialect: Dialect | str, **fields: Any) -> WholeDecoder:
     """A decoder for it."""
-    return cast(WholeAdapter, adapter_for(provider)).whole_decoder(asking(provider, **fields))
+    request = asking(dialect, **fields)
+    return cast(WholeAdapter, adapter_for(request.target.provider)).whole_decoder(request)
 
 
 def read(decoder: WholeDecoder, reads: Iterable[bytes]) -> list[Chunk]:
@@ -135,9 +152,10 @@ def test_an_answer_says_the_same_at_any_split(dialect: Dialect, text: str, thoug
     body = json.dumps(dialect.body(text, thought), indent=indent, ensure_ascii=indent is None).encode()
     splits = ways(body) if len(body) < 2000 else [[body], at(body, range(0, len(body), 997))]
     for reads in splits:
-        decoder = decoder_of(dialect.provider)
+        decoder = decoder_of(dialect)
         chunks = read(decoder, reads)
-        assert (decoder.failure, decoder.done, decoder.model) == (None, True, "m-1")
+        assert (decoder.failure, decoder.done) == (None, True)
+        assert decoder.model == (None if dialect.provider == "cohere" else "m-1")
         assert says(decoder, body, chunks) == {
             "text": text, "thought": thought, "calls": [("call_1", "look", {"x": 1})], "finish": [dialect.finish],
             "usage": [(9, 5)],
@@ -151,7 +169,7 @@ def test_a_cut_answer_gives_nothing(dialect: Dialect) -> None:
     """Cut at any byte it is no answer, and nothing of it was given, so it can be asked for again."""
     body = json.dumps(dialect.body("Hi", "hm")).encode()
     for cut in range(len(body)):
-        decoder = decoder_of(dialect.provider)
+        decoder = decoder_of(dialect)
         assert read(decoder, [body[:cut]]) == []
         assert not decoder.done
         assert decoder.failure is not None
@@ -164,7 +182,7 @@ def test_a_broken_answer_gives_nothing(dialect: Dialect, damage: bytes) -> None:
     body = json.dumps(dialect.body("Hi", "hm")).encode()
     if damage not in body:
         pytest.skip("another dialect's word")
-    decoder = decoder_of(dialect.provider)
+    decoder = decoder_of(dialect)
     assert read(decoder, [body.replace(damage, b"}" + damage, 1)]) == []
     assert decoder.failure is not None
     assert decoder.failure.kind == "protocol_error"
@@ -173,7 +191,7 @@ def test_a_broken_answer_gives_nothing(dialect: Dialect, damage: bytes) -> None:
 @pytest.mark.parametrize("space", [b"", b"\n \n", b"\xef\xbb\xbf"])
 def test_an_error_in_a_200_is_named(dialect: Dialect, space: bytes) -> None:
     """By the dialect's own rules, also behind the empty lines that keep a connection alive."""
-    decoder = decoder_of(dialect.provider)
+    decoder = decoder_of(dialect)
     assert read(decoder, [space, json.dumps(dialect.error).encode()]) == []
     assert decoder.failure is not None
     assert decoder.failure.kind == "provider_overloaded"
@@ -181,7 +199,7 @@ def test_an_error_in_a_200_is_named(dialect: Dialect, space: bytes) -> None:
 
 def test_what_is_no_answer_is_a_failure(dialect: Dialect) -> None:
     """JSON alone proves nothing."""
-    decoder = decoder_of(dialect.provider)
+    decoder = decoder_of(dialect)
     assert read(decoder, [json.dumps(dialect.unfinished).encode()]) == []
     assert decoder.failure is not None
     assert not decoder.done
@@ -199,7 +217,7 @@ def test_what_is_no_answer_is_a_failure(dialect: Dialect) -> None:
 )
 def test_what_is_no_object_is_named(dialect: Dialect, body: bytes, kind: str, code: str) -> None:
     """Nothing at all, a page, a bare value, two values."""
-    decoder = decoder_of(dialect.provider)
+    decoder = decoder_of(dialect)
     read(decoder, [body])
     assert decoder.failure is not None
     assert (decoder.failure.kind, decoder.failure.code) == (kind, code)
@@ -207,7 +225,7 @@ def test_what_is_no_object_is_named(dialect: Dialect, body: bytes, kind: str, co
 
 def test_space_is_no_progress(dialect: Dialect) -> None:
     """Liveness is semantic (promise 5): empty lines keep a connection open and say nothing."""
-    decoder = decoder_of(dialect.provider)
+    decoder = decoder_of(dialect)
     decoder.feed(b"\n")
     assert decoder.progress == 0
     decoder.feed(b'{"a"')
@@ -217,10 +235,10 @@ def test_space_is_no_progress(dialect: Dialect) -> None:
 def test_what_is_kept_of_an_answer_is_bounded(dialect: Dialect) -> None:
     """A long text is not counted, anything else is (promise 7)."""
     large = dialect.body("x" * 100_000, "y" * 100_000)
-    decoder = decoder_of(dialect.provider, max_event_bytes=5000)
+    decoder = decoder_of(dialect, max_event_bytes=5000)
     read(decoder, [json.dumps(large).encode()])
     assert decoder.done
-    decoder = decoder_of(dialect.provider, max_event_bytes=5000)
+    decoder = decoder_of(dialect, max_event_bytes=5000)
     read(decoder, at(json.dumps({**large, "more": ["x"] * 5000}).encode(), range(0, 10**6, 1000)))
     assert decoder.failure is not None
     assert decoder.failure.kind == "buffer_limit"
@@ -229,7 +247,7 @@ def test_what_is_kept_of_an_answer_is_bounded(dialect: Dialect) -> None:
 def test_a_text_that_looks_like_a_mark_is_a_text(dialect: Dialect) -> None:
     """Marks cannot be guessed."""
     body = json.dumps(dialect.body("0" * 16 + ":0", LONG)).encode()
-    decoder = decoder_of(dialect.provider)
+    decoder = decoder_of(dialect)
     assert says(decoder, body, read(decoder, [body]))["text"] == "0" * 16 + ":0"
 
 
@@ -288,7 +306,7 @@ def test_a_capability_is_kept(provider: str) -> None:
 def test_what_is_sent_asks_for_one_piece(dialect: Dialect) -> None:
     """By the body or by the path, and with no word of event streams."""
     adapter = adapter_for(dialect.provider)
-    sent = adapter.encode(asking(dialect.provider), Endpoint(base_url="https://x.test"))
+    sent = adapter.encode(asking(dialect), Endpoint(base_url="https://x.test", credentials=Place("p", "l")))
     assert isinstance(sent, HttpRequest)
     body = json.loads(sent.body)
     assert body.get("stream", False) is False

@@ -5,7 +5,9 @@ that point can be retried or sent elsewhere unseen; after a failure, what had ar
 Must never: decide what a failure means (it raises `AttemptEnded` for `classify`), or hold a scope across a read.
 
 The clocks: `first_content` runs from the start until content came. Then `stall`, which runs only while a pull
-waits (a slow consumer never trips it), from the last event of substance: comments and pings are none.
+waits (a slow consumer never trips it), from the last event of substance: comments and pings are none. A whole answer
+(`Request.stream` False) has no content until its last byte, so while its body is coming in, `stall` may outlast
+`first_content`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import anyio
 from msgspec import structs
@@ -22,15 +24,17 @@ from msgspec import structs
 from . import transcript as record
 from .call import NEVER, Call, Guard, Interrupted
 from .chunks import Usage
-from .contract import Batch, Decoder, Endpoint, HttpRequest, Request, Response, Sending
+from .contract import Batch, Decoder, Endpoint, HttpRequest, Request, Response, Sending, WholeAdapter
 from .endpoint import host_of, resolve
 from .errors import ErrorKind, Failure, StreamError, error_for
 from .events import AttemptStarted
 from .features import unsupported
 from .kinds import Phase
-from .policy import Timeouts
 from .providers import adapter_for
 from .signatures import for_its_target
+from .transport.spool import IN_MEMORY, SpoolFailed
+from .weight import size_of
+from .whole_body import WholeBody
 
 __all__ = ["Attempt", "AttemptEnded"]
 
@@ -66,10 +70,11 @@ class Attempt:
         self.committed = False
         self.record = record.Attempt(target=self.name, model=self.model, started=time.time())
         self.sending = Sending(request, self.record)
-        self._timeouts = self._choose_timeouts()
+        self._timeouts = call.settings.timeouts_for(request.target)
         self._guard = Guard()
         self._response: Response | None = None
         self._decoder: Decoder = self.adapter.decoder(request)
+        self._whole: WholeBody | None = None
         self._receive: Callable[[], Awaitable[bytes]]
         self._first = b""
         self._held: Batch = []
@@ -86,7 +91,7 @@ class Attempt:
     # -- the request --------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Send the request and see that an event stream comes back. Raises what failed, not yet classified."""
+        """Send the request and see that an answer comes back. Raises what failed, not yet classified."""
         self.call.check()
         response = self._response = await self._guarded(self._send)
         self._receive, self.status = response.read, response.status
@@ -97,7 +102,7 @@ class Attempt:
         self.call.note(self.name, self.request.attempt, "head", self.record)
         if not 200 <= response.status < 300:
             await self._refuse(response)
-        elif not response.headers.get("content-type", "").startswith(self.adapter.media_types):
+        elif not self._is_stream(response.headers.get("content-type", "")):
             await self._look(response)
 
     async def _send(self) -> Response:
@@ -127,11 +132,26 @@ class Attempt:
             raise AttemptEnded(self, endpoint)
         return endpoint
 
+    def _is_stream(self, content_type: str) -> bool:
+        """Does it say so? Also where a whole answer was asked for: some servers stream all the same."""
+        if not self.request.stream and content_type.startswith("application/json"):
+            return False
+        return content_type.startswith(self.adapter.media_types)
+
     async def _look(self, response: Response) -> None:
         """A 200 that does not say it is an event stream may be one (proxies relabel), or a login page, or JSON."""
         self._first = await self._guarded(response.read)
-        if self._first.lstrip()[:1] in (b"<", b"{", b"["):
+        begin = self._first.lstrip()[:1]
+        if begin == b"<" or (self.request.stream and begin in (b"{", b"[")):
             await self._refuse(response)
+        if not self.request.stream:
+            self._expect_whole(response)
+
+    def _expect_whole(self, response: Response) -> None:
+        decoder = cast(WholeAdapter, self.adapter).whole_decoder(self.request)
+        whole = self._whole = WholeBody(self._first, response.read, decoder)
+        self._decoder, self._first = decoder, b""
+        self._receive = lambda: self._guarded(whole.receive)  # it waits for a disk, too, which `interrupt` cannot wake
 
     async def _refuse(self, response: Response) -> None:
         body = await self._guarded(lambda: _read_body(response, self._first))
@@ -157,7 +177,11 @@ class Attempt:
             while self._cause is None and not self._over:
                 batch = self._take(await self._read())
                 if batch and (self.committed or self._commits(batch)):
-                    return batch
+                    if self._whole is None:
+                        return batch
+                    self._whole.hand_out(batch)
+            if self._whole is not None and self._whole.waiting:
+                return await self._next_piece(self._whole)
         finally:
             self._waiting_since = None
         if self._cause is not None:
@@ -180,9 +204,29 @@ class Attempt:
             self._cause = self._stray()
             self._cause.__cause__ = error
         except Exception as error:
-            self._cause = self._reason() if isinstance(error, Interrupted) else error
+            self._cause = self._reason() if isinstance(error, Interrupted) else _of_disk(error)
             error.__traceback__ = None  # aiohttp's reader keeps the error, and its frames lead to the stream
-        return self._response.drain() if self._response is not None else b""
+        return await self._drain()
+
+    async def _drain(self) -> bytes:
+        """What had arrived before the body failed."""
+        data = self._response.drain() if self._response is not None else b""
+        if self._whole is None or not data:
+            return data
+        try:
+            return await self._whole.keep(data)
+        except Exception as error:
+            self._cause = _of_disk(error)
+            return b""
+
+    async def _next_piece(self, whole: WholeBody) -> Batch:
+        """Of a whole answer, the next chunks; a long text is read from disk piece by piece."""
+        try:
+            batch = await self._guarded(whole.next)
+        except SpoolFailed as error:
+            raise AttemptEnded(self, _of_disk(error)) from error
+        self.call.transcript._weigh(sum(map(size_of, batch)))
+        return batch
 
     def _take(self, data: bytes) -> Batch:
         """Decode one read. No data means the end of the body; so does the last data before a failure."""
@@ -197,7 +241,8 @@ class Attempt:
         elif decoder.done:
             self._cause, self._over = None, True
         self.record.chunks += len(batch)
-        self.call.transcript._weigh(len(data))
+        if self._whole is None:
+            self.call.transcript._weigh(len(data))
         if not batch and decoder.progress != self._progress:
             self._progress = decoder.progress
             self._waiting_since = self.call.now()
@@ -238,12 +283,12 @@ class Attempt:
             self.interrupt()
 
     def _due(self, now: float) -> tuple[float, float]:
-        if not self.committed:
-            return self._first_by, self._timeouts.first_content or 0.0
-        stall = self._timeouts.stall
-        if stall is None:
-            return NEVER, 0.0
-        return (now if self._waiting_since is None else self._waiting_since) + stall, stall
+        stall = self._timeouts.stall or NEVER
+        due = (now if self._waiting_since is None else self._waiting_since) + stall
+        arriving = self._whole is not None and self._progress > 0
+        if self.committed or (arriving and due > self._first_by):
+            return due, stall
+        return self._first_by, self._timeouts.first_content or 0.0
 
     # -- the ends -----------------------------------------------------------------------------
 
@@ -268,6 +313,8 @@ class Attempt:
         if self.committed:
             self.call.resume_point = getattr(self._decoder, "resume_point", None)
         self.call.leave(self)
+        if self._whole is not None:
+            self._whole.close()
         response, self._response = self._response, None
         if response is not None and self._over:
             self.call.transport.release(response)
@@ -277,7 +324,10 @@ class Attempt:
 
     def _salvage(self) -> None:
         """Nobody pulls, and nobody will: what has arrived meanwhile still belongs to the transcript."""
-        if self.committed and self._response is not None and self._cause is None and not self._over:
+        if self._whole is not None:
+            if self.committed and (rest := self._whole.rest()):
+                self.call.transcript._receive(rest)
+        elif self.committed and self._response is not None and self._cause is None and not self._over:
             self._cause = self._reason()
             if data := self._response.drain():
                 self.call.transcript._receive(self._take(data))
@@ -297,11 +347,6 @@ class Attempt:
     def _stray(self) -> AttemptEnded:
         """A cancellation from inside the transport, nobody's request: the connection is lost, no more (R6)."""
         return AttemptEnded(self, Failure(kind=ErrorKind.CONNECTION_LOST, code="stray_cancel"))
-
-    def _choose_timeouts(self) -> Timeouts:
-        """The call's own, else the target's, else the client's."""
-        settings, own = self.call.settings, self.request.target.timeouts
-        return settings.timeouts if settings.own_timeouts or own is None else own
 
     # -- for classify -------------------------------------------------------------------------
 
@@ -326,6 +371,14 @@ class Attempt:
             provider_title=self.adapter.title,
             billed_maybe=self.sending.written,
         )
+
+
+def _of_disk(error: Exception) -> Exception | Failure:
+    """What a failed read means, where it is our own disk."""
+    if not isinstance(error, SpoolFailed):
+        return error
+    facts = {"size": f"{IN_MEMORY // 1024} KiB", "reason": str(error)}
+    return Failure(kind=ErrorKind.OS_LIMIT, code="spool", retry=False, facts=facts)
 
 
 async def _read_body(response: Response, first: bytes) -> bytes:

@@ -27,6 +27,7 @@ from .contract import Batch, Request, ResumePoint, Transport
 from .errors import ErrorKind, Failure, StreamError, error_for
 from .events import AttemptProgress, Event, Observer, OnEvent, Step, StreamEnded
 from .policy import Limits, RetryBudget, RetryPolicy, Timeouts
+from .slots import Slots
 from .target import Target
 from .transcript import Attempt, Outcome, Transcript
 from .unwind import unwind
@@ -64,11 +65,20 @@ class Settings:
     on_event: OnEvent | None = None
     observers: tuple[Callable[[Call], Observer | None], ...] = ()
 
+    def timeouts_for(self, target: Target) -> Timeouts:
+        """The call's own, else the target's, else the client's."""
+        return self.timeouts if self.own_timeouts or target.timeouts is None else target.timeouts
+
+    def limits_for(self, target: Target) -> Limits:
+        """The target's, else the client's."""
+        return target.limits or self.limits
+
 
 class Owner(Protocol):
     """What a call needs of its client. warned: it was told that its calls run inside another's retries."""
 
     transport: Transport
+    slots: Slots
     calls: set[Call]
     closed: bool
     warned: bool
@@ -172,6 +182,11 @@ class Call:
         """The client's way out."""
         return self._owner.transport
 
+    @property
+    def slots(self) -> Slots:
+        """The client's places at its targets."""
+        return self._owner.slots
+
     # -- beginning ----------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -264,11 +279,15 @@ class Call:
 
     async def sleep(self, seconds: float) -> None:
         """Wait, unless the call ends meanwhile: then its error is raised at once."""
+        await self.wait(lambda: anyio.sleep(seconds))
+
+    async def wait(self, start: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Await it, unless the call ends meanwhile: then its error is raised at once."""
         guard = Guard()
         self.join(guard)
         try:
             self.check()
-            await guard.run(lambda: anyio.sleep(seconds))
+            return await guard.run(start)
         except Interrupted:
             self.check()
             raise

@@ -3,9 +3,11 @@
     Stream.__anext__        hands out single chunks, keeps the record        (stream.py; with call.py the cancel-guard)
       fallback              the next target                                  |
         retry               the same target again                            |  an error travels this way, inside out
-          your middlewares  see every attempt                                |
-            classify        names what ended the attempt                     v
-              source        one request: encode, open, feed                  (source.py)
+          concurrency       waits for its turn, where streams are limited    |
+            buffered        in one piece, where a stream will not do         |
+              yours         see every attempt                                |
+                classify    names what ended the attempt                     v
+                  source    one request: encode, open, feed                  (source.py)
 
 The one rule: a link sees batches, one list for each network wake-up, so a layer costs nothing for each token
 (ASYNC_FINDINGS E4: 65-155 ns per layer and batch).
@@ -17,7 +19,9 @@ from collections.abc import AsyncGenerator, Iterable
 
 from .call import Call
 from .contract import Batch, Handler, Middleware, Request
+from .middleware.buffered import buffered
 from .middleware.classify import classify
+from .middleware.concurrency import concurrency
 from .middleware.fallback import fallback
 from .middleware.retry import retry
 from .source import source
@@ -35,7 +39,7 @@ def compose(middlewares: Iterable[Middleware], innermost: Handler) -> Handler:
 
 def standard_chain(own: Iterable[Middleware] = ()) -> Handler:
     """The chain of a client, with the user's own links around each attempt."""
-    return compose((fallback, retry, *own, classify), source)
+    return compose((fallback, retry, concurrency, buffered, *own, classify), source)
 
 
 def _link(middleware: Middleware, call_next: Handler) -> Handler:

@@ -23,6 +23,7 @@ from .messages import Prompt, Tool, to_messages, to_tools
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts
 from .providers import adapter_for
 from .scope import Scope
+from .slots import Slots
 from .stream import Stream
 from .target import Target
 from .telemetry.reporter import Reporter
@@ -82,6 +83,7 @@ class Client:
         self._observers: tuple[Callable[[Call], Observer | None], ...] = (Reporter(telemetry or Telemetry()),)
         if record is not None:
             self._record_to(record)
+        self.slots = Slots()
         self.calls: set[Call] = set()
         self.closed = False
         self.warned = False
@@ -217,6 +219,7 @@ def _checked(targets: Iterable[str | Target]) -> tuple[Target, ...]:
 
 
 def _named(target: Target) -> Target:
+    _built(target.limits or Limits())
     default = adapter_for(target.provider).default_model
     if target.model:
         return target
@@ -226,7 +229,7 @@ def _named(target: Target) -> Target:
 
 
 def _built(limits: Limits) -> Limits:
-    for name in ("max_concurrency", "requests_per_minute", "tokens_per_minute"):
+    for name in ("requests_per_minute", "tokens_per_minute"):
         if getattr(limits, name) is not None:
             raise StreamMisused(f"Limits.{name} {_LATER}")
     return limits

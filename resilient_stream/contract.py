@@ -40,6 +40,8 @@ __all__ = [
     "ResumePoint",
     "Sending",
     "Transport",
+    "WholeAdapter",
+    "WholeDecoder",
 ]
 
 Batch: TypeAlias = list[Chunk]
@@ -60,7 +62,8 @@ class Request:
     reasoning: an effort ("none", "minimal", "low", "medium", "high") or a budget in tokens. extra: merged into
     the provider's body last. max_event_bytes: the decoder's bound on one event. attempt: which one at this
     target, from 1. targets: all that may be tried, in order; `target` is the one at hand. resume: take this broken
-    stream up again instead of asking anew; only where the adapter's capabilities have native_resume.
+    stream up again instead of asking anew; only where the adapter's capabilities have native_resume. stream: False
+    asks for the answer in one piece; only where they have `whole`.
     """
 
     messages: tuple[Message, ...]
@@ -80,6 +83,7 @@ class Request:
     max_event_bytes: int = 8 * 1024 * 1024
     attempt: int = 1
     resume: ResumePoint | None = None
+    stream: bool = True
 
     @property
     def model(self) -> str:
@@ -215,6 +219,13 @@ class Transport(Protocol):
         """The answer is whole: what carried it may be used again."""
         ...
 
+    def close_idle(self, host: str = "") -> int:
+        """Close the connections of the running loop that nobody uses, to one host or to all; gives their number.
+
+        host: as `endpoint.host_of` writes it. Synchronous.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close everything of the running loop. Idempotent."""
         ...
@@ -226,7 +237,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. prefill: an
     assistant's unfinished turn is continued. native_resume: a broken stream can be taken up where it ended.
     streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
-    usage: tokens are counted in the stream.
+    usage: tokens are counted in the stream. whole: an answer can be asked for in one piece (`Request.stream` False);
+    the adapter is a `WholeAdapter` then.
     """
 
     tools: bool = True
@@ -237,6 +249,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     native_resume: bool = False
     streaming_tools: bool = True
     usage: bool = True
+    whole: bool = False
 
 
 class Decoder(Protocol):
@@ -266,6 +279,16 @@ class Decoder(Protocol):
         ...
 
 
+class WholeDecoder(Decoder, Protocol):
+    """Turns the body of a whole answer into chunks: none until `finish`, which gives them all.
+
+    A text there that is a key of `spans` stands for a long one, which was checked but not kept: the inside of a JSON
+    string, from one byte of the body up to another.
+    """
+
+    spans: Mapping[str, tuple[int, int]]
+
+
 class Adapter(Protocol):
     """One provider's dialect. Stateless: one object serves every request.
 
@@ -288,7 +311,7 @@ class Adapter(Protocol):
         ...
 
     def encode(self, request: Request, endpoint: Endpoint) -> Outgoing:
-        """The request for a streaming answer."""
+        """The request for a streaming answer, or for a whole one where `request.stream` is False."""
         ...
 
     def decoder(self, request: Request) -> Decoder:
@@ -300,6 +323,14 @@ class Adapter(Protocol):
 
         A rate limit that asks to wait longer than `max_retry_after` seconds is a quota for this call.
         """
+        ...
+
+
+class WholeAdapter(Adapter, Protocol):
+    """An adapter that can also ask for the answer in one piece."""
+
+    def whole_decoder(self, request: Request) -> WholeDecoder:
+        """A fresh decoder for one answer to a request whose `stream` is False."""
         ...
 
 

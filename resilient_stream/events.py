@@ -27,7 +27,7 @@ __all__ = [
     "StreamEnded",
 ]
 
-Step: TypeAlias = Literal["head", "content", "kept", "closed"]
+Step: TypeAlias = Literal["head", "content", "kept", "closed", "idle_closed"]
 FallbackType: TypeAlias = Literal["buffered", "provider_switch", "continuation", "interactive"]
 
 
@@ -95,7 +95,7 @@ class AttemptProgress:
     """A step of a request, for observers of a call that is `followed`: `on_event` is not told. `record` has the times.
 
     step: the answer's head came, its first content came, or the request is over: its connection was kept for the
-    next one, or closed.
+    next one, or closed; after a failure, connections that nobody used were closed too.
     """
 
     call_id: str

@@ -2,7 +2,7 @@
 
 The one rule: a feature is refused only where the answer would be wrong without it: tools, pictures, a schema.
 A wish that changes nothing but the way to the answer (reasoning, seed) is left to the adapter, which leaves it out;
-refusing it would take targets out of a chain that could answer.
+refusing it would take targets out of a chain that could answer. An answer in one piece was asked for by name.
 Must never: know a provider. Its adapter's capabilities say it.
 """
 
@@ -34,6 +34,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("tools", "tools", lambda request: bool(request.tools)),
     Feature("images", "images", _has_picture),
     Feature("output", "a JSON schema for the answer (output=)", lambda request: request.output is not None),
+    Feature("whole", "an answer in one piece (stream=False)", lambda request: not request.stream),
 )
 
 

@@ -342,6 +342,18 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "The recording ends here",
         ("When it was made, the answer was not read any further.",),
         ("What was received is in the transcript; to have all of it, record it again to its end.",)),
+    (_K.OUT_OF_MEMORY, "max_rss_bytes"): Text(
+        "Memory limit reached",
+        ("This process uses {used} of memory, and Limits.max_rss_bytes is {limit}.",),
+        ("Send fewer requests at a time or raise the limit.",)),
+    (_K.MODEL_OUTPUT_INVALID, "learned"): Text(
+        "Tool calls not streamed",
+        ("Before, {target} streamed a tool call that could not be read.",),
+        ("It is asked for whole answers where tools are given; update the server.",)),
+    (_K.OS_LIMIT, "spool"): Text(
+        "No room for the answer",
+        ("The answer is larger than {size} and could not be kept in a temporary file.", "Reason: {reason}."),
+        ("Make room in the temporary directory, or name another one in TMPDIR.",)),
     (_K.CANCELLED, "abandoned"): Text(
         "Stream closed",
         ("The stream was closed, or nothing was taken from it for too long.",),

@@ -137,7 +137,8 @@ class Limits(_Policy):
     """Bounds that turn a runaway into an error instead of a crash."""
 
     max_concurrency: int | None = Field(None, ge=1)
-    """Streams at once per target; None for no bound."""
+    """Streams at once to a target, for each client (and each of its running loops); None for no bound. One more
+    waits as long as for a connection (`Timeouts.connect`), and then fails as pool_exhausted."""
     requests_per_minute: float | None = Field(None, gt=0)
     """Requests per target and minute; None for no bound."""
     tokens_per_minute: float | None = Field(None, gt=0)
@@ -146,6 +147,9 @@ class Limits(_Policy):
     """Bytes of one event on the wire. The largest real ones carry images, of a few MiB."""
     max_transcript_bytes: int = Field(64 * MIB, ge=1024)
     """Bytes of text kept in a transcript; beyond it the middle is dropped, and the transcript says so."""
+    max_rss_bytes: int | None = Field(None, ge=1)
+    """Bytes of memory in use by the whole process beyond which answers are asked for in one piece and kept on disk
+    instead of being streamed; None for no look at it. Read before each attempt."""
 
 
 def _content_by_environment() -> bool:

@@ -33,6 +33,10 @@ class Target(BaseModel):
     options: what only some providers know. Known to all:
         terminal="eof_ok": the server sends no end marker; a clean end of the body counts as one.
         raw=True: events without a chunk class of their own come as `Raw`.
+        stream=False: the answer is asked for in one piece and comes as the same chunks, later; True: never, whatever
+            happens. Unset, it is streamed unless memory is short, its tool calls cannot be read (`middleware.buffered`
+            has the list), or the environment has `<PROVIDER>_DISABLE_STREAMING=1` (OPENAI_DISABLE_STREAMING,
+            OPENAI_RESPONSES_DISABLE_STREAMING: the provider's name in capitals, "_" for what is no letter or digit).
     Raises StreamMisused for a bad name or value.
     """
 
@@ -77,6 +81,13 @@ class Target(BaseModel):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("a base URL begins with http:// or https://")
         return value.rstrip("/") if value else value
+
+    @field_validator("options")
+    @classmethod
+    def _stream_is_yes_or_no(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(options.get("stream"), bool | None):
+            raise ValueError("stream is True, False, or not given")
+        return options
 
     @property
     def name(self) -> str:

@@ -15,10 +15,11 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import msgspec
 
 from .archive import pack, plain, plain_chunk, read, read_chunk
-from .chunks import Chunk, Finished, FinishReason, ReasoningDelta, Seam, TextDelta, ToolCall, Usage
+from .chunks import Chunk, Finished, FinishReason, ReasoningDelta, Seam, ToolCall, Usage
 from .errors import StreamError, StreamMisused
 from .history import ended_well, omission, to_history
 from .messages import Message
+from .weight import even, prefix, size_of
 
 __all__ = ["Attempt", "Outcome", "Transcript"]
 
@@ -96,6 +97,7 @@ class Transcript:
         "_chunks",
         "_head",
         "_limit",
+        "_next_look",
         "_ready",
         "_start",
         "_trimmed",
@@ -117,6 +119,7 @@ class Transcript:
         self._chunks: list[Chunk] = []
         self._ready: deque[Chunk] = deque()
         self._limit = limit
+        self._next_look = limit // 4
         self._wire = 0
         self._head = 0
         self._trimmed = False
@@ -161,16 +164,23 @@ class Transcript:
     def _weigh(self, wire_bytes: int) -> None:
         """Count bytes from the wire: an upper bound of the text, so that short answers are never measured."""
         self._wire += wire_bytes
-        if self._wire > self._limit:
-            self._wire = sum(map(_size, self._chunks))
+        if self._wire > self._next_look:
+            self._even()
+            self._wire = sum(map(size_of, self._chunks))
             if self._wire > self._limit:
                 self._trim()
+            self._next_look = min(self._wire + self._limit // 4, self._limit)
+
+    def _even(self) -> None:
+        """What was taken is kept in pieces of equal size: a million chunks of a token each weigh 100 MB."""
+        taken = len(self._chunks) - len(self._ready)
+        self._chunks[self._head : taken] = even(self._chunks[self._head : taken], max(self._limit // 64, 1))
 
     def _trim(self) -> None:
         """Keep the first half of the limit and the last quarter; chunks not yet delivered always stay."""
-        if not self._head:
-            self._head = _prefix(self._chunks, self._limit // 2)
-        keep = max(_prefix(list(reversed(self._chunks)), self._limit // 4), len(self._ready))
+        if not self._trimmed:
+            self._head = prefix(self._chunks, self._limit // 2)
+        keep = max(prefix(reversed(self._chunks), self._limit // 4), len(self._ready))
         end = max(len(self._chunks) - keep, self._head)
         dropped = self._chunks[self._head : end]
         seams = [chunk for chunk in dropped if type(chunk) is Seam]  # whoever reads this needs all of them
@@ -178,7 +188,7 @@ class Transcript:
         self._chunks[self._head : end] = seams
         self._head += len(seams)
         self._trimmed = True
-        self._wire = sum(map(_size, self._chunks))
+        self._wire = sum(map(size_of, self._chunks))
 
     # -- read by everybody --------------------------------------------------------------------
 
@@ -340,19 +350,3 @@ class Transcript:
 
     def __repr__(self) -> str:
         return f"Transcript(outcome={self.outcome!r}, target={self.target!r}, characters={len(self.text)})"
-
-
-def _size(chunk: Chunk) -> int:
-    if type(chunk) is TextDelta:
-        return len(chunk.text)
-    return len(chunk.reasoning) if type(chunk) is ReasoningDelta else 64
-
-
-def _prefix(chunks: list[Chunk], limit: int) -> int:
-    """How many chunks from the start fit into the limit."""
-    size = 0
-    for count, chunk in enumerate(chunks):
-        size += _size(chunk)
-        if size > limit:
-            return count
-    return len(chunks)

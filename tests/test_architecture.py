@@ -20,9 +20,10 @@ PACKAGE = Path(resilient_stream.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "chunks", "kinds", "readable", "errors", "messages", "policy", "target", "history", "archive",
+    "chunks", "kinds", "readable", "errors", "messages", "policy", "target", "history", "archive", "weight",
     "transcript", "events", "contract", "wire", "features", "signatures", "classify", "providers",
-    "transport", "credentials", "endpoint", "unwind", "budget", "call", "telemetry", "attempt", "source",
+    "transport", "credentials", "endpoint", "unwind", "budget", "slots", "memory", "call", "telemetry",
+    "whole_body", "attempt", "source",
     "middleware", "chain", "stream", "scope", "client", "__init__", "testing", "web", "cli",
 )  # fmt: skip
 """Imports go to the left only, or stay inside a package."""

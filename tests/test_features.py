@@ -18,6 +18,7 @@ ASKING: dict[str, dict[str, Any]] = {
     "tools": {"tools": (Tool(name="look"),)},
     "images": {"messages": (Message(role="user", content=(ImagePart(url="https://example.com/a.png"),)),)},
     "output": {"output": {"type": "object"}},
+    "whole": {"stream": False},
 }
 
 

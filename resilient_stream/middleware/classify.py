@@ -17,6 +17,7 @@ from ..call import Call
 from ..contract import Batch, Handler, Request
 from ..errors import ErrorKind, Failure, StreamError
 from ..events import AttemptFailed
+from .cleanup import clean_up
 
 __all__ = ["classify"]
 
@@ -35,6 +36,8 @@ async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGen
         attempt.record.error = error
         error.__cause__ = cause if isinstance(cause, Exception) else ended.__cause__
         call.emit(AttemptFailed, attempt.name, request.attempt, error, attempt.record)
+        if clean_up(call.transport, error, attempt.host):
+            call.note(attempt.name, request.attempt, "idle_closed", attempt.record)
         raise error from error.__cause__
 
 

@@ -22,7 +22,7 @@ from ..call import Call
 from ..contract import Batch, Handler, Request
 from ..errors import StreamError, forget_frames
 from ..events import RetryScheduled
-from ..kinds import KINDS, ErrorKind, GaveUp
+from ..kinds import KINDS, ErrorCategory, ErrorKind, GaveUp
 from ..policy import RetryPolicy
 from ..target import Target
 
@@ -116,6 +116,8 @@ class _Plan:
             return "deadline"
         if call.now() + wait >= self._until:
             return "patience"
+        if error.category is ErrorCategory.RESOURCE:
+            return None  # nothing was sent, and the target is not to blame
         return None if call.spend(self._target) else "budget"
 
     def _wait(self, hint: float | None) -> float:

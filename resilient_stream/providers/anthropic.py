@@ -22,10 +22,12 @@ from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from ..wire.json_events import BatchDecoder, JsonEvents
+from ..wire.json_outline import paths
 from .claude_models import Generation, generation_of, reasoning_fields
 from .error_rules import rules_for
 from .tool_calls import fitting_id, parse_arguments
 from .values import text_of
+from .whole import WholeAnswer, accepted, has, sse
 
 __all__ = ["ADAPTER", "FINISH_REASONS", "AnthropicMessages", "MessagesDecoder", "encode_body"]
 
@@ -322,6 +324,26 @@ def _whole(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
+# -- a whole answer ---------------------------------------------------------------------------
+
+LONG_TEXTS = paths("content.*.text", "content.*.thinking")
+
+_MESSAGE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def as_stream(outline: bytes) -> bytes:
+    """A whole message as a stream whose first event has it all already (see `_given`); an error is an event."""
+    message = _MESSAGE.decode(outline)
+    if has(message, "error"):
+        return sse(outline)
+    delta = {name: message[name] for name in ("stop_reason", "stop_details") if name in message}
+    return sse(
+        msgspec.json.encode({"type": "message_start", "message": message}),
+        msgspec.json.encode({"type": "message_delta", "delta": delta}),
+        b'{"type":"message_stop"}',
+    )
+
+
 # -- what is sent -----------------------------------------------------------------------------
 
 
@@ -348,13 +370,13 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Prefill is a column of the model's row."""
-        return Capabilities(prefill=generation_of(model).prefill)
+        return Capabilities(prefill=generation_of(model).prefill, whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A streaming Messages request."""
+        """A Messages request."""
         headers = {
             "Content-Type": "application/json",
-            "Accept": "text/event-stream",
+            "Accept": accepted(request),
             "anthropic-version": "2023-06-01",
         }
         if endpoint.api_key:
@@ -370,6 +392,10 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
             self.name,
             **request.decoding,
         )
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """The shared rules with Anthropic's own in front."""
@@ -389,7 +415,7 @@ def encode_body(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "model": request.model,
         "max_tokens": request.max_tokens or accepts.max_tokens,
-        "stream": True,
+        "stream": request.stream,
         "system": _system(request.messages),
         "messages": _turns(request.messages),
         "tools": [_tool(tool) for tool in request.tools] or None,

@@ -18,11 +18,13 @@ from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
 from ..messages import Message, ReasoningPart
 from ..wire.json_events import BatchDecoder, JsonEvents
+from ..wire.json_outline import paths
 from .chat_shape import encode_call, encode_content, encode_tool
 from .counts import count
 from .error_rules import rules_for
 from .tool_calls import ToolCalls
 from .values import object_of, text_of
+from .whole import WholeAnswer, accepted, sse
 
 __all__ = ["ADAPTER", "FAILED_REASONS", "FINISH_REASONS", "Cohere", "CohereDecoder"]
 
@@ -226,6 +228,47 @@ def _message(event: _Event) -> dict[str, Any]:
     return object_of(object_of(event.delta).get("message"))
 
 
+# -- a whole answer ---------------------------------------------------------------------------
+
+LONG_TEXTS = paths("message.content.*.text", "message.content.*.thinking", "message.tool_plan")
+
+
+class _WholeMessage(msgspec.Struct):
+    content: list[msgspec.Raw] | None = None
+    tool_calls: list[msgspec.Raw] | None = None
+    tool_plan: str | None = None
+
+
+class _Whole(msgspec.Struct):
+    message: _WholeMessage
+    id: msgspec.Raw = msgspec.Raw(b"null")
+    finish_reason: msgspec.Raw = msgspec.Raw(b"null")
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_WHOLE = msgspec.json.Decoder(_Whole)
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def as_stream(outline: bytes) -> bytes:
+    """A whole answer as a stream, a block an event; what has no message is an error and stays as it is."""
+    if not bytes(_OBJECT.decode(outline).get("message", b"")).startswith(b"{"):
+        return sse(outline)
+    answer = _WHOLE.decode(outline)
+    said = answer.message
+    events: list[dict[str, Any]] = [{"type": "message-start", "id": answer.id}]
+    if said.tool_plan:
+        events.append(_delta("tool-plan-delta", 0, tool_plan=said.tool_plan))
+    events += [_delta("content-start", number, content=block) for number, block in enumerate(said.content or ())]
+    events += [_delta("tool-call-start", number, tool_calls=call) for number, call in enumerate(said.tool_calls or ())]
+    events.append({"type": "message-end", "delta": {"finish_reason": answer.finish_reason, "usage": answer.usage}})
+    return sse(*map(msgspec.json.encode, events))
+
+
+def _delta(kind: str, index: int, **message: Any) -> dict[str, Any]:
+    return {"type": kind, "index": index, "delta": {"message": message}}
+
+
 # -- what is sent -----------------------------------------------------------------------------
 
 
@@ -246,11 +289,11 @@ class Cohere(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """All but prefill."""
-        return Capabilities()
+        return Capabilities(whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A streaming chat request."""
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+        """A chat request."""
+        headers = {"Content-Type": "application/json", "Accept": accepted(request)}
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
@@ -260,6 +303,10 @@ class Cohere(msgspec.Struct, frozen=True):
     def decoder(self, request: Request) -> CohereDecoder:
         """A decoder for one answer, as the target's options ask for it."""
         return CohereDecoder(**request.decoding)
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """The shared rules with Cohere's own in front."""
@@ -276,7 +323,7 @@ def _body(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "model": request.model,
         "messages": [_turn(message) for message in request.messages],
-        "stream": True,
+        "stream": request.stream,
         "tools": [encode_tool(tool) for tool in tools] or None,
         "tool_choice": "REQUIRED" if named or choice == "required" else "NONE" if choice == "none" else None,
         "response_format": None if request.output is None else {"type": "json_object", "json_schema": request.output},

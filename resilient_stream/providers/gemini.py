@@ -25,10 +25,12 @@ from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from ..wire.json_events import BatchDecoder, JsonEvents
+from ..wire.json_outline import paths
 from .counts import count
 from .error_rules import rules_for
 from .partial_arguments import PartialArguments
 from .tool_calls import parse_arguments
+from .whole import WholeAnswer, accepted, sse
 
 __all__ = ["ADAPTER", "FAILED_REASONS", "FINISH_REASONS", "Gemini", "STREAMS", "GeminiDecoder", "encode_body", "method"]
 
@@ -435,6 +437,15 @@ def read_usage(usage: Any) -> Usage | None:
     return None if counts == Usage() else counts
 
 
+LONG_TEXTS = paths("candidates.0.content.parts.*.text")
+"""Where a whole answer may have long texts."""
+
+
+def as_stream(outline: bytes) -> bytes:
+    """A whole answer as a stream: it is what the stream's only event would be."""
+    return sse(outline)
+
+
 # -- what is sent -----------------------------------------------------------------------------
 
 STREAMS = ("text/event-stream", "application/json")
@@ -443,6 +454,8 @@ STREAMS = ("text/event-stream", "application/json")
 
 def method(request: Request) -> str:
     """The end of the URL: which method, and in which form."""
+    if not request.stream:
+        return "generateContent"
     return "streamGenerateContent" + ("" if request.option("stream_format") == "array" else "?alt=sse")
 
 
@@ -463,11 +476,11 @@ class Gemini(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """No prefill: a model's unfinished turn is answered, not continued."""
-        return Capabilities()
+        return Capabilities(whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A streamGenerateContent request."""
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+        """A streamGenerateContent request, or a generateContent one."""
+        headers = {"Content-Type": "application/json", "Accept": accepted(request)}
         if endpoint.api_key:
             headers["x-goog-api-key"] = endpoint.api_key
         headers.update(endpoint.headers)
@@ -485,6 +498,10 @@ class Gemini(msgspec.Struct, frozen=True):
             self.name,
             **request.decoding,
         )
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """The shared rules with Google's own in front."""

@@ -22,6 +22,7 @@ from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
 from ..messages import FunctionCall, Message
 from ..wire.json_events import BatchDecoder, JsonEvents
+from ..wire.json_outline import paths
 from .chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
 from .counts import count
 from .effort import effort_for
@@ -29,6 +30,7 @@ from .error_rules import rules_for
 from .hosts import Host
 from .tool_calls import ToolCalls, fitting_id
 from .values import object_of
+from .whole import WholeAnswer, accepted, has, sse
 
 __all__ = ["FINISH_REASONS", "ChatDecoder", "OpenAIChat"]
 
@@ -344,6 +346,40 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     )
 
 
+# -- a whole answer ---------------------------------------------------------------------------
+
+LONG_TEXTS = paths(
+    "choices.0.message.content",
+    "choices.0.message.content.*.text",
+    "choices.0.message.reasoning",
+    "choices.0.message.reasoning_content",
+)
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_OBJECTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+
+
+def as_stream(outline: bytes) -> bytes:
+    """A whole chat completion as one event of a stream and its end marker: each `message` becomes a `delta`."""
+    answer = _OBJECT.decode(outline)
+    if has(answer, "choices"):
+        answer["choices"] = _raw([_as_delta(choice) for choice in _OBJECTS.decode(answer["choices"])])
+    return sse(msgspec.json.encode(answer), b"[DONE]")
+
+
+def _as_delta(choice: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    message = _OBJECT.decode(choice["message"]) if has(choice, "message") else {}
+    if has(message, "tool_calls"):
+        # Each is a call of its own, also where a server gives no ids to tell them apart by.
+        calls = _OBJECTS.decode(message["tool_calls"])
+        message["tool_calls"] = _raw([{**call, "index": number} for number, call in enumerate(calls)])
+    return {**choice, "delta": _raw(message)}
+
+
+def _raw(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
 # -- what is sent -----------------------------------------------------------------------------
 
 
@@ -362,11 +398,11 @@ class OpenAIChat(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Prefill is the host's column; the rest every chat host can."""
-        return Capabilities(prefill=self.host.prefill)
+        return Capabilities(prefill=self.host.prefill, whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A streaming chat completion request."""
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+        """A chat completion request."""
+        headers = {"Content-Type": "application/json", "Accept": accepted(request)}
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
@@ -381,6 +417,10 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             **request.decoding,
         )
 
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """The shared rules with this host's own in front."""
         return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
@@ -392,8 +432,8 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         fields: dict[str, Any] = {
             "model": request.model,
             "messages": [_message(message, request.model, self.host) for message in request.messages],
-            "stream": True,
-            "stream_options": {"include_usage": True} if self.host.usage else None,
+            "stream": request.stream,
+            "stream_options": {"include_usage": True} if self.host.usage and request.stream else None,
             "tools": [encode_tool(tool) for tool in request.tools] or None,
             "tool_choice": self._tool_choice(request.tool_choice),
             "response_format": _response_format(request.output),

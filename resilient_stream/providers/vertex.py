@@ -18,6 +18,7 @@ from ..contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
 from . import anthropic, gemini
 from .error_rules import rules_for
+from .whole import WholeAnswer, accepted
 
 __all__ = ["ADAPTER", "Place", "Vertex", "publisher_of"]
 
@@ -67,12 +68,12 @@ class Vertex(msgspec.Struct, frozen=True):
             body: dict[str, Any] = {**anthropic.encode_body(request), **request.extra}
             del body["model"]
             body["anthropic_version"] = ANTHROPIC_VERSION
-            method = "streamRawPredict"
+            method = "streamRawPredict" if request.stream else "rawPredict"
         else:
             body, method = gemini.encode_body(request), gemini.method(request)
         return HttpRequest(
             url=f"{endpoint.base_url}/v1/{_path(endpoint, publisher, request.model)}:{method}",
-            headers={"Content-Type": "application/json", "Accept": "text/event-stream"}
+            headers={"Content-Type": "application/json", "Accept": accepted(request)}
             | _key(endpoint)
             | dict(endpoint.headers),
             body=msgspec.json.encode(body),
@@ -83,6 +84,11 @@ class Vertex(msgspec.Struct, frozen=True):
         if publisher_of(request.model) == "anthropic":
             return anthropic.MessagesDecoder(self.name, **request.decoding)
         return gemini.GeminiDecoder(self.name, **request.decoding)
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        dialect = anthropic if publisher_of(request.model) == "anthropic" else gemini
+        return WholeAnswer(self.decoder(request), dialect.LONG_TEXTS, dialect.as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """The shared rules with Google's own in front; Claude's errors are in the shared ones.

@@ -64,6 +64,7 @@ STEPS: Mapping[Step, str] = {
     "content": "%s %s: first content after %.3f s",
     "kept": "%s %s: request over after %.3f s, chunks: %d; its connection is kept",
     "closed": "%s %s: request over after %.3f s, chunks: %d; its connection is closed",
+    "idle_closed": "%s %s: after its failure, connections that nobody used are closed",
 }
 
 
@@ -182,7 +183,7 @@ def _reached(step: Step, record: Attempt) -> tuple[Any, ...]:
         return record.time_to_headers or 0.0, record.status
     if step == "content":
         return (record.time_to_first_chunk or 0.0,)
-    return record.duration or 0.0, record.chunks
+    return (record.duration or 0.0, record.chunks) if step in ("kept", "closed") else ()
 
 
 def _left(call: Call) -> str:

@@ -45,6 +45,10 @@ class Outgoings:
         else:
             response.close()
 
+    def close_idle(self, host: str = "") -> int:
+        """Close this loop's connections that nobody uses; programs are never idle."""
+        return self.http.close_idle(host)
+
     async def aclose(self) -> None:
         """Close this loop's connections. Idempotent."""
         await self.http.aclose()

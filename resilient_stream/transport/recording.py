@@ -216,6 +216,10 @@ class RecordingTransport:
             response = response.inner
         self._inner.release(response)
 
+    def close_idle(self, host: str = "") -> int:
+        """Close the connections that nobody uses."""
+        return self._inner.close_idle(host)
+
     async def aclose(self) -> None:
         """Close everything of the running loop."""
         await self._inner.aclose()

@@ -1,0 +1,279 @@
+"""A JSON text as it arrives, without its long strings: where a whole answer's text stands, and all the rest of it.
+
+    {"choices":[{"message":{"content":"… 100 MB …"},"finish_reason":"stop"}],"usage":{…}}
+    {"choices":[{"message":{"content":"5e0f…:0"},"finish_reason":"stop"}],"usage":{…}}       5e0f…:0 = bytes 35 to …
+
+The one rule: what may be long is named by its path; a long string there is checked, replaced by a mark and forgotten,
+whatever its length. Everything else is kept and bounded, so memory is bounded by `max_bytes`.
+Must never: interpret. Brackets are counted and strings are followed; whether the outline is JSON its reader says.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from .json_string import JsonString
+from .limits import BadFraming, EventTooLarge
+
+__all__ = ["JsonOutline", "Span", "paths"]
+
+KEPT = 4 * 1024
+"""Bytes of a string that stay where they are; a longer one is taken out."""
+
+MAX_DEPTH = 200
+"""Brackets open at a time. Answers have ten; the readers of JSON stop at about a thousand."""
+
+_QUOTE, _BACKSLASH, _COMMA = b'"\\,'
+_OBJECT, _ARRAY = b"{["
+_OPENING = b"{["
+_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+"""Up to a string's closing quote, the end of what is there, or a backslash that is the last byte there."""
+_TO_MARK = re.compile(rb'[^"\[\]{},]*+')
+_FLAT = rb'[^"\[\]{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"\[\]{}]*+)*+'
+_TO_BRACKET = re.compile(rb"%b(?:[\[{]%b[\]}]%b)*+" % (_FLAT, _FLAT, _FLAT), re.DOTALL)
+"""Over whole strings, and pairs of brackets without others inside, up to a bracket, or to the quote of a string that
+has no end yet."""
+_SPACE = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+")
+_BOM = b"\xef\xbb\xbf"
+
+Node: TypeAlias = "Mapping[str, Node]"
+"""What may be long below a place: the names and indexes that lead there. `"*"` stands for any index, `""` for the
+place itself."""
+
+_NOWHERE: Node = {}
+
+
+class Span(NamedTuple):
+    """The inside of a string: from byte `start` of the body up to `end`, without the quotes."""
+
+    start: int
+    end: int
+
+
+def paths(*names: str) -> Node:
+    """The places of long strings, as "choices.0.message.content"; "*" is any index of an array."""
+    root: dict[str, Node] = {}
+    for name in names:
+        place: dict[str, Node] = root
+        for step in name.split("."):
+            place = place.setdefault(step, {})  # type: ignore[assignment]
+        place[""] = {}
+    return root
+
+
+class JsonOutline:
+    """Incremental outline of one JSON object or array.
+
+    text: the outline so far. spans: for each mark in it, the string that it stands for. closed: the last bracket was
+    seen. Raises EventTooLarge when the outline exceeds `max_bytes`, and BadFraming for what cannot become JSON: no
+    bracket first, a closing one too many, nesting beyond 200, a long string that is none.
+    """
+
+    __slots__ = (
+        "_at",
+        "_begin",
+        "_brackets",
+        "_check",
+        "_child",
+        "_cut",
+        "_indexes",
+        "_kept",
+        "_key_next",
+        "_mark",
+        "_max",
+        "_nodes",
+        "_shift",
+        "_state",
+        "closed",
+        "spans",
+        "text",
+    )  # fmt: skip
+
+    def __init__(self, places: Node, max_bytes: int = 8 * 1024 * 1024) -> None:
+        self.text = bytearray()
+        self.spans: dict[str, Span] = {}
+        self.closed = False
+        self._max = max_bytes
+        self._kept = min(KEPT, max_bytes // 4)
+        self._at = 0  # where to go on in `text`; what is before it was scanned
+        self._shift = 0  # what to add to a place in `text` to have it in the body
+        self._brackets = bytearray()  # those that are open
+        self._nodes: list[Node] = []  # the places of the open ones
+        self._indexes: list[int] = []
+        self._child = places  # the place of the value that comes next
+        self._key_next = False
+        self._begin = 0  # of the string that `_at` is in
+        self._cut: int | None = None  # where in the body it began, once it is taken out
+        self._check = JsonString()
+        self._mark = ""  # made when first needed; nobody can guess it, so no string of the answer is taken for one
+        self._state: Callable[[JsonOutline], bool] = JsonOutline._start
+
+    def feed(self, data: bytes) -> None:
+        """Go on with `data`."""
+        self.text += data
+        while self._at < len(self.text) and self._state(self):
+            pass
+        if len(self.text) > self._max:
+            raise EventTooLarge(self._max)
+
+    # Each state goes on at `_at`. It returns False when it can do no more with the bytes there are.
+
+    def _start(self) -> bool:
+        """Before everything: space, which servers send to keep a connection alive."""
+        found = _SPACE.match(self.text)
+        self._at = found.end() if found else 0
+        self._drop_space()
+        if _BOM.startswith(self.text):  # nothing, or the beginning of one
+            return False
+        if self.text[0] not in _OPENING:
+            raise BadFraming("no JSON object")
+        self._state = JsonOutline._between
+        return True
+
+    def _drop_space(self) -> None:
+        del self.text[: self._at]
+        self._shift += self._at
+        self._at = 0
+
+    def _between(self) -> bool:
+        """Outside of strings: up to the next thing that changes the place."""
+        known = not self._nodes or bool(self._nodes[-1])
+        self._at = at = _end(_TO_MARK if known else _TO_BRACKET, self.text, self._at)
+        if at == len(self.text):
+            return False
+        self._at += 1
+        _MARKS[self.text[at]](self)
+        return True
+
+    def _open(self) -> None:
+        node = self._place()
+        if len(self._brackets) == MAX_DEPTH:
+            raise BadFraming(f"more than {MAX_DEPTH} brackets inside each other")
+        bracket = self.text[self._at - 1]
+        self._brackets.append(bracket)
+        self._nodes.append(node)
+        self._indexes.append(0)
+        self._key_next = bracket == _OBJECT
+
+    def _close(self) -> None:
+        if not self._brackets:
+            raise BadFraming("a closing bracket too many")
+        self._brackets.pop()
+        self._nodes.pop()
+        self._indexes.pop()
+        self._key_next = False
+        if not self._brackets:
+            self.closed = True
+            self._state = JsonOutline._after
+
+    def _comma(self) -> None:
+        self._indexes[-1] += 1
+        self._key_next = self._brackets[-1] == _OBJECT
+
+    def _quote(self) -> None:
+        self._begin = self._at
+        if self._key_next and self._nodes[-1]:
+            self._state = JsonOutline._key
+        elif "" in self._place():
+            self._state = JsonOutline._long
+        else:
+            self._state = JsonOutline._short
+
+    def _place(self) -> Node:
+        """The place of the value that begins here."""
+        if not self._nodes or self._brackets[-1] == _OBJECT:
+            place, self._child = self._child, _NOWHERE
+            return place
+        node = self._nodes[-1]
+        return node.get(str(self._indexes[-1])) or node.get("*") or _NOWHERE
+
+    def _key(self) -> bool:
+        """In a name: it leads to the place of the value after it."""
+        if not self._to_end():
+            return False
+        name = bytes(self.text[self._begin : self._at - 1])
+        self._child = self._nodes[-1].get(_name(name)) or _NOWHERE
+        self._key_next = False
+        return True
+
+    def _short(self) -> bool:
+        """In a string that is kept as it is."""
+        return self._to_end()
+
+    def _long(self) -> bool:
+        """In a string that is taken out if it is long."""
+        ended = self._to_end()
+        at = self._at - ended
+        if self._cut is not None or at - self._begin > self._kept:
+            self._take_out(at)
+            if ended:
+                self._put_mark()
+        return ended
+
+    def _to_end(self) -> bool:
+        """To behind the closing quote, if it is there."""
+        quote = self.text.find(_QUOTE, self._at)
+        end = len(self.text) if quote < 0 else quote
+        plain = self.text.find(_BACKSLASH, self._at, end) < 0
+        self._at = end if plain else _end(_STRING, self.text, self._at)
+        if self._at == len(self.text) or self.text[self._at] == _BACKSLASH:
+            return False
+        self._at += 1
+        self._state = JsonOutline._between
+        return True
+
+    def _take_out(self, at: int) -> None:
+        """Check what there is of the string up to `at`, and forget it."""
+        if self._cut is None:
+            self._cut = self._begin + self._shift
+            self._check = JsonString()
+        self._check.feed(bytes(self.text[self._begin : at]))
+        del self.text[self._begin : at]
+        self._shift += at - self._begin
+        self._at -= at - self._begin
+
+    def _put_mark(self) -> None:
+        """The string is over: its mark stands in its place."""
+        self._check.finish()
+        assert self._cut is not None
+        self._mark = self._mark or secrets.token_hex(8)
+        name = f"{self._mark}:{len(self.spans)}"
+        self.spans[name] = Span(self._cut, self._begin + self._shift)
+        self._cut = None
+        self.text[self._begin : self._begin] = name.encode()
+        self._shift -= len(name)
+        self._at += len(name)
+
+    def _after(self) -> bool:
+        """Behind the last bracket. What else comes there is kept, for the reader of the outline to refuse."""
+        self._at = len(self.text)
+        return False
+
+
+_MARKS: Mapping[int, Callable[[JsonOutline], None]] = {
+    _OBJECT: JsonOutline._open,
+    _ARRAY: JsonOutline._open,
+    ord("}"): JsonOutline._close,
+    ord("]"): JsonOutline._close,
+    _COMMA: JsonOutline._comma,
+    _QUOTE: JsonOutline._quote,
+}
+
+
+def _name(name: bytes) -> str:
+    """A key as text; one that is no string leads nowhere."""
+    try:
+        return msgspec.json.decode(b'"%b"' % name, type=str) if b"\\" in name else name.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+def _end(pattern: re.Pattern[bytes], buffer: bytearray, at: int) -> int:
+    """Where the pattern stops; all of them match, if only nothing."""
+    found = pattern.match(buffer, at)
+    return found.end() if found else at

@@ -1,0 +1,81 @@
+"""The inside of one JSON string as it arrives, as text: long strings are never held whole.
+
+The one rule: any split of the same bytes gives the same text. An escape, a pair of surrogates or a UTF-8 sequence
+that a split has torn waits for its rest, which is 11 bytes at most.
+Must never: be lenient. What JSON forbids inside a string (a bare line end, half a pair, an unknown escape) is
+BadFraming, as it is to the reader of whole texts.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from .limits import BadFraming
+
+__all__ = ["JsonString"]
+
+_WHOLE = re.compile(
+    rb"(?:[^\\]++|\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|\\u(?![dD][89abAB])[0-9a-fA-F]{4})*+",
+    re.DOTALL,
+)
+"""Up to an escape, or a pair of surrogates, that is not all there."""
+
+_BACKSLASH = ord("\\")
+_LONGEST = 11
+"""Bytes of `\\ud83d\\ude0`, the longest beginning of something that is not whole."""
+
+_decode = msgspec.json.Decoder(str).decode
+
+
+class JsonString:
+    """Incremental decoder of one string, without its quotes. Raises BadFraming for what is no JSON string."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> str:
+        """The text that `data` makes whole."""
+        data = self._rest + data
+        end = _whole(data)
+        self._rest = data[end:]
+        if len(self._rest) > _LONGEST:
+            raise BadFraming("an escape in a JSON string that is none")
+        return _text(data[:end])
+
+    def finish(self) -> None:
+        """The string ended: nothing may be left half."""
+        if self._rest:
+            raise BadFraming("a JSON string that ends inside a character")
+
+
+def _whole(data: bytes) -> int:
+    """How many bytes from the start are whole characters. Only the end is looked at: nothing torn is longer."""
+    start = max(len(data) - _LONGEST - 1, 0)
+    while start and data[start - 1] == _BACKSLASH:  # not between a backslash and what it is for
+        start -= 1
+    found = _WHOLE.match(data, start)
+    end = found.end() if found else 0
+    return end if end < len(data) else _whole_utf8(data)
+
+
+def _whole_utf8(data: bytes) -> int:
+    """The length without a UTF-8 sequence at the end that is not all there (RFC 3629)."""
+    for back in range(1, min(4, len(data) + 1)):
+        byte = data[-back]
+        if byte >= 0xC0:
+            wanted = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2
+            return len(data) - back if wanted > back else len(data)
+        if byte < 0x80:
+            break
+    return len(data)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return _decode(b'"%b"' % data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadFraming("not the inside of a JSON string") from None

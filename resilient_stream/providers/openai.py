@@ -16,14 +16,14 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from ..chunks import Chunk, Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
+from ..chunks import Chunk, Finished, FinishReason, Raw, ReasoningDelta, TextDelta
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
 from ..messages import FunctionCall, Message
 from ..wire.json_events import BatchDecoder, JsonEvents
 from .chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
-from .counts import count
+from .counts import openai_usage
 from .effort import effort_for
 from .error_rules import rules_for
 from .hosts import Host
@@ -214,7 +214,7 @@ class ChatDecoder:
         if events:
             self._look_at(events, batch)
         if isinstance(usage, dict):
-            batch.append(read_usage(usage))
+            batch.append(openai_usage(usage))
         return batch
 
     def _look_at(self, events: list[_Event], batch: Batch) -> None:
@@ -330,20 +330,6 @@ def _google_signature(extra: Any) -> str | None:
     return signature if isinstance(signature, str) else None
 
 
-def read_usage(usage: Mapping[str, Any]) -> Usage:
-    """OpenAI's usage object, also with DeepSeek's names for cached tokens; counts as the provider gives them."""
-    prompt = object_of(usage.get("prompt_tokens_details"))
-    completion = object_of(usage.get("completion_tokens_details"))
-    cached = count(prompt.get("cached_tokens"))
-    return Usage(
-        input_tokens=count(usage.get("prompt_tokens")),
-        output_tokens=count(usage.get("completion_tokens")),
-        reasoning_tokens=count(completion.get("reasoning_tokens")),
-        cached_input_tokens=count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
-        cache_write_tokens=count(prompt.get("cache_write_tokens")),
-    )
-
-
 # -- what is sent -----------------------------------------------------------------------------
 
 
@@ -371,7 +357,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
         body = {**self._body(request), **request.extra}
-        url = f"{endpoint.base_url}/chat/completions"
+        url = f"{endpoint.base_url}{self.host.path}"
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> ChatDecoder:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..chunks import Usage
+from .values import object_of
 
 __all__ = ["count", "openai_usage"]
 
@@ -21,7 +22,7 @@ def count(value: Any) -> int | None:
 def openai_usage(usage: Mapping[str, Any], read: str = "prompt", written: str = "completion") -> Usage:
     """OpenAI's usage object; `read` and `written` are its words for the two directions, which its Responses API
     calls input and output. Also with DeepSeek's name for cached tokens. Counts as the provider gives them."""
-    reading, writing = (_object(usage.get(f"{word}_tokens_details")) for word in (read, written))
+    reading, writing = (object_of(usage.get(f"{word}_tokens_details")) for word in (read, written))
     cached = count(reading.get("cached_tokens"))
     return Usage(
         input_tokens=count(usage.get(f"{read}_tokens")),
@@ -30,7 +31,3 @@ def openai_usage(usage: Mapping[str, Any], read: str = "prompt", written: str = 
         cached_input_tokens=count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
         cache_write_tokens=count(reading.get("cache_write_tokens")),
     )
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

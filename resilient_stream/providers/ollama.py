@@ -18,9 +18,10 @@ from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, ToolCall
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
-from ..messages import ImagePart, Message, ReasoningPart, Tool
+from ..messages import ImagePart, Message, ReasoningPart
 from ..wire.json_events import BatchDecoder
 from ..wire.json_lines import JsonLines
+from .chat_shape import encode_tool
 from .counts import count
 from .effort import effort_for
 from .error_rules import rules_for
@@ -249,7 +250,7 @@ def _body(request: Request) -> dict[str, Any]:
         "model": request.model,
         "messages": list(_messages(request.messages)),
         "stream": True,
-        "tools": [_tool(tool) for tool in tools] or None,
+        "tools": [encode_tool(tool) for tool in tools] or None,
         "format": request.output,
         "think": _think(request.reasoning),
         "options": _known(options) or None,
@@ -283,11 +284,6 @@ def _messages(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
 def _thought(message: Message) -> str | None:
     """Nothing here is signed, so all of it may go back."""
     return "".join(part.text for part in message.parts if isinstance(part, ReasoningPart)) or None
-
-
-def _tool(tool: Tool) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": function}
 
 
 def _think(reasoning: str | int | None) -> bool | str | None:

@@ -24,6 +24,7 @@ from ..wire.json_events import BatchDecoder, JsonEvents
 from .counts import count, openai_usage
 from .error_rules import rules_for
 from .tool_calls import ItemCalls
+from .values import object_of, text_of
 
 __all__ = ["FINISH_REASONS", "ResponsesDecoder", "sealed"]
 
@@ -168,15 +169,15 @@ class ResponsesDecoder:
     # One reader for each kind of event.
 
     def _text(self, event: _Event, batch: Batch) -> None:
-        if text := _string(event.delta):
+        if text := text_of(event.delta):
             batch.append(TextDelta(text))
 
     def _reasoning(self, event: _Event, batch: Batch) -> None:
-        if text := _string(event.delta):
+        if text := text_of(event.delta):
             batch.append(ReasoningDelta(text))
 
     def _refused(self, event: _Event, batch: Batch) -> None:
-        self._refusal.append(_string(event.delta))
+        self._refusal.append(text_of(event.delta))
         self.progress += 1
 
     def _repeats(self, event: _Event, batch: Batch) -> None:
@@ -184,17 +185,17 @@ class ResponsesDecoder:
         self.progress += 1
 
     def _item_added(self, event: _Event, batch: Batch) -> None:
-        item = _object(event.item)
+        item = object_of(event.item)
         self.progress += 1
         if item.get("type") == "function_call":
             batch.append(self._calls.add(_key(event), *_said_of_call(item)))
 
     def _arguments(self, event: _Event, batch: Batch) -> None:
-        if piece := _string(event.delta):
+        if piece := text_of(event.delta):
             batch.append(self._calls.add(_key(event), "", "", piece))
 
     def _item_done(self, event: _Event, batch: Batch) -> None:
-        item = _object(event.item)
+        item = object_of(event.item)
         self.progress += 1
         if item.get("type") == "function_call":
             batch += self._calls.end(_key(event), *_said_of_call(item))
@@ -202,17 +203,17 @@ class ResponsesDecoder:
             batch.append(ReasoningDelta("", seal))
 
     def _status(self, event: _Event, batch: Batch) -> None:
-        response = _object(event.response)
-        self.response_id = _string(response.get("id")) or self.response_id
-        self.model = _string(response.get("model")) or self.model
+        response = object_of(event.response)
+        self.response_id = text_of(response.get("id")) or self.response_id
+        self.model = text_of(response.get("model")) or self.model
 
     def _ended(self, event: _Event, batch: Batch) -> None:
         self._status(event, batch)
-        response = _object(event.response)
-        if usage := _object(response.get("usage")):
+        response = object_of(event.response)
+        if usage := object_of(response.get("usage")):
             batch.append(openai_usage(usage, "input", "output"))
-        status = _string(response.get("status")) or event.type.removeprefix("response.")
-        why = _string(_object(response.get("incomplete_details")).get("reason"))
+        status = text_of(response.get("status")) or event.type.removeprefix("response.")
+        why = text_of(object_of(response.get("incomplete_details")).get("reason"))
         if status == "failed":
             said = {"error": response.get("error") or {"code": status}}
             self.failure = classify_error(said, rules_for(self._provider))
@@ -268,24 +269,16 @@ _READERS: Mapping[str, _Reader] = {
 }
 
 
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _key(event: _Event) -> str:
     """Which item of the answer an event is about. llama.cpp has no output_index, and a call's id in two places."""
     if event.output_index is not None:
         return str(event.output_index)
-    item = _object(event.item)
+    item = object_of(event.item)
     return str(event.item_id or item.get("id") or item.get("call_id"))
 
 
 def _said_of_call(item: Mapping[str, Any]) -> tuple[str, str, str]:
-    return _string(item.get("call_id")), _string(item.get("name")), _string(item.get("arguments"))
+    return text_of(item.get("call_id")), text_of(item.get("name")), text_of(item.get("arguments"))
 
 
 def sealed(item: Mapping[str, Any]) -> str | None:

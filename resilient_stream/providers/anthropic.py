@@ -24,6 +24,7 @@ from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, Te
 from ..wire.json_events import BatchDecoder, JsonEvents
 from .claude_models import Generation, generation_of, reasoning_fields
 from .error_rules import rules_for
+from .schemas import closed
 from .tool_calls import fitting_id, parse_arguments
 from .values import text_of
 
@@ -404,7 +405,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         ),
     }
     if request.output is not None:
-        form = {"type": "json_schema", "schema": request.output}
+        form = {"type": "json_schema", "schema": closed(request.output)}
         fields["output_config"] = {**fields.get("output_config", {}), "format": form}
     fields |= _sampling_fields(request, accepts, fields.get("thinking"))
     return {name: value for name, value in fields.items() if value is not None}

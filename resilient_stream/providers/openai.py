@@ -27,6 +27,7 @@ from .counts import openai_usage
 from .effort import effort_for
 from .error_rules import rules_for
 from .hosts import Host
+from .schemas import strict
 from .tool_calls import ToolCalls, fitting_id
 from .values import object_of
 
@@ -420,7 +421,9 @@ def _call_id(id: str, host: Host) -> str:
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if schema is None:
         return None
-    return {"type": "json_schema", "json_schema": {"name": "output", "schema": schema, "strict": True}}
+    made = strict(schema)
+    form = {"name": "output", "schema": schema if made is None else made, "strict": made is not None}
+    return {"type": "json_schema", "json_schema": form}
 
 
 def _reasoning_fields(reasoning: str | int | None, host: Host) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from .effort import effort_for
 from .error_rules import rules_for
 from .hosts import Host
 from .responses_stream import ResponsesDecoder
+from .schemas import strict
 
 __all__ = ["OpenAIResponses"]
 
@@ -175,7 +176,9 @@ def _tool_choice(choice: str | None) -> str | dict[str, Any] | None:
 def _text_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if schema is None:
         return None
-    return {"format": {"type": "json_schema", "name": "output", "schema": schema, "strict": True}}
+    made = strict(schema)
+    form = {"name": "output", "schema": schema if made is None else made, "strict": made is not None}
+    return {"format": {"type": "json_schema", **form}}
 
 
 def _reasoning_fields(request: Request) -> dict[str, Any]:

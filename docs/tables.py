@@ -39,6 +39,9 @@ ROOT = Path(__file__).parent
 
 OTHER_VARIABLES: Mapping[str, str] = {
     "RESILIENT_STREAM_LOCAL_MODEL": "A GGUF file to use for `local`, in place of the small built-in model.",
+    "OPENAI_API_VERSION": "The API version of `azure`; without one, the v1 API.",
+    "AZURE_OPENAI_AD_TOKEN": "An Entra ID token for `azure`, in place of a key.",
+    "OLLAMA_API_KEY": "A key for `ollama`, where a server behind a login asks for one.",
     "CLAUDE_CODE_MODEL": "The model of `claude-code`, for a target that names none.",
     "GOOGLE_CLOUD_PROJECT, GCLOUD_PROJECT, ANTHROPIC_VERTEX_PROJECT_ID": "The project of `vertex`, the first set.",
     "GOOGLE_CLOUD_LOCATION, GOOGLE_CLOUD_REGION, CLOUD_ML_REGION": "The location of `vertex`; without one, `global`.",

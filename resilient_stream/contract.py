@@ -48,10 +48,14 @@ Batch: TypeAlias = list[Chunk]
 
 
 class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a provider's own resume takes a broken stream up again: after event `sequence` of `response_id`."""
+    """Where a provider's own resume takes a broken stream up again: after event `sequence` of `response_id`.
+
+    state: what else the next decoder has to know, in its adapter's own form: tool calls that had begun.
+    """
 
     response_id: str
     sequence: int
+    state: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,8 +238,9 @@ class Transport(Protocol):
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a model at a provider can do beyond a plain answer.
 
-    tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. prefill: an
-    assistant's unfinished turn is continued. native_resume: a broken stream can be taken up where it ended.
+    tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. image_links: also
+    by URL, without the data. forced_tools: a call can be demanded. stop: stop sequences. prefill: an assistant's
+    unfinished turn is continued. native_resume: a broken stream can be taken up where it ended.
     streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
     usage: tokens are counted in the stream. whole: an answer can be asked for in one piece (`Request.stream` False);
     the adapter is a `WholeAdapter` then.
@@ -245,6 +250,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     images: bool = True
     output: bool = True
     reasoning: bool = True
+    image_links: bool = True
+    forced_tools: bool = True
+    stop: bool = True
     prefill: bool = False
     native_resume: bool = False
     streaming_tools: bool = True

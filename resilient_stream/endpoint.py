@@ -10,6 +10,7 @@ import inspect
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
+from string import Formatter
 from urllib.parse import urlsplit
 
 from .contract import Adapter, Endpoint
@@ -24,6 +25,9 @@ _STARTED: Mapping[str, str] = {"local": "resilient_stream.transport.local_server
 _OWN_WAYS: Mapping[str, str] = {
     "claude-code": "resilient_stream.credentials.claude_code",
     "vertex": "resilient_stream.credentials.google",
+    "azure": "resilient_stream.credentials.azure",
+    "azure-responses": "resilient_stream.credentials.azure",
+    "ollama": "resilient_stream.credentials.ollama",
 }
 """Providers that need more than an address and a key: a module of `credentials/` with an async
 `resolve(target, adapter, base_url, key, attempt)` that gives an Endpoint or a Failure. base_url and key are what
@@ -42,7 +46,10 @@ async def resolve(target: Target, adapter: Adapter, attempt: int = 1) -> Endpoin
         base_url = await _start(target.provider)
     if key is None and adapter.key_variables and not base_url:
         return _missing_key(adapter)
-    return Endpoint(base_url=base_url or adapter.base_url, api_key=_clean(key), headers=target.headers or {})
+    address = base_url or _address(adapter)
+    if isinstance(address, Failure):
+        return address
+    return Endpoint(base_url=address, api_key=_clean(key), headers=target.headers or {})
 
 
 async def _key(key: ApiKey | None) -> str | None:
@@ -59,6 +66,17 @@ def _from_environment(variables: tuple[str, ...]) -> str | None:
 def _clean(key: str | None) -> str | None:
     """A key read from a file often ends in a newline, which aiohttp refuses as header injection."""
     return key.strip() if key else None
+
+
+def _address(adapter: Adapter) -> str | Failure:
+    """The adapter's own address, the names in it (hosts.py) filled in from the environment."""
+    names = [name for _, name, _, _ in Formatter().parse(adapter.base_url) if name]
+    missing = [name for name in names if not os.environ.get(name)] if adapter.base_url else [adapter.url_variable]
+    if missing:
+        facts = {"env_var": " and ".join(missing)}
+        return Failure(kind=ErrorKind.CLIENT_CONFIG, code="missing_address", fallback=True, facts=facts)
+    filled = adapter.base_url.format(**{name: os.environ[name].rstrip("/") for name in names})
+    return filled if "://" in filled else f"https://{filled}"
 
 
 def _missing_key(adapter: Adapter) -> Failure:

@@ -1,6 +1,7 @@
 """What a request asks for that its target cannot do, told before anything is sent.
 
-The one rule: a feature is refused only where the answer would be wrong without it: tools, pictures, a schema.
+The one rule: a feature is refused only where the answer would be wrong without it: tools, pictures, a schema, an
+end at a stop sequence.
 A wish that changes nothing but the way to the answer (reasoning, seed) is left to the adapter, which leaves it out;
 refusing it would take targets out of a chain that could answer. An answer in one piece was asked for by name.
 Must never: know a provider. Its adapter's capabilities say it.
@@ -30,9 +31,21 @@ def _has_picture(request: Request) -> bool:
     return any(isinstance(part, ImagePart) for message in request.messages for part in message.parts)
 
 
+def _has_link(request: Request) -> bool:
+    parts = (part for message in request.messages for part in message.parts)
+    return any(isinstance(part, ImagePart) and part.data() is None for part in parts)
+
+
+def _forces_a_call(request: Request) -> bool:
+    return request.tool_choice not in (None, "auto", "none")
+
+
 FEATURES: tuple[Feature, ...] = (
     Feature("tools", "tools", lambda request: bool(request.tools)),
     Feature("images", "images", _has_picture),
+    Feature("image_links", "images by link (a data URL would do)", _has_link),
+    Feature("forced_tools", "demanding a tool call (tool_choice=)", _forces_a_call),
+    Feature("stop", "stop sequences (stop=)", lambda request: bool(request.stop)),
     Feature("output", "a JSON schema for the answer (output=)", lambda request: request.output is not None),
     Feature("whole", "an answer in one piece (stream=False)", lambda request: not request.stream),
 )

@@ -318,6 +318,10 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Program failed",
         ("The program ended without an answer.", "{reason}"),
         ("Run it by hand to see what it needs; it may have to be updated.",)),
+    (_K.CLIENT_CONFIG, "missing_address"): Text(
+        "Address missing",
+        ("Each user of {provider} has an address of their own, and none is set.",),
+        ("Set {env_var}, or give the target its base_url.",)),
     (_K.CLIENT_CONFIG, "local_model"): Text(
         "Local model not available",
         ("The local model cannot be used.", "{reason}"),

@@ -1,12 +1,12 @@
 """`Target`: one model at one provider, and how to reach it.
 
-The one rule: a key never appears in a repr, a log, an error or a dict made from this.
+The one rule: a key never appears in a repr, a log, an error or a dict made from this; nor does an option's value.
 Must never: read the environment or send anything; that happens when an attempt starts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -50,7 +50,8 @@ class Target(BaseModel):
     weight: float = Field(1, gt=0)
     timeouts: Timeouts | None = None
     limits: Limits | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
+    # Some hold a secret (azure_ad_token).
+    options: dict[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
 
     def __init__(
         self,
@@ -93,6 +94,12 @@ class Target(BaseModel):
     def name(self) -> str:
         """The target as "provider:model"."""
         return f"{self.provider}:{self.model}"
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """The options by their names only."""
+        yield from super().__repr_args__()
+        if self.options:
+            yield "options", sorted(self.options)
 
     def __str__(self) -> str:
         return self.name

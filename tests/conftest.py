@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 
 from resilient_stream.providers import adapter_for, known_providers
 
+_OTHERS = ("AZURE_OPENAI_AD_TOKEN", "OPENAI_API_VERSION", "OLLAMA_API_KEY")
+"""What only a module of `credentials/` reads."""
+
 
 @pytest.fixture(autouse=True)
 def no_keys_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests send no real key, whatever the environment holds."""
     for adapter in map(adapter_for, known_providers()):
-        for variable in (*adapter.key_variables, adapter.url_variable):
+        in_address = re.findall(r"\{(\w+)\}", adapter.base_url)
+        for variable in (*adapter.key_variables, adapter.url_variable, *in_address, *_OTHERS):
             monkeypatch.delenv(variable, raising=False)
 
 

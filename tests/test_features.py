@@ -19,12 +19,26 @@ ASKING: dict[str, dict[str, Any]] = {
     "images": {"messages": (Message(role="user", content=(ImagePart(url="https://example.com/a.png"),)),)},
     "output": {"output": {"type": "object"}},
     "whole": {"stream": False},
+    "image_links": {"messages": (Message(role="user", content=(ImagePart(url="https://example.com/a.png"),)),)},
+    "forced_tools": {"tool_choice": "required"},
+    "stop": {"stop": ("END",)},
 }
 
 
 def request(**fields: Any) -> Request:
     """A request with these fields."""
     return Request(**{"messages": (Message(role="user", content="Hi"),), "target": Target("openai:gpt"), **fields})
+
+
+class Without:
+    """An adapter whose models lack one capability."""
+
+    def __init__(self, capability: str) -> None:
+        self.lacking = {capability: False}
+
+    def capabilities(self, model: str) -> Capabilities:
+        """All but one."""
+        return msgspec.structs.replace(Capabilities(), **self.lacking)
 
 
 class Unable:
@@ -38,7 +52,7 @@ class Unable:
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda row: row.capability)
 def test_a_feature_that_is_lacking_is_named(feature: Any) -> None:
     """What is asked for and cannot be done is an unsupported_feature whose message names it."""
-    failure = unsupported(request(**ASKING[feature.capability]), Unable())  # type: ignore[arg-type]
+    failure = unsupported(request(**ASKING[feature.capability]), Without(feature.capability))  # type: ignore[arg-type]
     assert failure is not None
     assert failure.kind is ErrorKind.UNSUPPORTED_FEATURE
     assert feature.name in error_for(failure).message

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from resilient_stream import Client, DeadlineExceeded, StreamError
+from resilient_stream import Client, DeadlineExceeded, FunctionCall, Message, StreamError, Target, Tool
 from resilient_stream.transport import local_server
 from tests.local_model import needs_local_model
 
@@ -46,6 +46,58 @@ async def test_a_real_answer_arrives_with_its_books() -> None:
     assert transcript.target == "local:smollm2"
     assert transcript.finish_reason in ("stop", "length")
     assert transcript.usage.output_tokens
+
+
+DIALECTS = ("llamacpp", "llamacpp-responses", "anthropic")
+"""llama.cpp speaks all three: `/v1/chat/completions`, `/v1/responses` and `/v1/messages`."""
+
+
+async def spoken(provider: str) -> Target:
+    """The real model by one of its dialects; Anthropic's base URL has no /v1."""
+    url = await local_server.base_url()
+    return Target(
+        f"{provider}:smollm2", base_url=url.removesuffix("/v1") if provider == "anthropic" else url, api_key="k"
+    )
+
+
+@pytest.mark.parametrize("provider", DIALECTS)
+async def test_the_same_model_answers_in_each_of_its_dialects(provider: str) -> None:
+    """The same question gives the same text, with the books, whichever adapter reads it."""
+    asked: dict[str, Any] = {"max_tokens": 30, "temperature": 0, "extra": {"seed": 1}}
+    async with Client(await spoken(provider)) as client, Client("local") as other:
+        transcript = await client.complete("Name three rivers.", **asked)
+        expected = await other.complete("Name three rivers.", **asked)
+    assert transcript.outcome == "complete"
+    assert transcript.text == expected.text
+    assert len(transcript.text) > 10
+    assert transcript.usage.output_tokens == expected.usage.output_tokens
+    assert transcript.target == f"{provider}:smollm2"
+
+
+@pytest.mark.parametrize("provider", DIALECTS)
+async def test_a_conversation_goes_back_in_each_of_its_dialects(provider: str) -> None:
+    """llama.cpp takes our encoding of earlier turns, a tool's call and result among them."""
+    call = FunctionCall(id="call_1", name="weather", arguments='{"place":"Bern"}')
+    turns = [
+        Message(role="system", content="Be brief."),
+        Message(role="user", content="Weather in Bern?"),
+        Message(role="assistant", content="Let me see.", tool_calls=(call,)),
+        Message(role="tool", content="rain", tool_call_id="call_1"),
+    ]
+    tool = Tool(name="weather", description="The weather at a place.")
+    async with Client(await spoken(provider)) as client:
+        transcript = await client.complete(turns, tools=[tool], max_tokens=10)
+    assert transcript.outcome == "complete"
+
+
+@pytest.mark.parametrize("provider", DIALECTS)
+async def test_break_frees_the_model_in_each_of_its_dialects(provider: str) -> None:
+    """Leaving the loop closes the connection, and llama.cpp stops to generate (`/slots`)."""
+    async with aiohttp.ClientSession() as http, Client(await spoken(provider)) as client:
+        async for chunk in client.stream(LONG, **ENDLESS):
+            if chunk.text:
+                break
+        assert await free_within(http, 0.5)
 
 
 async def test_break_frees_the_model_within_half_a_second() -> None:

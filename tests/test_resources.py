@@ -145,7 +145,7 @@ def test_too_many_open_files(way: str) -> None:
         assert (found["outcome"], found["attempts"]) == ("complete", ["fd_exhausted", "answered"])
     else:
         assert (found["outcome"], found["attempts"]) == ("failed", ["fd_exhausted"] * 3)
-        assert found["error"].startswith("Too many open files (openai:m): This process has too many open files")
+        assert found["error"].startswith("Too many open files (openai:m): This process has too many files")
         assert "It was tried 3 times." in found["error"]
         assert "ulimit -n" in found["error"]
 

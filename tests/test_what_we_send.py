@@ -14,8 +14,9 @@ from aiohttp import ClientResponse
 from aioresponses import aioresponses
 from yarl import URL
 
-from resilient_stream import Client, RetryPolicy
-from resilient_stream.providers.hosts import HOSTS
+from resilient_stream import Client, PermanentError, RetryPolicy, Target
+from resilient_stream.providers import adapter_for
+from resilient_stream.providers.hosts import HOSTS, Host
 
 CHAT = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 MESSAGES = (
@@ -27,11 +28,31 @@ MESSAGES = (
 )
 GEMINI = b'data: {"candidates":[{"content":{"parts":[{"text":"Hello"}]},"finishReason":"STOP"}]}\n\n'
 
+RESPONSE = (
+    b'data: {"type":"response.output_text.delta","delta":"Hello"}\n\n'
+    b'data: {"type":"response.completed","response":{"id":"r","status":"completed"}}\n\n'
+)
+LINES = b'{"message":{"content":"Hello"},"done":false}\n{"done":true,"done_reason":"stop"}\n'
+
+OWN = {"AWS_REGION": "eu-1", "CLOUDFLARE_ACCOUNT_ID": "acc", "DATABRICKS_HOST": "dbc.test/", "SNOWFLAKE_ACCOUNT": "org"}
+"""What the address of some hosts is made of."""
+
+
+def _host_address(host: Host) -> str:
+    filled = host.base_url.format(**{name: value.rstrip("/") for name, value in OWN.items()})
+    return filled if "://" in filled else f"https://{filled}"
+
+
 SENT: dict[str, tuple[str, str, str, bytes]] = {
-    name: (f"{host.base_url}/chat/completions", host.keys[0], "Authorization", CHAT)
+    name: (_host_address(host) + host.path, host.keys[0], "Authorization", CHAT)
     for name, host in HOSTS.items()
-    if host.keys
+    if host.keys and host.base_url
 } | {
+    f"{name}-responses": (f"{_host_address(host)}/responses", host.keys[0], "Authorization", RESPONSE)
+    for name, host in HOSTS.items()
+    if host.keys and host.responses != "none"
+} | {
+    "ollama": ("http://127.0.0.1:11434/api/chat", "OLLAMA_API_KEY", "Authorization", LINES),
     "anthropic": ("https://api.anthropic.com/v1/messages", "ANTHROPIC_API_KEY", "x-api-key", MESSAGES),
     "gemini": (
         "https://generativelanguage.googleapis.com/v1beta/models/m:streamGenerateContent?alt=sse",
@@ -51,8 +72,10 @@ async def test_each_provider_is_asked_at_its_own_address(name: str, monkeypatch:
     """The address is that provider's, the key comes from its variable and goes into its header, and only there."""
     url, variable, header, body = SENT[name]
     monkeypatch.setenv(variable, "key-of-this-test")
+    for own, value in OWN.items():
+        monkeypatch.setenv(own, value)
     with aioresponses() as mocked:
-        mocked.post(url, body=body, content_type="text/event-stream", response_class=Answer)
+        mocked.post(url, body=body, content_type=adapter_for(name).media_types[0], response_class=Answer)
         async with Client(f"{name}:m", retry=RetryPolicy.off()) as client:
             transcript = await client.complete("hi")
     [(sent_to, [request])] = list(mocked.requests.items())
@@ -63,3 +86,21 @@ async def test_each_provider_is_asked_at_its_own_address(name: str, monkeypatch:
     assert "key-of-this-test" not in str(headers) + url + request.kwargs["data"].decode()
     assert headers["accept-encoding"] == "identity"
     assert request.kwargs["allow_redirects"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("cloudflare", "CLOUDFLARE_ACCOUNT_ID"),
+        ("snowflake", "SNOWFLAKE_ACCOUNT"),
+        ("databricks", "DATABRICKS_HOST"),
+        ("bedrock-mantle-responses", "AWS_REGION"),
+        ("gpustack", "GPUSTACK_BASE_URL"),
+    ],
+)
+async def test_an_address_of_ones_own_is_asked_for(name: str, missing: str) -> None:
+    """Where each user has another address, the message names what to set."""
+    async with Client(Target(f"{name}:m", api_key="k"), retry=RetryPolicy.off()) as client:
+        with pytest.raises(PermanentError, match=missing) as caught:
+            await client.complete("hi")
+    assert caught.value.title == "Address missing"

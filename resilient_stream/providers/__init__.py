@@ -23,15 +23,22 @@ _OWN: dict[str, str] = {
     "anthropic": "anthropic:ADAPTER",
     "claude-code": "claude_code:ADAPTER",
     "cohere": "cohere:ADAPTER",
+    "azure": "azure:CHAT",
+    "azure-responses": "azure:RESPONSES",
     "gemini": "gemini:ADAPTER",
     "vertex": "vertex:ADAPTER",
+    "ollama": "ollama:ADAPTER",
     "replay": "replay:ADAPTER",
 }
+
+_RESPONSES = "-responses"
+"""A host's name with this is the same host by its Responses API."""
 
 
 def known_providers() -> list[str]:
     """Every provider name a target may begin with."""
-    return sorted({*HOSTS, *_OWN, *_third_parties()})
+    responses = (f"{name}{_RESPONSES}" for name, host in HOSTS.items() if host.responses != "none")
+    return sorted({*HOSTS, *responses, *_OWN, *_third_parties()})
 
 
 @functools.cache
@@ -41,6 +48,11 @@ def adapter_for(name: str) -> Adapter:
         from .openai import OpenAIChat
 
         return cast(Adapter, OpenAIChat(name, HOSTS[name]))
+    host = HOSTS.get(name.removesuffix(_RESPONSES)) if name.endswith(_RESPONSES) else None
+    if host is not None and host.responses != "none":
+        from .openai_responses import OpenAIResponses
+
+        return cast(Adapter, OpenAIResponses(name, host))
     if name in _OWN:
         module, _, attribute = _OWN[name].partition(":")
         return cast(Adapter, getattr(import_module(f".{module}", __name__), attribute))

@@ -25,6 +25,7 @@ from ..wire.json_events import BatchDecoder, JsonEvents
 from ..wire.json_outline import paths
 from .claude_models import Generation, generation_of, reasoning_fields
 from .error_rules import rules_for
+from .schemas import closed
 from .tool_calls import fitting_id, parse_arguments
 from .values import text_of
 from .whole import WholeAnswer, accepted, has, sse
@@ -430,7 +431,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         ),
     }
     if request.output is not None:
-        form = {"type": "json_schema", "schema": request.output}
+        form = {"type": "json_schema", "schema": closed(request.output)}
         fields["output_config"] = {**fields.get("output_config", {}), "format": form}
     fields |= _sampling_fields(request, accepts, fields.get("thinking"))
     return {name: value for name, value in fields.items() if value is not None}

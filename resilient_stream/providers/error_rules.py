@@ -77,7 +77,6 @@ _OLLAMA: dict[str, Any] = {
 
 ERROR_RULES: Mapping[str, Mapping[str, Any]] = {
     "openai": _OPENAI,
-    "openai-responses": _OPENAI,
     "azure": _OPENAI,
     "anthropic": _ANTHROPIC,
     "gemini": _GOOGLE,
@@ -149,5 +148,8 @@ _RULES: dict[str, Rules] = {provider: make_rules(**rows, over=GENERIC) for provi
 
 
 def rules_for(provider: str) -> Rules:
-    """The error rules of a provider by its name; the shared ones for one that says nothing of its own."""
-    return _RULES.get(provider, GENERIC)
+    """The error rules of a provider by its name; the shared ones for one that says nothing of its own.
+
+    A host says the same over its Responses API ("xai-responses") as over its other one.
+    """
+    return _RULES.get(provider.removesuffix("-responses"), GENERIC)

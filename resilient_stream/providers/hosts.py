@@ -1,4 +1,4 @@
-"""The hosts that speak OpenAI's chat completions, one row each.
+"""The hosts that speak OpenAI's chat completions, one row each; those with a Responses API speak that, too.
 
 The one rule: a host is data. What differs between two hosts is a column; what they stream is told apart by the
 decoder, which accepts every dialect's oddities from everyone.
@@ -12,16 +12,20 @@ from typing import Literal, NamedTuple, TypeAlias
 __all__ = ["HOSTS", "Host"]
 
 ReasoningStyle: TypeAlias = Literal["effort", "object", "none"]
+ResponsesStyle: TypeAlias = Literal["none", "plain", "encrypted", "background"]
 
 
 class Host(NamedTuple):
-    """One row. base_url: as that host's users write it, up to but without `/chat/completions`.
+    """One row. base_url: as that host's users write it, up to but without `path`. A name in braces is read from the
+    environment; empty where each user has an address of their own.
 
     keys: environment variables that may hold the key; empty when none is needed. max_tokens: the field's name.
-    usage: whether `stream_options.include_usage` is understood (Mistral, Perplexity send usage unasked, and the
-    former refuses unknown fields). reasoning: how an effort is asked for. prefill: an unfinished assistant turn
-    is continued. seed: the field's name. must_call: the word that demands a tool call. call_id_length: of a tool
-    call's id, exactly and letters and digits only; None where up to 40 characters of any kind are taken.
+    usage: whether `stream_options.include_usage` is understood (Mistral, Perplexity, Databricks send usage unasked,
+    and the first refuses unknown fields). reasoning: how an effort is asked for. prefill: an unfinished assistant turn
+    is continued. responses: what its Responses API does, each more than the one before it: answer; give reasoning
+    encrypted, to be sent back; answer in the background, so that a broken stream can be resumed. seed: the field's
+    name. must_call: the word that demands a tool call. call_id_length: of a tool call's id, exactly and letters and
+    digits only; None where up to 40 characters of any kind are taken.
     """
 
     title: str
@@ -36,27 +40,34 @@ class Host(NamedTuple):
     seed: str = "seed"
     must_call: str = "required"
     call_id_length: int | None = None
+    responses: ResponsesStyle = "none"
+    path: str = "/chat/completions"
 
 
 HOSTS: dict[str, Host] = {
     "openai": Host(
-        "OpenAI", "https://api.openai.com/v1", ("OPENAI_API_KEY",), "OPENAI_BASE_URL", "max_completion_tokens"
+        "OpenAI", "https://api.openai.com/v1", ("OPENAI_API_KEY",), "OPENAI_BASE_URL", "max_completion_tokens",
+        responses="background",
     ),
-    "groq": Host("Groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), "GROQ_BASE_URL"),
+    "groq": Host(
+        "Groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), "GROQ_BASE_URL", responses="plain"
+    ),
+    # Its Responses API is at the root only; chat completions are there and under /v1.
     "deepseek": Host(
-        "DeepSeek", "https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",), "DEEPSEEK_BASE_URL", reasoning="none",
-        prefill=True,
+        "DeepSeek", "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), "DEEPSEEK_BASE_URL", reasoning="none",
+        prefill=True, responses="plain",
     ),
     "openrouter": Host(
         "OpenRouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), "OPENROUTER_BASE_URL",
-        reasoning="object",
+        reasoning="object", responses="encrypted",
     ),
-    "xai": Host("xAI", "https://api.x.ai/v1", ("XAI_API_KEY",), "XAI_BASE_URL"),
+    "xai": Host("xAI", "https://api.x.ai/v1", ("XAI_API_KEY",), "XAI_BASE_URL", responses="encrypted"),
     "together": Host(
         "Together AI", "https://api.together.xyz/v1", ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"), "TOGETHER_BASE_URL"
     ),
     "fireworks": Host(
-        "Fireworks", "https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",), "FIREWORKS_BASE_URL"
+        "Fireworks", "https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",), "FIREWORKS_BASE_URL",
+        responses="plain",
     ),
     "mistral": Host(
         "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", usage=False, prefill=True,
@@ -71,7 +82,8 @@ HOSTS: dict[str, Host] = {
         "Cerebras", "https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",), "CEREBRAS_BASE_URL", "max_completion_tokens"
     ),
     "huggingface": Host(
-        "Hugging Face", "https://router.huggingface.co/v1", ("HF_TOKEN", "HUGGINGFACE_API_KEY"), "HUGGINGFACE_BASE_URL"
+        "Hugging Face", "https://router.huggingface.co/v1", ("HF_TOKEN", "HUGGINGFACE_API_KEY"), "HUGGINGFACE_BASE_URL",
+        responses="plain",
     ),
     "moonshot": Host(
         "Moonshot", "https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",), "MOONSHOT_BASE_URL", reasoning="none"
@@ -81,9 +93,45 @@ HOSTS: dict[str, Host] = {
         "Alibaba Cloud", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", ("DASHSCOPE_API_KEY",),
         "DASHSCOPE_BASE_URL", reasoning="none",
     ),
-    "vllm": Host("vLLM", "http://127.0.0.1:8000/v1", (), "VLLM_BASE_URL", prefill=True),
-    "llamacpp": Host("llama.cpp", "http://127.0.0.1:8080/v1", (), "LLAMACPP_BASE_URL", prefill=True),
-    "lmstudio": Host("LM Studio", "http://127.0.0.1:1234/v1", (), "LMSTUDIO_BASE_URL"),
+    "avian": Host("Avian", "https://api.avian.io/v1", ("AVIAN_API_KEY",), "AVIAN_BASE_URL"),
+    "bedrock-mantle": Host(
+        "Bedrock Mantle", "https://bedrock-mantle.{AWS_REGION}.api.aws/openai/v1", ("AWS_BEARER_TOKEN_BEDROCK",),
+        "BEDROCK_MANTLE_BASE_URL", responses="encrypted",
+    ),
+    "cloudflare": Host(
+        "Cloudflare", "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai/v1",
+        ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"), "CLOUDFLARE_BASE_URL",
+    ),
+    "databricks": Host(
+        "Databricks", "{DATABRICKS_HOST}/serving-endpoints", ("DATABRICKS_TOKEN",), "DATABRICKS_BASE_URL", usage=False
+    ),
+    "deepinfra": Host(
+        "DeepInfra", "https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
+        "DEEPINFRA_BASE_URL",
+    ),
+    "gpustack": Host("GPUStack", "", ("GPUSTACK_API_KEY",), "GPUSTACK_BASE_URL"),
+    "nebius": Host("Nebius", "https://api.studio.nebius.com/v1", ("NEBIUS_API_KEY",), "NEBIUS_BASE_URL"),
+    "nvidia": Host("NVIDIA", "https://integrate.api.nvidia.com/v1", ("NVIDIA_API_KEY",), "NVIDIA_BASE_URL"),
+    "sambanova": Host("SambaNova", "https://api.sambanova.ai/v1", ("SAMBANOVA_API_KEY",), "SAMBANOVA_BASE_URL"),
+    "snowflake": Host(
+        "Snowflake", "https://{SNOWFLAKE_ACCOUNT}.snowflakecomputing.com/api/v2/cortex/v1", ("SNOWFLAKE_TOKEN",),
+        "SNOWFLAKE_BASE_URL", reasoning="object",
+    ),
+    "vercel": Host(
+        "Vercel AI Gateway", "https://ai-gateway.vercel.sh/v1", ("AI_GATEWAY_API_KEY",), "AI_GATEWAY_BASE_URL",
+        reasoning="object", responses="plain",
+    ),
+    "writer": Host(
+        "Writer", "https://api.writer.com/v1", ("WRITER_API_KEY",), "WRITER_BASE_URL", reasoning="none", path="/chat"
+    ),
+    "vllm": Host(
+        "vLLM", "http://127.0.0.1:8000/v1", (), "VLLM_BASE_URL", prefill=True, responses="plain"
+    ),
+    "sglang": Host("SGLang", "http://127.0.0.1:30000/v1", (), "SGLANG_BASE_URL", prefill=True),
+    "llamacpp": Host(
+        "llama.cpp", "http://127.0.0.1:8080/v1", (), "LLAMACPP_BASE_URL", prefill=True, responses="plain"
+    ),
+    "lmstudio": Host("LM Studio", "http://127.0.0.1:1234/v1", (), "LMSTUDIO_BASE_URL", responses="plain"),
     # The small model of the extra `local`; its address is known once its process runs (transport/local_server.py).
     "local": Host("The local model", "", (), "LOCAL_BASE_URL", prefill=True, default_model="smollm2"),
 }  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from ..chunks import Chunk, Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
+from ..chunks import Chunk, Finished, FinishReason, Raw, ReasoningDelta, TextDelta
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
@@ -24,10 +24,11 @@ from ..messages import FunctionCall, Message
 from ..wire.json_events import BatchDecoder, JsonEvents
 from ..wire.json_outline import paths
 from .chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
-from .counts import count
+from .counts import openai_usage
 from .effort import effort_for
 from .error_rules import rules_for
 from .hosts import Host
+from .schemas import strict
 from .tool_calls import ToolCalls, fitting_id
 from .values import object_of
 from .whole import WholeAnswer, accepted, has, sse
@@ -216,7 +217,7 @@ class ChatDecoder:
         if events:
             self._look_at(events, batch)
         if isinstance(usage, dict):
-            batch.append(read_usage(usage))
+            batch.append(openai_usage(usage))
         return batch
 
     def _look_at(self, events: list[_Event], batch: Batch) -> None:
@@ -332,20 +333,6 @@ def _google_signature(extra: Any) -> str | None:
     return signature if isinstance(signature, str) else None
 
 
-def read_usage(usage: Mapping[str, Any]) -> Usage:
-    """OpenAI's usage object, also with DeepSeek's names for cached tokens; counts as the provider gives them."""
-    prompt = object_of(usage.get("prompt_tokens_details"))
-    completion = object_of(usage.get("completion_tokens_details"))
-    cached = count(prompt.get("cached_tokens"))
-    return Usage(
-        input_tokens=count(usage.get("prompt_tokens")),
-        output_tokens=count(usage.get("completion_tokens")),
-        reasoning_tokens=count(completion.get("reasoning_tokens")),
-        cached_input_tokens=count(usage.get("prompt_cache_hit_tokens")) if cached is None else cached,
-        cache_write_tokens=count(prompt.get("cache_write_tokens")),
-    )
-
-
 # -- a whole answer ---------------------------------------------------------------------------
 
 LONG_TEXTS = paths(
@@ -407,7 +394,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
         body = {**self._body(request), **request.extra}
-        url = f"{endpoint.base_url}/chat/completions"
+        url = f"{endpoint.base_url}{self.host.path}"
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> ChatDecoder:
@@ -474,7 +461,9 @@ def _call_id(id: str, host: Host) -> str:
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if schema is None:
         return None
-    return {"type": "json_schema", "json_schema": {"name": "output", "schema": schema, "strict": True}}
+    made = strict(schema)
+    form = {"name": "output", "schema": schema if made is None else made, "strict": made is not None}
+    return {"type": "json_schema", "json_schema": form}
 
 
 def _reasoning_fields(reasoning: str | int | None, host: Host) -> dict[str, Any]:

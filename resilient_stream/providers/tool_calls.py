@@ -15,7 +15,7 @@ import msgspec
 
 from ..chunks import ToolCall, ToolCallDelta
 
-__all__ = ["ToolCalls", "fitting_id", "parse_arguments"]
+__all__ = ["ItemCalls", "ToolCalls", "fitting_id", "parse_arguments"]
 
 
 class _Call(msgspec.Struct):
@@ -51,11 +51,7 @@ class ToolCalls:
 
     def whole(self) -> list[ToolCall]:
         """All calls as they stand, and start anew: for when the provider said that they are complete."""
-        calls = [
-            ToolCall(call.index, call.id, call.name, text, parse_arguments(text), call.signature)
-            for call in self._calls.values()
-            for text in ("".join(call.arguments),)
-        ]
+        calls = [_whole(call) for call in self._calls.values()]
         self._calls, self._current = {}, None
         return calls
 
@@ -71,6 +67,48 @@ class ToolCalls:
         if known is None:
             known = self._calls[index] = _Call(index, "", "", [])
         return known
+
+
+class ItemCalls:
+    """Calls that begin and end one by one, each with a key of its own: an output index, an item's id."""
+
+    __slots__ = ("_calls", "_places")
+
+    def __init__(self) -> None:
+        self._calls: dict[str, _Call] = {}
+        self._places: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """How many have begun, the ended ones included."""
+        return len(self._places)
+
+    def add(self, key: str, id: str, name: str, arguments: str) -> ToolCallDelta:
+        """Take a fragment; the first of a call has its id and name."""
+        call = self._calls.get(key)
+        if call is None:
+            index = self._places.setdefault(key, len(self._places))
+            call = self._calls[key] = _Call(index, id, name, [])
+        call.arguments.append(arguments)
+        return ToolCallDelta(call.index, call.id, call.name, arguments)
+
+    def end(self, key: str, id: str, name: str, arguments: str) -> list[ToolCallDelta | ToolCall]:
+        """The call is whole, and said here once more; what no fragment had said of it counts."""
+        call = self._calls.get(key)
+        known = "" if call is None else "".join(call.arguments)
+        rest = arguments.removeprefix(known) if arguments.startswith(known) else ""
+        missing = [self.add(key, id, name, rest)] if call is None or rest else []
+        return [*missing, _whole(self._calls.pop(key))]
+
+    def whole(self) -> list[ToolCall]:
+        """The calls that never ended, as they stand."""
+        calls = [_whole(call) for call in self._calls.values()]
+        self._calls = {}
+        return calls
+
+
+def _whole(call: _Call) -> ToolCall:
+    text = "".join(call.arguments)
+    return ToolCall(call.index, call.id, call.name, text, parse_arguments(text), call.signature)
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:

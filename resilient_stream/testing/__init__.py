@@ -13,7 +13,7 @@
         assert caught.value.transcript.text == "Half an answer"
 
 A script is a list of steps and says what the client sees, byte for byte if you like. The steps are written in
-the dialect of the path that is asked for, so one script serves OpenAI, Anthropic and Gemini clients alike.
+the dialect of the path that is asked for, so one script serves OpenAI, Anthropic, Gemini and Ollama clients alike.
 
     what the provider does                              script
     a good answer                                       [Text("Hel", "lo"), End()]

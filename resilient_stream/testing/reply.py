@@ -46,9 +46,15 @@ class Reply:
         self.dialect = DIALECTS[dialect]
         asked = asked_for(self.request)
         found = self.dialect.path.search(self.request.path)
-        model = (found.groupdict().get("model") if found else None) or asked.get("model") or "fake-model"
+        in_path = found.groupdict() if found else {}
+        model = in_path.get("model") or asked.get("model") or "fake-model"
         options = asked.get("stream_options") or {}
-        self.said = Said(model=model, usage_wanted=bool(options.get("include_usage")))
+        after = in_path.get("resumed_after")
+        self.said = Said(
+            model=model,
+            usage_wanted=bool(options.get("include_usage")),
+            resumed_after=None if after is None else int(after),
+        )
         self.streaming = found is None or self.dialect.streaming(self.request)
 
     # -- bytes ----------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class CallTool:
-    """A tool call. arguments: values that become JSON, or JSON text, which may be broken (except for Gemini)."""
+    """A tool call. arguments: values that become JSON, or JSON text, which may be broken (not for Gemini, Ollama)."""
 
     name: str
     arguments: Mapping[str, Any] | str = field(default_factory=dict)

@@ -16,7 +16,7 @@ from .json_array import JsonArrayDecoder
 from .limits import BadFraming, EventTooLarge
 from .sse import SseDecoder
 
-__all__ = ["BatchDecoder", "JsonEvents"]
+__all__ = ["UNREADABLE", "BatchDecoder", "JsonEvents", "place_of"]
 
 EventT = TypeVar("EventT")
 
@@ -124,11 +124,11 @@ class JsonEvents(Generic[EventT]):
             try:
                 events.append(self._batch.one.decode(payload))
             except UNREADABLE as error:
-                self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json", detail=_place(error))
+                self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json", detail=place_of(error))
                 break
         return events
 
 
-def _place(error: Exception) -> str:
+def place_of(error: Exception) -> str:
     """Where the JSON broke, without any of it: msgspec's messages name positions and types, not values."""
     return str(error).split("\n", 1)[0][:120]

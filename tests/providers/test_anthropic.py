@@ -359,7 +359,12 @@ def test_no_server_can_make_the_decoder_raise(event: dict[str, Any]) -> None:
 # -- what is sent -----------------------------------------------------------------------------
 
 OLD, BUDGET, EITHER, ADAPTIVE = "claude-3-5-haiku-20241022", "claude-sonnet-4-5", "claude-opus-4-6", "claude-opus-5"
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
 PIXEL = "iVBORw0KGgo="
 
 

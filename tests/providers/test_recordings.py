@@ -97,18 +97,19 @@ def test_a_cut_answer_never_claims_to_be_whole(recording: Recording) -> None:
 @answers
 def test_no_server_can_make_a_decoder_raise(recording: Recording) -> None:
     """A field of a wrong type, at any place of an event, is a failure or nothing, never an exception."""
+    frame = DIALECTS[recording.dialect].frame
     for event in _samples(recording):
         for odd in itertools.islice(odd_ones(event), 400):
             decoder = recording.decoder(raw=True)
             for payload in (odd, event):
-                decoder.feed(b"data: %b\n\n" % json.dumps(payload).encode())
+                decoder.feed(frame % json.dumps(payload).encode())
             decoder.finish()
             assert decoder.done or decoder.failure is not None
 
 
 def _samples(recording: Recording) -> list[object]:
     """Some events of a recording as JSON values, the last two among them."""
-    found = [json.loads(data) for data in re.findall(rb"(?m)^data: ?(\{.*\})\s*$", recording.body)]
+    found = [json.loads(data) for data in DIALECTS[recording.dialect].payload.findall(recording.body)]
     return random.Random(SEED).sample(found, min(2, len(found))) + found[-2:]
 
 
@@ -142,13 +143,14 @@ def _differs(recording: Recording, names: Iterable[str]) -> bool:
 # -- errors -----------------------------------------------------------------------------------
 
 KINDS_OF_CLASS = {
-    "BadRequestError": {"invalid_request", "context_length_exceeded"},
+    "BadRequestError": {"invalid_request", "context_length_exceeded", "model_not_found", "authentication"},
     "AuthenticationError": {"authentication"},
     "NotFoundError": {"model_not_found", "unexpected_response"},
     "cohere": {"context_length_exceeded"},
     "RateLimitError": {"rate_limited", "quota_exhausted", "insufficient_funds"},
     "OverloadedError": {"provider_overloaded"},
     "SDKError 400": {"model_not_found"},
+    "ResponseError 404": {"model_not_found"},
     "ClientError 400": {"authentication", "invalid_request"},
     "ClientError 401": {"authentication"},
     "ClientError 403": {"permission_denied"},

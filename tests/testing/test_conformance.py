@@ -54,7 +54,9 @@ def replay() -> bytes:
 
 
 ANSWERS: dict[str, Callable[[], bytes]] = {
-    **dict.fromkeys(HOSTS, lambda: written("openai")),
+    **dict.fromkeys((*HOSTS, "azure"), lambda: written("openai")),
+    **dict.fromkeys((f"{host}-responses" for host in (*HOSTS, "azure")), lambda: written("openai-responses")),
+    "ollama": lambda: written("ollama"),
     "anthropic": lambda: written("anthropic"),
     "gemini": lambda: written("gemini"),
     "cohere": cohere,

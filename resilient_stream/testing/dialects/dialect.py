@@ -33,7 +33,8 @@ class Called(NamedTuple):
 class Said:
     """What one answer has said so far: encoders take ids, indices and counts from here.
 
-    usage: None unless the script gives it. blocks: the kinds of the content blocks begun, in order.
+    usage: None unless the script gives it. blocks: the kinds of the content blocks begun, in order. events: how many
+    were sent, where they are numbered. resumed_after: the number after which the client wants the rest.
     """
 
     model: str
@@ -42,6 +43,8 @@ class Said:
     texts: list[str] = field(default_factory=list)
     calls: list[Called] = field(default_factory=list)
     blocks: list[str] = field(default_factory=list)
+    events: int = 0
+    resumed_after: int | None = None
 
     def tokens(self) -> Usage:
         """The count to report: the script's, or one token for each piece sent."""

@@ -1,0 +1,45 @@
+"""What Azure OpenAI needs: a resource's address, an API version, and a key or an Entra ID token.
+
+The one rule: the names are those of Azure's own SDK: AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, AZURE_OPENAI_API_KEY,
+AZURE_OPENAI_AD_TOKEN; what the target says comes before the environment.
+Must never: keep a token. It is asked for before each attempt, since it lives for an hour.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from typing import Any
+
+from ..contract import Adapter, Endpoint
+from ..errors import ErrorKind, Failure
+from ..providers.azure import AzureAccess
+from ..target import Target
+
+__all__ = ["resolve"]
+
+_TOKEN = "AZURE_OPENAI_AD_TOKEN"
+
+
+async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | None, attempt: int) -> Endpoint | Failure:
+    """The endpoint of one attempt. A failing token callable raises as it is."""
+    if not base_url:
+        facts = {"env_var": adapter.url_variable}
+        return Failure(kind=ErrorKind.CLIENT_CONFIG, code="missing_address", fallback=True, facts=facts)
+    token = await _token(target)
+    if not token and not key:
+        variables = " or ".join((*adapter.key_variables, _TOKEN))
+        return Failure(kind=ErrorKind.AUTHENTICATION, code="missing_key", facts={"env_var": variables})
+    version = target.options.get("api_version") or os.environ.get("OPENAI_API_VERSION")
+    access = AzureAccess(api_version=version, token=token)
+    return Endpoint(base_url=base_url, api_key=key, headers=target.headers or {}, credentials=access)
+
+
+async def _token(target: Target) -> str | None:
+    """The target's own, else the environment's, unless the target has a key."""
+    given: Any = target.options.get("azure_ad_token")
+    if given is None and target.api_key is None:
+        given = os.environ.get(_TOKEN)
+    value = given() if callable(given) else given
+    value = await value if inspect.isawaitable(value) else value
+    return str(value).strip() or None if value else None

@@ -1,0 +1,85 @@
+"""JSON schemas as providers that enforce them demand them; pydantic's own are refused as they are.
+
+The one rule: a schema keeps its meaning. One that cannot be made strict (an object with names of its own) is sent as
+it came, and is then a wish that the model mostly follows.
+Must never: change what the user gave; what comes out is a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+__all__ = ["closed", "strict"]
+
+Schema: TypeAlias = Mapping[str, Any]
+
+_NAMED = ("properties", "$defs", "definitions")
+_LISTED = ("anyOf", "allOf", "oneOf", "prefixItems")
+_LIMITS = (
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems",
+    "uniqueItems",
+)  # fmt: skip
+
+
+def closed(schema: Schema) -> dict[str, Any]:
+    """Objects that say nothing of further properties have none, and limits are words: Anthropic's demands."""
+    return _each(schema, lambda part: _in_words(part) | _no_more(part))
+
+
+def strict(schema: Schema) -> dict[str, Any] | None:
+    """Closed, every property required, no defaults, nothing beside a `$ref`: OpenAI's demands, as its SDK meets them.
+
+    None when an object may have any names.
+    """
+    if _is_open(schema):
+        return None
+    definitions = {f"#/{place}/{name}": value for place in _NAMED[1:] for name, value in schema.get(place, {}).items()}
+    return _each(schema, lambda part: _strict_part(part, definitions))
+
+
+def _strict_part(part: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    reference = part.get("$ref")
+    if reference is not None:
+        if len(part) == 1 or reference not in definitions:  # one that is inside itself stays a reference
+            return {"$ref": reference}
+        others = {name: value for name, value in definitions.items() if name != reference}
+        inlined = {name: value for name, value in {**definitions[reference], **part}.items() if name != "$ref"}
+        return _each(inlined, lambda inner: _strict_part(inner, others))
+    part = {name: value for name, value in part.items() if name != "default"}
+    required = {"required": list(part["properties"])} if isinstance(part.get("properties"), Mapping) else {}
+    return part | _no_more(part) | required
+
+
+def _in_words(part: dict[str, Any]) -> dict[str, Any]:
+    limits = ", ".join(f"{name}: {part[name]}" for name in _LIMITS if name in part)
+    if not limits:
+        return part
+    rest = {name: value for name, value in part.items() if name not in _LIMITS}
+    return rest | {"description": f"{part.get('description', '')} ({limits})".strip()}
+
+
+def _no_more(part: Schema) -> dict[str, Any]:
+    return {"additionalProperties": False} if part.get("type") == "object" else {}
+
+
+def _is_open(schema: Any) -> bool:
+    """Whether there is an object in it whose properties are not all named."""
+    if isinstance(schema, Mapping):
+        unnamed = schema.get("type") == "object" and not schema.get("properties")
+        return unnamed or bool(schema.get("additionalProperties")) or any(map(_is_open, schema.values()))
+    return isinstance(schema, list) and any(map(_is_open, schema))
+
+
+def _each(schema: Schema, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """A copy with every schema in it changed, the inner ones first."""
+    copy = dict(schema)
+    for place in _NAMED:
+        if isinstance(copy.get(place), Mapping):
+            copy[place] = {name: _each(part, change) for name, part in copy[place].items()}
+    for place in _LISTED:
+        if isinstance(copy.get(place), list):
+            copy[place] = [_each(part, change) for part in copy[place]]
+    if isinstance(copy.get("items"), Mapping):
+        copy["items"] = _each(copy["items"], change)
+    return change(copy)

@@ -1,0 +1,87 @@
+"""The conversations that both sides are asked to send, as a user of ours writes them.
+
+The one rule: what is here is written once, for us; each SDK's row (`sdks.py`) says the same in its own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from resilient_stream import FunctionCall, Message, Tool
+from resilient_stream.messages import ImagePart, TextPart
+
+__all__ = ["CONVERSATIONS", "PIXEL", "SCHEMA", "WEATHER", "Answer", "City"]
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+"""A PNG of one pixel."""
+
+LINK = "https://example.com/a.png"
+
+
+class City(BaseModel):
+    """A part of the answer."""
+
+    name: str
+    river: str | None = None
+
+
+class Answer(BaseModel):
+    """The answer's shape."""
+
+    capital: City
+    others: list[City]
+
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"place": {"type": "string", "description": "A city."}},
+    "required": ["place"],
+}
+"""The parameters of the tool."""
+
+WEATHER = Tool(name="weather", description="The weather at a place.", parameters=SCHEMA)
+
+_CALLS = (
+    FunctionCall(id="call_1", name="weather", arguments='{"place":"Bern"}'),
+    FunctionCall(id="call_2", name="weather", arguments='{"place":"Rome"}'),
+)
+
+CONVERSATIONS: Mapping[str, Mapping[str, Any]] = {
+    "text": {"prompt": "Why is the sky blue?"},
+    "system and sampling": {
+        "prompt": "Hi.", "system": "Be brief.", "max_tokens": 64, "temperature": 0.5, "top_p": 0.9,
+        "stop": ["END"], "seed": 7,
+    },
+    "turns": {
+        "prompt": [
+            Message(role="user", content="Hi."),
+            Message(role="assistant", content="Hello."),
+            Message(role="user", content="And?"),
+        ],
+    },
+    "image": {
+        "prompt": Message(
+            role="user",
+            content=(TextPart(text="What is it?"), ImagePart(url=f"data:image/png;base64,{PIXEL}")),
+        ),
+    },
+    "image by link": {"prompt": Message(role="user", content=(TextPart(text="And?"), ImagePart(url=LINK)))},
+    "tools": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "auto"},
+    "a tool demanded": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "weather"},
+    "any tool demanded": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "required"},
+    "tool results": {
+        "prompt": [
+            Message(role="user", content="Weather in Bern and Rome?"),
+            Message(role="assistant", content="Let me see.", tool_calls=_CALLS),
+            Message(role="tool", content="rain", tool_call_id="call_1"),
+            Message(role="tool", content="sun", tool_call_id="call_2"),
+        ],
+        "tools": [WEATHER],
+    },
+    "schema": {"prompt": "Capitals?", "output": Answer},
+    "reasoning": {"prompt": "Think.", "reasoning": "low"},
+}  # fmt: skip
+"""Fields of `client.stream`, by name."""

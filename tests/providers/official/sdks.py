@@ -1,0 +1,449 @@
+"""The official SDKs, a row each: how each is pointed at a loopback server and asked for our conversations.
+
+The one rule: an SDK gets what its own documentation shows, its helpers included (classes for schemas, typed parts);
+the JSON on the wire is compared, not the arguments. What may differ stands in `allowed`, with the reason.
+Must never: import an SDK before its row is used.
+
+A new SDK is a module-level function that sends one conversation, and a row.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from resilient_stream.testing import FakeProvider
+
+from .conversations import LINK, PIXEL, SCHEMA, Answer
+
+__all__ = ["SDKS", "Sdk"]
+
+ASKED = "Weather in Bern?"
+AZURE_VERSION = "2024-12-01-preview"
+
+
+class Sdk(NamedTuple):
+    """One row.
+
+    module: what is imported; missing, its tests skip. provider, model, options: our target. send: asks the SDK for
+    each, at a loopback server. wanted: its arguments for each conversation; one that is not here is not compared, and
+    `left_out` says why. without: fields of ours that the dialect refuses. headers: those that have to be equal.
+    allowed: what may differ, a place in the body (keys joined by dots), "path" or a header's name, and why. normal:
+    the body as its provider reads it, where there are several ways to write the same.
+    """
+
+    module: str
+    provider: str
+    model: str
+    send: Callable[[FakeProvider, list[dict[str, Any]]], None]
+    wanted: Mapping[str, dict[str, Any]]
+    headers: tuple[str, ...]
+    left_out: Mapping[str, str] = {}
+    without: tuple[str, ...] = ()
+    allowed: Mapping[str, str] = {}
+    options: Mapping[str, Any] = {}
+    normal: Callable[[Any], Any] = lambda body: body
+
+
+def _drain(stream: Any) -> None:
+    for _ in stream:
+        pass
+
+
+# -- openai -----------------------------------------------------------------------------------
+
+
+def _openai_chat(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
+    import openai
+
+    with openai.OpenAI(base_url=f"{provider.url}/v1", api_key="test", max_retries=0) as client:
+        for fields in wanted:
+            _chat(client, "gpt-x", fields)
+
+
+def _azure_chat(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
+    import openai
+
+    with openai.AzureOpenAI(
+        azure_endpoint=provider.url, api_key="test", api_version=AZURE_VERSION, max_retries=0
+    ) as client:
+        for fields in wanted:
+            _chat(client, "dep", fields)
+
+
+def _chat(client: Any, model: str, wanted: dict[str, Any]) -> None:
+    """A class for the schema goes through the SDK's own helper, which makes it strict."""
+    fields = {"model": model, "stream_options": {"include_usage": True}, **wanted}
+    if "response_format" in fields:
+        with client.chat.completions.stream(**fields) as stream:
+            _drain(stream)
+    else:
+        with client.chat.completions.create(stream=True, **fields) as stream:
+            _drain(stream)
+
+
+def _openai_responses(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
+    import openai
+
+    with openai.OpenAI(base_url=f"{provider.url}/v1", api_key="test", max_retries=0) as client:
+        for fields in wanted:
+            _respond(client, {"model": "gpt-x", "store": False, **fields})
+
+
+def _respond(client: Any, fields: dict[str, Any]) -> None:
+    if "text_format" in fields:
+        with client.responses.stream(**fields) as stream:
+            _drain(stream)
+    else:
+        with client.responses.create(stream=True, **fields) as stream:
+            _drain(stream)
+
+
+def _user(content: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": content}]
+
+
+_CHAT_TOOL = {
+    "type": "function",
+    "function": {"name": "weather", "description": "The weather at a place.", "parameters": SCHEMA},
+}
+_CHAT_CALLS = [
+    {"id": f"call_{number}", "type": "function",
+     "function": {"name": "weather", "arguments": f'{{"place":"{place}"}}'}}
+    for number, place in ((1, "Bern"), (2, "Rome"))
+]  # fmt: skip
+
+
+def _picture(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+OPENAI_CHAT: dict[str, dict[str, Any]] = {
+    "text": {"messages": _user("Why is the sky blue?")},
+    "system and sampling": {
+        "messages": [{"role": "system", "content": "Be brief."}, *_user("Hi.")],
+        "max_completion_tokens": 64, "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "seed": 7,
+    },
+    "turns": {"messages": [*_user("Hi."), {"role": "assistant", "content": "Hello."}, *_user("And?")]},
+    "image": {
+        "messages": _user([{"type": "text", "text": "What is it?"}, _picture(f"data:image/png;base64,{PIXEL}")])
+    },
+    "image by link": {"messages": _user([{"type": "text", "text": "And?"}, _picture(LINK)])},
+    "tools": {"messages": _user(ASKED), "tools": [_CHAT_TOOL], "tool_choice": "auto"},
+    "a tool demanded": {
+        "messages": _user(ASKED), "tools": [_CHAT_TOOL],
+        "tool_choice": {"type": "function", "function": {"name": "weather"}},
+    },
+    "any tool demanded": {"messages": _user(ASKED), "tools": [_CHAT_TOOL], "tool_choice": "required"},
+    "tool results": {
+        "messages": [
+            *_user("Weather in Bern and Rome?"),
+            {"role": "assistant", "content": "Let me see.", "tool_calls": _CHAT_CALLS},
+            {"role": "tool", "tool_call_id": "call_1", "content": "rain"},
+            {"role": "tool", "tool_call_id": "call_2", "content": "sun"},
+        ],
+        "tools": [_CHAT_TOOL],
+    },
+    "schema": {"messages": _user("Capitals?"), "response_format": Answer},
+    "reasoning": {"messages": _user("Think."), "reasoning_effort": "low"},
+}  # fmt: skip
+
+_RESPONSES_TOOL = {
+    "type": "function", "name": "weather", "description": "The weather at a place.", "parameters": SCHEMA,
+    "strict": False,
+}  # fmt: skip
+
+
+def _input_picture(url: str) -> dict[str, Any]:
+    return {"type": "input_image", "image_url": url, "detail": "auto"}
+
+
+OPENAI_RESPONSES: dict[str, dict[str, Any]] = {
+    "text": {"input": _user("Why is the sky blue?")},
+    "system and sampling": {
+        "input": [{"role": "system", "content": "Be brief."}, *_user("Hi.")],
+        "max_output_tokens": 64, "temperature": 0.5, "top_p": 0.9,
+    },
+    "turns": {
+        "input": [
+            *_user("Hi."),
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello."}]},
+            *_user("And?"),
+        ]
+    },
+    "image": {
+        "input": _user(
+            [{"type": "input_text", "text": "What is it?"}, _input_picture(f"data:image/png;base64,{PIXEL}")]
+        )
+    },
+    "image by link": {"input": _user([{"type": "input_text", "text": "And?"}, _input_picture(LINK)])},
+    "tools": {"input": _user(ASKED), "tools": [_RESPONSES_TOOL], "tool_choice": "auto"},
+    "a tool demanded": {
+        "input": _user(ASKED), "tools": [_RESPONSES_TOOL],
+        "tool_choice": {"type": "function", "name": "weather"},
+    },
+    "any tool demanded": {"input": _user(ASKED), "tools": [_RESPONSES_TOOL], "tool_choice": "required"},
+    "tool results": {
+        "input": [
+            *_user("Weather in Bern and Rome?"),
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Let me see."}]},
+            {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": '{"place":"Bern"}'},
+            {"type": "function_call", "call_id": "call_2", "name": "weather", "arguments": '{"place":"Rome"}'},
+            {"type": "function_call_output", "call_id": "call_1", "output": "rain"},
+            {"type": "function_call_output", "call_id": "call_2", "output": "sun"},
+        ],
+        "tools": [_RESPONSES_TOOL],
+    },
+    "schema": {"input": _user("Capitals?"), "text_format": Answer},
+    "reasoning": {
+        "input": _user("Think."), "reasoning": {"effort": "low"}, "include": ["reasoning.encrypted_content"],
+    },
+}  # fmt: skip
+
+
+# -- anthropic --------------------------------------------------------------------------------
+
+
+def _anthropic(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
+    import anthropic
+
+    with anthropic.Anthropic(base_url=provider.url, api_key="test", max_retries=0) as client:
+        for fields in wanted:
+            # The API demands max_tokens; this is what our table has for the model.
+            with client.messages.stream(**{"model": "claude-haiku-4-5", "max_tokens": 16_000, **fields}) as stream:
+                _drain(stream)
+
+
+_ANTHROPIC_TOOL = {"name": "weather", "description": "The weather at a place.", "input_schema": SCHEMA}
+
+ANTHROPIC: dict[str, dict[str, Any]] = {
+    "text": {"messages": _user("Why is the sky blue?")},
+    "system and sampling": {
+        "messages": _user("Hi."), "system": "Be brief.", "max_tokens": 64, "stop_sequences": ["END"],
+        # Gone from the SDK, since new models refuse it; older ones take either this or top_p.
+        "extra_body": {"temperature": 0.5},
+    },
+    "turns": {"messages": [*_user("Hi."), {"role": "assistant", "content": "Hello."}, *_user("And?")]},
+    "image": {
+        "messages": _user([
+            {"type": "text", "text": "What is it?"},
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
+        ])
+    },
+    "image by link": {
+        "messages": _user([
+            {"type": "text", "text": "And?"},
+            {"type": "image", "source": {"type": "url", "url": LINK}},
+        ])
+    },
+    "tools": {"messages": _user(ASKED), "tools": [_ANTHROPIC_TOOL], "tool_choice": {"type": "auto"}},
+    "a tool demanded": {
+        "messages": _user(ASKED), "tools": [_ANTHROPIC_TOOL], "tool_choice": {"type": "tool", "name": "weather"},
+    },
+    "any tool demanded": {
+        "messages": _user(ASKED), "tools": [_ANTHROPIC_TOOL], "tool_choice": {"type": "any"},
+    },
+    "tool results": {
+        "messages": [
+            *_user("Weather in Bern and Rome?"),
+            {"role": "assistant", "content": [
+                {"type": "text", "text": "Let me see."},
+                {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"place": "Bern"}},
+                {"type": "tool_use", "id": "call_2", "name": "weather", "input": {"place": "Rome"}},
+            ]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "call_1", "content": "rain"},
+                {"type": "tool_result", "tool_use_id": "call_2", "content": "sun"},
+            ]},
+        ],
+        "tools": [_ANTHROPIC_TOOL],
+    },
+    "schema": {"messages": _user("Capitals?"), "output_format": Answer},
+    "reasoning": {
+        "messages": _user("Think."), "thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 17_024,
+    },
+}  # fmt: skip
+
+
+# -- google-genai -----------------------------------------------------------------------------
+
+
+def _gemini(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
+    from google import genai
+    from google.genai import types
+
+    with genai.Client(api_key="test", http_options=types.HttpOptions(base_url=provider.url)) as client:
+        for each in wanted:
+            _drain(client.models.generate_content_stream(model="gemini-2.5-flash", **each["make"](types)))
+
+
+def _gemini_tool(types: Any) -> Any:
+    declaration = types.FunctionDeclaration(
+        name="weather", description="The weather at a place.", parameters_json_schema=SCHEMA
+    )
+    return types.Tool(function_declarations=[declaration])
+
+
+def _gemini_tools(types: Any, **calling: Any) -> dict[str, Any]:
+    config = types.ToolConfig(function_calling_config=types.FunctionCallingConfig(**calling)) if calling else None
+    return {"config": types.GenerateContentConfig(tools=[_gemini_tool(types)], tool_config=config)}
+
+
+def _gemini_results(types: Any) -> dict[str, Any]:
+    call, answer = types.Part.from_function_call, types.Part.from_function_response
+    places = (("Bern", "rain"), ("Rome", "sun"))
+    calls = [call(name="weather", args={"place": place}) for place, _ in places]
+    answers = [answer(name="weather", response={"result": weather}) for _, weather in places]
+    return {
+        "contents": [
+            types.UserContent("Weather in Bern and Rome?"),
+            types.ModelContent([types.Part.from_text(text="Let me see."), *calls]),
+            types.UserContent(answers),
+        ],
+        **_gemini_tools(types),
+    }
+
+
+GEMINI: dict[str, dict[str, Any]] = {
+    "text": {"make": lambda types: {"contents": "Why is the sky blue?"}},
+    "system and sampling": {
+        "make": lambda types: {
+            "contents": "Hi.",
+            "config": types.GenerateContentConfig(
+                system_instruction="Be brief.", max_output_tokens=64, temperature=0.5, top_p=0.9,
+                stop_sequences=["END"], seed=7,
+            ),
+        }
+    },
+    "turns": {
+        "make": lambda types: {
+            "contents": [types.UserContent("Hi."), types.ModelContent("Hello."), types.UserContent("And?")]
+        }
+    },
+    "image": {
+        "make": lambda types: {
+            "contents": ["What is it?", types.Part.from_bytes(data=base64.b64decode(PIXEL), mime_type="image/png")]
+        }
+    },
+    "image by link": {
+        "make": lambda types: {"contents": ["And?", types.Part.from_uri(file_uri=LINK, mime_type="image/png")]}
+    },
+    "tools": {"make": lambda types: {"contents": ASKED, **_gemini_tools(types, mode="AUTO")}},
+    "a tool demanded": {
+        "make": lambda types: {
+            "contents": ASKED, **_gemini_tools(types, mode="ANY", allowed_function_names=["weather"]),
+        }
+    },
+    "any tool demanded": {"make": lambda types: {"contents": ASKED, **_gemini_tools(types, mode="ANY")}},
+    "tool results": {"make": _gemini_results},
+    "schema": {
+        "make": lambda types: {
+            "contents": "Capitals?",
+            "config": types.GenerateContentConfig(
+                response_mime_type="application/json", response_json_schema=Answer.model_json_schema()
+            ),
+        }
+    },
+    "reasoning": {
+        "make": lambda types: {
+            "contents": "Think.",
+            "config": types.GenerateContentConfig(
+                thinking_config=types.ThinkingConfig(thinking_budget=1024, include_thoughts=True)
+            ),
+        }
+    },
+}  # fmt: skip
+
+
+def _as_google_reads(value: Any) -> Any:
+    """Protobuf's JSON: a field's name in either spelling, bytes in either alphabet of base64."""
+    if isinstance(value, list):
+        return [_as_google_reads(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    named = {re.sub(r"_([a-z])", lambda found: found[1].upper(), name): each for name, each in value.items()}
+    if isinstance(named.get("data"), str):
+        named["data"] = named["data"].translate(str.maketrans("-_", "+/"))
+    return {name: _as_google_reads(each) for name, each in named.items()}
+
+
+# -- ollama -----------------------------------------------------------------------------------
+
+
+def _ollama(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
+    import ollama
+
+    client = ollama.Client(host=provider.url, headers={"Authorization": "Bearer test"})
+    try:
+        for fields in wanted:
+            _drain(client.chat(model="qwen3", stream=True, **fields))
+    finally:
+        client._client.close()
+
+
+_OLLAMA_CALLS = [{"function": {"name": "weather", "arguments": {"place": place}}} for place in ("Bern", "Rome")]
+
+OLLAMA: dict[str, dict[str, Any]] = {
+    "text": {"messages": _user("Why is the sky blue?")},
+    "system and sampling": {
+        "messages": [{"role": "system", "content": "Be brief."}, *_user("Hi.")],
+        "options": {"num_predict": 64, "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "seed": 7},
+    },
+    "turns": {"messages": [*_user("Hi."), {"role": "assistant", "content": "Hello."}, *_user("And?")]},
+    "image": {"messages": [{"role": "user", "content": "What is it?", "images": [base64.b64decode(PIXEL)]}]},
+    "tools": {"messages": _user(ASKED), "tools": [_CHAT_TOOL]},
+    "tool results": {
+        "messages": [
+            *_user("Weather in Bern and Rome?"),
+            {"role": "assistant", "content": "Let me see.", "tool_calls": _OLLAMA_CALLS},
+            {"role": "tool", "tool_name": "weather", "content": "rain"},
+            {"role": "tool", "tool_name": "weather", "content": "sun"},
+        ],
+        "tools": [_CHAT_TOOL],
+    },
+    "schema": {"messages": _user("Capitals?"), "format": Answer.model_json_schema()},
+    "reasoning": {"messages": _user("Think."), "think": "low"},
+}  # fmt: skip
+
+
+# -- the rows ---------------------------------------------------------------------------------
+
+_NAME = "a schema has a name there; the SDK takes the class's, of which we have only the schema"
+
+SDKS: Mapping[str, Sdk] = {
+    "openai chat": Sdk(
+        "openai", "openai", "gpt-x", _openai_chat, OPENAI_CHAT, ("authorization",),
+        allowed={"response_format.json_schema.name": _NAME}),
+    "openai responses": Sdk(
+        "openai", "openai-responses", "gpt-x", _openai_responses, OPENAI_RESPONSES, ("authorization",),
+        without=("stop",), allowed={"text.format.name": _NAME}),
+    "azure": Sdk(
+        "openai", "azure", "dep", _azure_chat, OPENAI_CHAT, ("api-key",),
+        allowed={"response_format.json_schema.name": _NAME}, options={"api_version": AZURE_VERSION}),
+    "anthropic": Sdk(
+        "anthropic", "anthropic", "claude-haiku-4-5", _anthropic, ANTHROPIC, ("x-api-key", "anthropic-version"),
+        allowed={
+            "x-api-key": "the SDK sends a key as a bearer token since 2.0; the API takes both",
+            "anthropic-version": "ours is the one of the recordings; the SDK's is newer",
+            "output_config.format.schema.$defs.City.properties.river.default": "the API takes a default as it is",
+            "output_config.format.schema.$defs.City.properties.river.description": "the SDK puts it into words",
+        }),
+    "google-genai": Sdk(
+        "google.genai", "gemini", "gemini-2.5-flash", _gemini, GEMINI, ("x-goog-api-key",),
+        allowed={
+            "path": "the SDK's default is v1 since 3.0; v1beta has the same, and what is new earlier",
+            "generationConfig": "an empty one is none",
+            "systemInstruction.role": "has no meaning there",
+        },
+        normal=_as_google_reads),
+    "ollama": Sdk(
+        "ollama", "ollama", "qwen3", _ollama, OLLAMA, ("authorization",),
+        left_out={
+            "image by link": "Ollama fetches nothing",
+            "a tool demanded": "Ollama has no tool_choice",
+            "any tool demanded": "Ollama has no tool_choice",
+        },
+        allowed={"tools": "an empty list is none"}),
+}  # fmt: skip

@@ -288,7 +288,8 @@ class Adapter(Protocol):
         ...
 
     def encode(self, request: Request, endpoint: Endpoint) -> Outgoing:
-        """The request for a streaming answer."""
+        """The request for a streaming answer. Raises StreamError (unsupported_feature) for what the dialect cannot say
+        in this request, where `capabilities` alone do not tell."""
         ...
 
     def decoder(self, request: Request) -> Decoder:

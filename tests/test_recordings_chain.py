@@ -11,10 +11,10 @@ import random
 import pytest
 
 from resilient_stream import Client, RetryPolicy, StreamError, Target, TextDelta, Transcript
-from resilient_stream.providers.hosts import HOSTS
+from resilient_stream.providers import known_providers
 from tests.loopback import LAST, Loopback, Script, Step, framed
 from tests.providers.recordings import DIALECTS, Recording, read
-from tests.providers.test_recordings import answers
+from tests.providers.test_recordings import answers, ended
 
 CUTS = 5
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 def in_pieces(recording: Recording, body: bytes, dice: random.Random, end: Step = LAST) -> Script:
     """The body in pieces of random sizes, with the head that was recorded."""
     headers = recording.about.get("response_headers") or {}
-    content_type = headers.get("content-type", "text/event-stream")
+    content_type = headers.get("content-type", recording.adapter.media_types[0])
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     marks = sorted(dice.randrange(len(body) + 1) for _ in range(12))
     pieces = (body[start:stop] for start, stop in zip([0, *marks], [*marks, len(body)], strict=True) if start < stop)
@@ -33,9 +33,10 @@ def in_pieces(recording: Recording, body: bytes, dice: random.Random, end: Step 
 
 async def ask(recording: Recording, script: Script) -> Transcript:
     """What the client makes of it."""
-    provider = recording.provider if recording.provider in {*HOSTS, "anthropic", "gemini"} else "openai"
+    provider = recording.provider if recording.provider in known_providers() else "openai"
     async with Loopback(script) as server:
-        target = Target(f"{provider}:m", base_url=server.url, api_key="k")
+        model = recording.about.get("model") or "m"
+        target = Target(f"{provider}:{model}", base_url=server.url, api_key="k", **DIALECTS[recording.dialect].options)
         async with Client(target, retry=RetryPolicy.off()) as client:
             stream = client.stream("hi")
             try:
@@ -73,5 +74,5 @@ async def test_a_cut_answer_is_never_complete(recording: Recording) -> None:
         part = recording.body[:place]
         transcript = await ask(recording, in_pieces(recording, part, dice, dice.choice([LAST, "cut", "reset"])))
         assert whole.startswith(transcript.text)
-        if not DIALECTS[recording.dialect].ended.search(part):
+        if not ended(recording, place):
             assert transcript.outcome == "failed", f"complete after {place} bytes"

@@ -8,10 +8,13 @@ and where that is naive, a line in `CORRECTIONS` with the reason.
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import random
 import re
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -34,6 +37,7 @@ __all__ = [
     "Dialect",
     "Reading",
     "Recording",
+    "aws_message",
     "differences",
     "expected",
     "odd_ones",
@@ -101,7 +105,8 @@ class Recording(NamedTuple):
 
     def decoder(self, **options: Any) -> Decoder:
         """A fresh decoder for it."""
-        target = Target(f"{self.provider}:{self.about.get('model') or 'model'}", **options)
+        model = self.about.get("model") or "model"
+        target = Target(f"{self.provider}:{model}", **DIALECTS[self.dialect].options, **options)
         return self.adapter.decoder(Request(messages=to_messages("hello"), target=target))
 
 
@@ -311,6 +316,36 @@ def _put(holder: Any, steps: list[str | int], part: Mapping[str, Any]) -> None:
         holder[step] = part.get("number_value", part.get("bool_value"))
 
 
+def _converse_answer(recording: Recording) -> Answer:
+    oracle = recording.oracle
+    usage = oracle["usage"]
+    return Answer(
+        text=oracle["text"],
+        reasoning=oracle["reasoning"],
+        calls=tuple((call["id"], call["name"], _object(call["arguments"])) for call in oracle["tool_calls"]),
+        finish=oracle["stop_reason"],
+        usage=usage and (usage["inputTokens"], usage["outputTokens"], None, None, None),
+    )
+
+
+def _invoke_answer(recording: Recording) -> Answer:
+    """Text and reason as the oracle folded them; counts as Bedrock gives them, and Claude's own of the output."""
+    oracle = recording.oracle
+    metrics, usage = oracle["metrics"], oracle["usage"] or {}
+    return Answer(
+        text=oracle["text"],
+        finish=oracle["stop_reason"],
+        usage=metrics
+        and (
+            metrics["inputTokenCount"],
+            usage.get("output_tokens", metrics["outputTokenCount"]),
+            None,
+            metrics.get("cacheReadInputTokenCount", usage.get("cache_read_input_tokens")),
+            metrics.get("cacheWriteInputTokenCount", usage.get("cache_creation_input_tokens")),
+        ),
+    )
+
+
 def _cohere_answer(recording: Recording) -> Answer:
     oracle = recording.oracle
     usage: Mapping[str, Any] = oracle["usage"] or {}
@@ -327,16 +362,73 @@ def _cohere_answer(recording: Recording) -> Answer:
 # -- the dialects -----------------------------------------------------------------------------
 
 
+def _sse_event(event: Any) -> bytes:
+    return b"data: %b\n\n" % json.dumps(event).encode()
+
+
+def _messages(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """AWS's event stream as far as it is whole: event type (or exception type) and payload."""
+    place = 0
+    while len(body) >= place + 12:
+        total, headers = struct.unpack(">II", body[place : place + 8])
+        if len(body) < place + total:
+            return
+        fields = body[place + 12 : place + 12 + headers]
+        found = re.search(rb":(?:event|exception)-type\x07(..)", fields, re.DOTALL)
+        length = int.from_bytes(found.group(1), "big") if found else 0
+        name = fields[found.end() : found.end() + length].decode() if found else ""
+        yield name, body[place + 12 + headers : place + total - 4]
+        place += total
+
+
+def _converse_text(body: bytes) -> bytes:
+    """A line for each event: its type and its payload."""
+    return b"".join(b'data: {"%b": %b}\n' % (name.encode(), payload) for name, payload in _messages(body))
+
+
+def _converse_event(event: Any) -> bytes:
+    [(name, payload)] = event.items() if isinstance(event, dict) and len(event) == 1 else [("contentBlockDelta", event)]
+    return aws_message(name, json.dumps(payload).encode())
+
+
+def _invoke_text(body: bytes) -> bytes:
+    """A line for each event: what stands in its base64."""
+    parts = (json.loads(payload) for _, payload in _messages(body))
+    return b"".join(b"data: %b\n" % base64.b64decode(part.get("bytes", "")) for part in parts)
+
+
+def _invoke_event(event: Any) -> bytes:
+    text = base64.b64encode(json.dumps(event).encode()).decode()
+    return aws_message("chunk", json.dumps({"bytes": text}).encode())
+
+
+def aws_message(event_type: str, payload: bytes, kind: str = "event") -> bytes:
+    """One message of AWS's event stream."""
+    fields = {f":{kind}-type": event_type, ":content-type": "application/json", ":message-type": kind}
+    headers = b"".join(
+        struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", 7, len(value.encode())) + value.encode()
+        for name, value in fields.items()
+    )
+    lengths = struct.pack(">II", len(headers) + len(payload) + 16, len(headers))
+    head = lengths + struct.pack(">I", zlib.crc32(lengths)) + headers + payload
+    return head + struct.pack(">I", zlib.crc32(head))
+
+
 class Dialect(NamedTuple):
     """One row. folders: which recordings, and whose they are. oracle: the official SDK's reading as an `Answer`.
 
-    ended: found in the bytes once an end marker was sent; written here by hand, as the promise has it.
+    ended: found in the body's text once an end marker was sent; written here by hand, as the promise has it.
+    text: a body as text in lines of "data: …", for those that are binary. frame: one event as it goes over the wire.
+    options: the target's.
     """
 
     folders: Mapping[str, str]
     adapter: Callable[[str], Adapter]
     oracle: Callable[[Recording], Answer]
     ended: re.Pattern[bytes]
+    text: Callable[[bytes], bytes] = bytes
+    frame: Callable[[Any], bytes] = _sse_event
+    options: Mapping[str, Any] = {}
 
 
 def _chat_adapter(provider: str) -> Adapter:
@@ -365,6 +457,15 @@ DIALECTS: Mapping[str, Dialect] = {
         {"gemini": "gemini", "gemini-jsonarray": "gemini", "vertex-gemini": "vertex",
          "vertex-gemini-jsonarray": "vertex"},
         adapter_for, _gemini_answer, re.compile(rb'"finishReason": ?["\d]')),
+    "bedrock-converse-stream": Dialect(
+        {"bedrock-converse-stream": "bedrock"},
+        adapter_for, _converse_answer, re.compile(rb'"messageStop"'),
+        _converse_text, frame=_converse_event),
+    "bedrock-invoke-stream": Dialect(
+        {"bedrock-invoke-stream": "bedrock"},
+        adapter_for, _invoke_answer,
+        re.compile(rb'"message_?[sS]top"|"(stop_reason|completionReason|finish_reason)": ?"|"totalOutputTextTokenCount"'),
+        _invoke_text, frame=_invoke_event, options={"api": "invoke"}),
 }  # fmt: skip
 
 FOREIGN: Mapping[str, str] = {

@@ -35,8 +35,8 @@ async def ask(recording: Recording, script: Script) -> Transcript:
     """What the client makes of it."""
     provider = recording.provider if recording.provider in known_providers() else "openai"
     async with Loopback(script) as server:
-        model = recording.about.get("model") or "m"
-        target = Target(f"{provider}:{model}", base_url=server.url, api_key="k", **DIALECTS[recording.dialect].options)
+        options = DIALECTS[recording.dialect].options
+        target = Target(f"{provider}:{recording.model}", base_url=server.url, api_key="k", **options)
         async with Client(target, retry=RetryPolicy.off()) as client:
             stream = client.stream("hi")
             try:

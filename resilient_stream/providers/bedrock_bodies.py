@@ -102,12 +102,19 @@ def _llama(request: Request) -> dict[str, Any]:
     return {"prompt": prompt, "max_gen_len": request.max_tokens, **_sampling(request, "top_p")}
 
 
+def _llama2(request: Request) -> dict[str, Any]:
+    return {"prompt": _instructions(request), "max_gen_len": request.max_tokens, **_sampling(request, "top_p")}
+
+
 def _mistral(request: Request) -> dict[str, Any]:
-    """The template of Mistral's instruct models, where a system prompt is the first question."""
+    stop, prompt = list(request.stop) or None, _instructions(request)
+    return {"prompt": prompt, "max_tokens": request.max_tokens, "stop": stop, **_sampling(request, "top_p")}
+
+
+def _instructions(request: Request) -> str:
+    """The template of Llama 2 and of Mistral's instruct models; a system prompt is the first question."""
     asked = "[INST] {} [/INST]"
-    said = _script(request.messages, {"user": asked, "assistant": "{}</s>", "system": asked})
-    stop = list(request.stop) or None
-    return {"prompt": f"<s>{said}", "max_tokens": request.max_tokens, "stop": stop, **_sampling(request, "top_p")}
+    return "<s>" + _script(request.messages, {"user": asked, "assistant": "{}</s>", "system": asked})
 
 
 def _command_r(request: Request) -> dict[str, Any]:
@@ -150,7 +157,8 @@ VENDORS: tuple[Vendor, ...] = (
     Vendor(r"claude", _claude, full=True),
     Vendor(r"amazon\.nova", _nova, full=True),
     Vendor(r"amazon\.titan-t", _titan),
-    Vendor(r"meta\.llama[3-9]", _llama),
+    Vendor(r"meta\.llama2", _llama2),
+    Vendor(r"meta\.llama", _llama),
     Vendor(r"mistral\.(mi[sx]tral-\d|mistral-(small|large)-2402)", _mistral),
     Vendor(r"cohere\.command-r", _command_r),
     Vendor(r"cohere\.command-", _command),

@@ -157,9 +157,10 @@ KINDS_OF_CLASS = {
     "RateLimitError": {"rate_limited", "quota_exhausted", "insufficient_funds"},
     "OverloadedError": {"provider_overloaded"},
     "SDKError 400": {"model_not_found"},
+    "ValidationException 400": {"invalid_request"},
     "ClientError 400": {"authentication", "invalid_request"},
     "ClientError 401": {"authentication"},
-    "ClientError 403": {"permission_denied"},
+    "ClientError 403": {"permission_denied", "authentication"},
     "ClientError 404": {"model_not_found", "unexpected_response"},
     "ClientError 429": {"rate_limited", "quota_exhausted"},
 }

@@ -33,7 +33,7 @@ def encode_body(request: Request) -> dict[str, Any]:
     """The body, with `extra` over it. Raises StreamError (unsupported_feature) for what cannot be said in it."""
     vendor = next((row for row in VENDORS if re.search(row.models, request.model)), None)
     if vendor is None:
-        raise refusal("api='invoke' for a model whose vendor is not in its name (leave it out to use Converse)")
+        raise refusal("api='invoke' for this model (leave it out to use Converse)")
     if not vendor.full and _is_more_than_text(request):
         raise refusal("tools, pictures and schemas by api='invoke' (leave it out to use Converse)")
     known = {name: value for name, value in vendor.body(request).items() if value is not None}
@@ -94,8 +94,8 @@ def _titan(request: Request) -> dict[str, Any]:
     return {"inputText": f"{said}\nBot:", "textGenerationConfig": known or None}
 
 
-def _llama(request: Request) -> dict[str, Any]:
-    """The template of Llama 3's model card, which Llama 4 on Bedrock takes as well."""
+def _llama3(request: Request) -> dict[str, Any]:
+    """The template of Llama 3's model card."""
     turn = "<|start_header_id|>{role}<|end_header_id|>\n\n{text}<|eot_id|>"
     said = "".join(turn.format(role=_role(message), text=message.text) for message in request.messages)
     prompt = f"<|begin_of_text|>{said}<|start_header_id|>assistant<|end_header_id|>\n\n"
@@ -158,7 +158,7 @@ VENDORS: tuple[Vendor, ...] = (
     Vendor(r"amazon\.nova", _nova, full=True),
     Vendor(r"amazon\.titan-t", _titan),
     Vendor(r"meta\.llama2", _llama2),
-    Vendor(r"meta\.llama", _llama),
+    Vendor(r"meta\.llama3", _llama3),
     Vendor(r"mistral\.(mi[sx]tral-\d|mistral-(small|large)-2402)", _mistral),
     Vendor(r"cohere\.command-r", _command_r),
     Vendor(r"cohere\.command-", _command),

@@ -38,6 +38,7 @@ __all__ = [
     "Reading",
     "Recording",
     "aws_message",
+    "converse_text",
     "differences",
     "expected",
     "odd_ones",
@@ -387,7 +388,7 @@ def _messages(body: bytes) -> Iterator[tuple[str, bytes]]:
         place += total
 
 
-def _converse_text(body: bytes) -> bytes:
+def converse_text(body: bytes) -> bytes:
     """A line for each event: its type and its payload."""
     return b"".join(b'data: {"%b": %b}\n' % (name.encode(), payload) for name, payload in _messages(body))
 
@@ -467,7 +468,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "bedrock-converse-stream": Dialect(
         {"bedrock-converse-stream": "bedrock"},
         adapter_for, _converse_answer, re.compile(rb'"messageStop"'),
-        _converse_text, frame=_converse_event),
+        converse_text, frame=_converse_event),
     "bedrock-invoke-stream": Dialect(
         {"bedrock-invoke-stream": "bedrock"},
         adapter_for, _invoke_answer,

@@ -56,6 +56,7 @@ def replay() -> bytes:
 ANSWERS: dict[str, Callable[[], bytes]] = {
     **dict.fromkeys(HOSTS, lambda: written("openai")),
     "anthropic": lambda: written("anthropic"),
+    "bedrock": lambda: written("bedrock"),
     "gemini": lambda: written("gemini"),
     "cohere": cohere,
     "vertex": lambda: written("gemini"),

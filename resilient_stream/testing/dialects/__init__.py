@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..http import ReceivedRequest
-from . import anthropic, gemini, openai
+from . import anthropic, bedrock, gemini, openai
 from .dialect import Called, Dialect, Payload, Said, asked_for
 
 __all__ = ["DIALECTS", "Called", "Dialect", "Payload", "Said", "asked_for", "dialect_of"]
@@ -18,6 +18,8 @@ DIALECTS: Mapping[str, Dialect] = {
     "openai": openai.DIALECT,
     "anthropic": anthropic.DIALECT,
     "gemini": gemini.DIALECT,
+    "bedrock": bedrock.DIALECT,
+    "vertex": gemini.DIALECT,  # and Claude there: by its path it is Anthropic's
 }
 
 

@@ -153,11 +153,12 @@ class ConverseReader:
         return True
 
     def _reasoning(self, content: dict[str, Any], batch: Batch) -> bool:
-        """Text, then its signature. A redacted block has neither."""
+        """Text, then its signature; or a whole block of which only the vendor can read the text."""
         thought, signature = text_of(content.get("text")), text_of(content.get("signature"))
-        if thought or signature:
-            batch.append(ReasoningDelta(thought, signature or None))
-        return "redactedContent" not in content
+        redacted = text_of(content.get("redactedContent"))
+        if thought or signature or redacted:
+            batch.append(ReasoningDelta(thought, signature or None, redacted or None))
+        return True
 
     def _block_stop(self, event: _Event, batch: Batch) -> bool:
         tool = self._tools.pop(event.contentBlockIndex, None)

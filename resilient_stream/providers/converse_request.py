@@ -6,7 +6,6 @@ tools. Must never: know where it is sent, or by whom it is signed.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, Te
 from .anthropic import may_think
 from .claude_models import generation_of, reasoning_fields
 from .effort import effort_for
-from .tool_calls import parse_arguments
+from .tool_calls import fitting_id, parse_arguments
 from .values import merged
 
 __all__ = ["encode_body"]
@@ -69,15 +68,24 @@ def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
             turns[-1]["content"] += blocks
         else:
             turns.append({"role": role, "content": blocks})
+    for turn in turns:
+        _strip_last_reasoning(turn["content"])
+    turns = [turn for turn in turns if turn["content"]]
     if turns and turns[-1]["role"] == "assistant" and "text" in (last := turns[-1]["content"][-1]):
         last["text"] = last["text"].rstrip()  # an unfinished turn may not end in white space
     return turns
 
 
+def _strip_last_reasoning(blocks: list[dict[str, Any]]) -> None:
+    """Claude refuses a turn that ends in thinking, as an answer does that was cut before its next word."""
+    while blocks and "reasoningContent" in blocks[-1]:
+        blocks.pop()
+
+
 def _blocks(message: Message) -> list[dict[str, Any]]:
     parts = [block for part in message.parts if (block := _block(part)) is not None]
     if message.role == "tool":
-        return [{"toolResult": {"toolUseId": _id(message.tool_call_id or ""), "content": parts}}]
+        return [{"toolResult": {"toolUseId": fitting_id(message.tool_call_id or "", _TOOL_ID), "content": parts}}]
     return [*parts, *map(_tool_use, message.tool_calls)]
 
 
@@ -107,12 +115,7 @@ def _reasoning(part: ReasoningPart) -> dict[str, Any] | None:
 
 def _tool_use(call: FunctionCall) -> dict[str, Any]:
     arguments = parse_arguments(call.arguments) or {}
-    return {"toolUse": {"toolUseId": _id(call.id), "name": call.name, "input": arguments}}
-
-
-def _id(id: str) -> str:
-    """A call's id as Converse accepts it: as it is, or the same made-up one each time."""
-    return id if _TOOL_ID.fullmatch(id) else hashlib.sha256(id.encode()).hexdigest()[:24]
+    return {"toolUse": {"toolUseId": fitting_id(call.id, _TOOL_ID), "name": call.name, "input": arguments}}
 
 
 # -- the rest ---------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from msgspec import structs
 from . import transcript as record
 from .call import NEVER, Call, Guard, Interrupted
 from .chunks import Usage
-from .contract import Batch, Decoder, Endpoint, HttpRequest, Request, Response, Sending, WholeAdapter
+from .contract import Batch, Decoder, Endpoint, HttpRequest, Outgoing, Request, Response, Sending, WholeAdapter
 from .endpoint import host_of, resolve
 from .errors import ErrorKind, Failure, StreamError, error_for
 from .events import AttemptStarted
@@ -109,7 +109,7 @@ class Attempt:
         if (lacking := unsupported(self.request, self.adapter)) is not None:
             raise AttemptEnded(self, lacking)
         endpoint = self.sending.endpoint = await self._endpoint()
-        request = self.adapter.encode(for_its_target(self.request), endpoint)
+        request = self._encode(endpoint)
         self.host = host_of(request.url)
         self.call.transcript.attempts.append(self.record)
         self.call.emit(AttemptStarted, self.name, self.request.attempt, self.record, self.host)
@@ -119,6 +119,12 @@ class Attempt:
             return await self.call.transport.open(request, self._timeouts.connect, self.sending)
         except StreamError as error:  # a transport that knows what happened
             raise AttemptEnded(self, error.failure) from error.__cause__
+
+    def _encode(self, endpoint: Endpoint) -> Outgoing:
+        try:
+            return self.adapter.encode(for_its_target(self.request), endpoint)
+        except StreamError as error:  # what this dialect has no words for
+            raise AttemptEnded(self, error.failure) from error
 
     async def _endpoint(self) -> Endpoint:
         try:

@@ -319,7 +319,10 @@ class Adapter(Protocol):
         ...
 
     def encode(self, request: Request, endpoint: Endpoint) -> Outgoing:
-        """The request for a streaming answer, or for a whole one where `request.stream` is False."""
+        """The request for a streaming answer, or for a whole one where `request.stream` is False.
+
+        Raises StreamError (unsupported_feature) for what the dialect cannot say
+        in this request, where `capabilities` alone do not tell."""
         ...
 
     def decoder(self, request: Request) -> Decoder:

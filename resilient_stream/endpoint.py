@@ -23,6 +23,7 @@ _STARTED: Mapping[str, str] = {"local": "resilient_stream.transport.local_server
 """Providers whose server we start ourselves: a module with an async `base_url()`."""
 
 _OWN_WAYS: Mapping[str, str] = {
+    "bedrock": "resilient_stream.credentials.bedrock",
     "claude-code": "resilient_stream.credentials.claude_code",
     "vertex": "resilient_stream.credentials.google",
     "azure": "resilient_stream.credentials.azure",

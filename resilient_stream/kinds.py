@@ -305,6 +305,14 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "No access token",
         ("The credentials for {provider} gave no access token.", "The reason is {detail}."),
         ("Log in again, or check that the service account is active.",)),
+    (_K.AUTHENTICATION, "no_aws_credentials"): Text(
+        "No AWS credentials",
+        ("There are no AWS credentials on this machine.", "{reason}."),
+        ("Set AWS_BEARER_TOKEN_BEDROCK to an API key, or run aws sso login or aws configure, or set AWS_PROFILE.",)),
+    (_K.AUTHENTICATION, "ExpiredTokenException"): Text(
+        "Session expired",
+        ("{provider} did not accept the credentials: their session has expired.",),
+        ("Log in again (aws sso login), or set new credentials.",)),
     (_K.CLIENT_CONFIG, "not_set_up"): Text(
         "Not set up",
         ("{reason}",),

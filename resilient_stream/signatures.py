@@ -1,8 +1,9 @@
 """Which model may be sent whose signed reasoning.
 
 The one rule: a signature goes back to the family of models that made it, wherever it is served: Claude's are the
-same at Anthropic, Bedrock and Vertex, Gemini's the same in both of Google's APIs. Others stay at their provider. A
-signature of a stranger is refused with a 400, and a conversation that moved to another target would be stuck.
+same at Anthropic, Bedrock and Vertex, Gemini's the same in both of Google's APIs. Others stay at their provider, and
+at their model where a provider serves those of many vendors. A stranger's signature is refused with a 400, and a
+conversation that moved to another target would be stuck.
 Must never: change what the model said. A call stays a call; only its proof is left out.
 """
 
@@ -18,6 +19,8 @@ __all__ = ["FAMILIES", "for_its_target"]
 FAMILIES = ("claude", "gemini")
 """Found in the name of a model, at whichever provider."""
 
+_MANY_VENDORS = ("bedrock",)
+
 
 def for_its_target(request: Request) -> Request:
     """The request without the signatures that its target would refuse; the same object when there are none."""
@@ -28,7 +31,9 @@ def for_its_target(request: Request) -> Request:
 
 
 def _family(target: str) -> str:
-    return next((family for family in FAMILIES if family in target), target.partition(":")[0])
+    provider = target.partition(":")[0]
+    own = target if provider in _MANY_VENDORS else provider
+    return next((family for family in FAMILIES if family in target), own)
 
 
 def _foreign(part: Part | FunctionCall, family: str) -> bool:

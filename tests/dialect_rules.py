@@ -125,6 +125,27 @@ def gemini(body: Body) -> None:
 _GEMINI = frozenset({"functionCall", "functionResponse", "inlineData", "fileData"})
 
 
+def converse(body: Body) -> None:
+    """Turns alternate and begin with the user's; no blank text; results follow calls; tools where there are calls."""
+    turns = [(turn["role"], turn["content"]) for turn in body["messages"]]
+    assert [role for role, _ in turns] == [("user", "assistant")[place % 2] for place in range(len(turns))]
+    waiting: list[str] = []
+    for role, blocks in turns:
+        assert blocks, "a turn without content"
+        results = [block["toolResult"]["toolUseId"] for block in blocks if "toolResult" in block]
+        assert sorted(results) == sorted(waiting), "results that are not those of the turn before"
+        waiting = [block["toolUse"]["toolUseId"] for block in blocks if "toolUse" in block]
+        assert len(set(waiting)) == len(waiting), "two calls with one id"
+        assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", id) for id in waiting), "an id that is refused"
+        assert all(block.get("text", "-").strip() for block in blocks), "a blank text"
+        assert role == "user" or "reasoningContent" not in blocks[-1], "a turn that ends in thinking"
+        assert not waiting or body["toolConfig"]["tools"], "a call without the tools"
+        for block in blocks:
+            thought = block.get("reasoningContent", {}).get("reasoningText")
+            assert thought is None or thought["signature"], "thinking without a signature"
+    assert not waiting, "a call without its result"
+
+
 def in_common(body: Body) -> None:
     """For a dialect that has no row yet: whatever it names a call, each name is there twice, call and result."""
     named = [value for name, value in _leaves(body) if re.fullmatch(r"(?i)(tool_?|function_?)?(call|use)_?id", name)]
@@ -145,6 +166,7 @@ RULES: Mapping[str, tuple[re.Pattern[str], Callable[[Body], None]]] = {
     "openai chat": (re.compile(r"/chat/completions"), openai_chat),
     "anthropic messages": (re.compile(r"/v1/messages"), anthropic_messages),
     "gemini": (re.compile(r":streamGenerateContent"), gemini),
+    "converse": (re.compile(r"/converse-stream"), converse),
 }
 """Which rules hold at an address; the first that fits."""
 

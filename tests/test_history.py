@@ -36,6 +36,7 @@ from resilient_stream.contract import Endpoint, HttpRequest, Request
 from resilient_stream.credentials.claude_code import Program
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.providers.vertex import Place
 from resilient_stream.signatures import for_its_target
 from tests.dialect_rules import check
 from tests.providers.recordings import DIALECTS, Recording, recordings
@@ -48,10 +49,17 @@ SEED = 20260101
 SAMPLE = 12
 """Cuts of a recording that has neither calls nor reasoning."""
 
-MODELS = {"anthropic": ("claude-sonnet-4-5", "claude-opus-4-7"), "gemini": ("gemini-3-pro-preview", "gemini-2.5-pro")}
+MODELS = {
+    "anthropic": ("claude-sonnet-4-5", "claude-opus-4-7"),
+    "bedrock": ("us.anthropic.claude-sonnet-4-5-v1:0", "us.amazon.nova-2-lite-v1:0"),
+    "gemini": ("gemini-3-pro-preview", "gemini-2.5-pro"),
+}
 """Whose dialect depends on the model."""
 
-ENDPOINTS = {"claude-code": Endpoint(base_url="", credentials=Program("claude", None))}
+ENDPOINTS = {
+    "claude-code": Endpoint(base_url="", credentials=Program("claude", None)),
+    "vertex": Endpoint(base_url="http://localhost", credentials=Place("p", "global")),
+}
 """For those that need more than an address and a key."""
 
 SIGNERS = {"anthropic": "anthropic:claude-sonnet-4-5", "gemini": "gemini:gemini-3-pro-preview"}
@@ -351,7 +359,9 @@ def test_a_restart_in_an_omitted_middle_is_not_forgotten() -> None:
 
 # -- whose signature goes where -----------------------------------------------------------------
 
-SIGNED_BY = ("anthropic:claude-sonnet-4-5", "gemini:gemini-3-pro", "openai-responses:gpt-5", None)
+SIGNED_BY = (
+    "anthropic:claude-sonnet-4-5", "gemini:gemini-3-pro", "openai-responses:gpt-5", "bedrock:us.deepseek.r1-v1:0", None,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -359,6 +369,8 @@ SIGNED_BY = ("anthropic:claude-sonnet-4-5", "gemini:gemini-3-pro", "openai-respo
     [
         ("anthropic:claude-opus-4-5", ["anthropic:claude-sonnet-4-5", None]),
         ("bedrock:us.anthropic.claude-opus-4-5-v1:0", ["anthropic:claude-sonnet-4-5", None]),
+        ("bedrock:us.deepseek.r1-v1:0", ["bedrock:us.deepseek.r1-v1:0", None]),
+        ("bedrock:us.amazon.nova-2-lite-v1:0", [None]),
         ("vertex:gemini-2.5-pro", ["gemini:gemini-3-pro", None]),
         ("openai-responses:gpt-5-mini", ["openai-responses:gpt-5", None]),
         ("anthropic:kimi-k2", [None]),
@@ -374,7 +386,7 @@ def test_a_signature_goes_to_its_own_family(target: str, taken: list[str | None]
     request = for_its_target(Request(messages=(message,), target=Target(target)))
     kept = request.messages[0]
     assert [part.signed_by for part in kept.parts if isinstance(part, ReasoningPart)] == taken
-    assert (kept.text, len(kept.tool_calls)) == ("Yes.", 4)
+    assert (kept.text, len(kept.tool_calls)) == ("Yes.", len(SIGNED_BY))
     assert [call.signed_by for call in kept.tool_calls if call.signature] == taken
 
 

@@ -14,7 +14,7 @@ from resilient_stream import Client, RetryPolicy, StreamError, Target, TextDelta
 from resilient_stream.providers import known_providers
 from tests.loopback import LAST, Loopback, Script, Step, framed
 from tests.providers.recordings import DIALECTS, Recording, read
-from tests.providers.test_recordings import answers
+from tests.providers.test_recordings import answers, ended
 
 CUTS = 5
 
@@ -35,7 +35,8 @@ async def ask(recording: Recording, script: Script) -> Transcript:
     """What the client makes of it."""
     provider = recording.provider if recording.provider in known_providers() else "openai"
     async with Loopback(script) as server:
-        target = Target(f"{provider}:m", base_url=server.url, api_key="k")
+        options = DIALECTS[recording.dialect].options
+        target = Target(f"{provider}:{recording.model}", base_url=server.url, api_key="k", **options)
         async with Client(target, retry=RetryPolicy.off()) as client:
             stream = client.stream("hi")
             try:
@@ -73,5 +74,5 @@ async def test_a_cut_answer_is_never_complete(recording: Recording) -> None:
         part = recording.body[:place]
         transcript = await ask(recording, in_pieces(recording, part, dice, dice.choice([LAST, "cut", "reset"])))
         assert whole.startswith(transcript.text)
-        if not DIALECTS[recording.dialect].ended.search(part):
+        if not ended(recording, place):
             assert transcript.outcome == "failed", f"complete after {place} bytes"

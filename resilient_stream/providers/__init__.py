@@ -21,6 +21,7 @@ __all__ = ["adapter_for", "known_providers"]
 
 _OWN: dict[str, str] = {
     "anthropic": "anthropic:ADAPTER",
+    "bedrock": "bedrock:ADAPTER",
     "claude-code": "claude_code:ADAPTER",
     "cohere": "cohere:ADAPTER",
     "azure": "azure:CHAT",

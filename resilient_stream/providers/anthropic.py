@@ -30,7 +30,7 @@ from .tool_calls import fitting_id, parse_arguments
 from .values import text_of
 from .whole import WholeAnswer, accepted, has, sse
 
-__all__ = ["ADAPTER", "FINISH_REASONS", "AnthropicMessages", "MessagesDecoder", "encode_body"]
+__all__ = ["ADAPTER", "FINISH_REASONS", "AnthropicMessages", "MessagesDecoder", "encode_body", "may_think"]
 
 
 # -- what arrives -----------------------------------------------------------------------------
@@ -427,7 +427,7 @@ def encode_body(request: Request) -> dict[str, Any]:
             request.reasoning,
             request.max_tokens,
             tool_is_forced=request.tool_choice not in (None, "auto", "none"),
-            may_think=_may_think(request.messages),
+            may_think=may_think(request.messages),
         ),
     }
     if request.output is not None:
@@ -547,7 +547,7 @@ def _sampling_fields(request: Request, accepts: Generation, thinking: Any) -> di
     return fields
 
 
-def _may_think(messages: Sequence[Message]) -> bool:
+def may_think(messages: Sequence[Message]) -> bool:
     """Whether the assistant turn that goes on (a prefill, a tool loop), if any, began with thinking."""
     after = [message.role for message in messages if message.role not in _SYSTEM]
     while after and after[-1] == "tool":

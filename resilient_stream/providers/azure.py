@@ -13,7 +13,7 @@ An address with a path of its own (`…/openai/v1`, `…/openai/deployments/dep`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import msgspec
 from msgspec.structs import replace

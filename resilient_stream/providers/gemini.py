@@ -30,6 +30,7 @@ from .counts import count
 from .error_rules import rules_for
 from .partial_arguments import PartialArguments
 from .tool_calls import parse_arguments
+from .values import merged
 from .whole import WholeAnswer, accepted, sse
 
 __all__ = ["ADAPTER", "FAILED_REASONS", "FINISH_REASONS", "Gemini", "STREAMS", "GeminiDecoder", "encode_body", "method"]
@@ -541,21 +542,11 @@ def encode_body(request: Request) -> dict[str, Any]:
         "toolConfig": _tool_config(request.tool_choice),
         "generationConfig": _generation_config(request) or None,
     }
-    return _merged(_known(fields), request.extra)
+    return merged(_known(fields), request.extra)
 
 
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _merged(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """`extra` over `fields`, objects into objects."""
-    both = {
-        name: _merged(fields[name], value)
-        for name, value in extra.items()
-        if isinstance(value, Mapping) and isinstance(fields.get(name), Mapping)
-    }
-    return {**fields, **extra, **both}
 
 
 def _contents(request: Request) -> list[dict[str, Any]]:

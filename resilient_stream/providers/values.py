@@ -5,9 +5,20 @@ The one rule: what has the wrong type counts as absent; a server's odd field mus
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["object_of", "text_of"]
+__all__ = ["merged", "object_of", "text_of"]
+
+
+def merged(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`extra` over `fields`, objects into objects; lists are replaced."""
+    both = {
+        name: merged(fields[name], value)
+        for name, value in extra.items()
+        if isinstance(value, Mapping) and isinstance(fields.get(name), Mapping)
+    }
+    return {**fields, **extra, **both}
 
 
 def object_of(value: Any) -> dict[str, Any]:

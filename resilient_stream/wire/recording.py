@@ -21,7 +21,7 @@ __all__ = ["DECODING", "VERSION", "Ending", "Exchange", "Head", "Line", "Piece",
 
 VERSION = 1
 
-DECODING = ("raw", "terminal")
+DECODING = ("api", "raw", "terminal")
 """The options of a target that decide how its answers are read; no other is recorded, it may be a secret."""
 
 How: TypeAlias = Literal["end", "failed", "left"]

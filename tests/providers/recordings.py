@@ -8,10 +8,13 @@ and where that is naive, a line in `CORRECTIONS` with the reason.
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import random
 import re
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -34,6 +37,8 @@ __all__ = [
     "Dialect",
     "Reading",
     "Recording",
+    "aws_message",
+    "converse_text",
     "differences",
     "expected",
     "odd_ones",
@@ -95,13 +100,18 @@ class Recording(NamedTuple):
         return found
 
     @property
+    def model(self) -> str:
+        """The model that was asked."""
+        return DIALECTS[self.dialect].model or self.about.get("model") or "model"
+
+    @property
     def adapter(self) -> Adapter:
         """The adapter that reads it."""
         return DIALECTS[self.dialect].adapter(self.provider)
 
     def decoder(self, **options: Any) -> Decoder:
         """A fresh decoder for it."""
-        target = Target(f"{self.provider}:{self.about.get('model') or 'model'}", **options)
+        target = Target(f"{self.provider}:{self.model}", **DIALECTS[self.dialect].options, **options)
         return self.adapter.decoder(Request(messages=to_messages("hello"), target=target))
 
 
@@ -346,6 +356,38 @@ def _put(holder: Any, steps: list[str | int], part: Mapping[str, Any]) -> None:
         holder[step] = part.get("number_value", part.get("bool_value"))
 
 
+def _converse_answer(recording: Recording) -> Answer:
+    oracle = recording.oracle
+    usage = oracle["usage"]
+    return Answer(
+        text=oracle["text"],
+        reasoning=oracle["reasoning"],
+        calls=tuple((call["id"], call["name"], _object(call["arguments"])) for call in oracle["tool_calls"]),
+        finish=oracle["stop_reason"],
+        usage=usage and (usage["inputTokens"], usage["outputTokens"], None, None, None),
+    )
+
+
+def _invoke_answer(recording: Recording) -> Answer:
+    """Text and reason as the oracle folded them; counts as Bedrock gives them, or as Claude does in its events."""
+    oracle = recording.oracle
+    metrics, usage = oracle["metrics"], oracle["usage"] or {}
+    text = _invoke_text(recording.body)
+    cached, written = (re.findall(rb'"cache_%b_input_tokens": ?(\d+)' % name, text) for name in (b"read", b"creation"))
+    return Answer(
+        text=oracle["text"],
+        finish=oracle["stop_reason"],
+        usage=metrics
+        and (
+            metrics["inputTokenCount"],
+            usage.get("output_tokens", metrics["outputTokenCount"]),
+            None,
+            metrics.get("cacheReadInputTokenCount", int(cached[-1]) if cached else None),
+            metrics.get("cacheWriteInputTokenCount", int(written[-1]) if written else None),
+        ),
+    )
+
+
 def _cohere_answer(recording: Recording) -> Answer:
     oracle = recording.oracle
     usage: Mapping[str, Any] = oracle["usage"] or {}
@@ -362,19 +404,75 @@ def _cohere_answer(recording: Recording) -> Answer:
 # -- the dialects -----------------------------------------------------------------------------
 
 
+def _sse_event(event: Any) -> bytes:
+    return b"data: %b\n\n" % json.dumps(event).encode()
+
+
+def _messages(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """AWS's event stream as far as it is whole: event type (or exception type) and payload."""
+    place = 0
+    while len(body) >= place + 12:
+        total, headers = struct.unpack(">II", body[place : place + 8])
+        if len(body) < place + total:
+            return
+        fields = body[place + 12 : place + 12 + headers]
+        found = re.search(rb":(?:event|exception)-type\x07(..)", fields, re.DOTALL)
+        length = int.from_bytes(found.group(1), "big") if found else 0
+        name = fields[found.end() : found.end() + length].decode() if found else ""
+        yield name, body[place + 12 + headers : place + total - 4]
+        place += total
+
+
+def converse_text(body: bytes) -> bytes:
+    """A line for each event: its type and its payload."""
+    return b"".join(b'data: {"%b": %b}\n' % (name.encode(), payload) for name, payload in _messages(body))
+
+
+def _converse_event(event: Any) -> bytes:
+    [(name, payload)] = event.items() if isinstance(event, dict) and len(event) == 1 else [("contentBlockDelta", event)]
+    return aws_message(name, json.dumps(payload).encode())
+
+
+def _invoke_text(body: bytes) -> bytes:
+    """A line for each event: what stands in its base64."""
+    parts = (json.loads(payload) for _, payload in _messages(body))
+    return b"".join(b"data: %b\n" % base64.b64decode(part.get("bytes", "")) for part in parts)
+
+
+def _invoke_event(event: Any) -> bytes:
+    text = base64.b64encode(json.dumps(event).encode()).decode()
+    return aws_message("chunk", json.dumps({"bytes": text}).encode())
+
+
+def aws_message(event_type: str, payload: bytes, kind: str = "event") -> bytes:
+    """One message of AWS's event stream."""
+    fields = {f":{kind}-type": event_type, ":content-type": "application/json", ":message-type": kind}
+    headers = b"".join(
+        struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", 7, len(value.encode())) + value.encode()
+        for name, value in fields.items()
+    )
+    lengths = struct.pack(">II", len(headers) + len(payload) + 16, len(headers))
+    head = lengths + struct.pack(">I", zlib.crc32(lengths)) + headers + payload
+    return head + struct.pack(">I", zlib.crc32(head))
+
+
 class Dialect(NamedTuple):
     """One row. folders: which recordings, and whose they are. oracle: the official SDK's reading as an `Answer`.
 
-    ended: found in the bytes once an end marker was sent; written here by hand, as the promise has it.
-    payload: finds the JSON texts in a body; frame: one of them as bytes on the wire.
+    ended: found in the body's text once an end marker was sent; written here by hand, as the promise has it.
+    text: a body as text in lines of "data: …", for those that are binary. frame: one event as it goes over the wire.
+    payload: finds the JSON texts in that. options: the target's. model: to ask for where the recorded name will not do.
     """
 
     folders: Mapping[str, str]
     adapter: Callable[[str], Adapter]
     oracle: Callable[[Recording], Answer]
     ended: re.Pattern[bytes]
+    text: Callable[[bytes], bytes] = bytes
+    frame: Callable[[Any], bytes] = _sse_event
+    options: Mapping[str, Any] = {}
+    model: str = ""
     payload: re.Pattern[bytes] = re.compile(rb"(?m)^data: ?(\{.*\})\s*$")
-    frame: bytes = b"data: %b\n\n"
 
 
 def _chat_adapter(provider: str) -> Adapter:
@@ -413,11 +511,20 @@ DIALECTS: Mapping[str, Dialect] = {
     "ollama-chat": Dialect(
         {"ollama-chat": "ollama"},
         adapter_for, _ollama_answer, re.compile(rb'"done": ?true'),
-        re.compile(rb"(?m)^(\{.*\})$"), b"%b\n"),
+        payload=re.compile(rb"(?m)^(\{.*\})$"), frame=lambda event: json.dumps(event).encode() + b"\n"),
     "gemini": Dialect(
         {"gemini": "gemini", "gemini-jsonarray": "gemini", "vertex-gemini": "vertex",
          "vertex-gemini-jsonarray": "vertex"},
         adapter_for, _gemini_answer, re.compile(rb'"finishReason": ?["\d]')),
+    "bedrock-converse-stream": Dialect(
+        {"bedrock-converse-stream": "bedrock"},
+        adapter_for, _converse_answer, re.compile(rb'"messageStop"'),
+        converse_text, frame=_converse_event),
+    "bedrock-invoke-stream": Dialect(
+        {"bedrock-invoke-stream": "bedrock"},
+        adapter_for, _invoke_answer,
+        re.compile(rb'"(messageStop|message_stop|totalOutputTextTokenCount)"|"(stop|finish)_reason": ?"'),
+        _invoke_text, frame=_invoke_event, options={"api": "invoke"}, model="anthropic.claude-3"),
 }  # fmt: skip
 
 FOREIGN: Mapping[str, str] = {
@@ -503,6 +610,28 @@ CORRECTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "cohere-v2-chat/langchain-cohere__test_sql_agent__1": (
         "an end with the reason ERROR is a failure (QUIRKS 15)",
         {"finish": None, "failure": "model_output_invalid"}),
+    "bedrock-converse-stream/req_llm__converse_stream_validation_exception": (
+        "an exception among the events is an error (QUIRKS 14)", {"failure": "invalid_request"}),
+    "bedrock-converse-stream/ruby_llm__chat_web_search_with_bedrock_amazon_nova-2-lite-v1_0_streams_grounded_turns": (
+        "a tool that Bedrock runs itself is not for the caller", {"calls": ()}),
+    "bedrock-invoke-stream/chatlas__test_reasoning": (
+        "the oracle folds text only", {"reasoning": "This is a simple arithmetic question. 1 + 1 = 2."}),
+    "bedrock-invoke-stream/dd-trace-py__cohere_invoke_stream_multi_output": (
+        "of two answers the first is the answer; the oracle adds them up",
+        {"text": " In machine learning and natural language processing, Long Short"}),
+    "bedrock-invoke-stream/openinference__TestInvokeModelWithStreamResponse.test_invoke": (
+        "the oracle folds text only",
+        {"calls": (
+            ("toolu_bdrk_01CquHF9otnnrgxxx54tVxau", "get_current_weather_info", {"city": "San Francisco"}),
+            ("toolu_bdrk_017gKMzG8LV5r3snEuhgaSvt", "get_current_population_info", {"city": "San Francisco"}))}),
+    "bedrock-invoke-stream/otel-contrib__test_invoke_model_with_response_stream_with_content_tool_call-amazon.nova": (
+        "the oracle folds text only",
+        {"calls": (
+            ("3cd5c4df-1540-4fed-933f-707f9ca8286c", "get_current_weather", {"location": "Seattle"}),
+            ("2e97e0b0-bef4-4d65-9774-e61de7bc454c", "get_current_weather", {"location": "San Francisco"}))}),
+    "bedrock-invoke-stream/openllmetry__test_guardrail_invoke_stream": (
+        "a guardrail that blocks leaves the reason and Bedrock's counts out; Titan's own counts end the answer",
+        {"finish": "guardrail_intervened", "usage": (6, 3, None, None, None)}),
     "gemini/adk-go__TestPluginCallbackIntegration_agent_tool_default_schema__1": (
         "a finish reason that is no answer is a failure (QUIRKS 22)",
         {"finish": None, "failure": "model_output_invalid"}),

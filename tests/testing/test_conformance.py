@@ -58,6 +58,7 @@ ANSWERS: dict[str, Callable[[], bytes]] = {
     **dict.fromkeys((f"{host}-responses" for host in (*HOSTS, "azure")), lambda: written("openai-responses")),
     "ollama": lambda: written("ollama"),
     "anthropic": lambda: written("anthropic"),
+    "bedrock": lambda: written("bedrock"),
     "gemini": lambda: written("gemini"),
     "cohere": cohere,
     "vertex": lambda: written("gemini"),

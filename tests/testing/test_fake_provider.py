@@ -44,6 +44,7 @@ from resilient_stream.testing import (
     answer,
     serve_bytes,
 )
+from tests.providers.recordings import converse_text
 
 PATHS = {
     "openai": "/chat/completions",
@@ -51,6 +52,9 @@ PATHS = {
     "gemini": "/v1beta/models/m:streamGenerateContent?alt=sse",
     "openai-responses": "/responses",
     "ollama": "/api/chat",
+    "bedrock": "/model/m/converse-stream",
+    "cohere": "/v2/chat",
+    "vertex": "/v1/projects/p/locations/global/publishers/google/models/m:streamGenerateContent?alt=sse",
 }
 
 
@@ -60,6 +64,9 @@ TOOL_REASONS = {
     "gemini": "STOP",
     "openai-responses": "completed",
     "ollama": "stop",
+    "bedrock": "tool_use",
+    "cohere": "TOOL_CALL",
+    "vertex": "STOP",
 }
 
 
@@ -83,6 +90,8 @@ def address(provider: FakeProvider) -> tuple[str, int]:
 
 def events(body: bytes) -> list[Any]:
     """The JSON of each event, or of each line."""
+    if body[:1] == b"\0":
+        body = converse_text(body)
     datas = [line.removeprefix(b"data: ") for line in body.splitlines() if line.startswith((b"data: ", b"{"))]
     return [each.decode() if each == b"[DONE]" else json.loads(each) for each in datas]
 
@@ -143,6 +152,30 @@ async def test_gemini_has_crlf_line_ends_and_a_reason_at_last(http: aiohttp.Clie
     assert events(body)[-1]["modelVersion"] == "m"
 
 
+async def test_bedrock_has_binary_messages_and_the_counts_at_last(http: aiohttp.ClientSession) -> None:
+    """A Bedrock answer is AWS's event stream with right checksums, and botocore reads it."""
+    async with FakeProvider([Text("Hel", "lo"), End("length", Usage(9, 2))]) as provider:
+        async with asking(http, provider, "bedrock") as response:
+            body = await response.read()
+    assert [name for each in events(body) for name in each] == [
+        "messageStart", "contentBlockDelta", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata",
+    ]  # fmt: skip
+    assert events(body)[-2]["messageStop"]["stopReason"] == "max_tokens"
+    assert events(body)[-1]["metadata"]["usage"]["totalTokens"] == 11
+    eventstream = pytest.importorskip("botocore.eventstream")
+    buffer = eventstream.EventStreamBuffer()
+    buffer.add_data(body)
+    assert [each.headers[":message-type"] for each in buffer] == ["event"] * 6
+
+
+async def test_claude_on_vertex_is_written_in_anthropics_dialect(http: aiohttp.ClientSession) -> None:
+    """The publisher in the path decides."""
+    path = "/v1/projects/p/locations/global/publishers/anthropic/models/claude-x:streamRawPredict"
+    async with FakeProvider() as provider, http.post(provider.url + path, json={"stream": True}) as response:
+        first = events(await response.read())[0]
+    assert (first["type"], first["message"]["model"]) == ("message_start", "claude-x")
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_an_answer_of_a_dialect_can_be_served_on_any_path(http: aiohttp.ClientSession, dialect: str) -> None:
     """`answer(dialect, …)` pins the dialect: the same bytes, whatever was asked for."""
@@ -156,7 +189,7 @@ async def test_an_answer_of_a_dialect_can_be_served_on_any_path(http: aiohttp.Cl
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_without_streaming_the_same_script_is_one_json_answer(http: aiohttp.ClientSession, dialect: str) -> None:
     """A request that asks for no stream gets the whole answer as a JSON object."""
-    path = PATHS[dialect].replace(":streamGenerateContent?alt=sse", ":generateContent")
+    path = PATHS[dialect].replace(":streamGenerateContent?alt=sse", ":generateContent").removesuffix("-stream")
     async with FakeProvider([Text("Hel", "lo"), CallTool("now", {"zone": "UTC"}), End()]) as provider:
         async with http.post(provider.base_url(dialect) + path, json={"model": "m", "stream": False}) as response:
             found = await response.json()
@@ -186,7 +219,7 @@ def _arguments(value: Any) -> Any:
             yield from _arguments(each)
     elif isinstance(value, dict):
         for name, each in value.items():
-            if name in ("arguments", "partial_json", "args"):
+            if name in ("arguments", "partial_json", "args") or (name == "input" and isinstance(each, str)):
                 yield each
             else:
                 yield from _arguments(each)
@@ -200,12 +233,15 @@ async def test_a_status_has_the_dialects_error_body(http: aiohttp.ClientSession,
         async with asking(http, provider, dialect) as response:
             found = await response.json()
     assert (response.status, response.headers["retry-after"]) == (status, "2")
-    assert _message(found["error"]) == f"fake error {status}"
+    assert _message(found) == f"fake error {status}"
 
 
-def _message(error: Any) -> str:
-    """An error's sentence; with Ollama the error is nothing else."""
-    return error if isinstance(error, str) else error["message"]
+def _message(said: Any) -> str:
+    """An error's sentence: with Ollama it is the error, with Cohere it stands alone, with AWS under its class."""
+    if isinstance(said, dict) and isinstance(said.get("message"), str):
+        return said["message"]
+    inner = said.get("error", next(iter(said.values())))
+    return inner if isinstance(inner, str) else inner["message"]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +259,7 @@ async def test_an_error_event_comes_inside_a_200(http: aiohttp.ClientSession, di
     """The error's shape is the dialect's, and the HTTP message is whole."""
     async with FakeProvider([Preamble(), ErrorEvent(503, "busy"), CleanEnd()]) as provider:
         async with asking(http, provider, dialect) as response:
-            assert _message(events(await response.read())[-1]["error"]) == "busy"
+            assert _message(events(await response.read())[-1]) == "busy"
 
 
 async def test_comments_events_and_heads_are_sent_as_written(http: aiohttp.ClientSession) -> None:

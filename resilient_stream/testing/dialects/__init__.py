@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..http import ReceivedRequest
-from . import anthropic, gemini, ollama, openai, openai_responses
+from . import anthropic, bedrock, cohere, gemini, ollama, openai, openai_responses
 from .dialect import Called, Dialect, Payload, Said, asked_for
 
 __all__ = ["DIALECTS", "Called", "Dialect", "Payload", "Said", "asked_for", "dialect_of"]
@@ -20,6 +20,9 @@ DIALECTS: Mapping[str, Dialect] = {
     "gemini": gemini.DIALECT,
     "openai-responses": openai_responses.DIALECT,
     "ollama": ollama.DIALECT,
+    "bedrock": bedrock.DIALECT,
+    "cohere": cohere.DIALECT,
+    "vertex": gemini.DIALECT,  # and Claude there: by its path it is Anthropic's
 }
 
 

@@ -114,7 +114,7 @@ def _error(status: int, message: str) -> dict[str, Any]:
 
 
 DIALECT = Dialect(
-    path=re.compile(r"/messages(?:\?|$)"),
+    path=re.compile(r"/messages(?:\?|$)|/publishers/anthropic/models/(?P<model>[^/:?]+):(?:streamRaw|raw)Predict"),
     suffix="",
     headers={
         "content-type": "text/event-stream; charset=utf-8",

@@ -1,0 +1,116 @@
+"""What Bedrock needs: a region, and an API key or credentials to sign with.
+
+The one rule: botocore finds the credentials (environment, profile, SSO, container, instance), in a thread, and keeps
+them fresh; a second attempt at a target looks for them anew, once, since the first may have been refused for old ones.
+Must never: send a request of its own making, or let botocore be missed without saying what to install or set.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import anyio.to_thread
+
+from ..contract import Adapter, Endpoint
+from ..errors import ErrorKind, Failure, error_for
+from ..providers.aws_signature import SigningKey
+from ..target import Target
+
+__all__ = ["resolve"]
+
+REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_ARN_REGION = re.compile(r"arn:aws[a-z-]*:bedrock:([a-z0-9-]+):")
+
+
+class _Found(NamedTuple):
+    """What botocore knows: credentials as they are now (None: there are none), and the profile's region."""
+
+    credentials: Any
+    region: str | None
+
+
+_SESSIONS: dict[str | None, Any] = {}
+"""botocore's sessions by profile: each keeps its credentials and refreshes them before they expire."""
+
+
+async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | None, attempt: int) -> Endpoint | Failure:
+    """The endpoint of one attempt. Raises StreamError where botocore fails."""
+    region = _region(target)
+    address = base_url or os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
+    found = None
+    if key is None or not (region or address):
+        found = await _look(target, attempt, needed=key is None)
+        region = region or (found.region if found else None)
+    if not region and not (key and address):
+        return _not_set_up(f"There is no region for {target.name}: set AWS_REGION, or give the target its region")
+    if key is None and (found is None or found.credentials is None):
+        return Failure(kind=ErrorKind.AUTHENTICATION, code="no_aws_credentials")
+    signing = None if key else _signing_key(found, region or "")
+    return Endpoint(
+        base_url=address or address_of(region or ""), api_key=key, headers=target.headers or {}, credentials=signing
+    )
+
+
+def address_of(region: str) -> str:
+    """Bedrock's address in a region; China has a domain of its own."""
+    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://bedrock-runtime.{region}.{domain}"
+
+
+def _region(target: Target) -> str | None:
+    """The target's own, the environment's, or the one in the model's ARN."""
+    known = (target.options.get("region"), *(os.environ.get(name) for name in REGION_VARIABLES))
+    in_name = _ARN_REGION.match(target.model)
+    return next((str(region) for region in known if region), in_name.group(1) if in_name else None)
+
+
+def _signing_key(found: _Found | None, region: str) -> SigningKey:
+    assert found is not None
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    known = found.credentials
+    return SigningKey(
+        access_key=known.access_key, secret_key=known.secret_key, token=known.token, region=region, now=now
+    )
+
+
+async def _look(target: Target, attempt: int, *, needed: bool) -> _Found | None:
+    """Ask botocore, which may read files and wait for the network; a cancelled attempt does not wait for it."""
+    look = functools.partial(_ask, target.options.get("session"), target.options.get("profile"), attempt > 1)
+    try:
+        return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+    except ImportError as error:
+        if not needed:
+            return None
+        install = "pip install 'resilient-stream[bedrock]', or set AWS_BEARER_TOKEN_BEDROCK to an API key"
+        raise error_for(_not_set_up(f"Requests to Bedrock are signed by botocore: {install}")) from error
+    except Exception as error:
+        facts = {"reason": _reason(error)}
+        raise error_for(Failure(kind=ErrorKind.AUTHENTICATION, code="no_aws_credentials", facts=facts)) from error
+
+
+def _ask(session: Any, profile: str | None, anew: bool) -> _Found:
+    """In a thread. session: the user's own, boto3's or botocore's, which is asked and not replaced."""
+    import botocore.auth  # signing needs it, and the loop should not wait for its import
+    import botocore.session
+
+    if session is None:
+        if anew or profile not in _SESSIONS:
+            _SESSIONS[profile] = botocore.session.Session(profile=profile)
+        session = _SESSIONS[profile]
+    credentials = session.get_credentials()
+    region = getattr(session, "region_name", None) or session.get_config_variable("region")
+    return _Found(credentials and credentials.get_frozen_credentials(), region)
+
+
+def _reason(error: Exception) -> str:
+    """botocore's own sentence: an unknown profile, an SSO login that is over. A foreign program's is not shown."""
+    name = type(error).__name__
+    return name if name == "CredentialRetrievalError" else f"{name}: {error}"[:200]
+
+
+def _not_set_up(reason: str) -> Failure:
+    return Failure(kind=ErrorKind.CLIENT_CONFIG, code="not_set_up", fallback=True, facts={"reason": reason})

@@ -1,0 +1,144 @@
+"""Amazon Bedrock's runtime: where its two streaming APIs are, and how a request to them is authorised.
+
+    Target("bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0")              ConverseStream, one dialect for all
+    Target("bedrock:…", api="invoke")                                           InvokeModel, each vendor's own
+
+The one rule: the path is signed as it is sent, so it is written here in the one way that aiohttp leaves alone.
+Must never: await, or look for credentials; `credentials/bedrock.py` has found them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import msgspec
+
+from ..chunks import Chunk
+from ..classify import classify_response
+from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
+from ..errors import Failure, StreamMisused
+from ..messages import ImagePart
+from . import bedrock_bodies, converse_request
+from .aws_signature import SigningKey, sign
+from .bedrock_frames import BedrockFrames
+from .bedrock_invoke import InvokeReader
+from .claude_models import generation_of
+from .converse import ConverseReader
+from .error_rules import rules_for
+
+__all__ = ["ADAPTER", "APIS", "Bedrock", "BedrockDecoder"]
+
+APIS: Mapping[str, str] = {"converse": "converse-stream", "invoke": "invoke-with-response-stream"}
+"""What `Target(..., api=…)` may say, and the end of its path."""
+
+_ERROR_TYPE = "x-amzn-errortype"
+
+
+class BedrockDecoder:
+    """One answer; see `contract.Decoder`. The reader knows the events, and the frames how they came."""
+
+    __slots__ = ("_frames", "_reader", "done", "failure", "model", "progress", "response_id")
+
+    def __init__(self, reader: ConverseReader | InvokeReader, max_event_bytes: int) -> None:
+        self._frames = BedrockFrames(max_event_bytes)
+        self._reader = reader
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+
+    def feed(self, data: bytes) -> Batch:
+        """Decode one network read."""
+        if self.done or self.failure is not None:
+            return []
+        return self._after(self._reader.read(self._frames.feed(data)))
+
+    def finish(self) -> Batch:
+        """The body ended. Whole after the dialect's own end, or where the target says eof_ok."""
+        if self.done or self.failure is not None:
+            return []
+        return self._after(self._reader.finish())
+
+    def _after(self, batch: Batch) -> list[Chunk]:
+        reader = self._reader
+        self.done, self.progress = reader.done, reader.progress
+        self.failure = reader.failure or (None if reader.done else self._frames.failure)
+        self.model, self.response_id = reader.model, reader.response_id
+        return batch
+
+
+class Bedrock(msgspec.Struct, frozen=True):
+    """The adapter of Bedrock's runtime; see `contract.Adapter`. A target's own options:
+
+    api: "converse" (default) or "invoke". region, profile: over the environment's. session: a session of boto3 or
+    botocore to take credentials from.
+    """
+
+    name: ClassVar[str] = "bedrock"
+    title: ClassVar[str] = "Amazon Bedrock"
+    base_url: ClassVar[str] = "https://bedrock-runtime.us-east-1.amazonaws.com"
+    key_variables: ClassVar[tuple[str, ...]] = ("AWS_BEARER_TOKEN_BEDROCK",)
+    url_variable: ClassVar[str] = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+    default_model: ClassVar[str | None] = None
+    media_types: ClassVar[tuple[str, ...]] = ("application/vnd.amazon.eventstream",)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """Of a Claude, what its generation can; no other model is known to go on with an unfinished turn."""
+        return Capabilities(prefill=generation_of(model).prefill)
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
+        """A request to one of the two APIs. Raises StreamError for what cannot be said there."""
+        _refuse_links(request)
+        api = _api(request)
+        encode_body = converse_request.encode_body if api == "converse" else bedrock_bodies.encode_body
+        body = msgspec.json.encode(encode_body(request))
+        url = f"{endpoint.base_url}/model/{quote(request.model, safe=':')}/{APIS[api]}"
+        headers = {"Content-Type": "application/json", "Accept": self.media_types[0]}
+        if api == "invoke":
+            headers = {**headers, "X-Amzn-Bedrock-Accept": "application/json"}
+        headers.update(endpoint.headers)
+        return HttpRequest(url=url, headers=_authorised(url, headers, body, endpoint), body=body)
+
+    def decoder(self, request: Request) -> BedrockDecoder:
+        """A decoder for one answer, as the target's options ask for it."""
+        options = request.decoding
+        limit = options["max_event_bytes"]
+        if _api(request) == "invoke":
+            return BedrockDecoder(InvokeReader(**options), limit)
+        return BedrockDecoder(ConverseReader(raw=options["raw"], eof_ok=options["eof_ok"]), limit)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """The shared rules with Bedrock's own in front. An error's class is in a header, up to a colon."""
+        if _ERROR_TYPE in headers:
+            headers = {**headers, _ERROR_TYPE: headers[_ERROR_TYPE].partition(":")[0]}
+        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+
+
+ADAPTER = Bedrock()
+
+
+def _api(request: Request) -> str:
+    api: Any = request.option("api", "converse")
+    if api not in APIS:
+        raise StreamMisused(f"{request.target.name}: api is {' or '.join(map(repr, APIS))}; got {api!r}")
+    return str(api)
+
+
+def _refuse_links(request: Request) -> None:
+    """Bedrock fetches nothing from the web; only Converse takes pictures from S3."""
+    for part in (part for message in request.messages for part in message.parts if isinstance(part, ImagePart)):
+        if part.data() is None and not (part.url.startswith("s3://") and _api(request) == "converse"):
+            raise bedrock_bodies.refusal("pictures by link (a data: URL would do, or s3:// with Converse)")
+
+
+def _authorised(url: str, headers: dict[str, str], body: bytes, endpoint: Endpoint) -> dict[str, str]:
+    """With the key, or with a signature over the headers that no proxy changes."""
+    if endpoint.api_key:
+        return {"Authorization": f"Bearer {endpoint.api_key}", **headers}
+    if not isinstance(endpoint.credentials, SigningKey):
+        return headers
+    kept = {name: value for name, value in headers.items() if name.lower().startswith(("content-type", "x-amz"))}
+    return {**sign("POST", url, kept, body, endpoint.credentials), **headers}

@@ -1,0 +1,222 @@
+"""What Bedrock's ConverseStream says, event by event; Amazon Nova says the same through InvokeModel.
+
+The one rule: `messageStop` ends an answer, and `metadata`, which has the token counts, comes after it (recordings
+QUIRKS 41); so the answer is closed by the counts, or by the end of the body when they do not come.
+Must never: know how the events were framed, or call a tool of Bedrock's own the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
+from ..contract import Batch
+from ..errors import ErrorKind, Failure
+from ..wire.json_events import BatchDecoder
+from .bedrock_frames import Frame
+from .counts import count
+from .tool_calls import parse_arguments
+from .values import object_of, text_of
+
+__all__ = ["FAILED_REASONS", "FINISH_REASONS", "ConverseReader"]
+
+
+class _Delta(msgspec.Struct, gc=False):
+    text: str | None = None
+    toolUse: Any = None
+    reasoningContent: Any = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    contentBlockIndex: int = 0
+    start: Any = None
+    delta: _Delta | None = None
+    stopReason: Any = None
+    usage: Any = None
+
+
+class _Tool(msgspec.Struct):
+    index: int
+    id: str
+    name: str
+    pieces: list[str]
+
+
+_EVENTS = BatchDecoder(_Event)
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+
+FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
+    "end_turn": ("stop", None),
+    "stop_sequence": ("stop", None),
+    "tool_use": ("tool_calls", None),
+    "max_tokens": ("length", "output_truncated"),
+    "model_context_window_exceeded": ("length", "output_truncated"),
+    "guardrail_intervened": ("content_filter", "content_filtered"),
+    "content_filtered": ("content_filter", "content_filtered"),
+}
+"""What an answer may end with, and the kind when it is not a whole one. Not here and not below: "other"."""
+
+FAILED_REASONS: Mapping[str, ErrorKind] = {
+    "malformed_model_output": ErrorKind.MODEL_OUTPUT_INVALID,
+    "malformed_tool_use": ErrorKind.MODEL_OUTPUT_INVALID,
+}
+"""Ends that are no answer."""
+
+
+class ConverseReader:
+    """One answer; the part of `contract.Decoder` that comes after the framing."""
+
+    __slots__ = (
+        "_begun", "_eof_ok", "_finish", "_raw", "_seen", "_tools", "done", "failure", "model", "progress",
+        "response_id",
+    )  # fmt: skip
+
+    def __init__(self, *, raw: bool, eof_ok: bool) -> None:
+        self._raw = raw
+        self._eof_ok = eof_ok
+        self._seen = False
+        self._tools: dict[int, _Tool] = {}
+        self._begun = 0
+        self._finish: str | None = None
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+
+    def read(self, frames: list[Frame]) -> Batch:
+        """The chunks of some frames. Those before one that cannot be read are not lost."""
+        events = _EVENTS.decode([frame.payload for frame in frames])
+        batch: Batch = []
+        for place, (name, payload) in enumerate(frames):
+            event = events[place] if events is not None else self._one(payload)
+            if event is not None:
+                self.take(name, event, payload, batch)
+            if self.done or self.failure is not None:
+                break
+        return batch
+
+    def finish(self) -> Batch:
+        """The body ended. Whole after `messageStop`, or where the target says eof_ok."""
+        if self.done or self.failure is not None:
+            return []
+        if self._finish is None and not (self._eof_ok and self._seen):
+            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+            return []
+        return self._close()
+
+    def take(self, name: str, event: _Event, payload: bytes, batch: Batch) -> None:
+        """One event, whoever framed it; `payload` is its text, for what is passed on as it is."""
+        reader = _READERS.get(name)
+        if reader is None or not reader(self, event, batch):
+            self._pass(name, payload, batch)
+        self._seen = self._seen or bool(batch)
+
+    def _one(self, payload: bytes) -> _Event | None:
+        try:
+            return _EVENTS.one.decode(payload)
+        except _UNREADABLE:
+            self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
+            return None
+
+    # Each reader says whether it knew the event.
+
+    def _message_start(self, event: _Event, batch: Batch) -> bool:
+        return True
+
+    def _block_start(self, event: _Event, batch: Batch) -> bool:
+        """Only tools have a start. Those that Bedrock runs itself are not for the caller."""
+        use = object_of(object_of(event.start).get("toolUse"))
+        if not use or use.get("type") == "server_tool_use":
+            return False
+        tool = _Tool(self._begun, text_of(use.get("toolUseId")), text_of(use.get("name")), [])
+        self._begun += 1
+        self._tools[event.contentBlockIndex] = tool
+        batch.append(ToolCallDelta(tool.index, tool.id, tool.name, ""))
+        return True
+
+    def _block_delta(self, event: _Event, batch: Batch) -> bool:
+        delta = event.delta or _Delta()
+        if delta.text is not None:
+            batch += [TextDelta(delta.text)] if delta.text else []
+        elif delta.reasoningContent is not None:
+            return self._reasoning(object_of(delta.reasoningContent), batch)
+        elif (tool := self._tools.get(event.contentBlockIndex)) is not None:
+            if piece := text_of(object_of(delta.toolUse).get("input")):
+                tool.pieces.append(piece)
+                batch.append(ToolCallDelta(tool.index, tool.id, tool.name, piece))
+        else:
+            return False
+        return True
+
+    def _reasoning(self, content: dict[str, Any], batch: Batch) -> bool:
+        """Text, then its signature; or a whole block of which only the vendor can read the text."""
+        thought, signature = text_of(content.get("text")), text_of(content.get("signature"))
+        redacted = text_of(content.get("redactedContent"))
+        if thought or signature or redacted:
+            batch.append(ReasoningDelta(thought, signature or None, redacted or None))
+        return True
+
+    def _block_stop(self, event: _Event, batch: Batch) -> bool:
+        tool = self._tools.pop(event.contentBlockIndex, None)
+        if tool is not None:
+            text = "".join(tool.pieces)
+            batch.append(ToolCall(tool.index, tool.id, tool.name, text, parse_arguments(text)))
+        return True
+
+    def _message_stop(self, event: _Event, batch: Batch) -> bool:
+        reason = text_of(event.stopReason)
+        for index in list(self._tools):
+            self._block_stop(_Event(index), batch)
+        if reason in FAILED_REASONS:
+            self.failure = Failure(kind=FAILED_REASONS[reason], code=reason)
+        self._finish = reason
+        return True
+
+    def _metadata(self, event: _Event, batch: Batch) -> bool:
+        if (usage := read_usage(event.usage)) is not None:
+            batch.append(usage)
+        if self._finish is not None:
+            batch += self._close()
+        return True
+
+    def _pass(self, name: str, payload: bytes, batch: Batch) -> None:
+        """Citations, Bedrock's own tools, and what is new. Only content counts as progress."""
+        self.progress += name.startswith("contentBlock")
+        if self._raw:
+            batch.append(Raw("bedrock", name, msgspec.json.decode(payload)))
+
+    def _close(self) -> Batch:
+        self.done = True
+        if self._finish is None:
+            return []
+        reason, kind = FINISH_REASONS.get(self._finish, ("other", None))
+        return [Finished(reason, self._finish, kind)]
+
+
+_Reader: TypeAlias = Callable[[ConverseReader, _Event, Batch], bool]
+
+_READERS: Mapping[str, _Reader] = {
+    "messageStart": ConverseReader._message_start,
+    "contentBlockStart": ConverseReader._block_start,
+    "contentBlockDelta": ConverseReader._block_delta,
+    "contentBlockStop": ConverseReader._block_stop,
+    "messageStop": ConverseReader._message_stop,
+    "metadata": ConverseReader._metadata,
+}
+
+
+def read_usage(usage: Any) -> Usage | None:
+    """Bedrock's counts as it gives them; Nova has longer names for those of the cache."""
+    counts = object_of(usage)
+    if not counts:
+        return None
+    return Usage(
+        input_tokens=count(counts.get("inputTokens")),
+        output_tokens=count(counts.get("outputTokens")),
+        cached_input_tokens=count(counts.get("cacheReadInputTokens", counts.get("cacheReadInputTokenCount"))),
+        cache_write_tokens=count(counts.get("cacheWriteInputTokens", counts.get("cacheWriteInputTokenCount"))),
+    )

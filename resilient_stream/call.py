@@ -264,11 +264,15 @@ class Call:
 
     async def sleep(self, seconds: float) -> None:
         """Wait, unless the call ends meanwhile: then its error is raised at once."""
+        await self.guarded(lambda: anyio.sleep(seconds))
+
+    async def guarded(self, start: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Await it, unless the call ends meanwhile: then it is cancelled, and the call's error raised."""
         guard = Guard()
         self.join(guard)
         try:
             self.check()
-            await guard.run(lambda: anyio.sleep(seconds))
+            return await guard.run(start)
         except Interrupted:
             self.check()
             raise

@@ -21,9 +21,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "chunks", "kinds", "readable", "errors", "messages", "policy", "target", "history", "archive",
-    "transcript", "events", "contract", "wire", "features", "signatures", "classify", "providers",
+    "transcript", "events", "tools", "turns", "toolbox", "prompts", "contract", "wire", "features", "signatures",
+    "classify", "providers",
     "transport", "credentials", "endpoint", "unwind", "budget", "call", "telemetry", "attempt", "source",
-    "middleware", "chain", "stream", "scope", "client", "__init__", "testing", "web", "cli",
+    "middleware", "chain", "stream", "scope", "conversation_call", "converse",
+    "client", "__init__", "testing", "web", "cli",
 )  # fmt: skip
 """Imports go to the left only, or stay inside a package."""
 

@@ -12,9 +12,9 @@ from typing import ClassVar, Literal
 import msgspec
 from pydantic import BaseModel
 
-from .chunks import Certainty, ToolCall, Usage
+from .chunks import Certainty, Seam, ToolCall, Usage
 from .errors import ErrorKind, StreamError, StreamMisused
-from .messages import FunctionCall, Message, Part, TextPart
+from .messages import FunctionCall, Message
 from .transcript import Outcome, Transcript
 
 __all__ = ["ConversationRecord", "ToolResult", "Turn", "TurnStarted"]
@@ -68,7 +68,7 @@ class Turn:
     def settle(self) -> None:
         """The answer is whole: take its calls, unless a filter stopped it among them."""
         if self.transcript.finish_reason not in _NOT_CALLED:
-            self.calls = _with_ids(self.transcript.tool_calls, self.number)
+            self.calls = _with_ids(_calls_that_stand(self.transcript), self.number)
             if self.transcript.finish_reason == "length":
                 self.calls = (*self.calls[:-1], *map(_cut, self.calls[-1:]))
 
@@ -79,9 +79,9 @@ class Turn:
 
     def messages(self) -> list[Message]:
         """The turn as it can be sent back."""
-        content, calls = _content(self.transcript), tuple(map(_function_call, self.calls))
-        said = Message(role="assistant", content=content, tool_calls=calls)
-        answer = [said, *map(self._result, self.calls)] if calls or said.text.strip() else []
+        answer = self.transcript.as_history(calls=bool(self.calls))
+        if self.calls:
+            answer = [_with_calls(answer, self.calls), *map(self._result, self.calls)]
         return answer if self.reply is None else [*answer, Message(role="user", content=self.reply)]
 
     def _result(self, call: ToolCall) -> Message:
@@ -151,17 +151,18 @@ class ConversationRecord:
         if self.turns:
             self.error.transcript = self.turns[-1].transcript
         if self.error.kind is ErrorKind.DEADLINE_EXCEEDED:  # a turn's clock knows only what was left for it
-            facts = {"seconds": f"{allowed:.3g}"}
-            self.error.failure = msgspec.structs.replace(self.error.failure, facts=facts)
+            self.error.failure = msgspec.structs.replace(self.error.failure, facts={"seconds": allowed})
 
 
-def _content(transcript: Transcript) -> str | tuple[Part, ...]:
-    """What the model said, as it is safe to send back, without its calls: those are here only if they were made."""
-    answers = (message for message in transcript.as_history() if message.role == "assistant")
-    parts = tuple(part for message in answers for part in message.parts)
-    if all(isinstance(part, TextPart) for part in parts):
-        return "".join(part.text for part in parts if isinstance(part, TextPart))
-    return parts
+def _calls_that_stand(transcript: Transcript) -> list[ToolCall]:
+    """What stood before a restart is void, calls included."""
+    calls: list[ToolCall] = []
+    for chunk in transcript.chunks:
+        if type(chunk) is Seam and chunk.restart:
+            calls.clear()
+        elif type(chunk) is ToolCall:
+            calls.append(chunk)
+    return calls
 
 
 def _with_ids(calls: Sequence[ToolCall], number: int) -> tuple[ToolCall, ...]:
@@ -171,7 +172,8 @@ def _with_ids(calls: Sequence[ToolCall], number: int) -> tuple[ToolCall, ...]:
     for call in calls:
         own = call.id if call.id and call.id not in seen else f"call_{number}_{call.index}_{len(made)}"
         seen.add(own)
-        made.append(msgspec.structs.replace(call, id=own, name=call.name or "unnamed"))
+        parsed = call.parsed if call.name else None
+        made.append(msgspec.structs.replace(call, id=own, name=call.name or "unnamed", parsed=parsed))
     return tuple(made)
 
 
@@ -180,10 +182,18 @@ def _cut(call: ToolCall) -> ToolCall:
     return call if call.arguments.strip() else msgspec.structs.replace(call, arguments="{", parsed=None)
 
 
-def _function_call(call: ToolCall) -> FunctionCall:
-    """Arguments that are no object go back as none at all: some servers refuse the whole request for them."""
-    arguments = call.arguments if call.parsed is not None and call.arguments.strip() else "{}"
-    return FunctionCall(id=call.id, name=call.name, arguments=arguments, signature=call.signature)
+def _with_calls(answer: Sequence[Message], calls: Sequence[ToolCall]) -> Message:
+    """The model's turn with all of its calls, as `as_history` has them. One whose arguments are no object is not among
+    them, and has none at all here: some servers refuse the whole request for a history with broken JSON."""
+    said = answer[0] if answer else Message(role="assistant")
+    whole = iter(said.tool_calls)
+    made = [
+        FunctionCall(id=call.id, name=call.name)
+        if call.parsed is None
+        else next(whole).model_copy(update={"id": call.id})
+        for call in calls
+    ]
+    return said.model_copy(update={"tool_calls": tuple(made)})
 
 
 def _sum(counts: list[int | None]) -> int | None:

@@ -13,7 +13,7 @@ import pytest
 from resilient_stream.testing import CallTool, End, FakeProvider, ReceivedRequest, Stall, Text
 from resilient_stream.testing.steps import Script
 
-PAGE = Path(__file__).parents[1] / "docs" / "conversations.md"
+PAGE = Path(__file__).parents[2] / "docs" / "conversations.md"
 
 ANSWERS: dict[str, list[Script]] = {
     "umbrella": [[CallTool("weather", {"city": "Oslo"}), End()], [Text("No."), End()]],

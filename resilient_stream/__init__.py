@@ -23,6 +23,7 @@ from .chunks import (
     Usage,
 )
 from .client import Client
+from .converse import Conversation
 from .errors import (
     AllTargetsFailed,
     AuthenticationFailed,
@@ -51,12 +52,15 @@ from .errors import (
 )
 from .messages import FunctionCall, ImagePart, Message, ReasoningPart, TextPart, Tool
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts
+from .prompts import Incomplete
 from .scope import Scope, ScopeReport
 from .stream import Stream
 from .target import Target
 from .telemetry.current import TraceIds
 from .telemetry.stderr import log_to_stderr
+from .tools import ToolError
 from .transcript import Attempt, Transcript
+from .turns import ConversationRecord, ToolResult, TurnStarted
 
 __version__ = "0.1.0"
 
@@ -77,6 +81,8 @@ __all__ = [
     "ContentBlocked",
     "ContextError",
     "ContextLengthExceeded",
+    "Conversation",
+    "ConversationRecord",
     "DeadlineExceeded",
     "ErrorCategory",
     "ErrorKind",
@@ -84,6 +90,7 @@ __all__ = [
     "FunctionCall",
     "Hedge",
     "ImagePart",
+    "Incomplete",
     "InvalidRequest",
     "Limits",
     "MalformedStream",
@@ -118,6 +125,9 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolCallDelta",
+    "ToolError",
+    "ToolResult",
     "Transcript",
+    "TurnStarted",
     "Usage",
 ]

@@ -10,31 +10,37 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
 from .call import Call, Settings, closed_error
 from .chain import standard_chain
 from .contract import Middleware, Request, Transport
+from .converse import Conversation
 from .errors import StreamMisused
 from .events import Observer, OnEvent
-from .messages import Prompt, Tool, to_messages, to_tools
+from .messages import Message, Prompt, Tool, to_messages, to_tools
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts
+from .prompts import OnIncomplete, Prompts
 from .providers import adapter_for
 from .scope import Scope
 from .slots import Slots
 from .stream import Stream
 from .target import Target
 from .telemetry.reporter import Reporter
+from .toolbox import Outputs, Toolbox
+from .tools import ToolSource
 from .transcript import Transcript
 from .transport.outgoing import Outgoings
+from .turns import ConversationRecord
 
 if TYPE_CHECKING:
     import aiohttp
 
 __all__ = ["Client", "Schema"]
 
+OnEndT = TypeVar("OnEndT")
 Schema: TypeAlias = Mapping[str, Any] | type[BaseModel]
 
 _LATER = "is part of the design, but not built yet; leave it out"
@@ -160,6 +166,44 @@ class Client:
         async with self.stream(prompt, **options) as stream:
             return await stream.collect()
 
+    def converse(
+        self,
+        messages: Prompt,
+        *,
+        tools: Iterable[ToolSource] = (),
+        outputs: Outputs = (),
+        on_incomplete: OnIncomplete | None = None,
+        max_turns: int = 10,
+        max_prompts: int = 3,
+        tool_timeout: float | None = 60.0,
+        prompt_timeout: float | None = 300.0,
+        on_end: Callable[[ConversationRecord], object] | None = None,
+        **options: Any,
+    ) -> Conversation:
+        """Run a conversation: the model's calls are answered by `tools` until it has finished.
+
+        tools: functions, plain or async, whose annotated parameters are the schema; a Tool with its function as a
+        pair; or a Tool alone, whose calls end the conversation and are `pending` for you to answer.
+        outputs: pydantic models that the model must hand in, as a list or by name; the conversation is done when it
+        has. on_incomplete: asked what to say when the model finishes without them; None, from it or in its place,
+        ends the conversation with an error that names what is missing.
+        max_turns: answers of the model at most. max_prompts: how often on_incomplete is asked at most.
+        tool_timeout, prompt_timeout: seconds for one call of a tool, and for one answer by on_incomplete.
+        on_end: called exactly once with the final record. options: as for `stream`, for every turn; the deadline
+        is over everything, tools and prompts included.
+        Raises StreamMisused for what cannot be sent, or not be offered as a tool.
+        """
+        turns = _at_least("max_turns", max_turns, 1)
+        toolbox = Toolbox(tools, outputs, _at_least("tool_timeout", tool_timeout, 0))
+        most, patience = _at_least("max_prompts", max_prompts, 0), _at_least("prompt_timeout", prompt_timeout, 0)
+        prompts = Prompts(on_incomplete, most, patience, toolbox.threads)
+
+        def ask(history: list[Message], ended: Callable[[Transcript], object]) -> Stream:
+            return self.stream(history, tools=toolbox.declared, on_end=ended, **options)
+
+        record = ConversationRecord(to_messages(messages))
+        return Conversation(self, record, ask, toolbox, prompts, turns, _plain(on_end))
+
     def scope(self, deadline: float | None = None) -> Scope:
         """A scope that owns every stream started from it and closes them all when it is left.
 
@@ -196,8 +240,6 @@ class Client:
         timeouts: Timeouts | None,
         on_end: Callable[[Transcript], object] | None,
     ) -> Settings:
-        if inspect.iscoroutinefunction(on_end):
-            raise StreamMisused("on_end must be a plain function: it is called while a stream is torn down")
         effective = timeouts or self._timeouts
         return Settings(
             retry=self._retry,
@@ -207,7 +249,7 @@ class Client:
             own_timeouts=timeouts is not None,
             own_code=self._own_links or any(callable(target.api_key) for target in targets),
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
-            on_end=on_end,
+            on_end=_plain(on_end),
             on_event=self._on_event,
             observers=self._observers,
         )
@@ -244,6 +286,12 @@ def _no_target() -> str:
         'no target: give one to Client("openai:gpt-5-mini") or to stream(to=…); '
         f'{known}; or use "local", the small built-in model, which needs no key'
     )
+
+
+def _plain(on_end: OnEndT) -> OnEndT:
+    if inspect.iscoroutinefunction(on_end):
+        raise StreamMisused("on_end must be a plain function: it is called while a stream is torn down")
+    return on_end
 
 
 def _tool_choice(choice: str | Mapping[str, Any] | None) -> str | None:

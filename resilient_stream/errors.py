@@ -32,6 +32,7 @@ from . import readable
 from .kinds import GAVE_UP, KEPT, KINDS, TEXTS, ErrorCategory, ErrorKind, GaveUp, Kind, Phase, Text, sentences
 
 if TYPE_CHECKING:
+    from .messages import Message
     from .transcript import Transcript
 
 __all__ = [
@@ -110,7 +111,8 @@ class StreamError(Exception):
     gave_up: why a failure that may pass was not tried again at this target: attempts, budget (the retry budget of
     all calls), deadline, patience (RetryPolicy.max_elapsed), hint (max_retry_after); None when it never is.
     title, message, resolution: plain sentences for a person. billed_maybe: a request had been sent, so it may
-    be on the bill. transcript: everything received, set when the error leaves the stream.
+    be on the bill. transcript: everything received, set when the error leaves the stream. history: where a
+    conversation failed, its messages until then, which can be sent again.
 
     It can be pickled and copied, with its transcript; of the exception behind it only the name stays (`cause`).
     """
@@ -128,6 +130,7 @@ class StreamError(Exception):
     said: Text | None = None
     """Its words as they were, on an error that was stored; what they were made from is gone."""
     transcript: Transcript | None = None
+    history: list[Message] | None = None
 
     def __init__(self, failure: Failure, **context: Any) -> None:
         super().__init__(failure)

@@ -289,6 +289,14 @@ KINDS: Mapping[ErrorKind, Kind] = {
 
 
 TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
+    (_K.MODEL_OUTPUT_INVALID, "outputs_missing"): Text(
+        "Outputs missing",
+        ("{model} finished without giving {feature}.", "{reason}."),
+        ("Say in the prompt what must be handed in, or give on_incomplete, so that a person can help.",)),
+    (_K.MODEL_OUTPUT_INVALID, "max_turns"): Text(
+        "Too many turns",
+        ("{model} had not finished after {limit} turns.",),
+        ("Raise max_turns, or go on from the history of this conversation.",)),
     (_K.AUTHENTICATION, "missing_key"): Text(
         "API key missing",
         ("There is no API key for {provider}.",),
@@ -328,7 +336,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         ("Run it by hand to see what it needs; it may have to be updated.",)),
     (_K.CLIENT_CONFIG, "missing_address"): Text(
         "Address missing",
-        ("Each user of {provider} has an address of their own, and none is set.",),
+        ("Each user of {provider} has an address of their own, and it is not set.",),
         ("Set {env_var}, or give the target its base_url.",)),
     (_K.CLIENT_CONFIG, "local_model"): Text(
         "Local model not available",

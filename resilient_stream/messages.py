@@ -196,12 +196,12 @@ def _check(model: type[ModelT], value: Any, name: str) -> tuple[ModelT, ...]:
         raise StreamMisused(describe(error, name)) from error
 
 
-def describe(error: ValidationError, name: str) -> str:
-    """The first three complaints of pydantic as `messages[1].role: …`; never the values, they may be private."""
+def describe(error: ValidationError, name: str, most: int = 3) -> str:
+    """The first complaints of pydantic as `messages[1].role: …`; never the values, they may be private."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    said = [f"{name}{_place(item['loc'])}: {item['msg']}" for item in found[:3]]
-    if len(found) > 3:
-        said.append(f"and {len(found) - 3} more")
+    said = [f"{name}{_place(item['loc'])}: {item['msg']}" for item in found[:most]]
+    if len(found) > most:
+        said.append(f"and {len(found) - most} more")
     return "; ".join(said)
 
 

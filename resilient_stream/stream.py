@@ -15,6 +15,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
+from typing import Any
 
 from .call import Call, closed_error
 from .chunks import Chunk
@@ -22,7 +23,7 @@ from .contract import Batch, Handler
 from .errors import StreamError, StreamMisused
 from .transcript import Outcome, Transcript
 
-__all__ = ["Stream", "TextStream"]
+__all__ = ["Stream", "TextStream", "outcome_of_dropping"]
 
 
 class Stream:
@@ -138,7 +139,7 @@ class Stream:
         if call is None or call.transcript.outcome is not None:
             return
         if call.loop is None or call.loop.is_closed() or threading.get_ident() == call.thread:
-            call.finish(_outcome_of_dropping())
+            call.finish(outcome_of_dropping())
             return
         # The cyclic collector may run in any thread; sockets are closed on the loop's own.
         try:
@@ -155,7 +156,7 @@ class TextStream:
 
     __slots__ = ("_stream",)
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: AsyncIterator[Any]) -> None:
         self._stream = stream
 
     def __aiter__(self) -> AsyncIterator[str]:
@@ -163,11 +164,12 @@ class TextStream:
 
     async def __anext__(self) -> str:
         while True:
-            if text := (await self._stream.__anext__()).text:
+            text: str = (await self._stream.__anext__()).text
+            if text:
                 return text
 
 
-def _outcome_of_dropping() -> Outcome:
+def outcome_of_dropping() -> Outcome:
     """A frame that unwinds because its task is being cancelled drops its stream, too: that is no `break`."""
     try:
         task = asyncio.current_task()

@@ -1,7 +1,7 @@
-"""The command line: `resilient-stream ask` and `resilient-stream demo`.
+"""The command line: `resilient-stream ask`, `chat` and `demo`.
 
 The one rule: it is a user of the public API like any other; what it shows comes from chunks, events and the
-transcript. It needs the extra `cli` (typer, rich), which nothing else here does.
+transcript. It needs the extra `cli` (typer, rich, prompt_toolkit), which nothing else here does.
 Must never: show a traceback for a failure that has a name.
 """
 
@@ -12,7 +12,7 @@ import sys
 __all__ = ["main"]
 
 _NEEDED = ("typer", "rich")
-_INSTALL = "the command line needs two more packages: pip install 'resilient-stream[cli]'"
+_INSTALL = "the command line needs a few more packages: pip install 'resilient-stream[cli]'"
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -69,6 +70,40 @@ def ask(
 
     options = {"deadline": deadline, "system": system, "max_tokens": max_tokens}
     raise typer.Exit(until_reader_leaves(lambda: run(prompt, to or (), as_json=as_json, **options)))
+
+
+@app.command(epilog=exit_codes.HELP)
+def chat(
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PROVIDER:MODEL",
+            help="Whom to ask. Repeat it for fallbacks, in the order to try them.",
+            show_default=False,
+        ),
+    ] = None,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="A system prompt.", show_default=False)] = None,
+    tools: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.py", help="Its public functions are the model's to call.", show_default=False),
+    ] = None,
+    deadline: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Seconds for each answer, tools and waits included.", show_default=False),
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Output tokens of an answer at most.", show_default=False)
+    ] = None,
+) -> None:
+    """Talk with a model: answers appear as they come, Ctrl-C stops one and keeps what came. /help has the commands.
+
+    From a pipe each line is a question. Without --to: as for ask.
+    """
+    from .chat import chat as run
+    from .terminal import until_reader_leaves
+
+    options = {"system": system, "deadline": deadline, "max_tokens": max_tokens}
+    raise typer.Exit(until_reader_leaves(lambda: run(to or (), tools=tools, **options)))
 
 
 @app.command(epilog=exit_codes.HELP)

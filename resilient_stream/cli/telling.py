@@ -6,13 +6,32 @@ Must never: use a word that the documents do not use.
 
 from __future__ import annotations
 
+import json
+
 from .. import readable
+from ..chunks import Seam, ToolCall, Usage
 from ..errors import AllTargetsFailed, StreamError
 from ..events import AttemptStarted, Event, FellBack, RetryScheduled
 from ..kinds import KINDS
 from ..transcript import Attempt, Transcript
+from ..turns import ConversationRecord, ToolResult
 
-__all__ = ["complaint", "found", "printable", "result_of", "summary", "told", "why"]
+__all__ = [
+    "called",
+    "complaint",
+    "exchange",
+    "found",
+    "printable",
+    "result",
+    "result_of",
+    "seam",
+    "summary",
+    "told",
+    "why",
+]
+
+WIDEST = 160
+"""Characters of a tool's call or result that are shown."""
 
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
@@ -46,9 +65,8 @@ def why(event: RetryScheduled) -> str:
     return ", as it asks" if event.error.retry_after else ""
 
 
-def _tokens(transcript: Transcript) -> str | None:
+def _tokens(usage: Usage) -> str | None:
     """What was counted, as "21 tokens in, 57 out"; None when the provider counted nothing."""
-    usage = transcript.usage
     parts = [
         f"{count} {word}"
         for count, word in ((usage.input_tokens, "tokens in"), (usage.output_tokens, "out"))
@@ -63,12 +81,49 @@ def summary(transcript: Transcript) -> str:
     first, whole = transcript.time_to_first_chunk, transcript.duration
     parts = (
         transcript.target,
-        _tokens(transcript),
+        _tokens(transcript.usage),
         tried,
         None if first is None else f"first chunk {first:.2f} s",
         None if whole is None else f"all {whole:.2f} s",
     )
     return " · ".join(part for part in parts if part)
+
+
+def exchange(record: ConversationRecord) -> str:
+    """How a question and its answer went, in one line: target, tokens, turns, time."""
+    turns = len(record.turns)
+    last = record.transcripts[-1] if turns else None
+    parts = (
+        last.target if last else None,
+        _tokens(record.usage),
+        f"{turns} turns" if turns > 1 else None,
+        None if record.duration is None else f"{record.duration:.1f} s",
+    )
+    return " · ".join(part for part in parts if part)
+
+
+def called(call: ToolCall) -> str:
+    """A call, as one would write it."""
+    given = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in (call.parsed or {}).items())
+    return _line(f"→ {call.name}({call.arguments if call.parsed is None else ', '.join(given)})")
+
+
+def result(result: ToolResult) -> str:
+    """What the model was told about it."""
+    return _line(f"← {'(complaint) ' if result.error else ''}{result.content}")
+
+
+def seam(seam: Seam) -> str:
+    """Where another target took over."""
+    if seam.restart:
+        return f"[{seam.source} broke off; {seam.target} begins anew, what stands above no longer counts]"
+    return f"[{seam.source} broke off; {seam.target} goes on from here]"
+
+
+def _line(text: str) -> str:
+    """A text on one line, and not a long one."""
+    line = " ".join(text.split())
+    return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
 
 
 def result_of(attempt: Attempt, transcript: Transcript) -> str:

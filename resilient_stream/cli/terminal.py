@@ -18,6 +18,7 @@ from rich.text import Text
 from ..chunks import Chunk, ReasoningDelta
 from ..errors import AllTargetsFailed, StreamError
 from ..transcript import Outcome, Transcript
+from ..turns import ConversationRecord
 from . import exit_codes, telling
 
 __all__ = ["OUTCOME_STYLE", "Answer", "Notes", "until_reader_leaves"]
@@ -49,6 +50,10 @@ class Answer:
         """Begin a new line, unless one has begun."""
         if self._last != "\n":
             self._put("\n")
+
+    def echoed(self, text: str) -> None:
+        """The terminal itself wrote this, as it does for Ctrl-C."""
+        self._last = text[-1:] or self._last
 
     def _reason(self, text: str) -> None:
         self._console.print(Text(text, style="dim"), end="")
@@ -84,6 +89,13 @@ class Notes:
         style = "yellow" if transcript.finish_kind else OUTCOME_STYLE[transcript.outcome]
         line = Text.assemble((ended.replace("_", " "), style), (" · " + telling.summary(transcript), "dim"))
         self._console.print(line)
+
+    def ended(self, record: ConversationRecord) -> None:
+        """The line under an answer of a conversation; a word in front of it when it is not whole."""
+        kind = record.transcripts[-1].finish_kind if record.turns else None
+        ended = kind or (None if record.outcome == "complete" else record.outcome)
+        word = (f"{ended.replace('_', ' ')} · ", "yellow" if kind else OUTCOME_STYLE[record.outcome]) if ended else ""
+        self._console.print(Text.assemble(word, (telling.exchange(record), "dim")))
 
     def error(self, error: StreamError) -> None:
         """Title, what happened, what to do."""

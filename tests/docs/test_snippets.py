@@ -23,7 +23,10 @@ from resilient_stream.testing import End, FakeProvider, Text
 
 ROOT = Path(tables.__file__).parent.parent
 BLOCK = re.compile(r"(?ms)^( *)```python\n(.*?)^\1```$")
-ELSEWHERE = {"recording.md": "tests/examples/test_recording_page.py runs its files in a folder of their own"}
+ELSEWHERE = {
+    "recording.md": "tests/examples/test_recording_page.py runs its files in a folder of their own",
+    "conversations.md": "tests/docs/test_conversations.py has a model that calls tools",
+}
 """Pages whose Python has a test of its own."""
 PAGES = [
     page

@@ -68,7 +68,7 @@ def test_names_in_the_text_exist(page):
     for model, field in re.findall(r"`(RetryPolicy|Timeouts|Recovery|Limits|RetryBudget)\.(\w+)`", text):
         assert field in getattr(policy, model).model_fields or hasattr(getattr(policy, model), field), field
     commands = set(re.findall(r"`resilient-stream (\w[\w-]*)", text))
-    assert commands <= {"ask", "demo", "doctor", "explain", "providers"}
+    assert commands <= {"ask", "chat", "demo", "doctor", "explain", "providers"}
     if page.name == "operator-manual.md":
         kinds = re.findall(r"`([a-z]+_[a-z_]+)`", text.split("## Alerts")[1].split("## Metrics")[0])
         assert set(kinds) <= {*ErrorKind, "resets_at"}

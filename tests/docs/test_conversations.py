@@ -1,0 +1,59 @@
+"""docs/conversations.md: its examples run, one after the other, and do what the page says."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+
+from resilient_stream.testing import CallTool, End, FakeProvider, ReceivedRequest, Stall, Text
+from resilient_stream.testing.steps import Script
+
+PAGE = Path(__file__).parents[2] / "docs" / "conversations.md"
+
+ANSWERS: dict[str, list[Script]] = {
+    "umbrella": [[CallTool("weather", {"city": "Oslo"}), End()], [Text("No."), End()]],
+    "Plan me a trip.": [[CallTool("submit_Trip", {"city": "Oslo", "days": 2}), End()]],
+    "Bergen, three days.": [[CallTool("submit_Trip", {"city": "Bergen", "days": 3}), End()]],
+    "ask me where to": [[Text("Where to?"), End()]],
+    "Please go on.": [[Text("It is fine."), End()]],
+    "long report": [[Text("In Oslo "), Stall()]],
+    '"confirmed"': [[Text("Booked."), End()]],
+    "confirm first": [[CallTool("confirm"), End()]],
+}
+
+
+def model(request: ReceivedRequest) -> Script:
+    """Plays a model: the first of these words that it finds in what it is sent decides."""
+    said = "\n".join(str(message["content"]) for message in request.json["messages"])
+    scripts = next(scripts for words, scripts in ANSWERS.items() if words in said)
+    return scripts[min(len(scripts) - 1, sum(message["role"] == "tool" for message in request.json["messages"]))]
+
+
+def examples() -> list[CodeType]:
+    """The Python blocks of the page, as `python -m asyncio` would compile them."""
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    return [compile(block, f"{PAGE.name}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT) for block in blocks]
+
+
+@pytest.mark.usefixtures("nothing_left")
+async def test_the_examples_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of them, in one session, against a scripted model."""
+    names: dict[str, Any] = {"__name__": "examples"}
+    async with FakeProvider(model) as provider:
+        monkeypatch.setenv("OPENAI_API_KEY", "test")
+        monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url("openai"))
+        for example in examples():
+            if (running := eval(example, names)) is not None:  # a coroutine where the block awaits
+                await running
+        await names["client"].aclose()
+    assert str(names["trip"]) == "city='Oslo' days=2"
+    assert names["record"].text == "Booked."
+    said = capsys.readouterr().out
+    shown = ['[weather: {"city":"Oslo",', "No.", "complete Usage(", "no_tool_calls ('Trip',) Where to?"]
+    for expected in (*shown, "Trip(city='Bergen', days=3)", "Out of time 2"):
+        assert expected in said

@@ -21,7 +21,7 @@ FACTS = {
     "proxy": "proxy.example:3128", "seconds": 20.0,
 }  # fmt: skip
 JARGON = re.compile(
-    r"errno|\bEOF\b|socket|ECONN|traceback|\bNone\b|\bnull\b|\bNaN\b|\binf\b|exception|payload|handshake|\bTLS\b|"
+    r"errno|\bEOF\b|socket|ECONN|traceback|(?-i:\bNone\b)|\bnull\b|\bNaN\b|\binf\b|exception|payload|handshake|\bTLS\b|"
     r"\bTCP\b|\bDNS\b|\bCA\b|front-end|backend|\bconcurrency\b|captive portal|https?://(?!user:)",
     re.IGNORECASE,
 )

@@ -25,7 +25,7 @@ import anyio
 from .budget import ledger_of
 from .contract import Batch, Request, ResumePoint, Transport
 from .errors import ErrorKind, Failure, StreamError, error_for
-from .events import AttemptProgress, Event, Observer, OnEvent, Step, StreamEnded
+from .events import AttemptFailed, AttemptProgress, Event, Observer, OnEvent, Step, StreamEnded
 from .policy import Limits, RetryBudget, RetryPolicy, Timeouts
 from .slots import Slots
 from .target import Target
@@ -165,6 +165,8 @@ class Call:
         """What an observer wants sent along with a request, if it was told to: its trace's context."""
         self.followed = False
         """An observer wants to be told of every step of each request."""
+        self.in_trouble: Callable[[], Observer] | None = None
+        """Asked for an observer when something first goes wrong: a good call does not even make one."""
         self._owner = owner
         self._live: set[Live] = set()
         self._observers: tuple[Observer, ...] = ()
@@ -224,6 +226,9 @@ class Call:
 
     def emit(self, make: Callable[..., Event], *values: Any) -> None:
         """Tell whoever watches; the event is not even made otherwise."""
+        if self.in_trouble is not None and (make is AttemptFailed or self.transcript.outcome not in (None, "complete")):
+            self._watchers = (self.in_trouble(), *self._watchers)
+            self.in_trouble = None
         if self._watchers:
             event = make(self.id, *values)
             for watcher in self._watchers:

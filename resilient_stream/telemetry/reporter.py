@@ -1,12 +1,14 @@
 """`Reporter`: asked once a call who wants to know of it: a trace, the metrics, the log, or nobody.
 
-The one rule: nobody is made for nothing. Without an SDK, and with the logger off, a call has no observer.
+The one rule: nobody is made for nothing. Without an SDK a call has no observer unless the log is at INFO, or something
+goes wrong that the log is to tell.
 Must never: import OpenTelemetry before there is an SDK of it (`sdk.py`).
 """
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 from ..call import Call
@@ -32,10 +34,11 @@ class Reporter:
     def __call__(self, call: Call) -> Observer | None:
         """The call's observer, at its first pull."""
         tracer, instruments = self._find_tracer(), self._find_instruments()
-        logging_on = logger.isEnabledFor(logging.ERROR)
-        if tracer is None and instruments is None and not logging_on:
-            return None
         around = sdk.context_now()
+        if tracer is None and instruments is None and not logger.isEnabledFor(logging.INFO):
+            if logger.isEnabledFor(logging.ERROR):
+                call.in_trouble = partial(_only_log, call, around)
+            return None
         sinks: list[Sink] = []
         context = _always(around)
         if tracer is not None:
@@ -50,10 +53,8 @@ class Reporter:
             from .metrics import CallMetrics
 
             sinks.append(CallMetrics(instruments, call.request.target.name, context))
-        if logging_on:
-            from .logs import CallLog
-
-            sinks.append(CallLog(call, context))
+        if logger.isEnabledFor(logging.ERROR):
+            sinks.append(_log(call, context))
         return telling(sinks)
 
     def _find_tracer(self) -> Any:
@@ -68,6 +69,16 @@ class Reporter:
         if provider is not self._instruments[0]:
             self._instruments = (provider, None if provider is None else _instruments_of(provider))
         return self._instruments[1]
+
+
+def _only_log(call: Call, around: Any) -> Observer:
+    return telling([_log(call, _always(around))])
+
+
+def _log(call: Call, context: Any) -> Sink:
+    from .logs import CallLog
+
+    return CallLog(call, context)
 
 
 def _instruments_of(provider: Any) -> Any:

@@ -11,13 +11,13 @@ import pytest
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider
 
-from resilient_stream import Client, Telemetry
+from resilient_stream import Client, DeadlineExceeded, Telemetry
 from resilient_stream.telemetry import sdk
 from resilient_stream.telemetry.reporter import Reporter
-from resilient_stream.testing import FakeProvider
+from resilient_stream.testing import FakeProvider, Status
 
-from .endings import GOOD, PROMPT
-from .seen import Seen
+from .endings import GOOD, HALF, PROMPT
+from .seen import QUICK, Seen
 
 
 @pytest.fixture
@@ -46,6 +46,30 @@ async def test_without_sdk_and_log_there_is_no_observer(telemetry: Telemetry | N
         stream = client.stream(PROMPT)
         await stream.collect()
     assert (stream._call._observers, stream._call._watchers) == ((), ())
+
+
+async def test_a_good_call_at_warning_has_no_observer_either(caplog: pytest.LogCaptureFixture) -> None:
+    """The log as Python has it: one is made when something goes wrong, and tells it from there."""
+    caplog.set_level(logging.WARNING, "resilient_stream")
+    async with FakeProvider(GOOD, [Status(503)], GOOD) as provider:
+        async with Client(provider.target("openai"), retry=QUICK) as client:
+            good, retried = client.stream(PROMPT), client.stream(PROMPT)
+            await good.collect()
+            assert good._call._watchers == ()
+            assert not caplog.records
+            await retried.collect()
+            assert len(retried._call._watchers) == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "(attempt 2/5)" in caplog.text
+
+
+async def test_a_deadline_alone_is_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    """No request failed; the call did."""
+    caplog.set_level(logging.WARNING, "resilient_stream")
+    async with FakeProvider(HALF) as provider, Client(provider.target("openai")) as client:
+        with pytest.raises(DeadlineExceeded):
+            await client.complete(PROMPT, deadline=0.03)
+    assert "not retrying: Out of time" in caplog.text
 
 
 @pytest.mark.usefixtures("log_off")

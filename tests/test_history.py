@@ -36,6 +36,7 @@ from resilient_stream.contract import Endpoint, HttpRequest, Request
 from resilient_stream.credentials.claude_code import Program
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.providers.vertex import Place
 from resilient_stream.signatures import for_its_target
 from tests.dialect_rules import check
 from tests.providers.recordings import DIALECTS, Recording, recordings
@@ -49,12 +50,17 @@ SAMPLE = 12
 """Cuts of a recording that has neither calls nor reasoning."""
 
 MODELS = {"anthropic": ("claude-sonnet-4-5", "claude-opus-4-7"), "gemini": ("gemini-3-pro-preview", "gemini-2.5-pro")}
+MODELS["vertex"] = (*MODELS["anthropic"], *MODELS["gemini"])
 """Whose dialect depends on the model."""
 
-ENDPOINTS = {"claude-code": Endpoint(base_url="", credentials=Program("claude", None))}
+ENDPOINTS = {
+    "vertex": Endpoint(base_url="http://localhost", credentials=Place("project", "global")),
+    "claude-code": Endpoint(base_url="", credentials=Program("claude", None)),
+}
 """For those that need more than an address and a key."""
 
-SIGNERS = {"anthropic": "anthropic:claude-sonnet-4-5", "gemini": "gemini:gemini-3-pro-preview"}
+SIGNERS = {"anthropic-messages": "anthropic:claude-sonnet-4-5", "gemini": "gemini:gemini-3-pro-preview"}
+"""Who answered in a recording of this dialect."""
 
 
 # -- what is sent -------------------------------------------------------------------------------
@@ -98,7 +104,7 @@ def going_on(history: list[Message]) -> list[Message]:
 
 def _transcript(recording: Recording, chunks: list[Chunk], *, whole: bool) -> Transcript:
     transcript = Transcript()
-    transcript.target = SIGNERS.get(recording.provider, f"{recording.provider}:some-model")
+    transcript.target = SIGNERS.get(recording.dialect, f"{recording.provider}:some-model")
     transcript._receive(chunks)
     transcript._ready.clear()
     transcript._end("complete" if whole else "failed", None)
@@ -216,7 +222,7 @@ USED = Finished("tool_calls", "tool_use")
 def ended(*chunks: Chunk, outcome: Any = "complete", limit: int = 1 << 20) -> Transcript:
     """A transcript of Claude's that received these and ended."""
     transcript = transcript_of(*chunks, limit=limit)
-    transcript.target = SIGNERS["anthropic"]
+    transcript.target = SIGNERS["anthropic-messages"]
     transcript._end(outcome, None)
     return transcript
 
@@ -291,7 +297,7 @@ def test_signed_reasoning_stays_where_it_stood() -> None:
         ReasoningDelta("cut off"),
     ]
     [message] = ended(*chunks, outcome="failed").as_history()
-    signer = SIGNERS["anthropic"]
+    signer = SIGNERS["anthropic-messages"]
     assert message.content == (
         ReasoningPart(text="Let me think.", signature="sig1", signed_by=signer),
         ReasoningPart(redacted="encrypted", signed_by=signer),
@@ -305,7 +311,7 @@ def test_geminis_signature_stands_behind_its_text() -> None:
     [message] = ended(TextDelta("Yes."), ReasoningDelta("", "sig1"), TextDelta(" And:"), call, USED).as_history()
     assert [type(part).__name__ for part in message.parts] == ["TextPart", "ReasoningPart", "TextPart"]
     assert message.tool_calls[0].signature == "sig2"
-    assert message.tool_calls[0].signed_by == SIGNERS["anthropic"]
+    assert message.tool_calls[0].signed_by == SIGNERS["anthropic-messages"]
 
 
 def test_what_came_before_a_restart_is_void() -> None:

@@ -11,9 +11,8 @@ import random
 import pytest
 
 from resilient_stream import Client, RetryPolicy, StreamError, Target, TextDelta, Transcript
-from resilient_stream.providers.hosts import HOSTS
 from tests.loopback import LAST, Loopback, Script, Step, framed
-from tests.providers.recordings import DIALECTS, Recording, read
+from tests.providers.recordings import DIALECTS, Recording, read, speaks
 from tests.providers.test_recordings import answers
 
 CUTS = 5
@@ -33,9 +32,8 @@ def in_pieces(recording: Recording, body: bytes, dice: random.Random, end: Step 
 
 async def ask(recording: Recording, script: Script) -> Transcript:
     """What the client makes of it."""
-    provider = recording.provider if recording.provider in {*HOSTS, "anthropic", "gemini"} else "openai"
     async with Loopback(script) as server:
-        target = Target(f"{provider}:m", base_url=server.url, api_key="k")
+        target = Target(f"{speaks(recording)}:m", base_url=server.url, api_key="k")
         async with Client(target, retry=RetryPolicy.off()) as client:
             stream = client.stream("hi")
             try:

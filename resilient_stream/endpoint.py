@@ -72,7 +72,8 @@ def _clean(key: str | None) -> str | None:
 def _address(adapter: Adapter) -> str | Failure:
     """The adapter's own address, the names in it (hosts.py) filled in from the environment."""
     names = [name for _, name, _, _ in Formatter().parse(adapter.base_url) if name]
-    missing = [name for name in names if not os.environ.get(name)] if adapter.base_url else [adapter.url_variable]
+    wanted = names if adapter.base_url else [adapter.url_variable]  # one without either has no address to miss
+    missing = [name for name in wanted if name and not os.environ.get(name)]
     if missing:
         facts = {"env_var": " and ".join(missing)}
         return Failure(kind=ErrorKind.CLIENT_CONFIG, code="missing_address", fallback=True, facts=facts)

@@ -446,12 +446,13 @@ def error_for(failure: Failure, **context: Any) -> StreamError:
     A category that overrides the kind's own (a remote server's out-of-memory) takes that category's base class,
     so that `except PermanentError` and `.category` never disagree.
     """
+    note = failure.facts.get("note")
     failure = _bounded(failure)
     cls = _CLASSES[KINDS[failure.kind].error]
     if failure.category not in (None, KINDS[failure.kind].category):
         cls = _BY_CATEGORY[failure.category]
     error = cls(failure, **context)
-    if note := failure.facts.get("note"):  # for a developer's eyes: under a traceback, in no message and no log
+    if note:  # for a developer's eyes: under a traceback, in no message and no log
         error.add_note(note)
     return error
 
@@ -459,11 +460,12 @@ def error_for(failure: Failure, **context: Any) -> StreamError:
 def _bounded(failure: Failure) -> Failure:
     """The same with texts that fit into MAX_TEXTS together. Only the longest are cut, all to the same length."""
     texts: dict[str, str] = {name: getattr(failure, name) or "" for name in ("detail", "code", "request_id")}
-    facts = {name: value for name, value in failure.facts.items() if isinstance(value, str)}
+    facts = {name: value for name, value in failure.facts.items() if isinstance(value, str) and name != "note"}
     longest = _longest(sorted(len(text.encode()) for text in (*texts.values(), *facts.values())), MAX_TEXTS)
     cut = {name: _cut(text, longest) for name, text in texts.items()}
     cut["detail"] = _cut(cut["detail"], MAX_DETAIL)
     kept = {**failure.facts, **{name: _cut(text, longest) for name, text in facts.items()}}
+    kept.pop("note", None)
     return msgspec.structs.replace(
         failure, facts=kept, detail=cut["detail"], code=cut["code"], request_id=cut["request_id"] or None
     )

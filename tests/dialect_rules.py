@@ -164,7 +164,7 @@ RULES: Mapping[str, tuple[re.Pattern[str], Callable[[Body], None]]] = {
     "mistral chat": (re.compile(r"mistral.*/chat/completions"), mistral_chat),
     "cohere chat": (re.compile(r"/v2/chat"), cohere_chat),
     "openai chat": (re.compile(r"/chat/completions"), openai_chat),
-    "anthropic messages": (re.compile(r"/v1/messages"), anthropic_messages),
+    "anthropic messages": (re.compile(r"/v1/messages|:streamRawPredict"), anthropic_messages),
     "gemini": (re.compile(r":streamGenerateContent"), gemini),
     "converse": (re.compile(r"/converse-stream"), converse),
 }

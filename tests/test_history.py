@@ -54,6 +54,7 @@ MODELS = {
     "bedrock": ("us.anthropic.claude-sonnet-4-5-v1:0", "us.amazon.nova-2-lite-v1:0"),
     "gemini": ("gemini-3-pro-preview", "gemini-2.5-pro"),
 }
+MODELS["vertex"] = (*MODELS["anthropic"], *MODELS["gemini"])
 """Whose dialect depends on the model."""
 
 ENDPOINTS = {
@@ -62,7 +63,8 @@ ENDPOINTS = {
 }
 """For those that need more than an address and a key."""
 
-SIGNERS = {"anthropic": "anthropic:claude-sonnet-4-5", "gemini": "gemini:gemini-3-pro-preview"}
+SIGNERS = {"anthropic-messages": "anthropic:claude-sonnet-4-5", "gemini": "gemini:gemini-3-pro-preview"}
+"""Who answered in a recording of this dialect."""
 
 
 # -- what is sent -------------------------------------------------------------------------------
@@ -106,7 +108,7 @@ def going_on(history: list[Message]) -> list[Message]:
 
 def _transcript(recording: Recording, chunks: list[Chunk], *, whole: bool) -> Transcript:
     transcript = Transcript()
-    transcript.target = SIGNERS.get(recording.provider, f"{recording.provider}:some-model")
+    transcript.target = SIGNERS.get(recording.dialect, f"{recording.provider}:some-model")
     transcript._receive(chunks)
     transcript._ready.clear()
     transcript._end("complete" if whole else "failed", None)
@@ -224,7 +226,7 @@ USED = Finished("tool_calls", "tool_use")
 def ended(*chunks: Chunk, outcome: Any = "complete", limit: int = 1 << 20) -> Transcript:
     """A transcript of Claude's that received these and ended."""
     transcript = transcript_of(*chunks, limit=limit)
-    transcript.target = SIGNERS["anthropic"]
+    transcript.target = SIGNERS["anthropic-messages"]
     transcript._end(outcome, None)
     return transcript
 
@@ -299,7 +301,7 @@ def test_signed_reasoning_stays_where_it_stood() -> None:
         ReasoningDelta("cut off"),
     ]
     [message] = ended(*chunks, outcome="failed").as_history()
-    signer = SIGNERS["anthropic"]
+    signer = SIGNERS["anthropic-messages"]
     assert message.content == (
         ReasoningPart(text="Let me think.", signature="sig1", signed_by=signer),
         ReasoningPart(redacted="encrypted", signed_by=signer),
@@ -313,7 +315,7 @@ def test_geminis_signature_stands_behind_its_text() -> None:
     [message] = ended(TextDelta("Yes."), ReasoningDelta("", "sig1"), TextDelta(" And:"), call, USED).as_history()
     assert [type(part).__name__ for part in message.parts] == ["TextPart", "ReasoningPart", "TextPart"]
     assert message.tool_calls[0].signature == "sig2"
-    assert message.tool_calls[0].signed_by == SIGNERS["anthropic"]
+    assert message.tool_calls[0].signed_by == SIGNERS["anthropic-messages"]
 
 
 def test_what_came_before_a_restart_is_void() -> None:

@@ -133,6 +133,7 @@ def told_as(failure: Failure, head: Head, adapter: Adapter | None) -> Failure:
         "provider": adapter.title,
         "model": head.target.partition(":")[2],
         "host": head.host,
+        "address": head.host,
         "env_var": " or ".join(adapter.key_variables),
     }
     facts = {name: value for name, value in names.items() if value} | failure.facts

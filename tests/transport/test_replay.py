@@ -27,7 +27,6 @@ from resilient_stream import (
     Target,
     Timeouts,
 )
-from resilient_stream.providers.hosts import HOSTS
 from resilient_stream.testing import (
     BadChunk,
     CallTool,
@@ -49,7 +48,7 @@ from resilient_stream.testing import (
     serve_bytes,
 )
 from tests.local_model import local_model
-from tests.providers.recordings import DIALECTS, Recording, recordings
+from tests.providers.recordings import DIALECTS, Recording, recordings, speaks
 from tests.transport.recorded import QUICK, asked, exchange, lines_in, played, said, write
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -110,8 +109,7 @@ def _script(recording: Recording, cut_at: int | None, ending: Any) -> Script:
 
 
 def _target(provider: FakeProvider, recording: Recording) -> Target:
-    name = recording.provider if recording.provider in {*HOSTS, "anthropic", "gemini", "cohere"} else "openai"
-    return provider.target(name)
+    return provider.target(speaks(recording))
 
 
 JSON = {"content-type": "application/json"}

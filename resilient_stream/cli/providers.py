@@ -35,6 +35,9 @@ FEATURES: Mapping[str, str] = {
 _PROGRAMS: Mapping[str, str] = {"claude-code": "claude"}
 """Providers that are a program, and its name."""
 
+_OTHER_WAYS: Mapping[str, tuple[str, ...]] = {"bedrock": ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")}
+"""Variables that do in place of a key, where a provider has credentials of another kind."""
+
 
 class Row(NamedTuple):
     """One provider. needs: what it wants set, in words. configured: whether that is so; None: it needs nothing."""
@@ -75,7 +78,7 @@ def _state(adapter: Adapter) -> tuple[str, bool | None]:
     variables = adapter.key_variables
     if not variables:
         return "no key", None
-    given = next((name for name in variables if os.environ.get(name)), None)
+    given = next((name for name in (*variables, *_OTHER_WAYS.get(adapter.name, ())) if os.environ.get(name)), None)
     return given or variables[0], given is not None
 
 

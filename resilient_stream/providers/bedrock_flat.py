@@ -141,9 +141,10 @@ class FlatReader:
             self._seen = True
             batch.append(TextDelta(text))
         self._filtered = self._filtered or event.get(GUARDRAIL) == "INTERVENED"
-        self._finish = text_of(self._shape.reason(event)) or self._finish
-        if self._finish in FAILED_REASONS:
-            self.failure = Failure(kind=FAILED_REASONS[self._finish], code=self._finish)
+        reason = text_of(self._shape.reason(event))
+        self._finish = reason or self._finish
+        if reason in FAILED_REASONS:
+            self.failure = Failure(kind=FAILED_REASONS[reason], code=reason)
         elif self._finish is not None:
             self._end(event, batch)
 

@@ -50,7 +50,8 @@ class _State(Protocol):
 class _Reader(Protocol):
     """What reads the payloads of one vendor; `state` is what it found."""
 
-    state: _State
+    @property
+    def state(self) -> _State: ...
 
     def read(self, payloads: list[bytes]) -> Batch: ...
 

@@ -120,7 +120,8 @@ class Trace(Sink):
             self._end_attempt(span, record, _outcome_of(record, outcome), transcript.error)
         if self._span.is_recording():
             self._span.set_attributes(attributes.whole(transcript))
-            self._tell_seams(transcript)
+            if len(transcript.attempts) > 1:  # or every chunk of a long answer would be looked at for nothing
+                self._tell_seams(transcript)
             if self._with_content:
                 self._span.set_attributes(content.reply(transcript))
         # Requests are timed by another clock than calls; by some microseconds, none may outlive its call.

@@ -33,14 +33,13 @@ from resilient_stream import (
 )
 from resilient_stream.chunks import Chunk
 from resilient_stream.contract import Endpoint, HttpRequest, Request
-from resilient_stream.credentials.claude_code import Program
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.providers.vertex import Place
 from resilient_stream.signatures import for_its_target
 from tests.dialect_rules import check
 from tests.providers.recordings import DIALECTS, Recording, recordings
 from tests.test_values import transcript_of
+from tests.testing.test_conformance import ENDPOINTS
 
 # A decoder is copied at each cut, to see what it makes of the end there. msgspec's own are stateless and shared.
 copyreg.pickle(msgspec.json.Decoder, lambda _: "shared")
@@ -56,12 +55,6 @@ MODELS = {
 }
 MODELS["vertex"] = (*MODELS["anthropic"], *MODELS["gemini"])
 """Whose dialect depends on the model."""
-
-ENDPOINTS = {
-    "claude-code": Endpoint(base_url="", credentials=Program("claude", None)),
-    "vertex": Endpoint(base_url="http://localhost", credentials=Place("p", "global")),
-}
-"""For those that need more than an address and a key."""
 
 SIGNERS = {"anthropic-messages": "anthropic:claude-sonnet-4-5", "gemini": "gemini:gemini-3-pro-preview"}
 """Who answered in a recording of this dialect."""

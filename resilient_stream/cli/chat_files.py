@@ -93,12 +93,8 @@ def _plain(message: Message) -> dict[str, Any]:
 
 
 def _plain_call(call: FunctionCall) -> dict[str, Any]:
-    signature = {"signature": call.signature} if call.signature else {}
-    return {
-        "id": call.id,
-        "type": "function",
-        "function": {"name": call.name, "arguments": call.arguments, **signature},
-    }
+    function = call.model_dump(exclude={"id"}, exclude_none=True)
+    return {"id": call.id, "type": "function", "function": function}
 
 
 def _markdown(messages: Sequence[Message], system: str | None) -> str:

@@ -95,6 +95,8 @@ class Trace(Sink):
 
     def retry(self, event: RetryScheduled) -> None:
         """An event between two requests."""
+        if not self._span.is_recording():  # a person is asked how to go on when the turn, and its span, has ended
+            return
         self._span.add_event("retry", {
             "resilient_stream.target": event.target,
             "resilient_stream.attempt": event.attempt,
@@ -105,6 +107,8 @@ class Trace(Sink):
 
     def fell_back(self, event: FellBack) -> None:
         """An event between two requests."""
+        if not self._span.is_recording():  # a person is asked how to go on when the turn, and its span, has ended
+            return
         self._span.add_event("fallback", {
             "resilient_stream.source": event.source,
             "resilient_stream.target": event.target,

@@ -263,7 +263,7 @@ def chat_of(*messages: Message) -> Chat:
     return chat
 
 
-CALLS = (FunctionCall(id="c1", name="weather", arguments='{"city": "Oslo"}', signature="s"),)
+CALLS = (FunctionCall(id="c1", name="weather", arguments='{"city": "Oslo"}', signature="s", signed_by="gemini:x"),)
 SAID = (
     Message(role="user", content="Hi"),
     Message(role="assistant", content="Let me see.", tool_calls=CALLS),

@@ -19,7 +19,7 @@ from typing import TypeVar
 import anyio
 
 from . import transcript as record
-from .call import NEVER, Call, Guard, Interrupted
+from .call import NEVER, Answering, Call, Guard, Interrupted
 from .chunks import Usage
 from .contract import Batch, Decoder, Endpoint, Request, Response, Sending
 from .endpoint import host_of, resolve
@@ -74,6 +74,7 @@ class Attempt:
         self._cause: Exception | Failure | None = None
         self._over = False
         self._progress = 0
+        self._from = 0
         self._waiting_since: float | None = None
         self._started = call.now()
         self._first_by = self._started + (self._timeouts.first_content or NEVER)
@@ -211,6 +212,8 @@ class Attempt:
         self.record.time_to_first_chunk = now - self._started
         self.record.request_id = self.record.request_id or self._decoder.response_id
         transcript = self.call.transcript
+        self.call.answering = Answering(self.request.target, self.request.attempt, self.record)
+        self._from = transcript._place()
         transcript.target, transcript.model = self.name, self._decoder.model or self.model
         transcript.request_id = self.record.request_id
         self.call.arm(now + (self._timeouts.stall or NEVER))
@@ -262,16 +265,20 @@ class Attempt:
         elif response is not None:
             response.close()
 
+    def disown(self) -> None:
+        """A link of the chain wants no more of this answer: what has arrived meanwhile belongs to nobody."""
+        self._cause = self._cause or Interrupted()
+
     def _salvage(self) -> None:
         """Nobody pulls, and nobody will: what has arrived meanwhile still belongs to the transcript."""
         if self.committed and self._response is not None and self._cause is None and not self._over:
             self._cause = self._reason()
             if data := self._response.drain():
-                self.call.transcript._receive(self._take(data))
+                self.call.transcript._receive(self.call.sift(self._take(data)))
 
     def _last_usage(self) -> Usage | None:
         """What the provider counted last, also when the answer never began."""
-        chunks = self.call.transcript._chunks if self.committed else self._held
+        chunks = self.call.transcript._since(self._from) if self.committed else self._held
         return next((chunk for chunk in reversed(chunks) if isinstance(chunk, Usage)), None)
 
     def _reason(self) -> Exception:

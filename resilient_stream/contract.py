@@ -197,7 +197,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a model at a provider can do beyond a plain answer.
 
     tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. prefill: an
-    assistant's unfinished turn is continued. native_resume: a broken stream can be taken up where it ended.
+    assistant's unfinished turn is continued; echoes_prefill: and sent again in front.
+    native_resume: a broken stream can be taken up where it ended.
     streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
     usage: tokens are counted in the stream.
     """
@@ -207,6 +208,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     output: bool = True
     reasoning: bool = True
     prefill: bool = False
+    echoes_prefill: bool = False
     native_resume: bool = False
     streaming_tools: bool = True
     usage: bool = True

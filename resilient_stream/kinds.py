@@ -316,6 +316,19 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Local model not available",
         ("{reason}.",),
         ("Or name another target and set its key.",)),
+    (_K.STREAM_INTERRUPTED, "not_continued"): Text(
+        "Answer cut off",
+        ("{provider}'s answer stopped before its end: {cause}.", "It could not be continued: {tried}."),
+        ("What was received is in the transcript; ask again, or give Recovery more methods or targets.",)),
+    (_K.STREAM_INTERRUPTED, "contradicted"): Text(
+        "Answer cut off",
+        ("{provider}'s answer stopped before its end: {cause}.",
+         "Another answer does not agree with what was delivered, so it was not joined to it: {tried}."),
+        ("What was received is in the transcript; ask again, or give Recovery other methods or targets.",)),
+    (_K.STREAM_INTERRUPTED, "not_joined"): Text(
+        "Did not fit",
+        ("What {provider} answered does not continue what was delivered: {reason}.",),
+        ("Nothing of it was delivered.",)),
     (_K.CANCELLED, "abandoned"): Text(
         "Stream closed",
         ("The stream was closed, or nothing was taken from it for too long.",),

@@ -21,7 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "chunks", "kinds", "errors", "messages", "policy", "target", "transcript", "events", "contract", "wire",
-    "features", "classify", "providers", "transport", "credentials", "endpoint", "unwind", "budget", "call",
+    "features", "classify", "providers", "recovery", "transport", "credentials", "endpoint", "unwind", "budget", "call",
     "telemetry", "attempt", "source",
     "middleware", "chain", "stream", "scope", "client", "__init__", "testing", "web", "cli",
 )  # fmt: skip

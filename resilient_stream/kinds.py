@@ -318,11 +318,11 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         ("Or name another target and set its key.",)),
     (_K.STREAM_INTERRUPTED, "not_continued"): Text(
         "Answer cut off",
-        ("{provider}'s answer stopped before its end: {cause}.", "It could not be continued: {tried}."),
+        ("{provider}'s answer stopped before its end.", "The cause: {cause}.", "It could not be continued: {tried}."),
         ("What was received is in the transcript; ask again, or give Recovery more methods or targets.",)),
     (_K.STREAM_INTERRUPTED, "contradicted"): Text(
         "Answer cut off",
-        ("{provider}'s answer stopped before its end: {cause}.",
+        ("{provider}'s answer stopped before its end.", "The cause: {cause}.",
          "Another answer does not agree with what was delivered, so it was not joined to it: {tried}."),
         ("What was received is in the transcript; ask again, or give Recovery other methods or targets.",)),
     (_K.STREAM_INTERRUPTED, "not_joined"): Text(

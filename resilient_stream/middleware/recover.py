@@ -277,12 +277,16 @@ class _Rescue:
         code = "not_continued" if self._differs_at is None else "contradicted"
         failure = structs.replace(
             original.failure, kind=ErrorKind.STREAM_INTERRUPTED, code=code, category=None, retry=None, fallback=None,
-            facts={**original.failure.facts, "cause": _found(original), "tried": self._told()}
-            | ({} if self._differs_at is None else {"differs_at": self._differs_at}),
+            facts={**original.failure.facts, "cause": self._cause(), "tried": self._told(),
+                   "differs_at": self._differs_at},
         )  # fmt: skip
         error = error_for(failure, **context)
         error.__cause__ = original
         return error
+
+    def _cause(self) -> str | None:
+        """What the title does not say already."""
+        return None if self.original.kind is ErrorKind.STREAM_INTERRUPTED else _found(self.original)
 
     def _told(self) -> str:
         """What was tried, or why nothing was."""

@@ -88,12 +88,14 @@ class Overlap:
         self._starts, self._seen = still, seen + len(text)
 
     def _believable(self, start: int) -> bool:
-        """Long enough and no pattern, or whole words."""
-        body = self._body
-        if len(body) - start >= SHORTEST:
-            return len(set(body[start:])) >= 3
-        begins_word = start == 0 or not body[start - 1].isalnum()
-        return begins_word and body[start].isalnum() and len(body) - start >= 2
+        """Long enough and no pattern, or whole words, or the whole text."""
+        body, again = self._body, self._body[start:]
+        if not body[:start].strip():
+            return len(set(again)) >= 2
+        if len(again) >= SHORTEST:
+            return len(set(again)) >= 3
+        inside_word = body[start - 1].isalnum() and again[0].isalnum()
+        return not inside_word and sum(map(str.isalnum, again)) >= 2
 
 
 def objection(body: str, gap: str, reply: str) -> str | None:

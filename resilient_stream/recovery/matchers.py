@@ -242,7 +242,7 @@ class Instructed(_Behind):
 
     def _rest(self) -> str:
         rest = self._decided() if self._looking else ""
-        if not rest and self.overlap == len(self._body):
+        if not rest and self.overlap >= len(self._body.lstrip()):
             self.refusal = self.refusal or Refusal("echo", self.overlap)
         return rest
 

@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from resilient_stream import Client, RetryPolicy, StreamError, Target, TextDelta, Transcript
+from resilient_stream import Client, Recovery, RetryPolicy, StreamError, Target, TextDelta, Transcript
 from resilient_stream.providers.hosts import HOSTS
 from tests.loopback import LAST, Loopback, Script, Step, framed
 from tests.providers.recordings import DIALECTS, Recording, read
@@ -36,7 +36,7 @@ async def ask(recording: Recording, script: Script) -> Transcript:
     provider = recording.provider if recording.provider in {*HOSTS, "anthropic", "gemini"} else "openai"
     async with Loopback(script) as server:
         target = Target(f"{provider}:m", base_url=server.url, api_key="k")
-        async with Client(target, retry=RetryPolicy.off()) as client:
+        async with Client(target, retry=RetryPolicy.off(), recovery=Recovery.off()) as client:
             stream = client.stream("hi")
             try:
                 return await stream.collect()

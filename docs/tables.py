@@ -42,6 +42,7 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "OPENAI_API_VERSION": "The API version of `azure`; without one, the v1 API.",
     "AZURE_OPENAI_AD_TOKEN": "An Entra ID token for `azure`, in place of a key.",
     "OLLAMA_API_KEY": "A key for `ollama`, where a server behind a login asks for one.",
+    "AWS_ACCESS_KEY_ID, AWS_PROFILE": "Credentials of `bedrock`, and all else that botocore reads.",
     "AWS_REGION, AWS_DEFAULT_REGION": "The region of `bedrock`; else the profile's.",
     "AWS_BEARER_TOKEN_BEDROCK, AWS_ENDPOINT_URL": "A key for `bedrock` in place of credentials; another address.",
     "CLAUDE_CODE_MODEL": "The model of `claude-code`, for a target that names none.",

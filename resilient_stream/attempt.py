@@ -22,7 +22,7 @@ import anyio
 from msgspec import structs
 
 from . import transcript as record
-from .call import NEVER, Call, Guard, Interrupted
+from .call import NEVER, Answering, Call, Guard, Interrupted
 from .chunks import Usage
 from .contract import Batch, Decoder, Endpoint, HttpRequest, Outgoing, Request, Response, Sending, WholeAdapter
 from .endpoint import host_of, resolve
@@ -81,6 +81,7 @@ class Attempt:
         self._cause: Exception | Failure | None = None
         self._over = False
         self._progress = 0
+        self._from = 0
         self._waiting_since: float | None = None
         self._started = call.now()
         self._first_by = self._started + (self._timeouts.first_content or NEVER)
@@ -271,6 +272,8 @@ class Attempt:
         self.record.time_to_first_chunk = now - self._started
         self.record.request_id = self.record.request_id or self._decoder.response_id
         transcript = self.call.transcript
+        self.call.answering = Answering(self.request.target, self.request.attempt, self.record)
+        self._from = transcript._place()
         transcript.target, transcript.model = self.name, self._decoder.model or self.model
         transcript.request_id = self.record.request_id
         self.call.note(self.name, self.request.attempt, "content", self.record)
@@ -328,6 +331,10 @@ class Attempt:
             response.close()
         self.call.note(self.name, self.request.attempt, "kept" if self._over else "closed", self.record)
 
+    def disown(self) -> None:
+        """A link of the chain wants no more of this answer: what has arrived meanwhile belongs to nobody."""
+        self._cause = self._cause or Interrupted()
+
     def _salvage(self) -> None:
         """Nobody pulls, and nobody will: what has arrived meanwhile still belongs to the transcript."""
         if self._whole is not None:
@@ -336,11 +343,11 @@ class Attempt:
         elif self.committed and self._response is not None and self._cause is None and not self._over:
             self._cause = self._reason()
             if data := self._response.drain():
-                self.call.transcript._receive(self._take(data))
+                self.call.transcript._receive(self.call.sift(self._take(data)))
 
     def _last_usage(self) -> Usage | None:
         """What the provider counted last, also when the answer never began."""
-        chunks = self.call.transcript._chunks if self.committed else self._held
+        chunks = self.call.transcript._since(self._from) if self.committed else self._held
         return next((chunk for chunk in reversed(chunks) if isinstance(chunk, Usage)), None)
 
     def _reason(self) -> Exception:

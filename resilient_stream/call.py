@@ -18,7 +18,7 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 
@@ -26,13 +26,13 @@ from .budget import ledger_of
 from .contract import Batch, Request, ResumePoint, Transport
 from .errors import ErrorKind, Failure, StreamError, error_for
 from .events import AttemptFailed, AttemptProgress, Event, Observer, OnEvent, Step, StreamEnded
-from .policy import Limits, RetryBudget, RetryPolicy, Timeouts
+from .policy import Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
 from .slots import Slots
 from .target import Target
 from .transcript import Attempt, Outcome, Transcript
 from .unwind import unwind
 
-__all__ = ["NEVER", "Call", "Guard", "Interrupted", "Settings"]
+__all__ = ["NEVER", "Answering", "Call", "Guard", "Interrupted", "Settings", "as_it_is"]
 
 logger = logging.getLogger("resilient_stream")
 
@@ -58,6 +58,7 @@ class Settings:
     timeouts: Timeouts
     limits: Limits
     budget: RetryBudget
+    recovery: Recovery
     own_timeouts: bool = False
     own_code: bool = False
     deadline: float | None = None
@@ -72,6 +73,14 @@ class Settings:
     def limits_for(self, target: Target) -> Limits:
         """The target's, else the client's."""
         return target.limits or self.limits
+
+
+class Answering(NamedTuple):
+    """A target that has given content, in which of its attempts, and that attempt's record."""
+
+    target: Target
+    number: int
+    record: Attempt
 
 
 class Owner(Protocol):
@@ -153,6 +162,11 @@ class Call:
         """How a finding becomes an error of this call: the latest attempt sets it to name itself."""
         self.resume_point: ResumePoint | None = None
         """Where the latest attempt that had content can be resumed by its provider, if it can."""
+        self.answering: Answering | None = None
+        """Whose content came last."""
+        self.sift: Callable[[Batch], Batch] = as_it_is
+        """What of a batch belongs to the answer. While a continuation is compared with what was delivered, also what
+        is found in a reader at the end of the call has to go through here."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self.chain: Callable[[], AsyncGenerator[Batch, None] | None] = lambda: None
         """A weak reference to the stream's generators, to finish them where they are suspended."""
@@ -384,6 +398,11 @@ def closed_error(why: str) -> StreamError:
     """What a pull raises on a stream that was cancelled, closed or given up."""
     kind = ErrorKind.CLIENT_CLOSED if why == "client_closed" else ErrorKind.CANCELLED
     return error_for(Failure(kind=kind, code=why))
+
+
+def as_it_is(batch: Batch) -> Batch:
+    """All of it."""
+    return batch
 
 
 def _no_clock_yet() -> float:

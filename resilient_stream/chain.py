@@ -1,7 +1,8 @@
 """How the links make a chain.
 
     Stream.__anext__        hands out single chunks, keeps the record        (stream.py; with call.py the cancel-guard)
-      fallback              the next target                                  |
+      recover               goes on after content: continued, or an error    |
+        fallback            the next target                                  |
         retry               the same target again                            |  an error travels this way, inside out
           concurrency       waits for its turn, where streams are limited    |
             buffered        in one piece, where a stream will not do         |
@@ -23,6 +24,7 @@ from .middleware.buffered import buffered
 from .middleware.classify import classify
 from .middleware.concurrency import concurrency
 from .middleware.fallback import fallback
+from .middleware.recover import recover
 from .middleware.retry import retry
 from .source import source
 
@@ -39,7 +41,7 @@ def compose(middlewares: Iterable[Middleware], innermost: Handler) -> Handler:
 
 def standard_chain(own: Iterable[Middleware] = ()) -> Handler:
     """The chain of a client, with the user's own links around each attempt."""
-    return compose((fallback, retry, concurrency, buffered, *own, classify), source)
+    return compose((recover, fallback, retry, concurrency, buffered, *own, classify), source)
 
 
 def _link(middleware: Middleware, call_next: Handler) -> Handler:

@@ -50,7 +50,7 @@ class Client:
     """Streams answers from the first target that can give one.
 
     targets: "provider:model" strings or `Target`s; the first is tried first, the rest are fallbacks.
-    retry, timeouts, limits: see `policy`; defaults are documented there.
+    retry, timeouts, recovery, limits: see `policy`; defaults are documented there.
     middlewares: your own links, run around every attempt (see `contract.Middleware`).
     on_event: called with each `events.Event`, on the loop; must not block.
     session: an aiohttp session to use instead of our own, e.g. for a proxy; it is never closed here.
@@ -58,7 +58,7 @@ class Client:
         target "replay:FILE".
     telemetry: what OpenTelemetry is told, if there is an SDK of it; see `Telemetry`.
     budget: how much may be sent again to a failing target, over all calls of the process; see `RetryBudget`.
-    recovery, hedge, breaker, store: accepted when they are built.
+    hedge, breaker, store: accepted when they are built.
     Raises StreamMisused for a bad target or value.
     """
 
@@ -82,8 +82,6 @@ class Client:
         for name, value in (("hedge", hedge), ("breaker", breaker), ("store", store)):
             if value is not None:
                 raise StreamMisused(f"{name}= {_LATER}")
-        if recovery is not None and recovery.methods:
-            raise StreamMisused(f"recovery= {_LATER}, or give Recovery.off(), which is how streams behave now")
         self.targets = _checked(targets)
         self.transport: Transport = Outgoings(session)
         self._observers: tuple[Callable[[Call], Observer | None], ...] = (Reporter(telemetry or Telemetry()),)
@@ -95,6 +93,7 @@ class Client:
         self.warned = False
         self._retry = retry or RetryPolicy()
         self._budget = budget or RetryBudget()
+        self._recovery = recovery or Recovery()
         self._timeouts = timeouts or Timeouts()
         self._limits = _built(limits or Limits())
         self._on_event = on_event
@@ -133,15 +132,14 @@ class Client:
         reasoning: an effort ("low" …) or a budget in tokens, where the model reasons.
         extra: merged into the provider's request body last, over everything else.
         to: targets for this call, in place of the client's. deadline: seconds for everything, waits included.
-        timeouts: over the client's and the targets'. on_end: called exactly once with the final transcript.
+        timeouts: over the client's and the targets'. recovery: over the client's.
+        on_end: called exactly once with the final transcript.
         metadata: yours; kept on the request for middlewares, never sent.
         Raises StreamMisused for input that cannot be sent.
         """
         targets = _checked([to] if isinstance(to, str | Target) else to) if to is not None else self.targets
         if not targets:
             raise StreamMisused(_no_target())
-        if recovery is not None and recovery.methods:
-            raise StreamMisused(f"recovery= {_LATER}, or give Recovery.off(), which is how streams behave now")
         request = Request(
             messages=to_messages(prompt, system),
             target=targets[0],
@@ -159,7 +157,8 @@ class Client:
             metadata=metadata or {},
             max_event_bytes=self._limits.max_event_bytes,
         )
-        return Stream(Call(self, self._settings(targets, deadline, timeouts, on_end), request), self._chain)
+        settings = self._settings(targets, deadline, timeouts, recovery, on_end)
+        return Stream(Call(self, settings, request), self._chain)
 
     async def complete(self, prompt: Prompt, **options: Any) -> Transcript:
         """The same chain, collected: options as for `stream`. Raises StreamError when the answer fails."""
@@ -238,12 +237,14 @@ class Client:
         targets: tuple[Target, ...],
         deadline: float | None,
         timeouts: Timeouts | None,
+        recovery: Recovery | None,
         on_end: Callable[[Transcript], object] | None,
     ) -> Settings:
         effective = timeouts or self._timeouts
         return Settings(
             retry=self._retry,
             budget=self._budget,
+            recovery=recovery or self._recovery,
             timeouts=effective,
             limits=self._limits,
             own_timeouts=timeouts is not None,

@@ -240,7 +240,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. image_links: also
     by URL, without the data. forced_tools: a call can be demanded. stop: stop sequences. prefill: an assistant's
-    unfinished turn is continued. native_resume: a broken stream can be taken up where it ended.
+    unfinished turn is continued; echoes_prefill: and sent again in front. native_resume: a broken stream can be
+    taken up where it ended.
     streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
     usage: tokens are counted in the stream. whole: an answer can be asked for in one piece (`Request.stream` False);
     the adapter is a `WholeAdapter` then.
@@ -254,6 +255,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     forced_tools: bool = True
     stop: bool = True
     prefill: bool = False
+    echoes_prefill: bool = False
     native_resume: bool = False
     streaming_tools: bool = True
     usage: bool = True

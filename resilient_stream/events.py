@@ -73,6 +73,7 @@ class FellBack:
     """`source` is given up for this call, `target` is next.
 
     how: another provider before any content, a continuation after it, or the same target asked for a whole answer.
+    A continuation may be tried at the same target. method: of `Recovery.methods`, for a continuation.
     """
 
     call_id: str
@@ -80,6 +81,7 @@ class FellBack:
     target: str
     error: StreamError
     how: FallbackType = "provider_switch"
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -374,6 +374,19 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "No room for the answer",
         ("The answer is larger than {size} and could not be kept in a temporary file.", "Reason: {reason}."),
         ("Make room in the temporary directory, or name another one in TMPDIR.",)),
+    (_K.STREAM_INTERRUPTED, "not_continued"): Text(
+        "Answer cut off",
+        ("{provider}'s answer stopped before its end.", "The cause: {cause}.", "It could not be continued: {tried}."),
+        ("What was received is in the transcript; ask again, or give Recovery more methods or targets.",)),
+    (_K.STREAM_INTERRUPTED, "contradicted"): Text(
+        "Answer cut off",
+        ("{provider}'s answer stopped before its end.", "The cause: {cause}.",
+         "Another answer does not agree with what was delivered, so it was not joined to it: {tried}."),
+        ("What was received is in the transcript; ask again, or give Recovery other methods or targets.",)),
+    (_K.STREAM_INTERRUPTED, "not_joined"): Text(
+        "Did not fit",
+        ("What {provider} answered does not continue what was delivered: {reason}.",),
+        ("Nothing of it was delivered.",)),
     (_K.CANCELLED, "abandoned"): Text(
         "Stream closed",
         ("The stream was closed, or nothing was taken from it for too long.",),

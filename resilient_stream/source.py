@@ -25,6 +25,9 @@ async def source(request: Request, call: Call) -> AsyncGenerator[Batch, None]:
             yield batch
     except (StreamError, AttemptEnded):
         raise
+    except GeneratorExit:
+        attempt.disown()
+        raise
     except Exception as error:
         raise AttemptEnded(attempt, error) from error
     finally:

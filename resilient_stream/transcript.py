@@ -88,6 +88,8 @@ class Transcript:
     """Everything known about one call, at any time; final once `outcome` is set.
 
     text: the answer as received. delivered: the part of it that was handed to the caller.
+    After a seam with `restart` both begin anew behind it, and so do reasoning and tool calls; `chunks` has all.
+    usage: of the request that answered last; what each one cost is in `attempts`.
     target: the one that is answering, as "provider:model". request_id: its id at the provider.
     started: Unix time of the first pull; duration, time_to_first_chunk: seconds from there.
     omitted: characters dropped from the middle because of `Limits.max_transcript_bytes`.
@@ -95,10 +97,12 @@ class Transcript:
 
     __slots__ = (
         "_chunks",
+        "_dropped",
         "_head",
         "_limit",
         "_next_look",
         "_ready",
+        "_restarted",
         "_start",
         "_trimmed",
         "_wire",
@@ -124,6 +128,8 @@ class Transcript:
         self._head = 0
         self._trimmed = False
         self._withheld = 0
+        self._dropped = 0
+        self._restarted = False
         self._start = 0.0
         self.omitted = 0
         self.outcome: Outcome | None = None
@@ -148,6 +154,20 @@ class Transcript:
         self._chunks.extend(batch)
         self._ready.extend(batch)
 
+    def _place(self) -> int:
+        """How many chunks were received so far."""
+        return self._dropped + len(self._chunks)
+
+    def _since(self, place: int) -> list[Chunk]:
+        """The chunks received from there on, but for those that were dropped."""
+        return self._chunks[max(0, place - self._dropped) :]
+
+    def _restart(self) -> None:
+        """A seam that takes back all before it is about to be received: nothing is missing from what comes now."""
+        self._restarted = True
+        self._head = self.omitted = 0
+        self._trimmed = False
+
     def _counts(self) -> tuple[int, int]:
         """(received, waiting to be taken): changes whenever the consumer takes something."""
         return len(self._chunks), len(self._ready)
@@ -165,6 +185,7 @@ class Transcript:
         """Count bytes from the wire: an upper bound of the text, so that short answers are never measured."""
         self._wire += wire_bytes
         if self._wire > self._next_look:
+            self._drop_void()
             self._even()
             self._wire = sum(map(size_of, self._chunks))
             if self._wire > self._limit:
@@ -174,7 +195,16 @@ class Transcript:
     def _even(self) -> None:
         """What was taken is kept in pieces of equal size: a million chunks of a token each weigh 100 MB."""
         taken = len(self._chunks) - len(self._ready)
+        before = len(self._chunks)
         self._chunks[self._head : taken] = even(self._chunks[self._head : taken], max(self._limit // 64, 1))
+        self._dropped += before - len(self._chunks)
+
+    def _drop_void(self) -> None:
+        """What a restart took back goes first."""
+        end = min(self._begins(len(self._chunks)) - 1, len(self._chunks) - len(self._ready))
+        if end > 0:
+            del self._chunks[:end]
+            self._dropped += end
 
     def _trim(self) -> None:
         """Keep the first half of the limit and the last quarter; chunks not yet delivered always stay."""
@@ -186,6 +216,7 @@ class Transcript:
         seams = [chunk for chunk in dropped if type(chunk) is Seam]  # whoever reads this needs all of them
         self.omitted += sum(len(chunk.text) for chunk in dropped)
         self._chunks[self._head : end] = seams
+        self._dropped += len(dropped) - len(seams)
         self._head += len(seams)
         self._trimmed = True
         self._wire = sum(map(size_of, self._chunks))
@@ -205,17 +236,17 @@ class Transcript:
     @property
     def reasoning(self) -> str:
         """The model's visible reasoning so far."""
-        return "".join(chunk.reasoning for chunk in self._all(ReasoningDelta))
+        return "".join(chunk.reasoning for chunk in self._answer() if type(chunk) is ReasoningDelta)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls that are whole."""
-        return tuple(self._all(ToolCall))
+        return tuple(chunk for chunk in self._answer() if type(chunk) is ToolCall)
 
     @property
     def seams(self) -> tuple[Seam, ...]:
         """Where another request took over."""
-        return tuple(self._all(Seam))
+        return tuple(chunk for chunk in self._chunks if type(chunk) is Seam)
 
     @property
     def usage(self) -> Usage:
@@ -308,6 +339,7 @@ class Transcript:
             read_chunk(each, f"transcript.chunks[{place}]") for place, each in enumerate(stored.chunks)
         ]
         transcript._withheld = max(len(stored.chunks) - stored.taken, 0)
+        transcript._restarted = any(seam.restart for seam in transcript.seams)
         transcript._trimmed, transcript._head = stored.gap is not None, stored.gap or 0
         for name in _KEPT:
             setattr(transcript, name, getattr(stored, name))
@@ -334,18 +366,26 @@ class Transcript:
     def _mark(self, error: BaseException) -> None:
         setattr(error, _NOTE, self)
 
-    def _all(self, kind: type[_ChunkT]) -> list[_ChunkT]:
-        return [chunk for chunk in self._chunks if type(chunk) is kind]
+    def _answer(self) -> list[Chunk]:
+        """The chunks of the answer that stands: all, or those behind the seam that restarted it."""
+        return self._chunks[self._begins(len(self._chunks)) :]
+
+    def _begins(self, count: int) -> int:
+        """Where the answer begins that stands after so many chunks."""
+        places = range(count - 1, -1, -1) if self._restarted else ()
+        return next((place + 1 for place in places if getattr(self._chunks[place], "restart", False)), 0)
 
     def _last(self, kind: type[_ChunkT]) -> _ChunkT | None:
         return next((chunk for chunk in reversed(self._chunks) if type(chunk) is kind), None)
 
     def _join(self, count: int) -> str:
-        chunks = self._chunks[:count]
+        begins = self._begins(count)
+        chunks = self._chunks[begins:count]
         if not self.omitted:
             return "".join([chunk.text for chunk in chunks])
         note = omission(self.omitted)
-        head, tail = chunks[: self._head], chunks[self._head :]
+        middle = max(0, self._head - begins)
+        head, tail = chunks[:middle], chunks[middle:]
         return "".join([*(chunk.text for chunk in head), note, *(chunk.text for chunk in tail)])
 
     def __repr__(self) -> str:

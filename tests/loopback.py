@@ -7,6 +7,7 @@ The answers are OpenAI's chat dialect, as `chat` writes them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
@@ -134,7 +135,10 @@ class Loopback:
         try:
             while await self._answer(reader, writer):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        except ConnectionError:
+            with contextlib.suppress(ConnectionError):  # asyncio reports it again when nobody asks here
+                await writer.wait_closed()
+        except (asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)

@@ -110,6 +110,8 @@ def transcripts(draw: st.DrawFn) -> Transcript:
     """Any: some of it delivered, perhaps with its middle dropped, ended in any way or not yet."""
     transcript = Transcript(draw(st.sampled_from([30, 1 << 20])))
     for batch in draw(st.lists(st.lists(chunks, min_size=1, max_size=4), max_size=12)):
+        if any(isinstance(chunk, Seam) and chunk.restart for chunk in batch):
+            transcript._restart()
         transcript._receive(batch)
         transcript._weigh(sum(len(chunk.text) + 8 for chunk in batch))
         for _ in range(draw(st.integers(0, len(transcript._ready)))):

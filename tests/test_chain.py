@@ -16,6 +16,7 @@ from resilient_stream import (
     InvalidRequest,
     MalformedStream,
     RateLimited,
+    Recovery,
     ResponseTimeout,
     RetryPolicy,
     StreamError,
@@ -121,9 +122,9 @@ AFTER_CONTENT: dict[str, tuple[Script, type[StreamError], str]] = {
 
 @pytest.mark.parametrize(("script", "kind", "phase"), AFTER_CONTENT.values(), ids=list(AFTER_CONTENT))
 async def test_after_content_nothing_is_repeated(script: Script, kind: type[StreamError], phase: str) -> None:
-    """All that arrived is delivered first; then the error, with the transcript; nobody else is asked."""
+    """All that arrived is delivered first; then, with recovery off, the error and the transcript; nobody is asked."""
     async with Loopback(script) as server, Loopback(chat("No")) as other:
-        async with Client(server.target(), other.target(), retry=QUICK) as client:
+        async with Client(server.target(), other.target(), retry=QUICK, recovery=Recovery.off()) as client:
             stream, pieces = client.stream("hi"), []
             with pytest.raises(kind) as caught:
                 async for chunk in stream:
@@ -139,7 +140,7 @@ async def test_a_stall_is_noticed_through_keep_alives() -> None:
     """Comments and empty deltas do not feed the stall clock (promise 5)."""
     script = [HEAD, delta("Hel"), *([COMMENT, 0.005, PREAMBLE, 0.005] * 100)]
     async with Loopback(script) as server, Client(server.target(), timeouts=Timeouts(stall=0.06)) as client:
-        stream = client.stream("hi")
+        stream = client.stream("hi", recovery=Recovery.off())
         with pytest.raises(ResponseTimeout) as caught:
             await stream.collect()
         assert await server.idle()

@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from resilient_stream import Client, RetryPolicy, StreamError, Target, TextDelta, Transcript
+from resilient_stream import Client, Recovery, RetryPolicy, StreamError, Target, TextDelta, Transcript
 from resilient_stream.providers import known_providers
 from tests.loopback import LAST, Loopback, Script, Step, framed
 from tests.providers.recordings import DIALECTS, Recording, read
@@ -37,7 +37,7 @@ async def ask(recording: Recording, script: Script) -> Transcript:
     async with Loopback(script) as server:
         options = DIALECTS[recording.dialect].options
         target = Target(f"{provider}:{recording.model}", base_url=server.url, api_key="k", **options)
-        async with Client(target, retry=RetryPolicy.off()) as client:
+        async with Client(target, retry=RetryPolicy.off(), recovery=Recovery.off()) as client:
             stream = client.stream("hi")
             try:
                 return await stream.collect()

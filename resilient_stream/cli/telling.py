@@ -43,7 +43,7 @@ def printable(text: str) -> str:
 
 def found(error: StreamError) -> str:
     """An error in three words: "Rate limited (429)"."""
-    title = KINDS[error.kind].title
+    title = KINDS[error.kind].title if isinstance(error, AllTargetsFailed) else error.title
     return f"{title} ({error.status})" if error.status else title
 
 

@@ -7,12 +7,26 @@ Must never: hold code for a single host.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-__all__ = ["HOSTS", "Host"]
+__all__ = ["HOSTS", "Host", "Prefill"]
 
 ReasoningStyle: TypeAlias = Literal["effort", "object", "none"]
 ResponsesStyle: TypeAlias = Literal["none", "plain", "encrypted", "background"]
+
+
+class Prefill(NamedTuple):
+    """How an unfinished assistant turn at the end is marked, where it is continued.
+
+    turn, body: fields of that turn, and of the request. base_url: where, if not at the host's own. echoed: the answer
+    begins with that turn again.
+    """
+
+    turn: Mapping[str, Any] = {}
+    body: Mapping[str, Any] = {}
+    base_url: str | None = None
+    echoed: bool = False
 
 
 class Host(NamedTuple):
@@ -21,11 +35,11 @@ class Host(NamedTuple):
 
     keys: environment variables that may hold the key; empty when none is needed. max_tokens: the field's name.
     usage: whether `stream_options.include_usage` is understood (Mistral, Perplexity, Databricks send usage unasked,
-    and the first refuses unknown fields). reasoning: how an effort is asked for. prefill: an unfinished assistant turn
-    is continued. responses: what its Responses API does, each more than the one before it: answer; give reasoning
-    encrypted, to be sent back; answer in the background, so that a broken stream can be resumed. seed: the field's
-    name. must_call: the word that demands a tool call. call_id_length: of a tool call's id, exactly and letters and
-    digits only; None where up to 40 characters of any kind are taken.
+    and the first refuses unknown fields). reasoning: how an effort is asked for. prefill: how an unfinished
+    assistant turn is continued; None where it is not. responses: what its Responses API does, each more than the
+    one before it: answer; give reasoning encrypted, to be sent back; answer in the background, so that a broken
+    stream can be resumed. seed: the field's name. must_call: the word that demands a tool call. call_id_length: of
+    a tool call's id, exactly and letters and digits only; None where up to 40 characters of any kind are taken.
     """
 
     title: str
@@ -35,7 +49,7 @@ class Host(NamedTuple):
     max_tokens: str = "max_tokens"
     usage: bool = True
     reasoning: ReasoningStyle = "effort"
-    prefill: bool = False
+    prefill: Prefill | None = None
     default_model: str | None = None
     seed: str = "seed"
     must_call: str = "required"
@@ -43,6 +57,8 @@ class Host(NamedTuple):
     responses: ResponsesStyle = "none"
     path: str = "/chat/completions"
 
+
+_GOES_ON: Mapping[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
 
 HOSTS: dict[str, Host] = {
     "openai": Host(
@@ -55,7 +71,7 @@ HOSTS: dict[str, Host] = {
     # Its Responses API is at the root only; chat completions are there and under /v1.
     "deepseek": Host(
         "DeepSeek", "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), "DEEPSEEK_BASE_URL", reasoning="none",
-        prefill=True, responses="plain",
+        prefill=Prefill({"prefix": True}, base_url="https://api.deepseek.com/beta"), responses="plain",
     ),
     "openrouter": Host(
         "OpenRouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), "OPENROUTER_BASE_URL",
@@ -70,8 +86,8 @@ HOSTS: dict[str, Host] = {
         responses="plain",
     ),
     "mistral": Host(
-        "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", usage=False, prefill=True,
-        reasoning="none", seed="random_seed", must_call="any",
+        "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", usage=False,
+        reasoning="none", prefill=Prefill({"prefix": True}, echoed=True), seed="random_seed", must_call="any",
         call_id_length=9,
     ),
     "perplexity": Host(
@@ -86,12 +102,13 @@ HOSTS: dict[str, Host] = {
         responses="plain",
     ),
     "moonshot": Host(
-        "Moonshot", "https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",), "MOONSHOT_BASE_URL", reasoning="none"
+        "Moonshot", "https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",), "MOONSHOT_BASE_URL", reasoning="none",
+        prefill=Prefill({"partial": True}),
     ),
     "zai": Host("Z.ai", "https://api.z.ai/api/paas/v4", ("ZAI_API_KEY",), "ZAI_BASE_URL", reasoning="none"),
     "alibaba": Host(
         "Alibaba Cloud", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", ("DASHSCOPE_API_KEY",),
-        "DASHSCOPE_BASE_URL", reasoning="none",
+        "DASHSCOPE_BASE_URL", reasoning="none", prefill=Prefill({"partial": True}),
     ),
     "avian": Host("Avian", "https://api.avian.io/v1", ("AVIAN_API_KEY",), "AVIAN_BASE_URL"),
     "bedrock-mantle": Host(
@@ -125,13 +142,13 @@ HOSTS: dict[str, Host] = {
         "Writer", "https://api.writer.com/v1", ("WRITER_API_KEY",), "WRITER_BASE_URL", reasoning="none", path="/chat"
     ),
     "vllm": Host(
-        "vLLM", "http://127.0.0.1:8000/v1", (), "VLLM_BASE_URL", prefill=True, responses="plain"
+        "vLLM", "http://127.0.0.1:8000/v1", (), "VLLM_BASE_URL", prefill=Prefill(body=_GOES_ON), responses="plain"
     ),
-    "sglang": Host("SGLang", "http://127.0.0.1:30000/v1", (), "SGLANG_BASE_URL", prefill=True),
+    "sglang": Host("SGLang", "http://127.0.0.1:30000/v1", (), "SGLANG_BASE_URL", prefill=Prefill(body=_GOES_ON)),
     "llamacpp": Host(
-        "llama.cpp", "http://127.0.0.1:8080/v1", (), "LLAMACPP_BASE_URL", prefill=True, responses="plain"
+        "llama.cpp", "http://127.0.0.1:8080/v1", (), "LLAMACPP_BASE_URL", prefill=Prefill(), responses="plain"
     ),
     "lmstudio": Host("LM Studio", "http://127.0.0.1:1234/v1", (), "LMSTUDIO_BASE_URL", responses="plain"),
     # The small model of the extra `local`; its address is known once its process runs (transport/local_server.py).
-    "local": Host("The local model", "", (), "LOCAL_BASE_URL", prefill=True, default_model="smollm2"),
+    "local": Host("The local model", "", (), "LOCAL_BASE_URL", prefill=Prefill(), default_model="smollm2"),
 }  # fmt: skip

@@ -27,7 +27,7 @@ from .chat_shape import encode_call, encode_message, encode_tool, encode_tool_ch
 from .counts import openai_usage
 from .effort import effort_for
 from .error_rules import rules_for
-from .hosts import Host
+from .hosts import Host, Prefill
 from .schemas import strict
 from .tool_calls import ToolCalls, fitting_id
 from .values import object_of
@@ -385,7 +385,9 @@ class OpenAIChat(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Prefill is the host's column; the rest every chat host can."""
-        return Capabilities(prefill=self.host.prefill, whole=True)
+        prefill = self.host.prefill
+        able, echoes = prefill is not None, prefill is not None and prefill.echoed
+        return Capabilities(prefill=able, echoes_prefill=echoes, whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """A chat completion request."""
@@ -393,8 +395,8 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
-        body = {**self._body(request), **request.extra}
-        url = f"{endpoint.base_url}{self.host.path}"
+        body = {**self._body(request), **self._unfinished(request), **request.extra}
+        url = f"{self._place(request, endpoint)}{self.host.path}"
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> ChatDecoder:
@@ -414,6 +416,24 @@ class OpenAIChat(msgspec.Struct, frozen=True):
 
     def _tool_choice(self, choice: str | None) -> str | dict[str, Any] | None:
         return self.host.must_call if choice == "required" else encode_tool_choice(choice)
+
+    def _prefill(self, request: Request) -> Prefill | None:
+        """How the last turn is marked as unfinished, if it is the assistant's and the host goes on with it."""
+        last = request.messages[-1] if request.messages else None
+        return self.host.prefill if last is not None and last.role == "assistant" and not last.tool_calls else None
+
+    def _unfinished(self, request: Request) -> dict[str, Any]:
+        if (prefill := self._prefill(request)) is None:
+            return {}
+        *turns, last = map(encode_message, request.messages)
+        return {"messages": [*turns, {**last, **prefill.turn}], **prefill.body}
+
+    def _place(self, request: Request, endpoint: Endpoint) -> str:
+        """Where that host takes unfinished turns, unless the user has named an address."""
+        prefill = self._prefill(request)
+        if prefill is None or prefill.base_url is None or endpoint.base_url != self.host.base_url:
+            return endpoint.base_url
+        return prefill.base_url
 
     def _body(self, request: Request) -> dict[str, Any]:
         fields: dict[str, Any] = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from resilient_stream import Client, Stream, StreamError, Target, Timeouts
+from resilient_stream import Client, Recovery, Stream, StreamError, Target, Timeouts
 from resilient_stream.call import Call
 from resilient_stream.contract import Batch, Handler, Request
 from resilient_stream.testing import Cut, End, FakeProvider, Script, Stall, Status, Text
@@ -124,6 +124,7 @@ class Ending:
         if self.key is None:
             targets = [Target("openai:model-openai")]
         links = [buggy] if self.buggy else []
+        options = {"recovery": Recovery.off(), **options}
         return Client(*targets, middlewares=links, timeouts=self.timeouts, **options)  # type: ignore[arg-type]
 
     async def play(self, provider: FakeProvider, client: Client) -> Stream:

@@ -1,0 +1,131 @@
+"""What the beginning of a second answer gives away: that it goes on, says the same again, or begins anew.
+
+The one rule: in doubt it does not go on. A refused continuation costs a request; a wrong one is a wrong answer.
+Must never: look further than the beginning. What a model says later is its answer.
+
+A comparison tells nothing about a text of few different characters: a rule of dashes goes on with dashes.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["LOOK", "Overlap", "common", "objection", "tells"]
+
+TELLING = 12
+"""Characters that two texts do not have in common by chance, if enough of them differ."""
+DIFFERENT = 7
+SHORTEST = 6
+"""Characters of overlap that are none by chance, also in the middle of a word."""
+FARTHEST = 4_000
+"""Characters from its end that a text is searched for an overlap; and its whole."""
+LOOK = 48
+"""Characters of a reply that are looked at before it is believed."""
+
+_PREFACE = re.compile(
+    r"""\W* (?:
+      (?:sure|certainly|of\ course|absolutely|okay|ok|understood|got\ it|no\ problem|alright|great|right|yes)
+        (?:\ thing)? \s* [,.!:;—–-]
+    | (?:i\ (?:apologi[sz]e|am\ sorry)|i['’]m\ sorry|sorry|apologies|my\ apologies|pardon) \b
+    | (?:here(?:\ is|['’]s|\ are|\ you\ go)|this\ is|below\ is|let\ me|i(?:['’]ll|\ will|\ can)) \b
+        .{0,24}? \b (?:rest|remain\w*|continu\w*|missing|next\ part|complete|full|pick\ up|resum\w*|finish\w*)
+    | (?:continuing|continuation|continued|picking\ up|resuming|to\ continue|where\ (?:i|we)\ left\ off) \b
+    | as\ an\ ai \b
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""How a model that was asked to go on talks about it instead. In English; for other languages the other signs have
+to do."""
+
+_FENCE = re.compile(r"^ {0,3}```", re.MULTILINE)
+_OPENS_FENCE = re.compile(r"```[^\s`]")
+_STARTS_OVER = re.compile(r"[A-ZÀ-Þ][a-zß-ÿ]*[ ,'’]|#{1,6} \S|…|\.\.\.")
+_LETS_BEGIN = (*"([{<\"'“‘«*_`#>|/\\@$=-",)
+"""What a capital letter may stand behind without a space."""
+
+
+def common(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (ours, theirs) in pairs if ours != theirs), min(len(one), len(other)))
+
+
+def tells(text: str) -> bool:
+    """Whether this much in common is no coincidence."""
+    return len(text) >= TELLING and len(set(text)) >= DIFFERENT
+
+
+class Overlap:
+    """How much of a text's end a reply says again at its beginning; fed piece by piece.
+
+    length: the longest overlap found so far. open: the reply may still turn out to overlap by more.
+    """
+
+    def __init__(self, body: str) -> None:
+        self.length = 0
+        self._body = body
+        self._seen = 0
+        self._starts = [0, *range(max(1, len(body) - FARTHEST), len(body))] if body else []
+
+    @property
+    def open(self) -> bool:
+        """Some place in the text reads on like the reply, as far as it has come."""
+        return bool(self._starts)
+
+    def feed(self, text: str) -> None:
+        """The next piece of the reply."""
+        if not text:
+            return
+        body, seen = self._body, self._seen
+        still: list[int] = []
+        for start in self._starts:
+            left = len(body) - start - seen
+            if left > len(text):
+                if body.startswith(text, start + seen):
+                    still.append(start)
+            elif text.startswith(body[start + seen :]) and self._believable(start):
+                self.length = max(self.length, len(body) - start)
+        self._starts, self._seen = still, seen + len(text)
+
+    def _believable(self, start: int) -> bool:
+        """Long enough and no pattern, or whole words, or the whole text."""
+        body, again = self._body, self._body[start:]
+        if not body[:start].strip():
+            return len(set(again)) >= 2
+        if len(again) >= SHORTEST:
+            return len(set(again)) >= 3
+        inside_word = body[start - 1].isalnum() and again[0].isalnum()
+        return not inside_word and sum(map(str.isalnum, again)) >= 2
+
+
+def objection(body: str, gap: str, reply: str) -> str | None:
+    """Why a reply without overlap is not what comes behind `body`; None when it may be.
+
+    gap: the white space between the two. Where there is none, a reply that begins like a sentence or a heading does
+    not go on; a half word would begin in small letters.
+    """
+    again = common(body, reply)
+    if again >= 2 and again == len(reply):
+        return "echo"
+    if tells(reply[:again]):
+        return "anew"
+    if _PREFACE.match(reply):
+        return "preface"
+    if reply.startswith("```") and _reopens_fence(body, gap, reply):
+        return "fence"
+    if not gap and not body.endswith(_LETS_BEGIN) and _STARTS_OVER.match(reply):
+        return "anew"
+    return "anew" if _repeats(body, reply) else None
+
+
+def _reopens_fence(body: str, gap: str, reply: str) -> bool:
+    """A code block that is open already is opened again, or a line is torn by one."""
+    inside = len(_FENCE.findall(body)) % 2 == 1
+    return "\n" not in gap or (inside and _OPENS_FENCE.match(reply) is not None)
+
+
+def _repeats(body: str, reply: str) -> bool:
+    """The last words come again, but not letter by letter (other spacing, other case)."""
+    words = body.casefold().split()[-3:]
+    last = " ".join(words)
+    return len(words) == 3 and tells(last) and last in " ".join(reply.casefold().split())

@@ -1,0 +1,89 @@
+"""Where two pieces of text meet: what is not sent back at the end of the first, and how the second is put behind it.
+
+A provider may refuse an unfinished turn that ends in white space, or strip it (Anthropic), and a model that is shown
+half an emoji may never finish it. So the end of a delivered text is kept back from the request; the model then says
+it again, or says what it would have said instead, and here the two are made one.
+
+The one rule: what was delivered stands. The continuation gives way, never by a letter, only by white space.
+Must never: add a character that neither side has.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["Join", "behind", "split_end"]
+
+_FLAG = "[\U0001f1e6-\U0001f1ff]"
+_HALF_EMOJI = re.compile(r"(?:\S[\ufe0f\U0001f3fb-\U0001f3ff]?\u200d)+\Z")
+_HALF_FLAG = re.compile(rf"(?<!{_FLAG})(?:{_FLAG}{_FLAG})*({_FLAG})\Z")
+"""The two clusters that show that they are not whole: one that ends in a zero-width joiner, half of a flag. A base
+letter whose accent has not come looks whole; the accent then begins the continuation, and all is well."""
+
+
+def split_end(text: str) -> tuple[str, str]:
+    """(what is sent back, what is kept back): the white space at the end, or a cluster that is not whole, and any
+    white space before it."""
+    end = len(text)
+    if (flag := _HALF_FLAG.search(text)) is not None:
+        end = flag.start(1)
+    elif (emoji := _HALF_EMOJI.search(text)) is not None:
+        end = emoji.start()
+    body = text[:end].rstrip()
+    return body, text[len(body) :]
+
+
+def behind(kept: str, lead: str) -> str:
+    """What remains of the white space `lead` of a continuation behind the delivered white space `kept`.
+
+    The same again is dropped; of a longer one the rest stays; otherwise only the line breaks count that are more
+    than there are already, with the indentation behind them.
+    """
+    if lead.startswith(kept):
+        return lead[len(kept) :]
+    breaks = kept.count("\n")
+    if lead.count("\n") <= breaks:
+        return ""
+    return lead.split("\n", breaks)[breaks] if breaks else lead
+
+
+class Join:
+    """Puts a continuation behind text whose end `kept` was not sent. dropped: its characters that went.
+
+    fits: False once the continuation does not finish the cluster that was begun.
+    """
+
+    def __init__(self, kept: str) -> None:
+        self.dropped = 0
+        self.fits = True
+        self._kept = kept
+        self._held = ""
+        self._done = not kept
+
+    def feed(self, text: str) -> str:
+        """The next piece; gives what may be delivered."""
+        if self._done:
+            return text
+        self._held += text
+        return self._settle(self._held.lstrip() != "")
+
+    def end(self) -> str:
+        """Nothing more comes."""
+        return "" if self._done else self._settle(True)
+
+    def _settle(self, known: bool) -> str:
+        """Decide, if enough is `known`."""
+        kept, held = self._kept, self._held
+        if kept.isspace():
+            if not known:
+                return ""
+            word = held.lstrip()
+            joined = behind(kept, held[: len(held) - len(word)]) + word
+        elif held.startswith(kept):
+            joined = held[len(kept) :]
+        else:
+            self.fits = kept.startswith(held)
+            return ""
+        self._done, self._held = True, ""
+        self.dropped = len(held) - len(joined)
+        return joined

@@ -31,11 +31,13 @@ class Shape(NamedTuple):
     """A dialect whose events are flat: a piece of text each, and in the last one why it ended.
 
     text, reason: where they stand. counts: the fields for tokens read and written, where Bedrock's own are missing.
+    answer: the field that numbers the answers, where there may be several.
     """
 
     text: Pick
     reason: Pick
     counts: tuple[str, str] = ("", "")
+    answer: str = ""
 
 
 def _first(value: Any) -> dict[str, Any]:
@@ -61,14 +63,14 @@ SHAPES: Mapping[str, Shape] = {
     ),
     "outputs": Shape(  # Mistral's text models
         lambda event: _first(event.get("outputs")).get("text"),
-        lambda event: _first(event.get("outputs")).get("stop_reason"),
+        lambda event: _first(event.get("outputs")).get("stop_reason") or event.get("stop_reason"),
     ),
     "generations": Shape(  # Cohere Command, all at once
         lambda event: _first(event.get("generations")).get("text"),
         lambda event: _first(event.get("generations")).get("finish_reason"),
     ),
     "is_finished": Shape(  # Cohere Command and Command R; the latter says all of it once more at the end
-        lambda event: event.get("text"), lambda event: event.get("finish_reason")
+        lambda event: event.get("text"), lambda event: event.get("finish_reason"), answer="index"
     ),
 }  # fmt: skip
 """By a field that only this dialect's events have."""
@@ -105,6 +107,7 @@ class FlatReader:
         self._eof_ok = eof_ok
         self._seen = False
         self._finish: str | None = None
+        self._counts: dict[str, int] = {}
         self._filtered = False
         self.failure: Failure | None = None
         self.done = False
@@ -134,13 +137,15 @@ class FlatReader:
         return self._close()
 
     def _event(self, event: dict[str, Any], batch: Batch) -> None:
-        if count(event.get("index")):
+        if count(event.get(self._shape.answer)):
             self._pass(event, batch)  # of several answers, the first is the answer
             return
         if text := text_of(self._shape.text(event)):
             self._seen = True
             batch.append(TextDelta(text))
         self._filtered = self._filtered or event.get(GUARDRAIL) == "INTERVENED"
+        found = ((name, count(event.get(name))) for name in self._shape.counts)
+        self._counts.update({name: value for name, value in found if value is not None})
         reason = text_of(self._shape.reason(event))
         self._finish = reason or self._finish
         if reason in FAILED_REASONS:
@@ -150,12 +155,11 @@ class FlatReader:
 
     def _end(self, event: dict[str, Any], batch: Batch) -> None:
         """The reason has come. With the counts, or where they are told in the vendor's words, nothing more will."""
-        read, written = (count(event.get(name)) for name in self._shape.counts)
         if METRICS in event:
             batch.append(read_metrics(event[METRICS]))
             batch += self._close()
-        elif read is not None or written is not None:
-            batch.append(Usage(input_tokens=read, output_tokens=written))
+        elif self._counts:
+            batch.append(Usage(*map(self._counts.get, self._shape.counts)))
 
     def _close(self) -> Batch:
         self.done = True

@@ -8,9 +8,11 @@ Must never: look into a payload. Sources: Amazon Transcribe's and smithy's descr
 
 from __future__ import annotations
 
+import functools
 import struct
 from binascii import crc32
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,6 +23,8 @@ __all__ = ["EventStreamDecoder", "Message"]
 _PRELUDE = struct.Struct(">III")
 _CRC = struct.Struct(">I")
 _OVERHEAD = _PRELUDE.size + _CRC.size
+_USUAL = 512
+"""Bytes of headers that are worth remembering."""
 
 
 class Message(NamedTuple):
@@ -93,7 +97,15 @@ def _message(data: bytes) -> Message:
     if crc32(data[:-4]) != _CRC.unpack(data[-4:])[0]:
         raise BadFraming("the checksum of a message does not fit")
     end = _PRELUDE.size + _PRELUDE.unpack(data[: _PRELUDE.size])[1]
-    return Message(_headers(data[_PRELUDE.size : end]), data[end:-4])
+    block = data[_PRELUDE.size : end]
+    headers = _usual_headers(block) if len(block) <= _USUAL else _headers(block)
+    return Message(headers, data[end:-4])
+
+
+@functools.lru_cache(maxsize=32)
+def _usual_headers(data: bytes) -> Mapping[str, Any]:
+    """A stream has the same few blocks of headers over and over; reading one takes longer than all the rest."""
+    return MappingProxyType(_headers(data))
 
 
 def _headers(data: bytes) -> dict[str, Any]:

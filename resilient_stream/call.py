@@ -241,8 +241,8 @@ class Call:
     def emit(self, make: Callable[..., Event], *values: Any) -> None:
         """Tell whoever watches; the event is not even made otherwise."""
         if self.in_trouble is not None and (make is AttemptFailed or self.transcript.outcome not in (None, "complete")):
-            self._watchers = (self.in_trouble(), *self._watchers)
-            self.in_trouble = None
+            observe, self.in_trouble = self.in_trouble, None
+            self._watchers = (*self._made(observe), *self._watchers)
         if self._watchers:
             event = make(self.id, *values)
             for watcher in self._watchers:
@@ -254,6 +254,14 @@ class Call:
             progress = AttemptProgress(self.id, target, attempt, step, record)
             for observer in self._observers:
                 _safely(observer, progress)
+
+    def _made(self, observe: Callable[[], Observer]) -> tuple[Observer, ...]:
+        """An observer for a call that went wrong. Its bug, or a lack of memory, must not keep the call from ending."""
+        try:
+            return (observe(),)
+        except Exception:
+            logger.exception("an observer of resilient_stream raised; the stream is not affected")
+            return ()
 
     def _who_observes(self) -> Iterator[Observer]:
         """The observers that want this call. A bug in one must not keep the call from starting."""

@@ -45,6 +45,8 @@ def even(chunks: Iterable[Chunk], size: int) -> list[Chunk]:
     run = _Run(size)
     for chunk in chunks:
         text = _divisible(chunk)
+        if text == "":
+            continue
         if text is None or len(text) == size:
             found += [*run.end(), chunk]
         else:
@@ -88,4 +90,5 @@ def _divisible(chunk: Chunk) -> str | None:
     """The text of a chunk that is nothing but text."""
     if type(chunk) is TextDelta:
         return chunk.text
-    return chunk.reasoning if type(chunk) is ReasoningDelta and chunk.signature is None else None
+    plain = type(chunk) is ReasoningDelta and chunk.signature is None and chunk.redacted is None
+    return chunk.reasoning if plain else None

@@ -122,8 +122,8 @@ class WholeBody:
         if self._place == end:
             self._chunks.popleft()
             self._place = None
-            if type(chunk) is ReasoningDelta and chunk.signature:
-                batch.append(ReasoningDelta("", chunk.signature))
+            if type(chunk) is ReasoningDelta and (chunk.signature or chunk.redacted):
+                batch.append(ReasoningDelta("", chunk.signature, chunk.redacted))
 
 
 def _said(chunk: Chunk) -> str:

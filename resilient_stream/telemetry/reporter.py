@@ -37,6 +37,8 @@ class Reporter:
         around = sdk.context_now()
         if tracer is None and instruments is None and not logger.isEnabledFor(logging.INFO):
             if logger.isEnabledFor(logging.ERROR):
+                from . import logs  # noqa: F401  # now: in trouble there may be no file left to open
+
                 call.in_trouble = partial(_only_log, call, around)
             return None
         sinks: list[Sink] = []

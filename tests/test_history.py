@@ -52,6 +52,7 @@ MODELS = {
     "anthropic": ("claude-sonnet-4-5", "claude-opus-4-7"),
     "bedrock": ("us.anthropic.claude-sonnet-4-5-v1:0", "us.amazon.nova-2-lite-v1:0"),
     "gemini": ("gemini-3-pro-preview", "gemini-2.5-pro"),
+    "vertex": ("claude-sonnet-4-5", "gemini-3-pro-preview", "gemini-2.5-pro"),
 }
 MODELS["vertex"] = (*MODELS["anthropic"], *MODELS["gemini"])
 """Whose dialect depends on the model."""
@@ -133,10 +134,22 @@ def _has_calls_or_reasoning(recording: Recording) -> bool:
 def _places(recording: Recording) -> list[int]:
     """The end of each event and a place inside it, or some of them when the recording is plain text."""
     dice = random.Random(recording.name)
-    ends = [0, *(found.end() for found in re.finditer(rb"\r?\n\r?\n", recording.body)), len(recording.body)]
+    ends = [0, *_ends_of_events(recording), len(recording.body)]
     inside = [dice.randrange(start, end) for start, end in itertools.pairwise(ends) if start < end]
     places = sorted({*ends, *inside})
     return places if _has_calls_or_reasoning(recording) else sorted(dice.sample(places, min(SAMPLE, len(places))))
+
+
+def _ends_of_events(recording: Recording) -> list[int]:
+    """After blank lines, after lines, or as AWS's frames say: their length stands in front."""
+    body = recording.body
+    if body[:1] == b"\0":
+        ends = [0]
+        while ends[-1] + 4 <= len(body):
+            ends.append(ends[-1] + int.from_bytes(body[ends[-1] : ends[-1] + 4]))
+        return [end for end in ends[1:] if end <= len(body)]
+    lines = re.compile(rb"\n" if body[:1] == b"{" else rb"\r?\n\r?\n")
+    return [found.end() for found in lines.finditer(body)]
 
 
 ANSWERS = [recording for dialect in DIALECTS for recording in recordings(dialect) if recording.status < 400]
@@ -180,7 +193,8 @@ def _signatures(history: list[Message]) -> Iterator[tuple[str, str]]:
         for part in (*message.parts, *message.tool_calls):
             if signature := getattr(part, "signature", None):
                 signer = getattr(part, "signed_by", None) or ""
-                yield signature, next(word for word in ("claude", "gemini", "some-model") if word in signer)
+                own = signer.partition(":")[0] + ":"
+                yield signature, next((word for word in ("claude", "gemini") if word in signer), own)
 
 
 def _show(counts: Counter[str]) -> None:

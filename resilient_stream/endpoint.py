@@ -71,6 +71,8 @@ def _clean(key: str | None) -> str | None:
 
 def _address(adapter: Adapter) -> str | Failure:
     """The adapter's own address, the names in it (hosts.py) filled in from the environment."""
+    if not adapter.base_url and not adapter.url_variable:
+        return ""  # a recording has none
     names = [name for _, name, _, _ in Formatter().parse(adapter.base_url) if name]
     wanted = names if adapter.base_url else [adapter.url_variable]  # one without either has no address to miss
     missing = [name for name in wanted if name and not os.environ.get(name)]

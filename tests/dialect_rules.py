@@ -146,6 +146,44 @@ def converse(body: Body) -> None:
     assert not waiting, "a call without its result"
 
 
+def openai_responses(body: Body) -> None:
+    """Every call has its output before the user speaks; reasoning is sealed or whole, and something follows it."""
+    waiting: set[str] = set()
+    kinds = [item.get("type", "message") for item in body["input"]]
+    for kind, following, item in zip(kinds, [*kinds[1:], "end"], body["input"], strict=True):
+        if kind == "reasoning":
+            assert item.get("encrypted_content") or item.get("content"), "reasoning without what proves it"
+            assert following in ("reasoning", "message", "function_call"), "reasoning that nothing follows"
+        elif kind == "function_call":
+            assert 0 < len(item["call_id"]) <= 64, f"an id that is refused: {item['call_id']}"
+            assert item["call_id"] not in waiting, "two calls with one id"
+            assert item["name"]
+            assert isinstance(json.loads(item["arguments"]), dict), "arguments that are no object"
+            waiting.add(item["call_id"])
+        elif kind == "function_call_output":
+            assert item["call_id"] in waiting, "an output without its call"
+            waiting.remove(item["call_id"])
+        else:
+            assert kind == "message"
+            assert item["content"], "empty content"
+            assert item["role"] == "assistant" or not waiting, "a call without its output"
+    assert not waiting, "a call without its output"
+
+
+def ollama(body: Body) -> None:
+    """A call's result goes by the tool's name, in the order of the calls; nothing is empty."""
+    waiting: list[str] = []
+    for message in body["messages"]:
+        if message["role"] == "tool":
+            assert message["tool_name"] == waiting.pop(0), "a result that is not of the call before"
+            continue
+        assert not waiting, "a call without its result"
+        assert message["content"] or message.get("tool_calls"), "empty content"
+        waiting = [call["function"]["name"] for call in message.get("tool_calls", ())]
+        assert all(isinstance(call["function"]["arguments"], dict) for call in message.get("tool_calls", ()))
+    assert not waiting, "a call without its result"
+
+
 def in_common(body: Body) -> None:
     """For a dialect that has no row yet: whatever it names a call, each name is there twice, call and result."""
     named = [value for name, value in _leaves(body) if re.fullmatch(r"(?i)(tool_?|function_?)?(call|use)_?id", name)]
@@ -164,6 +202,8 @@ RULES: Mapping[str, tuple[re.Pattern[str], Callable[[Body], None]]] = {
     "mistral chat": (re.compile(r"mistral.*/chat/completions"), mistral_chat),
     "cohere chat": (re.compile(r"/v2/chat"), cohere_chat),
     "openai chat": (re.compile(r"/chat/completions"), openai_chat),
+    "openai responses": (re.compile(r"/responses"), openai_responses),
+    "ollama": (re.compile(r"/api/chat"), ollama),
     "anthropic messages": (re.compile(r"/v1/messages|:streamRawPredict"), anthropic_messages),
     "gemini": (re.compile(r":streamGenerateContent"), gemini),
     "converse": (re.compile(r"/converse-stream"), converse),

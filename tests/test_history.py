@@ -48,10 +48,14 @@ SEED = 20260101
 SAMPLE = 12
 """Cuts of a recording that has neither calls nor reasoning."""
 
+PLAIN = 5
+"""Of the histories that are text alone, each fifth is sent."""
+
 MODELS = {
     "anthropic": ("claude-sonnet-4-5", "claude-opus-4-7"),
     "bedrock": ("us.anthropic.claude-sonnet-4-5-v1:0", "us.amazon.nova-2-lite-v1:0"),
     "gemini": ("gemini-3-pro-preview", "gemini-2.5-pro"),
+    "vertex": ("claude-sonnet-4-5", "gemini-3-pro-preview", "gemini-2.5-pro"),
 }
 MODELS["vertex"] = (*MODELS["anthropic"], *MODELS["gemini"])
 """Whose dialect depends on the model."""
@@ -133,10 +137,22 @@ def _has_calls_or_reasoning(recording: Recording) -> bool:
 def _places(recording: Recording) -> list[int]:
     """The end of each event and a place inside it, or some of them when the recording is plain text."""
     dice = random.Random(recording.name)
-    ends = [0, *(found.end() for found in re.finditer(rb"\r?\n\r?\n", recording.body)), len(recording.body)]
+    ends = [0, *_ends_of_events(recording), len(recording.body)]
     inside = [dice.randrange(start, end) for start, end in itertools.pairwise(ends) if start < end]
     places = sorted({*ends, *inside})
     return places if _has_calls_or_reasoning(recording) else sorted(dice.sample(places, min(SAMPLE, len(places))))
+
+
+def _ends_of_events(recording: Recording) -> list[int]:
+    """After blank lines, after lines, or as AWS's frames say: their length stands in front."""
+    body = recording.body
+    if body[:1] == b"\0":
+        ends = [0]
+        while ends[-1] + 4 <= len(body):
+            ends.append(ends[-1] + int.from_bytes(body[ends[-1] : ends[-1] + 4]))
+        return [end for end in ends[1:] if end <= len(body)]
+    lines = re.compile(rb"\n" if body[:1] == b"{" else rb"\r?\n\r?\n")
+    return [found.end() for found in lines.finditer(body)]
 
 
 ANSWERS = [recording for dialect in DIALECTS for recording in recordings(dialect) if recording.status < 400]
@@ -157,6 +173,9 @@ def _accepted(cuts: Iterable[tuple[Recording, Iterable[int]]]) -> Counter[str]:
                     continue
                 seen.add(key)
                 counts["histories"] += 1
+                if _is_plain(history) and counts["histories"] % PLAIN:
+                    continue
+                counts["histories sent"] += 1
                 counts["histories with calls"] += any(message.tool_calls for message in history)
                 counts["histories with signed reasoning"] += "signed_by='" in key
                 for target in WAYS:
@@ -165,6 +184,11 @@ def _accepted(cuts: Iterable[tuple[Recording, Iterable[int]]]) -> Counter[str]:
                     except AssertionError as error:
                         raise AssertionError(f"{recording.name} cut at {place}, sent to {target}: {error}") from error
     return counts
+
+
+def _is_plain(history: list[Message]) -> bool:
+    """Text and nothing else: what a provider makes of it does not depend on where it was cut."""
+    return all(isinstance(message.content, str) and not message.tool_calls for message in history)
 
 
 def _sent_and_checked(target: Target, history: list[Message]) -> str:
@@ -180,7 +204,8 @@ def _signatures(history: list[Message]) -> Iterator[tuple[str, str]]:
         for part in (*message.parts, *message.tool_calls):
             if signature := getattr(part, "signature", None):
                 signer = getattr(part, "signed_by", None) or ""
-                yield signature, next(word for word in ("claude", "gemini", "some-model") if word in signer)
+                own = signer.partition(":")[0] + ":"
+                yield signature, next((word for word in ("claude", "gemini") if word in signer), own)
 
 
 def _show(counts: Counter[str]) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 
+from ..chunks import Chunk, ReasoningDelta, TextDelta
 from ..classify import classify_response
-from ..contract import Adapter, Batch, Capabilities, Decoder, Endpoint, ReplayRequest, Request
+from ..contract import Adapter, Batch, Capabilities, Decoder, Endpoint, ReplayRequest, Request, WholeAdapter
 from ..errors import ErrorKind, Failure, StreamMisused
 from ..target import Target
+from ..wire.json_string import JsonString
 from ..wire.limits import EventTooLarge
 from ..wire.ndjson import NdjsonDecoder
 from ..wire.recording import DECODING, Ending, Head, Line
@@ -100,7 +102,10 @@ class ReplayDecoder:
             reason = f"It is of another provider: {str(error).partition(';')[0]}"
             self.failure = Failure(kind=ErrorKind.CLIENT_CONFIG, code="no_recording", facts={"reason": reason})
             return
-        self._inner = self._adapter.decoder(replace(self._request, target=target))
+        if head.whole:
+            self._inner = _Whole(cast(WholeAdapter, self._adapter), replace(self._request, target=target, stream=False))
+        else:
+            self._inner = self._adapter.decoder(replace(self._request, target=target))
 
     def _follow(self) -> None:
         if self._inner is not None:
@@ -118,6 +123,35 @@ class ReplayDecoder:
         if failure is not None and not self.done and (missing or self.failure is None):
             self.failure = told_as(failure, self._head, self._adapter)
         return batch
+
+
+class _Whole:
+    """The decoder of a recorded whole answer: its long texts are taken from the body, which is in memory."""
+
+    def __init__(self, adapter: WholeAdapter, request: Request) -> None:
+        self._inner = adapter.whole_decoder(request)
+        self._body = bytearray()
+
+    progress = property(lambda self: self._inner.progress)
+    model = property(lambda self: self._inner.model)
+    response_id = property(lambda self: self._inner.response_id)
+    failure = property(lambda self: self._inner.failure)
+    done = property(lambda self: self._inner.done)
+
+    def feed(self, data: bytes) -> Batch:
+        self._body += data
+        return self._inner.feed(data)
+
+    def finish(self) -> Batch:
+        return [self._with_text(chunk) for chunk in self._inner.finish()]
+
+    def _with_text(self, chunk: Chunk) -> Chunk:
+        said = chunk.reasoning if type(chunk) is ReasoningDelta else chunk.text
+        if said not in self._inner.spans:
+            return chunk
+        start, end = self._inner.spans[said]
+        text = JsonString().feed(bytes(self._body[start:end]))
+        return ReasoningDelta(text, chunk.signature) if type(chunk) is ReasoningDelta else TextDelta(text)
 
 
 def _recorded(ended: Ending) -> Failure | None:

@@ -131,6 +131,7 @@ class Take:
             call=call_id,
             target=request.target.name,
             options={name: value for name, value in request.target.options.items() if name in DECODING},
+            stream=request.stream,
             attempt=request.attempt,
             started=self._started,
             messages=_messages(request),

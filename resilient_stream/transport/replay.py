@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import anyio.to_thread
 import msgspec
@@ -63,13 +64,15 @@ class Played:
 
     def __init__(self, exchange: Exchange, pace: _Pace, max_line_bytes: int) -> None:
         self.status = exchange.status or 0
-        self.headers: Mapping[str, str] = {**exchange.headers, "content-type": _media_type(exchange)}
+        form = _form(exchange)
+        kind = exchange.headers.get("content-type", "") if form == "refused" else MEDIA_TYPE
+        self.headers: Mapping[str, str] = {**exchange.headers, "content-type": kind}
         self._exchange = exchange
         self._pace = pace
         self._most = max_line_bytes
         self._place = 0
         self._ended = False
-        self._head = _encoded(Line(head=Head(exchange.target, exchange.options, exchange.host)))
+        self._head = _encoded(Line(head=Head(exchange.target, exchange.options, exchange.host, form == "whole")))
 
     async def read(self) -> bytes:
         """The next network read of the recording, when its time has come."""
@@ -153,13 +156,16 @@ def _encoded(line: Line) -> bytes:
     return msgspec.json.encode(line) + b"\n"
 
 
-def _media_type(exchange: Exchange) -> str:
-    """Ours, unless the recorded one was looked at twice: then ours is, too, and the answer refused or not as it was."""
-    recorded = exchange.headers.get("content-type", "")
+def _form(exchange: Exchange) -> Literal["stream", "whole", "refused"]:
+    """What the answer was taken for when it came: as `Attempt` decides it, by its content type and first byte."""
+    kind = exchange.headers.get("content-type", "")
     first = exchange.pieces[0].bytes.lstrip()[:1] if exchange.pieces else b""
-    if recorded.startswith(_adapter_of(exchange).media_types) or first not in (b"<", b"{", b"["):
-        return MEDIA_TYPE
-    return recorded
+    says_stream = kind.startswith(_adapter_of(exchange).media_types)
+    if says_stream and (exchange.stream or not kind.startswith("application/json")):
+        return "stream"
+    if first == b"<" or (exchange.stream and first in (b"{", b"[")):
+        return "refused"
+    return "stream" if exchange.stream else "whole"
 
 
 def _without_answer(exchange: Exchange) -> Failure:

@@ -61,9 +61,9 @@ class Ending(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Exchange(msgspec.Struct, kw_only=True):
     """One request and its answer.
 
-    options: those of the target that decide how its answer is read. started: Unix time. messages: the conversation,
-    before a dialect was made of it; sent: what was. status, headers, head_after: None and empty when no answer came.
-    written, reused: how far the request came, as in `contract.Sending`.
+    options: those of the target that decide how its answer is read. stream: whether it was to be streamed. started:
+    Unix time. messages: the conversation, before a dialect was made of it; sent: what was. status, headers,
+    head_after: None and empty when no answer came. written, reused: how far the request came, as in `contract.Sending`.
     """
 
     version: int
@@ -71,6 +71,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     messages: list[dict[str, Any]]
     ended: Ending
     options: dict[str, Any] = {}
+    stream: bool = True
     call: str = ""
     attempt: int = 1
     started: float = 0.0
@@ -85,11 +86,12 @@ class Exchange(msgspec.Struct, kw_only=True):
 
 
 class Head(msgspec.Struct, omit_defaults=True):
-    """Whose answer follows."""
+    """Whose answer follows. whole: in one piece, not as a stream."""
 
     target: str
     options: Mapping[str, Any] = {}
     host: str = ""
+    whole: bool = False
 
 
 class Line(msgspec.Struct, omit_defaults=True):

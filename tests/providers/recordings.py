@@ -44,7 +44,6 @@ __all__ = [
     "odd_ones",
     "read",
     "recordings",
-    "speaks",
     "splits",
 ]
 
@@ -545,12 +544,6 @@ def recordings(dialect: str) -> tuple[Recording, ...]:
             if _is_of(dialect, recording):
                 found.append(recording)
     return tuple(found)
-
-
-def speaks(recording: Recording) -> str:
-    """A provider of the same dialect that needs no more than an address and a key."""
-    by_dialect = {"anthropic-messages": "anthropic", "gemini": "gemini", "cohere": "cohere"}
-    return by_dialect.get(recording.dialect) or (recording.provider if recording.provider in HOSTS else "openai")
 
 
 def _is_of(dialect: str, recording: Recording) -> bool:

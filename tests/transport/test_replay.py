@@ -27,6 +27,7 @@ from resilient_stream import (
     Target,
     Timeouts,
 )
+from resilient_stream.providers import known_providers
 from resilient_stream.testing import (
     BadChunk,
     CallTool,
@@ -48,7 +49,7 @@ from resilient_stream.testing import (
     serve_bytes,
 )
 from tests.local_model import local_model
-from tests.providers.recordings import DIALECTS, Recording, recordings, speaks
+from tests.providers.recordings import DIALECTS, Recording, recordings
 from tests.transport.recorded import QUICK, asked, exchange, lines_in, played, said, write
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -82,7 +83,7 @@ async def test_every_answer_that_is_recorded_is_played_back_as_it_was(file: Path
         for recording in ANSWERS:
             dice = random.Random(recording.name)
             cut_at = dice.randrange(1, len(recording.body) + 1)
-            for ending in (CleanEnd(), Cut(), Reset()):
+            for ending in (CleanEnd(), dice.choice((Cut(), Reset()))):
                 provider.play(_script(recording, None if ending == CleanEnd() else cut_at, ending))
                 file.unlink(missing_ok=True)
                 async with Client(_target(provider, recording), record=file, **NO_RETRY) as client:
@@ -109,7 +110,8 @@ def _script(recording: Recording, cut_at: int | None, ending: Any) -> Script:
 
 
 def _target(provider: FakeProvider, recording: Recording) -> Target:
-    return provider.target(speaks(recording))
+    name = recording.provider if recording.provider in known_providers() else "openai"
+    return provider.target(name, model=recording.model, **DIALECTS[recording.dialect].options)
 
 
 JSON = {"content-type": "application/json"}
@@ -157,6 +159,19 @@ async def test_a_refused_connection_is_one_again(file: Path) -> None:
     now = await replayed(file)
     assert said(now) == said(was)
     assert now.error.phase == "connect"
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize(
+    "script", [[Text("Long. " * 40_000), CallTool("weather", {"a": 1}), End()], [Text("x"), Cut()]]
+)
+async def test_an_answer_in_one_piece_is_played_as_one(file: Path, dialect: str, script: Script) -> None:
+    """It was not streamed; its long texts are there again."""
+    async with FakeProvider(script) as provider:
+        async with Client(provider.target(dialect, stream=False), record=file, **NO_RETRY) as client:
+            was = await asked(client, "hi")
+    assert lines_in(file)[0]["stream"] is False
+    assert said(await replayed(file)) == said(was)
 
 
 async def test_a_retry_and_a_fallback_are_played_as_attempts(file: Path) -> None:

@@ -11,7 +11,7 @@ from ..events import AttemptStarted, Event, FellBack, RetryScheduled
 from ..kinds import KINDS
 from ..transcript import Attempt, Transcript
 
-__all__ = ["complaint", "found", "printable", "result_of", "summary", "told", "why"]
+__all__ = ["complaint", "continuing", "failed", "found", "printable", "result_of", "summary", "told", "why"]
 
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
@@ -35,9 +35,16 @@ def told(event: Event) -> str | None:
         case RetryScheduled():
             again = f"again in {event.wait:.1f} s{why(event)} (attempt {event.attempt + 1}/{event.attempts})"
             return f"{event.target}  {found(event.error)}, {again}"
+        case FellBack(how="continuation"):
+            return f"{event.source}  {found(event.error)}, {continuing(event)}"
         case FellBack():
             return f"{event.source}  {found(event.error)}, going on with {event.target}"
     return None
+
+
+def continuing(event: FellBack) -> str:
+    """What is done with an answer that broke off in the middle."""
+    return f"asking for the rest of its answer ({event.method})"
 
 
 def why(event: RetryScheduled) -> str:
@@ -73,8 +80,14 @@ def summary(transcript: Transcript) -> str:
 def result_of(attempt: Attempt, transcript: Transcript) -> str:
     """How one attempt ended: what failed, or how much it gave."""
     if attempt.error is not None:
-        return found(attempt.error)
+        return failed(attempt.error, attempt)
     return f"{transcript.outcome}, {attempt.chunks} chunks"
+
+
+def failed(error: StreamError, attempt: Attempt | None) -> str:
+    """An error, and how much had come before it."""
+    begun = attempt is not None and attempt.time_to_first_chunk is not None
+    return f"{found(error)}, after {attempt.chunks} chunks" if attempt is not None and begun else found(error)
 
 
 def complaint(error: StreamError) -> list[str]:

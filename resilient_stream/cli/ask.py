@@ -62,6 +62,8 @@ async def _stream(prompt: str, targets: Sequence[str], answer: Answer | None, no
 
     def on_event(event: Event) -> None:
         if isinstance(event, RetryScheduled | FellBack) and (line := telling.told(event)):
+            if answer is not None:
+                answer.pause()
             notes.note(line)
 
     async with Client(*targets, on_event=on_event) as client, client.stream(prompt, **options) as stream:

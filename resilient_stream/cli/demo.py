@@ -1,4 +1,5 @@
-"""`demo`: a provider that fails three times, another one that answers, and what the client makes of it.
+"""`demo`: a provider that fails four times, once in the middle of its answer, another one that goes on there, and what
+the client makes of it.
 
 The one rule: nothing is staged but the faults. The client, its waits and the model are the real ones.
 Must never: exit 0 unless the answer is complete.
@@ -15,15 +16,15 @@ from ..target import Target
 from ..transcript import Transcript
 from ..transport import local_server
 from . import exit_codes
-from .demo_proxy import FLAKY_ANSWERS, DemoProxy
+from .demo_proxy import DemoProxy
 from .demo_view import DemoView, view_for
 from .terminal import Notes
 
 __all__ = ["demo"]
 
-RETRY = RetryPolicy(attempts=len(FLAKY_ANSWERS), initial=0.5)
-MAX_TOKENS = 160
-"""About ten lines, so that the panel fits into a small terminal."""
+RETRY = RetryPolicy(initial=0.5)
+MAX_TOKENS = 120
+"""About eight lines, so that the panel fits into a small terminal."""
 
 
 def demo(prompt: str) -> int:

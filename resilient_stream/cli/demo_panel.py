@@ -16,16 +16,19 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ..chunks import Chunk
+from ..chunks import Chunk, Seam
 from ..events import AttemptFailed, AttemptStarted, Event, FellBack, RetryScheduled, StreamEnded
 from ..transcript import Transcript
 from . import telling
-from .demo_view import INTRODUCTION, STARTING
+from .demo_view import INTRODUCTION, STARTING, seamed
 
 __all__ = ["PanelView"]
 
 WIDEST = 100
 """Columns; longer lines are hard to read."""
+
+SEAM = ("▌", "bold yellow")
+"""Stands in the answer where another request went on; it is no part of it. What follows is in another colour."""
 
 
 @dataclass
@@ -57,7 +60,9 @@ class PanelView:
         self._console = console
         self._start = 0.0
         self._rows: list[_Row] = []
-        self._answer = ""
+        self._answer = Text()
+        self._legend = Text()
+        self._speaking = False
         self._live = Live(console=console, refresh_per_second=10, get_renderable=self._draw)
 
     def starting(self) -> None:
@@ -69,12 +74,15 @@ class PanelView:
         match event:
             case AttemptStarted():
                 self._add(event.target, f"#{event.attempt}", "asking …", "dim")
+                self._speaking = False
             case AttemptFailed():
-                self._say(telling.found(event.error), "red")
+                self._say(telling.failed(event.error, event.record), "red")
             case RetryScheduled():
                 row = self._rows[-1]
                 row.wait, row.resumes = event.wait, time.monotonic() + event.wait
                 row.why = telling.why(event)
+            case FellBack(how="continuation"):
+                self._add(event.source, "", telling.continuing(event), "yellow")
             case FellBack():
                 self._add(event.source, "", f"given up, going on with {event.target}", "yellow")
             case StreamEnded() if event.transcript.outcome == "complete":
@@ -82,9 +90,14 @@ class PanelView:
 
     def chunk(self, chunk: Chunk) -> None:
         """Let the answer grow."""
-        if not self._answer and chunk.text:
-            self._say("answering …", "green")
-        self._answer += telling.printable(chunk.text)
+        if isinstance(chunk, Seam):
+            self._answer.append(*SEAM)
+            self._legend = Text.assemble(SEAM, f" {chunk.target} {seamed(chunk)}", style="dim")
+        elif chunk.text:
+            if not self._speaking:
+                self._say("answering …", "green")
+                self._speaking = True
+            self._answer.append(telling.printable(chunk.text), "green" if self._legend else "")
 
     def stop(self) -> None:
         """Draw it a last time and leave it there."""
@@ -116,7 +129,7 @@ class PanelView:
     def _draw(self) -> Panel:
         parts = [Text(INTRODUCTION, "dim"), Text()]
         body = self._table() if self._rows else Text(STARTING)
-        answer = (Text(), Text(self._answer)) if self._answer else ()
+        answer = [Text(), self._answer, *([Text(), self._legend] if self._legend else [])] if self._answer else []
         # Narrower than the terminal by the two characters of "^C", which would move the panel down a line.
         width = min(self._console.width - 2, WIDEST)
         return Panel(Group(*parts, body, *answer), title="resilient-stream demo", box=box.ROUNDED, width=width)

@@ -1,17 +1,20 @@
 """Two providers for the demo: one fails by script, the other passes everything on to the real local model.
 
 The one rule: what fails here fails on the wire, in bytes, so the client sees what a bad provider would send.
-Must never: touch an answer of the model. What passes through is not even read.
+Must never: touch an answer of the model, but to cut it. What passes through is not read, only counted.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from types import TracebackType
 from urllib.parse import urlsplit
 
-__all__ = ["FLAKY_ANSWERS", "DemoProxy"]
+__all__ = ["CUT_AFTER", "FLAKY_ANSWERS", "DemoProxy"]
 
+_EVENT_ENDS = b"\n\n"
+_FINISH = re.compile(rb'"finish_reason": ?"')
 _JSON = b"content-type: application/json\r\nconnection: close\r\n"
 _PREAMBLE = (
     b": a comment keeps the connection warm, and is no content\n\n"
@@ -24,7 +27,10 @@ def _json_answer(status: bytes, headers: bytes, body: bytes) -> bytes:
     return b"HTTP/1.1 %b\r\n%b%bcontent-length: %d\r\n\r\n%b" % (status, _JSON, headers, len(body), body)
 
 
-FLAKY_ANSWERS = (
+CUT_AFTER = 20
+"""Events of the model's answer that "flaky" passes on; fewer, when it would be whole by then."""
+
+FLAKY_ANSWERS: tuple[bytes | None, ...] = (
     _json_answer(
         b"429 Too Many Requests",
         b"retry-after: 1\r\n",
@@ -32,14 +38,16 @@ FLAKY_ANSWERS = (
     ),
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     b"%x\r\n%b\r\n" % (len(_PREAMBLE), _PREAMBLE),
+    None,
     _json_answer(
         b"503 Service Unavailable",
-        b"",
+        b"x-should-retry: false\r\n",
         b'{"error":{"message":"The server is overloaded","type":"server_error","code":"overloaded"}}',
     ),
 )
-"""What "flaky" answers, in this order, closing the connection after each: asks to wait a second; begins, and is
-cut before its first word; has no capacity. The last one stands for all further requests."""
+"""What "flaky" answers, in this order, closing the connection after each: asks to wait a second; begins, and is cut
+before its first word; gives the model's answer, and is cut in its middle; has no capacity, and says that asking again
+is of no use. The last one stands for all further requests."""
 
 
 class DemoProxy:
@@ -78,22 +86,29 @@ class DemoProxy:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             body = await reader.readexactly(_content_length(head))
-            if head.split(b" ", 2)[1].startswith(b"/flaky/"):
-                writer.write(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
-            else:
+            if not head.split(b" ", 2)[1].startswith(b"/flaky/"):
                 await self._pass_on(_for_upstream(head) + body, writer)
+            elif (answer := self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]) is None:
+                await self._pass_on(_for_upstream(head) + body, writer, events=CUT_AFTER)
+            else:
+                writer.write(answer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # one of the two sides has left
         finally:
             writer.close()
 
-    async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter, *, events: int | None = None) -> None:
+        """All of it, or so many events."""
         upstream, to_upstream = await asyncio.open_connection(*self._upstream)
         try:
             to_upstream.write(request)
             while data := await upstream.read(65536):
+                if events is not None:
+                    data, events = _at_most(data, events)
                 writer.write(data)
                 await writer.drain()
+                if events == 0:
+                    return
         finally:
             to_upstream.close()
 
@@ -105,7 +120,18 @@ def _content_length(head: bytes) -> int:
     return 0
 
 
+def _at_most(data: bytes, events: int) -> tuple[bytes, int]:
+    """As much of the data as holds so many events, and how many are left after it."""
+    pieces = data.split(_EVENT_ENDS)
+    whole = next((place for place, piece in enumerate(pieces) if _FINISH.search(piece)), len(pieces))
+    if min(events, whole) < len(pieces):
+        return b"".join(piece + _EVENT_ENDS for piece in pieces[: min(events, whole)]), 0
+    return data, events - len(pieces) + 1
+
+
 def _for_upstream(head: bytes) -> bytes:
     """The request's head without the provider's name in its path, and for a connection of its own."""
     line, _, rest = head.partition(b"\r\n")
-    return line.replace(b" /steady/", b" /", 1) + b"\r\nconnection: close\r\n" + rest
+    method, path, version = line.split(b" ", 2)
+    path = path[path.index(b"/", 1) :]
+    return b" ".join((method, path, version)) + b"\r\nconnection: close\r\n" + rest

@@ -10,12 +10,12 @@ from typing import Protocol
 
 from rich.console import Console
 
-from ..chunks import Chunk
+from ..chunks import Chunk, Seam
 from ..events import Event
 from ..transcript import Transcript
 from . import telling
 
-__all__ = ["INTRODUCTION", "STARTING", "DemoView", "PlainView", "view_for"]
+__all__ = ["INTRODUCTION", "STARTING", "DemoView", "PlainView", "seamed", "view_for"]
 
 INTRODUCTION = "Two providers in front of a small local model: flaky fails, steady works."
 STARTING = "Starting the local model …"
@@ -63,11 +63,14 @@ class PlainView:
     def event(self, event: Event) -> None:
         """Say it."""
         if line := telling.told(event):
+            self.stop()
             _line(line)
 
     def chunk(self, chunk: Chunk) -> None:
-        """Write its text."""
-        if chunk.text:
+        """Write its text; it goes on in a new line behind a seam."""
+        if isinstance(chunk, Seam):
+            _line(f"{chunk.target}  {seamed(chunk)}")
+        elif chunk.text:
             print("" if self._answering else "\n", telling.printable(chunk.text), sep="", end="", flush=True)
             self._answering = True
 
@@ -75,6 +78,7 @@ class PlainView:
         """End the answer's last line."""
         if self._answering:
             _line("\n")
+        self._answering = False
 
     def record(self, transcript: Transcript) -> None:
         """The attempts and the sum."""
@@ -82,6 +86,11 @@ class PlainView:
             result = telling.result_of(attempt, transcript)
             _line(f"{attempt.target}  {result}  {attempt.duration or 0:.2f} s")
         _line(f"{transcript.outcome} · {telling.summary(transcript)}")
+
+
+def seamed(seam: Seam) -> str:
+    """A seam in words."""
+    return f"goes on where {seam.source} ended, nothing repeated"
 
 
 def _line(text: str) -> None:

@@ -19,7 +19,9 @@ from ..turns import ConversationRecord, ToolResult
 __all__ = [
     "called",
     "complaint",
+    "continuing",
     "exchange",
+    "failed",
     "found",
     "printable",
     "result",
@@ -55,9 +57,16 @@ def told(event: Event) -> str | None:
         case RetryScheduled():
             again = readable.retrying(event.wait, event.attempt + 1, event.attempts)
             return f"{event.target}  {found(event.error)}. {again}{why(event)}"
+        case FellBack(how="continuation"):
+            return f"{event.source}  {found(event.error)}, {continuing(event)}"
         case FellBack():
             return f"{event.source}  {found(event.error)}, going on with {event.target}"
     return None
+
+
+def continuing(event: FellBack) -> str:
+    """What is done with an answer that broke off in the middle."""
+    return f"asking for the rest of its answer ({event.method})"
 
 
 def why(event: RetryScheduled) -> str:
@@ -129,8 +138,14 @@ def _line(text: str) -> str:
 def result_of(attempt: Attempt, transcript: Transcript) -> str:
     """How one attempt ended: what failed, or how much it gave."""
     if attempt.error is not None:
-        return found(attempt.error)
+        return failed(attempt.error, attempt)
     return f"{transcript.outcome}, {attempt.chunks} chunks"
+
+
+def failed(error: StreamError, attempt: Attempt | None) -> str:
+    """An error, and how much had come before it."""
+    begun = attempt is not None and attempt.time_to_first_chunk is not None
+    return f"{found(error)}, after {attempt.chunks} chunks" if attempt is not None and begun else found(error)
 
 
 def complaint(error: StreamError) -> list[str]:

@@ -46,6 +46,11 @@ class Answer:
         elif chunk.text:
             self._write(telling.printable(chunk.text) if self._console.is_terminal else chunk.text)
 
+    def pause(self) -> None:
+        """Make room for a note, where it would stand in the middle of a line."""
+        if self._console.is_terminal:
+            self.end()
+
     def end(self) -> None:
         """Begin a new line, unless one has begun."""
         if self._last != "\n":

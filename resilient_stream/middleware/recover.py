@@ -235,13 +235,12 @@ class _Rescue:
     def failed(self, continuation: _Continuation, error: StreamError) -> None:
         """It broke off: after it had gone on a little, or before."""
         forget_frames(error)
-        if continuation.begun:
-            self._error = error
-            self._look()
-            return
-        self._note(continuation, _found(error))
-        if continuation.answered:  # it died over what was delivered already; another may get further
-            self._last.add(self._place_of(continuation.target))
+        self._note(continuation, f"broke off again, {_found(error)}" if continuation.answered else _found(error))
+        if continuation.answered:
+            self._last.add(self._place_of(continuation.target))  # it has had its chance; another may get further
+            if continuation.begun:
+                self._error = error
+                self._look()
             return
         errors = error.errors if isinstance(error, AllTargetsFailed) else (error,)
         for place, one in zip(continuation.places, errors, strict=False):

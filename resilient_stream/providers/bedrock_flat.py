@@ -159,7 +159,8 @@ class FlatReader:
             batch.append(read_metrics(event[METRICS]))
             batch += self._close()
         elif self._counts:
-            batch.append(Usage(*map(self._counts.get, self._shape.counts)))
+            read, written = map(self._counts.get, self._shape.counts)
+            batch.append(Usage(read, written))
 
     def _close(self) -> Batch:
         self.done = True

@@ -8,31 +8,39 @@ import signal
 
 import pytest
 
-from resilient_stream import Client, RetryPolicy, StreamError, Target
+from resilient_stream import Client, Recovery, RetryPolicy, StreamError, Target
 from resilient_stream.cli import exit_codes
-from resilient_stream.cli.demo_proxy import FLAKY_ANSWERS, DemoProxy
+from resilient_stream.cli.demo_proxy import CUT_AFTER, FLAKY_ANSWERS, DemoProxy
 from resilient_stream.errors import ErrorCategory, ErrorKind
 from tests.local_model import local_model
 
-from .conftest import HELLO, begin, end, in_terminal, run
+from .conftest import HEAD, HELLO, begin, delta, end, finish, in_terminal, run
 
 WITHOUT_MODEL = "import sys; sys.modules['xllamacpp'] = None; from resilient_stream.cli import main; main()"
 
 
-async def test_flaky_fails_in_three_ways(provider):
-    """What "flaky" sends is what the client sees: a rate limit, an answer cut before its first word, no capacity."""
-    upstream = await provider([HELLO])
+LONG = [HEAD, *(delta(content=f"word{number} ") for number in range(CUT_AFTER + 9)), finish()]
+
+
+@pytest.mark.parametrize(("answer", "words"), [(LONG, CUT_AFTER), (HELLO, 2)], ids=["long", "short"])
+async def test_flaky_fails_in_four_ways(provider, answer, words):
+    """What "flaky" sends is what the client sees: a rate limit, an answer cut before its first word, one cut in its
+    middle or before its end marker, no capacity."""
+    upstream = await provider([answer] if isinstance(answer, bytes) else answer)
     errors = []
-    async with DemoProxy(upstream.url) as proxy, Client(retry=RetryPolicy.off()) as client:
+    async with DemoProxy(upstream.url) as proxy, Client(retry=RetryPolicy.off(), recovery=Recovery.off()) as client:
         for _ in FLAKY_ANSWERS:
             with pytest.raises(StreamError) as caught:
                 await client.complete("Hi", to=Target("llamacpp:flaky", base_url=proxy.base_url("flaky")))
             errors.append(caught.value)
     found = [error.kind for error in errors]
-    assert found == [ErrorKind.RATE_LIMITED, ErrorKind.STREAM_INTERRUPTED, ErrorKind.PROVIDER_OVERLOADED]
-    assert errors[0].retry_after == 1
-    assert all(error.transcript.text == "" for error in errors)
-    assert upstream.asked == []
+    assert found == [
+        ErrorKind.RATE_LIMITED, ErrorKind.STREAM_INTERRUPTED, ErrorKind.STREAM_INTERRUPTED,
+        ErrorKind.PROVIDER_OVERLOADED,
+    ]  # fmt: skip
+    assert (errors[0].retry_after, errors[3].retryable) == (1, False)
+    assert [len(error.transcript.text.split()) for error in errors] == [0, 0, words, 0]
+    assert len(upstream.asked) == 1
 
 
 async def test_steady_passes_everything_on(provider):
@@ -47,14 +55,17 @@ async def test_steady_passes_everything_on(provider):
 
 @local_model
 async def test_demo_gets_an_answer_over_all_faults():
-    """In a pipe: plain lines tell of each failure, each wait and the switch; the answer is whole; exit code 0."""
+    """In a pipe: plain lines tell of each failure, each wait, the switch and the seam; the answer is whole; exit 0."""
     ran = await run("demo")
     assert (ran.code, ran.err) == (0, "")
     told = [
         "llamacpp:flaky  Rate limited (429). Retrying in 1",
         "llamacpp:flaky  Answer cut off. Retrying in 1",
+        "llamacpp:flaky  Answer cut off, asking for the rest of its answer (prefill)",
         "llamacpp:flaky  Provider overloaded (503), going on with llamacpp:steady",
         "llamacpp:steady  attempt 1",
+        "llamacpp:steady  goes on where llamacpp:flaky ended, nothing repeated",
+        "llamacpp:flaky  Answer cut off, after ",
         "llamacpp:steady  complete, ",
         "complete · llamacpp:steady · ",
     ]
@@ -70,6 +81,7 @@ async def test_demo_in_a_terminal_draws_the_panel():
     assert "─ resilient-stream demo ─" in shown
     assert "again in 0." in shown
     assert "given up, going on with llamacpp:steady" in shown
+    assert "▌ llamacpp:steady goes on where llamacpp:flaky ended" in shown
     assert shown.rindex("complete · llamacpp:steady") > shown.rindex("first chunk  duration")
 
 

@@ -23,6 +23,10 @@ LINES = [
     ),
     (RetryScheduled("c", "a:b", 1, 5, 1.0, CUT), "a:b  Answer cut off. Retrying in 1 s (attempt 2/5)"),
     (FellBack("c", "a:b", "d:e", LIMITED), "a:b  Rate limited (429), going on with d:e"),
+    (
+        FellBack("c", "a:b", "a:b", CUT, "continuation", "prefill"),
+        "a:b  Answer cut off, asking for the rest of its answer (prefill)",
+    ),
     (StreamEnded("c", Transcript()), None),
 ]
 

@@ -40,7 +40,7 @@ async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | No
             base_url=base_url or adapter.base_url, api_key=key, headers=target.headers or {},
             credentials=Place("", location, express=True),
         )  # fmt: skip
-    token = await anyio.to_thread.run_sync(_token, target.options.get("credentials"), attempt)
+    token = await anyio.to_thread.run_sync(_token, target.options.get("credentials"), attempt, abandon_on_cancel=True)
     if isinstance(token, Failure):
         return token
     project = project or token[1] or ""
@@ -58,6 +58,9 @@ def _setting(target: Target, option: str, variables: tuple[str, ...]) -> str:
 
 
 def _host(location: str) -> str:
+    """A region, a continent, or global."""
+    if location in ("us", "eu"):
+        return f"https://aiplatform.{location}.rep.googleapis.com"
     return f"https://{'' if location == 'global' else location + '-'}aiplatform.googleapis.com"
 
 

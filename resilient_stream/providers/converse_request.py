@@ -17,6 +17,7 @@ from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, Te
 from .anthropic import may_think
 from .claude_models import generation_of, reasoning_fields
 from .effort import effort_for
+from .schemas import closed
 from .tool_calls import fitting_id, parse_arguments
 from .values import merged
 
@@ -152,10 +153,10 @@ def _tool_choice(choice: str | None) -> dict[str, Any] | None:
 
 
 def _output_config(output: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A schema goes as JSON text."""
+    """A schema goes as JSON text, closed: Bedrock refuses objects that may have more."""
     if output is None:
         return None
-    schema = {"name": "answer", "schema": msgspec.json.encode(output).decode()}
+    schema = {"name": "answer", "schema": msgspec.json.encode(closed(output)).decode()}
     return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
 
 

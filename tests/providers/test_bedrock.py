@@ -7,6 +7,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,9 +182,13 @@ def test_reasoning_is_asked_for_in_the_vendors_words(model: str, reasoning: Any,
 
 
 def test_a_schema_goes_as_text() -> None:
-    """As Converse wants it."""
-    form = body(request(output={"type": "object"}))["outputConfig"]["textFormat"]
-    assert (form["type"], form["structure"]["jsonSchema"]["schema"]) == ("json_schema", '{"type":"object"}')
+    """As Converse wants it: nothing may be added to an object."""
+    form = body(request(output={"type": "object", "properties": {}}))["outputConfig"]["textFormat"]
+    schema = json.loads(form["structure"]["jsonSchema"]["schema"])
+    assert (form["type"], schema) == (
+        "json_schema",
+        {"type": "object", "properties": {}, "additionalProperties": False},
+    )
 
 
 def test_pictures_may_be_in_s3_but_not_in_the_web() -> None:
@@ -369,8 +374,10 @@ async def test_what_cannot_be_invoked_is_refused_before_anything_is_sent(model: 
             transcript = await client.complete("hi", tools=fields.get("tools"), **told)
         assert [each.path for each in provider.requests] == ["/v1/chat/completions"]
     assert transcript.target == "openai:fake-model"
-    with pytest.raises(StreamError, match="leave it out to use Converse"):
-        sent(request(model, api="invoke", **fields))
+    async with Client(target) as client:
+        with pytest.raises(StreamError, match="leave it out to use Converse") as caught:
+            await client.complete("hi", tools=fields.get("tools"), **told)
+    assert (caught.value.kind, caught.value.target) == ("unsupported_feature", f"bedrock:{model}")
 
 
 METRICS = {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 3, "outputTokenCount": 2, "invocationLatency": 9}}
@@ -443,6 +450,18 @@ def test_what_is_no_answer_is_a_failure(messages: list[bytes], kind: str | None)
     assert (decoder.failure and decoder.failure.kind) == kind
 
 
+def test_an_answer_that_a_guardrail_changed_says_so() -> None:
+    """Also where the vendor's own reason knows nothing of it."""
+    last = {
+        "outputText": "***",
+        "index": 0,
+        "completionReason": "FINISH",
+        "amazon-bedrock-guardrailAction": "INTERVENED",
+    }
+    chunks, _ = read([chunk(last | METRICS)], "invoke")
+    assert chunks[-1] == Finished("content_filter", "FINISH", "content_filtered")
+
+
 def test_every_shape_has_a_test() -> None:
     """By an answer above, or by a recording (Titan, Llama, Cohere's whole answers)."""
     tested = {name for events, _ in DIALECTS.values() for each in events for name in each}
@@ -474,8 +493,8 @@ async def test_an_exception_as_the_first_message_is_tried_again() -> None:
     )  # fmt: skip
 
 
-async def test_an_invoked_claude_through_the_client() -> None:
-    """Frames, base64 and Anthropic's events, over a socket in small pieces."""
+async def test_an_invoked_claude_through_the_client(tmp_path: Path) -> None:
+    """Frames, base64 and Anthropic's events, over a socket in small pieces; recorded, and played back the same."""
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": {"id": "msg_bdrk_1", "model": "claude", "usage": {"input_tokens": 3}}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -485,10 +504,13 @@ async def test_an_invoked_claude_through_the_client() -> None:
     ]
     whole = b"".join(map(chunk, events))
     pieces = [Send(whole[place : place + 50]) for place in range(0, len(whole), 50)]
+    file = tmp_path / "sessions.jsonl"
     async with FakeProvider([*pieces, CleanEnd()]) as provider:
-        async with Client(provider.target("bedrock", model=CLAUDE, api="invoke")) as client:
+        async with Client(provider.target("bedrock", model=CLAUDE, api="invoke"), record=file) as client:
             transcript = await client.complete("hi")
     assert (transcript.outcome, transcript.text, transcript.usage.output_tokens) == ("complete", "Hello", 2)
+    async with Client(f"replay:{file}") as client:
+        assert (await client.complete("hi")).text == "Hello"
 
 
 async def test_an_expired_session_is_said_in_words() -> None:

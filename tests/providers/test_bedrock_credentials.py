@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,9 @@ async def test_a_deadline_does_not_wait_for_botocore() -> None:
     target = Target("bedrock:m", session=Slow(), region="eu-west-1", base_url="http://127.0.0.1:9")
     try:
         async with Client(target) as client:
+            began = time.monotonic()
             with pytest.raises(DeadlineExceeded):
                 await client.stream("hi", deadline=0.05).collect()
+            assert time.monotonic() - began < 2
     finally:
         release.set()

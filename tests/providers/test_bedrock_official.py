@@ -76,7 +76,8 @@ CONVERSATIONS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"messages": [{"role": "user", "content": [{"text": "Where?"}]}],
          "outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {
              "name": "answer",
-             "schema": '{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}'}}}},
+             "schema": '{"type":"object","properties":{"city":{"type":"string"}},"required":["city"],'
+                       '"additionalProperties":false}'}}}},
          "additionalModelRequestFields": {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}},
          "guardrailConfig": {"guardrailIdentifier": "g1", "guardrailVersion": "DRAFT", "trace": "enabled"},
          "performanceConfig": {"latency": "standard"}, "requestMetadata": {"team": "a"}}),

@@ -124,6 +124,21 @@ async def test_the_address_follows_the_location(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("us-east5", "us-east5-aiplatform.googleapis.com"),
+        ("eu", "aiplatform.eu.rep.googleapis.com"),
+        ("global", "aiplatform.googleapis.com"),
+    ],
+)
+async def test_a_region_a_continent_and_the_world_have_their_hosts(location: str, host: str) -> None:
+    """As both official SDKs have them."""
+    found = await resolve(Target("vertex:m", credentials=Login(), project="p", location=location))
+    assert isinstance(found, Endpoint)
+    assert found.base_url == f"https://{host}"
+
+
 async def test_a_token_is_used_until_it_is_no_longer_valid() -> None:
     """Refreshed when google-auth says so, and for an attempt after a failed one; never on the loop's thread."""
     login = Login()

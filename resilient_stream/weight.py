@@ -21,7 +21,7 @@ def size_of(chunk: Chunk) -> int:
     if type(chunk) is TextDelta:
         return len(chunk.text)
     if type(chunk) is ReasoningDelta:
-        return len(chunk.reasoning)
+        return len(chunk.reasoning) + len(chunk.redacted or "")
     return SMALL + len(chunk.arguments) if isinstance(chunk, ToolCallDelta | ToolCall) else SMALL
 
 

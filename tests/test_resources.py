@@ -170,6 +170,24 @@ async def test_our_own_trouble_spends_no_budget_of_the_target() -> None:
     assert [each.error and each.error.kind.value for each in transcript.attempts] == ["fd_exhausted", None]
 
 
+async def test_a_log_that_cannot_be_made_ends_no_call(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, nothing_left: None
+) -> None:
+    """What tells of a failure may fail for the same reason: the call has its own end all the same, once."""
+
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("resilient_stream.telemetry.reporter._only_log", no_memory)
+    ended: list[Any] = []
+    async with FakeProvider([Status(400)]) as provider, Client(provider.target("openai")) as client:
+        with pytest.raises(StreamError):
+            await client.complete("hi", on_end=ended.append)
+        assert not client.calls
+    assert [transcript.outcome for transcript in ended] == ["failed"]
+    assert "an observer of resilient_stream raised" in caplog.text
+
+
 # -- idle connections -------------------------------------------------------------------------
 
 

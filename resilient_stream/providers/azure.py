@@ -18,7 +18,7 @@ from typing import ClassVar, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from ..contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ..contract import Capabilities, Decoder, Endpoint, HttpRequest, Request, WholeDecoder
 from ..errors import Failure
 from .hosts import Host
 from .openai import OpenAIChat
@@ -89,9 +89,9 @@ class Azure(msgspec.Struct, frozen=True):
         """OpenAI's rules."""
         return self._dialect().classify(status, headers, body, max_retry_after)
 
-    def whole_decoder(self, request: Request) -> Decoder:
-        """The chat dialect's; see `contract.WholeAdapter`."""
-        return OpenAIChat(self.name, _HOST).whole_decoder(request)
+    def whole_decoder(self, request: Request) -> WholeDecoder:
+        """The dialect's; see `contract.WholeAdapter`."""
+        return self._dialect().whole_decoder(request)
 
     def _dialect(self, version: str | None = None) -> OpenAIChat | OpenAIResponses:
         if self.name.endswith("-responses"):

@@ -21,11 +21,13 @@ from ..errors import ErrorKind, Failure
 from ..messages import ImagePart, Message, ReasoningPart
 from ..wire.json_events import BatchDecoder
 from ..wire.json_lines import JsonLines
+from ..wire.json_outline import paths
 from .chat_shape import encode_tool
 from .counts import count
 from .effort import effort_for
 from .error_rules import rules_for
 from .tool_calls import parse_arguments
+from .whole import WholeAnswer
 
 __all__ = ["ADAPTER", "FAILED_REASONS", "FINISH_REASONS", "ChatLinesDecoder", "Ollama", "address"]
 
@@ -168,6 +170,15 @@ class ChatLinesDecoder:
         batch.append(Finished("tool_calls" if self._calls and reason == "stop" else reason, raw, kind))
 
 
+LONG_TEXTS = paths("message.content", "message.thinking")
+"""Where a whole answer may have long texts."""
+
+
+def as_stream(outline: bytes) -> bytes:
+    """A whole answer as a stream: it is what the stream's only line would be."""
+    return msgspec.json.format(outline, indent=-1) + b"\n"
+
+
 # -- what is sent -----------------------------------------------------------------------------
 
 
@@ -191,11 +202,12 @@ class Ollama(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """An unfinished assistant turn is continued by some models' templates only, so not at all."""
-        return Capabilities(image_links=False, forced_tools=False)
+        return Capabilities(image_links=False, forced_tools=False, whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A streaming chat request."""
-        headers = {"Content-Type": "application/json", "Accept": "application/x-ndjson"}
+        """A chat request."""
+        accepted = "application/x-ndjson" if request.stream else "application/json"
+        headers = {"Content-Type": "application/json", "Accept": accepted}
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
@@ -205,6 +217,10 @@ class Ollama(msgspec.Struct, frozen=True):
     def decoder(self, request: Request) -> ChatLinesDecoder:
         """A decoder for one answer, as the target's options ask for it."""
         return ChatLinesDecoder(self.name, **request.decoding)
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """The shared rules with Ollama's own in front."""
@@ -249,7 +265,7 @@ def _body(request: Request) -> dict[str, Any]:
     fields = {
         "model": request.model,
         "messages": list(_messages(request.messages)),
-        "stream": True,
+        "stream": request.stream,
         "tools": [encode_tool(tool) for tool in tools] or None,
         "format": request.output,
         "think": _think(request.reasoning),

@@ -25,7 +25,9 @@ from .effort import effort_for
 from .error_rules import rules_for
 from .hosts import Host
 from .responses_stream import ResponsesDecoder
+from .responses_whole import LONG_TEXTS, as_stream
 from .schemas import strict
+from .whole import WholeAnswer, accepted
 
 __all__ = ["OpenAIResponses"]
 
@@ -49,11 +51,11 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Resuming is the host's column, and needs the target's option background=True. No stop sequences."""
-        return Capabilities(stop=False, native_resume=self.host.responses == "background")
+        return Capabilities(stop=False, native_resume=self.host.responses == "background", whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A streaming request for a response, or for the rest of one."""
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+        """A request for a response, or for the rest of a stream."""
+        headers = {"Content-Type": "application/json", "Accept": accepted(request)}
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
@@ -68,6 +70,10 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
         background = bool(request.option("background"))
         return ResponsesDecoder(self.name, background=background, resume=request.resume, **request.decoding)
 
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """The shared rules with this host's own in front."""
         return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
@@ -78,11 +84,11 @@ _REASONS = re.compile(r"(^|[/.])(o\d|gpt-([5-9]|\d\d)(?!.*chat)|codex|grok-4)")
 
 
 def _body(request: Request, host: Host) -> dict[str, Any]:
-    background = bool(request.option("background"))
+    background = bool(request.option("background")) and request.stream  # in one piece: we wait for all of it
     fields: dict[str, Any] = {
         "model": request.model,
         "input": [item for message in request.messages for item in _items(message)],
-        "stream": True,
+        "stream": request.stream,
         "store": background,
         "background": background or None,
         "include": ["reasoning.encrypted_content"] if _wants_reasoning_back(request, host) else None,

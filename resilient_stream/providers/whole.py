@@ -17,7 +17,7 @@ import msgspec
 from ..contract import Batch, Decoder, Request
 from ..errors import ErrorKind, Failure
 from ..wire.json_events import UNREADABLE
-from ..wire.json_outline import JsonOutline, Node, Span
+from ..wire.json_outline import JsonOutline, Node
 from ..wire.limits import BadFraming, EventTooLarge
 
 __all__ = ["WholeAnswer", "accepted", "has", "sse"]
@@ -45,7 +45,7 @@ class WholeAnswer:
         self.progress = 0
         self.model: str | None = None
         self.response_id: str | None = None
-        self.spans: Mapping[str, Span] = self._outline.spans
+        self.spans: Mapping[str, tuple[int, int]] = self._outline.spans
 
     def feed(self, data: bytes) -> Batch:
         """Take a part of the body. Space is no progress: servers send it to keep a connection alive."""

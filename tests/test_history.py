@@ -380,7 +380,8 @@ def test_a_restart_in_an_omitted_middle_is_not_forgotten() -> None:
 # -- whose signature goes where -----------------------------------------------------------------
 
 SIGNED_BY = (
-    "anthropic:claude-sonnet-4-5", "gemini:gemini-3-pro", "openai-responses:gpt-5", "bedrock:us.deepseek.r1-v1:0", None,
+    "anthropic:claude-sonnet-4-5", "gemini:gemini-3-pro", "openai-responses:gpt-5", "bedrock:us.deepseek.r1-v1:0",
+    "openrouter-responses:anthropic/claude-opus-4.5", None,
 )  # fmt: skip
 
 
@@ -393,6 +394,7 @@ SIGNED_BY = (
         ("bedrock:us.amazon.nova-2-lite-v1:0", [None]),
         ("vertex:gemini-2.5-pro", ["gemini:gemini-3-pro", None]),
         ("openai-responses:gpt-5-mini", ["openai-responses:gpt-5", None]),
+        ("openrouter-responses:anthropic/claude-sonnet-4.5", ["openrouter-responses:anthropic/claude-opus-4.5", None]),
         ("anthropic:kimi-k2", [None]),
     ],
 )

@@ -15,7 +15,7 @@ from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, Te
 from resilient_stream.providers import adapter_for, known_providers
 from resilient_stream.providers.hosts import HOSTS
 from resilient_stream.providers.responses_stream import FINISH_REASONS, ResponsesDecoder
-from resilient_stream.testing import CallTool, CleanEnd, End, ErrorEvent, Event, FakeProvider, Preamble, Text
+from resilient_stream.testing import CallTool, CleanEnd, Cut, End, ErrorEvent, Event, FakeProvider, Preamble, Text
 
 ENDPOINT = Endpoint(base_url="https://example.test/v1", api_key="secret", headers={"X-Team": "a"})
 WEATHER = Tool(name="weather", description="The weather.", parameters={"type": "object", "properties": {}})
@@ -423,6 +423,20 @@ async def test_a_background_answer_resumed_over_a_socket() -> None:
     post, get = provider.requests
     assert (post.method, post.json["background"]) == ("POST", True)
     assert (get.method, get.path) == ("GET", "/v1/responses/resp_fakeprovider?stream=true&starting_after=5")
+
+
+async def test_recovery_takes_a_background_answer_up_again(nothing_left: None) -> None:
+    """Cut in mid-answer, the client asks the provider for the rest: one seam, nothing twice, a call in the rest."""
+    async with FakeProvider([Text("Half an ", "ans"), Cut()], [Text("wer."), CallTool("now"), End()]) as provider:
+        async with Client(provider.target("openai-responses", background=True)) as client:
+            transcript = await client.complete("hi", tools=[WEATHER])
+    assert (transcript.outcome, transcript.text, transcript.finish_reason) == (
+        "complete",
+        "Half an answer.",
+        "tool_calls",
+    )
+    assert [(seam.method, seam.overlap) for seam in transcript.seams] == [("native", 0)]
+    assert [request.method for request in provider.requests] == ["POST", "GET"]
 
 
 # -- through the chain ------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from resilient_stream import Client, DeadlineExceeded, FunctionCall, Message, StreamError, Target, Tool
+from resilient_stream.cli.demo_proxy import NO_CAPACITY, DemoProxy
 from resilient_stream.transport import local_server
 from tests.local_model import needs_local_model
 
@@ -125,6 +126,24 @@ async def test_cancel_and_deadline_free_the_model_too() -> None:
         assert await free_within(http, 0.5)
     assert caught.value.transcript is not None
     assert caught.value.transcript.text
+
+
+RIVERS = "Explain in a few sentences why rivers bend."
+
+
+@pytest.mark.parametrize("events", [3, 17, 40])
+async def test_a_cut_answer_is_continued_by_prefill(events: int) -> None:
+    """Cut on the wire after so many events, at temperature 0: the second target goes on where the first ended, and the
+    joined text is the uncut answer. (Not at every place: cut in mid-word, the same text has other tokens.)"""
+    options: dict[str, Any] = {"max_tokens": 60, "temperature": 0, "seed": 1}
+    async with DemoProxy(await local_server.base_url(), (events, NO_CAPACITY)) as proxy, Client("local") as client:
+        whole = await client.complete(RIVERS, **options)
+        cut = [Target(f"llamacpp:{name}", base_url=proxy.base_url(name)) for name in ("flaky", "steady")]
+        joined = await client.complete(RIVERS, to=cut, **options)
+    [seam] = joined.seams
+    assert (seam.source, seam.target, seam.method) == ("llamacpp:flaky", "llamacpp:steady", "prefill")
+    assert joined.text == whole.text
+    assert joined.finish_reason == whole.finish_reason
 
 
 async def test_too_long_a_conversation_is_named() -> None:

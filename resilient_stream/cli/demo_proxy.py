@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from types import TracebackType
 from urllib.parse import urlsplit
 
-__all__ = ["CUT_AFTER", "FLAKY_ANSWERS", "DemoProxy"]
+__all__ = ["CUT_AFTER", "FLAKY_ANSWERS", "NO_CAPACITY", "DemoProxy"]
 
 _EVENT_ENDS = b"\n\n"
 _FINISH = re.compile(rb'"finish_reason": ?"')
@@ -30,7 +31,14 @@ def _json_answer(status: bytes, headers: bytes, body: bytes) -> bytes:
 CUT_AFTER = 20
 """Events of the model's answer that "flaky" passes on; fewer, when it would be whole by then."""
 
-FLAKY_ANSWERS: tuple[bytes | None, ...] = (
+NO_CAPACITY = _json_answer(
+    b"503 Service Unavailable",
+    b"x-should-retry: false\r\n",
+    b'{"error":{"message":"The server is overloaded","type":"server_error","code":"overloaded"}}',
+)
+"""Also says that asking again is of no use."""
+
+FLAKY_ANSWERS: tuple[bytes | int, ...] = (
     _json_answer(
         b"429 Too Many Requests",
         b"retry-after: 1\r\n",
@@ -38,25 +46,21 @@ FLAKY_ANSWERS: tuple[bytes | None, ...] = (
     ),
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     b"%x\r\n%b\r\n" % (len(_PREAMBLE), _PREAMBLE),
-    None,
-    _json_answer(
-        b"503 Service Unavailable",
-        b"x-should-retry: false\r\n",
-        b'{"error":{"message":"The server is overloaded","type":"server_error","code":"overloaded"}}',
-    ),
+    CUT_AFTER,
+    NO_CAPACITY,
 )
 """What "flaky" answers, in this order, closing the connection after each: asks to wait a second; begins, and is cut
-before its first word; gives the model's answer, and is cut in its middle; has no capacity, and says that asking again
-is of no use. The last one stands for all further requests."""
+before its first word; gives the model's answer, and is cut in its middle; has no capacity. A number: so many events of
+the model's answer. The last one stands for all further requests."""
 
 
 class DemoProxy:
-    """A loopback server for both; `async with`. upstream: the local model's base URL."""
+    """A loopback server for both; `async with`. upstream: the local model's base URL. answers: what "flaky" says."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, answers: Sequence[bytes | int] = FLAKY_ANSWERS) -> None:
         parts = urlsplit(upstream)
         self._upstream = (parts.hostname or "", parts.port or 0)
-        self._answers = list(FLAKY_ANSWERS)
+        self._answers = list(answers)
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
 
@@ -88,14 +92,17 @@ class DemoProxy:
             body = await reader.readexactly(_content_length(head))
             if not head.split(b" ", 2)[1].startswith(b"/flaky/"):
                 await self._pass_on(_for_upstream(head) + body, writer)
-            elif (answer := self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]) is None:
-                await self._pass_on(_for_upstream(head) + body, writer, events=CUT_AFTER)
+            elif isinstance(answer := self._next_answer(), int):
+                await self._pass_on(_for_upstream(head) + body, writer, events=answer)
             else:
                 writer.write(answer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # one of the two sides has left
         finally:
             writer.close()
+
+    def _next_answer(self) -> bytes | int:
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
     async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter, *, events: int | None = None) -> None:
         """All of it, or so many events."""

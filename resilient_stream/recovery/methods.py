@@ -99,7 +99,9 @@ def _with_turn(request: Request, partial: Partial) -> tuple[Message, ...]:
 
 
 def _left(request: Request, partial: Partial) -> int | None:
-    return None if request.max_tokens is None else max(1, request.max_tokens - partial.tokens)
+    """The end that is kept back is said again, which costs a token a second time."""
+    again = _sent(partial) != partial.text
+    return None if request.max_tokens is None else max(1, request.max_tokens - partial.tokens + again)
 
 
 METHODS: Mapping[RecoveryMethod, Method] = {

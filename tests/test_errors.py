@@ -11,7 +11,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from resilient_stream import Client, RetryPolicy, Timeouts, errors
+from resilient_stream import Client, Recovery, RetryPolicy, Timeouts, errors
 from resilient_stream.errors import AllTargetsFailed, DeadlineExceeded, Failure, StreamError, error_for
 from resilient_stream.kinds import KINDS, TEXTS, ErrorKind
 from resilient_stream.testing import Cut, End, FakeProvider, Preamble, Stall, Status, Text
@@ -157,7 +157,7 @@ async def test_a_stall_and_a_late_beginning_are_told_apart():
     late = await fails([Preamble(), Stall()], timeouts=Timeouts(first_content=0.05), retry=RetryPolicy.off())
     assert late.message.startswith("OpenAI did not begin to answer. The limit is 0.05 s.")
     assert "first_content" in late.resolution
-    stalled = await fails([Text("Half"), Stall()], timeouts=Timeouts(stall=0.05))
+    stalled = await fails([Text("Half"), Stall()], timeouts=Timeouts(stall=0.05), recovery=Recovery.off())
     assert "Nothing new came for 0.05 s. 4 characters were received and kept." in stalled.message
     assert "stall timeout" in stalled.resolution
 

@@ -190,8 +190,8 @@ class Replay(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = (MEDIA_TYPE,)
 
     def capabilities(self, model: str) -> Capabilities:
-        """Whatever the recorded provider could: what it could not is a recorded failure."""
-        return Capabilities()
+        """Whatever the recorded provider could: what it could not is a recorded failure, or was not recorded."""
+        return Capabilities(prefill=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> ReplayRequest:
         """What to look for, where, and how fast to play it."""

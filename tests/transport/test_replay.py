@@ -186,6 +186,20 @@ async def test_a_retry_and_a_fallback_are_played_as_attempts(file: Path) -> None
     assert now.target == f"replay:{file}"
 
 
+@pytest.mark.parametrize(
+    ("dialect", "method", "more"), [("openai", "replay", "Half an answer."), ("deepseek", "prefill", "answer.")]
+)
+async def test_a_continued_answer_is_continued_again(file: Path, dialect: str, method: str, more: str) -> None:
+    """Cut in the middle and taken up in the way of its provider: the seam and the whole text are played."""
+    async with FakeProvider([Text("Half an "), Cut()], [Text(more), End()]) as provider:
+        async with Client(provider.target(dialect), record=file, retry=QUICK) as client:
+            was = await client.complete("hi")
+    async with Client(played(file), retry=QUICK) as client:
+        now = await client.complete("hi")
+    assert (now.text, now.outcome) == (was.text, was.outcome) == ("Half an answer.", "complete")
+    assert [seam.method for seam in now.seams] == [seam.method for seam in was.seams] == [method]
+
+
 async def test_a_conversation_with_tools_is_played_turn_by_turn(file: Path) -> None:
     """Each turn is found by what went before it: the history that the last answer gave, and a tool's result."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from resilient_stream import Client, Finished, Message, RetryPolicy, Target, TextDelta, Tool, ToolCall, Usage
+from resilient_stream import Client, Finished, Message, Recovery, RetryPolicy, Target, TextDelta, Tool, ToolCall, Usage
 from resilient_stream.chunks import ReasoningDelta, ToolCallDelta
 from resilient_stream.contract import Endpoint, Request, ResumePoint
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
@@ -413,7 +413,8 @@ async def test_a_background_answer_resumed_over_a_socket() -> None:
                 if call.resume_point is not None:
                     points.append(call.resume_point)
 
-        async with Client(target, retry=RetryPolicy.off(), middlewares=[resuming]) as client:
+        off = {"retry": RetryPolicy.off(), "recovery": Recovery.off()}
+        async with Client(target, **off, middlewares=[resuming]) as client:  # type: ignore[arg-type]
             first = client.stream("hi")
             with pytest.raises(Exception, match="cut off"):
                 await first.collect()

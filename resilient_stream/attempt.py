@@ -272,7 +272,8 @@ class Attempt:
         self.record.time_to_first_chunk = now - self._started
         self.record.request_id = self.record.request_id or self._decoder.response_id
         transcript = self.call.transcript
-        self.call.answering = Answering(self.request.target, self.request.attempt, self.record)
+        request = self.request
+        self.call.answering = Answering(request.target, request.attempt, self.record, not request.stream)
         self._from = transcript._place()
         transcript.target, transcript.model = self.name, self._decoder.model or self.model
         transcript.request_id = self.record.request_id

@@ -76,11 +76,12 @@ class Settings:
 
 
 class Answering(NamedTuple):
-    """A target that has given content, in which of its attempts, and that attempt's record."""
+    """A target that has given content, in which of its attempts, and that attempt's record. whole: in one piece."""
 
     target: Target
     number: int
     record: Attempt
+    whole: bool = False
 
 
 class Owner(Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -28,6 +28,7 @@ __all__ = [
     "Batch",
     "Capabilities",
     "Decoder",
+    "Echo",
     "Endpoint",
     "Handler",
     "HttpRequest",
@@ -45,6 +46,9 @@ __all__ = [
 ]
 
 Batch: TypeAlias = list[Chunk]
+Echo: TypeAlias = Literal["never", "whole", "always"]
+"""When an answer begins with the unfinished turn that it continues: only where it is asked for in one piece, or always.
+"""
 
 
 class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,7 +244,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. image_links: also
     by URL, without the data. forced_tools: a call can be demanded. stop: stop sequences. prefill: an assistant's
-    unfinished turn is continued; echoes_prefill: and sent again in front. native_resume: a broken stream can be
+    unfinished turn is continued; echoes_prefill: when it is sent again. native_resume: a broken stream can be
     taken up where it ended.
     streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
     usage: tokens are counted in the stream. whole: an answer can be asked for in one piece (`Request.stream` False);
@@ -255,7 +259,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     forced_tools: bool = True
     stop: bool = True
     prefill: bool = False
-    echoes_prefill: bool = False
+    echoes_prefill: Echo = "never"
     native_resume: bool = False
     streaming_tools: bool = True
     usage: bool = True

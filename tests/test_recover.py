@@ -511,6 +511,16 @@ async def test_a_provider_that_sends_the_beginning_again_is_known() -> None:
     assert (transcript.text, transcript.seams[0].overlap) == ("Hi there", 3)
 
 
+async def test_an_answer_in_one_piece_may_begin_with_its_turn() -> None:
+    """llama.cpp streams the rest only, but sends an answer that was asked for in one piece with its beginning."""
+    half, again = [Text("Hi "), Sleep(0.002), Cut()], [Text("Hi there"), End()]
+    async with FakeProvider(half) as first, FakeProvider(again) as second:
+        targets = first.target("openai"), second.target("llamacpp", stream=False)
+        async with Client(*targets) as client:
+            _, transcript = await taken(client)
+    assert (transcript.text, [seam.method for seam in transcript.seams]) == ("Hi there", ["prefill"])
+
+
 async def test_an_unfinished_turn_of_the_caller_grows() -> None:
     """The caller had begun the answer; what was delivered goes on in the same turn."""
     async with FakeProvider([Text(' "Oslo'), Sleep(0.002), Cut()], [Text('"}'), End()]) as provider:

@@ -137,7 +137,10 @@ class _Continuation:
     def _spliced(self) -> Splice:
         if self._splice is None:
             rescue, target = self._rescue, self.target
-            matcher = METHODS[self.method].matcher(rescue.partial, _able(target))
+            answering = self._call.answering
+            whole = answering is not None and self.answered and answering.whole
+            echoes = _able(target).echoes_prefill in (("whole", "always") if whole else ("always",))
+            matcher = METHODS[self.method].matcher(rescue.partial, echoes)
             self._splice = Splice(matcher, rescue.died.name, target.name, self.method)
         return self._splice
 
@@ -170,7 +173,8 @@ class _Rescue:
         """Read off what the caller has, and who gave the last of it."""
         transcript, answering = self.call.transcript, self.call.answering
         self.died = answering.target if answering is not None else self.targets[0]
-        self.partial = Partial.of(transcript._answer(), omitted=transcript.omitted, resume=self.call.resume_point)
+        chunks, resume = transcript._answer(), self.call.resume_point
+        self.partial = Partial.of(chunks, whole=not transcript._trimmed, resume=resume)
 
     # -- the next one ---------------------------------------------------------------------------
 

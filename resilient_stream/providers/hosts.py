@@ -19,14 +19,14 @@ ResponsesStyle: TypeAlias = Literal["none", "plain", "encrypted", "background"]
 class Prefill(NamedTuple):
     """How an unfinished assistant turn at the end is marked, where it is continued.
 
-    turn, body: fields of that turn, and of the request. base_url: where, if not at the host's own. echoed: the answer
-    begins with that turn again.
+    turn, body: fields of that turn, and of the request. base_url: where, if not at the host's own. echoed: when the
+    answer begins with that turn again (see `contract.Echo`).
     """
 
     turn: Mapping[str, Any] = {}
     body: Mapping[str, Any] = {}
     base_url: str | None = None
-    echoed: bool = False
+    echoed: Literal["never", "whole", "always"] = "never"
 
 
 class Host(NamedTuple):
@@ -87,7 +87,7 @@ HOSTS: dict[str, Host] = {
     ),
     "mistral": Host(
         "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", usage=False,
-        reasoning="none", prefill=Prefill({"prefix": True}, echoed=True), seed="random_seed", must_call="any",
+        reasoning="none", prefill=Prefill({"prefix": True}, echoed="always"), seed="random_seed", must_call="any",
         call_id_length=9,
     ),
     "perplexity": Host(
@@ -146,9 +146,12 @@ HOSTS: dict[str, Host] = {
     ),
     "sglang": Host("SGLang", "http://127.0.0.1:30000/v1", (), "SGLANG_BASE_URL", prefill=Prefill(body=_GOES_ON)),
     "llamacpp": Host(
-        "llama.cpp", "http://127.0.0.1:8080/v1", (), "LLAMACPP_BASE_URL", prefill=Prefill(), responses="plain"
+        "llama.cpp", "http://127.0.0.1:8080/v1", (), "LLAMACPP_BASE_URL", prefill=Prefill(echoed="whole"),
+        responses="plain",
     ),
     "lmstudio": Host("LM Studio", "http://127.0.0.1:1234/v1", (), "LMSTUDIO_BASE_URL", responses="plain"),
     # The small model of the extra `local`; its address is known once its process runs (transport/local_server.py).
-    "local": Host("The local model", "", (), "LOCAL_BASE_URL", prefill=Prefill(), default_model="smollm2"),
+    "local": Host(
+        "The local model", "", (), "LOCAL_BASE_URL", prefill=Prefill(echoed="whole"), default_model="smollm2"
+    ),
 }  # fmt: skip

@@ -386,8 +386,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
     def capabilities(self, model: str) -> Capabilities:
         """Prefill is the host's column; the rest every chat host can."""
         prefill = self.host.prefill
-        able, echoes = prefill is not None, prefill is not None and prefill.echoed
-        return Capabilities(prefill=able, echoes_prefill=echoes, whole=True)
+        return Capabilities(prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """A chat completion request."""

@@ -37,11 +37,12 @@ LONGEST = 80
 
 
 class Method(NamedTuple):
-    """A row. stays: only at the target that died."""
+    """A row. matcher: of what was delivered, and whether the provider is known to send it again. stays: only at the
+    target that died."""
 
     can: Callable[[Request, Partial, Capabilities], bool]
     ask: Callable[[Request, Partial], Request]
-    matcher: Callable[[Partial, Capabilities], Matcher]
+    matcher: Callable[[Partial, bool], Matcher]
     stays: bool = False
 
 
@@ -105,9 +106,9 @@ def _left(request: Request, partial: Partial) -> int | None:
 
 
 METHODS: Mapping[RecoveryMethod, Method] = {
-    "native": Method(_can_resume, _resume, lambda partial, able: Resumed(), stays=True),
-    "prefill": Method(_can_prefill, _prefill, lambda partial, able: Prefilled(partial, echoes=able.echoes_prefill)),
-    "replay": Method(_can_replay, _again, lambda partial, able: Replayed(partial)),
-    "instruct": Method(_can_instruct, _instruct, lambda partial, able: Instructed(partial)),
-    "restart": Method(_can_restart, _again, lambda partial, able: Restarted()),
+    "native": Method(_can_resume, _resume, lambda partial, echoes: Resumed(), stays=True),
+    "prefill": Method(_can_prefill, _prefill, lambda partial, echoes: Prefilled(partial, echoes=echoes)),
+    "replay": Method(_can_replay, _again, lambda partial, echoes: Replayed(partial)),
+    "instruct": Method(_can_instruct, _instruct, lambda partial, echoes: Instructed(partial)),
+    "restart": Method(_can_restart, _again, lambda partial, echoes: Restarted()),
 }

@@ -37,14 +37,14 @@ class Partial:
     resume: ResumePoint | None = None
 
     @classmethod
-    def of(cls, chunks: Sequence[Chunk], *, omitted: int = 0, resume: ResumePoint | None = None) -> Partial:
-        """Of the chunks of an answer so far. omitted: characters that are not among them any more."""
+    def of(cls, chunks: Sequence[Chunk], *, whole: bool = True, resume: ResumePoint | None = None) -> Partial:
+        """Of the chunks of an answer so far. whole: none are missing among them."""
         pieces = tuple(_pieces(chunks))
         return cls(
             pieces=pieces,
             text="".join(piece for is_text, piece in pieces if is_text),
             fixed=any(map(_is_fixed, chunks)),
-            whole=not omitted,
+            whole=whole,
             tokens=_tokens(chunks, pieces),
             resume=resume,
         )

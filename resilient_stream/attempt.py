@@ -26,7 +26,7 @@ from .call import NEVER, Answering, Call, Guard, Interrupted
 from .chunks import Usage
 from .contract import Batch, Decoder, Endpoint, HttpRequest, Outgoing, Request, Response, Sending, WholeAdapter
 from .endpoint import host_of, resolve
-from .errors import ErrorKind, Failure, StreamError, error_for
+from .errors import NO_END_MARKER, ErrorKind, Failure, StreamError, error_for
 from .events import AttemptStarted
 from .features import unsupported
 from .kinds import Phase
@@ -243,7 +243,7 @@ class Attempt:
             batch += decoder.finish()
         if decoder.failure is not None:
             # When the connection broke, the missing end marker is not the news: the break is.
-            if not failed or decoder.failure.code != "no_end_marker":
+            if not failed or decoder.failure.code != NO_END_MARKER.code:
                 self._cause = decoder.failure
         elif decoder.done:
             self._cause, self._over = None, True
@@ -373,7 +373,7 @@ class Attempt:
 
     def error(self, failure: Failure) -> StreamError:
         """The finding as an error, with everything known about this attempt."""
-        ended = self.committed and failure.code == "no_end_marker"
+        ended = self.committed and failure.code == NO_END_MARKER.code
         return error_for(
             failure,
             phase="finish" if ended else self.phase,

@@ -50,6 +50,7 @@ __all__ = [
     "InvalidRequest",
     "MalformedStream",
     "ModelNotFound",
+    "NO_END_MARKER",
     "Overloaded",
     "PermanentError",
     "PermissionDenied",
@@ -100,6 +101,10 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 def _failure(kind: str, *values: Any) -> Failure:
     return Failure(kind=ErrorKind(kind), **dict(zip(Failure.__struct_fields__[1:], values, strict=True)))
+
+
+NO_END_MARKER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+"""A body ended, and its provider's end marker had not come. One value: an attempt knows it by its code."""
 
 
 class StreamError(Exception):

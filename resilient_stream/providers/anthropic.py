@@ -19,7 +19,7 @@ import msgspec
 from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
-from ..errors import ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from ..wire.json_events import BatchDecoder, JsonEvents
 from ..wire.json_outline import paths
@@ -27,7 +27,7 @@ from .claude_models import Generation, generation_of, reasoning_fields
 from .error_rules import rules_for
 from .schemas import closed
 from .tool_calls import fitting_id, parse_arguments
-from .values import text_of
+from .values import known, text_of
 from .whole import WholeAnswer, accepted, has, sse
 
 __all__ = ["ADAPTER", "FINISH_REASONS", "AnthropicMessages", "MessagesDecoder", "encode_body", "may_think"]
@@ -145,7 +145,7 @@ class MessagesDecoder:
         elif self._eof_ok and self._seen:
             self._message_stop(_Event(), batch)
         else:
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+            self.failure = NO_END_MARKER
         return batch
 
     def _text_only(self, payloads: list[bytes]) -> Batch | None:
@@ -434,7 +434,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         form = {"type": "json_schema", "schema": closed(request.output)}
         fields["output_config"] = {**fields.get("output_config", {}), "format": form}
     fields |= _sampling_fields(request, accepts, fields.get("thinking"))
-    return {name: value for name, value in fields.items() if value is not None}
+    return known(fields)
 
 
 def _system(messages: Sequence[Message]) -> str | None:

@@ -16,7 +16,7 @@ from ..errors import ErrorKind, Failure, StreamError, error_for
 from ..messages import ImagePart, Message
 from . import anthropic, converse_request
 from .chat_shape import encode_message, encode_tool, encode_tool_choice
-from .values import merged
+from .values import known, merged
 
 __all__ = ["VENDORS", "Vendor", "encode_body", "refusal"]
 
@@ -36,8 +36,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         raise refusal("api='invoke' for this model (leave it out to use Converse)")
     if not vendor.full and _is_more_than_text(request):
         raise refusal("tools, pictures and schemas by api='invoke' (leave it out to use Converse)")
-    known = {name: value for name, value in vendor.body(request).items() if value is not None}
-    return merged(known, request.extra)
+    return merged(known(vendor.body(request)), request.extra)
 
 
 def refusal(feature: str) -> StreamError:
@@ -90,8 +89,7 @@ def _titan(request: Request) -> dict[str, Any]:
         "stopSequences": list(request.stop) or None,
     }
     said = _script(request.messages, {"user": "User: {}", "assistant": "Bot: {}", "system": "{}"})
-    known = {name: value for name, value in settings.items() if value is not None}
-    return {"inputText": f"{said}\nBot:", "textGenerationConfig": known or None}
+    return {"inputText": f"{said}\nBot:", "textGenerationConfig": known(settings) or None}
 
 
 def _llama3(request: Request) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import msgspec
 
 from ..chunks import Finished, FinishReason, Raw, TextDelta, Usage
 from ..contract import Batch
-from ..errors import ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure
 from .counts import count
 from .values import object_of, text_of
 
@@ -132,7 +132,7 @@ class FlatReader:
         if self.done or self.failure is not None:
             return []
         if self._finish is None and not (self._eof_ok and self._seen):
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+            self.failure = NO_END_MARKER
             return []
         return self._close()
 

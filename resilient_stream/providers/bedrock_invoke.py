@@ -14,7 +14,7 @@ import msgspec
 
 from ..chunks import Finished, Usage
 from ..contract import Batch, Decoder
-from ..errors import ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure
 from .anthropic import MessagesDecoder
 from .bedrock_flat import METRICS, SHAPES, FlatReader, read_metrics
 from .bedrock_frames import Frame
@@ -90,7 +90,7 @@ class InvokeReader:
     def finish(self) -> Batch:
         """The body ended."""
         if self._inner is None:
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+            self.failure = NO_END_MARKER
             return []
         batch = self._inner.finish()
         self._follow(self._inner.state)

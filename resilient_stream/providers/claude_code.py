@@ -21,7 +21,7 @@ import msgspec
 from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, ProcessRequest, Request
-from ..errors import ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..messages import Message
 from ..wire.limits import EventTooLarge
 from ..wire.ndjson import NdjsonDecoder
@@ -74,7 +74,7 @@ class ClaudeCodeDecoder:
             return []
         batch = self._read(self._lines.finish(), last=True)
         if not self.done and self.failure is None:
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+            self.failure = NO_END_MARKER
         return batch
 
     def _read(self, lines: list[bytes], *, last: bool = False) -> Batch:

@@ -15,7 +15,7 @@ import msgspec
 from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
-from ..errors import ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..messages import Message, ReasoningPart
 from ..wire.json_events import BatchDecoder, JsonEvents
 from ..wire.json_outline import paths
@@ -23,7 +23,7 @@ from .chat_shape import encode_call, encode_content, encode_tool
 from .counts import count
 from .error_rules import rules_for
 from .tool_calls import ToolCalls
-from .values import object_of, text_of
+from .values import known, object_of, text_of
 from .whole import WholeAnswer, accepted, sse
 
 __all__ = ["ADAPTER", "FAILED_REASONS", "FINISH_REASONS", "Cohere", "CohereDecoder"]
@@ -125,7 +125,7 @@ class CohereDecoder:
             self.done = True
             batch += self._calls.whole()
         else:
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+            self.failure = NO_END_MARKER
         return batch
 
     def _read(self, events: list[_Event]) -> Batch:
@@ -334,7 +334,7 @@ def _body(request: Request) -> dict[str, Any]:
         "seed": request.seed,
         "thinking": _thinking(request.reasoning),
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return known(fields)
 
 
 def _turn(message: Message) -> dict[str, Any]:

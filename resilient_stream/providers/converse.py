@@ -14,7 +14,7 @@ import msgspec
 
 from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 from ..contract import Batch
-from ..errors import ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..wire.json_events import BatchDecoder
 from .bedrock_frames import Frame
 from .counts import count
@@ -104,7 +104,7 @@ class ConverseReader:
         if self.done or self.failure is not None:
             return []
         if self._finish is None and not (self._eof_ok and self._seen):
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+            self.failure = NO_END_MARKER
             return []
         return self._close()
 

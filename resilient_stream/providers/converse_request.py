@@ -19,7 +19,7 @@ from .claude_models import generation_of, reasoning_fields
 from .effort import effort_for
 from .schemas import closed
 from .tool_calls import fitting_id, parse_arguments
-from .values import merged
+from .values import known, merged
 
 __all__ = ["encode_body"]
 
@@ -44,11 +44,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         "outputConfig": _output_config(request.output),
         "additionalModelRequestFields": thinking or None,
     }
-    return merged(_known(fields), request.extra)
-
-
-def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+    return merged(known(fields), request.extra)
 
 
 def _system(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -129,7 +125,7 @@ def _tool_config(request: Request, turns: Sequence[Mapping[str, Any]]) -> dict[s
     tools = request.tools or (_tools_of(request.messages) if history else ())
     if not tools or (request.tool_choice == "none" and not history):
         return None
-    return _known({"tools": [_tool(tool) for tool in tools], "toolChoice": _tool_choice(request.tool_choice)})
+    return known({"tools": [_tool(tool) for tool in tools], "toolChoice": _tool_choice(request.tool_choice)})
 
 
 def _tools_of(messages: Sequence[Message]) -> tuple[Tool, ...]:
@@ -142,7 +138,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     schema = {"json": {"type": "object", **tool.parameters}}
     described = tool.description if tool.description.strip() else None
     fields = {"name": tool.name, "description": described, "inputSchema": schema, "strict": tool.strict or None}
-    return {"toolSpec": _known(fields)}
+    return {"toolSpec": known(fields)}
 
 
 def _tool_choice(choice: str | None) -> dict[str, Any] | None:
@@ -168,7 +164,7 @@ def _inference(request: Request, limit: int | None, thinking: Mapping[str, Any])
         sampling = {}
     elif accepts == "one" and request.temperature is not None:
         del sampling["topP"]
-    return _known({"maxTokens": limit, **sampling, "stopSequences": list(request.stop) or None})
+    return known({"maxTokens": limit, **sampling, "stopSequences": list(request.stop) or None})
 
 
 def _thinking(request: Request) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import msgspec
 from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
-from ..errors import ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from ..wire.json_events import BatchDecoder, JsonEvents
 from ..wire.json_outline import paths
@@ -30,7 +30,7 @@ from .counts import count
 from .error_rules import rules_for
 from .partial_arguments import PartialArguments
 from .tool_calls import parse_arguments
-from .values import merged
+from .values import known, merged
 from .whole import WholeAnswer, accepted, sse
 
 __all__ = ["ADAPTER", "FAILED_REASONS", "FINISH_REASONS", "Gemini", "STREAMS", "GeminiDecoder", "encode_body", "method"]
@@ -155,7 +155,6 @@ _BLOCKED: Mapping[str, Failure] = {
     "LANGUAGE": Failure(kind=ErrorKind.MODEL_OUTPUT_INVALID),
 }
 
-_NO_END_MARKER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
 
 # The finish message of these kinds is about the request or the account. Others may quote the model.
 _QUOTABLE = (ErrorKind.INVALID_REQUEST, ErrorKind.PERMISSION_DENIED)
@@ -218,7 +217,7 @@ class GeminiDecoder:
         batch = self.feed(b"\n\n")
         self._ended = True
         if readable and self._events.failure is not None:
-            self.failure = _NO_END_MARKER
+            self.failure = NO_END_MARKER
         if self.failure is None and (stray := self._events.stray()) is not None:
             self.failure = classify_error(stray, rules_for(self._provider))
         if self.failure is None:
@@ -360,7 +359,7 @@ class GeminiDecoder:
         """The body is over: the finish reason last of all, or the failure that there was none."""
         batch: Batch = []
         if self._finish is None and not (self._eof_ok and self._seen):
-            self.failure = _NO_END_MARKER
+            self.failure = NO_END_MARKER
             return batch
         self.done = True
         self._close_call(batch, whole=False)
@@ -542,11 +541,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         "toolConfig": _tool_config(request.tool_choice),
         "generationConfig": _generation_config(request) or None,
     }
-    return merged(_known(fields), request.extra)
-
-
-def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+    return merged(known(fields), request.extra)
 
 
 def _contents(request: Request) -> list[dict[str, Any]]:
@@ -586,7 +581,7 @@ def _image(part: ImagePart) -> dict[str, Any]:
     if data is not None:
         return {"inlineData": {"mimeType": data[0], "data": data[1]}}
     ending = part.url.partition("?")[0].rpartition(".")[2].lower()
-    return {"fileData": _known({"mimeType": _IMAGE_TYPES.get(ending), "fileUri": part.url})}
+    return {"fileData": known({"mimeType": _IMAGE_TYPES.get(ending), "fileUri": part.url})}
 
 
 def _reasoning(part: ReasoningPart) -> dict[str, Any] | None:
@@ -605,8 +600,8 @@ def _function_calls(calls: tuple[FunctionCall, ...], model: str) -> list[dict[st
 
 def _function_call(call: FunctionCall, placeholder: str | None) -> dict[str, Any]:
     arguments = parse_arguments(call.arguments) or {}
-    inner = _known({"id": _own_id(call.id), "name": call.name, "args": arguments})
-    return _known({"functionCall": inner, "thoughtSignature": call.signature or placeholder})
+    inner = known({"id": _own_id(call.id), "name": call.name, "args": arguments})
+    return known({"functionCall": inner, "thoughtSignature": call.signature or placeholder})
 
 
 def _function_response(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
@@ -615,7 +610,7 @@ def _function_response(message: Message, called: Mapping[str, str]) -> dict[str,
     result = parse_arguments(message.text) if message.text.strip() else None
     response = {"result": message.text} if result is None else result
     name = called.get(id) or message.name or id
-    return {"functionResponse": _known({"id": _own_id(id), "name": name, "response": response})}
+    return {"functionResponse": known({"id": _own_id(id), "name": name, "response": response})}
 
 
 def _own_id(id: str) -> str | None:
@@ -625,7 +620,7 @@ def _own_id(id: str) -> str | None:
 
 def _tool(tool: Tool) -> dict[str, Any]:
     # `parameters` takes a part of OpenAPI only and refuses the rest of JSON schema; this takes all of it.
-    return _known({"name": tool.name, "description": tool.description or None, "parametersJsonSchema": tool.parameters})
+    return known({"name": tool.name, "description": tool.description or None, "parametersJsonSchema": tool.parameters})
 
 
 def _tool_config(choice: str | None) -> dict[str, Any] | None:
@@ -638,7 +633,7 @@ def _tool_config(choice: str | None) -> dict[str, Any] | None:
 
 def _generation_config(request: Request) -> dict[str, Any]:
     output = request.output
-    return _known({
+    return known({
         "maxOutputTokens": request.max_tokens,
         "temperature": request.temperature,
         "topP": request.top_p,

@@ -17,7 +17,7 @@ import msgspec
 from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
-from ..errors import ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..messages import ImagePart, Message, ReasoningPart
 from ..wire.json_events import BatchDecoder
 from ..wire.json_lines import JsonLines
@@ -27,6 +27,7 @@ from .counts import count
 from .effort import effort_for
 from .error_rules import rules_for
 from .tool_calls import parse_arguments
+from .values import known
 from .whole import WholeAnswer
 
 __all__ = ["ADAPTER", "FAILED_REASONS", "FINISH_REASONS", "ChatLinesDecoder", "Ollama", "address"]
@@ -117,7 +118,7 @@ class ChatLinesDecoder:
         if self._eof_ok and self._seen:
             self.done = True
         else:
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+            self.failure = NO_END_MARKER
         return batch
 
     def _read(self, lines: list[_Line]) -> Batch:
@@ -269,13 +270,9 @@ def _body(request: Request) -> dict[str, Any]:
         "tools": [encode_tool(tool) for tool in tools] or None,
         "format": request.output,
         "think": _think(request.reasoning),
-        "options": _known(options) or None,
+        "options": known(options) or None,
     }
-    return {**_known(fields), **extra}
-
-
-def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+    return {**known(fields), **extra}
 
 
 def _pictures(message: Message) -> list[str]:
@@ -290,7 +287,7 @@ def _messages(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
     for message in messages:
         called.update((call.id, call.name) for call in message.tool_calls)
         name = called.get(message.tool_call_id or "", message.name) if message.role == "tool" else None
-        yield _known({
+        yield known({
             "role": "system" if message.role == "developer" else message.role,
             "content": message.text,
             "thinking": _thought(message),

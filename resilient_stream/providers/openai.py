@@ -19,7 +19,7 @@ import msgspec
 from ..chunks import Chunk, Finished, FinishReason, Raw, ReasoningDelta, TextDelta
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
-from ..errors import ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..messages import FunctionCall, Message
 from ..wire.json_events import BatchDecoder, JsonEvents
 from ..wire.json_outline import paths
@@ -30,7 +30,7 @@ from .error_rules import rules_for
 from .hosts import Host, Prefill
 from .schemas import strict
 from .tool_calls import ToolCalls, fitting_id
-from .values import object_of
+from .values import known, object_of
 from .whole import WholeAnswer, accepted, has, sse
 
 __all__ = ["FINISH_REASONS", "ChatDecoder", "OpenAIChat"]
@@ -190,7 +190,7 @@ class ChatDecoder:
             elif self._finish is not None or self._events.done or (self._eof_ok and self._seen):
                 batch += self._close()
             else:
-                self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+                self.failure = NO_END_MARKER
         return batch
 
     def _text_only(self, payloads: list[bytes]) -> Batch | None:
@@ -450,7 +450,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             self.host.seed: request.seed,
             **_reasoning_fields(request.reasoning, self.host),
         }
-        return {name: value for name, value in fields.items() if value is not None}
+        return known(fields)
 
 
 def _message(message: Message, model: str, host: Host) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from .hosts import Host
 from .responses_stream import ResponsesDecoder
 from .responses_whole import LONG_TEXTS, as_stream
 from .schemas import strict
+from .values import known
 from .whole import WholeAnswer, accepted
 
 __all__ = ["OpenAIResponses"]
@@ -100,7 +101,7 @@ def _body(request: Request, host: Host) -> dict[str, Any]:
         "top_p": request.top_p,
         "reasoning": _reasoning_fields(request) or None,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return known(fields)
 
 
 def _resume_query(point: ResumePoint) -> str:
@@ -192,4 +193,4 @@ def _reasoning_fields(request: Request) -> dict[str, Any]:
         "effort": effort_for(request.reasoning) if request.reasoning is not None else None,
         "summary": request.option("reasoning_summary"),
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return known(fields)

@@ -16,7 +16,7 @@ import msgspec
 from ..chunks import Chunk, ReasoningDelta, TextDelta
 from ..classify import classify_response
 from ..contract import Adapter, Batch, Capabilities, Decoder, Endpoint, ReplayRequest, Request, WholeAdapter
-from ..errors import ErrorKind, Failure, StreamMisused
+from ..errors import NO_END_MARKER, ErrorKind, Failure, StreamMisused
 from ..target import Target
 from ..wire.json_string import JsonString
 from ..wire.limits import EventTooLarge
@@ -30,7 +30,6 @@ MEDIA_TYPE = "application/x-resilient-stream-recording"
 
 _LINE = msgspec.json.Decoder(Line)
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-_CUT = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
 _LEFT = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="recording_ends", retry=False, fallback=False)
 
 
@@ -66,7 +65,7 @@ class ReplayDecoder:
             return []
         batch = self._read(self._lines.finish(), last=True)
         if not self.done and self.failure is None:
-            batch += self._end(_CUT)
+            batch += self._end(NO_END_MARKER)
         return batch
 
     def _read(self, lines: list[bytes], *, last: bool = False) -> Batch:
@@ -115,11 +114,11 @@ class ReplayDecoder:
     def _end(self, failure: Failure | None) -> Batch:
         """The recorded body is over. As in a real one, a break after the end marker is none."""
         if self._inner is None:
-            self.failure = failure or _CUT
+            self.failure = failure or NO_END_MARKER
             return []
         batch = self._inner.finish()
         self._follow()
-        missing = self.failure is not None and self.failure.code == "no_end_marker"
+        missing = self.failure is not None and self.failure.code == NO_END_MARKER.code
         if failure is not None and not self.done and (missing or self.failure is None):
             self.failure = told_as(failure, self._head, self._adapter)
         return batch

@@ -19,7 +19,7 @@ import msgspec
 from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
-from ..errors import ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..wire.json_events import BatchDecoder, JsonEvents
 from .counts import count, openai_usage
 from .error_rules import rules_for
@@ -140,7 +140,7 @@ class ResponsesDecoder:
         if self._eof_ok and self._seen:
             self._finish("completed", batch)
         else:
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+            self.failure = NO_END_MARKER
 
     def _text_only(self, payloads: list[bytes]) -> Batch | None:
         """The whole read as text, or None when there is anything else in it."""

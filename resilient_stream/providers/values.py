@@ -1,6 +1,7 @@
-"""Values of decoded JSON, of which nothing is sure.
+"""JSON values: those of an answer, of which nothing is sure, and the fields of a request.
 
 The one rule: what has the wrong type counts as absent; a server's odd field must not end a stream.
+What was not asked for is not sent.
 """
 
 from __future__ import annotations
@@ -8,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["merged", "object_of", "text_of"]
+__all__ = ["known", "merged", "object_of", "text_of"]
+
+
+def known(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a request that have a value: None is what was not asked for."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def merged(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ..contract import Batch, Decoder, Request
-from ..errors import ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..wire.json_events import UNREADABLE
 from ..wire.json_outline import JsonOutline, Node
 from ..wire.limits import BadFraming, EventTooLarge
@@ -64,7 +64,7 @@ class WholeAnswer:
         if self.done or self.failure is not None:
             return []
         if not self._outline.closed:
-            self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+            self.failure = NO_END_MARKER
             return []
         batch = self._read(bytes(self._outline.text))
         self.model, self.response_id = self._stream.model, self._stream.response_id

@@ -10,6 +10,8 @@ Here are the public names and nothing else; the design is in docs/, the failures
 """
 
 import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .chunks import (
     Chunk,
@@ -23,7 +25,6 @@ from .chunks import (
     Usage,
 )
 from .client import Client
-from .converse import Conversation
 from .errors import (
     AllTargetsFailed,
     AuthenticationFailed,
@@ -52,15 +53,40 @@ from .errors import (
 )
 from .messages import FunctionCall, ImagePart, Message, ReasoningPart, TextPart, Tool
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts
-from .prompts import Incomplete
 from .scope import Scope, ScopeReport
 from .stream import Stream
 from .target import Target
 from .telemetry.current import TraceIds
 from .telemetry.stderr import log_to_stderr
-from .tools import ToolError
 from .transcript import Attempt, Transcript
-from .turns import ConversationRecord, ToolResult, TurnStarted
+
+if TYPE_CHECKING:
+    from .converse import Conversation
+    from .prompts import Incomplete
+    from .tools import ToolError
+    from .turns import ConversationRecord, ToolResult, TurnStarted
+
+_OF_CONVERSATIONS = {
+    "Conversation": "converse",
+    "ConversationRecord": "turns",
+    "Incomplete": "prompts",
+    "ToolError": "tools",
+    "ToolResult": "turns",
+    "TurnStarted": "turns",
+}
+"""Read when they are first asked for: who streams single answers does not pay for conversations at every start."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_CONVERSATIONS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_OF_CONVERSATIONS[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 __version__ = "0.1.0"
 

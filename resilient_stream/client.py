@@ -17,26 +17,27 @@ from pydantic import BaseModel
 from .call import Call, Settings, closed_error
 from .chain import standard_chain
 from .contract import Middleware, Request, Transport
-from .converse import Conversation
 from .errors import StreamMisused
 from .events import Observer, OnEvent
 from .messages import Message, Prompt, Tool, to_messages, to_tools
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts
-from .prompts import OnIncomplete, Prompts
 from .providers import adapter_for
 from .scope import Scope
 from .slots import Slots
 from .stream import Stream
 from .target import Target
 from .telemetry.reporter import Reporter
-from .toolbox import Outputs, Toolbox
-from .tools import ToolSource
 from .transcript import Transcript
 from .transport.outgoing import Outgoings
-from .turns import ConversationRecord
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from .converse import Conversation
+    from .prompts import OnIncomplete
+    from .toolbox import Outputs
+    from .tools import ToolSource
+    from .turns import ConversationRecord
 
 __all__ = ["Client", "Schema"]
 
@@ -192,6 +193,11 @@ class Client:
         is over everything, tools and prompts included.
         Raises StreamMisused for what cannot be sent, or not be offered as a tool.
         """
+        from .converse import Conversation
+        from .prompts import Prompts
+        from .toolbox import Toolbox
+        from .turns import ConversationRecord
+
         turns = _at_least("max_turns", max_turns, 1)
         toolbox = Toolbox(tools, outputs, _at_least("tool_timeout", tool_timeout, 0))
         most, patience = _at_least("max_prompts", max_prompts, 0), _at_least("prompt_timeout", prompt_timeout, 0)

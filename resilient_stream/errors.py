@@ -44,6 +44,7 @@ __all__ = [
     "ContextError",
     "ContextLengthExceeded",
     "DeadlineExceeded",
+    "EMPTY_ANSWER",
     "ErrorCategory",
     "ErrorKind",
     "Failure",
@@ -105,6 +106,9 @@ def _failure(kind: str, *values: Any) -> Failure:
 
 NO_END_MARKER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
 """A body ended, and its provider's end marker had not come. One value: an attempt knows it by its code."""
+
+EMPTY_ANSWER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="empty")
+"""An end marker, and nothing before it."""
 
 
 class StreamError(Exception):

@@ -185,6 +185,25 @@ def test_importing_the_package_brings_no_provider_and_no_extra() -> None:
     extras = {"typer", "rich", "xllamacpp", "redis", "botocore", "google.auth", "starlette", "fastapi"}
     assert not loaded & extras
     assert not {name for name in loaded if name.startswith("opentelemetry.sdk")}
+    assert not loaded & {f"resilient_stream.{part}" for part in CONVERSATIONS}
+
+
+CONVERSATIONS = ("converse", "conversation_call", "prompts", "toolbox", "tools", "turns")
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    """Those of conversations too, which are read when they are first asked for."""
+    script = "import resilient_stream as r; print([n for n in r.__all__ if n not in dir(r) or not hasattr(r, n)])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    with pytest.raises(AttributeError, match="has no attribute 'Convresation'"):
+        _ = resilient_stream.Convresation
+
+
+def test_no_dialect_outgrows_its_files() -> None:
+    """A file of an adapter that passes 300 lines has something in it that should be shared."""
+    lengths = {path.name: len(path.read_text().splitlines()) for path in (PACKAGE / "providers").glob("*.py")}
+    assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
 
 
 @pytest.mark.parametrize(

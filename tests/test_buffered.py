@@ -35,8 +35,9 @@ from resilient_stream.events import Event, FellBack
 from resilient_stream.messages import to_messages
 from resilient_stream.middleware import buffered as module
 from resilient_stream.middleware.buffered import forget_learned, variable_of
+from resilient_stream.providers.event_decoder import EventDecoder
 from resilient_stream.providers.hosts import HOSTS
-from resilient_stream.providers.openai import ChatDecoder, OpenAIChat
+from resilient_stream.providers.openai import OpenAIChat
 from resilient_stream.testing import (
     CallTool,
     CleanEnd,
@@ -213,13 +214,13 @@ async def test_it_is_asked_once_more_and_no_more() -> None:
 async def test_a_memory_error_is_answered_by_a_whole_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Raised where a stream is decoded."""
     happened: list[Event] = []
-    feed = ChatDecoder.feed
+    feed = EventDecoder.feed
 
-    def fails(self: ChatDecoder, data: bytes) -> Any:
-        monkeypatch.setattr(ChatDecoder, "feed", feed)
+    def fails(self: EventDecoder[Any], data: bytes) -> Any:
+        monkeypatch.setattr(EventDecoder, "feed", feed)
         raise MemoryError
 
-    monkeypatch.setattr(ChatDecoder, "feed", fails)
+    monkeypatch.setattr(EventDecoder, "feed", fails)
     async with FakeProvider(HELLO) as provider:
         async with Client(provider.target("openai"), on_event=happened.append) as client:
             assert (await client.complete("hi")).text == "Hello"

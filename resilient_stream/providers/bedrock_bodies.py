@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..contract import Request
 from ..errors import ErrorKind, Failure, StreamError, error_for
 from ..messages import ImagePart, Message
-from . import anthropic, converse_request
+from . import converse_request, messages_request
 from .chat_shape import encode_message, encode_tool, encode_tool_choice
 from .values import known, merged
 
@@ -55,7 +55,7 @@ def _is_more_than_text(request: Request) -> bool:
 
 def _claude(request: Request) -> dict[str, Any]:
     """Anthropic's own body; the model is in the path, and the path says that it is streamed."""
-    body = anthropic.encode_body(request)
+    body = messages_request.encode_body(request)
     del body["model"], body["stream"]
     return {"anthropic_version": "bedrock-2023-05-31", **body}
 

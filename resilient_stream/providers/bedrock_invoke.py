@@ -15,11 +15,11 @@ import msgspec
 from ..chunks import Finished, Usage
 from ..contract import Batch, Decoder
 from ..errors import NO_END_MARKER, ErrorKind, Failure
-from .anthropic import MessagesDecoder
 from .bedrock_flat import METRICS, SHAPES, FlatReader, read_metrics
 from .bedrock_frames import Frame
+from .chat_stream import chat_decoder
 from .converse import ConverseReader
-from .openai import ChatDecoder
+from .messages_stream import messages_decoder
 
 __all__ = ["InvokeReader", "as_chat"]
 
@@ -113,9 +113,9 @@ class InvokeReader:
         if shape is not None:
             return FlatReader(shape, **self._options)
         if "choices" in fields:
-            return _Reframed(ChatDecoder("bedrock", **self._options), as_chat)
+            return _Reframed(chat_decoder("bedrock", **self._options), as_chat)
         if "type" in fields:
-            return _Reframed(MessagesDecoder("bedrock", **self._options), bytes)
+            return _Reframed(messages_decoder("bedrock", **self._options), bytes)
         if "messageStart" in fields:
             return _Nova(**self._options)
         self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="unknown_dialect")

@@ -25,9 +25,9 @@ from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..messages import Message
 from ..wire.limits import EventTooLarge
 from ..wire.ndjson import NdjsonDecoder
-from .anthropic import FINISH_REASONS as STOP_REASONS
-from .anthropic import read_usage
 from .error_rules import rules_for
+from .messages_stream import FINISH_REASONS as STOP_REASONS
+from .messages_stream import read_usage
 from .values import object_of, text_of
 
 __all__ = ["ADAPTER", "FINISHES", "ClaudeCode", "ClaudeCodeDecoder"]

@@ -12,13 +12,13 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
+from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
 from ..contract import Batch
 from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..wire.json_events import BatchDecoder
 from .bedrock_frames import Frame
 from .counts import count
-from .tool_calls import parse_arguments
+from .tool_calls import BlockCalls
 from .values import object_of, text_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "ConverseReader"]
@@ -36,13 +36,6 @@ class _Event(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     stopReason: Any = None
     usage: Any = None
-
-
-class _Tool(msgspec.Struct):
-    index: int
-    id: str
-    name: str
-    pieces: list[str]
 
 
 _EVENTS = BatchDecoder(_Event)
@@ -70,7 +63,7 @@ class ConverseReader:
     """One answer; the part of `contract.Decoder` that comes after the framing."""
 
     __slots__ = (
-        "_begun", "_eof_ok", "_finish", "_raw", "_seen", "_tools", "done", "failure", "model", "progress",
+        "_calls", "_eof_ok", "_finish", "_raw", "_seen", "done", "failure", "model", "progress",
         "response_id",
     )  # fmt: skip
 
@@ -78,8 +71,7 @@ class ConverseReader:
         self._raw = raw
         self._eof_ok = eof_ok
         self._seen = False
-        self._tools: dict[int, _Tool] = {}
-        self._begun = 0
+        self._calls = BlockCalls()
         self._finish: str | None = None
         self.failure: Failure | None = None
         self.done = False
@@ -132,10 +124,9 @@ class ConverseReader:
         use = object_of(object_of(event.start).get("toolUse"))
         if not use or use.get("type") == "server_tool_use":
             return False
-        tool = _Tool(self._begun, text_of(use.get("toolUseId")), text_of(use.get("name")), [])
-        self._begun += 1
-        self._tools[event.contentBlockIndex] = tool
-        batch.append(ToolCallDelta(tool.index, tool.id, tool.name, ""))
+        batch.append(
+            self._calls.begin(event.contentBlockIndex, text_of(use.get("toolUseId")), text_of(use.get("name")))
+        )
         return True
 
     def _block_delta(self, event: _Event, batch: Batch) -> bool:
@@ -144,10 +135,9 @@ class ConverseReader:
             batch += [TextDelta(delta.text)] if delta.text else []
         elif delta.reasoningContent is not None:
             return self._reasoning(object_of(delta.reasoningContent), batch)
-        elif (tool := self._tools.get(event.contentBlockIndex)) is not None:
-            if piece := text_of(object_of(delta.toolUse).get("input")):
-                tool.pieces.append(piece)
-                batch.append(ToolCallDelta(tool.index, tool.id, tool.name, piece))
+        elif event.contentBlockIndex in self._calls:
+            piece = self._calls.add(event.contentBlockIndex, text_of(object_of(delta.toolUse).get("input")))
+            batch += [] if piece is None else [piece]
         else:
             return False
         return True
@@ -161,16 +151,12 @@ class ConverseReader:
         return True
 
     def _block_stop(self, event: _Event, batch: Batch) -> bool:
-        tool = self._tools.pop(event.contentBlockIndex, None)
-        if tool is not None:
-            text = "".join(tool.pieces)
-            batch.append(ToolCall(tool.index, tool.id, tool.name, text, parse_arguments(text)))
+        batch += self._calls.end(event.contentBlockIndex)
         return True
 
     def _message_stop(self, event: _Event, batch: Batch) -> bool:
         reason = text_of(event.stopReason)
-        for index in list(self._tools):
-            self._block_stop(_Event(index), batch)
+        batch += self._calls.rest()
         if reason in FAILED_REASONS:
             self.failure = Failure(kind=FAILED_REASONS[reason], code=reason)
         self._finish = reason

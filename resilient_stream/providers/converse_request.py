@@ -14,9 +14,9 @@ import msgspec
 
 from ..contract import Request
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
-from .anthropic import may_think
 from .claude_models import generation_of, reasoning_fields
 from .effort import effort_for
+from .messages_request import may_think
 from .schemas import closed
 from .tool_calls import fitting_id, parse_arguments
 from .values import known, merged

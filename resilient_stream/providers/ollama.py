@@ -1,174 +1,31 @@
-"""Ollama's own API, `/api/chat`: JSON lines, tool calls whole and as objects, pictures as base64.
+"""Ollama's own API, `/api/chat`: what is sent, and whole answers. Its stream is read by `ollama_stream.py`.
 
-The one rule: only `"done": true` ends an answer, and not with every reason: a proxy whose upstream died says
-`done_reason: "error"`, a server that only loaded the model says "load".
-Must never: await, or stop at an option it does not know; `extra` takes `keep_alive` and `options` as they are.
+The one rule: an option it does not know is not ours to refuse: `extra` takes `keep_alive` and `options` as they are.
+Must never: await.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
-from ..classify import classify_error, classify_response
-from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
-from ..errors import NO_END_MARKER, ErrorKind, Failure
+from ..classify import classify_response
+from ..contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ..errors import Failure
 from ..messages import ImagePart, Message, ReasoningPart
-from ..wire.json_events import BatchDecoder
-from ..wire.json_lines import JsonLines
 from ..wire.json_outline import paths
 from .chat_shape import encode_tool
-from .counts import count
 from .effort import effort_for
 from .error_rules import rules_for
+from .ollama_stream import ollama_decoder
 from .tool_calls import parse_arguments
 from .values import known
 from .whole import WholeAnswer
 
-__all__ = ["ADAPTER", "FAILED_REASONS", "FINISH_REASONS", "ChatLinesDecoder", "Ollama", "address"]
-
-
-# -- what arrives -----------------------------------------------------------------------------
-
-
-class _Function(msgspec.Struct, gc=False):
-    name: str | None = None
-    arguments: Any = None
-
-
-class _Call(msgspec.Struct, gc=False):
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Message(msgspec.Struct, gc=False):
-    content: str | None = None
-    thinking: str | None = None
-    tool_calls: list[_Call] | None = None
-
-
-class _Line(msgspec.Struct, gc=False):
-    message: _Message | None = None
-    done: bool = False
-    done_reason: str | None = None
-    model: str | None = None
-    created_at: str | None = None
-    prompt_eval_count: Any = None
-    eval_count: Any = None
-    error: Any = None
-
-
-_LINES = BatchDecoder(_Line)
-
-FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
-    "stop": ("stop", None),
-    "length": ("length", "output_truncated"),
-}
-"""What an answer may end with. Not here and not below: "other"."""
-
-FAILED_REASONS: Mapping[str, ErrorKind] = {
-    "error": ErrorKind.SERVER_ERROR,
-    "load": ErrorKind.MODEL_LOADING,
-    "unload": ErrorKind.MODEL_LOADING,
-}
-"""Ends that are no answer."""
-
-
-class ChatLinesDecoder:
-    """One answer of `/api/chat`; see `contract.Decoder`. Ollama gives an answer no id."""
-
-    __slots__ = (
-        "_calls", "_eof_ok", "_lines", "_provider", "_seen", "_turn", "done", "failure", "model", "progress",
-        "response_id",
-    )  # fmt: skip
-
-    def __init__(self, provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> None:
-        self._lines = JsonLines(_LINES, max_event_bytes)
-        self._provider = provider
-        self._eof_ok = eof_ok
-        self._seen = False
-        self._calls = 0
-        self._turn = ""
-        self.failure: Failure | None = None
-        self.done = False
-        self.progress = 0
-        self.model: str | None = None
-        self.response_id: str | None = None
-
-    def feed(self, data: bytes) -> Batch:
-        """Decode one network read."""
-        if self.done or self.failure is not None:
-            return []
-        batch = self._read(self._lines.feed(data))
-        self.failure = self.failure or self._lines.failure
-        return batch
-
-    def finish(self) -> Batch:
-        """The body ended. Whole after `"done": true`, or where the target says eof_ok."""
-        if self.done or self.failure is not None:
-            return []
-        batch = self._read(self._lines.finish())
-        if self.done or self.failure is not None:
-            return batch
-        if self._eof_ok and self._seen:
-            self.done = True
-        else:
-            self.failure = NO_END_MARKER
-        return batch
-
-    def _read(self, lines: list[_Line]) -> Batch:
-        batch: Batch = []
-        for line in lines:
-            if line.error:
-                self.failure = classify_error({"error": line.error}, rules_for(self._provider))
-            else:
-                self._read_line(line, batch)
-            if self.done or self.failure is not None:
-                break
-        self._seen = self._seen or bool(batch)
-        return batch
-
-    def _read_line(self, line: _Line, batch: Batch) -> None:
-        self.model = self.model or line.model
-        self._turn = self._turn or re.sub(r"\D", "", line.created_at or "")
-        message = line.message
-        if message is not None:
-            if message.thinking:
-                batch.append(ReasoningDelta(message.thinking))
-            if message.content:
-                batch.append(TextDelta(message.content))
-            for call in message.tool_calls or ():
-                batch += self._call(call)
-        if line.done:
-            self._ended(line, batch)
-
-    def _call(self, call: _Call) -> list[ToolCallDelta | ToolCall]:
-        """Older servers give no id. Ours differ from turn to turn: some providers refuse one used twice."""
-        function = call.function or _Function()
-        index, self._calls = self._calls, self._calls + 1
-        id = call.id or f"call_{index}_{self._turn}"
-        given = function.arguments
-        text = given if isinstance(given, str) else msgspec.json.encode({} if given is None else given).decode()
-        name = function.name or ""
-        return [ToolCallDelta(index, id, name, text), ToolCall(index, id, name, text, parse_arguments(text))]
-
-    def _ended(self, line: _Line, batch: Batch) -> None:
-        """The counts, then why; servers before 2024 gave no reason."""
-        read, written = count(line.prompt_eval_count), count(line.eval_count)
-        if read is not None or written is not None:
-            batch.append(Usage(read, written))
-        raw = line.done_reason or "stop"
-        if raw in FAILED_REASONS:
-            self.failure = Failure(kind=FAILED_REASONS[raw], code=raw)
-            return
-        self.done = True
-        reason, kind = FINISH_REASONS.get(raw, ("other", None))
-        batch.append(Finished("tool_calls" if self._calls and reason == "stop" else reason, raw, kind))
+__all__ = ["ADAPTER", "Ollama", "address"]
 
 
 LONG_TEXTS = paths("message.content", "message.thinking")
@@ -215,9 +72,9 @@ class Ollama(msgspec.Struct, frozen=True):
         url = f"{endpoint.base_url}/api/chat"
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(_body(request)))
 
-    def decoder(self, request: Request) -> ChatLinesDecoder:
+    def decoder(self, request: Request) -> Decoder:
         """A decoder for one answer, as the target's options ask for it."""
-        return ChatLinesDecoder(self.name, **request.decoding)
+        return ollama_decoder(self.name, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """The same for an answer in one piece."""

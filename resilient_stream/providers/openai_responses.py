@@ -18,13 +18,13 @@ from urllib.parse import quote
 import msgspec
 
 from ..classify import classify_response
-from ..contract import Capabilities, Endpoint, HttpRequest, Request, ResumePoint
+from ..contract import Capabilities, Decoder, Endpoint, HttpRequest, Request, ResumePoint
 from ..errors import Failure
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from .effort import effort_for
 from .error_rules import rules_for
 from .hosts import Host
-from .responses_stream import ResponsesDecoder
+from .responses_stream import responses_decoder
 from .responses_whole import LONG_TEXTS, as_stream
 from .schemas import strict
 from .values import known
@@ -66,10 +66,10 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
         body = {**_body(request, self.host), **request.extra}
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
-    def decoder(self, request: Request) -> ResponsesDecoder:
+    def decoder(self, request: Request) -> Decoder:
         """A decoder for one answer, as the target's options ask for it."""
         background = bool(request.option("background"))
-        return ResponsesDecoder(self.name, background=background, resume=request.resume, **request.decoding)
+        return responses_decoder(self.name, background=background, resume=request.resume, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """The same for an answer in one piece."""

@@ -19,14 +19,15 @@ import msgspec
 from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
-from ..errors import NO_END_MARKER, ErrorKind, Failure
+from ..errors import ErrorKind, Failure
 from ..wire.json_events import BatchDecoder, JsonEvents
 from .counts import count, openai_usage
 from .error_rules import rules_for
+from .event_decoder import EventDecoder
 from .tool_calls import ItemCalls
 from .values import object_of, text_of
 
-__all__ = ["FINISH_REASONS", "ResponsesDecoder", "sealed"]
+__all__ = ["FINISH_REASONS", "ResponsesReader", "responses_decoder", "sealed"]
 
 
 class _TextEvent(msgspec.Struct, tag_field="type", tag="response.output_text.delta", gc=False):
@@ -61,37 +62,42 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
 """What an answer may end with: its status, or why it is incomplete. Not here: "other"."""
 
 
-class ResponsesDecoder:
-    """One answer of the Responses API; see `contract.Decoder`.
+def responses_decoder(
+    provider: str,
+    *,
+    max_event_bytes: int,
+    raw: bool = False,
+    eof_ok: bool = False,
+    background: bool = False,
+    resume: ResumePoint | None = None,
+) -> EventDecoder[_Event]:
+    """The decoder of one answer of the Responses API; background and resume as in `ResponsesReader`."""
+    reader = ResponsesReader(provider, raw=raw, background=background, resume=resume)
+    return EventDecoder(provider, reader, JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
 
-    background: the provider keeps the answer, so the decoder keeps a `resume_point`. resume: go on from there.
+
+class ResponsesReader:
+    """One answer of the Responses API; see `event_decoder`.
+
+    background: the provider keeps the answer, so the reader keeps a `resume_point`. resume: go on from there.
     """
 
     __slots__ = (
-        "_background", "_calls", "_eof_ok", "_events", "_plain", "_provider", "_raw", "_refusal", "_seen",
-        "_sequence", "done", "failure", "model", "progress", "response_id",
+        "_background", "_calls", "_provider", "_raw", "_refusal", "_sequence", "done", "failure", "model", "plain",
+        "progress", "response_id", "seen",
     )  # fmt: skip
 
     def __init__(
-        self,
-        provider: str,
-        *,
-        max_event_bytes: int,
-        raw: bool = False,
-        eof_ok: bool = False,
-        background: bool = False,
-        resume: ResumePoint | None = None,
+        self, provider: str, *, raw: bool = False, background: bool = False, resume: ResumePoint | None = None
     ) -> None:
-        self._events = JsonEvents(_EVENTS, max_event_bytes)
         self._provider = provider
         self._raw = raw
-        self._eof_ok = eof_ok
         self._background = background
-        self._plain = False
-        self._seen = resume is not None
         self._refusal: list[str] = []
         self._calls = ItemCalls()
         self._sequence: int | None = None
+        self.plain = False
+        self.seen = resume is not None
         self.failure: Failure | None = None
         self.done = False
         self.progress = 0
@@ -110,48 +116,27 @@ class ResponsesDecoder:
         state = (self._calls, self._refusal) if self._calls or self._refusal else None
         return ResumePoint(response_id=self.response_id, sequence=self._sequence, state=state)
 
-    def feed(self, data: bytes) -> Batch:
-        """Decode one network read."""
-        if self.done or self.failure is not None:
-            return []
-        payloads = self._events.payloads(data)
-        batch = self._text_only(payloads) if self._plain and payloads else None
-        if batch is None:
-            batch = self._read(self._events.decode(payloads), payloads)
-        self.failure = self.failure or self._events.failure
-        if self._events.done:  # `[DONE]`: some hosts send it after the end, none in its place
-            self._end_of_body(batch)
-        return batch
-
-    def finish(self) -> Batch:
-        """The body ended. Whole after a final status, or where the target says eof_ok."""
-        if self.done or self.failure is not None:
-            return []
-        batch = self._read(self._events.finish())
-        stray = self._events.stray()
-        if stray is not None and not self.done and self.failure is None:
-            self.failure = classify_error(stray, rules_for(self._provider))
-        self._end_of_body(batch)
-        return batch
-
-    def _end_of_body(self, batch: Batch) -> None:
-        if self.done or self.failure is not None:
-            return
-        if self._eof_ok and self._seen:
-            self._finish("completed", batch)
-        else:
-            self.failure = NO_END_MARKER
-
-    def _text_only(self, payloads: list[bytes]) -> Batch | None:
+    def text(self, payloads: list[bytes]) -> Batch | None:
         """The whole read as text, or None when there is anything else in it."""
         events = _TEXT.decode(payloads)
         if events is None:
-            self._plain = False
+            self.plain = False
             return None
         self._sequence = events[-1].sequence_number
         return [TextDelta(text) for event in events if (text := event.delta)]
 
-    def _read(self, events: list[_Event], payloads: Sequence[bytes] = ()) -> Batch:
+    def may_end(self, marked: bool, cut: bool) -> bool:
+        """Not before a final status. `[DONE]`: some hosts send it after that, none in its place."""
+        return False
+
+    def close(self) -> Batch:
+        """What a final status would have made whole."""
+        batch: Batch = []
+        self._finish("completed", batch)
+        return batch
+
+    def read(self, events: list[_Event], payloads: Sequence[bytes] = ()) -> Batch:
+        """The chunks of some events, up to the end or a failure among them."""
         batch: Batch = []
         for place, event in enumerate(events):
             read = _READERS.get("error" if event.error or event.message else event.type)
@@ -162,8 +147,8 @@ class ResponsesDecoder:
             if self.done or self.failure is not None:
                 break
             self._sequence = count(event.sequence_number) if event.sequence_number is not None else self._sequence
-        self._seen = self._seen or any(chunk.content for chunk in batch)
-        self._plain = bool(batch) and type(batch[-1]) is TextDelta
+        self.seen = self.seen or any(chunk.content for chunk in batch)
+        self.plain = bool(batch) and type(batch[-1]) is TextDelta
         return batch
 
     # One reader for each kind of event.
@@ -244,28 +229,28 @@ class ResponsesDecoder:
             batch.append(Raw(self._provider, event.type, msgspec.json.decode(payload[0])))
 
 
-_Reader: TypeAlias = Callable[[ResponsesDecoder, _Event, Batch], None]
+_Read: TypeAlias = Callable[[ResponsesReader, _Event, Batch], None]
 
 _REPEATS = """content_part.added content_part.done output_text.done refusal.done reasoning_text.done
     reasoning_summary_text.done reasoning_summary_part.added reasoning_summary_part.done function_call_arguments.done"""
 
-_READERS: Mapping[str, _Reader] = {
-    **{f"response.{name}": ResponsesDecoder._repeats for name in _REPEATS.split()},
-    "response.output_text.delta": ResponsesDecoder._text,
-    "response.refusal.delta": ResponsesDecoder._refused,
-    "response.reasoning_text.delta": ResponsesDecoder._reasoning,
-    "response.reasoning_summary_text.delta": ResponsesDecoder._reasoning,
-    "response.function_call_arguments.delta": ResponsesDecoder._arguments,
-    "response.output_item.added": ResponsesDecoder._item_added,
-    "response.output_item.done": ResponsesDecoder._item_done,
-    "response.created": ResponsesDecoder._status,
-    "response.queued": ResponsesDecoder._status,
-    "response.in_progress": ResponsesDecoder._status,
-    "response.completed": ResponsesDecoder._ended,
-    "response.incomplete": ResponsesDecoder._ended,
-    "response.failed": ResponsesDecoder._ended,
-    "response.cancelled": ResponsesDecoder._ended,
-    "error": ResponsesDecoder._error,
+_READERS: Mapping[str, _Read] = {
+    **{f"response.{name}": ResponsesReader._repeats for name in _REPEATS.split()},
+    "response.output_text.delta": ResponsesReader._text,
+    "response.refusal.delta": ResponsesReader._refused,
+    "response.reasoning_text.delta": ResponsesReader._reasoning,
+    "response.reasoning_summary_text.delta": ResponsesReader._reasoning,
+    "response.function_call_arguments.delta": ResponsesReader._arguments,
+    "response.output_item.added": ResponsesReader._item_added,
+    "response.output_item.done": ResponsesReader._item_done,
+    "response.created": ResponsesReader._status,
+    "response.queued": ResponsesReader._status,
+    "response.in_progress": ResponsesReader._status,
+    "response.completed": ResponsesReader._ended,
+    "response.incomplete": ResponsesReader._ended,
+    "response.failed": ResponsesReader._ended,
+    "response.cancelled": ResponsesReader._ended,
+    "error": ResponsesReader._error,
 }
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from ..chunks import ToolCall, ToolCallDelta
 
-__all__ = ["ItemCalls", "ToolCalls", "fitting_id", "parse_arguments"]
+__all__ = ["BlockCalls", "ItemCalls", "ToolCalls", "fitting_id", "parse_arguments"]
 
 
 class _Call(msgspec.Struct):
@@ -104,6 +104,49 @@ class ItemCalls:
         calls = [_whole(call) for call in self._calls.values()]
         self._calls = {}
         return calls
+
+
+class BlockCalls:
+    """Calls that come as blocks of an answer: each begins, grows and ends under the number of its block."""
+
+    __slots__ = ("_begun", "_given", "_open")
+
+    def __init__(self) -> None:
+        self._begun = 0
+        self._open: dict[int, _Call] = {}
+        self._given: dict[int, str] = {}
+
+    def begin(self, block: int, id: str, name: str, given: str = "") -> ToolCallDelta:
+        """A block is a call. given: its arguments, where the first event has them; nothing or the whole of them."""
+        call = self._open[block] = _Call(self._begun, id, name, [])
+        self._given[block] = given
+        self._begun += 1
+        return ToolCallDelta(call.index, id, name, "")
+
+    def add(self, block: int, piece: str) -> ToolCallDelta | None:
+        """A piece of a call's arguments; None when there is none, or the block is no call."""
+        call = self._open.get(block)
+        if call is None or not piece:
+            return None
+        call.arguments.append(piece)
+        return ToolCallDelta(call.index, call.id, call.name, piece)
+
+    def end(self, block: int) -> list[ToolCallDelta | ToolCall]:
+        """The block is whole: the call, if it is one. What was given counts when no piece followed."""
+        if block not in self._open:
+            return []
+        given = self._given.pop(block)
+        missing = None if self._open[block].arguments else self.add(block, given)
+        whole = _whole(self._open.pop(block))
+        return [whole] if missing is None else [missing, whole]
+
+    def rest(self) -> list[ToolCallDelta | ToolCall]:
+        """The calls whose blocks never ended, as they stand."""
+        return [chunk for block in list(self._open) for chunk in self.end(block)]
+
+    def __contains__(self, block: int) -> bool:
+        """Whether a block is a call that is still open."""
+        return block in self._open
 
 
 def _whole(call: _Call) -> ToolCall:

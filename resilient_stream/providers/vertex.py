@@ -16,8 +16,10 @@ import msgspec
 from ..classify import classify_response
 from ..contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
 from ..errors import ErrorKind, Failure
-from . import anthropic, gemini
+from . import anthropic, gemini, gemini_request, messages_request
 from .error_rules import rules_for
+from .gemini_stream import gemini_decoder
+from .messages_stream import messages_decoder
 from .whole import WholeAnswer, accepted
 
 __all__ = ["ADAPTER", "Place", "Vertex", "publisher_of"]
@@ -65,12 +67,12 @@ class Vertex(msgspec.Struct, frozen=True):
         """The dialect's own body, to Vertex's address."""
         publisher = publisher_of(request.model)
         if publisher == "anthropic":
-            body: dict[str, Any] = {**anthropic.encode_body(request), **request.extra}
+            body: dict[str, Any] = {**messages_request.encode_body(request), **request.extra}
             del body["model"]
             body["anthropic_version"] = ANTHROPIC_VERSION
             method = "streamRawPredict" if request.stream else "rawPredict"
         else:
-            body, method = gemini.encode_body(request), gemini.method(request)
+            body, method = gemini_request.encode_body(request), gemini.method(request)
         return HttpRequest(
             url=f"{endpoint.base_url}/v1/{_path(endpoint, publisher, request.model)}:{method}",
             headers={"Content-Type": "application/json", "Accept": accepted(request)}
@@ -82,8 +84,8 @@ class Vertex(msgspec.Struct, frozen=True):
     def decoder(self, request: Request) -> Decoder:
         """The dialect's own."""
         if publisher_of(request.model) == "anthropic":
-            return anthropic.MessagesDecoder(self.name, **request.decoding)
-        return gemini.GeminiDecoder(self.name, **request.decoding)
+            return messages_decoder(self.name, **request.decoding)
+        return gemini_decoder(self.name, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """The same for an answer in one piece."""

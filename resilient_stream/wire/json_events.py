@@ -47,9 +47,10 @@ class BatchDecoder(Generic[EventT]):
 
 
 class JsonEvents(Generic[EventT]):
-    """Bytes in, typed events out. `done` is set at a `[DONE]`, after which everything is ignored."""
+    """Bytes in, typed events out. `done` is set at a `[DONE]`, after which everything is ignored; `cut`, when the
+    body ended within an event."""
 
-    __slots__ = ("_array", "_batch", "_begun", "_sse", "done", "failure")
+    __slots__ = ("_array", "_batch", "_begun", "_sse", "cut", "done", "failure")
 
     def __init__(self, batch: BatchDecoder[EventT], max_event_bytes: int) -> None:
         self._batch = batch
@@ -57,6 +58,7 @@ class JsonEvents(Generic[EventT]):
         self._array: JsonArrayDecoder | None = None
         self._begun = False
         self.done = False
+        self.cut = False
         self.failure: Failure | None = None
 
     def feed(self, data: bytes) -> list[EventT]:
@@ -103,6 +105,7 @@ class JsonEvents(Generic[EventT]):
         events = self.decode(self._sse.leftover())
         if self.failure is not None:  # half an event is a cut, not bad JSON
             self.failure = None
+            self.cut = True
         return events
 
     def stray(self) -> Any:

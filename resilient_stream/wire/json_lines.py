@@ -19,42 +19,55 @@ LineT = TypeVar("LineT")
 
 
 class JsonLines(Generic[LineT]):
-    """Bytes in, typed lines out. After a failure nothing is decoded any more."""
+    """Bytes in, typed lines out. After a failure nothing is decoded any more.
 
-    __slots__ = ("_batch", "_lines", "failure")
+    cut: the body ended within a line. done: never; no line means an end to everybody.
+    """
+
+    __slots__ = ("_batch", "_lines", "cut", "done", "failure")
 
     def __init__(self, batch: BatchDecoder[LineT], max_event_bytes: int) -> None:
         self._batch = batch
         self._lines = NdjsonDecoder(max_event_bytes)
+        self.cut = False
+        self.done = False
         self.failure: Failure | None = None
 
     def feed(self, data: bytes) -> list[LineT]:
         """The lines that `data` makes whole."""
+        return self.decode(self.payloads(data))
+
+    def payloads(self, data: bytes) -> list[bytes]:
+        """The lines that `data` makes whole, not yet decoded."""
         if self.failure is not None:
             return []
         try:
-            return self._decode(self._lines.feed(data))
+            return self._lines.feed(data)
         except EventTooLarge as error:
             self.failure = Failure(kind=ErrorKind.BUFFER_LIMIT, facts={"limit": f"{error.limit} bytes"})
             return []
+
+    def decode(self, payloads: list[bytes]) -> list[LineT]:
+        """Typed lines from their texts."""
+        if not payloads:
+            return []
+        lines = self._batch.decode(payloads)
+        return self._one_by_one(payloads) if lines is None else lines
 
     def finish(self) -> list[LineT]:
         """The body ended: a last line without its newline counts when it is whole JSON; half a line is a cut."""
         if self.failure is not None:
             return []
-        lines = self._decode(self._lines.finish())
-        self.failure = None
+        lines = self.decode(self._lines.finish())
+        self.cut, self.failure = self.failure is not None, None
         return lines
 
-    def _decode(self, texts: list[bytes]) -> list[LineT]:
-        if not texts:
-            return []
-        lines = self._batch.decode(texts)
-        return self._one_by_one(texts) if lines is None else lines
+    def stray(self) -> None:
+        """Nothing stands between lines."""
 
-    def _one_by_one(self, texts: list[bytes]) -> list[LineT]:
+    def _one_by_one(self, payloads: list[bytes]) -> list[LineT]:
         lines: list[LineT] = []
-        for text in texts:
+        for text in payloads:
             try:
                 lines.append(self._batch.one.decode(text))
             except UNREADABLE as error:

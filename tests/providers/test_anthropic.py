@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from resilient_stream.chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
-from resilient_stream.contract import Endpoint, Request
+from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.errors import ErrorKind
 from resilient_stream.messages import FunctionCall, ImagePart, Message, ReasoningPart, TextPart, to_messages, to_tools
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.anthropic import ADAPTER, FINISH_REASONS, MessagesDecoder
+from resilient_stream.providers.anthropic import ADAPTER
 from resilient_stream.providers.claude_models import BUDGETS, GENERATIONS, OTHER, generation_of
+from resilient_stream.providers.messages_stream import FINISH_REASONS
 from resilient_stream.target import Target
 from tests.providers.recordings import odd_ones
 
@@ -62,11 +63,11 @@ def _end(reason: str | None = "end_turn", **delta: Any) -> tuple[dict[str, Any],
     )
 
 
-def _decoder(**options: Any) -> MessagesDecoder:
+def _decoder(**options: Any) -> Decoder:
     return ADAPTER.decoder(Request(messages=to_messages("hi"), target=Target("anthropic:claude", **options)))
 
 
-def _read(*events: dict[str, Any], **options: Any) -> tuple[list[Chunk], MessagesDecoder]:
+def _read(*events: dict[str, Any], **options: Any) -> tuple[list[Chunk], Decoder]:
     """The chunks of an answer that begins with message_start, without its counts; and the decoder."""
     decoder = _decoder(**options)
     decoder.feed(_sse(_message_start()))

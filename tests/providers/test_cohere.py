@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from resilient_stream import Finished, Message, ReasoningDelta, Target, TextDelta, Tool, ToolCall, Usage
-from resilient_stream.contract import Endpoint, Request
+from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.cohere import FAILED_REASONS, FINISH_REASONS, CohereDecoder
+from resilient_stream.providers.cohere_stream import FAILED_REASONS, FINISH_REASONS, cohere_decoder
 
 ENDPOINT = Endpoint(base_url="https://example.test", api_key="secret", headers={"X-Team": "a"})
 WEATHER = Tool(name="weather", description="The weather.", parameters={"type": "object", "properties": {}})
@@ -42,9 +42,9 @@ def end(reason: str, **delta: Any) -> bytes:
     return event("message-end", delta={"finish_reason": reason, **delta})
 
 
-def read(*data: bytes, **options: Any) -> tuple[list[Any], CohereDecoder]:
+def read(*data: bytes, **options: Any) -> tuple[list[Any], Decoder]:
     """The chunks of a body, each part a read of its own, and the decoder after it."""
-    decoder = CohereDecoder(**{"max_event_bytes": 100_000, **options})
+    decoder = cohere_decoder(**{"max_event_bytes": 100_000, **options})
     chunks = [chunk for part in data for chunk in decoder.feed(part)]
     return chunks + decoder.finish(), decoder
 

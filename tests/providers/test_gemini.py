@@ -21,7 +21,7 @@ from resilient_stream.chunks import (
     ToolCallDelta,
     Usage,
 )
-from resilient_stream.contract import Endpoint, Request
+from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.errors import ErrorKind, Failure, error_for
 from resilient_stream.messages import (
     FunctionCall,
@@ -33,14 +33,10 @@ from resilient_stream.messages import (
     to_tools,
 )
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.gemini import (
-    ADAPTER,
-    FAILED_REASONS,
-    FINISH_REASONS,
-    Gemini,
-    GeminiDecoder,
-    encode_body,
-)
+from resilient_stream.providers.gemini import ADAPTER, Gemini
+from resilient_stream.providers.gemini_ends import FAILED_REASONS, FINISH_REASONS
+from resilient_stream.providers.gemini_request import encode_body
+from resilient_stream.providers.gemini_stream import gemini_decoder
 from resilient_stream.providers.partial_arguments import PartialArguments, steps_of
 from resilient_stream.target import Target
 
@@ -76,12 +72,12 @@ def _piece(path: str, *, more: bool = True, **value: Any) -> dict[str, Any]:
     return _event({"functionCall": call})
 
 
-def _decoder(**options: Any) -> GeminiDecoder:
+def _decoder(**options: Any) -> Any:
     target = Target("gemini:gemini-2.5-flash", **options)
     return ADAPTER.decoder(Request(messages=to_messages("hi"), target=target))
 
 
-def _read(*events: Any, **options: Any) -> tuple[list[Chunk], GeminiDecoder]:
+def _read(*events: Any, **options: Any) -> tuple[list[Chunk], Decoder]:
     """The chunks of an answer that arrives in one read, and the decoder."""
     decoder = _decoder(**options)
     return [*decoder.feed(_sse(*events)), *decoder.finish()], decoder
@@ -136,7 +132,7 @@ def test_reads_of_text_alone_are_decoded_as_such_and_anything_else_is_not_lost()
     decoder = _decoder()
     counts = {"promptTokenCount": 9, "candidatesTokenCount": 1, "totalTokenCount": 10}
     assert decoder.feed(_sse(_text("a", usage=counts))) == [TextDelta("a"), Usage(9, 1)]
-    assert decoder._plain
+    assert decoder._reader.plain
     # One event and several; the same counts are told once, new ones once a read.
     assert decoder.feed(_sse(_text("b", usage=counts))) == [TextDelta("b")]
     more = counts | {"candidatesTokenCount": 4}
@@ -144,13 +140,13 @@ def test_reads_of_text_alone_are_decoded_as_such_and_anything_else_is_not_lost()
         TextDelta("c"), TextDelta("d"), Usage(9, 4),
     ]  # fmt: skip
     assert decoder.feed(_sse(_text("!", usage=more | {"totalTokenCount": 13}))) == [TextDelta("!")]
-    assert decoder._plain
+    assert decoder._reader.plain
     assert decoder.feed(_sse(_text("e"), _event({"text": "f", "thought": True}))) == [
         TextDelta("e"), ReasoningDelta("f"),
     ]  # fmt: skip
-    assert not decoder._plain
+    assert not decoder._reader.plain
     assert decoder.feed(_sse(_text("g"))) == [TextDelta("g")]
-    assert decoder._plain
+    assert decoder._reader.plain
     assert decoder.feed(_sse(_text("h", finish="STOP"))) == [TextDelta("h")]
     assert decoder.finish() == [STOPPED]
 
@@ -174,8 +170,8 @@ def test_the_quick_way_reads_what_the_whole_one_reads(event: Any) -> None:
     """In the middle of a text an event means the same as at its beginning."""
     begun, fresh = _decoder(), _decoder()
     begun.feed(_sse(_text("a")))
-    fresh._seen = True  # text came before it
-    assert begun._plain
+    fresh._reader.seen = True  # text came before it
+    assert begun._reader.plain
     assert begun.feed(_sse(event)) == fresh.feed(_sse(event))
     assert begun.failure == fresh.failure
 
@@ -558,7 +554,7 @@ def test_two_values_in_one_event_are_no_json() -> None:
 
 def test_an_event_above_the_bound_is_a_failure() -> None:
     """One event may not fill the memory."""
-    decoder = GeminiDecoder("gemini", max_event_bytes=2048)
+    decoder = gemini_decoder("gemini", max_event_bytes=2048)
     decoder.feed(_sse(_text("a")))
     decoder.feed(b"data: " + b"x" * 3000)
     assert decoder.failure is not None

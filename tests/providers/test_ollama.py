@@ -21,11 +21,12 @@ from resilient_stream import (
     Usage,
 )
 from resilient_stream.chunks import ReasoningDelta, ToolCallDelta
-from resilient_stream.contract import Endpoint, Request
+from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.endpoint import resolve
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.ollama import FAILED_REASONS, FINISH_REASONS, ChatLinesDecoder, address
+from resilient_stream.providers.ollama import address
+from resilient_stream.providers.ollama_stream import FAILED_REASONS, FINISH_REASONS, ollama_decoder
 from resilient_stream.testing import CallTool, End, Event, FakeProvider, Text
 
 WEATHER = Tool(name="weather", description="The weather.", parameters={"type": "object", "properties": {}})
@@ -167,9 +168,9 @@ def line(done: bool = False, more: dict[str, Any] | None = None, **message: Any)
     return json.dumps({**value, "done": done, **(more or {})}).encode() + b"\n"
 
 
-def read(*lines: bytes, **options: Any) -> tuple[list[Any], ChatLinesDecoder]:
+def read(*lines: bytes, **options: Any) -> tuple[list[Any], Decoder]:
     """Decode a whole body, and end it."""
-    reader = ChatLinesDecoder("ollama", max_event_bytes=options.pop("max_event_bytes", 1 << 20), **options)
+    reader = ollama_decoder("ollama", max_event_bytes=options.pop("max_event_bytes", 1 << 20), **options)
     chunks = reader.feed(b"".join(lines))
     return [*chunks, *reader.finish()], reader
 

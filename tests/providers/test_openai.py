@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from resilient_stream import Finished, Message, ReasoningDelta, Target, TextDelta, Tool, ToolCall, Usage
-from resilient_stream.contract import Endpoint, Request
+from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart, to_messages
 from resilient_stream.providers import adapter_for
+from resilient_stream.providers.chat_stream import FAILED_REASONS, FINISH_REASONS, chat_decoder
 from resilient_stream.providers.hosts import HOSTS
-from resilient_stream.providers.openai import FAILED_REASONS, FINISH_REASONS, ChatDecoder
 
 ENDPOINT = Endpoint(base_url="https://example.test/v1", api_key="secret", headers={"X-Team": "a"})
 WEATHER = Tool(name="weather", description="The weather.", parameters={"type": "object", "properties": {}})
@@ -125,9 +125,9 @@ def test_a_host_is_a_row(name: str) -> None:
     assert host.base_url.startswith(("http", "{")) or name in ("local", "gpustack")
 
 
-def decoder(**options: Any) -> ChatDecoder:
+def decoder(**options: Any) -> Decoder:
     """A decoder as the adapter makes it."""
-    return ChatDecoder("openai", max_event_bytes=options.pop("max_event_bytes", 1 << 20), **options)
+    return chat_decoder("openai", max_event_bytes=options.pop("max_event_bytes", 1 << 20), **options)
 
 
 def sse(*events: Any) -> bytes:
@@ -140,7 +140,7 @@ def choice(delta: dict[str, Any] | None = None, finish: str | None = None, index
     return {"id": "x", "model": "m-2", "choices": [{"index": index, "delta": delta or {}, "finish_reason": finish}]}
 
 
-def read(*events: Any, **options: Any) -> tuple[list[Any], ChatDecoder]:
+def read(*events: Any, **options: Any) -> tuple[list[Any], Decoder]:
     """Decode a whole body, and end it."""
     reader = decoder(**options)
     chunks = reader.feed(sse(*events))

@@ -10,11 +10,11 @@ import pytest
 
 from resilient_stream import Client, Finished, Message, Recovery, RetryPolicy, Target, TextDelta, Tool, ToolCall, Usage
 from resilient_stream.chunks import ReasoningDelta, ToolCallDelta
-from resilient_stream.contract import Endpoint, Request, ResumePoint
+from resilient_stream.contract import Decoder, Endpoint, Request, ResumePoint
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
 from resilient_stream.providers import adapter_for, known_providers
 from resilient_stream.providers.hosts import HOSTS
-from resilient_stream.providers.responses_stream import FINISH_REASONS, ResponsesDecoder
+from resilient_stream.providers.responses_stream import FINISH_REASONS, responses_decoder
 from resilient_stream.testing import CallTool, CleanEnd, Cut, End, ErrorEvent, Event, FakeProvider, Preamble, Text
 
 ENDPOINT = Endpoint(base_url="https://example.test/v1", api_key="secret", headers={"X-Team": "a"})
@@ -184,12 +184,12 @@ def text(delta: str, number: int | None = None) -> dict[str, Any]:
     return event("response.output_text.delta", delta=delta, output_index=0, **numbered)
 
 
-def decoder(**options: Any) -> ResponsesDecoder:
+def decoder(**options: Any) -> Decoder:
     """A decoder as the adapter makes it."""
-    return ResponsesDecoder("openai-responses", max_event_bytes=1 << 20, **options)
+    return responses_decoder("openai-responses", max_event_bytes=1 << 20, **options)
 
 
-def read(*events: Any, **options: Any) -> tuple[list[Any], ResponsesDecoder]:
+def read(*events: Any, **options: Any) -> tuple[list[Any], Decoder]:
     """Decode a whole body, and end it."""
     reader = decoder(**options)
     chunks = reader.feed(sse(*events))

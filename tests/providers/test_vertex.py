@@ -12,11 +12,10 @@ import google.auth.exceptions
 import pytest
 
 from resilient_stream import Client, Message, RetryPolicy, StreamError, Target
+from resilient_stream.chunks import TextDelta
 from resilient_stream.contract import Endpoint, HttpRequest, Request
 from resilient_stream.credentials import google as credentials
 from resilient_stream.errors import Failure
-from resilient_stream.providers.anthropic import MessagesDecoder
-from resilient_stream.providers.gemini import GeminiDecoder
 from resilient_stream.providers.vertex import ADAPTER, Place, publisher_of
 from resilient_stream.testing import FakeProvider, Status
 
@@ -99,12 +98,18 @@ def test_the_name_says_whose_dialect_it_is(model: str, publisher: str) -> None:
     assert publisher_of(model) == publisher
 
 
+HELLO = {
+    "claude": b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}}\n\n',
+    "gemini": b'data: {"candidates":[{"content":{"parts":[{"text":"Hello"}]}}]}\n\n',
+}
+
+
 def test_each_dialect_has_its_own_decoder_and_abilities() -> None:
     """Prefill and the like are the model's, wherever it is asked."""
     request = Request(target=Target("vertex:claude-haiku-4-5"), messages=(Message(role="user", content="hi"),))
-    assert isinstance(ADAPTER.decoder(request), MessagesDecoder)
+    assert ADAPTER.decoder(request).feed(HELLO["claude"]) == [TextDelta("Hello")]
     other = Request(target=Target("vertex:gemini-2.5-pro"), messages=request.messages)
-    assert isinstance(ADAPTER.decoder(other), GeminiDecoder)
+    assert ADAPTER.decoder(other).feed(HELLO["gemini"]) == [TextDelta("Hello")]
     assert ADAPTER.capabilities("claude-3-5-haiku@20241022").prefill
     assert not ADAPTER.capabilities("gemini-2.5-pro").prefill
 

@@ -111,7 +111,9 @@ OVERLOADED = {"error": {"message": "Overloaded", "type": "overloaded_error", "co
 UNAVAILABLE = {"error": {"code": 503, "status": "UNAVAILABLE"}}
 DIALECTS = (
     Dialect("openai", openai, "tool_calls", OVERLOADED, {"id": "x", "choices": []}),
-    Dialect("anthropic", anthropic, "tool_use", {"type": "error", **OVERLOADED}, [{"type": "message"}]),
+    Dialect(
+        "anthropic", anthropic, "tool_use", {"type": "error", **OVERLOADED}, {**anthropic("a", ""), "stop_reason": None}
+    ),
     Dialect("gemini", gemini, "STOP", UNAVAILABLE, {"candidates": []}),
     Dialect("cohere", cohere, "TOOL_CALL", {"message": "overloaded"}, {"id": "c-1"}),
     Dialect("ollama", ollama, "stop", {"error": "model is overloaded"}, {"model": "m", "done": False}),

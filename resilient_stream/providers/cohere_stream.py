@@ -1,0 +1,212 @@
+"""Cohere's chat API, version 2, as it is streamed: events into chunks.
+
+The one rule: `message-end` ends an answer, and its finish reason says whether it is one: ERROR and TIMEOUT are
+failures in the clothes of an end (recordings QUIRKS 15), read by the words beside them.
+Must never: await. The plan before tool calls (`tool_plan`) is what the model thinks, and leaves as reasoning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
+from ..classify import classify_error
+from ..contract import Batch
+from ..errors import ErrorKind, Failure
+from ..wire.json_events import BatchDecoder, JsonEvents
+from .counts import count
+from .error_rules import rules_for
+from .event_decoder import EventDecoder
+from .tool_calls import ToolCalls
+from .values import object_of, text_of
+
+__all__ = ["FAILED_REASONS", "FINISH_REASONS", "CohereReader", "cohere_decoder"]
+
+
+class _TextContent(msgspec.Struct, gc=False):
+    text: str
+    thinking: None = None
+
+
+class _TextMessage(msgspec.Struct, gc=False):
+    content: _TextContent
+
+
+class _TextDelta(msgspec.Struct, gc=False):
+    message: _TextMessage
+
+
+class _TextEvent(msgspec.Struct, tag_field="type", tag="content-delta", gc=False):
+    """A piece of text and nothing else; any other event is a ValidationError."""
+
+    delta: _TextDelta
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str = ""
+    index: int = 0
+    delta: Any = None
+    id: Any = None
+    message: Any = None
+
+
+_TEXT = BatchDecoder(_TextEvent)
+_EVENTS = BatchDecoder(_Event)
+
+FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
+    "COMPLETE": ("stop", None),
+    "STOP_SEQUENCE": ("stop", None),
+    "TOOL_CALL": ("tool_calls", None),
+    "MAX_TOKENS": ("length", "output_truncated"),
+}
+"""What an answer may end with, and the kind when it is not a whole one. Not here and not below: "other"."""
+
+FAILED_REASONS: Mapping[str, ErrorKind] = {
+    "ERROR": ErrorKind.SERVER_ERROR,
+    "TIMEOUT": ErrorKind.PROVIDER_TIMEOUT,
+}
+"""Ends that are no answer, and what they are when nothing beside them says more."""
+
+
+def cohere_decoder(*, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> EventDecoder[_Event]:
+    """The decoder of one answer."""
+    return EventDecoder("cohere", CohereReader(raw=raw), JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
+
+
+class CohereReader:
+    """One answer; see `event_decoder`."""
+
+    __slots__ = (
+        "_calls", "_raw", "done", "failure", "model", "plain", "progress", "response_id", "seen",
+    )  # fmt: skip
+
+    def __init__(self, *, raw: bool = False) -> None:
+        self._calls = ToolCalls()
+        self._raw = raw
+        self.plain = False
+        self.seen = False
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+
+    def text(self, payloads: list[bytes]) -> Batch | None:
+        """The whole read as text, or None when there is anything else in it."""
+        events = _TEXT.decode(payloads)
+        if events is None:
+            self.plain = False
+            return None
+        return [TextDelta(text) for event in events if (text := event.delta.message.content.text)]
+
+    def read(self, events: list[_Event], payloads: Sequence[bytes] = ()) -> Batch:
+        """The chunks of some events, up to the end or a failure among them."""
+        batch: Batch = []
+        for event in events:
+            reader = _READERS.get(event.type)
+            if reader is not None:
+                reader(self, event, batch)
+            else:
+                self._pass(event, batch)
+            if self.done or self.failure is not None:
+                break
+        self.seen = self.seen or bool(batch)
+        self.plain = bool(batch) and type(batch[-1]) is TextDelta
+        return batch
+
+    def may_end(self, marked: bool, cut: bool) -> bool:
+        """Not before `message-end`, whatever else ends."""
+        return False
+
+    def close(self) -> Batch:
+        """The calls as they stand."""
+        self.done = True
+        return [*self._calls.whole()]
+
+    def _begin(self, event: _Event, batch: Batch) -> None:
+        self.response_id = event.id if isinstance(event.id, str) else None
+
+    def _content(self, event: _Event, batch: Batch) -> None:
+        """The start of a block and each delta have the same shape; a start may have text already."""
+        content = _message(event).get("content")
+        piece = content if isinstance(content, dict) else {}
+        if thought := text_of(piece.get("thinking")):
+            batch.append(ReasoningDelta(thought))
+        if text := text_of(piece.get("text")):
+            batch.append(TextDelta(text))
+
+    def _plan(self, event: _Event, batch: Batch) -> None:
+        if thought := text_of(_message(event).get("tool_plan")):
+            batch.append(ReasoningDelta(thought))
+
+    def _tool_call(self, event: _Event, batch: Batch) -> None:
+        call = object_of(_message(event).get("tool_calls"))
+        function = object_of(call.get("function"))
+        name, arguments = text_of(function.get("name")), text_of(function.get("arguments"))
+        batch.append(self._calls.add(event.index, text_of(call.get("id")), name, arguments))
+
+    def _end(self, event: _Event, batch: Batch) -> None:
+        delta = object_of(event.delta)
+        reason = text_of(delta.get("finish_reason"))
+        if (usage := read_usage(delta.get("usage"))) is not None:
+            batch.append(usage)
+        if reason in FAILED_REASONS:
+            self.failure = _failure(reason, delta)
+            return
+        self.done = True
+        batch += self._calls.whole()
+        finish, kind = FINISH_REASONS.get(reason, ("other", None))
+        batch.append(Finished(finish, reason, kind))
+
+    def _block_end(self, event: _Event, batch: Batch) -> None:
+        self.progress += 1
+
+    def _pass(self, event: _Event, batch: Batch) -> None:
+        """Citations and what is new: work of the model, without a chunk of its own. A bare error has no type."""
+        if not event.type and event.message is not None:
+            self.failure = classify_error(msgspec.to_builtins(event), rules_for("cohere"))
+            return
+        self.progress += event.type.startswith(("citation", "content", "tool"))
+        if self._raw:
+            batch.append(Raw("cohere", event.type, msgspec.to_builtins(event)))
+
+
+_Read: TypeAlias = Callable[[CohereReader, _Event, Batch], None]
+
+_READERS: Mapping[str, _Read] = {
+    "message-start": CohereReader._begin,
+    "content-start": CohereReader._content,
+    "content-delta": CohereReader._content,
+    "content-end": CohereReader._block_end,
+    "tool-plan-delta": CohereReader._plan,
+    "tool-call-start": CohereReader._tool_call,
+    "tool-call-delta": CohereReader._tool_call,
+    "tool-call-end": CohereReader._block_end,
+    "message-end": CohereReader._end,
+}
+
+
+def _failure(reason: str, delta: Mapping[str, Any]) -> Failure:
+    """What an end that is none means: by its words, else by the reason alone."""
+    said = {name: delta.get(name) for name in ("error", "error_type") if delta.get(name)}
+    return classify_error(said, rules_for("cohere")) if said else Failure(kind=FAILED_REASONS[reason], code=reason)
+
+
+def read_usage(usage: Any) -> Usage | None:
+    """Tokens as the model counted them; what is billed where only that is told."""
+    counts = object_of(usage)
+    tokens = object_of(counts.get("tokens")) or object_of(counts.get("billed_units"))
+    if not tokens:
+        return None
+    return Usage(
+        input_tokens=count(tokens.get("input_tokens")),
+        output_tokens=count(tokens.get("output_tokens")),
+        cached_input_tokens=count(counts.get("cached_tokens")),
+    )
+
+
+def _message(event: _Event) -> dict[str, Any]:
+    return object_of(object_of(event.delta).get("message"))

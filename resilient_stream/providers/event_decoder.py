@@ -1,0 +1,148 @@
+"""The frame of every dialect of JSON events: network reads in, chunks out, and the one place that says how a body ends.
+
+    bytes -> JsonEvents or JsonLines (framing, JSON) -> the dialect's reader (what an event says) -> chunks
+
+The one rule: a body that ended without the dialect's own end is a cut answer, unless the target says `eof_ok`; and with
+half an event at its end it is one even then.
+Must never: know what an event says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from ..classify import classify_error
+from ..contract import Batch, ResumePoint
+from ..errors import EMPTY_ANSWER, NO_END_MARKER, Failure
+from .error_rules import rules_for
+
+__all__ = ["EventDecoder", "EventReader", "EventSource"]
+
+EventT = TypeVar("EventT")
+
+
+class EventSource(Protocol[EventT]):
+    """Where events come from: `JsonEvents`, `JsonLines`.
+
+    done: there was a `[DONE]`. cut: half an event was left at the end. failure: it cannot be read on.
+    """
+
+    done: bool
+    cut: bool
+    failure: Failure | None
+
+    def payloads(self, data: bytes) -> list[bytes]:
+        """The JSON texts that `data` makes whole."""
+        ...
+
+    def decode(self, payloads: list[bytes]) -> list[EventT]:
+        """Those as events."""
+        ...
+
+    def finish(self) -> list[EventT]:
+        """What only the end makes whole."""
+        ...
+
+    def stray(self) -> Any:
+        """A JSON value outside of all events; None when there was none."""
+        ...
+
+
+class EventReader(Protocol[EventT]):
+    """A dialect's part. failure, done, progress, model, response_id: as in `contract.Decoder`.
+
+    plain: the last event was nothing but text, so the next read is worth trying as such. seen: there was an answer.
+    """
+
+    failure: Failure | None
+    done: bool
+    progress: int
+    model: str | None
+    response_id: str | None
+    plain: bool
+    seen: bool
+
+    def text(self, payloads: list[bytes]) -> Batch | None:
+        """A read that is nothing but text; None, and no longer plain, when there is anything else in it."""
+        ...
+
+    def read(self, events: list[EventT], payloads: Sequence[bytes]) -> Batch:
+        """The chunks of some events, up to an end or a failure among them. payloads: their texts, where known."""
+        ...
+
+    def may_end(self, marked: bool, cut: bool) -> bool:
+        """Whether a body may end here. marked: with a `[DONE]`. cut: within an event."""
+        ...
+
+    def close(self) -> Batch:
+        """It has ended: the chunks that only this makes whole. Sets `done`."""
+        ...
+
+
+class EventDecoder(Generic[EventT]):
+    """One answer; see `contract.Decoder`. provider: whose rules read the errors between the events."""
+
+    __slots__ = (
+        "_eof_ok", "_events", "_provider", "_reader", "done", "failure", "model", "progress", "response_id",
+    )  # fmt: skip
+
+    def __init__(
+        self, provider: str, reader: EventReader[EventT], events: EventSource[EventT], *, eof_ok: bool = False
+    ) -> None:
+        self._provider = provider
+        self._reader = reader
+        self._events = events
+        self._eof_ok = eof_ok
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = reader.model
+        self.response_id: str | None = reader.response_id
+
+    @property
+    def resume_point(self) -> ResumePoint | None:
+        """Where the provider can take this answer up again; None where it does not keep answers."""
+        point: ResumePoint | None = getattr(self._reader, "resume_point", None)
+        return point
+
+    def feed(self, data: bytes) -> Batch:
+        """Decode one network read."""
+        if self.done or self.failure is not None:
+            return []
+        payloads = self._events.payloads(data)
+        batch = self._reader.text(payloads) if self._reader.plain and payloads else None
+        if batch is None:
+            batch = self._reader.read(self._events.decode(payloads), payloads)
+        self._follow()
+        if self._events.done:
+            self._end(batch)
+        return batch
+
+    def finish(self) -> Batch:
+        """The body ended."""
+        if self.done or self.failure is not None:
+            return []
+        batch = self._reader.read(self._events.finish(), ())
+        self._follow()
+        if self.failure is None and not self.done and (stray := self._events.stray()) is not None:
+            self.failure = classify_error(stray, rules_for(self._provider))
+        self._end(batch)
+        return batch
+
+    def _follow(self) -> None:
+        reader = self._reader
+        # What comes after a dialect's own end in the same read is as little read as what comes in a later one.
+        self.failure = reader.failure or (None if reader.done else self._events.failure)
+        self.done, self.progress = reader.done, reader.progress
+        self.model, self.response_id = reader.model, reader.response_id
+
+    def _end(self, batch: Batch) -> None:
+        if self.done or self.failure is not None:
+            return
+        reader, marked, cut = self._reader, self._events.done, self._events.cut
+        if reader.may_end(marked, cut) or (self._eof_ok and reader.seen and not cut):
+            batch += reader.close()
+            self.done = True
+        else:
+            self.failure = EMPTY_ANSWER if marked and not reader.seen else NO_END_MARKER

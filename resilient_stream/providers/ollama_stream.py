@@ -1,0 +1,159 @@
+"""Ollama's own API as it is streamed: JSON lines into chunks; tool calls come whole, and as objects.
+
+The one rule: only `"done": true` ends an answer, and not with every reason: a proxy whose upstream died says
+`done_reason: "error"`, a server that only loaded the model says "load".
+Must never: await.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
+from ..classify import classify_error
+from ..contract import Batch
+from ..errors import ErrorKind, Failure
+from ..wire.json_events import BatchDecoder
+from ..wire.json_lines import JsonLines
+from .counts import count
+from .error_rules import rules_for
+from .event_decoder import EventDecoder
+from .tool_calls import parse_arguments
+
+__all__ = ["FAILED_REASONS", "FINISH_REASONS", "OllamaReader", "ollama_decoder"]
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: Any = None
+
+
+class _Call(msgspec.Struct, gc=False):
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str | None = None
+    thinking: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    message: _Message | None = None
+    done: bool = False
+    done_reason: str | None = None
+    model: str | None = None
+    created_at: str | None = None
+    prompt_eval_count: Any = None
+    eval_count: Any = None
+    error: Any = None
+
+
+_LINES = BatchDecoder(_Line)
+
+FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
+    "stop": ("stop", None),
+    "length": ("length", "output_truncated"),
+}
+"""What an answer may end with. Not here and not below: "other"."""
+
+FAILED_REASONS: Mapping[str, ErrorKind] = {
+    "error": ErrorKind.SERVER_ERROR,
+    "load": ErrorKind.MODEL_LOADING,
+    "unload": ErrorKind.MODEL_LOADING,
+}
+"""Ends that are no answer."""
+
+
+def ollama_decoder(
+    provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
+) -> EventDecoder[_Line]:
+    """The decoder of one answer of `/api/chat`. raw: there is nothing beside what we read."""
+    return EventDecoder(provider, OllamaReader(provider), JsonLines(_LINES, max_event_bytes), eof_ok=eof_ok)
+
+
+class OllamaReader:
+    """One answer of `/api/chat`; see `event_decoder`. Ollama gives an answer no id."""
+
+    __slots__ = (
+        "_calls", "_provider", "_turn", "done", "failure", "model", "plain", "progress", "response_id", "seen",
+    )  # fmt: skip
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._calls = 0
+        self._turn = ""
+        self.plain = False
+        self.seen = False
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+
+    def text(self, payloads: list[bytes]) -> None:
+        """Every line is read as one: a line has the model's name and the time too."""
+
+    def read(self, events: list[_Line], payloads: Sequence[bytes] = ()) -> Batch:
+        """The chunks of some lines, up to the end or a failure among them."""
+        batch: Batch = []
+        for line in events:
+            if line.error:
+                self.failure = classify_error({"error": line.error}, rules_for(self._provider))
+            else:
+                self._read_line(line, batch)
+            if self.done or self.failure is not None:
+                break
+        self.seen = self.seen or bool(batch)
+        return batch
+
+    def may_end(self, marked: bool, cut: bool) -> bool:
+        """Not before `"done": true`, whatever else ends."""
+        return False
+
+    def close(self) -> Batch:
+        """Nothing is left: every line was whole."""
+        self.done = True
+        return []
+
+    def _read_line(self, line: _Line, batch: Batch) -> None:
+        self.model = self.model or line.model
+        self._turn = self._turn or re.sub(r"\D", "", line.created_at or "")
+        message = line.message
+        if message is not None:
+            if message.thinking:
+                batch.append(ReasoningDelta(message.thinking))
+            if message.content:
+                batch.append(TextDelta(message.content))
+            for call in message.tool_calls or ():
+                batch += self._call(call)
+        if line.done:
+            self._ended(line, batch)
+
+    def _call(self, call: _Call) -> list[ToolCallDelta | ToolCall]:
+        """Older servers give no id. Ours differ from turn to turn: some providers refuse one used twice."""
+        function = call.function or _Function()
+        index, self._calls = self._calls, self._calls + 1
+        id = call.id or f"call_{index}_{self._turn}"
+        given = function.arguments
+        text = given if isinstance(given, str) else msgspec.json.encode({} if given is None else given).decode()
+        name = function.name or ""
+        return [ToolCallDelta(index, id, name, text), ToolCall(index, id, name, text, parse_arguments(text))]
+
+    def _ended(self, line: _Line, batch: Batch) -> None:
+        """The counts, then why; servers before 2024 gave no reason."""
+        read, written = count(line.prompt_eval_count), count(line.eval_count)
+        if read is not None or written is not None:
+            batch.append(Usage(read, written))
+        raw = line.done_reason or "stop"
+        if raw in FAILED_REASONS:
+            self.failure = Failure(kind=FAILED_REASONS[raw], code=raw)
+            return
+        self.done = True
+        reason, kind = FINISH_REASONS.get(raw, ("other", None))
+        batch.append(Finished("tool_calls" if self._calls and reason == "stop" else reason, raw, kind))

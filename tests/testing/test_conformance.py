@@ -13,7 +13,7 @@ import pytest
 from resilient_stream.chunks import Chunk, TextDelta
 from resilient_stream.contract import Endpoint
 from resilient_stream.credentials.claude_code import Program
-from resilient_stream.errors import Failure
+from resilient_stream.errors import ErrorKind, Failure
 from resilient_stream.providers import adapter_for, known_providers
 from resilient_stream.providers.hosts import HOSTS
 from resilient_stream.providers.vertex import Place
@@ -153,14 +153,15 @@ class Hasty:
     def __init__(self, request: Any) -> None:
         self.spans: dict[str, tuple[int, int]] = {}
         self.failure: Failure | None = None
-        self.done = True
+        self.done = False
 
     def feed(self, data: bytes) -> list[Chunk]:
         """At once."""
         return [TextDelta(data.decode(errors="replace"))]
 
     def finish(self) -> list[Chunk]:
-        """Whatever came was all."""
+        """It was not all."""
+        self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED)
         return []
 
 
@@ -180,7 +181,7 @@ def leaks(request: Any, endpoint: Any) -> Any:
         ({"decoder": lambda request: Eager(adapter_for("openai").decoder(request))}, "it is complete"),
         ({"encode": lambda request, endpoint: adapter_for("openai").encode(replace(request, stream=True), endpoint)},
          "the same request as for a stream"),
-        ({"whole_decoder": Hasty}, "In pieces of 1 bytes the text is"),
+        ({"whole_decoder": Hasty}, "In pieces of 1 bytes it is a failure"),
         ({"whole_decoder": Hasty}, "it is taken for an answer"),
         ({"classify": lambda *_: None}, "gives a Failure"),
         ({"classify": lambda *_: 1 / 0}, "ZeroDivisionError"),

@@ -9,6 +9,7 @@ Must never: await, or look for credentials; `credentials/bedrock.py` has found t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -39,6 +40,8 @@ APIS: Mapping[str, tuple[str, str]] = {
 """What `Target(..., api=…)` may say, and the end of its path: for a stream, and for an answer in one piece."""
 
 _ERROR_TYPE = "x-amzn-errortype"
+_WHOLE_CALLS = re.compile(r"meta\.llama(3-\d-|4)|writer\.palmyra")
+"""Models that take tools, but not with a stream: "This model doesn't support tool use in streaming mode"."""
 
 
 class BedrockDecoder:
@@ -92,7 +95,8 @@ class Bedrock(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Of a Claude, what its generation can; no other model is known to go on with an unfinished turn."""
-        return Capabilities(prefill=generation_of(model).prefill, whole=True)
+        streams_calls = _WHOLE_CALLS.search(model) is None
+        return Capabilities(prefill=generation_of(model).prefill, streaming_tools=streams_calls, whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """A request to one of the two APIs. Raises StreamError for what cannot be said there."""

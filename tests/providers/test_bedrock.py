@@ -687,6 +687,33 @@ async def test_a_retry_after_frames_that_cannot_be_read_asks_for_one_piece(api: 
     assert [call.parsed for call in transcript.tool_calls] == [{"x": 1}]
 
 
+@pytest.mark.parametrize(
+    ("model", "method"),
+    [("us.meta.llama3-3-70b-instruct-v1:0", "converse"), ("us.meta.llama4-scout-17b-instruct-v1:0", "converse"),
+     ("writer.palmyra-x5-v1:0", "converse"), ("meta.llama3-70b-instruct-v1:0", "converse-stream"),
+     (CLAUDE, "converse-stream")],
+)  # fmt: skip
+async def test_a_model_that_does_not_stream_calls_is_asked_for_one_piece(model: str, method: str) -> None:
+    """Where tools are given; such a request is refused as a stream. Text is streamed."""
+    async with FakeProvider([Text("Hello"), End()]) as provider:
+        async with Client(provider.target("bedrock", model=model)) as client:
+            await client.complete("hi", tools=[WEATHER])
+            await client.complete("hi")
+        assert [each.path.rpartition("/")[2] for each in provider.requests] == [method, "converse-stream"]
+
+
+async def test_a_whole_answer_is_recorded_and_played_back(tmp_path: Path) -> None:
+    """As it came."""
+    file = tmp_path / "sessions.jsonl"
+    async with FakeProvider([Text("Hello"), CallTool("look", {"x": 1}), End()]) as provider:
+        async with Client(provider.target("bedrock", stream=False), record=file) as client:
+            first = await client.complete("hi")
+    async with Client(f"replay:{file}") as client:
+        second = await client.complete("hi")
+    assert (second.text, second.usage) == (first.text, first.usage)
+    assert [call.parsed for call in second.tool_calls] == [{"x": 1}]
+
+
 async def test_a_whole_answer_that_is_cut_is_asked_for_again() -> None:
     """Nothing of it was given."""
     answer = {"output": {"message": {"content": [{"text": "Hello"}]}}, "stopReason": "end_turn"}

@@ -104,14 +104,19 @@ def fell_back(happened: list[Event]) -> list[tuple[str, str]]:
 # -- on request -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
-async def test_a_target_may_be_asked_for_whole_answers(dialect: str) -> None:
+@pytest.mark.parametrize(
+    ("dialect", "given"),
+    [("openai", {}), ("anthropic", {}), ("gemini", {}), ("bedrock", {}),
+     ("bedrock", {"model": "anthropic.claude-x", "api": "invoke"})],
+    ids=["openai", "anthropic", "gemini", "bedrock", "bedrock, invoked"],
+)  # fmt: skip
+async def test_a_target_may_be_asked_for_whole_answers(dialect: str, given: dict[str, Any]) -> None:
     """The same text, tool call, usage and end as from a stream."""
     happened: list[Event] = []
     script: Script = (Text("Hel", "lo"), CallTool("look", {"x": 1}), End())
     async with FakeProvider(script) as provider, Client(on_event=happened.append) as client:
         found = [
-            await client.complete("hi", tools=TOOLS, to=provider.target(dialect, **options))
+            await client.complete("hi", tools=TOOLS, to=provider.target(dialect, **given, **options))
             for options in ({}, {"stream": False})
         ]
         paths = [request.path for request in provider.requests]
@@ -122,7 +127,7 @@ async def test_a_target_may_be_asked_for_whole_answers(dialect: str) -> None:
     assert first == second
     assert second[0] == "Hello"
     assert fell_back(happened) == []  # it was asked for
-    assert (paths[0] != paths[1]) is (dialect == "gemini")
+    assert (paths[0] != paths[1]) is (dialect in ("gemini", "bedrock"))
 
 
 @pytest.mark.parametrize(
@@ -300,6 +305,24 @@ async def test_a_target_that_mis_streams_tool_calls_is_remembered(caplog: pytest
     assert fell_back(happened) == [("buffered", "model_output_invalid")]
     [record] = [record for record in caplog.records if "while this process lives" in record.getMessage()]
     assert "openai:fake-model streamed a tool call that cannot be read" in record.getMessage()
+
+
+async def test_a_bedrock_target_that_mis_streams_tool_calls_is_remembered() -> None:
+    """As any other: from then on the path of whole answers is asked for."""
+    async with FakeProvider(BROKEN, HELLO) as provider, Client(provider.target("bedrock")) as client:
+        await client.complete("hi", tools=TOOLS)
+        assert (await client.complete("hi", tools=TOOLS)).text == "Hello"
+        assert [each.path.rpartition("/")[2] for each in provider.requests] == ["converse-stream", "converse"]
+
+
+async def test_bedrocks_long_text_is_read_from_disk(on_disk: Path) -> None:
+    """A frame above the limit is asked for as a whole answer, whose text is never held at once."""
+    limits = Limits(max_event_bytes=2048)
+    async with FakeProvider([Text(HUGE), End()]) as provider:
+        async with Client(provider.target("bedrock"), limits=limits) as client:
+            transcript = await client.complete("hi")
+        assert len(provider.requests) == 2
+    assert (transcript.text == HUGE, transcript.outcome) == (True, "complete")
 
 
 async def test_a_failed_tool_stream_is_asked_for_in_one_piece_at_once() -> None:

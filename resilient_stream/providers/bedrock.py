@@ -1,6 +1,6 @@
-"""Amazon Bedrock's runtime: where its two streaming APIs are, and how a request to them is authorised.
+"""Amazon Bedrock's runtime: where its two APIs are, streaming or not, and how a request to them is authorised.
 
-    Target("bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0")              ConverseStream, one dialect for all
+    Target("bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0")              Converse, one dialect for all
     Target("bedrock:…", api="invoke")                                           InvokeModel, each vendor's own
 
 The one rule: the path is signed as it is sent, so it is written here in the one way that aiohttp leaves alone.
@@ -9,6 +9,7 @@ Must never: await, or look for credentials; `credentials/bedrock.py` has found t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -24,16 +25,23 @@ from . import bedrock_bodies, converse_request
 from .aws_signature import SigningKey, sign
 from .bedrock_frames import BedrockFrames
 from .bedrock_invoke import InvokeReader
+from .bedrock_whole import WHOLE, PlainFrames
 from .claude_models import generation_of
 from .converse import ConverseReader
 from .error_rules import rules_for
+from .whole import WholeAnswer
 
 __all__ = ["ADAPTER", "APIS", "Bedrock", "BedrockDecoder"]
 
-APIS: Mapping[str, str] = {"converse": "converse-stream", "invoke": "invoke-with-response-stream"}
-"""What `Target(..., api=…)` may say, and the end of its path."""
+APIS: Mapping[str, tuple[str, str]] = {
+    "converse": ("converse-stream", "converse"),
+    "invoke": ("invoke-with-response-stream", "invoke"),
+}
+"""What `Target(..., api=…)` may say, and the end of its path: for a stream, and for an answer in one piece."""
 
 _ERROR_TYPE = "x-amzn-errortype"
+_WHOLE_CALLS = re.compile(r"meta\.llama(3-\d-|4)|writer\.palmyra")
+"""Models that take tools, but not with a stream: "This model doesn't support tool use in streaming mode"."""
 
 
 class BedrockDecoder:
@@ -41,8 +49,8 @@ class BedrockDecoder:
 
     __slots__ = ("_frames", "_reader", "done", "failure", "model", "progress", "response_id")
 
-    def __init__(self, reader: ConverseReader | InvokeReader, max_event_bytes: int) -> None:
-        self._frames = BedrockFrames(max_event_bytes)
+    def __init__(self, reader: ConverseReader | InvokeReader, frames: BedrockFrames | PlainFrames) -> None:
+        self._frames = frames
         self._reader = reader
         self.failure: Failure | None = None
         self.done = False
@@ -87,7 +95,8 @@ class Bedrock(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Of a Claude, what its generation can; no other model is known to go on with an unfinished turn."""
-        return Capabilities(prefill=generation_of(model).prefill)
+        streams_calls = _WHOLE_CALLS.search(model) is None
+        return Capabilities(prefill=generation_of(model).prefill, streaming_tools=streams_calls, whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """A request to one of the two APIs. Raises StreamError for what cannot be said there."""
@@ -95,20 +104,24 @@ class Bedrock(msgspec.Struct, frozen=True):
         api = _api(request)
         encode_body = converse_request.encode_body if api == "converse" else bedrock_bodies.encode_body
         body = msgspec.json.encode(encode_body(request))
-        url = f"{endpoint.base_url}/model/{quote(request.model, safe=':')}/{APIS[api]}"
-        headers = {"Content-Type": "application/json", "Accept": self.media_types[0]}
-        if api == "invoke":
-            headers = {**headers, "X-Amzn-Bedrock-Accept": "application/json"}
+        stream, whole = APIS[api]
+        method = stream if request.stream else whole
+        url = f"{endpoint.base_url}/model/{quote(request.model, safe=':')}/{method}"
+        accept = self.media_types[0] if request.stream else "application/json"
+        headers = {"Content-Type": "application/json", "Accept": accept}
+        if api == "invoke" and request.stream:
+            headers["X-Amzn-Bedrock-Accept"] = "application/json"
         headers.update(endpoint.headers)
         return HttpRequest(url=url, headers=_authorised(url, headers, body, endpoint), body=body)
 
     def decoder(self, request: Request) -> BedrockDecoder:
         """A decoder for one answer, as the target's options ask for it."""
-        options = request.decoding
-        limit = options["max_event_bytes"]
-        if _api(request) == "invoke":
-            return BedrockDecoder(InvokeReader(**options), limit)
-        return BedrockDecoder(ConverseReader(raw=options["raw"], eof_ok=options["eof_ok"]), limit)
+        return BedrockDecoder(_reader(request), BedrockFrames(request.max_event_bytes))
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        decoder = BedrockDecoder(_reader(request), PlainFrames())
+        return WholeAnswer(decoder, *WHOLE[_api(request)], **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """The shared rules with Bedrock's own in front. An error's class is in a header, up to a colon."""
@@ -125,6 +138,13 @@ def _api(request: Request) -> str:
     if api not in APIS:
         raise StreamMisused(f"{request.target.name}: api is {' or '.join(map(repr, APIS))}; got {api!r}")
     return str(api)
+
+
+def _reader(request: Request) -> ConverseReader | InvokeReader:
+    options = request.decoding
+    if _api(request) == "invoke":
+        return InvokeReader(**options)
+    return ConverseReader(raw=options["raw"], eof_ok=options["eof_ok"])
 
 
 def _refuse_links(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""Requests for Bedrock's InvokeModelWithResponseStream: each model vendor's own body, one row each.
+"""Requests for Bedrock's InvokeModel: each model vendor's own body, one row each.
 
 The one rule: the vendor is found in the model's name, as it is in the ids and profiles of Bedrock
 (`us.anthropic.claude-…`, `meta.llama3-…`); a name without one (an application's own profile) is refused, since nobody
@@ -54,7 +54,7 @@ def _is_more_than_text(request: Request) -> bool:
 
 
 def _claude(request: Request) -> dict[str, Any]:
-    """Anthropic's own body; the model is in the path, and the path says that it is streamed."""
+    """Anthropic's own body; the model is in the path, and the path says whether it is streamed."""
     body = messages_request.encode_body(request)
     del body["model"], body["stream"]
     return {"anthropic_version": "bedrock-2023-05-31", **body}
@@ -134,7 +134,7 @@ def _command(request: Request) -> dict[str, Any]:
         "prompt": f"{said}\nChatbot:",
         "max_tokens": request.max_tokens,
         "stop_sequences": list(request.stop) or None,
-        "stream": True,
+        "stream": request.stream,
         **_sampling(request, "p"),
     }
 

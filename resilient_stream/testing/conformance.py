@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -27,11 +27,14 @@ from ..contract import (
     ProcessRequest,
     ReplayRequest,
     Request,
+    WholeAdapter,
+    WholeDecoder,
 )
 from ..errors import Failure
 from ..kinds import ErrorKind
 from ..messages import Message
 from ..target import Target
+from ..wire.json_string import JsonString
 
 __all__ = ["RULES", "check_adapter"]
 
@@ -48,15 +51,17 @@ def check_adapter(
     model: str = "model-x",
     endpoint: Endpoint | None = None,
     options: Mapping[str, Any] | None = None,
+    whole: bytes | None = None,
 ) -> None:
     """Check an adapter against all `RULES`.
 
     answer: the body of a whole streamed answer, as it comes over the wire. text: what it says. model: a name that
-    the adapter takes. endpoint: where an adapter needs more than an address and a key. options: the target's.
+    the adapter takes. endpoint: where an adapter needs more than an address and a key. options: the target's. whole:
+    the body of the same answer in one piece, for an adapter that can ask for it (`Capabilities.whole`).
     Raises AssertionError with a line for each broken rule.
     """
     place = endpoint or Endpoint(base_url="https://provider.test", api_key=KEY, headers={"X-Own": "1"})
-    case = _Case(adapter, answer, text, model, place, dict(options or {}))
+    case = _Case(adapter, answer, text, model, place, dict(options or {}), whole)
     broken = [f"{rule.__doc__} {problem}" for rule in RULES for problem in _problems(rule, case)]
     if broken:
         name = getattr(adapter, "name", adapter)
@@ -71,6 +76,7 @@ class _Case:
     model: str
     endpoint: Endpoint
     options: dict[str, Any] = field(default_factory=dict)
+    whole: bytes | None = None
 
     def request(self, **fields: Any) -> Request:
         target = Target(f"{self.adapter.name}:{self.model}", **self.options)
@@ -86,6 +92,14 @@ class _Case:
                 return chunks, decoder
         return chunks + decoder.finish(), decoder
 
+    def read_whole(self, pieces: list[bytes]) -> tuple[str, WholeDecoder]:
+        """What an answer in one piece says; its long texts stand where the decoder says."""
+        decoder = cast(WholeAdapter, self.adapter).whole_decoder(self.request(stream=False))
+        early = [chunk for piece in pieces for chunk in decoder.feed(piece)]
+        body = b"".join(pieces)
+        texts = (chunk.text for chunk in early + decoder.finish())
+        return "".join(_unfolded(text, body, decoder.spans) for text in texts), decoder
+
 
 Rule = Callable[[_Case], Iterator[str]]
 
@@ -99,6 +113,10 @@ def _problems(rule: Rule, case: _Case) -> list[str]:
 
 def _said(chunks: list[Chunk]) -> str:
     return "".join(chunk.text for chunk in chunks)
+
+
+def _unfolded(text: str, body: bytes, spans: Mapping[str, tuple[int, int]]) -> str:
+    return JsonString().feed(body[slice(*spans[text])]) if text in spans else text
 
 
 # -- the rules: the docstring is what is said when one is broken ------------------------------
@@ -259,9 +277,47 @@ def knows_the_common_statuses(case: _Case) -> Iterator[str]:
             yield "Retry-After is lost."
 
 
+# -- an answer in one piece, where the adapter has them and one is given ----------------------
+
+
+def asks_for_one_piece(case: _Case) -> Iterator[str]:
+    """`Request(stream=False)` asks for an answer in one piece: in the body, or at another address."""
+    if not case.adapter.capabilities(case.model).whole:
+        return
+    streamed, whole = (case.adapter.encode(case.request(stream=stream), case.endpoint) for stream in (True, False))
+    if streamed == whole:
+        yield "It is the same request as for a stream."
+
+
+def reads_the_whole_answer(case: _Case) -> Iterator[str]:
+    """An answer in one piece says the same as its stream, however the network cut it."""
+    if case.whole is None:
+        return
+    for size in (1, 7, 61, len(case.whole)):
+        pieces = [case.whole[place : place + size] for place in range(0, len(case.whole), size)]
+        said, decoder = case.read_whole(pieces)
+        if decoder.failure is not None:
+            yield f"In pieces of {size} bytes it is a failure: {decoder.failure.kind}."
+        elif said != case.text or not decoder.done:
+            yield f"In pieces of {size} bytes the text is {said!r}."
+
+
+def gives_nothing_of_half_a_whole_answer(case: _Case) -> Iterator[str]:
+    """An answer in one piece that was cut or damaged is a failure, and nothing of it is given."""
+    if case.whole is None:
+        return
+    cuts = [case.whole[:place] for place in range(len(case.whole.rstrip()))]
+    for body in (*cuts, *GARBAGE, case.whole[: len(case.whole) // 2] + b"]" + case.whole):
+        said, decoder = case.read_whole([body])
+        if said or decoder.done or decoder.failure is None:
+            yield f"{body[-20:]!r} at its end, after {len(body)} of {len(case.whole)} bytes, it is taken for an answer."
+            return
+
+
 RULES: tuple[Rule, ...] = (
     names_itself, says_what_it_can, encodes_the_same_twice, keeps_the_key_to_itself, sends_the_targets_headers,
     merges_extra_last, reads_the_answer, reads_any_split, takes_no_cut_for_whole, gives_the_beginning_of_a_cut,
     finishes_once, never_raises, bounds_an_event, classifies_everything, knows_the_common_statuses,
+    asks_for_one_piece, reads_the_whole_answer, gives_nothing_of_half_a_whole_answer,
 )  # fmt: skip
 """Every rule, in the order in which they are checked."""

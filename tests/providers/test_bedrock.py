@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import struct
 import zlib
 from collections.abc import Iterable
@@ -13,12 +14,13 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, Message, RetryPolicy, StreamError, StreamMisused, Target, Tool
-from resilient_stream.chunks import Chunk, Finished, Raw, ReasoningDelta, ToolCall
+from resilient_stream.chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, Usage
 from resilient_stream.contract import Decoder, Endpoint, HttpRequest, Request
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
+from resilient_stream.providers.aws_signature import SigningKey, sign
 from resilient_stream.providers.bedrock import ADAPTER
 from resilient_stream.providers.bedrock_flat import SHAPES
-from resilient_stream.testing import CleanEnd, End, FakeProvider, Send, Status, Text
+from resilient_stream.testing import CallTool, CleanEnd, End, FakeProvider, Head, Send, Status, Text
 from tests.providers.recordings import aws_message
 
 PLACE = Endpoint(base_url="https://bedrock-runtime.eu-west-1.amazonaws.com", api_key="k", headers={"X-Own": "1"})
@@ -479,7 +481,250 @@ def test_of_several_answers_the_first_counts() -> None:
     assert isinstance(chunks[0], Raw)
 
 
+# -- in one piece -----------------------------------------------------------------------------
+
+
+def read_whole(answer: Any, api: str, **options: Any) -> tuple[list[Chunk], Decoder]:
+    """What the decoder of whole answers makes of one."""
+    asked = Request(target=Target(f"bedrock:{CLAUDE}", api=api, **options), messages=(), stream=False)
+    decoder = ADAPTER.whole_decoder(asked)
+    assert decoder.feed(json.dumps(answer).encode()) == []
+    return decoder.finish(), decoder
+
+
+@pytest.mark.parametrize(
+    ("api", "method", "version"), [("converse", "converse", None), ("invoke", "invoke", "bedrock-2023-05-31")]
+)
+def test_an_answer_in_one_piece_has_a_path_of_its_own(api: str, method: str, version: str | None) -> None:
+    """The body is the same; JSON is wanted, by the header that this operation has for it."""
+    asked = request(api=api, stream=False)
+    outgoing = sent(asked)
+    assert outgoing.url == f"{PLACE.base_url}/model/{CLAUDE}/{method}"
+    assert outgoing.headers["Accept"] == "application/json"
+    assert "X-Amzn-Bedrock-Accept" not in outgoing.headers
+    assert outgoing.body == sent(request(api=api)).body
+    assert body(asked).get("anthropic_version") == version
+
+
+def test_the_path_of_one_piece_is_signed() -> None:
+    """As botocore signs that URL, and not as it signs the stream's."""
+    key = SigningKey(access_key="k", secret_key="s", region="eu-west-1", now="20260101T000000Z")
+    place = Endpoint(base_url=PLACE.base_url, credentials=key)
+    outgoing = ADAPTER.encode(request(stream=False), place)
+    expected = sign("POST", outgoing.url, {"Content-Type": "application/json"}, outgoing.body, key)
+    assert outgoing.headers["Authorization"] == expected["Authorization"]
+    assert outgoing.headers["Authorization"] != ADAPTER.encode(request(), place).headers["Authorization"]
+
+
+def test_command_is_told_in_its_body_not_to_stream() -> None:
+    """The only one of the vendors that has a word for it."""
+    assert body(request("cohere.command-text-v14", api="invoke", stream=False))["stream"] is False
+
+
+SEARCH = {"toolUse": {"toolUseId": "s", "name": "search", "type": "server_tool_use"}}
+BLOCKS: list[dict[str, Any]] = [
+    {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}},
+    {"reasoningContent": {"redactedContent": "AA=="}},
+    {"text": "Hel"},
+    {"citationsContent": {"content": [{"text": "lo"}], "citations": [{"title": "a"}]}},
+    {"toolUse": {**SEARCH["toolUse"], "input": {"q": 1}}},
+    {"toolUse": {"toolUseId": "t", "name": "look", "input": {"a": ["é", 1.5]}}},
+    {"toolUse": {"toolUseId": "u", "name": "look", "input": {}}},
+    {"image": {"format": "png", "source": {"bytes": "AA=="}}},
+]
+USAGE = {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14, "cacheReadInputTokens": 3}
+
+
+def test_a_whole_answer_has_the_chunks_of_its_stream() -> None:
+    """Each kind of block as the stream of it would have been read, to the last chunk."""
+    answer = {"output": {"message": {"role": "assistant", "content": BLOCKS}}, "stopReason": "tool_use", "usage": USAGE}
+    look = {"a": ["é", 1.5]}
+    streamed: list[bytes] = []
+    for place, (start, deltas) in enumerate([
+        (None, [{"reasoningContent": {"text": "hm"}}, {"reasoningContent": {"signature": "sig"}}]),
+        (None, [{"reasoningContent": {"redactedContent": "AA=="}}]),
+        (None, [{"text": "Hel"}]),
+        (None, [{"text": "lo"}, {"citation": {"title": "a"}}]),
+        (SEARCH, [{"toolUse": {"input": '{"q":1}'}}]),
+        ({"toolUse": {"toolUseId": "t", "name": "look"}},
+         [{"toolUse": {"input": json.dumps(look, ensure_ascii=False, separators=(",", ":"))}}]),
+        ({"toolUse": {"toolUseId": "u", "name": "look"}}, [{"toolUse": {"input": "{}"}}]),
+        ({"image": {"format": "png", "source": {"bytes": "AA=="}}}, []),
+    ]):  # fmt: skip
+        streamed += [event("contentBlockStart", contentBlockIndex=place, start=start)] if start else []
+        streamed += [event("contentBlockDelta", contentBlockIndex=place, delta=delta) for delta in deltas]
+        streamed.append(event("contentBlockStop", contentBlockIndex=place))
+    end = [event("messageStop", stopReason="tool_use"), event("metadata", usage=USAGE)]
+    expected, _ = read([event("messageStart", role="assistant"), *streamed, *end], raw=True)
+    chunks, decoder = read_whole(answer, "converse", raw=True)
+    assert chunks == expected
+    assert (decoder.done, decoder.failure) == (True, None)
+    assert [each.parsed for each in chunks if isinstance(each, ToolCall)] == [look, {}]
+    assert [each for each in chunks if isinstance(each, ReasoningDelta)][1:] == [
+        ReasoningDelta("", "sig"), ReasoningDelta("", None, "AA=="),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ({"output": {"message": {"content": [{"text": "Hi"}]}}}, "stream_interrupted"),
+        ({"output": {"message": {"content": [{"text": "Hi"}]}}, "stopReason": None, "usage": USAGE},
+         "stream_interrupted"),
+        ({"output": {"message": {"content": [{"text": 1}]}}, "stopReason": "end_turn"}, "protocol_error"),
+        ({"output": {"message": {"content": "Hi"}}, "stopReason": "end_turn"}, "protocol_error"),
+        ({"output": {"message": {"content": [{"text": "Hi"}]}}, "stopReason": "malformed_tool_use"},
+         "model_output_invalid"),
+        ({"message": "Too many tokens, please wait", "__type": "ThrottlingException"}, "rate_limited"),
+        ({"stopReason": "end_turn"}, "stream_interrupted"),
+    ],
+)  # fmt: skip
+def test_what_is_no_whole_answer_of_converse_is_a_failure(answer: Any, kind: str) -> None:
+    """And nothing of it is given."""
+    chunks, decoder = read_whole(answer, "converse")
+    assert (chunks, decoder.failure and decoder.failure.kind) == ([], kind)
+
+
+def test_an_empty_whole_answer_is_one() -> None:
+    """Some say nothing and stop."""
+    chunks, _ = read_whole({"output": {"message": {"content": []}}, "stopReason": "end_turn"}, "converse")
+    assert chunks == [Finished("stop", "end_turn")]
+
+
+GUARDED = {"amazon-bedrock-guardrailAction": "INTERVENED"}
+WHOLE_ANSWERS: dict[str, tuple[dict[str, Any], list[Chunk]]] = {
+    "titan": (
+        {"inputTextTokenCount": 3, "results": [
+            {"tokenCount": 2, "outputText": "Hello", "completionReason": "LENGTH"}]},
+        [Usage(3, 2), Finished("length", "LENGTH", "output_truncated")]),
+    "titan, guarded": (
+        {"inputTextTokenCount": 3, "results": [{"tokenCount": 2, "outputText": "Hello"}], **GUARDED},
+        [Usage(3, 2), Finished("content_filter", "guardrail_intervened", "content_filtered")]),
+    "llama": (
+        {"generation": "Hello", "prompt_token_count": 3, "generation_token_count": 2, "stop_reason": "stop"},
+        [Usage(3, 2), Finished("stop", "stop")]),
+    "claude 2": (
+        {"type": "completion", "completion": "Hello", "stop_reason": "stop_sequence", "stop": "Human:"},
+        [Finished("stop", "stop_sequence")]),
+    "mistral": ({"outputs": [{"text": "Hello", "stop_reason": "length"}]},
+                [Finished("length", "length", "output_truncated")]),
+    "mistral chat": (
+        {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "stop_reason": "stop"}]},
+        [Finished("stop", "stop")]),
+    "deepseek": ({"choices": [{"text": "Hello", "stop_reason": "stop"}]}, [Finished("stop", "stop")]),
+    "ai21": (
+        {"id": "c-1", "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello", "tool_calls": None},
+                                   "finish_reason": "stop", "stop_reason": 518}],
+         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}},
+        [Usage(3, 2), Finished("stop", "stop")]),
+    "command": (
+        {"id": "g", "prompt": "Hi", "generations": [{"id": "g", "text": "Hello", "finish_reason": "COMPLETE"}]},
+        [Finished("stop", "COMPLETE")]),
+    "command r": (
+        {"response_id": "r", "text": "Hello", "generation_id": "g", "chat_history": [], "finish_reason": "MAX_TOKENS"},
+        [Finished("length", "MAX_TOKENS", "output_truncated")]),
+}  # fmt: skip
+"""What InvokeModel gives of each vendor whose answers are not those of `test_whole.py`, by its documentation."""
+
+
+@pytest.mark.parametrize("name", WHOLE_ANSWERS)
+def test_each_vendors_whole_answer_is_read(name: str) -> None:
+    """Text, counts where the vendor tells them, and reason; a long text by its mark; without the reason it is none."""
+    answer, rest = WHOLE_ANSWERS[name]
+    chunks, decoder = read_whole(answer, "invoke")
+    assert (decoder.done, decoder.failure) == (True, None)
+    assert text(chunks) == "Hello"
+    assert [each for each in chunks if not isinstance(each, TextDelta)] == rest
+    long = json.loads(json.dumps(answer).replace("Hello", "Hello" * 2000))
+    chunks, decoder = read_whole(long, "invoke")
+    assert list(decoder.spans) == [text(chunks)]  # type: ignore[attr-defined]
+    reasons = re.compile(r'"(stop_reason|finish_reason|completionReason|amazon-bedrock-guardrailAction)"')
+    chunks, decoder = read_whole(json.loads(reasons.sub('"no_reason"', json.dumps(answer))), "invoke")
+    assert (chunks, decoder.failure and decoder.failure.code) == ([], "no_end_marker")
+
+
+def test_calls_of_a_whole_chat_answer_are_calls_of_their_own() -> None:
+    """Also without ids."""
+    calls = [{"function": {"name": name, "arguments": "{}"}} for name in ("a", "b")]
+    message = {"role": "assistant", "content": "", "tool_calls": calls}
+    chunks, _ = read_whole({"choices": [{"message": message, "stop_reason": "tool_calls"}]}, "invoke")
+    assert [(each.name, each.parsed) for each in chunks if isinstance(each, ToolCall)] == [("a", {}), ("b", {})]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "code"),
+    [
+        ({"new": "shape"}, "protocol_error", "unknown_dialect"),
+        ({"results": []}, "protocol_error", "unknown_dialect"),
+        ({"choices": []}, "stream_interrupted", "no_end_marker"),
+        ({"choices": [1]}, "protocol_error", "bad_json"),
+        ({"type": "error", "error": {"type": "overloaded_error", "message": "m"}}, "provider_overloaded",
+         "overloaded_error"),
+        ({"text": "", "finish_reason": "ERROR"}, "server_error", "ERROR"),
+    ],
+)  # fmt: skip
+def test_what_is_no_whole_answer_of_a_vendor_is_a_failure(answer: Any, kind: str, code: str) -> None:
+    """A shape that nobody knows, nothing where an answer should be, errors in a vendor's words."""
+    chunks, decoder = read_whole(answer, "invoke")
+    assert (chunks, decoder.failure and (decoder.failure.kind, decoder.failure.code)) == ([], (kind, code))
+
+
 # -- both, through the client -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("api", ["converse", "invoke"])
+async def test_a_retry_after_frames_that_cannot_be_read_asks_for_one_piece(api: str) -> None:
+    """The chain's buffered mode: the second request goes to the other path, and the answer is whole."""
+    damaged = (Send(HELLO[:-1] + b"\0"), CleanEnd())
+    async with FakeProvider(damaged, [Text("Hel", "lo"), CallTool("look", {"x": 1}), End()]) as provider:
+        target = provider.target("bedrock", model=CLAUDE, api=api)
+        async with Client(target, retry=RetryPolicy(initial=0.001)) as client:
+            transcript = await client.complete("hi")
+        paths = [each.path.rpartition("/")[2] for each in provider.requests]
+    assert paths == {"converse": ["converse-stream", "converse"],
+                     "invoke": ["invoke-with-response-stream", "invoke"]}[api]  # fmt: skip
+    assert (transcript.outcome, transcript.text) == ("complete", "Hello")
+    assert [call.parsed for call in transcript.tool_calls] == [{"x": 1}]
+
+
+@pytest.mark.parametrize(
+    ("model", "method"),
+    [("us.meta.llama3-3-70b-instruct-v1:0", "converse"), ("us.meta.llama4-scout-17b-instruct-v1:0", "converse"),
+     ("writer.palmyra-x5-v1:0", "converse"), ("meta.llama3-70b-instruct-v1:0", "converse-stream"),
+     (CLAUDE, "converse-stream")],
+)  # fmt: skip
+async def test_a_model_that_does_not_stream_calls_is_asked_for_one_piece(model: str, method: str) -> None:
+    """Where tools are given; such a request is refused as a stream. Text is streamed."""
+    async with FakeProvider([Text("Hello"), End()]) as provider:
+        async with Client(provider.target("bedrock", model=model)) as client:
+            await client.complete("hi", tools=[WEATHER])
+            await client.complete("hi")
+        assert [each.path.rpartition("/")[2] for each in provider.requests] == [method, "converse-stream"]
+
+
+async def test_a_whole_answer_is_recorded_and_played_back(tmp_path: Path) -> None:
+    """As it came."""
+    file = tmp_path / "sessions.jsonl"
+    async with FakeProvider([Text("Hello"), CallTool("look", {"x": 1}), End()]) as provider:
+        async with Client(provider.target("bedrock", stream=False), record=file) as client:
+            first = await client.complete("hi")
+    async with Client(f"replay:{file}") as client:
+        second = await client.complete("hi")
+    assert (second.text, second.usage) == (first.text, first.usage)
+    assert [call.parsed for call in second.tool_calls] == [{"x": 1}]
+
+
+async def test_a_whole_answer_that_is_cut_is_asked_for_again() -> None:
+    """Nothing of it was given."""
+    answer = {"output": {"message": {"content": [{"text": "Hello"}]}}, "stopReason": "end_turn"}
+    whole = json.dumps(answer).encode()
+    head = Head(headers={"content-type": "application/json"})
+    async with FakeProvider((head, Send(whole[:-1]), CleanEnd()), (head, Send(whole), CleanEnd())) as provider:
+        target = provider.target("bedrock", stream=False)
+        async with Client(target, retry=RetryPolicy(initial=0.001)) as client:
+            transcript = await client.complete("hi")
+        assert len(provider.requests) == 2
+    assert (transcript.outcome, transcript.text) == ("complete", "Hello")
 
 
 async def test_an_exception_as_the_first_message_is_tried_again() -> None:

@@ -98,13 +98,30 @@ async def test_converse_is_asked_as_boto3_asks(name: str, provider: FakeProvider
     """The same JSON, to the same path, in the same form; and boto3 reads the stand-in's answer to the end."""
     model, asked, boto = CONVERSATIONS[name]
     own = await ours(provider, model, asked)
-    client = boto3.client(
+    stream = boto_client(provider).converse_stream(modelId=model, **boto)["stream"]
+    assert "metadata" in [kind for event in stream for kind in event]
+    is_asked_the_same(own, provider.requests[-1])
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+async def test_converse_is_asked_for_one_piece_as_boto3_asks(name: str, provider: FakeProvider) -> None:
+    """The same again for an answer that is not streamed."""
+    model, asked, boto = CONVERSATIONS[name]
+    own = await ours(provider, model, asked, stream=False)
+    assert boto_client(provider).converse(modelId=model, **boto)["stopReason"] == "end_turn"
+    is_asked_the_same(own, provider.requests[-1])
+
+
+def boto_client(provider: FakeProvider) -> Any:
+    """AWS's SDK, pointed at the stand-in."""
+    return boto3.client(
         "bedrock-runtime", endpoint_url=provider.url, region_name="us-east-1",
         aws_access_key_id="k", aws_secret_access_key="s",
     )  # fmt: skip
-    stream = client.converse_stream(modelId=model, **boto)["stream"]
-    assert "metadata" in [kind for event in stream for kind in event]
-    official = provider.requests[-1]
+
+
+def is_asked_the_same(own: ReceivedRequest, official: ReceivedRequest) -> None:
+    """The same path, form and JSON."""
     assert own.json == official.json
     assert unquote(own.path) == unquote(official.path)
     assert own.path.count("/") == official.path.count("/") == 3
@@ -130,19 +147,20 @@ INVOKED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "in one piece"])
 @pytest.mark.parametrize("name", INVOKED)
-async def test_claude_is_invoked_as_anthropics_sdk_does(name: str, provider: FakeProvider) -> None:
+async def test_claude_is_invoked_as_anthropics_sdk_does(name: str, stream: bool, provider: FakeProvider) -> None:
     """The same JSON, to the same path."""
     anthropic = pytest.importorskip("anthropic")
     asked, theirs = INVOKED[name]
     provider.play([Status(400)])  # what is asked is all that matters
     with pytest.raises(StreamError):
-        await ours(provider, CLAUDE, asked, api="invoke")
+        await ours(provider, CLAUDE, asked, api="invoke", stream=stream)
     official = anthropic.AnthropicBedrock(
         base_url=provider.url, aws_region="us-east-1", aws_access_key="k", aws_secret_key="s", max_retries=0
     )
     with pytest.raises(anthropic.APIStatusError):
-        official.messages.create(model=CLAUDE, stream=True, **theirs)
+        official.messages.create(model=CLAUDE, stream=stream, **theirs)
     own, other = provider.requests
     # AWS documents this version, and the recorded requests have it; the SDK sends that of Anthropic's own API.
     assert {**other.json, "anthropic_version": "bedrock-2023-05-31"} == own.json

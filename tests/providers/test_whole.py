@@ -6,7 +6,7 @@ The one rule: a dialect is one row of `DIALECTS`, and no new test.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -34,7 +34,7 @@ class Dialect(NamedTuple):
 
     text, thought: what fills the `{text}` and `{thought}` in `body`. The body also has a call of the tool `look`
     with {"x": 1}, ends with the provider's word `finish`, and counts 9 input and 5 output tokens. unfinished: a body
-    that is JSON, but no answer.
+    that is JSON, but no answer. options: the target's.
     """
 
     provider: str
@@ -43,6 +43,7 @@ class Dialect(NamedTuple):
     error: Any
     unfinished: Any
     model: str = "m"
+    options: Mapping[str, Any] = {}
 
 
 def openai(text: str, thought: str) -> Any:
@@ -107,7 +108,20 @@ def responses(text: str, thought: str) -> Any:
     return {**head, "incomplete_details": None, "output": output, "usage": usage}
 
 
+def converse(text: str, thought: str) -> Any:
+    """Bedrock's own blocks, the thought with its signature."""
+    content = [
+        {"reasoningContent": {"reasoningText": {"text": thought, "signature": "sig"}}},
+        {"text": text},
+        {"toolUse": {"toolUseId": "call_1", "name": "look", "input": {"x": 1}}},
+    ]
+    usage = {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14}
+    message = {"role": "assistant", "content": content}
+    return {"output": {"message": message}, "stopReason": "tool_use", "usage": usage, "metrics": {"latencyMs": 1}}
+
+
 OVERLOADED = {"error": {"message": "Overloaded", "type": "overloaded_error", "code": 503}}
+UNAVAILABLE_AT_AWS = {"__type": "ServiceUnavailableException", "message": "busy"}
 UNAVAILABLE = {"error": {"code": 503, "status": "UNAVAILABLE"}}
 DIALECTS = (
     Dialect("openai", openai, "tool_calls", OVERLOADED, {"id": "x", "choices": []}),
@@ -118,6 +132,15 @@ DIALECTS = (
     Dialect("cohere", cohere, "TOOL_CALL", {"message": "overloaded"}, {"id": "c-1"}),
     Dialect("ollama", ollama, "stop", {"error": "model is overloaded"}, {"model": "m", "done": False}),
     Dialect("openai-responses", responses, "completed", OVERLOADED, {**responses("", ""), "status": "queued"}),
+    Dialect("bedrock", converse, "tool_use", UNAVAILABLE_AT_AWS, {**converse("", ""), "stopReason": None}),
+    *(
+        Dialect("bedrock", body, finish, UNAVAILABLE_AT_AWS, unfinished, model, {"api": "invoke"})
+        for body, finish, unfinished, model in (
+            (anthropic, "tool_use", {**anthropic("", ""), "stop_reason": None}, "anthropic.claude-x"),
+            (converse, "tool_use", {"output": {"message": {"role": "assistant", "content": []}}}, "amazon.nova-x"),
+            (openai, "tool_calls", {"choices": []}, "openai.gpt-x"),
+        )
+    ),
     Dialect("vertex", gemini, "STOP", UNAVAILABLE, {"candidates": []}, "gemini-2.5-flash"),
     Dialect("vertex", anthropic, "tool_use", {"type": "error", **OVERLOADED}, [{}], "claude-sonnet-4-5@20250929"),
 )
@@ -132,7 +155,8 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 def asking(dialect: Dialect | str, **fields: Any) -> Request:
     """A request for a whole answer, of a row or of a provider by its name."""
     name = dialect if isinstance(dialect, str) else f"{dialect.provider}:{dialect.model}"
-    target = Target(name if ":" in name else f"{name}:m")
+    options = {} if isinstance(dialect, str) else dialect.options
+    target = Target(name if ":" in name else f"{name}:m", **options)
     return Request(**{"messages": to_messages("hi"), "target": target, "stream": False, **fields})
 
 
@@ -179,11 +203,12 @@ def test_an_answer_says_the_same_at_any_split(dialect: Dialect, text: str, thoug
         decoder = decoder_of(dialect)
         chunks = read(decoder, reads)
         assert (decoder.failure, decoder.done) == (None, True)
-        assert decoder.model == (None if dialect.provider == "cohere" else "m-1")
+        assert decoder.model == (None if dialect.body in (cohere, converse) else "m-1")
         said = says(decoder, body, chunks)
         assert [call[1:] for call in said.pop("calls")] == [("look", {"x": 1})]
         assert said == {"text": text, "thought": thought, "finish": [dialect.finish], "usage": [(9, 5)]}
-        assert [type(chunk) for chunk in chunks if chunk.content][:2] == [ReasoningDelta, TextDelta]
+        spoken = [type(chunk) for chunk in chunks if chunk.text or (type(chunk) is ReasoningDelta and chunk.reasoning)]
+        assert spoken == [ReasoningDelta, TextDelta]
         assert len(decoder.spans) == (text is LONG) + (thought is LONG)
         assert decoder.finish() == []
 
@@ -274,10 +299,13 @@ def test_a_text_that_looks_like_a_mark_is_a_text(dialect: Dialect) -> None:
     assert says(decoder, body, read(decoder, [body]))["text"] == "0" * 16 + ":0"
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])
-def test_the_stand_ins_whole_answer_and_stream_say_the_same(provider: str) -> None:
+STAND_INS = {f"{row.provider}-invoke" if row.options else row.provider: row for row in DIALECTS[:8]}
+
+
+@pytest.mark.parametrize("name", STAND_INS)
+def test_the_stand_ins_whole_answer_and_stream_say_the_same(name: str) -> None:
     """One script, asked for both ways."""
-    spoken = SPOKEN[provider]
+    spoken, dialect = SPOKEN[name], STAND_INS[name]
     said = Said(model="m-1", usage_wanted=True)
     events = [*spoken.preamble(said)]
     for piece in ("Hel", "lo"):
@@ -285,9 +313,9 @@ def test_the_stand_ins_whole_answer_and_stream_say_the_same(provider: str) -> No
         events += spoken.text(said, piece)
     said.calls.append(Called("call_fake_0", "look", '{"x":1}'))
     events += [*spoken.call(said, said.calls[0]), *spoken.end(said, "tool_calls")]
-    stream = adapter_for(provider).decoder(asking(provider, stream=True))
+    stream = adapter_for(dialect.provider).decoder(asking(dialect, stream=True))
     streamed = [chunk for event in events for chunk in stream.feed(spoken.frame(event, None))] + stream.finish()
-    decoder = decoder_of(provider)
+    decoder = decoder_of(dialect)
     body = msgspec.json.encode(spoken.whole(said, "tool_calls"))
     assert says(decoder, body, read(decoder, [body])) == says(decoder, b"", streamed)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
+from resilient_stream.chunks import Chunk, TextDelta
 from resilient_stream.contract import Endpoint
 from resilient_stream.credentials.claude_code import Program
-from resilient_stream.errors import Failure
+from resilient_stream.errors import ErrorKind, Failure
 from resilient_stream.providers import adapter_for, known_providers
 from resilient_stream.providers.hosts import HOSTS
 from resilient_stream.providers.vertex import Place
@@ -32,6 +34,12 @@ def written(dialect: str) -> bytes:
         said.texts.append(piece)
         events += row.text(said, piece)
     return b"".join(row.frame(event, None) for event in (*events, *row.end(said, "stop")))
+
+
+def in_one_piece(dialect: str) -> bytes:
+    """The same answer to a request without streaming."""
+    said = Said(model="m", texts=[*PIECES])
+    return msgspec.json.encode(DIALECTS[dialect].whole(said, "stop"))
 
 
 def cohere() -> bytes:
@@ -67,6 +75,14 @@ ANSWERS: dict[str, Callable[[], bytes]] = {
 }
 """How a whole answer of each provider looks."""
 
+WHOLE: dict[str, str] = {
+    **dict.fromkeys((*HOSTS, "azure"), "openai"),
+    **dict.fromkeys((f"{host}-responses" for host in (*HOSTS, "azure")), "openai-responses"),
+    **{name: name for name in ("ollama", "anthropic", "bedrock", "gemini", "cohere")},
+    "vertex": "gemini",
+}
+"""Whose words a whole answer of each provider is in; who is not here has none."""
+
 ENDPOINTS: dict[str, Endpoint] = {
     "vertex": Endpoint(base_url="https://provider.test", api_key=KEY, credentials=Place("project", "global")),
     "claude-code": Endpoint(base_url="", api_key=KEY, credentials=Program("/usr/bin/claude", None)),
@@ -77,7 +93,28 @@ ENDPOINTS: dict[str, Endpoint] = {
 @pytest.mark.parametrize("provider", known_providers())
 def test_every_adapter_of_ours_keeps_the_rules(provider: str) -> None:
     """No provider is exempt; a new one without an answer here fails."""
-    check_adapter(adapter_for(provider), ANSWERS[provider](), text=TEXT, endpoint=ENDPOINTS.get(provider))
+    adapter, dialect = adapter_for(provider), WHOLE.get(provider)
+    assert adapter.capabilities("m").whole is (dialect is not None)
+    whole = in_one_piece(dialect) if dialect else None
+    check_adapter(adapter, ANSWERS[provider](), text=TEXT, endpoint=ENDPOINTS.get(provider), whole=whole)
+
+
+@pytest.mark.parametrize(
+    ("provider", "dialect", "model", "options"),
+    [
+        ("bedrock", "bedrock-invoke", "anthropic.claude-x", {"api": "invoke"}),
+        ("bedrock", "bedrock", "amazon.nova-x", {}),
+        ("vertex", "anthropic", "claude-x", {}),
+    ],
+)
+def test_a_providers_other_dialects_keep_them_too(
+    provider: str, dialect: str, model: str, options: dict[str, Any]
+) -> None:
+    """Streamed and in one piece, chosen by an option or by the model's name."""
+    check_adapter(
+        adapter_for(provider), written(dialect), text=TEXT, model=model, endpoint=ENDPOINTS.get(provider),
+        options=options, whole=in_one_piece(dialect),
+    )  # fmt: skip
 
 
 class Broken:
@@ -110,6 +147,24 @@ class Eager:
         return self._inner.finish()
 
 
+class Hasty:
+    """A decoder of whole answers that gives what comes as it comes."""
+
+    def __init__(self, request: Any) -> None:
+        self.spans: dict[str, tuple[int, int]] = {}
+        self.failure: Failure | None = None
+        self.done = False
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """At once."""
+        return [TextDelta(data.decode(errors="replace"))]
+
+    def finish(self) -> list[Chunk]:
+        """It was not all."""
+        self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED)
+        return []
+
+
 def leaks(request: Any, endpoint: Any) -> Any:
     """The key in the URL."""
     sent = adapter_for("openai").encode(request, endpoint)
@@ -124,14 +179,23 @@ def leaks(request: Any, endpoint: Any) -> Any:
         ({"encode": leaks}, "It is in the url"),
         ({"encode": leaks}, "X-Own is missing"),
         ({"decoder": lambda request: Eager(adapter_for("openai").decoder(request))}, "it is complete"),
+        ({"encode": lambda request, endpoint: adapter_for("openai").encode(replace(request, stream=True), endpoint)},
+         "the same request as for a stream"),
+        ({"whole_decoder": Hasty}, "In pieces of 1 bytes it is a failure"),
+        ({"whole_decoder": Hasty}, "it is taken for an answer"),
         ({"classify": lambda *_: None}, "gives a Failure"),
         ({"classify": lambda *_: 1 / 0}, "ZeroDivisionError"),
     ],
-)
+)  # fmt: skip
 def test_a_broken_adapter_is_told_what_is_wrong(wrong: dict[str, Any], rule: str) -> None:
     """The rules are not blind, and each says in a sentence what it wants."""
     with pytest.raises(AssertionError, match=rule):
-        check_adapter(Broken(**wrong), written("openai"), text=TEXT)  # type: ignore[arg-type]
+        check_adapter(
+            Broken(**wrong),
+            written("openai"),
+            text=TEXT,
+            whole=in_one_piece("openai"),  # type: ignore[arg-type]
+        )
 
 
 def test_another_text_is_noticed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import gc
 import itertools
@@ -16,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from resilient_stream import Client, Recovery, StreamInterrupted, testing
+from resilient_stream import Client, Recovery, StreamInterrupted, Target, testing
 from resilient_stream.chunks import Usage
 from resilient_stream.testing import (
     DIALECTS,
@@ -53,6 +54,7 @@ PATHS = {
     "openai-responses": "/responses",
     "ollama": "/api/chat",
     "bedrock": "/model/m/converse-stream",
+    "bedrock-invoke": "/model/m/invoke-with-response-stream",
     "cohere": "/v2/chat",
     "vertex": "/v1/projects/p/locations/global/publishers/google/models/m:streamGenerateContent?alt=sse",
 }
@@ -65,6 +67,7 @@ TOOL_REASONS = {
     "openai-responses": "completed",
     "ollama": "stop",
     "bedrock": "tool_use",
+    "bedrock-invoke": "tool_use",
     "cohere": "TOOL_CALL",
     "vertex": "STOP",
 }
@@ -82,6 +85,13 @@ def asking(http: aiohttp.ClientSession, provider: FakeProvider, dialect: str = "
     return http.post(provider.base_url(dialect) + PATHS[dialect], json={"model": "m", "stream": True, **body})
 
 
+def target_of(provider: FakeProvider, dialect: str) -> Target:
+    """A target that is spoken to in this dialect."""
+    if dialect == "bedrock-invoke":
+        return provider.target("bedrock", model="anthropic.claude-x", api="invoke")
+    return provider.target(dialect)
+
+
 def address(provider: FakeProvider) -> tuple[str, int]:
     """Where a bare socket finds it."""
     host, _, port = provider.url.removeprefix("http://").partition(":")
@@ -93,7 +103,12 @@ def events(body: bytes) -> list[Any]:
     if body[:1] == b"\0":
         body = converse_text(body)
     datas = [line.removeprefix(b"data: ") for line in body.splitlines() if line.startswith((b"data: ", b"{"))]
-    return [each.decode() if each == b"[DONE]" else json.loads(each) for each in datas]
+    return [each.decode() if each == b"[DONE]" else _unwrapped(json.loads(each)) for each in datas]
+
+
+def _unwrapped(event: Any) -> Any:
+    """What an invoked model said; Bedrock has it in base64."""
+    return json.loads(base64.b64decode(event["chunk"]["bytes"])) if "chunk" in event else event
 
 
 # -- answers ----------------------------------------------------------------------------------------
@@ -168,6 +183,17 @@ async def test_bedrock_has_binary_messages_and_the_counts_at_last(http: aiohttp.
     assert [each.headers[":message-type"] for each in buffer] == ["event"] * 6
 
 
+async def test_an_invoked_claude_has_anthropics_events_in_bedrocks_messages(http: aiohttp.ClientSession) -> None:
+    """Each in base64, with Bedrock's own counts in the last."""
+    async with FakeProvider([Text("Hel", "lo"), End("length", Usage(9, 2))]) as provider:
+        async with asking(http, provider, "bedrock-invoke") as response:
+            found = events(await response.read())
+    assert [each["type"] for each in found][::7] == ["message_start", "message_stop"]
+    assert found[0]["message"]["model"] == "m"
+    counts = found[-1]["amazon-bedrock-invocationMetrics"]
+    assert (counts["inputTokenCount"], counts["outputTokenCount"]) == (9, 2)
+
+
 async def test_claude_on_vertex_is_written_in_anthropics_dialect(http: aiohttp.ClientSession) -> None:
     """The publisher in the path decides."""
     path = "/v1/projects/p/locations/global/publishers/anthropic/models/claude-x:streamRawPredict"
@@ -190,6 +216,7 @@ async def test_an_answer_of_a_dialect_can_be_served_on_any_path(http: aiohttp.Cl
 async def test_without_streaming_the_same_script_is_one_json_answer(http: aiohttp.ClientSession, dialect: str) -> None:
     """A request that asks for no stream gets the whole answer as a JSON object."""
     path = PATHS[dialect].replace(":streamGenerateContent?alt=sse", ":generateContent").removesuffix("-stream")
+    path = path.removesuffix("-with-response")
     async with FakeProvider([Text("Hel", "lo"), CallTool("now", {"zone": "UTC"}), End()]) as provider:
         async with http.post(provider.base_url(dialect) + path, json={"model": "m", "stream": False}) as response:
             found = await response.json()
@@ -668,7 +695,7 @@ async def test_the_documented_test_passes(dialect: str) -> None:
     """The example at the top of the package, in each dialect, with the real client."""
     async with (
         FakeProvider([Text("Half an ", "answer"), Cut()]) as provider,
-        Client(provider.target(dialect), recovery=Recovery.off()) as client,
+        Client(target_of(provider, dialect), recovery=Recovery.off()) as client,
     ):
         with pytest.raises(StreamInterrupted) as caught:
             await client.complete("Hello")
@@ -680,7 +707,7 @@ async def test_the_documented_test_passes(dialect: str) -> None:
 async def test_a_good_answer_is_complete_to_the_real_client(dialect: str) -> None:
     """Text, a tool call, usage and the end marker are what our own decoders expect of the real ones."""
     script = [Text("Hel", "lo"), CallTool("now", {"zone": "UTC"}), End(usage=Usage(9, 4))]
-    async with FakeProvider(script) as provider, Client(provider.target(dialect)) as client:
+    async with FakeProvider(script) as provider, Client(target_of(provider, dialect)) as client:
         transcript = await client.complete("Hello")
     assert (transcript.outcome, transcript.text, transcript.finish_reason) == ("complete", "Hello", "tool_calls")
     assert [(call.name, call.parsed) for call in transcript.tool_calls] == [("now", {"zone": "UTC"})]

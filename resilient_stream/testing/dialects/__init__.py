@@ -21,6 +21,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "openai-responses": openai_responses.DIALECT,
     "ollama": ollama.DIALECT,
     "bedrock": bedrock.DIALECT,
+    "bedrock-invoke": bedrock.INVOKE,
     "cohere": cohere.DIALECT,
     "vertex": gemini.DIALECT,  # and Claude there: by its path it is Anthropic's
 }

@@ -1,4 +1,5 @@
-"""Bedrock's Converse: AWS's binary messages, padding in each, the counts after the end.
+"""Bedrock's Converse: AWS's binary messages, padding in each, the counts after the end. And its InvokeModel of a
+Claude, whatever the model's name: Anthropic's events in base64, Bedrock's own counts in the last.
 
 What is in a header there is in no payload: an event is `{its type: its payload}` here, and an error has its class as
 `__type`. A real answer with an HTTP status has the class in `x-amzn-errortype`, which a script may add.
@@ -6,6 +7,7 @@ What is in a header there is in no payload: an event is `{its type: its payload}
 
 from __future__ import annotations
 
+import base64
 import re
 import struct
 import zlib
@@ -15,9 +17,10 @@ from typing import Any
 import msgspec
 
 from ...chunks import Usage
+from . import anthropic
 from .dialect import Called, Dialect, Payload, Said, encode, halves
 
-__all__ = ["DIALECT"]
+__all__ = ["DIALECT", "INVOKE"]
 
 _FINISH: Mapping[str, str] = {
     "stop": "end_turn",
@@ -149,4 +152,26 @@ DIALECT = Dialect(
     headers={"content-type": "application/vnd.amazon.eventstream", "x-amzn-requestid": "00000000-fake"},
     streaming=lambda request: "/converse-stream" in request.path, frame=_framed, comment=_keep_alive,
     preamble=_preamble, text=_text, call=_call, end=_end, whole=_whole, error=_error,
+)  # fmt: skip
+
+
+def _chunk(payload: Payload, name: str | None = None) -> bytes:
+    """An event of Anthropic's as InvokeModel frames it."""
+    if isinstance(payload, dict) and "__type" in payload:
+        return _framed(payload)
+    return _framed({"bytes": base64.b64encode(encode(payload)).decode()}, "chunk")
+
+
+def _invoke_end(said: Said, reason: str) -> list[Payload]:
+    *events, last = anthropic.DIALECT.end(said, reason)
+    counts = {"inputTokenCount": said.tokens().input_tokens, "outputTokenCount": said.tokens().output_tokens}
+    metrics = {"amazon-bedrock-invocationMetrics": {**counts, "invocationLatency": 512, "firstByteLatency": 256}}
+    return [*events, {**last, **metrics} if isinstance(last, dict) else last]
+
+
+INVOKE = DIALECT._replace(
+    path=re.compile(r"/model/(?P<model>[^/?]+)/invoke"),
+    streaming=lambda request: "/invoke-with-response-stream" in request.path, frame=_chunk,
+    preamble=anthropic.DIALECT.preamble, text=anthropic.DIALECT.text, call=anthropic.DIALECT.call, end=_invoke_end,
+    whole=anthropic.DIALECT.whole,
 )  # fmt: skip

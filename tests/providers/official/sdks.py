@@ -10,6 +10,7 @@ A new SDK is a module-level function that sends one conversation, and a row.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -408,6 +409,85 @@ OLLAMA: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+# -- cohere -----------------------------------------------------------------------------------
+
+
+def _cohere(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
+    import cohere
+    import httpx
+
+    with httpx.Client() as http:
+        client = cohere.ClientV2("test", base_url=provider.url, httpx_client=http, max_retries=0)
+        for fields in wanted:
+            _drain(client.chat_stream(model="command-a-03-2025", **fields))
+
+
+COHERE: dict[str, dict[str, Any]] = {
+    "text": {"messages": _user("Why is the sky blue?")},
+    "system and sampling": {
+        "messages": [{"role": "system", "content": "Be brief."}, *_user("Hi.")],
+        "max_tokens": 64, "temperature": 0.5, "p": 0.9, "stop_sequences": ["END"], "seed": 7,
+    },
+    "turns": OPENAI_CHAT["turns"],
+    "image": OPENAI_CHAT["image"],
+    "image by link": OPENAI_CHAT["image by link"],
+    "tools": {"messages": _user(ASKED), "tools": [_CHAT_TOOL]},
+    "a tool demanded": {"messages": _user(ASKED), "tools": [_CHAT_TOOL], "tool_choice": "REQUIRED"},
+    "any tool demanded": {"messages": _user(ASKED), "tools": [_CHAT_TOOL], "tool_choice": "REQUIRED"},
+    "tool results": {
+        "messages": [
+            *_user("Weather in Bern and Rome?"),
+            {"role": "assistant", "tool_plan": "Let me see.", "tool_calls": _CHAT_CALLS},
+            {"role": "tool", "tool_call_id": "call_1", "content": "rain"},
+            {"role": "tool", "tool_call_id": "call_2", "content": "sun"},
+        ],
+        "tools": [_CHAT_TOOL],
+    },
+    "schema": {
+        "messages": _user("Capitals?"),
+        "response_format": {"type": "json_object", "json_schema": Answer.model_json_schema()},
+    },
+    "reasoning": {"messages": _user("Think."), "thinking": {"type": "enabled"}},
+}  # fmt: skip
+
+
+# -- mistralai --------------------------------------------------------------------------------
+
+
+def _mistral(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
+    from mistralai.client import Mistral
+
+    with Mistral(api_key="test", server_url=provider.url) as client:
+        for fields in wanted:
+            _ask_mistral(client, {"model": "mistral-small-latest", **fields})
+
+
+def _ask_mistral(client: Any, fields: dict[str, Any]) -> None:
+    """A class for the schema goes through the SDK's own helper, which makes it strict."""
+    ask = client.chat.parse_stream if isinstance(fields.get("response_format"), type) else client.chat.stream
+    with ask(**fields) as stream:
+        _drain(stream)
+
+
+def _with_numbered_calls(body: Any) -> Any:
+    """Mistral refuses ids that are not nine letters and digits, which ours then are; what fits together is compared."""
+    text = json.dumps(body)
+    ids = [call["id"] for message in body["messages"] for call in message.get("tool_calls", ())]
+    for number, id in enumerate(ids):
+        text = text.replace(json.dumps(id), json.dumps(f"call {number}"))
+    return json.loads(text)
+
+
+MISTRAL: dict[str, dict[str, Any]] = {
+    **OPENAI_CHAT,
+    "system and sampling": {
+        "messages": [{"role": "system", "content": "Be brief."}, *_user("Hi.")],
+        "max_tokens": 64, "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "random_seed": 7,
+    },
+    "any tool demanded": {"messages": _user(ASKED), "tools": [_CHAT_TOOL], "tool_choice": "any"},
+}  # fmt: skip
+
+
 # -- the rows ---------------------------------------------------------------------------------
 
 _NAME = "a schema has a name there; the SDK takes the class's, of which we have only the schema"
@@ -446,4 +526,17 @@ SDKS: Mapping[str, Sdk] = {
             "any tool demanded": "Ollama has no tool_choice",
         },
         allowed={"tools": "an empty list is none"}),
+    "cohere": Sdk("cohere", "cohere", "command-a-03-2025", _cohere, COHERE, ("authorization",)),
+    "mistralai": Sdk(
+        "mistralai", "mistral", "mistral-small-latest", _mistral, MISTRAL, ("authorization",),
+        allowed={
+            "messages.1.prefix": "the SDK writes its default, False",
+            "messages.1.tool_calls.0.index": "the SDK writes its default, 0",
+            "messages.1.tool_calls.1.index": "the SDK writes its default, 0 here, too",
+            "reasoning_effort": "not sent by us: most of the models refuse it, and the others take only high and none",
+            "response_format.json_schema.name": _NAME,
+            "response_format.json_schema.schema.$defs.City.properties.river.default": "ours is as strict as OpenAI's",
+            "response_format.json_schema.schema.$defs.City.required": "ours is as strict as OpenAI's",
+        },
+        normal=_with_numbered_calls),
 }  # fmt: skip

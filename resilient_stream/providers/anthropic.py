@@ -8,6 +8,7 @@ Must never: await.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,7 @@ from .messages_request import encode_body
 from .messages_stream import messages_decoder
 from .whole import WholeAnswer, accepted, has, sse
 
-__all__ = ["ADAPTER", "AnthropicMessages"]
+__all__ = ["ADAPTER", "AnthropicMessages", "whole_events"]
 
 # -- a whole answer ---------------------------------------------------------------------------
 
@@ -35,11 +36,16 @@ def as_stream(outline: bytes) -> bytes:
     message = _MESSAGE.decode(outline)
     if has(message, "error"):
         return sse(outline)
+    return sse(*map(msgspec.json.encode, whole_events(message)))
+
+
+def whole_events(message: Mapping[str, msgspec.Raw]) -> list[dict[str, Any]]:
+    """A whole message as the events of a stream. The first has it all; without a stop reason it has no end."""
+    begin = {"type": "message_start", "message": message}
+    if not has(message, "stop_reason"):
+        return [begin]
     delta = {name: message[name] for name in ("stop_reason", "stop_details") if name in message}
-    events = [{"type": "message_start", "message": message}, {"type": "message_delta", "delta": delta}]
-    if has(message, "stop_reason"):  # without one the message is not over
-        events.append({"type": "message_stop"})
-    return sse(*map(msgspec.json.encode, events))
+    return [begin, {"type": "message_delta", "delta": delta}, {"type": "message_stop"}]
 
 
 # -- what is sent -----------------------------------------------------------------------------

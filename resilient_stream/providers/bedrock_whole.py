@@ -19,6 +19,7 @@ import msgspec
 from ..classify import classify_error
 from ..errors import Failure
 from ..wire.json_outline import Node, paths
+from .anthropic import whole_events
 from .bedrock_frames import Frame
 from .error_rules import rules_for
 from .whole import has
@@ -175,15 +176,6 @@ def _chunk(payload: Any) -> _Event:
     return "chunk", {"bytes": msgspec.json.encode(payload)}
 
 
-def _claude(answer: _Fields) -> list[Any]:
-    """The first event of a stream may have all of a message; without a reason it has no end."""
-    begin = {"type": "message_start", "message": answer}
-    if not has(answer, "stop_reason"):
-        return [begin]
-    delta = {name: answer[name] for name in ("stop_reason", "stop_details") if name in answer}
-    return [begin, {"type": "message_delta", "delta": delta}, {"type": "message_stop"}]
-
-
 def _nova(answer: _Fields) -> list[Any]:
     """Converse's answer, so its events, each in an object of its own."""
     return [{event: payload} for event, payload in _converse_events(answer)]
@@ -220,7 +212,7 @@ def _as_it_is(answer: _Fields) -> list[Any]:
 
 
 _VENDORS: Mapping[str, Callable[[_Fields], list[Any]]] = {
-    "content": _claude,
+    "content": whole_events,  # Claude
     "output": _nova,
     "choices": _chat,  # AI21, DeepSeek, Mistral, OpenAI and the rest with open weights
     "results": _titan,

@@ -13,6 +13,7 @@ from . import http
 if TYPE_CHECKING:
     import aiohttp
 
+    from .process import Programs
     from .replay import Recordings
 
 __all__ = ["Outgoings"]
@@ -23,14 +24,16 @@ class Outgoings:
 
     def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
         self.http = http.HttpTransport(session)
+        self._programs: Programs | None = None
         self._recordings: Recordings | None = None
 
     async def open(self, request: Outgoing, connect_timeout: float | None, sending: Sending) -> Response:
         """Send, and wait for the answer's head."""
         if isinstance(request, ProcessRequest):
-            from .process import run  # a client that asks no program does not load it
+            from .process import Programs  # a client that asks no program does not load it
 
-            return await run(request, sending)
+            self._programs = self._programs or Programs()
+            return await self._programs.run(request, sending)
         if isinstance(request, ReplayRequest):
             from .replay import Recordings
 
@@ -50,5 +53,7 @@ class Outgoings:
         return self.http.close_idle(host)
 
     async def aclose(self) -> None:
-        """Close this loop's connections. Idempotent."""
+        """Close this loop's connections, and wait for its programs that were ended. Idempotent."""
         await self.http.aclose()
+        if self._programs is not None:
+            await self._programs.aclose()

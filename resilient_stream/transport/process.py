@@ -3,7 +3,8 @@
     the program prints something                 status 200; what it prints is the body
     it ends without a word, or cannot start      status 500; its complaint on standard error is the body
 
-The one rule: `close` ends the program and everything it started, its whole process group, before it returns.
+The one rule: `close` ends the program and everything it started, its whole process group, before it returns; the
+kernel tells the loop a little later, and `Programs.aclose` waits for that.
 Must never: know what a program says, or wait in `close`. There is no polite signal first: who closes has left.
 """
 
@@ -13,12 +14,12 @@ import asyncio
 import errno
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..contract import ProcessRequest, Sending
 
-__all__ = ["ProcessResponse", "run"]
+__all__ = ["ProcessResponse", "Programs"]
 
 READ_BUFFER = 128 * 1024
 """Bytes waiting to be read at which the program is made to wait, as with a socket."""
@@ -29,34 +30,68 @@ COMPLAINT_BYTES = 8 * 1024
 """Of standard error the last part is kept: what a program says before it ends is why."""
 
 
-async def run(request: ProcessRequest, sending: Sending) -> ProcessResponse:
-    """Start the program, give it its input, and wait until it says something or ends.
+LAST_WAIT = 1.0
+"""Seconds for which a program is waited for that was killed: one that has not ended by then hangs in the kernel."""
 
-    Raises OSError when this host has no room for another program; one that cannot be run is an error's answer.
-    """
-    loop = asyncio.get_running_loop()
-    try:
-        _, output = await loop.subprocess_exec(
-            ProcessResponse, *request.command, env={**os.environ, **request.environment}, start_new_session=True
-        )
-    except OSError as error:
-        if error.errno not in _CANNOT_RUN:
+
+class Programs:
+    """The programs that one client runs."""
+
+    def __init__(self) -> None:
+        self._running: set[ProcessResponse] = set()
+
+    async def run(self, request: ProcessRequest, sending: Sending) -> ProcessResponse:
+        """Start the program, give it its input, and wait until it says something or ends.
+
+        Raises OSError when this host has no room for another program; one that cannot be run is an error's answer.
+        """
+        try:
+            output = await self._start(request)
+        except OSError as error:
+            if error.errno not in _CANNOT_RUN:
+                raise
+            return ProcessResponse.failed(error.strerror or "it cannot be run")
+        sending.written = True
+        try:
+            output.say(request.stdin)
+            await output.first_word()
+        except BaseException:
+            output.close()
             raise
-        return ProcessResponse.failed(error.strerror or "it cannot be run")
-    sending.written = True
-    try:
-        output.say(request.stdin)
-        await output.first_word()
-    except BaseException:
-        output.close()
-        raise
-    return output
+        return output
+
+    async def aclose(self) -> None:
+        """Wait until this loop knows that its programs have ended; otherwise the loop's end would leave them to warn
+        that they still run."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(LAST_WAIT):
+                for output in [each for each in self._running if each.loop is loop]:
+                    await output.exited.wait()
+        except TimeoutError:
+            pass
+
+    async def _start(self, request: ProcessRequest) -> ProcessResponse:
+        loop = asyncio.get_running_loop()
+        environment = {**os.environ, **request.environment}
+        _, output = await loop.subprocess_exec(
+            lambda: ProcessResponse(loop, self._running.discard),
+            *request.command, env=environment, start_new_session=True,
+        )  # fmt: skip
+        if not output.exited.is_set():
+            self._running.add(output)
+        return output
 
 
 class ProcessResponse(asyncio.SubprocessProtocol):
-    """One run of a program; see `contract.Response`."""
+    """One run of a program; see `contract.Response`. on_exit: told when the program has ended, in whatever way."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop | None = None, on_exit: Callable[[ProcessResponse], object] | None = None
+    ) -> None:
+        self.loop = loop
+        self.exited = asyncio.Event()
+        self._on_exit = on_exit
         self.status = 200
         self.headers: Mapping[str, str] = {"content-type": "application/x-ndjson"}
         self._output = bytearray()
@@ -138,8 +173,11 @@ class ProcessResponse(asyncio.SubprocessProtocol):
             self._stdout().pause_reading()
 
     def process_exited(self) -> None:
-        """It ended by itself: what it started and left behind ends with it."""
+        """It ended, and if by itself, what it started and left behind ends with it."""
         self._kill_group()
+        self.exited.set()
+        if self._on_exit is not None:
+            self._on_exit(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         """It has ended, and all its output has arrived."""

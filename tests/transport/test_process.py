@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from resilient_stream import Client, RetryPolicy, StreamError, Target
 from resilient_stream.contract import ProcessRequest, Sending
-from resilient_stream.transport.process import READ_BUFFER, ProcessResponse, run
+from resilient_stream.transport.process import READ_BUFFER, ProcessResponse, Programs
 
 pytestmark = [
     pytest.mark.usefixtures("nothing_left"),
@@ -50,6 +50,14 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
         return Target("claude-code:sonnet", **options)  # type: ignore[arg-type]
 
     return install
+
+
+@pytest.fixture
+async def programs() -> AsyncIterator[Programs]:
+    """What starts programs; none is left at the end."""
+    started = Programs()
+    yield started
+    await started.aclose()
 
 
 async def group_is_gone(tmp_path: Path) -> bool:
@@ -119,6 +127,17 @@ async def test_cancelling_ends_the_program(program: Program, tmp_path: Path) -> 
     assert await group_is_gone(tmp_path)
 
 
+async def test_a_closed_client_has_seen_its_programs_end(program: Program, tmp_path: Path) -> None:
+    """Not even a dead process is left that nobody has collected, so a loop that ends then has nothing to warn of."""
+    async with Client(program(HANGS)) as client:
+        stream = client.stream("hi")
+        assert (await anext(stream)).text == "Hel"
+        stream.close()
+        pid = int((tmp_path / "pid").read_text())
+    assert not Path(f"/proc/{pid}").exists()
+    assert client.transport._programs._running == set()
+
+
 async def test_a_deadline_before_the_first_word_ends_the_program(program: Program, tmp_path: Path) -> None:
     """A program that says nothing is ended with the call."""
     async with Client(program("import time; time.sleep(600)")) as client:
@@ -182,20 +201,20 @@ async def test_no_program_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch
     assert caught.value.fallback
 
 
-async def test_a_file_that_cannot_be_run_is_no_traceback(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_run_is_no_traceback(programs: Programs, tmp_path: Path) -> None:
     """Not a program: the operating system's reason is the answer."""
     path = tmp_path / "claude"
     path.write_text("no program")
     path.chmod(0o755)
-    output = await run(ProcessRequest(command=(str(path),), stdin=b""), Sending())
+    output = await programs.run(ProcessRequest(command=(str(path),), stdin=b""), Sending())
     assert output.status == 500
     assert b"format" in await output.read()
 
 
-async def test_a_program_waits_for_its_reader() -> None:
+async def test_a_program_waits_for_its_reader(programs: Programs) -> None:
     """Output that nobody reads does not fill the memory; all of it arrives in the end."""
     code = "import sys; sys.stdin.read(); sys.stdout.write('x' * 5_000_000)"
-    output = await run(ProcessRequest(command=(sys.executable, "-c", code), stdin=b"go"), Sending())
+    output = await programs.run(ProcessRequest(command=(sys.executable, "-c", code), stdin=b"go"), Sending())
     await asyncio.sleep(0.05)
     assert len(output._output) < 2 * READ_BUFFER + 256 * 1024
     total = 0
@@ -205,9 +224,9 @@ async def test_a_program_waits_for_its_reader() -> None:
     assert total == 5_000_000
 
 
-async def test_an_interrupted_read_raises_now() -> None:
+async def test_an_interrupted_read_raises_now(programs: Programs) -> None:
     """`interrupt` wakes a pending read with its error."""
-    output = await run(ProcessRequest(command=("sh", "-c", "echo a; sleep 600"), stdin=b""), Sending())
+    output = await programs.run(ProcessRequest(command=("sh", "-c", "echo a; sleep 600"), stdin=b""), Sending())
     assert await output.read() == b"a\n"
     pending = asyncio.create_task(output.read())
     await asyncio.sleep(0)

@@ -104,6 +104,16 @@ def _llama2(request: Request) -> dict[str, Any]:
     return {"prompt": _instructions(request), "max_gen_len": request.max_tokens, **_sampling(request, "top_p")}
 
 
+def _deepseek_r1(request: Request) -> dict[str, Any]:
+    """The template of its model card, as AWS has it. What it thinks comes as text, up to `</think>`; Converse tells the
+    two apart."""
+    said = {"user": "<｜User｜>{}", "assistant": "<｜Assistant｜>{}<｜end▁of▁sentence｜>", "system": "{}"}
+    script = "".join(said[_role(message)].format(message.text) for message in request.messages)
+    prompt = f"<｜begin▁of▁sentence｜>{script}<｜Assistant｜><think>\n"
+    stop = list(request.stop) or None
+    return {"prompt": prompt, "max_tokens": request.max_tokens, "stop": stop, **_sampling(request, "top_p")}
+
+
 def _mistral(request: Request) -> dict[str, Any]:
     stop, prompt = list(request.stop) or None, _instructions(request)
     return {"prompt": prompt, "max_tokens": request.max_tokens, "stop": stop, **_sampling(request, "top_p")}
@@ -158,6 +168,7 @@ VENDORS: tuple[Vendor, ...] = (
     Vendor(r"meta\.llama2", _llama2),
     Vendor(r"meta\.llama3", _llama3),
     Vendor(r"mistral\.(mi[sx]tral-\d|mistral-(small|large)-2402)", _mistral),
+    Vendor(r"deepseek\.r1", _deepseek_r1),
     Vendor(r"cohere\.command-r", _command_r),
     Vendor(r"cohere\.command-", _command),
     Vendor(r"(ai21|openai|mistral|qwen|deepseek|minimax|moonshot(ai)?|zai|nvidia|google)\.", _chat, full=True),

@@ -347,13 +347,16 @@ TALK = (
         ("meta.llama2-13b-chat-v1", {"max_gen_len": 7}),
         ("mistral.mixtral-8x7b-instruct-v0:1", {
             "max_tokens": 7, "prompt": "<s>[INST] Be brief. [/INST]\n[INST] A? [/INST]\nB.</s>\n[INST] C? [/INST]"}),
+        ("us.deepseek.r1-v1:0", {"max_tokens": 7, "prompt":
+            "<｜begin▁of▁sentence｜>Be brief.<｜User｜>A?<｜Assistant｜>B.<｜end▁of▁sentence｜>"
+            "<｜User｜>C?<｜Assistant｜><think>\n"}),
         ("cohere.command-r-plus-v1:0", {"message": "C?", "preamble": "Be brief.", "max_tokens": 7, "chat_history": [
             {"role": "USER", "message": "A?"}, {"role": "CHATBOT", "message": "B."}]}),
         ("cohere.command-text-v14", {"prompt": "Be brief.\nUser: A?\nChatbot: B.\nUser: C?\nChatbot:", "stream": True}),
     ],
 )  # fmt: skip
 def test_each_vendor_is_invoked_in_its_own_words(model: str, fields: dict[str, Any]) -> None:
-    """The same conversation in eight dialects."""
+    """The same conversation in nine dialects."""
     found = body(request(model, *TALK, api="invoke", max_tokens=7))
     assert {name: found[name] for name in fields} == fields
     assert None not in found.values()

@@ -225,14 +225,14 @@ def test_the_history_of_an_answer_cut_anywhere_is_accepted_everywhere() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not ANSWERS, reason="the shared recordings are not here")
 def test_the_same_all_through_the_bytes_of_the_answers_with_calls_or_reasoning() -> None:
-    """Nothing is special about the ends of events: every byte of the short ones, every 61st of the others."""
+    """Nothing is special about the ends of events: every byte of the short ones, every 211th of the others."""
     chosen = [recording for recording in ANSWERS if _has_calls_or_reasoning(recording)]
     _show(_accepted((recording, _bytes_of(recording)) for recording in chosen))
 
 
 def _bytes_of(recording: Recording) -> range:
     length = len(recording.body)
-    return range(0, length + 1, 1 if length < 1000 else 61)
+    return range(0, length + 1, 1 if length < 1000 else 211)
 
 
 # -- what is kept -------------------------------------------------------------------------------

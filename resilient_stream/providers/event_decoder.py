@@ -111,9 +111,7 @@ class EventDecoder(Generic[EventT]):
         if self.done or self.failure is not None:
             return []
         payloads = self._events.payloads(data)
-        batch = self._reader.text(payloads) if self._reader.plain and payloads else None
-        if batch is None:
-            batch = self._reader.read(self._events.decode(payloads), payloads)
+        batch = self._read(payloads) if payloads else []
         self._follow()
         if self._events.done:
             self._end(batch)
@@ -129,6 +127,10 @@ class EventDecoder(Generic[EventT]):
             self.failure = classify_error(stray, rules_for(self._provider))
         self._end(batch)
         return batch
+
+    def _read(self, payloads: list[bytes]) -> Batch:
+        batch = self._reader.text(payloads) if self._reader.plain else None
+        return self._reader.read(self._events.decode(payloads), payloads) if batch is None else batch
 
     def _follow(self) -> None:
         reader = self._reader

@@ -111,8 +111,10 @@ class EventDecoder(Generic[EventT]):
         if self.done or self.failure is not None:
             return []
         payloads = self._events.payloads(data)
-        batch = self._read(payloads) if payloads else []
-        self._follow()
+        batch = self._reader.text(payloads) if payloads and self._reader.plain else None
+        if batch is None:  # only such a read says more than its text
+            batch = self._reader.read(self._events.decode(payloads), payloads) if payloads else []
+            self._follow()
         if self._events.done:
             self._end(batch)
         return batch
@@ -127,10 +129,6 @@ class EventDecoder(Generic[EventT]):
             self.failure = classify_error(stray, rules_for(self._provider))
         self._end(batch)
         return batch
-
-    def _read(self, payloads: list[bytes]) -> Batch:
-        batch = self._reader.text(payloads) if self._reader.plain else None
-        return self._reader.read(self._events.decode(payloads), payloads) if batch is None else batch
 
     def _follow(self) -> None:
         reader = self._reader

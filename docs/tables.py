@@ -46,6 +46,7 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "AWS_REGION, AWS_DEFAULT_REGION": "The region of `bedrock`; else the profile's.",
     "AWS_BEARER_TOKEN_BEDROCK, AWS_ENDPOINT_URL": "A key for `bedrock` in place of credentials; another address.",
     "CLAUDE_CODE_MODEL": "The model of `claude-code`, for a target that names none.",
+    "GOOGLE_APPLICATION_CREDENTIALS": "Credentials of `vertex`, and all else that google-auth reads.",
     "GOOGLE_CLOUD_PROJECT, GCLOUD_PROJECT, ANTHROPIC_VERTEX_PROJECT_ID": "The project of `vertex`, the first set.",
     "GOOGLE_CLOUD_LOCATION, GOOGLE_CLOUD_REGION, CLOUD_ML_REGION": "The location of `vertex`; without one, `global`.",
     "RESILIENT_STREAM_LOG": "Write the log to standard error from this level on: debug, info, warning or error.",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
@@ -35,12 +37,31 @@ FEATURES: Mapping[str, str] = {
 _PROGRAMS: Mapping[str, str] = {"claude-code": "claude"}
 """Providers that are a program, and its name."""
 
-_OTHER_WAYS: Mapping[str, tuple[str, ...]] = {"bedrock": ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")}
-"""Variables that do in place of a key, where a provider has credentials of another kind."""
+
+class Login(NamedTuple):
+    """Credentials in place of a key: their name, and the variables and the file that say that there are some."""
+
+    words: str
+    variables: tuple[str, ...]
+    file: str = ""
+
+
+_ENTRA = Login("AZURE_OPENAI_API_KEY", ("AZURE_OPENAI_AD_TOKEN",))
+_GCLOUD = "~/.config/gcloud/application_default_credentials.json"
+_LOGINS: Mapping[str, Login] = {
+    "bedrock": Login("AWS credentials", ("AWS_PROFILE", "AWS_ACCESS_KEY_ID"), "~/.aws/credentials"),
+    "vertex": Login("Google credentials", ("GOOGLE_APPLICATION_CREDENTIALS",), _GCLOUD),
+    "azure": _ENTRA,
+    "azure-responses": _ENTRA,
+}
+
+_BY_THEMSELVES = ("local", "replay")
+"""Those without an address: it is a process of ours, or a file that the target names."""
 
 
 class Row(NamedTuple):
-    """One provider. needs: what it wants set, in words. configured: whether that is so; None: it needs nothing."""
+    """One provider. needs: what it wants set, in words; where that is so, by what it is. configured: whether it is so;
+    None: it needs nothing."""
 
     name: str
     title: str
@@ -75,18 +96,37 @@ def _state(adapter: Adapter) -> tuple[str, bool | None]:
     program = _PROGRAMS.get(adapter.name)
     if program is not None:
         return f"the program {program}", shutil.which(program) is not None
-    variables = adapter.key_variables
-    if not variables:
+    needed = [need for need in (_key(adapter), *_address(adapter)) if need is not None]
+    if not needed:
         return "no key", None
-    given = next((name for name in (*variables, *_OTHER_WAYS.get(adapter.name, ())) if os.environ.get(name)), None)
-    return given or variables[0], given is not None
+    return ", ".join(words for words, _ in needed), all(there for _, there in needed)
+
+
+def _key(adapter: Adapter) -> tuple[str, bool] | None:
+    """The key or credentials, and whether they are there; None where there is nothing to have."""
+    login = _LOGINS.get(adapter.name)
+    ways = (*adapter.key_variables, *(login.variables if login else ()))
+    given = next((name for name in ways if os.environ.get(name)), None)
+    if given is not None:
+        return given, True
+    if login is not None:
+        return login.words, bool(login.file) and Path(login.file).expanduser().exists()
+    return (ways[0], False) if ways else None
+
+
+def _address(adapter: Adapter) -> list[tuple[str, bool]]:
+    """The variables that an address is made of, where a provider has none that is everybody's."""
+    if adapter.name in _BY_THEMSELVES or (adapter.url_variable and os.environ.get(adapter.url_variable)):
+        return []
+    named = re.findall(r"\{(\w+)\}", adapter.base_url) if adapter.base_url else [adapter.url_variable]
+    return [(name, bool(os.environ.get(name))) for name in named]
 
 
 def _print(found: list[Row], console: Console) -> None:
     table = Table(box=None, padding=(0, 1), header_style="bold")
     table.add_column("")
     table.add_column("provider", no_wrap=True)
-    table.add_column("needs", no_wrap=True)
+    table.add_column("needs")
     table.add_column("can")
     for row in found:
         able = ", ".join(FEATURES[name] for name, can in row.able.items() if can)

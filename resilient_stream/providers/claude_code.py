@@ -181,7 +181,7 @@ class ClaudeCode(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """It answers in text; tools of ours, pictures and schemas have no way in."""
-        return Capabilities(tools=False, images=False, output=False, streaming_tools=False)
+        return Capabilities(tools=False, images=False, output=False, reasoning=False, streaming_tools=False)
 
     def encode(self, request: Request, endpoint: Endpoint) -> ProcessRequest:
         """The command line, with the prompt on standard input: it may be longer than a command line."""

@@ -84,9 +84,12 @@ class OpenAIChat(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:
-        """Prefill is the host's column; the rest every chat host can."""
+        """Prefill and reasoning are the host's columns; the rest every chat host can."""
         prefill = self.host.prefill
-        return Capabilities(prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True)
+        return Capabilities(
+            prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
+            reasoning=self.host.reasoning != "none",
+        )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """A chat completion request."""

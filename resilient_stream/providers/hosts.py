@@ -35,7 +35,8 @@ class Host(NamedTuple):
 
     keys: environment variables that may hold the key; empty when none is needed. max_tokens: the field's name.
     usage: whether `stream_options.include_usage` is understood (Mistral, Perplexity, Databricks send usage unasked,
-    and the first refuses unknown fields). reasoning: how an effort is asked for. prefill: how an unfinished
+    and the first refuses unknown fields). reasoning: how an effort is asked for; efforts: by a pattern of their names,
+    the models that take one, and which of them; None where nothing is known of any. prefill: how an unfinished
     assistant turn is continued; None where it is not. responses: what its Responses API does, each more than the
     one before it: answer; give reasoning encrypted, to be sent back; answer in the background, so that a broken
     stream can be resumed. seed: the field's name. must_call: the word that demands a tool call. call_id_length: of
@@ -49,6 +50,7 @@ class Host(NamedTuple):
     max_tokens: str = "max_tokens"
     usage: bool = True
     reasoning: ReasoningStyle = "effort"
+    efforts: Mapping[str, tuple[str, ...]] | None = None
     prefill: Prefill | None = None
     default_model: str | None = None
     seed: str = "seed"
@@ -87,7 +89,12 @@ HOSTS: dict[str, Host] = {
     ),
     "mistral": Host(
         "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", usage=False,
-        reasoning="none", prefill=Prefill({"prefix": True}, echoed="always"), seed="random_seed", must_call="any",
+        # Its other models answer the field with a 400; those named Magistral reason unasked.
+        efforts={
+            r"mistral-large-4": ("none", "low", "medium", "high"),
+            r"mistral-(small-(latest|2603)|medium-3-5)": ("none", "high"),
+        },
+        prefill=Prefill({"prefix": True}, echoed="always"), seed="random_seed", must_call="any",
         call_id_length=9,
     ),
     "perplexity": Host(

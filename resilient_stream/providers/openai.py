@@ -19,7 +19,7 @@ from ..messages import FunctionCall, Message
 from ..wire.json_outline import paths
 from .chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
 from .chat_stream import chat_decoder
-from .effort import effort_for
+from .effort import effort_for, nearest
 from .error_rules import rules_for
 from .hosts import Host, Prefill
 from .schemas import strict
@@ -88,7 +88,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         prefill = self.host.prefill
         return Capabilities(
             prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
-            reasoning=self.host.reasoning != "none",
+            reasoning=self.host.reasoning != "none" and _efforts(model, self.host) != (),
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
@@ -148,7 +148,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             "top_p": request.top_p,
             "stop": list(request.stop) or None,
             self.host.seed: request.seed,
-            **_reasoning_fields(request.reasoning, self.host),
+            **_reasoning_fields(request.reasoning, request.model, self.host),
         }
         return known(fields)
 
@@ -185,10 +185,19 @@ def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {"type": "json_schema", "json_schema": form}
 
 
-def _reasoning_fields(reasoning: str | int | None, host: Host) -> dict[str, Any]:
+def _reasoning_fields(reasoning: str | int | None, model: str, host: Host) -> dict[str, Any]:
     """An effort, or a budget where the host takes one; elsewhere a budget becomes the nearest effort."""
-    if reasoning is None or host.reasoning == "none":
+    efforts = _efforts(model, host)
+    if reasoning is None or host.reasoning == "none" or efforts == ():
         return {}
     if host.reasoning == "object":
         return {"reasoning": {"max_tokens" if isinstance(reasoning, int) else "effort": reasoning}}
-    return {"reasoning_effort": effort_for(reasoning)}
+    effort = effort_for(reasoning)
+    return {"reasoning_effort": effort if efforts is None else nearest(effort, efforts)}
+
+
+def _efforts(model: str, host: Host) -> tuple[str, ...] | None:
+    """Which efforts a model takes; none of them where a host's others do. None: any, for all we know."""
+    if host.efforts is None:
+        return None
+    return next((taken for name, taken in host.efforts.items() if re.search(name, model)), ())

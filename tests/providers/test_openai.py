@@ -120,7 +120,7 @@ def test_a_host_is_a_row(name: str) -> None:
     host = HOSTS[name]
     assert body[host.max_tokens] == 5
     assert ("stream_options" in body) is host.usage
-    assert ("reasoning_effort" in body) is (host.reasoning == "effort")
+    assert ("reasoning_effort" in body) is (host.reasoning == "effort" and host.efforts is None)
     assert body.get("reasoning") == ({"max_tokens": 4000} if host.reasoning == "object" else None)
     assert host.base_url.startswith(("http", "{")) or name in ("local", "gpustack")
 
@@ -302,3 +302,24 @@ def test_mistral_has_its_own_words() -> None:
     body = encode("mistral", seed=7, tools=(WEATHER,), tool_choice="required", max_tokens=9, reasoning="low")
     assert (body["random_seed"], body["tool_choice"], body["max_tokens"]) == (7, "any", 9)
     assert not {"seed", "stream_options", "reasoning_effort"} & body.keys()
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "sent"),
+    [
+        ("mistral-small-2603", "low", "high"),
+        ("mistral-small-latest", "none", "none"),
+        ("mistral-medium-3-5", 100, "high"),
+        ("mistral-large-4", "minimal", "low"),
+        ("mistral-large-4-0", "medium", "medium"),
+        ("mistral-large-4", "max", "high"),
+        ("mistral-large-4", "enormous", "enormous"),
+        ("mistral-large-2512", "high", None),
+        ("magistral-medium-latest", "high", None),
+    ],
+)
+def test_mistrals_models_take_different_efforts(model: str, asked: str | int, sent: str | None) -> None:
+    """The next one above, of those that the model knows; nothing to a model that would refuse it."""
+    body = encode("mistral", target=Target(f"mistral:{model}"), reasoning=asked)
+    assert body.get("reasoning_effort") == sent
+    assert adapter_for("mistral").capabilities(model).reasoning is (sent is not None)

@@ -533,7 +533,7 @@ SDKS: Mapping[str, Sdk] = {
             "messages.1.prefix": "the SDK writes its default, False",
             "messages.1.tool_calls.0.index": "the SDK writes its default, 0",
             "messages.1.tool_calls.1.index": "the SDK writes its default, 0 here, too",
-            "reasoning_effort": "not sent by us: most of the models refuse it, and the others take only high and none",
+            "reasoning_effort": "this model takes none and high; ours is the next one above",
             "response_format.json_schema.name": _NAME,
             "response_format.json_schema.schema.$defs.City.properties.river.default": "ours is as strict as OpenAI's",
             "response_format.json_schema.schema.$defs.City.required": "ours is as strict as OpenAI's",

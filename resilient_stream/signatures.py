@@ -32,7 +32,7 @@ def for_its_target(request: Request) -> Request:
 
 def _family(target: str) -> str:
     provider = target.partition(":")[0]
-    if provider.endswith("-responses"):  # a form of its own, whoever's model it is
+    if provider.endswith(("-responses", "-interactions")):  # a form of its own, whoever's model it is
         return provider
     own = target if provider in _MANY_VENDORS else provider
     return next((family for family in FAMILIES if family in target), own)

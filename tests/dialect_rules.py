@@ -170,6 +170,30 @@ def openai_responses(body: Body) -> None:
     assert not waiting, "a call without its output"
 
 
+def gemini_interactions(body: Body) -> None:
+    """Every call has its result before the user speaks; a thought is signed; no step is empty."""
+    waiting: set[str] = set()
+    for step in body["input"]:
+        kind = step["type"]
+        if kind == "thought":
+            assert step["signature"], "a thought without its signature"
+        elif kind == "function_call":
+            assert step["id"], "a call without an id"
+            assert step["id"] not in waiting, "two calls with one id"
+            assert step["name"]
+            assert isinstance(step["arguments"], dict), "arguments that are no object"
+            waiting.add(step["id"])
+        elif kind == "function_result":
+            assert step["call_id"] in waiting, "a result without its call"
+            waiting.remove(step["call_id"])
+        else:
+            assert kind in ("user_input", "model_output")
+            assert step["content"], "empty content"
+            assert all(part.get("text", "-") for part in step["content"]), "empty content"
+            assert kind == "model_output" or not waiting, "a call without its result"
+    assert not waiting, "a call without its result"
+
+
 def ollama(body: Body) -> None:
     """A call's result goes by the tool's name, in the order of the calls; nothing is empty."""
     waiting: list[str] = []
@@ -203,6 +227,7 @@ RULES: Mapping[str, tuple[re.Pattern[str], Callable[[Body], None]]] = {
     "cohere chat": (re.compile(r"/v2/chat"), cohere_chat),
     "openai chat": (re.compile(r"/chat/completions"), openai_chat),
     "openai responses": (re.compile(r"/responses"), openai_responses),
+    "gemini interactions": (re.compile(r"/interactions"), gemini_interactions),
     "ollama": (re.compile(r"/api/chat"), ollama),
     "anthropic messages": (re.compile(r"/v1/messages|:streamRawPredict"), anthropic_messages),
     "gemini": (re.compile(r":streamGenerateContent"), gemini),

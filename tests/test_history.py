@@ -205,7 +205,8 @@ def _signatures(history: list[Message]) -> Iterator[tuple[str, str]]:
             if signature := getattr(part, "signature", None):
                 signer = getattr(part, "signed_by", None) or ""
                 own = signer.partition(":")[0] + ":"
-                yield signature, next((word for word in ("claude", "gemini") if word in signer), own)
+                alone = own.endswith(("-responses:", "-interactions:"))
+                yield signature, own if alone else next((word for word in ("claude", "gemini") if word in signer), own)
 
 
 def _show(counts: Counter[str]) -> None:

@@ -27,6 +27,7 @@ _OWN: dict[str, str] = {
     "azure": "azure:CHAT",
     "azure-responses": "azure:RESPONSES",
     "gemini": "gemini:ADAPTER",
+    "gemini-interactions": "gemini_interactions:ADAPTER",
     "vertex": "vertex:ADAPTER",
     "ollama": "ollama:ADAPTER",
     "replay": "replay:ADAPTER",

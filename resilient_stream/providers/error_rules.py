@@ -80,6 +80,7 @@ ERROR_RULES: Mapping[str, Mapping[str, Any]] = {
     "azure": _OPENAI,
     "anthropic": _ANTHROPIC,
     "gemini": _GOOGLE,
+    "gemini-interactions": _GOOGLE,
     "vertex": _GOOGLE,
     "bedrock": _BEDROCK,
     "ollama": _OLLAMA,

@@ -7,6 +7,7 @@ Must never: guess at broken JSON. A call that cannot be parsed leaves with `pars
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import re
 from typing import Any
@@ -116,9 +117,9 @@ class BlockCalls:
         self._open: dict[int, _Call] = {}
         self._given: dict[int, str] = {}
 
-    def begin(self, block: int, id: str, name: str, given: str = "") -> ToolCallDelta:
+    def begin(self, block: int, id: str, name: str, given: str = "", signature: str | None = None) -> ToolCallDelta:
         """A block is a call. given: its arguments, where the first event has them; nothing or the whole of them."""
-        call = self._open[block] = _Call(self._begun, id, name, [])
+        call = self._open[block] = _Call(self._begun, id, name, [], signature)
         self._given[block] = given
         self._begun += 1
         return ToolCallDelta(call.index, id, name, "")
@@ -143,6 +144,10 @@ class BlockCalls:
     def rest(self) -> list[ToolCallDelta | ToolCall]:
         """The calls whose blocks never ended, as they stand."""
         return [chunk for block in list(self._open) for chunk in self.end(block)]
+
+    def copy(self) -> BlockCalls:
+        """As it stands now."""
+        return copy.deepcopy(self)
 
     def __contains__(self, block: int) -> bool:
         """Whether a block is a call that is still open."""

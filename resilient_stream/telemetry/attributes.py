@@ -39,6 +39,7 @@ PROVIDERS: Mapping[str, str] = {
     "bedrock": "aws.bedrock",
     "claude-code": "anthropic",
     "gemini": "gcp.gemini",
+    "gemini-interactions": "gcp.gemini",
     "mistral": "mistral_ai",
     "moonshot": "moonshot_ai",
     "openai-responses": "openai",
@@ -81,7 +82,7 @@ IS_ERROR: Mapping[Outcome, bool] = {
 
 _WITHOUT_CACHED = frozenset({"anthropic", "bedrock", "claude-code"})
 """Their input tokens leave out what was read from a cache or written to one (docs/decisions/0007)."""
-_WITHOUT_REASONING = frozenset({"gemini", "vertex"})
+_WITHOUT_REASONING = frozenset({"gemini", "gemini-interactions", "vertex"})
 """Their output tokens leave out reasoning."""
 
 

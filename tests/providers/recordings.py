@@ -314,6 +314,20 @@ def _gemini_answer(recording: Recording) -> Answer:
     )
 
 
+def _interaction_answer(recording: Recording) -> Answer:
+    """The oracle folds texts only; calls are corrections."""
+    oracle = recording.oracle
+    final = oracle["last_event"]["interaction"]
+    usage = final["usage"]
+    names = ("total_input_tokens", "total_output_tokens", "total_thought_tokens", "total_cached_tokens")
+    return Answer(
+        text=oracle["text"],
+        reasoning=oracle["thought_summary"],
+        finish=final["status"],
+        usage=(*(usage[name] for name in names), None),
+    )
+
+
 _GEMINI_COUNTS = ("prompt", "candidates", "thoughts", "cached_content")
 
 
@@ -516,6 +530,9 @@ DIALECTS: Mapping[str, Dialect] = {
         {"gemini": "gemini", "gemini-jsonarray": "gemini", "vertex-gemini": "vertex",
          "vertex-gemini-jsonarray": "vertex"},
         adapter_for, _gemini_answer, re.compile(rb'"finishReason": ?["\d]')),
+    "gemini-interactions": Dialect(
+        {"gemini-interactions": "gemini-interactions"},
+        adapter_for, _interaction_answer, re.compile(rb'"event_type": ?"interaction\.completed"')),
     "bedrock-converse-stream": Dialect(
         {"bedrock-converse-stream": "bedrock"},
         adapter_for, _converse_answer, re.compile(rb'"messageStop"'),
@@ -643,6 +660,8 @@ CORRECTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "the SDK refuses a signature that is not base64; it is opaque to us",
         {"calls": (("", "weather", {"city": "San Francisco"}),), "finish": "STOP",
          "usage": (109, 14, 144, None, None)}),
+    "gemini-interactions/vercel__tool-call-step1": (
+        "the oracle folds text only", {"calls": (("61nzpsv4", "getWeather", {"location": "San Francisco"}),)}),
     "vertex-gemini/firebase__streaming-failure-empty-content": (
         "no finish reason came", {"failure": "stream_interrupted"}),
     "vertex-gemini/firebase__streaming-failure-error-mid-stream": (

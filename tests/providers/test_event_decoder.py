@@ -14,6 +14,7 @@ from resilient_stream.providers.chat_stream import chat_decoder
 from resilient_stream.providers.cohere_stream import cohere_decoder
 from resilient_stream.providers.event_decoder import EventDecoder
 from resilient_stream.providers.gemini_stream import gemini_decoder
+from resilient_stream.providers.interactions_stream import interaction_decoder
 from resilient_stream.providers.messages_stream import messages_decoder
 from resilient_stream.providers.ollama_stream import ollama_decoder
 from resilient_stream.providers.responses_stream import responses_decoder
@@ -64,6 +65,11 @@ ROWS = {
     ),
     "ollama": Row(
         ollama_decoder, line({"message": {"content": "a"}}), line({"message": {}, "done": True, "done_reason": "stop"})
+    ),
+    "interactions": Row(
+        interaction_decoder,
+        sse({"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "a"}}),
+        sse({"event_type": "interaction.completed", "interaction": {"status": "completed"}}),
     ),
     "gemini": Row(
         gemini_decoder,
@@ -121,7 +127,7 @@ def test_what_follows_the_end_is_not_read(name: str) -> None:
     assert (reading.done, reading.failure) == (True, None)
 
 
-@pytest.mark.parametrize("name", ["messages", "responses", "cohere"])
+@pytest.mark.parametrize("name", ["messages", "responses", "cohere", "interactions"])
 def test_done_is_no_end_where_the_dialect_has_another(name: str) -> None:
     """A gateway's `[DONE]` after half an answer does not make it whole, and nothing more is waited for."""
     reading = decoder(ROWS[name])

@@ -43,6 +43,7 @@ ROWS = {
     "anthropic": Row("anthropic", "claude-haiku-4-5"),
     "gemini": Row("gemini", "gemini-2.5-flash"),
     "gemini as an array": Row("gemini", "gemini-2.5-flash", {"stream_format": "array"}),
+    "gemini-interactions": Row("gemini-interactions", "gemini-2.5-flash"),
     "vertex": Row("vertex", "gemini-2.5-flash", ON_VERTEX),
     "claude on vertex": Row("vertex", "claude-haiku-4-5", ON_VERTEX),
     "bedrock": Row("bedrock", "anthropic.claude-haiku-4-5-v1:0"),

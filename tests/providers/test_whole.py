@@ -120,6 +120,17 @@ def converse(text: str, thought: str) -> Any:
     return {"output": {"message": message}, "stopReason": "tool_use", "usage": usage, "metrics": {"latencyMs": 1}}
 
 
+def interactions(text: str, thought: str) -> Any:
+    """An interaction of three steps."""
+    steps = [
+        {"type": "thought", "summary": [{"type": "text", "text": thought}], "signature": "c2ln"},
+        {"type": "model_output", "content": [{"type": "text", "text": text}]},
+        {"type": "function_call", "id": "call_1", "name": "look", "arguments": {"x": 1}},
+    ]
+    usage = {"total_input_tokens": 9, "total_output_tokens": 5}
+    return {"id": "v1_1", "status": "requires_action", "model": "m-1", "steps": steps, "usage": usage}
+
+
 OVERLOADED = {"error": {"message": "Overloaded", "type": "overloaded_error", "code": 503}}
 UNAVAILABLE_AT_AWS = {"__type": "ServiceUnavailableException", "message": "busy"}
 UNAVAILABLE = {"error": {"code": 503, "status": "UNAVAILABLE"}}
@@ -129,6 +140,9 @@ DIALECTS = (
         "anthropic", anthropic, "tool_use", {"type": "error", **OVERLOADED}, {**anthropic("a", ""), "stop_reason": None}
     ),
     Dialect("gemini", gemini, "STOP", UNAVAILABLE, {"candidates": []}),
+    Dialect(
+        "gemini-interactions", interactions, "requires_action", UNAVAILABLE, {"status": "in_progress", "steps": []}
+    ),
     Dialect("cohere", cohere, "TOOL_CALL", {"message": "overloaded"}, {"id": "c-1"}),
     Dialect("ollama", ollama, "stop", {"error": "model is overloaded"}, {"model": "m", "done": False}),
     Dialect("openai-responses", responses, "completed", OVERLOADED, {**responses("", ""), "status": "queued"}),

@@ -68,6 +68,7 @@ ANSWERS: dict[str, Callable[[], bytes]] = {
     "anthropic": lambda: written("anthropic"),
     "bedrock": lambda: written("bedrock"),
     "gemini": lambda: written("gemini"),
+    "gemini-interactions": lambda: written("gemini-interactions"),
     "cohere": cohere,
     "vertex": lambda: written("gemini"),
     "claude-code": claude_code,
@@ -78,7 +79,7 @@ ANSWERS: dict[str, Callable[[], bytes]] = {
 WHOLE: dict[str, str] = {
     **dict.fromkeys((*HOSTS, "azure"), "openai"),
     **dict.fromkeys((f"{host}-responses" for host in (*HOSTS, "azure")), "openai-responses"),
-    **{name: name for name in ("ollama", "anthropic", "bedrock", "gemini", "cohere")},
+    **{name: name for name in ("ollama", "anthropic", "bedrock", "gemini", "gemini-interactions", "cohere")},
     "vertex": "gemini",
 }
 """Whose words a whole answer of each provider is in; who is not here has none."""

@@ -51,6 +51,7 @@ PATHS = {
     "openai": "/chat/completions",
     "anthropic": "/v1/messages",
     "gemini": "/v1beta/models/m:streamGenerateContent?alt=sse",
+    "gemini-interactions": "/v1beta/interactions",
     "openai-responses": "/responses",
     "ollama": "/api/chat",
     "bedrock": "/model/m/converse-stream",
@@ -64,6 +65,7 @@ TOOL_REASONS = {
     "openai": "tool_calls",
     "anthropic": "tool_use",
     "gemini": "STOP",
+    "gemini-interactions": "requires_action",
     "openai-responses": "completed",
     "ollama": "stop",
     "bedrock": "tool_use",
@@ -235,6 +237,9 @@ async def test_a_tool_call_has_its_name_and_arguments(http: aiohttp.ClientSessio
     pieces = list(_arguments(found))
     if dialect == "openai-responses":
         pieces = [each["delta"] for each in found if each["type"] == "response.function_call_arguments.delta"]
+    if dialect == "gemini-interactions":
+        deltas = [each["delta"] for each in found if "delta" in each]
+        pieces = [delta["arguments"] for delta in deltas if "arguments" in delta]
     assert (pieces[0] if isinstance(pieces[0], dict) else json.loads("".join(pieces))) == {"zone": "UTC"}
     assert TOOL_REASONS[dialect] in text
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..http import ReceivedRequest
-from . import anthropic, bedrock, cohere, gemini, ollama, openai, openai_responses
+from . import anthropic, bedrock, cohere, gemini, gemini_interactions, ollama, openai, openai_responses
 from .dialect import Called, Dialect, Payload, Said, asked_for
 
 __all__ = ["DIALECTS", "Called", "Dialect", "Payload", "Said", "asked_for", "dialect_of"]
@@ -18,6 +18,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "openai": openai.DIALECT,
     "anthropic": anthropic.DIALECT,
     "gemini": gemini.DIALECT,
+    "gemini-interactions": gemini_interactions.DIALECT,
     "openai-responses": openai_responses.DIALECT,
     "ollama": ollama.DIALECT,
     "bedrock": bedrock.DIALECT,

@@ -358,6 +358,79 @@ GEMINI: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+def _gemini_interactions(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
+    from google import genai
+    from google.genai import types
+
+    with genai.Client(api_key="test", http_options=types.HttpOptions(base_url=provider.url)) as client:
+        for fields in wanted:
+            _drain(client.interactions.create(model="gemini-2.5-flash", stream=True, store=False, **fields))
+
+
+def _step(kind: str, *content: dict[str, Any]) -> dict[str, Any]:
+    return {"type": kind, "content": [*content]}
+
+
+def _written(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+_INTERACTION_TOOL = {
+    "type": "function", "name": "weather", "description": "The weather at a place.", "parameters": SCHEMA,
+}  # fmt: skip
+
+
+def _calling(choice: Any) -> dict[str, Any]:
+    asked = _step("user_input", _written(ASKED))
+    return {"input": [asked], "tools": [_INTERACTION_TOOL], "generation_config": {"tool_choice": choice}}
+
+
+INTERACTIONS: dict[str, dict[str, Any]] = {
+    "text": {"input": [_step("user_input", _written("Why is the sky blue?"))]},
+    "system and sampling": {
+        "input": [_step("user_input", _written("Hi."))], "system_instruction": "Be brief.",
+        "generation_config": {
+            "max_output_tokens": 64, "temperature": 0.5, "top_p": 0.9, "stop_sequences": ["END"], "seed": 7,
+        },
+    },
+    "turns": {
+        "input": [
+            _step("user_input", _written("Hi.")),
+            _step("model_output", _written("Hello.")),
+            _step("user_input", _written("And?")),
+        ]
+    },
+    "image": {
+        "input": [
+            _step("user_input", _written("What is it?"), {"type": "image", "mime_type": "image/png", "data": PIXEL})
+        ]
+    },
+    "image by link": {"input": [_step("user_input", _written("And?"), {"type": "image", "uri": LINK})]},
+    "tools": _calling("auto"),
+    "a tool demanded": _calling({"allowed_tools": {"mode": "any", "tools": ["weather"]}}),
+    "any tool demanded": _calling("any"),
+    "tool results": {
+        "input": [
+            _step("user_input", _written("Weather in Bern and Rome?")),
+            _step("model_output", _written("Let me see.")),
+            *({"type": "function_call", "id": id, "name": "weather", "arguments": {"place": place}}
+              for id, place in (("call_1", "Bern"), ("call_2", "Rome"))),
+            *({"type": "function_result", "call_id": id, "name": "weather", "result": result}
+              for id, result in (("call_1", "rain"), ("call_2", "sun"))),
+        ],
+        "tools": [_INTERACTION_TOOL],
+    },
+    "schema": {
+        "input": [_step("user_input", _written("Capitals?"))],
+        "response_format": {"type": "text", "mime_type": "application/json", "schema": Answer.model_json_schema()},
+    },
+    "reasoning": {
+        "input": [_step("user_input", _written("Think."))],
+        "generation_config": {"thinking_level": "low", "thinking_summaries": "auto"},
+    },
+}  # fmt: skip
+
+
 def _as_google_reads(value: Any) -> Any:
     """Protobuf's JSON: a field's name in either spelling, bytes in either alphabet of base64."""
     if isinstance(value, list):
@@ -518,6 +591,9 @@ SDKS: Mapping[str, Sdk] = {
             "systemInstruction.role": "has no meaning there",
         },
         normal=_as_google_reads),
+    "google-genai interactions": Sdk(
+        "google.genai", "gemini-interactions", "gemini-2.5-flash", _gemini_interactions, INTERACTIONS,
+        ("x-goog-api-key",), allowed={"path": "the SDK's default is v1 since 3.0; v1beta is where it is documented"}),
     "ollama": Sdk(
         "ollama", "ollama", "qwen3", _ollama, OLLAMA, ("authorization",),
         left_out={

@@ -1,0 +1,213 @@
+"""Gemini's Interactions API: what is sent, and whole answers. Its stream is read by `interactions_stream.py`.
+
+The one rule: a conversation stands whole in each request, as the steps that it was. Nothing is stored at the provider
+(`store: false`); the exception is background=True, which needs storing.
+Must never: await, or send a thought without its signature: it would be refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from ..classify import classify_response
+from ..contract import Capabilities, Decoder, Endpoint, HttpRequest, Request, ResumePoint
+from ..errors import Failure
+from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ..wire.json_outline import paths
+from .effort import effort_for
+from .error_rules import rules_for
+from .interactions_stream import interaction_decoder
+from .tool_calls import parse_arguments
+from .values import known, merged
+from .whole import WholeAnswer, accepted, has, sse
+
+__all__ = ["ADAPTER", "GeminiInteractions"]
+
+
+class GeminiInteractions(msgspec.Struct, frozen=True):
+    """The adapter of the Interactions API; see `contract.Adapter`. A target's options:
+
+    background: the provider keeps the answer and goes on without us, so that a broken stream can be taken up again.
+
+    reasoning: a level; "none" is the least one, a budget the nearest. What the model thought is asked for with it.
+    """
+
+    name: ClassVar[str] = "gemini-interactions"
+    title: ClassVar[str] = "Gemini"
+    base_url: ClassVar[str] = "https://generativelanguage.googleapis.com"
+    key_variables: ClassVar[tuple[str, ...]] = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    url_variable: ClassVar[str] = "GEMINI_BASE_URL"
+    default_model: ClassVar[str | None] = None
+    media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """Resuming needs the target's option background=True. No prefill: an unfinished turn is answered."""
+        return Capabilities(native_resume=True, whole=True)
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
+        """A request for an interaction, or for the rest of a stream."""
+        headers = {"Content-Type": "application/json", "Accept": accepted(request)}
+        if endpoint.api_key:
+            headers["x-goog-api-key"] = endpoint.api_key
+        headers.update(endpoint.headers)
+        url = f"{endpoint.base_url}/v1beta/interactions"
+        if request.resume is not None:
+            return HttpRequest(method="GET", url=url + _resume_query(request.resume), headers=headers, body=b"")
+        return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(_body(request)))
+
+    def decoder(self, request: Request) -> Decoder:
+        """A decoder for one answer, as the target's options ask for it."""
+        background = bool(request.option("background"))
+        return interaction_decoder(self.name, background=background, resume=request.resume, **request.decoding)
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """The shared rules with Google's own in front."""
+        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+
+
+ADAPTER = GeminiInteractions()
+
+
+# -- a whole answer ---------------------------------------------------------------------------
+
+LONG_TEXTS = paths("steps.*.content.*.text", "steps.*.summary.*.text", "output_text")
+"""Where long texts may stand; the last one says again what the steps said."""
+
+_ENDS = frozenset({"completed", "requires_action", "incomplete", "failed", "cancelled", "budget_exceeded",
+                   "requires_continuation"})  # fmt: skip
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_STEPS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def as_stream(outline: bytes) -> bytes:
+    """Each step begun with all that it has, and the end where the status is one; without a status it is an error."""
+    answer = _OBJECT.decode(outline)
+    if not has(answer, "status"):
+        return sse(outline)
+    steps = _STEPS.decode(answer.pop("steps")) if has(answer, "steps") else []
+    events: list[dict[str, Any]] = [{"event_type": "interaction.created", "interaction": answer}]
+    for index, step in enumerate(steps):
+        events.append({"event_type": "step.start", "index": index, "step": step})
+        events.append({"event_type": "step.stop", "index": index})
+    if msgspec.json.decode(answer["status"], type=str) in _ENDS:
+        events.append({"event_type": "interaction.completed", "interaction": answer})
+    return sse(*map(msgspec.json.encode, events))
+
+
+# -- what is sent -----------------------------------------------------------------------------
+
+
+def _resume_query(point: ResumePoint) -> str:
+    event_id, _ = point.state
+    return f"/{quote(point.response_id, safe='')}?{urlencode({'stream': 'true', 'last_event_id': event_id})}"
+
+
+def _body(request: Request) -> dict[str, Any]:
+    """`extra` is merged last, objects into objects."""
+    system = [message.text for message in request.messages if message.role in ("system", "developer")]
+    background = bool(request.option("background"))
+    fields: dict[str, Any] = {
+        "model": request.model,
+        "input": list(_input(request.messages)),
+        "system_instruction": "\n\n".join(filter(None, system)) or None,
+        "tools": [_tool(tool) for tool in request.tools] or None,
+        "response_format": _response_format(request.output),
+        "generation_config": _generation_config(request) or None,
+        "stream": request.stream or None,
+        "store": background,
+        "background": background or None,
+    }
+    return merged(known(fields), request.extra)
+
+
+def _input(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
+    """The turns as the steps that they were; a result goes by its call's id, with the tool's name beside it."""
+    called: dict[str, str] = {}
+    for message in messages:
+        called.update((call.id, call.name) for call in message.tool_calls)
+        if message.role == "tool":
+            id = message.tool_call_id or ""
+            name = called.get(id) or message.name
+            yield known({"type": "function_result", "call_id": id, "name": name, "result": message.text})
+        else:
+            yield from _steps(message)
+
+
+def _steps(message: Message) -> Iterator[dict[str, Any]]:
+    """One turn; system messages are elsewhere."""
+    if message.role == "user":
+        content = [encoded for part in message.parts if (encoded := _content(part))]
+        yield {"type": "user_input", "content": content or [{"type": "text", "text": " "}]}
+    elif message.role == "assistant":
+        yield from (step for part in message.parts if (step := _model_step(part)))
+        yield from map(_call, message.tool_calls)
+
+
+def _content(part: Part) -> dict[str, Any] | None:
+    if isinstance(part, ImagePart):
+        data = part.data()
+        if data is None:
+            return {"type": "image", "uri": part.url}
+        return {"type": "image", "mime_type": data[0], "data": data[1]}
+    return {"type": "text", "text": part.text} if isinstance(part, TextPart) and part.text else None
+
+
+def _model_step(part: Part) -> dict[str, Any] | None:
+    if isinstance(part, ReasoningPart):
+        if not part.signature:
+            return None
+        summary = [{"type": "text", "text": part.text}] if part.text else None
+        return known({"type": "thought", "signature": part.signature, "summary": summary})
+    content = _content(part)
+    return {"type": "model_output", "content": [content]} if content else None
+
+
+def _call(call: FunctionCall) -> dict[str, Any]:
+    arguments = parse_arguments(call.arguments) or {}
+    return known({
+        "type": "function_call", "id": call.id, "name": call.name, "arguments": arguments, "signature": call.signature,
+    })  # fmt: skip
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return known(
+        {"type": "function", "name": tool.name, "description": tool.description or None, "parameters": tool.parameters}
+    )
+
+
+def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if schema is None else {"type": "text", "mime_type": "application/json", "schema": dict(schema)}
+
+
+def _generation_config(request: Request) -> dict[str, Any]:
+    return known({
+        "max_output_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "stop_sequences": list(request.stop) or None,
+        "seed": request.seed,
+        "tool_choice": _tool_choice(request.tool_choice),
+        **_thinking(request.reasoning),
+    })  # fmt: skip
+
+
+def _thinking(reasoning: str | int | None) -> dict[str, Any]:
+    if reasoning is None:
+        return {}
+    if reasoning in ("none", 0):
+        return {"thinking_level": "minimal"}
+    return {"thinking_level": effort_for(reasoning), "thinking_summaries": "auto"}
+
+
+def _tool_choice(choice: str | None) -> str | dict[str, Any] | None:
+    if choice is None or choice in ("auto", "none"):
+        return choice
+    return "any" if choice == "required" else {"allowed_tools": {"mode": "any", "tools": [choice]}}

@@ -1,9 +1,9 @@
 """Which model may be sent whose signed reasoning.
 
 The one rule: a signature goes back to the family of models that made it, wherever it is served: Claude's are the
-same at Anthropic, Bedrock and Vertex, Gemini's the same in both of Google's APIs. Others stay at their provider, and
-at their model where a provider serves those of many vendors. A stranger's signature is refused with a 400, and a
-conversation that moved to another target would be stuck.
+same at Anthropic, Bedrock and Vertex, Gemini's the same at Google and Vertex. An API with a form of its own (Responses,
+Interactions) keeps its own. Others stay at their provider, and at their model where a provider serves those of many
+vendors. A stranger's signature is refused with a 400, and a conversation that moved to another target would be stuck.
 Must never: change what the model said. A call stays a call; only its proof is left out.
 """
 

@@ -151,6 +151,8 @@ class ChatReader:
         "response_id", "seen",
     )  # fmt: skip
 
+    texts = _TEXT
+
     def __init__(self, provider: str, *, raw: bool = False) -> None:
         self._provider = provider
         self._raw = raw
@@ -165,12 +167,8 @@ class ChatReader:
         self.model: str | None = None
         self.response_id: str | None = None
 
-    def text(self, payloads: list[bytes]) -> Batch | None:
-        """The whole read as text, or None when there is anything else in it."""
-        events = _TEXT.decode(payloads)
-        if events is None:
-            self.plain = False
-            return None
+    def text(self, events: list[_TextEvent]) -> Batch:
+        """The chunks of a read that is nothing but text."""
         return [TextDelta(text) for event in events if (text := event.choices[0].delta.content)]
 
     def read(self, events: list[_Event], payloads: Sequence[bytes] = ()) -> Batch:

@@ -83,6 +83,8 @@ class CohereReader:
         "_calls", "_raw", "done", "failure", "model", "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
+    texts = _TEXT
+
     def __init__(self, *, raw: bool = False) -> None:
         self._calls = ToolCalls()
         self._raw = raw
@@ -94,12 +96,8 @@ class CohereReader:
         self.model: str | None = None
         self.response_id: str | None = None
 
-    def text(self, payloads: list[bytes]) -> Batch | None:
-        """The whole read as text, or None when there is anything else in it."""
-        events = _TEXT.decode(payloads)
-        if events is None:
-            self.plain = False
-            return None
+    def text(self, events: list[_TextEvent]) -> Batch:
+        """The chunks of a read that is nothing but text."""
         return [TextDelta(text) for event in events if (text := event.delta.message.content.text)]
 
     def read(self, events: list[_Event], payloads: Sequence[bytes] = ()) -> Batch:

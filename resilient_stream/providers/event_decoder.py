@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
 from ..errors import EMPTY_ANSWER, NO_END_MARKER, Failure
+from ..wire.json_events import BatchDecoder
 from .error_rules import rules_for
 
 __all__ = ["EventDecoder", "EventReader", "EventSource"]
@@ -63,8 +64,13 @@ class EventReader(Protocol[EventT]):
     plain: bool
     seen: bool
 
-    def text(self, payloads: list[bytes]) -> Batch | None:
-        """A read that is nothing but text; None, and no longer plain, when there is anything else in it."""
+    @property
+    def texts(self) -> BatchDecoder[Any]:
+        """Decodes events that are text and nothing else."""
+        ...
+
+    def text(self, events: list[Any]) -> Batch:
+        """The chunks of what `texts` decoded; changes nothing that a decoder tells of its answer."""
         ...
 
     def read(self, events: list[EventT], payloads: Sequence[bytes]) -> Batch:
@@ -111,7 +117,7 @@ class EventDecoder(Generic[EventT]):
         if self.done or self.failure is not None:
             return []
         payloads = self._events.payloads(data)
-        batch = self._reader.text(payloads) if payloads and self._reader.plain else None
+        batch = self._text(payloads) if payloads and self._reader.plain else None
         if batch is None:  # only such a read says more than its text
             batch = self._reader.read(self._events.decode(payloads), payloads) if payloads else []
             self._follow()
@@ -129,6 +135,14 @@ class EventDecoder(Generic[EventT]):
             self.failure = classify_error(stray, rules_for(self._provider))
         self._end(batch)
         return batch
+
+    def _text(self, payloads: list[bytes]) -> Batch | None:
+        """The whole read as text, or None when there is anything else in it."""
+        events = self._reader.texts.decode(payloads)
+        if events is None:
+            self._reader.plain = False
+            return None
+        return self._reader.text(events)
 
     def _follow(self) -> None:
         reader = self._reader

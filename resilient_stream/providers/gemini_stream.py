@@ -117,6 +117,8 @@ class GeminiReader:
         "model", "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
+    texts = _TEXT
+
     def __init__(self, provider: str, *, raw: bool = False) -> None:
         self._provider = provider
         self._raw = raw
@@ -133,12 +135,8 @@ class GeminiReader:
         self.model: str | None = None
         self.response_id: str | None = None
 
-    def text(self, payloads: list[bytes]) -> Batch | None:
-        """The whole read as text, or None when there is anything else in it."""
-        events = _TEXT.decode(payloads)
-        if events is None:
-            self.plain = False
-            return None
+    def text(self, events: list[_TextEvent]) -> Batch:
+        """The chunks of a read that is nothing but text."""
         batch: Batch = [TextDelta(text) for event in events if (text := event.candidates[0].content.parts[0].text)]
         self._count_tokens(events[-1].usageMetadata, batch)
         return batch

@@ -98,6 +98,8 @@ class InteractionReader:
         "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
+    texts = _TEXT
+
     def __init__(
         self, provider: str, *, raw: bool = False, background: bool = False, resume: ResumePoint | None = None
     ) -> None:
@@ -125,12 +127,8 @@ class InteractionReader:
         state = (self._event_id, self._calls.copy())
         return ResumePoint(response_id=self.response_id, sequence=self._events, state=state)
 
-    def text(self, payloads: list[bytes]) -> Batch | None:
-        """The whole read as text, or None when there is anything else in it."""
-        events = _TEXT.decode(payloads)
-        if events is None:
-            self.plain = False
-            return None
+    def text(self, events: list[_TextEvent]) -> Batch:
+        """The chunks of a read that is nothing but text."""
         self._events += len(events)
         self._event_id = events[-1].event_id or self._event_id
         return [TextDelta(text) for event in events if (text := event.delta.text)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -25,6 +25,20 @@ from .event_decoder import EventDecoder
 from .tool_calls import parse_arguments
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "OllamaReader", "ollama_decoder"]
+
+
+class _TextMessage(msgspec.Struct, gc=False):
+    content: str
+    thinking: None = None
+    tool_calls: None = None
+
+
+class _TextLine(msgspec.Struct, gc=False):
+    """A line of text and nothing else; any other line is a ValidationError."""
+
+    message: _TextMessage
+    done: Literal[False] = False
+    error: None = None
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -54,6 +68,7 @@ class _Line(msgspec.Struct, gc=False):
     error: Any = None
 
 
+_TEXT = BatchDecoder(_TextLine)
 _LINES = BatchDecoder(_Line)
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
@@ -84,6 +99,8 @@ class OllamaReader:
         "_calls", "_provider", "_turn", "done", "failure", "model", "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
+    texts = _TEXT
+
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._calls = 0
@@ -96,8 +113,9 @@ class OllamaReader:
         self.model: str | None = None
         self.response_id: str | None = None
 
-    def text(self, payloads: list[bytes]) -> None:
-        """Every line is read as one: a line has the model's name and the time too."""
+    def text(self, events: list[_TextLine]) -> Batch:
+        """The chunks of a read that is nothing but text."""
+        return [TextDelta(text) for line in events if (text := line.message.content)]
 
     def read(self, events: list[_Line], payloads: Sequence[bytes] = ()) -> Batch:
         """The chunks of some lines, up to the end or a failure among them."""
@@ -110,6 +128,7 @@ class OllamaReader:
             if self.done or self.failure is not None:
                 break
         self.seen = self.seen or bool(batch)
+        self.plain = bool(batch) and type(batch[-1]) is TextDelta
         return batch
 
     def may_end(self, marked: bool, cut: bool) -> bool:

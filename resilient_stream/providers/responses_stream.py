@@ -87,6 +87,8 @@ class ResponsesReader:
         "progress", "response_id", "seen",
     )  # fmt: skip
 
+    texts = _TEXT
+
     def __init__(
         self, provider: str, *, raw: bool = False, background: bool = False, resume: ResumePoint | None = None
     ) -> None:
@@ -116,12 +118,8 @@ class ResponsesReader:
         state = (self._calls, self._refusal) if self._calls or self._refusal else None
         return ResumePoint(response_id=self.response_id, sequence=self._sequence, state=state)
 
-    def text(self, payloads: list[bytes]) -> Batch | None:
-        """The whole read as text, or None when there is anything else in it."""
-        events = _TEXT.decode(payloads)
-        if events is None:
-            self.plain = False
-            return None
+    def text(self, events: list[_TextEvent]) -> Batch:
+        """The chunks of a read that is nothing but text."""
         self._sequence = events[-1].sequence_number
         return [TextDelta(text) for event in events if (text := event.delta)]
 

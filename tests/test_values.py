@@ -97,7 +97,9 @@ def test_a_bad_policy_is_refused_when_it_is_made(make: Any, said: str) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Client("nobody:m"), "no provider is called 'nobody'"),
+        (lambda: Client("nobody:m"), r"no provider is called 'nobody'\. Known are alibaba, "),
+        (lambda: Client("OpenAI:m"), r"no provider is called 'OpenAI'\. Did you mean 'openai'\? Known are "),
+        (lambda: Client("antropic:m"), "Did you mean 'anthropic'"),
         (lambda: Client("openai"), "names no model"),
         (lambda: Client(""), "provider:model"),
         (lambda: Target("openai:m", base_url="api.openai.com"), "http://"),

@@ -60,7 +60,16 @@ def adapter_for(name: str) -> Adapter:
         return cast(Adapter, getattr(import_module(f".{module}", __name__), attribute))
     if name in (others := _third_parties()):
         return cast(Adapter, others[name].load())
-    raise StreamMisused(f"no provider is called {name!r}; known are {', '.join(known_providers())}")
+    raise StreamMisused(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    """What to say of a name that no provider has: the one that was meant, if it is near, and all of them."""
+    from difflib import get_close_matches  # for a mistake only
+
+    near = get_close_matches(name.lower(), known_providers(), n=1, cutoff=0.7)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    return f"no provider is called {name!r}.{meant} Known are {', '.join(known_providers())}"
 
 
 @functools.cache

@@ -13,6 +13,7 @@ import msgspec
 from ..chunks import Finished, FinishReason, Raw, TextDelta, Usage
 from ..contract import Batch
 from ..errors import NO_END_MARKER, ErrorKind, Failure
+from ..wire.json_events import UNREADABLE
 from .counts import count
 from .values import object_of, text_of
 
@@ -22,7 +23,6 @@ METRICS = "amazon-bedrock-invocationMetrics"
 GUARDRAIL = "amazon-bedrock-guardrailAction"
 
 _OBJECTS = msgspec.json.Decoder(dict[str, Any])
-_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 Pick: TypeAlias = Callable[[dict[str, Any]], Any]
 
@@ -121,7 +121,7 @@ class FlatReader:
         for payload in payloads:
             try:
                 self._event(_OBJECTS.decode(payload), batch)
-            except _UNREADABLE:
+            except UNREADABLE:
                 self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
             if self.done or self.failure is not None:
                 break

@@ -14,6 +14,7 @@ import msgspec
 from ..classify import classify_error
 from ..errors import ErrorKind, Failure
 from ..wire.eventstream import EventStreamDecoder, Message
+from ..wire.json_events import UNREADABLE
 from ..wire.limits import BadFraming, EventTooLarge
 from .error_rules import rules_for
 
@@ -70,5 +71,5 @@ def _failure(message: Message) -> Failure:
 def _json(payload: bytes) -> Any:
     try:
         return msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return None

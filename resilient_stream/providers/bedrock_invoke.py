@@ -15,6 +15,7 @@ import msgspec
 from ..chunks import Finished, Usage
 from ..contract import Batch, Decoder
 from ..errors import NO_END_MARKER, ErrorKind, Failure
+from ..wire.json_events import UNREADABLE
 from .bedrock_flat import METRICS, SHAPES, FlatReader, read_metrics
 from .bedrock_frames import Frame
 from .chat_stream import chat_decoder
@@ -33,7 +34,6 @@ class _Part(msgspec.Struct, rename={"payload": "bytes"}):
 _PARTS = msgspec.json.Decoder(_Part)
 _OBJECTS = msgspec.json.Decoder(dict[str, Any])
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 _BAD_JSON = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
 
 
@@ -128,7 +128,7 @@ def _payloads(frames: list[Frame]) -> tuple[list[bytes], Failure | None]:
     for frame in frames:
         try:
             payloads.append(_PARTS.decode(frame.payload).payload)
-        except _UNREADABLE:
+        except UNREADABLE:
             return payloads, _BAD_JSON
     return payloads, None
 
@@ -136,7 +136,7 @@ def _payloads(frames: list[Frame]) -> tuple[list[bytes], Failure | None]:
 def _fields(payload: bytes) -> dict[str, Any]:
     try:
         return _OBJECTS.decode(payload)
-    except _UNREADABLE:
+    except UNREADABLE:
         return {}
 
 
@@ -187,6 +187,6 @@ class _Nova:
 def _unwrapped(payload: bytes) -> list[Frame]:
     try:
         fields = _FIELDS.decode(payload)
-    except _UNREADABLE:
+    except UNREADABLE:
         return [Frame("", payload)]
     return [Frame(name, bytes(value)) for name, value in fields.items() if name != METRICS]

@@ -23,6 +23,7 @@ from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, ProcessRequest, Request
 from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..messages import Message
+from ..wire.json_events import UNREADABLE
 from ..wire.limits import EventTooLarge
 from ..wire.ndjson import NdjsonDecoder
 from .error_rules import rules_for
@@ -82,7 +83,7 @@ class ClaudeCodeDecoder:
         for line in lines:
             try:
                 event = object_of(msgspec.json.decode(line))
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            except UNREADABLE:
                 # Half a line at the end is a cut; any other that is not JSON is a word to the user, in between.
                 self.progress += not last
                 continue

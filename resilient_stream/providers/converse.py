@@ -15,7 +15,7 @@ import msgspec
 from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
 from ..contract import Batch
 from ..errors import NO_END_MARKER, ErrorKind, Failure
-from ..wire.json_events import BatchDecoder
+from ..wire.json_events import UNREADABLE, BatchDecoder
 from .bedrock_frames import Frame
 from .counts import count
 from .tool_calls import BlockCalls
@@ -39,7 +39,6 @@ class _Event(msgspec.Struct, gc=False):
 
 
 _EVENTS = BatchDecoder(_Event)
-_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "end_turn": ("stop", None),
@@ -110,7 +109,7 @@ class ConverseReader:
     def _one(self, payload: bytes) -> _Event | None:
         try:
             return _EVENTS.one.decode(payload)
-        except _UNREADABLE:
+        except UNREADABLE:
             self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
             return None
 

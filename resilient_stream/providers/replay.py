@@ -18,6 +18,7 @@ from ..classify import classify_response
 from ..contract import Adapter, Batch, Capabilities, Decoder, Endpoint, ReplayRequest, Request, WholeAdapter
 from ..errors import NO_END_MARKER, ErrorKind, Failure, StreamMisused
 from ..target import Target
+from ..wire.json_events import UNREADABLE
 from ..wire.json_string import JsonString
 from ..wire.limits import EventTooLarge
 from ..wire.ndjson import NdjsonDecoder
@@ -29,7 +30,6 @@ __all__ = ["ADAPTER", "MEDIA_TYPE", "Replay", "ReplayDecoder"]
 MEDIA_TYPE = "application/x-resilient-stream-recording"
 
 _LINE = msgspec.json.Decoder(Line)
-_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 _LEFT = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="recording_ends", retry=False, fallback=False)
 
 
@@ -73,7 +73,7 @@ class ReplayDecoder:
         for text in lines:
             try:
                 line = _LINE.decode(text)
-            except _UNREADABLE:
+            except UNREADABLE:
                 if not last:  # half a line at the end is a cut
                     self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
                 break
@@ -227,7 +227,7 @@ def _unpacked(body: bytes) -> tuple[Head, bytes]:
     for text in body.splitlines():
         try:
             line = _LINE.decode(text)
-        except _UNREADABLE:
+        except UNREADABLE:
             continue
         head = line.head or head
         pieces.append(line.bytes)

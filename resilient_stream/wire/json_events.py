@@ -115,7 +115,7 @@ class JsonEvents(Generic[EventT]):
             return None
         try:
             return msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return None
 
     def _one_by_one(self, payloads: list[bytes]) -> list[EventT]:

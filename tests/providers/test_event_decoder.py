@@ -140,3 +140,14 @@ def test_an_end_with_nothing_before_it_is_an_empty_answer() -> None:
     reading = decoder(ROWS["chat"])
     assert reading.feed(b"data: [DONE]\n\n") == []
     assert reading.failure == EMPTY_ANSWER
+
+
+@every
+def test_bytes_that_are_no_text_raise_nothing_wherever_they_stand(row: Row) -> None:
+    """Between the events or inside one: a failure, and none of Python's."""
+    for body in (row.text + b'{"error": "\xff"}\n', row.text.replace(b'"a"', b'"\xff"')):
+        reading = decoder(row)
+        reading.feed(body)
+        reading.finish()
+        assert not reading.done
+        assert reading.failure is not None

@@ -52,13 +52,14 @@ Echo: TypeAlias = Literal["never", "whole", "always"]
 
 
 class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a provider's own resume takes a broken stream up again: after event `sequence` of `response_id`.
+    """Where a provider's own resume takes a broken stream up again: after event `sequence`, a number or a name, of
+    `response_id`.
 
     state: what else the next decoder has to know, in its adapter's own form: tool calls that had begun.
     """
 
     response_id: str
-    sequence: int
+    sequence: int | str
     state: Any = None
 
 

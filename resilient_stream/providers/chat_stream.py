@@ -24,7 +24,7 @@ from .counts import openai_usage
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .tool_calls import ToolCalls
-from .values import object_of
+from .values import object_of, text_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "ChatReader", "chat_decoder"]
 
@@ -185,8 +185,7 @@ class ChatReader:
                     self._read_choice(choice, batch)
             if self._raw and (other := self._unmodelled(event)) is not None:
                 batch.append(other)
-        if events:
-            self._look_at(events, batch)
+        self._look_at(events, batch)
         if isinstance(usage, dict):
             batch.append(openai_usage(usage))
         return batch
@@ -273,8 +272,8 @@ def _part(part: dict[str, Any]) -> Chunk | None:
         pieces = inner if isinstance(inner, list) else [{"text": inner or ""}]
         thought = "".join(str(object_of(piece).get("text", "")) for piece in pieces)
         return ReasoningDelta(thought) if thought else None
-    text = part.get("text")
-    return TextDelta(text) if isinstance(text, str) and text else None
+    text = text_of(part.get("text"))
+    return TextDelta(text) if text else None
 
 
 def _reasoning(delta: _Delta) -> str:
@@ -293,6 +292,4 @@ def _arguments(value: Any) -> str:
 
 
 def _google_signature(extra: Any) -> str | None:
-    google = extra.get("google") if isinstance(extra, dict) else None
-    signature = google.get("thought_signature") if isinstance(google, dict) else None
-    return signature if isinstance(signature, str) else None
+    return text_of(object_of(object_of(extra).get("google")).get("thought_signature")) or None

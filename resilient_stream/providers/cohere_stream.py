@@ -129,8 +129,7 @@ class CohereReader:
 
     def _content(self, event: _Event, batch: Batch) -> None:
         """The start of a block and each delta have the same shape; a start may have text already."""
-        content = _message(event).get("content")
-        piece = content if isinstance(content, dict) else {}
+        piece = object_of(_message(event).get("content"))
         if thought := text_of(piece.get("thinking")):
             batch.append(ReasoningDelta(thought))
         if text := text_of(piece.get("text")):

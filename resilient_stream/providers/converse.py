@@ -123,9 +123,8 @@ class ConverseReader:
         use = object_of(object_of(event.start).get("toolUse"))
         if not use or use.get("type") == "server_tool_use":
             return False
-        batch.append(
-            self._calls.begin(event.contentBlockIndex, text_of(use.get("toolUseId")), text_of(use.get("name")))
-        )
+        id, name = text_of(use.get("toolUseId")), text_of(use.get("name"))
+        batch.append(self._calls.begin(event.contentBlockIndex, id, name))
         return True
 
     def _block_delta(self, event: _Event, batch: Batch) -> bool:
@@ -135,8 +134,7 @@ class ConverseReader:
         elif delta.reasoningContent is not None:
             return self._reasoning(object_of(delta.reasoningContent), batch)
         elif event.contentBlockIndex in self._calls:
-            piece = self._calls.add(event.contentBlockIndex, text_of(object_of(delta.toolUse).get("input")))
-            batch += [] if piece is None else [piece]
+            batch += self._calls.add(event.contentBlockIndex, text_of(object_of(delta.toolUse).get("input")))
         else:
             return False
         return True

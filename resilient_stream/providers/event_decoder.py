@@ -74,7 +74,9 @@ class EventReader(Protocol[EventT]):
         ...
 
     def read(self, events: list[EventT], payloads: Sequence[bytes]) -> Batch:
-        """The chunks of some events, up to an end or a failure among them. payloads: their texts, where known."""
+        """The chunks of some events, up to an end or a failure among them. payloads: their texts, where known.
+
+        Of at least one event."""
         ...
 
     def may_end(self, marked: bool, cut: bool) -> bool:
@@ -119,8 +121,7 @@ class EventDecoder(Generic[EventT]):
         payloads = self._events.payloads(data)
         batch = self._text(payloads) if payloads and self._reader.plain else None
         if batch is None:  # only such a read says more than its text
-            batch = self._reader.read(self._events.decode(payloads), payloads) if payloads else []
-            self._follow()
+            batch = self._read(self._events.decode(payloads), payloads)
         if self._events.done:
             self._end(batch)
         return batch
@@ -129,11 +130,15 @@ class EventDecoder(Generic[EventT]):
         """The body ended."""
         if self.done or self.failure is not None:
             return []
-        batch = self._reader.read(self._events.finish(), ())
-        self._follow()
+        batch = self._read(self._events.finish(), ())
         if self.failure is None and not self.done and (stray := self._events.stray()) is not None:
             self.failure = classify_error(stray, rules_for(self._provider))
         self._end(batch)
+        return batch
+
+    def _read(self, events: list[EventT], payloads: Sequence[bytes]) -> Batch:
+        batch = self._reader.read(events, payloads) if events else []
+        self._follow()
         return batch
 
     def _text(self, payloads: list[bytes]) -> Batch | None:

@@ -20,7 +20,7 @@ from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, Te
 from ..wire.json_outline import paths
 from .effort import effort_for
 from .error_rules import rules_for
-from .interactions_stream import interaction_decoder
+from .interactions_stream import FAILED_STATUSES, FINISH_REASONS, interaction_decoder
 from .tool_calls import parse_arguments
 from .values import known, merged
 from .whole import WholeAnswer, accepted, has, sse
@@ -81,8 +81,7 @@ ADAPTER = GeminiInteractions()
 LONG_TEXTS = paths("steps.*.content.*.text", "steps.*.summary.*.text", "output_text")
 """Where long texts may stand; the last one says again what the steps said."""
 
-_ENDS = frozenset({"completed", "requires_action", "incomplete", "failed", "cancelled", "budget_exceeded",
-                   "requires_continuation"})  # fmt: skip
+_ENDS = FINISH_REASONS.keys() | FAILED_STATUSES.keys()
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STEPS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -106,8 +105,7 @@ def as_stream(outline: bytes) -> bytes:
 
 
 def _resume_query(point: ResumePoint) -> str:
-    event_id, _ = point.state
-    return f"/{quote(point.response_id, safe='')}?{urlencode({'stream': 'true', 'last_event_id': event_id})}"
+    return f"/{quote(point.response_id, safe='')}?{urlencode({'stream': 'true', 'last_event_id': point.sequence})}"
 
 
 def _body(request: Request) -> dict[str, Any]:

@@ -154,9 +154,8 @@ class GeminiReader:
             self.failure = self.failure or self._failure_in(event)
             if self.failure is not None:
                 break
-        if events:
-            # Is the next read worth trying as text alone?
-            self.plain = bool(batch) and type(batch[-1]) is TextDelta and not self._finish and not self._raw
+        # Is the next read worth trying as text alone?
+        self.plain = bool(batch) and type(batch[-1]) is TextDelta and not self._finish and not self._raw
         self._count_tokens(usage, batch)
         return batch
 
@@ -234,8 +233,7 @@ class GeminiReader:
     def close(self) -> Batch:
         """The finish reason, last of all."""
         self.done = True
-        batch: Batch = []
-        batch += self._calls.end(whole=False)
+        batch: Batch = [*self._calls.end(whole=False)]
         if self._finish is not None:
             reason, kind = FINISH_REASONS[self._finish]
             reason = "tool_calls" if reason == "stop" and self._calls else reason

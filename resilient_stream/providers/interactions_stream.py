@@ -10,6 +10,7 @@ admit nothing else, so no field needs a look per token; any other read is decode
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -89,13 +90,12 @@ def interaction_decoder(
 class InteractionReader:
     """One interaction; see `event_decoder`.
 
-    background: the provider keeps the answer, so the reader keeps a `resume_point`: the last event's id is in its
-    state, with the calls that have begun. resume: go on from there.
+    background: the provider keeps the answer, so the reader keeps a `resume_point`. resume: go on from there.
     """
 
     __slots__ = (
-        "_background", "_calls", "_event_id", "_events", "_provider", "_raw", "_usage", "done", "failure", "model",
-        "plain", "progress", "response_id", "seen",
+        "_background", "_calls", "_event_id", "_provider", "_raw", "_usage", "done", "failure", "model", "plain",
+        "progress", "response_id", "seen",
     )  # fmt: skip
 
     texts = _TEXT
@@ -107,29 +107,28 @@ class InteractionReader:
         self._raw = raw
         self._background = background
         self._usage: Usage | None = None
-        self._events = 0 if resume is None else resume.sequence
-        event_id, calls = ("", BlockCalls()) if resume is None else resume.state
-        self._event_id: str = event_id
-        self._calls: BlockCalls = calls.copy()  # the point may be used again
+        self._calls = BlockCalls()
+        self._event_id = ""
         self.plain = False
         self.seen = resume is not None
         self.failure: Failure | None = None
         self.done = False
         self.progress = 0
         self.model: str | None = None
-        self.response_id: str | None = None if resume is None else resume.response_id
+        self.response_id: str | None = None
+        if resume is not None:
+            self._event_id, self.response_id = str(resume.sequence), resume.response_id
+            self._calls = copy.deepcopy(resume.state)  # the point may be used again
 
     @property
     def resume_point(self) -> ResumePoint | None:
         """Where the provider can take this answer up again; None when it does not keep it."""
         if not (self._background and self.response_id and self._event_id):
             return None
-        state = (self._event_id, self._calls.copy())
-        return ResumePoint(response_id=self.response_id, sequence=self._events, state=state)
+        return ResumePoint(response_id=self.response_id, sequence=self._event_id, state=self._calls)
 
     def text(self, events: list[_TextEvent]) -> Batch:
         """The chunks of a read that is nothing but text."""
-        self._events += len(events)
         self._event_id = events[-1].event_id or self._event_id
         return [TextDelta(text) for event in events if (text := event.delta.text)]
 
@@ -142,7 +141,6 @@ class InteractionReader:
                 self._pass(event, payloads[place : place + 1], batch)
             if self.done or self.failure is not None:
                 break
-            self._events += 1
             self._event_id = text_of(event.event_id) or self._event_id
             self._count(object_of(event.metadata), batch)
         self.seen = self.seen or any(chunk.content for chunk in batch)
@@ -171,7 +169,8 @@ class InteractionReader:
         step = object_of(event.step)
         kind = step.get("type")
         if kind == "function_call":
-            batch.append(self._begun(event.index, step))
+            id, name, signature = (text_of(step.get(field)) for field in ("id", "name", "signature"))
+            batch.append(self._calls.begin(event.index, id, name, step.get("arguments"), signature or None))
         elif kind == "model_output":
             batch += _texts(step.get("content"), TextDelta)
         elif kind == "thought":
@@ -179,11 +178,6 @@ class InteractionReader:
             batch += _signature(step.get("signature"))
         self.progress += not batch
         return kind in ("function_call", "model_output", "thought")
-
-    def _begun(self, index: int, step: dict[str, Any]) -> Any:
-        given = msgspec.json.encode(step["arguments"]).decode() if step.get("arguments") else ""
-        signature = text_of(step.get("signature")) or None
-        return self._calls.begin(index, text_of(step.get("id")), text_of(step.get("name")), given, signature)
 
     def _step_delta(self, event: _Event, batch: Batch) -> bool:
         delta = object_of(event.delta)
@@ -195,8 +189,7 @@ class InteractionReader:
         elif kind == "thought_signature":
             batch += _signature(delta.get("signature"))
         elif kind == "arguments_delta" and event.index in self._calls:
-            piece = self._calls.add(event.index, text_of(delta.get("arguments")))
-            batch += [] if piece is None else [piece]
+            batch += self._calls.add(event.index, text_of(delta.get("arguments")))
         else:
             return False
         return True

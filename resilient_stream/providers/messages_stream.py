@@ -24,7 +24,7 @@ from .counts import count
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .tool_calls import BlockCalls
-from .values import text_of
+from .values import object_of, text_of
 
 __all__ = ["FINISH_REASONS", "MessagesReader", "messages_decoder", "read_usage"]
 
@@ -139,7 +139,7 @@ class MessagesReader:
     # Each reader says whether it knew the event.
 
     def _message_start(self, event: _Event, batch: Batch) -> bool:
-        message = event.message if isinstance(event.message, dict) else {}
+        message = object_of(event.message)
         id = text_of(message.get("id"))
         if self._is_another(id, batch):
             self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="message_restarted")
@@ -166,11 +166,11 @@ class MessagesReader:
         return bool(begun and id and self.response_id and id != self.response_id)
 
     def _block_start(self, event: _Event, batch: Batch) -> bool:
-        block = event.content_block if isinstance(event.content_block, dict) else {}
+        block = object_of(event.content_block)
         kind = block.get("type")
         if kind == "tool_use":
-            given = msgspec.json.encode(block["input"]).decode() if block.get("input") else ""
-            batch.append(self._calls.begin(event.index, text_of(block.get("id")), text_of(block.get("name")), given))
+            id, name = text_of(block.get("id")), text_of(block.get("name"))
+            batch.append(self._calls.begin(event.index, id, name, block.get("input")))
         elif kind == "text":
             batch += _text(block.get("text"))
         elif kind == "thinking":
@@ -186,8 +186,7 @@ class MessagesReader:
         elif delta.type in ("thinking_delta", "signature_delta"):
             batch += _reasoning(delta.thinking, delta.signature)
         elif delta.type == "input_json_delta" and event.index in self._calls:
-            if (piece := self._calls.add(event.index, delta.partial_json or "")) is not None:
-                batch.append(piece)
+            batch += self._calls.add(event.index, delta.partial_json or "")
         else:
             return False
         return True

@@ -97,7 +97,7 @@ class ResponsesReader:
         self._background = background
         self._refusal: list[str] = []
         self._calls = ItemCalls()
-        self._sequence: int | None = None
+        self._sequence: int | str | None = None
         self.plain = False
         self.seen = resume is not None
         self.failure: Failure | None = None

@@ -7,7 +7,6 @@ Must never: guess at broken JSON. A call that cannot be parsed leaves with `pars
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import re
 from typing import Any
@@ -25,6 +24,7 @@ class _Call(msgspec.Struct):
     name: str
     arguments: list[str]
     signature: str | None = None
+    given: str = ""
 
 
 class ToolCalls:
@@ -110,44 +110,39 @@ class ItemCalls:
 class BlockCalls:
     """Calls that come as blocks of an answer: each begins, grows and ends under the number of its block."""
 
-    __slots__ = ("_begun", "_given", "_open")
+    __slots__ = ("_begun", "_open")
 
     def __init__(self) -> None:
         self._begun = 0
         self._open: dict[int, _Call] = {}
-        self._given: dict[int, str] = {}
 
-    def begin(self, block: int, id: str, name: str, given: str = "", signature: str | None = None) -> ToolCallDelta:
+    def begin(self, block: int, id: str, name: str, given: Any = None, signature: str | None = None) -> ToolCallDelta:
         """A block is a call. given: its arguments, where the first event has them; nothing or the whole of them."""
-        call = self._open[block] = _Call(self._begun, id, name, [], signature)
-        self._given[block] = given
+        text = msgspec.json.encode(given).decode() if given else ""
+        call = self._open[block] = _Call(self._begun, id, name, [], signature, text)
         self._begun += 1
         return ToolCallDelta(call.index, id, name, "")
 
-    def add(self, block: int, piece: str) -> ToolCallDelta | None:
-        """A piece of a call's arguments; None when there is none, or the block is no call."""
+    def add(self, block: int, piece: str) -> list[ToolCallDelta]:
+        """A piece of a call's arguments; nothing when there is none, or the block is no call."""
         call = self._open.get(block)
         if call is None or not piece:
-            return None
+            return []
         call.arguments.append(piece)
-        return ToolCallDelta(call.index, call.id, call.name, piece)
+        return [ToolCallDelta(call.index, call.id, call.name, piece)]
 
     def end(self, block: int) -> list[ToolCallDelta | ToolCall]:
         """The block is whole: the call, if it is one. What was given counts when no piece followed."""
-        if block not in self._open:
+        call = self._open.get(block)
+        if call is None:
             return []
-        given = self._given.pop(block)
-        missing = None if self._open[block].arguments else self.add(block, given)
-        whole = _whole(self._open.pop(block))
-        return [whole] if missing is None else [missing, whole]
+        missing = [] if call.arguments else self.add(block, call.given)
+        del self._open[block]
+        return [*missing, _whole(call)]
 
     def rest(self) -> list[ToolCallDelta | ToolCall]:
         """The calls whose blocks never ended, as they stand."""
         return [chunk for block in list(self._open) for chunk in self.end(block)]
-
-    def copy(self) -> BlockCalls:
-        """As it stands now."""
-        return copy.deepcopy(self)
 
     def __contains__(self, block: int) -> bool:
         """Whether a block is a call that is still open."""

@@ -16,6 +16,7 @@ from ..errors import ErrorKind, Failure, StreamError, error_for
 from ..messages import ImagePart, Message
 from . import converse_request, messages_request
 from .chat_shape import encode_message, encode_tool, encode_tool_choice
+from .system import role_of
 from .values import known, merged
 
 __all__ = ["VENDORS", "Vendor", "encode_body", "refusal"]
@@ -95,7 +96,7 @@ def _titan(request: Request) -> dict[str, Any]:
 def _llama3(request: Request) -> dict[str, Any]:
     """The template of Llama 3's model card."""
     turn = "<|start_header_id|>{role}<|end_header_id|>\n\n{text}<|eot_id|>"
-    said = "".join(turn.format(role=_role(message), text=message.text) for message in request.messages)
+    said = "".join(turn.format(role=role_of(message), text=message.text) for message in request.messages)
     prompt = f"<|begin_of_text|>{said}<|start_header_id|>assistant<|end_header_id|>\n\n"
     return {"prompt": prompt, "max_gen_len": request.max_tokens, **_sampling(request, "top_p")}
 
@@ -108,7 +109,7 @@ def _deepseek_r1(request: Request) -> dict[str, Any]:
     """The template of its model card, as AWS has it. What it thinks comes as text, up to `</think>`; Converse tells the
     two apart."""
     said = {"user": "<｜User｜>{}", "assistant": "<｜Assistant｜>{}<｜end▁of▁sentence｜>", "system": "{}"}
-    script = "".join(said[_role(message)].format(message.text) for message in request.messages)
+    script = "".join(said[role_of(message)].format(message.text) for message in request.messages)
     prompt = f"<｜begin▁of▁sentence｜>{script}<｜Assistant｜><think>\n"
     stop = list(request.stop) or None
     return {"prompt": prompt, "max_tokens": request.max_tokens, "stop": stop, **_sampling(request, "top_p")}
@@ -126,12 +127,12 @@ def _instructions(request: Request) -> str:
 
 
 def _command_r(request: Request) -> dict[str, Any]:
-    *before, last = [message for message in request.messages if _role(message) != "system"]
+    *before, last = [message for message in request.messages if role_of(message) != "system"]
     roles = {"user": "USER", "assistant": "CHATBOT"}
     return {
         "message": last.text,
-        "chat_history": [{"role": roles[_role(message)], "message": message.text} for message in before] or None,
-        "preamble": "\n\n".join(message.text for message in request.messages if _role(message) == "system") or None,
+        "chat_history": [{"role": roles[role_of(message)], "message": message.text} for message in before] or None,
+        "preamble": "\n\n".join(message.text for message in request.messages if role_of(message) == "system") or None,
         "max_tokens": request.max_tokens,
         "stop_sequences": list(request.stop) or None,
         **_sampling(request, "p"),
@@ -149,12 +150,8 @@ def _command(request: Request) -> dict[str, Any]:
     }
 
 
-def _role(message: Message) -> str:
-    return "system" if message.role == "developer" else message.role
-
-
 def _script(messages: Sequence[Message], lines: Mapping[str, str]) -> str:
-    return "\n".join(lines[_role(message)].format(message.text) for message in messages)
+    return "\n".join(lines[role_of(message)].format(message.text) for message in messages)
 
 
 def _sampling(request: Request, top_p: str) -> dict[str, Any]:

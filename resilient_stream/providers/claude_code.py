@@ -29,6 +29,7 @@ from ..wire.ndjson import NdjsonDecoder
 from .error_rules import rules_for
 from .messages_stream import FINISH_REASONS as STOP_REASONS
 from .messages_stream import read_usage
+from .system import SYSTEM
 from .values import object_of, text_of
 
 __all__ = ["ADAPTER", "FINISHES", "ClaudeCode", "ClaudeCodeDecoder"]
@@ -187,7 +188,7 @@ class ClaudeCode(msgspec.Struct, frozen=True):
     def encode(self, request: Request, endpoint: Endpoint) -> ProcessRequest:
         """The command line, with the prompt on standard input: it may be longer than a command line."""
         program = endpoint.credentials
-        system = "\n\n".join(message.text for message in request.messages if message.role in _SYSTEM)
+        system = "\n\n".join(message.text for message in request.messages if message.role in SYSTEM)
         model = program.model if request.model == self.default_model else request.model
         options = {
             "--model": model,
@@ -218,13 +219,12 @@ class ClaudeCode(msgspec.Struct, frozen=True):
 
 ADAPTER = ClaudeCode()
 
-_SYSTEM = ("system", "developer")
 _SPEAKERS: Mapping[str, str] = {"user": "User", "assistant": "Assistant", "tool": "Tool result"}
 
 
 def _prompt(messages: tuple[Message, ...]) -> str:
     """The last turn alone, or the conversation written out with who said what."""
-    turns = [message for message in messages if message.role not in _SYSTEM]
+    turns = [message for message in messages if message.role not in SYSTEM]
     if len(turns) == 1:
         return turns[0].text
     said = "\n\n".join(f"{_SPEAKERS[turn.role]}: {turn.text}" for turn in turns)

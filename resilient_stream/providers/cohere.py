@@ -19,6 +19,7 @@ from ..wire.json_outline import paths
 from .chat_shape import encode_call, encode_content, encode_tool
 from .cohere_stream import cohere_decoder
 from .error_rules import rules_for
+from .system import role_of
 from .values import known
 from .whole import WholeAnswer, accepted, sse
 
@@ -136,7 +137,7 @@ def _body(request: Request) -> dict[str, Any]:
 
 def _turn(message: Message) -> dict[str, Any]:
     """One message. A model's plan is its reasoning; Cohere has no name for a developer's message."""
-    turn: dict[str, Any] = {"role": "system" if message.role == "developer" else message.role}
+    turn: dict[str, Any] = {"role": role_of(message)}
     if message.role == "tool":
         return {**turn, "tool_call_id": message.tool_call_id, "content": message.text}
     if message.tool_calls:

@@ -18,12 +18,12 @@ from .claude_models import generation_of, reasoning_fields
 from .effort import effort_for
 from .messages_request import may_think
 from .schemas import closed
+from .system import SYSTEM
 from .tool_calls import fitting_id, parse_arguments
 from .values import known, merged
 
 __all__ = ["encode_body"]
 
-_SYSTEM = ("system", "developer")
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _TOOL_BLOCKS = frozenset({"toolUse", "toolResult"})
 
@@ -48,7 +48,7 @@ def encode_body(request: Request) -> dict[str, Any]:
 
 
 def _system(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    return [{"text": message.text} for message in messages if message.role in _SYSTEM and message.text.strip()]
+    return [{"text": message.text} for message in messages if message.role in SYSTEM and message.text.strip()]
 
 
 # -- turns ------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Turns that alternate; a tool's result is the user's. Blank text is refused, and so is a turn of nothing else."""
     turns: list[dict[str, Any]] = []
     for message in messages:
-        if message.role in _SYSTEM or not (blocks := _blocks(message)):
+        if message.role in SYSTEM or not (blocks := _blocks(message)):
             continue
         role = "assistant" if message.role == "assistant" else "user"
         if turns and turns[-1]["role"] == role:

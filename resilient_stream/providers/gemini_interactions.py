@@ -21,6 +21,7 @@ from ..wire.json_outline import paths
 from .effort import effort_for
 from .error_rules import rules_for
 from .interactions_stream import FAILED_STATUSES, FINISH_REASONS, interaction_decoder
+from .system import system_text
 from .tool_calls import parse_arguments
 from .values import known, merged
 from .whole import WholeAnswer, accepted, has, sse
@@ -110,12 +111,11 @@ def _resume_query(point: ResumePoint) -> str:
 
 def _body(request: Request) -> dict[str, Any]:
     """`extra` is merged last, objects into objects."""
-    system = [message.text for message in request.messages if message.role in ("system", "developer")]
     background = bool(request.option("background"))
     fields: dict[str, Any] = {
         "model": request.model,
         "input": list(_input(request.messages)),
-        "system_instruction": "\n\n".join(filter(None, system)) or None,
+        "system_instruction": system_text(request.messages),
         "tools": [_tool(tool) for tool in request.tools] or None,
         "response_format": _response_format(request.output),
         "generation_config": _generation_config(request) or None,

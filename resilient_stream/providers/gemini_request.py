@@ -12,6 +12,7 @@ from typing import Any
 
 from ..contract import Request
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from .system import SYSTEM, system_texts
 from .tool_calls import parse_arguments
 from .values import known, merged
 
@@ -40,10 +41,10 @@ def encode_body(request: Request) -> dict[str, Any]:
 
     `extra` is merged last, objects into objects (`generationConfig` keeps what it has); lists are replaced.
     """
-    system = [message.text for message in request.messages if message.role in ("system", "developer")]
+    system = system_texts(request.messages)
     fields: dict[str, Any] = {
         "contents": _contents(request),
-        "systemInstruction": {"parts": [{"text": text} for text in system if text]} if any(system) else None,
+        "systemInstruction": {"parts": [{"text": text} for text in system]} if system else None,
         "tools": [{"functionDeclarations": [_tool(tool) for tool in request.tools]}] if request.tools else None,
         "toolConfig": _tool_config(request.tool_choice),
         "generationConfig": _generation_config(request) or None,
@@ -56,7 +57,7 @@ def _contents(request: Request) -> list[dict[str, Any]]:
     contents: list[dict[str, Any]] = []
     called: dict[str, str] = {}
     for message in request.messages:
-        if message.role in ("system", "developer"):
+        if message.role in SYSTEM:
             continue
         called.update((call.id, call.name) for call in message.tool_calls)
         role = "model" if message.role == "assistant" else "user"

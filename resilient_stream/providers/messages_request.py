@@ -15,12 +15,12 @@ from ..contract import Request
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from .claude_models import Generation, generation_of, reasoning_fields
 from .schemas import closed
+from .system import SYSTEM, system_text
 from .tool_calls import fitting_id, parse_arguments
 from .values import known
 
 __all__ = ["encode_body", "may_think"]
 
-_SYSTEM = ("system", "developer")
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _THINKING = ("thinking", "redacted_thinking")
 
@@ -32,7 +32,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         "model": request.model,
         "max_tokens": request.max_tokens or accepts.max_tokens,
         "stream": request.stream,
-        "system": _system(request.messages),
+        "system": system_text(request.messages),
         "messages": _turns(request.messages),
         "tools": [_tool(tool) for tool in request.tools] or None,
         "tool_choice": _tool_choice(request.tool_choice),
@@ -52,17 +52,11 @@ def encode_body(request: Request) -> dict[str, Any]:
     return known(fields)
 
 
-def _system(messages: Sequence[Message]) -> str | None:
-    """All system messages, wherever they stand: the API has one place for them."""
-    texts = [message.text for message in messages if message.role in _SYSTEM]
-    return "\n\n".join(filter(None, texts)) or None
-
-
 def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Turns that alternate: messages of one role in a row become one, tool results are the user's."""
     turns: list[tuple[str, list[dict[str, Any]]]] = []
     for message in messages:
-        if message.role not in _SYSTEM:
+        if message.role not in SYSTEM:
             role = "assistant" if message.role == "assistant" else "user"
             if not turns or turns[-1][0] != role:
                 turns.append((role, []))
@@ -164,7 +158,7 @@ def _sampling_fields(request: Request, accepts: Generation, thinking: Any) -> di
 
 def may_think(messages: Sequence[Message]) -> bool:
     """Whether the assistant turn that goes on (a prefill, a tool loop), if any, began with thinking."""
-    after = [message.role for message in messages if message.role not in _SYSTEM]
+    after = [message.role for message in messages if message.role not in SYSTEM]
     while after and after[-1] == "tool":
         after.pop()
     if not after or after[-1] != "assistant":

@@ -21,6 +21,7 @@ from .chat_shape import encode_tool
 from .effort import effort_for
 from .error_rules import rules_for
 from .ollama_stream import ollama_decoder
+from .system import role_of
 from .tool_calls import parse_arguments
 from .values import known
 from .whole import WholeAnswer
@@ -145,7 +146,7 @@ def _messages(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
         called.update((call.id, call.name) for call in message.tool_calls)
         name = called.get(message.tool_call_id or "", message.name) if message.role == "tool" else None
         yield known({
-            "role": "system" if message.role == "developer" else message.role,
+            "role": role_of(message),
             "content": message.text,
             "thinking": _thought(message),
             "images": _pictures(message) or None,

@@ -120,7 +120,7 @@ class EventDecoder(Generic[EventT]):
             return []
         payloads = self._events.payloads(data)
         batch = self._text(payloads) if payloads and self._reader.plain else None
-        if batch is None:  # only such a read says more than its text
+        if batch is None:  # a read of text alone changes nothing else, so there is nothing to follow
             batch = self._read(self._events.decode(payloads), payloads)
         if self._events.done:
             self._end(batch)

@@ -22,6 +22,7 @@ from ..wire.json_outline import Node, paths
 from .anthropic import whole_events
 from .bedrock_frames import Frame
 from .error_rules import rules_for
+from .openai import whole_message
 from .whole import has
 
 __all__ = ["WHOLE", "PlainFrames"]
@@ -187,11 +188,8 @@ def _chat(answer: _Fields) -> list[Any]:
 
 
 def _numbered(choice: _Fields) -> dict[str, Any]:
-    message: dict[str, Any] = _FIELDS.decode(choice["message"]) if has(choice, "message") else {}
-    if not has(message, "tool_calls"):
-        return choice
-    calls = _LIST.decode(message["tool_calls"])
-    return {**choice, "message": {**message, "tool_calls": [{**call, "index": at} for at, call in enumerate(calls)]}}
+    message = whole_message(choice)
+    return {**choice, "message": message} if message else choice
 
 
 def _titan(answer: _Fields) -> list[Any]:

@@ -27,7 +27,7 @@ from .tool_calls import fitting_id
 from .values import known
 from .whole import WholeAnswer, accepted, has, sse
 
-__all__ = ["OpenAIChat"]
+__all__ = ["OpenAIChat", "whole_message"]
 
 
 # -- a whole answer ---------------------------------------------------------------------------
@@ -52,12 +52,17 @@ def as_stream(outline: bytes) -> bytes:
 
 
 def _as_delta(choice: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    return {**choice, "delta": _raw(whole_message(choice))}
+
+
+def whole_message(choice: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """The message of a whole choice, its calls numbered; empty where the choice has none."""
     message = _OBJECT.decode(choice["message"]) if has(choice, "message") else {}
     if has(message, "tool_calls"):
         # Each is a call of its own, also where a server gives no ids to tell them apart by.
         calls = _OBJECTS.decode(message["tool_calls"])
         message["tool_calls"] = _raw([{**call, "index": number} for number, call in enumerate(calls)])
-    return {**choice, "delta": _raw(message)}
+    return message
 
 
 def _raw(value: Any) -> msgspec.Raw:

@@ -17,9 +17,9 @@ from .contract import Adapter, Endpoint
 from .errors import ErrorKind, Failure
 from .target import ApiKey, Target
 
-__all__ = ["host_of", "resolve"]
+__all__ = ["STARTED", "address_variables", "host_of", "resolve"]
 
-_STARTED: Mapping[str, str] = {"local": "resilient_stream.transport.local_server"}
+STARTED: Mapping[str, str] = {"local": "resilient_stream.transport.local_server"}
 """Providers whose server we start ourselves: a module with an async `base_url()`."""
 
 _OWN_WAYS: Mapping[str, str] = {
@@ -43,7 +43,7 @@ async def resolve(target: Target, adapter: Adapter, attempt: int = 1) -> Endpoin
         own = import_module(_OWN_WAYS[target.provider])
         endpoint: Endpoint | Failure = await own.resolve(target, adapter, base_url, _clean(key), attempt)
         return endpoint
-    if not base_url and target.provider in _STARTED:
+    if not base_url and target.provider in STARTED:
         base_url = await _start(target.provider)
     if key is None and adapter.key_variables and not base_url:
         return _missing_key(adapter)
@@ -69,13 +69,19 @@ def _clean(key: str | None) -> str | None:
     return key.strip() if key else None
 
 
+def address_variables(adapter: Adapter) -> list[str]:
+    """The variables that an address is made of, where a provider has none that is everybody's."""
+    if adapter.base_url:
+        return [name for _, name, _, _ in Formatter().parse(adapter.base_url) if name]
+    return [adapter.url_variable] if adapter.url_variable else []
+
+
 def _address(adapter: Adapter) -> str | Failure:
     """The adapter's own address, the names in it (hosts.py) filled in from the environment."""
     if not adapter.base_url and not adapter.url_variable:
         return ""  # a recording has none
-    names = [name for _, name, _, _ in Formatter().parse(adapter.base_url) if name]
-    wanted = names if adapter.base_url else [adapter.url_variable]  # one without either has no address to miss
-    missing = [name for name in wanted if name and not os.environ.get(name)]
+    names = address_variables(adapter)
+    missing = [name for name in names if not os.environ.get(name)]
     if missing:
         facts = {"env_var": " and ".join(missing)}
         return Failure(kind=ErrorKind.CLIENT_CONFIG, code="missing_address", fallback=True, facts=facts)
@@ -89,7 +95,7 @@ def _missing_key(adapter: Adapter) -> Failure:
 
 
 async def _start(provider: str) -> str:
-    start: Callable[[], Awaitable[str]] = import_module(_STARTED[provider]).base_url
+    start: Callable[[], Awaitable[str]] = import_module(STARTED[provider]).base_url
     return await start()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..contract import Adapter
+from ..endpoint import STARTED, address_variables
 from ..providers import adapter_for, known_providers
 
 __all__ = ["FEATURES", "Row", "providers", "rows"]
@@ -54,9 +54,6 @@ _LOGINS: Mapping[str, Login] = {
     "azure": _ENTRA,
     "azure-responses": _ENTRA,
 }
-
-_BY_THEMSELVES = ("local", "replay")
-"""Those without an address: it is a process of ours, or a file that the target names."""
 
 
 class Row(NamedTuple):
@@ -115,11 +112,10 @@ def _key(adapter: Adapter) -> tuple[str, bool] | None:
 
 
 def _address(adapter: Adapter) -> list[tuple[str, bool]]:
-    """The variables that an address is made of, where a provider has none that is everybody's."""
-    if adapter.name in _BY_THEMSELVES or (adapter.url_variable and os.environ.get(adapter.url_variable)):
+    """The variables that an address is made of, and whether they are there; none where it is given whole."""
+    if adapter.name in STARTED or (adapter.url_variable and os.environ.get(adapter.url_variable)):
         return []
-    named = re.findall(r"\{(\w+)\}", adapter.base_url) if adapter.base_url else [adapter.url_variable]
-    return [(name, bool(os.environ.get(name))) for name in named]
+    return [(name, bool(os.environ.get(name))) for name in address_variables(adapter)]
 
 
 def _print(found: list[Row], console: Console) -> None:

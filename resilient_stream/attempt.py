@@ -238,9 +238,13 @@ class Attempt:
     def _take(self, data: bytes) -> Batch:
         """Decode one read. No data means the end of the body; so does the last data before a failure."""
         decoder, failed = self._decoder, self._cause is not None
-        batch = decoder.feed(data) if data else []
-        if not data or failed:
-            batch += decoder.finish()
+        try:
+            batch = decoder.feed(data) if data else []
+            if not data or failed:
+                batch += decoder.finish()
+        except Exception as error:  # also while the attempt closes, where nobody could catch it
+            self._cause = error
+            return []
         if decoder.failure is not None:
             # When the connection broke, the missing end marker is not the news: the break is.
             if not failed or decoder.failure.code != NO_END_MARKER.code:

@@ -24,7 +24,7 @@ import anyio
 
 from .budget import ledger_of
 from .contract import Batch, Request, ResumePoint, Transport
-from .errors import ErrorKind, Failure, StreamError, error_for
+from .errors import ErrorKind, Failure, StreamError, StreamMisused, error_for
 from .events import AttemptFailed, AttemptProgress, Event, Observer, OnEvent, Step, StreamEnded
 from .policy import Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
 from .slots import Slots
@@ -50,7 +50,7 @@ class Settings:
 
     own_timeouts: the call named timeouts itself, and they stand over a target's. deadline: seconds in all.
     budget: what all calls of the process together may send again. own_code: the user's own code runs inside the
-    chain, a middleware or a callable for a key, which may ask another client.
+    chain, a middleware or a callable for a key, which may ask another client. own_links: it is a middleware.
     observers: asked once a call for someone to tell its events to; None for nobody.
     """
 
@@ -61,6 +61,7 @@ class Settings:
     recovery: Recovery
     own_timeouts: bool = False
     own_code: bool = False
+    own_links: bool = False
     deadline: float | None = None
     on_end: Callable[[Transcript], object] | None = None
     on_event: OnEvent | None = None
@@ -375,6 +376,18 @@ class Call:
             part.interrupt()
         if not self.busy:
             self.finish(outcome, error)
+
+    def named(self, error: Exception) -> Exception:
+        """Return what a pull raises for an exception that left the chain.
+
+        Errors of this library stay as they are, and so does everything where a user's own links are in the chain, whose
+        exceptions are the user's to catch. Anything else becomes a StreamError.
+        """
+        if isinstance(error, StreamError | StreamMisused) or self.settings.own_links:
+            return error
+        from .classify import classify_exception, unforeseen  # paid for when something fails, not by the import
+
+        return self.context(classify_exception(error, phase="stream") or unforeseen(error))
 
     def fail(self, error: BaseException) -> None:
         """End because the pull raised `error`."""

@@ -254,6 +254,7 @@ class Client:
             timeouts=effective,
             limits=self._limits,
             own_timeouts=timeouts is not None,
+            own_links=self._own_links,
             own_code=self._own_links or any(callable(target.api_key) for target in targets),
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
             on_end=_plain(on_end),

@@ -321,6 +321,15 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Session expired",
         ("{provider} did not accept the credentials: their session has expired.",),
         ("Log in again (aws sso login), or set new credentials.",)),
+    (_K.CLIENT_CONFIG, "unexpected"): Text(
+        "Request could not be made",
+        ("The request to {provider} could not be written: {exception}.",),
+        ("The exception behind this error says where; look there for a value of an odd type or size.",
+         "If it is none of yours, please report it as a bug of this library.")),
+    (_K.PROTOCOL_ERROR, "unexpected"): Text(
+        "Unreadable answer",
+        ("The answer of {provider} could not be read: {exception}.",),
+        ("Try again; if it goes on, please report the exception behind this error as a bug of this library.",)),
     (_K.CLIENT_CONFIG, "not_set_up"): Text(
         "Not set up",
         ("{reason}",),

@@ -68,6 +68,12 @@ class Stream:
             self.transcript._mark(error)
             call.finish("cancelled", error)
             raise
+        except Exception as error:
+            known = call.named(error)
+            call.fail(known)
+            if known is error:
+                raise
+            raise known from error
         except BaseException as error:
             call.fail(error)
             raise

@@ -11,6 +11,7 @@ from .generic import GENERIC
 from .http import classify_error, classify_response
 from .network import classify_exception
 from .rules import Phrase, Rules, Verdict, make_rules
+from .unforeseen import unforeseen
 
 __all__ = [
     "GENERIC",
@@ -21,4 +22,5 @@ __all__ = [
     "classify_exception",
     "classify_response",
     "make_rules",
+    "unforeseen",
 ]

@@ -1,7 +1,9 @@
 """classify: gives whatever ended an attempt its name. The innermost link, next to the source.
 
-The one rule: what leaves here is a `StreamError` with its context, or a bug that stays visible as it is.
-Must never: retry, or look at a message's text; the tables of `classify/` and the providers do.
+Only a `StreamError` with its context leaves this link. An exception that no table knows becomes one, too, with the
+exception as its cause: whatever a server, the environment or a prompt provoked in this library or in one that it uses,
+the next target is still asked. A user's own links stand outside of this one, and what they raise stays as it is.
+Nothing is retried here, and no message's text is looked at; the tables of `classify/` and the providers do that.
 """
 
 from __future__ import annotations
@@ -31,8 +33,6 @@ async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGen
     except AttemptEnded as ended:
         attempt, cause = ended.attempt, ended.cause
         error = _named(attempt, cause)
-        if error is None:
-            raise cause from None  # type: ignore[misc]  # not a Failure: those always have a name
         attempt.record.error = error
         error.__cause__ = cause if isinstance(cause, Exception) else ended.__cause__
         call.emit(AttemptFailed, attempt.name, request.attempt, error, attempt.record)
@@ -41,17 +41,17 @@ async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGen
         raise error from error.__cause__
 
 
-def _named(attempt: Attempt, cause: Exception | Failure) -> StreamError | None:
-    """The error for a finding or an exception; None for what is no fault of network or host: a bug."""
+def _named(attempt: Attempt, cause: Exception | Failure) -> StreamError:
+    """Return the error for a finding or an exception of this attempt."""
     if isinstance(cause, Failure):
         return attempt.error(cause)
-    from ..classify import classify_exception  # paid for when something fails, not by the import
+    from ..classify import classify_exception, unforeseen  # paid for when something fails, not by the import
 
     phase: Literal["connect", "request", "stream"]
     phase = "stream" if attempt.status is not None else "request" if attempt.sending.written else "connect"
     failure = classify_exception(cause, phase=phase, host=attempt.host)
     if failure is None:
-        return None
+        failure = unforeseen(cause, attempt.status, sent=attempt.sending.written)
     if failure.kind is ErrorKind.CONNECTION_LOST and attempt.sending.reused:
         failure = structs.replace(failure, code="stale_connection")  # the server closed it while it lay in the pool
     return attempt.error(failure)

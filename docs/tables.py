@@ -275,6 +275,32 @@ def log_fields() -> str:
     return table(("field", "what it says"), ((f"`{name}`", text) for name, text in FIELDS.items()))
 
 
+_MODELS: Mapping[str, tuple[str, ...]] = {
+    "anthropic": ("claude-haiku-4-5", "claude-opus-4-6"),
+    "bedrock": ("anthropic.claude-haiku-4-5", "amazon.nova-pro-v1:0"),
+    "vertex": ("claude-haiku-4-5", "gemini-2.5-pro"),
+}
+"""Where it depends on the model."""
+
+
+def continuations() -> str:
+    """Which targets can go on with an answer that broke off."""
+    names = [name for name in known_providers() if name != "replay"]
+    targets = [f"{name}:{model}" for name in names for model in _MODELS.get(name, ("",))]
+    rows: dict[tuple[str, str], list[str]] = {}
+    for target in targets:
+        provider, _, model = target.partition(":")
+        able = adapter_for(provider).capabilities(model or "a-model")
+        own = ("native", *(["prefill"] if able.prefill else ()), "replay")[0 if able.native_resume else 1 :]
+        others = (*(["prefill"] if able.prefill else ()), "replay")
+        rows.setdefault((", ".join(own), ", ".join(others)), []).append(f"`{target.rstrip(':')}`")
+    best_first = sorted(rows.items(), key=lambda row: (-len(row[0][0]), row[0]))
+    return table(
+        ("goes on with its own answer by", "with another target's by", "targets"),
+        ((own, others, ", ".join(who)) for (own, others), who in best_first),
+    )
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     **{f"kinds-{category}": (lambda category=category: kinds_of(category)) for category in ErrorCategory},
     "texts": more_texts,
@@ -290,6 +316,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "events": event_types,
     "attributes": attributes,
     "fields": log_fields,
+    "continuations": continuations,
 }
 
 _PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -384,6 +384,28 @@ async def test_nothing_goes_on_across_signed_reasoning() -> None:
         assert len(provider.requests) == 1
 
 
+async def test_a_model_cut_while_it_reasons_is_asked_again() -> None:
+    """No word of the answer had come: other reasoning takes the place of the delivered one, at the next target too."""
+    first = [thought("Hm, "), thought("the sky."), Sleep(0.002), Cut()]
+    again = [thought("Let me think."), Text("It is blue"), End()]
+    async with FakeProvider(first, first) as dies, FakeProvider(again) as lives:
+        async with Client(dies.target("openai"), lives.target("deepseek")) as client:
+            chunks, transcript = await taken(client)
+    seams = [chunk for chunk in chunks if isinstance(chunk, Seam)]
+    assert (transcript.reasoning, transcript.text, transcript.outcome) == ("Let me think.", "It is blue", "complete")
+    assert [seam.restart for seam in seams] == [True]
+
+
+async def test_an_ignored_prefill_is_not_joined() -> None:
+    """A target that answers anew behind a short partial text is not believed; a replay that agrees goes on."""
+    async with FakeProvider([Text("one two "), Sleep(0.002), Cut()], [Text("one two three"), End()]) as provider:
+        async with Client(provider.target("llamacpp")) as client:
+            _, transcript = await taken(client)
+        assert len(provider.requests) == 3
+    assert transcript.text == "one two three"
+    assert [seam.method for seam in transcript.seams] == ["replay"]
+
+
 @pytest.mark.parametrize("second", ["Hm, the sky.", "Hm, the sea."])
 async def test_unsigned_reasoning_is_compared_like_text(second: str) -> None:
     """Visible reasoning was delivered, too: a replay has to agree with it, in whatever pieces."""

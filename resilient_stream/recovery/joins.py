@@ -14,21 +14,25 @@ import re
 
 __all__ = ["Join", "behind", "split_end"]
 
-_FLAG = "[\U0001f1e6-\U0001f1ff]"
+_FLAGS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _HALF_EMOJI = re.compile(r"(?:\S[\ufe0f\U0001f3fb-\U0001f3ff]?\u200d)+\Z")
-_HALF_FLAG = re.compile(rf"(?<!{_FLAG})(?:{_FLAG}{_FLAG})*({_FLAG})\Z")
-"""The two clusters that show that they are not whole: one that ends in a zero-width joiner, half of a flag. A base
-letter whose accent has not come looks whole; the accent then begins the continuation, and all is well."""
+LONGEST_CLUSTER = 64
+"""Characters at a text's end that are searched for an emoji that is not whole; the longest real one has ten.
+
+There are two clusters that show that they are not whole: one that ends in a zero-width joiner, and half of a flag. A
+base letter whose accent has not come looks whole; the accent then begins the continuation, and all is well."""
 
 
 def split_end(text: str) -> tuple[str, str]:
-    """(what is sent back, what is kept back): the white space at the end, or a cluster that is not whole, and any
-    white space before it."""
+    """Return what of a text is sent back, and what is kept back.
+
+    Kept back is the white space at the end, or a cluster that is not whole with any white space before it.
+    """
     end = len(text)
-    if (flag := _HALF_FLAG.search(text)) is not None:
-        end = flag.start(1)
-    elif (emoji := _HALF_EMOJI.search(text)) is not None:
-        end = emoji.start()
+    if (end - len(text.rstrip(_FLAGS))) % 2:
+        end -= 1
+    elif (emoji := _HALF_EMOJI.search(tail := text[-LONGEST_CLUSTER:])) is not None:
+        end -= len(tail) - emoji.start()
     body = text[:end].rstrip()
     return body, text[len(body) :]
 

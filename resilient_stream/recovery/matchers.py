@@ -12,11 +12,11 @@ from typing import NamedTuple, Protocol
 
 from ..chunks import Chunk, ReasoningDelta, TextDelta
 from ..contract import Batch
-from .beginnings import LOOK, Overlap, common, objection, tells
+from .beginnings import LOOK, Overlap, common, ignored, objection, tells, undecided
 from .joins import Join, split_end
 from .partial import Partial
 
-__all__ = ["REFUSALS", "Instructed", "Matcher", "Prefilled", "Refusal", "Replayed", "Restarted", "Resumed"]
+__all__ = ["REFUSALS", "Instructed", "Matcher", "Prefilled", "Refusal", "Replayed", "Restarted", "Resumed", "Rethought"]
 
 REFUSALS: Mapping[str, str] = {
     "differs": "its answer differs from character {at}",
@@ -49,10 +49,12 @@ class Refusal(NamedTuple):
 
 
 class Matcher(Protocol):
-    """See the module. overlap: characters recognised as delivered, and dropped. refusal: set when it does not fit."""
+    """See the module. overlap: characters recognised as delivered, and dropped. refusal: set when it does not fit.
+    restarts: whether what it gives takes the place of all that was delivered."""
 
     overlap: int
     refusal: Refusal | None
+    restarts: bool
 
     def take(self, chunk: Chunk) -> Batch:
         """The next piece of content; gives what may be delivered."""
@@ -65,6 +67,8 @@ class Matcher(Protocol):
 
 class Resumed:
     """The provider's own resume: it begins where the other ended."""
+
+    restarts = False
 
     def __init__(self) -> None:
         self.overlap = 0
@@ -82,6 +86,8 @@ class Resumed:
 class Restarted(Resumed):
     """A new answer in place of the old one: all of it is delivered, but nothing is not taken for an answer."""
 
+    restarts = True
+
     def end(self) -> Batch:
         """It had no content."""
         self.refusal = Refusal("empty")
@@ -90,6 +96,8 @@ class Restarted(Resumed):
 
 class Replayed:
     """The same request again: its answer has to begin with what was delivered, text and reasoning alike."""
+
+    restarts = False
 
     def __init__(self, partial: Partial) -> None:
         self.overlap = 0
@@ -105,8 +113,10 @@ class Replayed:
             return [TextDelta(rest)] if rest else []
         if isinstance(chunk, ReasoningDelta):
             rest = self._compare(False, chunk.reasoning)
-            new = rest or (self._through and chunk.signature)
-            return [ReasoningDelta(rest, chunk.signature)] if new else []
+            new = rest or (self._through and (chunk.signature or chunk.redacted))
+            if chunk.redacted and not self._through:  # encrypted reasoning where none was delivered
+                self.refusal = self.refusal or Refusal("differs", self.overlap)
+            return [ReasoningDelta(rest, chunk.signature, chunk.redacted)] if new else []
         return [*self.end(), chunk]
 
     def end(self) -> Batch:
@@ -136,8 +146,37 @@ class Replayed:
         return text
 
 
+class Rethought(Replayed):
+    """The same request again, after reasoning alone was delivered. It goes on where it says the same.
+
+    Where it does not, all of it is given, in place of the reasoning that was delivered.
+    """
+
+    def __init__(self, partial: Partial) -> None:
+        super().__init__(partial)
+        self.restarts = False
+        self._all: Batch = []
+
+    def take(self, chunk: Chunk) -> Batch:
+        """Swallow what agrees, or give all that has come when it does not."""
+        self._all.append(chunk)
+        return self._instead(super().take(chunk))
+
+    def end(self) -> Batch:
+        """Give what came, when it is another answer than the one whose beginning was delivered."""
+        return self._instead(super().end())
+
+    def _instead(self, given: Batch) -> Batch:
+        if self.refusal is None or not self._all:
+            return given
+        self.refusal, self.overlap, self.restarts = None, 0, True
+        return self._all
+
+
 class _Behind:
     """What the two methods have in common that send the delivered text along: holding, and the join."""
+
+    restarts = False
 
     def __init__(self, partial: Partial) -> None:
         self.overlap = 0
@@ -181,40 +220,40 @@ class _Behind:
 class Prefilled(_Behind):
     """The delivered text was the beginning of the model's own turn. echoes: the provider is known to send it again.
 
-    Others do so unasked (llama.cpp without streaming), or do not know an unfinished turn and begin anew.
+    Others do so unasked (llama.cpp without streaming), or do not know an unfinished turn and begin anew. So the
+    beginning of every reply is looked at before it is believed.
     """
 
     def __init__(self, partial: Partial, *, echoes: bool = False) -> None:
         super().__init__(partial)
+        self._gap = partial.text[len(self._body) :]
         self._echoes = echoes
-        self._same = 0
-        self._looking = echoes or tells(self._body)
+        self._reply = ""
+        self._looking = True
 
     def _text(self, text: str) -> str:
         if not self._looking:
             return text
-        body, same = self._body, self._same
-        wanted = len(body) - same
-        agreed = common(body[same : same + len(text)], text)
-        self._same += agreed
-        if agreed == min(wanted, len(text)):
-            if agreed < wanted:
-                return ""
-            self._looking = False
-            self.overlap = len(body)
-            return text[agreed:]
-        self._looking = False
-        if tells(body[: self._same]):
-            self.refusal = Refusal("anew", self._same)
-            return ""
-        return body[:same] + text
+        self._reply += text
+        if self._echoes:
+            waits = len(self._reply) < len(self._body) and self._body.startswith(self._reply)
+        else:
+            waits = undecided(self._body, self._gap, self._reply)
+        return "" if waits else self._decided()
 
     def _rest(self) -> str:
-        if self._looking:
-            return self._body[: self._same]
-        if self.overlap and not self._echoes:
-            self.refusal = self.refusal or Refusal("echo", self.overlap)
-        return ""
+        return self._decided() if self._looking else ""
+
+    def _decided(self) -> str:
+        self._looking = False
+        body, reply = self._body, self._reply
+        if reply.startswith(body) and (self._echoes or (tells(body) and len(reply) > len(body))):
+            self.overlap = len(body)
+            return reply[len(body) :]
+        if code := ignored(body, self._gap, reply):
+            self.refusal = Refusal(code, common(body, reply))
+            return ""
+        return reply
 
 
 class Instructed(_Behind):
@@ -237,6 +276,8 @@ class Instructed(_Behind):
             text = word
         self._reply += text
         self._overlap.feed(text)
+        if len(self._reply) < LOOK:
+            self._overlap.look()
         enough = self._overlap.length or len(self._reply) >= LOOK
         return self._decided() if enough and not self._overlap.open else ""
 
@@ -248,6 +289,7 @@ class Instructed(_Behind):
 
     def _decided(self) -> str:
         self._looking = False
+        self._overlap.look()
         length, reply = self._overlap.length, self._reply
         if length:
             self.overlap = length

@@ -6,8 +6,9 @@ Must never: send anything but the user's own words, the delivered part of the an
 What each makes of a request's fields: *native* and *replay* send it as it was. *prefill* and *instruct* put the
 delivered text behind its messages (behind the caller's own unfinished turn, if there is one, in the same turn) and
 take what it cost off max_tokens, down to 1: the provider itself then says that the limit is reached. Under a JSON
-schema neither is used: constrained decoding begins the object anew. *restart* sends it as it was, and its answer
-takes the place of the old one.
+schema neither is used: constrained decoding begins the object anew. Where only reasoning was delivered, the answer to a
+*replay* may reason anew: no model does so twice in the same words, and nothing of the answer is contradicted. *restart*
+sends it as it was, and its answer takes the place of the old one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ..contract import Capabilities, Request
 from ..messages import Message, TextPart
 from ..policy import RecoveryMethod
 from .joins import split_end
-from .matchers import Instructed, Matcher, Prefilled, Replayed, Restarted, Resumed
+from .matchers import Instructed, Matcher, Prefilled, Replayed, Restarted, Resumed, Rethought
 from .partial import Partial
 
 __all__ = ["GO_ON", "METHODS", "Method"]
@@ -55,15 +56,20 @@ def _can_prefill(request: Request, partial: Partial, able: Capabilities) -> bool
 
 
 def _can_instruct(request: Request, partial: Partial, able: Capabilities) -> bool:
-    return _can_replay(request, partial, able) and partial.speaks and bool(_sent(partial)) and request.output is None
+    return _is_comparable(partial) and partial.speaks and bool(_sent(partial)) and request.output is None
 
 
 def _can_replay(request: Request, partial: Partial, able: Capabilities) -> bool:
+    return partial.thinks or _is_comparable(partial)
+
+
+def _is_comparable(partial: Partial) -> bool:
+    """Whether all of it is known, and can be found in another answer."""
     return partial.whole and not partial.fixed
 
 
 def _can_restart(request: Request, partial: Partial, able: Capabilities) -> bool:
-    return not partial.fixed
+    return partial.thinks or not partial.fixed
 
 
 def _resume(request: Request, partial: Partial) -> Request:
@@ -105,10 +111,17 @@ def _left(request: Request, partial: Partial) -> int | None:
     return None if request.max_tokens is None else max(1, request.max_tokens - partial.tokens + again)
 
 
+def _replay_matcher(partial: Partial, echoes: bool) -> Matcher:
+    """Another answer has to begin with what was delivered; where that is reasoning alone, it may begin it anew."""
+    if not partial.thinks:
+        return Replayed(partial)
+    return Rethought(partial) if _is_comparable(partial) else Restarted()
+
+
 METHODS: Mapping[RecoveryMethod, Method] = {
     "native": Method(_can_resume, _resume, lambda partial, echoes: Resumed(), stays=True),
     "prefill": Method(_can_prefill, _prefill, lambda partial, echoes: Prefilled(partial, echoes=echoes)),
-    "replay": Method(_can_replay, _again, lambda partial, echoes: Replayed(partial)),
+    "replay": Method(_can_replay, _again, _replay_matcher),
     "instruct": Method(_can_instruct, _instruct, lambda partial, echoes: Instructed(partial)),
     "restart": Method(_can_restart, _again, lambda partial, echoes: Restarted()),
 }

@@ -25,7 +25,9 @@ class Partial:
     """What the caller has.
 
     pieces: (is it text, or reasoning; the piece), in order, neighbours of one sort joined. text: all text pieces.
-    fixed: it holds a tool call, signed reasoning, or events that we do not model; no other request can go on there.
+    fixed: it holds a tool call, signed or encrypted reasoning, or events that we do not model; no other request can go
+    on there. thinks: it is reasoning and nothing else, signed or not: no word of the answer has come, so the reasoning
+    may begin anew. sealed: some of its reasoning is signed or encrypted.
     whole: nothing of it was dropped from the middle. tokens: how many it cost at least. resume: where its provider
     can take it up again.
     """
@@ -36,6 +38,8 @@ class Partial:
     whole: bool
     tokens: int
     resume: ResumePoint | None = None
+    thinks: bool = False
+    sealed: bool = False
 
     @classmethod
     def of(cls, chunks: Sequence[Chunk], *, whole: bool = True, resume: ResumePoint | None = None) -> Partial:
@@ -48,6 +52,8 @@ class Partial:
             whole=whole,
             tokens=_tokens(chunks, pieces),
             resume=resume,
+            thinks=_only_reasoning(chunks),
+            sealed=any(map(_is_sealed, chunks)),
         )
 
     @property
@@ -65,7 +71,16 @@ def _pieces(chunks: Iterable[Chunk]) -> Iterable[tuple[bool, str]]:
 
 
 def _is_fixed(chunk: Chunk) -> bool:
-    return isinstance(chunk, ToolCall | ToolCallDelta | Raw) or bool(getattr(chunk, "signature", None))
+    return isinstance(chunk, ToolCall | ToolCallDelta | Raw) or _is_sealed(chunk)
+
+
+def _is_sealed(chunk: Chunk) -> bool:
+    return bool(getattr(chunk, "signature", None) or getattr(chunk, "redacted", None))
+
+
+def _only_reasoning(chunks: Sequence[Chunk]) -> bool:
+    content = [chunk for chunk in chunks if chunk.content or isinstance(chunk, Raw)]
+    return bool(content) and all(isinstance(chunk, ReasoningDelta) for chunk in content)
 
 
 def _tokens(chunks: Sequence[Chunk], pieces: Sequence[tuple[bool, str]]) -> int:

@@ -63,6 +63,6 @@ class Splice:
     def _begin(self, ready: Batch) -> Batch:
         self.begun = True
         source, target, method = self._seam
-        seam = Seam(source, target, method, self._matcher.overlap, restart=method == "restart")
+        seam = Seam(source, target, method, self._matcher.overlap, restart=self._matcher.restarts)
         counted = [self.usage] if self.usage is not None else []
         return [seam, *self._held, *counted, *ready]

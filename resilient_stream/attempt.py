@@ -16,7 +16,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import anyio
 from msgspec import structs
@@ -31,14 +31,23 @@ from .events import AttemptStarted
 from .features import unsupported
 from .kinds import Phase
 from .providers import adapter_for
+from .readable import one_line
 from .signatures import for_its_target
 from .transport.spool import IN_MEMORY, SpoolFailed
 from .weight import size_of
 from .whole_body import WholeBody
 
+if TYPE_CHECKING:
+    from .masking import Secrets
+
 __all__ = ["Attempt", "AttemptEnded"]
 
 logger = logging.getLogger("resilient_stream")
+
+MAX_NAME = 256
+"""Characters of an id or of a model's name, which servers make as long as they like."""
+SHORTEST = 8
+"""Characters of a header that may be a key."""
 
 ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_SECONDS = 5.0
@@ -79,6 +88,7 @@ class Attempt:
         self._first = b""
         self._held: Batch = []
         self._cause: Exception | Failure | None = None
+        self._sent: Outgoing | None = None
         self._over = False
         self._progress = 0
         self._from = 0
@@ -86,7 +96,7 @@ class Attempt:
         self._started = call.now()
         self._first_by = self._started + (self._timeouts.first_content or NEVER)
         call.join(self)
-        call.context = self.error
+        call.context, call.clean = self.error, self.clean
         call.arm(self._first_by)
 
     # -- the request --------------------------------------------------------------------------
@@ -99,7 +109,7 @@ class Attempt:
         self.record.status, self.record.time_to_headers = response.status, self.call.now() - self._started
         if self._guard.interrupted:  # exactly as the head arrived
             raise self._reason()
-        self.record.request_id = _request_id(response)
+        self.record.request_id = self._shown(_request_id(response))
         self.call.note(self.name, self.request.attempt, "head", self.record)
         if not 200 <= response.status < 300:
             await self._refuse(response)
@@ -116,6 +126,7 @@ class Attempt:
         self.call.emit(AttemptStarted, self.name, self.request.attempt, self.record, self.host)
         if (more := self.call.trace_headers) is not None and isinstance(request, HttpRequest):
             request = structs.replace(request, headers={**request.headers, **more(self.record)})
+        self._sent = request
         try:
             return await self.call.transport.open(request, self._timeouts.connect, self.sending)
         except StreamError as error:  # a transport that knows what happened
@@ -274,12 +285,12 @@ class Attempt:
         now = self.call.now()
         self.committed = True
         self.record.time_to_first_chunk = now - self._started
-        self.record.request_id = self.record.request_id or self._decoder.response_id
+        self.record.request_id = self.record.request_id or self._shown(self._decoder.response_id)
         transcript = self.call.transcript
         request = self.request
         self.call.answering = Answering(request.target, request.attempt, self.record, not request.stream)
         self._from = transcript._place()
-        transcript.target, transcript.model = self.name, self._decoder.model or self.model
+        transcript.target, transcript.model = self.name, self._shown(self._decoder.model) or self.model
         transcript.request_id = self.record.request_id
         self.call.note(self.name, self.request.attempt, "content", self.record)
         self.call.arm(now + (self._timeouts.stall or NEVER))
@@ -323,7 +334,8 @@ class Attempt:
         self._guard.interrupt()
         self.record.usage = self._last_usage()
         self.call.sent = self.call.sent or self.sending.written
-        self.record.response_id, self.record.response_model = self._decoder.response_id, self._decoder.model
+        self.record.response_id = self._shown(self._decoder.response_id)
+        self.record.response_model = self._shown(self._decoder.model)
         if self.committed:
             self.call.resume_point = getattr(self._decoder, "resume_point", None)
         self.call.leave(self)
@@ -376,10 +388,10 @@ class Attempt:
         return "request" if self.sending.written else "connect"
 
     def error(self, failure: Failure) -> StreamError:
-        """The finding as an error, with everything known about this attempt."""
+        """The finding as an error, with everything known about this attempt but its secrets."""
         ended = self.committed and failure.code == NO_END_MARKER.code
         return error_for(
-            failure,
+            self._secrets().hide_failure(failure),
             phase="finish" if ended else self.phase,
             provider=self.request.target.provider,
             model=self.model,
@@ -389,6 +401,32 @@ class Attempt:
             provider_title=self.adapter.title,
             billed_maybe=self.sending.written,
         )
+
+    def clean(self, cause: BaseException | None) -> BaseException | None:
+        """Return the exception behind an error, or one that is named alike where it says what was sent as a secret."""
+        return self._secrets().hide_cause(cause)
+
+    def _secrets(self) -> Secrets:
+        """Return what this attempt was sent with and nobody else may see."""
+        from .masking import Secrets, secrets_of  # paid for when something fails, not by the import
+
+        return Secrets(secrets_of(self._sent, self.sending.endpoint, self.request.target))
+
+    def _shown(self, said: str | None) -> str | None:
+        """Return an id or a model's name that a server gave as it may be shown.
+
+        It is asked about good answers, too, so a look at it has to do for a text that is short, plain, and has nothing
+        of the key or of a header in it.
+        """
+        if said is None or (len(said) <= MAX_NAME and said.isprintable() and not self._echoes(said)):
+            return said
+        return one_line(self._secrets().hide(said))[:MAX_NAME]
+
+    def _echoes(self, said: str) -> bool:
+        url, headers = getattr(self._sent, "url", ""), getattr(self._sent, "headers", {})
+        if "@" in url or "?" in url or "=" in headers.get("Authorization", ""):
+            return True  # secrets in more than one piece
+        return any(len(value) >= SHORTEST and value.rpartition(" ")[2] in said for value in headers.values())
 
 
 def _of_disk(error: Exception) -> Exception | Failure:

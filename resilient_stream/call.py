@@ -162,6 +162,8 @@ class Call:
         self.thread = 0
         self.context: Callable[[Failure], StreamError] = error_for
         """How a finding becomes an error of this call: the latest attempt sets it to name itself."""
+        self.clean: Callable[[BaseException | None], BaseException | None] = lambda error: error
+        """How an exception becomes one that may be shown as an error's cause: the latest attempt knows its secrets."""
         self.resume_point: ResumePoint | None = None
         """Where the latest attempt that had content can be resumed by its provider, if it can."""
         self.answering: Answering | None = None

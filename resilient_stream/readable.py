@@ -1,4 +1,5 @@
-"""Figures as a person reads them: seconds, amounts, moments, and the line shown while the SDK waits.
+"""Figures as a person reads them: seconds, amounts, moments, and the line shown while the SDK waits; and foreign text
+and addresses made fit to be shown.
 
 The one rule: one wording for one thing. Errors, the command line and the log say a wait in the same words.
 Must never: look at a clock or a locale. The same value gives the same words, today and in last year's log.
@@ -8,8 +9,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-__all__ = ["amount", "duration", "kept", "moment", "retrying"]
+__all__ = ["HARMLESS_QUERY", "amount", "duration", "kept", "moment", "one_line", "printable", "retrying", "safe_url"]
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -18,6 +20,24 @@ _MONTHS = (
 _STEPS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _EXACT_BELOW = 120
 """Seconds up to which people count in seconds."""
+
+HARMLESS_QUERY = frozenset({"alt", "api-version"})
+"""Fields of a URL's query whose values may be shown: every other one may be a key."""
+
+# What steers a terminal, in its 7-bit form (ESC and a letter) and its 8-bit one. No class holds the beginning of
+# another sequence, so the time is linear in the text.
+_SEQUENCES = (
+    r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC
+    r"|(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]?"  # CSI
+    r"|\x1b[ -/]*+[0-~]?"  # all others, and the beginning of a string that does not end
+)
+_CONTROLS = {
+    **dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)]),
+    **dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xE0000, 0xE0080)]),
+    0x2028: "\n",
+    0x2029: "\n",
+}
+"""Control characters but for tab and line feed; what turns the direction of a line around; invisible tags."""
 
 
 def duration(seconds: float) -> str:
@@ -55,3 +75,28 @@ def retrying(wait: float, attempt: int, attempts: int) -> str:
     """`Retrying in 3.2 s (attempt 2/5)`. attempt: the one that comes after the wait."""
     when = f"in {duration(wait)}" if wait > 0 else "now"
     return f"Retrying {when} (attempt {attempt}/{attempts})"
+
+
+def printable(text: str) -> str:
+    """Foreign text without what could steer a terminal, reorder a line or break an encoding: escape sequences whole,
+    control characters but for line feed and tab, bidirectional overrides, tags; half a surrogate pair becomes U+FFFD.
+    """
+    if text.isprintable():
+        return text
+    return re.sub("[\ud800-\udfff]", "\ufffd", re.sub(_SEQUENCES, "", text).translate(_CONTROLS))
+
+
+def one_line(text: str) -> str:
+    """The same on one line: white space of any kind, a line's end included, is one blank."""
+    return printable(" ".join(text.split()))
+
+
+def safe_url(url: str) -> str:
+    """A URL without user and password, and with the values of all but the harmless query fields masked."""
+    try:
+        parts = urlsplit(url)
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError:
+        return "***"
+    query = "&".join(f"{name}={value if name in HARMLESS_QUERY else '***'}" for name, value in pairs)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))

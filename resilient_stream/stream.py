@@ -73,7 +73,7 @@ class Stream:
             call.fail(known)
             if known is error:
                 raise
-            raise known from error
+            raise known from call.clean(error)
         except BaseException as error:
             call.fail(error)
             raise

@@ -21,7 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "chunks", "kinds", "readable", "errors", "messages", "policy", "target", "history", "archive", "weight",
-    "transcript", "events", "tools", "turns", "toolbox", "prompts", "contract", "wire", "features",
+    "transcript", "events", "tools", "turns", "toolbox", "prompts", "contract", "masking", "wire", "features",
     "signatures", "classify", "providers", "recovery", "transport", "credentials", "endpoint", "unwind", "budget",
     "slots", "memory", "call", "telemetry", "whole_body", "attempt", "source", "middleware", "chain",
     "stream", "scope", "conversation_call", "converse", "client", "__init__", "testing", "web", "cli",

@@ -13,6 +13,7 @@ from ..chunks import Seam, ToolCall, Usage
 from ..errors import AllTargetsFailed, StreamError
 from ..events import AttemptStarted, Event, FellBack, RetryScheduled
 from ..kinds import KINDS
+from ..readable import printable
 from ..transcript import Attempt, Transcript
 from ..turns import ConversationRecord, ToolResult
 
@@ -34,13 +35,6 @@ __all__ = [
 
 WIDEST = 160
 """Characters of a tool's call or result that are shown."""
-
-_CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
-
-
-def printable(text: str) -> str:
-    """A model's text without what could steer a terminal: escape sequences begin with a control character."""
-    return text.translate(_CONTROLS)
 
 
 def found(error: StreamError) -> str:

@@ -34,7 +34,7 @@ async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGen
         attempt, cause = ended.attempt, ended.cause
         error = _named(attempt, cause)
         attempt.record.error = error
-        error.__cause__ = cause if isinstance(cause, Exception) else ended.__cause__
+        error.__cause__ = attempt.clean(cause if isinstance(cause, Exception) else ended.__cause__)
         call.emit(AttemptFailed, attempt.name, request.attempt, error, attempt.record)
         if clean_up(call.transport, error, attempt.host):
             call.note(attempt.name, request.attempt, "idle_closed", attempt.record)

@@ -24,8 +24,9 @@ import msgspec
 from ..contract import HttpRequest, Outgoing, ProcessRequest, ReplayRequest, Request, Response, Sending, Transport
 from ..errors import StreamError, StreamMisused
 from ..events import AttemptFailed, AttemptProgress, Event, Observer, StreamEnded
+from ..masking import MASK, Secrets, mask_response_headers, mask_sent, secrets_of
+from ..readable import safe_url
 from ..wire.recording import DECODING, VERSION, Ending, Exchange, Piece, as_data
-from .masking import mask, mask_response_headers, mask_sent, mask_url, secrets_of
 
 if TYPE_CHECKING:
     from ..call import Call
@@ -125,7 +126,7 @@ class Take:
         """What is written: JSON values without secrets."""
         request = self._sending.request
         assert request is not None
-        secrets = secrets_of(self._sent, self._sending.endpoint)
+        secrets = Secrets(secrets_of(self._sent, self._sending.endpoint, request.target), MASK)
         exchange = Exchange(
             version=VERSION,
             call=call_id,
@@ -136,16 +137,17 @@ class Take:
             started=self._started,
             messages=_messages(request),
             sent=mask_sent(self._sent, _body(self._sent)),
-            host=urlsplit(mask_url(self._sent.url)).netloc,
+            host=urlsplit(safe_url(self._sent.url)).netloc,
             status=self._status,
             headers=mask_response_headers(self._headers),
             head_after=self._head_after,
-            pieces=_pieces(self._pieces, secrets),
+            pieces=[],
             ended=self._ending(error, outcome),
             written=self._sending.written,
             reused=self._sending.reused,
         )
-        return mask(msgspec.to_builtins(exchange, enc_hook=str), secrets)
+        plain = secrets.hide_in(msgspec.to_builtins(exchange, enc_hook=str))
+        return {**plain, "pieces": _pieces(self._pieces, secrets)}
 
     def _ending(self, error: StreamError | None, outcome: str | None) -> Ending:
         if self.whole:
@@ -239,16 +241,10 @@ def _body(sent: Outgoing) -> Any:
         return msgspec.to_builtins(as_data(data))
 
 
-def _pieces(pieces: list[tuple[float, bytes]], secrets: frozenset[str]) -> list[Piece]:
+def _pieces(pieces: list[tuple[float, bytes]], secrets: Secrets) -> list[Piece]:
     """The reads; as one, where a secret would be split over two of them and escape."""
     whole = b"".join(data for _, data in pieces)
-    split = any(whole.count(each) > sum(data.count(each) for _, data in pieces) for each in map(str.encode, secrets))
-    if split:
+    found = [each for each in secrets.byte_forms if each in whole]
+    if any(whole.count(each) > sum(data.count(each) for _, data in pieces) for each in found):
         pieces = [(pieces[-1][0], whole)]
-    return [Piece(after, as_data(_masked(data, secrets))) for after, data in pieces]
-
-
-def _masked(data: bytes, secrets: frozenset[str]) -> bytes:
-    for secret in secrets:
-        data = data.replace(secret.encode(), b"***")
-    return data
+    return [Piece(after, as_data(secrets.hide_bytes(data) if found else data)) for after, data in pieces]

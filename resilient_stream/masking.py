@@ -1,0 +1,312 @@
+"""Secrets by value: what an attempt was sent with, taken out of everything that leaves it.
+
+    Secrets     what must not be shown: keys, headers, query values, logins; and the ways in which servers quote them
+    hide        in a text, `hide_in` in plain values, `hide_failure` in a finding, `hide_cause` in an exception's chain
+    mask_...    a request and an answer's headers as a recording has them
+
+The one rule: a header of a request is harmless only when its name is on the short list of harmless ones; and a value
+that was sent is masked wherever it turns up: in a body, a prompt, an error in which the provider quotes it.
+Must never: mask short values everywhere. A key of less than eight characters protects nothing, and "test" is a word:
+it is masked where it stands behind a name, as in `Authorization: test`. Nor may it run while nothing goes wrong.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from urllib.request import getproxies
+
+from msgspec import structs
+
+from .contract import Endpoint, HttpRequest, Outgoing, ProcessRequest
+from .errors import Failure
+from .readable import HARMLESS_QUERY, safe_url
+from .target import Target
+
+__all__ = ["HIDDEN", "MASK", "Secrets", "mask_response_headers", "mask_sent", "secrets_of"]
+
+MASK = "***"
+"""In recordings, whose form is documented."""
+HIDDEN = "[hidden]"
+"""In errors, and so in logs, spans and tracebacks."""
+
+SHORTEST = 8
+"""Characters of a value that is masked wherever it stands, and of a part of it that is still known as its part."""
+LONGEST = 256
+"""Characters at the beginning and at the end of a value whose parts are known; the whole is, at any length."""
+MOST_TEXT = 16 * 1024
+"""Characters of a text in which parts are looked for, too: an exception may quote a whole answer."""
+MOST_LINKS = 32
+"""Of an exception's chain."""
+
+HARMLESS = frozenset({
+    "accept", "accept-encoding", "accept-language", "anthropic-beta", "anthropic-version", "content-encoding",
+    "content-length", "content-type", "host", "openai-beta", "traceparent", "user-agent", "x-amz-date",
+    "x-amzn-bedrock-accept",
+})  # fmt: skip
+
+_SECRET = re.compile(
+    r"(?i)auth|api.?key|secret|passw|credential|cookie|session|signature|token$|(access|security).?token|(^|[_-])key$"
+)
+_SECRET_FIELD = re.compile(
+    r"(?i)^(authorization|password|secret|token|client_secret|.*(api|access|secret)_?(key|token))$"
+)
+_LOGIN = re.compile(r"""(?<=://)[^/\s?#'"<>]*@""")
+"""User and password in an address, wherever one stands in a text."""
+_POSITION = (
+    r"(?i)((?:authorization|api.?key|\bkey|token|secret|passw\w{0,8}|credentials?|bearer|basic|cookie)"
+    r"[\"'`]?\s?[:=]?\s?[\"'`]?(?:bearer |basic )?)(?:%s)(?!\w)"
+)
+"""Where a short key is one: behind a name."""
+
+_LOWER = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
+"""A text in small letters of the same length: servers change the case of what they quote."""
+
+
+class Secrets:
+    """Values that must not be shown. mask: what is shown in their place."""
+
+    def __init__(self, values: Iterable[str], mask: str = HIDDEN) -> None:
+        found = {value for value in values if value and value != mask}
+        self.mask = mask
+        self.values = frozenset(value for value in found if len(value) >= SHORTEST)
+        """Those that are masked wherever they stand."""
+        forms = {form for value in self.values for form in _forms(value)}
+        self._forms = {_lower(form) for form in forms}
+        self._parts = {_lower(part) for form in forms for part in _parts(form)}
+        self._short = _short(found - self.values)
+
+    def hide(self, text: str) -> str:
+        """The text with what is secret replaced: whole, in another notation, or shortened to a part of some length."""
+        low = _lower(text)
+        secret = bytearray(len(text))
+        for form in self._forms:
+            for start in _places(low, form):
+                secret[start : start + len(form)] = b"\1" * len(form)
+        for start in range(len(low) - SHORTEST + 1) if len(low) <= MOST_TEXT else ():
+            if low[start : start + SHORTEST] in self._parts:
+                secret[start : start + SHORTEST] = b"\1" * SHORTEST
+        shown = _LOGIN.sub(f"{self.mask}@", self._without(text, secret) if any(secret) else text)
+        return self._short.sub(rf"\g<1>{self.mask}", shown) if self._short else shown
+
+    def _without(self, text: str, secret: bytearray) -> str:
+        pieces, end = [], 0
+        for found in re.finditer(rb"\x01+", secret):
+            pieces.append(text[end : found.start()])
+            end = found.end()
+        return self.mask.join([*pieces, text[end:]])
+
+    def hide_in(self, value: Any) -> Any:
+        """JSON values with each of the secrets in them replaced, in names too."""
+        if isinstance(value, str):
+            return self.hide(value)
+        if isinstance(value, Mapping):
+            return {self.hide_in(name): self.hide_in(item) for name, item in value.items()}
+        return [self.hide_in(item) for item in value] if isinstance(value, list | tuple) else value
+
+    def hide_failure(self, failure: Failure) -> Failure:
+        """A finding without secrets in any of its texts."""
+        return structs.replace(
+            failure,
+            detail=self.hide(failure.detail),
+            code=self.hide(failure.code),
+            request_id=failure.request_id and self.hide(failure.request_id),
+            resets_at=failure.resets_at and self.hide(failure.resets_at),
+            facts=self.hide_in(failure.facts),
+        )
+
+    def hide_cause(self, error: BaseException | None, seen: set[int] | None = None) -> BaseException | None:
+        """An exception whose traceback says no secret: itself, or in its place one that is named alike.
+
+        aiohttp's exceptions have the address in their text, and the request's headers in their repr.
+        """
+        seen = set() if seen is None else seen
+        if error is None or id(error) in seen or len(seen) > MOST_LINKS:
+            return None
+        seen.add(id(error))
+        shown, hushed = self._clean(error), error.__suppress_context__
+        shown.__cause__ = self.hide_cause(error.__cause__, seen)
+        shown.__context__ = None if hushed else self.hide_cause(error.__context__, seen)
+        shown.__suppress_context__ = hushed
+        return shown
+
+    def _clean(self, error: BaseException) -> BaseException:
+        said = _said(error)
+        notes = [str(note) for note in getattr(error, "__notes__", ())]
+        if all(self.hide(text) == text for text in (*said, *notes)):
+            return error
+        kind = type(error)
+        alike = type(kind.__name__, (Exception,), {"__module__": kind.__module__, "__qualname__": kind.__qualname__})
+        copy = alike(self.hide(said[0])).with_traceback(error.__traceback__)
+        for note in notes:
+            copy.add_note(self.hide(note))
+        assert isinstance(copy, Exception)
+        return copy
+
+    def hide_bytes(self, data: bytes) -> bytes:
+        """Bytes with each of the values in them replaced, as they are or in another notation."""
+        for secret in self.byte_forms:
+            data = data.replace(secret, self.mask.encode())
+        return data
+
+    @cached_property
+    def byte_forms(self) -> list[bytes]:
+        """The values as they may stand in a body, the longest first."""
+        forms = {form.encode("utf-8", "replace") for value in self.values for form in _forms(value)}
+        return sorted(forms, key=len, reverse=True)
+
+
+def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target | None = None) -> Iterator[str]:
+    """The values that must not be shown anywhere: what a request was sent with, or would have been."""
+    if endpoint is not None:
+        yield from (endpoint.api_key or "", *_of_url(endpoint.base_url), *_of_fields(endpoint.credentials))
+    if target is not None:
+        yield from (target.api_key if isinstance(target.api_key, str) else "", *_of_url(target.base_url or ""))
+        yield from _of_headers(target.headers or {})
+        yield from (value for name, value in target.options.items() if isinstance(value, str) and _SECRET.search(name))
+    yield from _of_headers(getattr(sent, "headers", {}))
+    yield from _of_url(getattr(sent, "url", ""))
+    yield from (value for name, value in getattr(sent, "environment", {}).items() if _SECRET.search(name))
+    yield from (part for address in getproxies().values() for part in _of_url(address))
+
+
+def mask_sent(request: Outgoing, body: Any) -> dict[str, Any]:
+    """The request as it is written. body: what was sent, as JSON values or text."""
+    if isinstance(request, HttpRequest):
+        headers = {name: value if name.lower() in HARMLESS else MASK for name, value in request.headers.items()}
+        return {"method": request.method, "url": safe_url(request.url), "headers": headers, "body": _fields(body)}
+    if isinstance(request, ProcessRequest):
+        environment = dict.fromkeys(request.environment, MASK)
+        return {"command": list(request.command), "environment": environment, "stdin": body}
+    return {}
+
+
+def mask_response_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Cookies, and what else by its name is nobody's business; the rest says how the provider is doing."""
+    return {name: _response_header(name, value) for name, value in headers.items()}
+
+
+def _of_url(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        fields = [value for name, value in parse_qsl(parts.query) if name not in HARMLESS_QUERY]
+    except ValueError:
+        return []
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    login = f"{user}:{password}" if password else ""
+    return [user if len(user) >= SHORTEST else "", password, login, *fields]
+
+
+def _of_headers(headers: Mapping[str, str]) -> Iterator[str]:
+    for name, value in headers.items():
+        if name.lower() not in HARMLESS and isinstance(value, str):
+            yield from _of_header(value, named=_SECRET.search(name) is not None)
+
+
+def _of_header(value: str, *, named: bool) -> Iterator[str]:
+    """A header's value and, of one that is named like a secret, what in it is the secret: behind "Bearer", in the
+    fields of a signature, in cookies."""
+    scheme, blank, rest = value.partition(" ")
+    if not (named and blank):
+        yield value if named or len(value) >= SHORTEST else ""
+    if not named:
+        return
+    if blank and "=" not in rest.rstrip("="):
+        yield rest.strip()
+    for field in re.split(r"[,;]\s*|\s+", value):
+        name, sign, said = field.partition("=")
+        if sign and said.strip("=") and name.lower() != "signedheaders":
+            yield said.partition("/")[0] if name == "Credential" else said
+    if scheme.lower() == "basic":
+        yield from _of_basic(rest)
+
+
+def _of_basic(encoded: str) -> list[str]:
+    try:
+        login = base64.b64decode(encoded, validate=True).decode()
+    except ValueError:
+        return []
+    return [login, login.partition(":")[2]]
+
+
+def _of_fields(credentials: Any) -> list[str]:
+    """Of what a provider's own resolver made, the fields that are named like a secret: a signing key's, a token."""
+    fields: tuple[str, ...] = getattr(credentials, "__struct_fields__", ()) or getattr(credentials, "_fields", ())
+    values = ((name, getattr(credentials, name)) for name in fields)
+    return [value for name, value in values if isinstance(value, str) and _SECRET.search(name)]
+
+
+def _lower(text: str) -> str:
+    """In small letters, and of the same length."""
+    return text.lower() if text.isascii() else text.translate(_LOWER)
+
+
+def _forms(value: str) -> set[str]:
+    """A value as it is, and as it is quoted in addresses, JSON, HTML, Basic credentials and dumps of bytes."""
+    raw = value.encode("utf-8", "replace")
+    forms = {
+        value, quote(value, safe=""), quote(value), quote_plus(value), html.escape(value), raw.hex(),
+        json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], value.replace("/", r"\/"),
+    }  # fmt: skip
+    for before in range(3):  # Base64 of a text in which the value stands: its notation depends on the place in it
+        encoded = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
+        cut = encoded[(0, 2, 3)[before] : len(encoded) - ((before + len(raw)) % 3 > 0)]
+        forms |= {cut, cut.translate({ord("+"): "-", ord("/"): "_"})}
+    return {form for form in forms if len(form) >= SHORTEST}
+
+
+def _parts(form: str) -> Iterator[str]:
+    """Runs of SHORTEST characters by which a part of a value is known; what may be words of a sentence is none."""
+    pieces = {form[:LONGEST], form[-LONGEST:]}
+    runs = (piece[at : at + SHORTEST] for piece in pieces for at in range(len(piece) - SHORTEST + 1))
+    return (run for run in runs if not all(map(_is_word, re.split("[ _-]", run))))
+
+
+def _is_word(letters: str) -> bool:
+    return not letters or (letters.isalpha() and (letters[1:].islower() or letters.isupper() or len(letters) == 1))
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + len(part))
+
+
+def _short(values: frozenset[str] | set[str]) -> re.Pattern[str] | None:
+    longest_first = sorted(values, key=len, reverse=True)
+    return re.compile(_POSITION % "|".join(map(re.escape, longest_first))) if values else None
+
+
+def _said(error: BaseException) -> tuple[str, str]:
+    """What a traceback and a debugger show of it. A half-made exception of a library may have neither."""
+    said = []
+    for show in (str, str if isinstance(error, UnicodeError) else repr):  # its repr has all the data
+        try:
+            said.append(show(error))
+        except Exception:
+            said.append("")
+    return said[0], said[1]
+
+
+def _response_header(name: str, value: str) -> str:
+    if _SECRET.search(name):
+        return MASK
+    return safe_url(value) if name == "location" else value
+
+
+def _fields(value: Any) -> Any:
+    """A body without the values of fields that are named like a secret."""
+    if isinstance(value, dict):
+        return {name: MASK if _is_secret(name, item) else _fields(item) for name, item in value.items()}
+    return [_fields(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    return isinstance(value, str) and _SECRET_FIELD.search(name) is not None

@@ -23,7 +23,7 @@ from msgspec import structs
 
 from . import transcript as record
 from .call import NEVER, Answering, Call, Guard, Interrupted
-from .chunks import Usage
+from .chunks import Chunk, Finished, Usage
 from .contract import Batch, Decoder, Endpoint, HttpRequest, Outgoing, Request, Response, Sending, WholeAdapter
 from .endpoint import host_of, resolve
 from .errors import NO_END_MARKER, ErrorKind, Failure, StreamError, error_for
@@ -34,6 +34,7 @@ from .providers import adapter_for
 from .readable import one_line
 from .signatures import for_its_target
 from .transport.spool import IN_MEMORY, SpoolFailed
+from .understood import contradiction, warn
 from .weight import size_of
 from .whole_body import WholeBody
 
@@ -90,6 +91,7 @@ class Attempt:
         self._cause: Exception | Failure | None = None
         self._sent: Outgoing | None = None
         self._over = False
+        self._continues = call.answering is not None
         self._progress = 0
         self._from = 0
         self._waiting_since: float | None = None
@@ -262,6 +264,7 @@ class Attempt:
                 self._cause = decoder.failure
         elif decoder.done:
             self._cause, self._over = None, True
+            self._doubt(batch)
         self.record.chunks += len(batch)
         if self._whole is None:
             self.call.transcript._weigh(len(data))
@@ -269,6 +272,20 @@ class Attempt:
             self._progress = decoder.progress
             self._waiting_since = self.call.now()
         return batch
+
+    def _doubt(self, batch: Batch) -> None:
+        """It came to its end: was anything in it? If its end says so against what was read, it has none.
+
+        Not asked of a continuation, which may have nothing to add, nor where the user's own links may have taken
+        something out of the answer on its way.
+        """
+        if self._continues or (self.committed and self.call.settings.own_links):
+            return
+        before: list[Chunk] = self.call.transcript._since(self._from) if self.committed else self._held
+        if (failure := contradiction([*before, *batch])) is not None:
+            batch[:] = [chunk for chunk in batch if type(chunk) is not Finished]
+            self._held = [chunk for chunk in self._held if type(chunk) is not Finished]
+            self._cause = failure
 
     def _commits(self, batch: Batch) -> bool:
         """Does content begin in this batch? Then what was held goes in front of it; else it is held as well."""
@@ -333,6 +350,7 @@ class Attempt:
         self._salvage()
         self._guard.interrupt()
         self.record.usage = self._last_usage()
+        warn(self.name, getattr(self._decoder, "unmodelled", ()))
         self.call.sent = self.call.sent or self.sending.written
         self.record.response_id = self._shown(self._decoder.response_id)
         self.record.response_model = self._shown(self._decoder.model)

@@ -2,7 +2,7 @@
 
 The one rule: a chunk is a value. It never changes after it was handed out, and it holds no reference to
 the stream, so an application may keep, compare, pickle or send it anywhere.
-Must never: grow a class per provider. What we do not model leaves as `Raw`, and only when asked for.
+Must never: grow a class per provider. What we do not model leaves as `Raw`.
 
 They are msgspec structs and not dataclasses because one is made for every token: 50 ns against 250 ns for
 a frozen dataclass (docs/decisions/0001-msgspec-chunks.md), and `gc=False` keeps a long answer out of the
@@ -23,6 +23,7 @@ __all__ = [
     "Raw",
     "ReasoningDelta",
     "Seam",
+    "Standing",
     "TextDelta",
     "ToolCall",
     "ToolCallDelta",
@@ -31,6 +32,7 @@ __all__ = [
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "other"]
 Certainty: TypeAlias = Literal["exact", "estimated", "unknown"]
+Standing: TypeAlias = Literal["content", "doubt", "extra"]
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
@@ -140,14 +142,25 @@ class Seam(msgspec.Struct, frozen=True, gc=False):
 
 
 class Raw(msgspec.Struct, frozen=True):
-    """An event that has no class here, as decoded JSON; only with `raw=True` on the target."""
+    """A piece of an answer that has no class here, as decoded JSON: a citation, a picture, a tool run by the provider.
+
+    `event` is the provider's own name for it. `standing`: "content" for what is a part of the answer, which comes
+    always; "doubt" for what may be one, since nobody here knows the field or event, and which comes always, too, but
+    makes no answer by itself; "extra" for what is none, which comes with `raw=True` on the target only.
+    `Transcript.unmodelled` counts the first two.
+    """
 
     type: ClassVar[Literal["raw"]] = "raw"
-    content: ClassVar[bool] = False
     text: ClassVar[str] = ""
     provider: str
     event: str
     data: Any
+    standing: Standing = "content"
+
+    @property
+    def content(self) -> bool:
+        """Whether it is certainly a part of the answer."""
+        return self.standing == "content"
 
 
 Chunk: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | ToolCall | Usage | Finished | Seam | Raw

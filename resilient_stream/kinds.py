@@ -297,6 +297,15 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Too many turns",
         ("{model} had not finished after {limit} turns.",),
         ("Raise max_turns, or go on from the history of this conversation.",)),
+    (_K.MODEL_OUTPUT_INVALID, "no_call"): Text(
+        "Tool call missing",
+        ("{model} ended its answer to have a tool called, but {provider} sent no call.",),
+        ("The text of the answer is in the transcript; try again, or use another model.",)),
+    (_K.UNEXPECTED_RESPONSE, "nothing_read"): Text(
+        "Nothing readable",
+        ("{provider}'s answer ended properly, but nothing in it could be read.", "It should have had {missing}.",
+         "Not understood: {unknown}."),
+        ("Check that the base URL belongs to {provider}; look for a newer version of this library.",)),
     (_K.AUTHENTICATION, "missing_key"): Text(
         "API key missing",
         ("There is no API key for {provider}.",),

@@ -8,17 +8,18 @@ Must never: claim `complete` by itself. The call sets the outcome, once.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from .archive import pack, plain, plain_chunk, read, read_chunk
-from .chunks import Chunk, Finished, FinishReason, ReasoningDelta, Seam, ToolCall, Usage
+from .chunks import Chunk, Finished, FinishReason, Raw, ReasoningDelta, Seam, ToolCall, Usage
 from .errors import StreamError, StreamMisused
 from .history import ended_well, omission, to_history
 from .messages import Message
+from .understood import tally
 from .weight import even, prefix, size_of
 
 __all__ = ["Attempt", "Outcome", "Transcript"]
@@ -76,6 +77,7 @@ class _Stored(msgspec.Struct, kw_only=True):
     time_to_first_chunk: float | None = None
     duration: float | None = None
     omitted: int = 0
+    unmodelled: dict[str, int] = {}
 
 
 _KEPT = (
@@ -105,6 +107,7 @@ class Transcript:
         "_restarted",
         "_start",
         "_trimmed",
+        "_unmodelled",
         "_wire",
         "_withheld",
         "attempts",
@@ -129,6 +132,7 @@ class Transcript:
         self._trimmed = False
         self._withheld = 0
         self._dropped = 0
+        self._unmodelled: dict[str, int] = {}
         self._restarted = False
         self._start = 0.0
         self.omitted = 0
@@ -167,6 +171,7 @@ class Transcript:
         self._restarted = True
         self._head = self.omitted = 0
         self._trimmed = False
+        self._unmodelled = {}
 
     def _counts(self) -> tuple[int, int]:
         """(received, waiting to be taken): changes whenever the consumer takes something."""
@@ -215,6 +220,7 @@ class Transcript:
         dropped = self._chunks[self._head : end]
         seams = [chunk for chunk in dropped if type(chunk) is Seam]  # whoever reads this needs all of them
         self.omitted += sum(len(chunk.text) for chunk in dropped)
+        tally(_unmodelled(dropped), self._unmodelled)
         self._chunks[self._head : end] = seams
         self._dropped += len(dropped) - len(seams)
         self._head += len(seams)
@@ -247,6 +253,11 @@ class Transcript:
     def seams(self) -> tuple[Seam, ...]:
         """Where another request took over."""
         return tuple(chunk for chunk in self._chunks if type(chunk) is Seam)
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What of the answer came as `Raw`, since it has no chunk class of its own: how often, by its name."""
+        return tally(_unmodelled(self._answer()), dict(self._unmodelled))
 
     @property
     def usage(self) -> Usage:
@@ -308,6 +319,7 @@ class Transcript:
             chunks=[plain_chunk(chunk) for chunk in chunks],
             taken=taken,
             gap=gap if self._trimmed else None,
+            unmodelled=dict(self.unmodelled),
             **{name: getattr(self, name) for name in _KEPT},
         )
         return {
@@ -343,6 +355,7 @@ class Transcript:
         transcript._trimmed, transcript._head = stored.gap is not None, stored.gap or 0
         for name in _KEPT:
             setattr(transcript, name, getattr(stored, name))
+        transcript._unmodelled = dict(Counter(stored.unmodelled) - Counter(transcript.unmodelled))
         if stored.error is not None:
             stored.error.transcript = transcript
         return transcript
@@ -390,3 +403,8 @@ class Transcript:
 
     def __repr__(self) -> str:
         return f"Transcript(outcome={self.outcome!r}, target={self.target!r}, characters={len(self.text)})"
+
+
+def _unmodelled(chunks: Iterable[Chunk]) -> Iterator[str]:
+    """The names of content without a chunk class."""
+    return (chunk.event for chunk in chunks if type(chunk) is Raw and chunk.standing != "extra")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .chunks import Chunk, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
+import msgspec
+
+from .chunks import Chunk, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
 
 __all__ = ["even", "prefix", "size_of"]
 
@@ -22,6 +24,8 @@ def size_of(chunk: Chunk) -> int:
         return len(chunk.text)
     if type(chunk) is ReasoningDelta:
         return len(chunk.reasoning) + len(chunk.redacted or "")
+    if type(chunk) is Raw:
+        return SMALL + len(msgspec.json.encode(chunk.data, enc_hook=str))
     return SMALL + len(chunk.arguments) if isinstance(chunk, ToolCallDelta | ToolCall) else SMALL
 
 

@@ -21,6 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "chunks", "kinds", "readable", "errors", "messages", "policy", "target", "history", "archive", "weight",
+    "understood",
     "transcript", "events", "tools", "turns", "toolbox", "prompts", "contract", "masking", "wire", "features",
     "signatures", "classify", "providers", "recovery", "transport", "credentials", "endpoint", "unwind", "budget",
     "slots", "memory", "call", "telemetry", "whole_body", "attempt", "source", "middleware", "chain",

@@ -9,7 +9,7 @@ Must never: know what an event says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..classify import classify_error
@@ -113,6 +113,12 @@ class EventDecoder(Generic[EventT]):
         """Where the provider can take this answer up again; None where it does not keep answers."""
         point: ResumePoint | None = getattr(self._reader, "resume_point", None)
         return point
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class of its own, by name."""
+        counts: Mapping[str, int] = getattr(self._reader, "unmodelled", {})
+        return counts
 
     def feed(self, data: bytes) -> Batch:
         """Decode one network read."""

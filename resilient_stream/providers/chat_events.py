@@ -1,0 +1,194 @@
+"""The events of a chat completion's stream, as types; and which of their fields are no content.
+
+Most network reads of an answer hold nothing but text. Those are decoded as `TextEvent`, whose types admit nothing else,
+so no field needs a look per token: an unknown field in a delta is refused there, too. Any other read is decoded as
+`Event`, and held against `KNOWN`: what does not fit has something in it that is not read, which `beside` looks for.
+Must never: know a host by name. Each line of the tables was seen on the wire of some host.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+from ..chunks import Raw
+from ..wire.json_events import BatchDecoder
+from .unmodelled import Fields, Unmodelled, names, says
+from .values import object_of
+
+__all__ = ["EVENTS", "KNOWN", "TEXT", "Choice", "Event", "Fragment", "Function", "Speech", "TextEvent", "beside"]
+
+_Nothing: TypeAlias = Annotated[list[Any], msgspec.Meta(max_length=0)] | None
+"""Null or an empty list: some hosts send each field with every token."""
+
+
+class _TextContent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    content: str
+    role: str | None = None
+    tool_calls: _Nothing = None
+    function_call: None = None
+    refusal: None = None
+    reasoning: None = None
+    reasoning_content: None = None
+    reasoning_details: _Nothing = None
+    annotations: _Nothing = None
+    audio: None = None
+    name: str | None = None
+    provider_specific_fields: None = None
+
+
+class _TextChoice(msgspec.Struct, gc=False):
+    delta: _TextContent
+    finish_reason: None = None
+    index: Literal[0] = 0
+    message: None = None
+    text: None = None
+
+
+class TextEvent(msgspec.Struct, gc=False):
+    """A chunk that is text and nothing else; anything more is a ValidationError.
+
+    Of the fields beside the choices only those are named that are known to be content: naming all would cost as much
+    as the text.
+    """
+
+    choices: tuple[_TextChoice]
+    usage: None = None
+    error: None = None
+    x_groq: None = None
+    citations: _Nothing = None
+    search_results: _Nothing = None
+    images: _Nothing = None
+    references: _Nothing = None
+
+
+class Function(msgspec.Struct, gc=False):
+    """A call's name and a piece of its arguments."""
+
+    name: str | None = None
+    arguments: Any = None
+
+
+class Fragment(msgspec.Struct, gc=False):
+    """A piece of a tool call."""
+
+    index: int | None = None
+    id: str | None = None
+    function: Function | None = None
+    extra_content: Any = None
+
+
+class Speech(msgspec.Struct, gc=False):
+    """A `delta`, or a `message` in its place."""
+
+    content: Any = None
+    tool_calls: list[Fragment] | None = None
+    function_call: Function | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    reasoning_details: list[Any] | None = None
+
+
+class Choice(msgspec.Struct, gc=False):
+    """One of the answers; as a rule there is one."""
+
+    delta: Speech | None = None
+    message: Speech | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    index: int | None = 0
+    error: Any = None
+
+
+class Event(msgspec.Struct, gc=False):
+    """Any chunk."""
+
+    choices: list[Choice] | None = None
+    usage: Any = None
+    error: Any = None
+    x_groq: Any = None
+    id: Any = None
+    model: Any = None
+    code: Any = None
+    message: Any = None
+    detail: Any = None
+    object: Any = None
+    type: Any = None
+
+
+TEXT = BatchDecoder(TextEvent)
+EVENTS = BatchDecoder(Event)
+
+
+# -- what is content --------------------------------------------------------------------------
+
+SPEECH = Fields(
+    read=names(
+        "role content tool_calls function_call refusal reasoning reasoning_content reasoning_details name index "
+        "tool_call_id id type"
+    ),
+    aside=names("channel provider_metadata provider_specific_fields metadata token_ids finish_reason stop_reason"),
+    content=names(
+        "annotations citations search_results images audio video executed_tools references context grounding documents"
+    ),
+)
+"""A delta or message; its `reasoning_details` are looked at on their own."""
+
+CHOICE = Fields(
+    read=names("delta message text finish_reason index error"),
+    aside=names(
+        "logprobs native_finish_reason content_filter_results content_filter_result content_filter_offsets stop_reason "
+        "matched_stop seed token_ids prompt_token_ids provider_specific_fields moderation"
+    ),
+    content=names("annotations citations search_results images audio references"),
+)
+
+EVENT = Fields(
+    read=names("choices usage id object created model error code message detail type"),
+    aside=names(
+        "system_fingerprint service_tier obfuscation p x_groq provider prompt_filter_results time_info timings "
+        "stream_options latency_checkpoint generationId moderation nonce prompt_logprobs prompt_token_ids warnings "
+        "kv_transfer_params request_id requestId trace_id session_id response_id conversation_id created_at status "
+        "metadata provider_metadata provider_specific_fields usage_breakdown citation_format cost version sla_metrics "
+        "performance_metrics base_resp input_sensitive_type output_sensitive_type search_context_size "
+        "amazon-bedrock-invocationMetrics amazon-bedrock-guardrailAction amazon-bedrock-trace"
+    ),
+    content=names(
+        "citations search_results images references related_questions annotations grounding_metadata documents "
+        "executed_tools web_search search_info audio context"
+    ),
+)
+
+
+def _known(name: str, fields: Fields, **inner: Any) -> type[Any]:
+    """A struct that admits these fields, and of those that are content only empty ones."""
+    others = sorted(filter(str.isidentifier, (fields.read | fields.aside) - inner.keys()))
+    plain = [(each, msgspec.Raw, msgspec.Raw(b"")) for each in others]
+    empty = [(each, _Nothing, None) for each in sorted(fields.content)]
+    held = [(each, kind, None) for each, kind in inner.items()]
+    return msgspec.defstruct(name, [*plain, *empty, *held], forbid_unknown_fields=True, gc=False)
+
+
+_Speech: Any = _known("_Speech", SPEECH, reasoning_details=Any)
+_Choice: Any = _known("_Choice", CHOICE, delta=_Speech | None, message=_Speech | None, index=Literal[0] | None)
+_Known: Any = _known("_Known", EVENT, choices=list[_Choice] | None)
+
+KNOWN: BatchDecoder[Any] = BatchDecoder(_Known)
+"""Events in which nothing is that is not read or known to be no content."""
+
+
+def beside(event: dict[str, Any], unmodelled: Unmodelled) -> list[Raw]:
+    """What a chunk has that is not read, and the answers beside the first."""
+    found = unmodelled.fields(event, EVENT, once=True)
+    choices = event.get("choices")
+    for choice in map(object_of, choices if isinstance(choices, list) else ()):
+        if choice.get("index"):
+            said = any(says(choice.get(name)) for name in ("delta", "message", "text", "finish_reason"))
+            found += [unmodelled.content("choices", [choice])] if said else []
+            continue
+        found += unmodelled.fields(choice, CHOICE, once=True)
+        found += unmodelled.fields(choice.get("delta"), SPEECH)
+        found += unmodelled.fields(choice.get("message"), SPEECH, once=True)
+    return found

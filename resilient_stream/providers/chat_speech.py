@@ -1,0 +1,177 @@
+"""What a chat message says, in deltas and whole: text, reasoning, a refusal, calls, and parts that are none of these.
+
+The one rule: a delta is the next piece, and what a whole message has counts only as far as no delta said it. Some
+gateways send messages in place of deltas, some both, some the whole text so far with each event.
+Must never: know a host by name. A part is read by what it has, not by who sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..chunks import Chunk, ReasoningDelta, TextDelta
+from ..contract import Batch
+from .chat_events import Fragment, Function, Speech
+from .said import Said
+from .tool_calls import ToolCalls
+from .unmodelled import Unmodelled, says
+from .values import object_of, text_of
+
+__all__ = ["Speaker"]
+
+DEEP = 8
+"""Levels of lists in lists."""
+
+_REASONING: Mapping[str, tuple[str, ...]] = {
+    "thinking": ("thinking", "text", "content"),
+    "reasoning": ("summary", "reasoning", "text", "content"),
+    "reasoning_text": ("text",),
+    "reasoning_content": ("text", "reasoning_content"),
+    "summary_text": ("text",),
+}
+"""Types of parts that are reasoning, and where it may stand in them; the first place that has any counts."""
+
+
+class Piece(NamedTuple):
+    """A piece of a message. kind: "text", "reasoning", "refusal"; or the type of a part that is none of them."""
+
+    kind: str
+    text: str
+    part: Any = None
+
+
+class Speaker:
+    """One answer's message. refusal: the pieces of a refusal; calls: those that are not yet whole."""
+
+    __slots__ = ("_fragments", "_given", "_unmodelled", "calls", "reasoning", "refusal", "text")
+
+    def __init__(self, unmodelled: Unmodelled) -> None:
+        self.text = Said(lambda event: event.choices[0].delta.content)
+        self.reasoning = Said()
+        self.refusal: list[str] = []
+        self.calls = ToolCalls()
+        self._unmodelled = unmodelled
+        self._fragments = False
+        self._given: set[tuple[str, str, str]] = set()
+
+    def delta(self, delta: Speech) -> Batch:
+        """The chunks of the next piece."""
+        batch: Batch = []
+        for kind, text, part in _pieces(delta):
+            if kind == "text":
+                self.text.add(text)
+                batch.append(TextDelta(text))
+            elif kind == "reasoning":
+                self.reasoning.add(text)
+                batch.append(ReasoningDelta(text))
+            else:
+                batch += self._other(kind, text, part)
+        for fragment in _fragments(delta):
+            self._fragments = True
+            batch.append(self._fragment(fragment))
+        return batch
+
+    def message(self, message: Speech, *, last: bool) -> Batch:
+        """The chunks of what a message has beyond what was said. last: the answer ends with it."""
+        pieces = [*_pieces(message)]
+        thought = "".join(piece.text for piece in pieces if piece.kind == "reasoning")
+        said = "".join(piece.text for piece in pieces if piece.kind == "text")
+        batch: Batch = []
+        if thought and (new := self.reasoning.take(thought, last=last)):
+            batch.append(ReasoningDelta(new))
+        if said and (new := self.text.take(said, last=last)):
+            batch.append(TextDelta(new))
+        refused = bool(self.refusal)
+        for kind, text, part in pieces:
+            if kind not in ("text", "reasoning") and not (kind == "refusal" and refused):
+                batch += self._other(kind, text, part)
+        return batch + self._whole_calls(message)
+
+    def _other(self, kind: str, text: str, part: Any) -> Batch:
+        if kind == "refusal":
+            self.refusal.append(text)
+            return []
+        return [self._unmodelled.content(kind, part)]
+
+    def _whole_calls(self, message: Speech) -> Batch:
+        """The calls of a message, unless deltas gave them. Each is one of its own, but for one that is sent again."""
+        batch: Batch = []
+        for fragment in () if self._fragments else _fragments(message):
+            function = fragment.function or Function()
+            key = (fragment.id or "", function.name or "", arguments_of(function.arguments))
+            if not (fragment.id and key in self._given):
+                self._given.add(key)
+                batch.append(self._fragment(fragment))
+        return batch
+
+    def _fragment(self, fragment: Fragment) -> Chunk:
+        function = fragment.function or Function()
+        signature = _google_signature(fragment.extra_content)
+        return self.calls.add(fragment.index, fragment.id, function.name, arguments_of(function.arguments), signature)
+
+
+def _fragments(speech: Speech) -> Iterator[Fragment]:
+    yield from speech.tool_calls or ()
+    if speech.function_call is not None:
+        yield Fragment(0, None, speech.function_call)
+
+
+def _pieces(speech: Speech) -> Iterator[Piece]:
+    """What a delta or message says, the reasoning first; the same text under two names counts once."""
+    details = [object_of(item) for item in speech.reasoning_details or ()]
+    thought = speech.reasoning_content or speech.reasoning
+    if thought := thought or "".join(text_of(item.get("text")) or text_of(item.get("summary")) for item in details):
+        yield Piece("reasoning", thought)
+    for item in details:
+        if says(item.get("data")) or says(item.get("signature")):
+            yield Piece("reasoning_details", "", item)
+    yield from _content(speech.content)
+    if speech.refusal:
+        yield Piece("refusal", speech.refusal)
+
+
+def _content(content: Any, deep: int = DEEP) -> Iterator[Piece]:
+    """The pieces of a message's content: a text, or parts of many types."""
+    if isinstance(content, str):
+        if content:
+            yield Piece("text", content)
+    elif isinstance(content, list) and deep:
+        for part in content:
+            yield from _content(part, deep - 1)
+    elif isinstance(content, dict):
+        yield from _part(content)
+
+
+def _part(part: dict[str, Any]) -> Iterator[Piece]:
+    kind = text_of(part.get("type"))
+    if kind in _REASONING:
+        found = (_texts(part.get(name)) for name in _REASONING[kind])
+        if thought := next(filter(None, found), ""):
+            yield Piece("reasoning", thought)
+    elif kind == "refusal":
+        yield Piece("refusal", text_of(part.get("refusal")) or text_of(part.get("text")))
+    elif text := _texts(part.get("text")):
+        yield Piece("text", text)
+    elif kind not in ("", "text", "output_text") and says({**part, "type": None}):
+        yield Piece(kind, "", part)
+
+
+def _texts(value: Any, deep: int = DEEP) -> str:
+    """A text, or the texts of a list of parts."""
+    if isinstance(value, list) and deep:
+        return "".join(_texts(each, deep - 1) for each in value)
+    return text_of(object_of(value).get("text")) if isinstance(value, dict) else text_of(value)
+
+
+def arguments_of(value: Any) -> str:
+    """A fragment's arguments as text: some servers send an object instead, or null."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else msgspec.json.encode(value).decode()
+
+
+def _google_signature(extra: Any) -> str | None:
+    return text_of(object_of(object_of(extra).get("google")).get("thought_signature")) or None

@@ -1,0 +1,92 @@
+"""What an answer has said so far, as far as a second place that says it again must be held against it.
+
+The one rule: nothing is said twice, and nothing is said of which it is not clear that it goes on. So a whole text
+counts only from where the pieces before it end, if they are its beginning.
+Must never: keep an answer. Its length and its last characters are enough; what came last is not even measured until
+somebody asks, so a read of text costs no more than a list's append.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = ["Said"]
+
+KEPT = 64
+"""Reads whose events are kept before they are measured."""
+TAIL = 64
+"""Characters by which it is known that two texts have the same beginning."""
+
+
+class Said:
+    """The text, or the reasoning, of one answer.
+
+    text_of: the text of an event that is nothing else. pieces: some of it came in deltas.
+    """
+
+    __slots__ = ("_events", "_grows", "_length", "_tail", "_text_of", "pieces")
+
+    def __init__(self, text_of: Callable[[Any], str | None] = str) -> None:
+        self._text_of = text_of
+        self._events: list[Sequence[Any]] = []
+        self._length = 0
+        self._tail = ""
+        self._grows = False
+        self.pieces = False
+
+    def keep(self, events: Sequence[Any]) -> None:
+        """Events of one read, which are pieces of it."""
+        self.pieces = True
+        self._events.append(events)
+        if len(self._events) == KEPT:
+            self._measure()
+
+    def add(self, text: str) -> None:
+        """The next piece of it."""
+        self.pieces = True
+        self._measure()
+        self._add(text)
+
+    @property
+    def length(self) -> int:
+        """Characters said so far."""
+        self._measure()
+        return self._length
+
+    def _measure(self) -> None:
+        events, self._events = self._events, []
+        if events:
+            self._add("".join([self._text_of(event) or "" for read in events for event in read]))
+
+    def _add(self, text: str) -> None:
+        self._length += len(text)
+        self._tail = (self._tail + text)[-TAIL:]
+
+    def rest(self, whole: str, since: int = 0) -> str:
+        """What of a whole text was not said, and now is. since: where it began, as `length` was then."""
+        said = self.length - since
+        new = whole[said:] if self._begins(whole, said) else ""
+        self._add(new)
+        return new
+
+    def take(self, text: str, *, last: bool) -> str:
+        """The same for a text that may be the whole so far or, where there are no deltas, the next piece.
+
+        last: the answer ends here, so a text that was said already is the whole once more.
+        """
+        said = self.length
+        if self.pieces or not said:
+            return self.rest(text)
+        if len(text) > said and self._begins(text, said):
+            self._grows = True
+            return self.rest(text)
+        if len(text) == said and self._begins(text, said) and (last or self._grows):
+            return ""
+        self._add(text)
+        return text
+
+    def _begins(self, whole: str, said: int) -> bool:
+        """Whether the last `said` characters are the beginning of `whole`."""
+        known = self._tail[-min(said, TAIL) :] if said else ""
+        return whole[max(0, said - TAIL) : said] == known

@@ -131,7 +131,7 @@ class Client:
         output: a pydantic model class or a JSON schema that the answer must follow.
         max_tokens: output tokens at most. stop: one or more strings to stop at. seed: where a provider has one.
         reasoning: an effort ("low" …) or a budget in tokens, where the model reasons.
-        extra: merged into the provider's request body last, over everything else.
+        extra: merged into the provider's request body last, over everything else; a None there takes a field out.
         to: targets for this call, in place of the client's. deadline: seconds for everything, waits included.
         timeouts: over the client's and the targets'. recovery: over the client's.
         on_end: called exactly once with the final transcript.

@@ -67,12 +67,12 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
 class Request:
     """One call as the user meant it, checked, for one target. Adapters encode it; middlewares `replace` it.
 
-    tool_choice: "auto", "none", "required" or a tool's name. output: a JSON schema the answer must follow.
-    reasoning: an effort ("none", "minimal", "low", "medium", "high") or a budget in tokens. extra: merged into
-    the provider's body last. max_event_bytes: the decoder's bound on one event. attempt: which one at this
+    tool_choice: "auto", "none", "required" or a tool's name. output: a JSON schema the answer must follow. reasoning:
+    an effort ("none", "minimal", "low", "medium", "high") or a budget in tokens. extra: merged into the provider's body
+    last; a None there takes a field out. max_event_bytes: the decoder's bound on one event. attempt: which one at this
     target, from 1. targets: all that may be tried, in order; `target` is the one at hand. resume: take this broken
-    stream up again instead of asking anew; only where the adapter's capabilities have native_resume. stream: False
-    asks for the answer in one piece; only where they have `whole`.
+    stream up again instead of asking anew; only where the adapter's capabilities have native_resume. stream: False asks
+    for the answer in one piece; only where they have `whole`.
     """
 
     messages: tuple[Message, ...]

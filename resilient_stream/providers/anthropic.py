@@ -20,6 +20,7 @@ from .claude_models import generation_of
 from .error_rules import rules_for
 from .messages_request import encode_body
 from .messages_stream import messages_decoder
+from .values import with_extra
 from .whole import WholeAnswer, accepted, has, sse
 
 __all__ = ["ADAPTER", "AnthropicMessages", "whole_events"]
@@ -86,7 +87,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         if endpoint.api_key:
             headers["x-api-key"] = endpoint.api_key
         headers.update(endpoint.headers)
-        body = {**encode_body(request), **request.extra}
+        body = with_extra(encode_body(request), request.extra)
         url = f"{endpoint.base_url}/v1/messages"
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 

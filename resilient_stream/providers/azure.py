@@ -30,7 +30,7 @@ Speaker: TypeAlias = OpenAIChat | OpenAIResponses
 
 _HOST = Host(
     "Azure OpenAI", "", ("AZURE_OPENAI_API_KEY",), "AZURE_OPENAI_ENDPOINT", "max_completion_tokens",
-    responses="background",
+    responses="background", developer=True,
 )  # fmt: skip
 
 _UNDATED = ("preview", "latest", "v1")
@@ -38,6 +38,9 @@ _UNDATED = ("preview", "latest", "v1")
 
 _COUNTS_SINCE = "2024-09"
 """Older API versions refuse `stream_options`, and so report no usage."""
+
+_DEVELOPERS_SINCE = "2024-12"
+"""Older API versions do not know the role `developer`."""
 
 
 class AzureAccess(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +81,7 @@ class Azure(msgspec.Struct, frozen=True):
             headers["api-key"] = endpoint.api_key
         base, query = self._address(endpoint.base_url, request.model, access.api_version)
         there = Endpoint(base_url=base, api_key=access.token, headers={**headers, **endpoint.headers})
-        sent = self._dialect(access.api_version).encode(request, there)
+        sent = self._dialect(access.api_version, request).encode(request, there)
         return replace(sent, url=f"{sent.url}{'&' if '?' in sent.url else '?'}{query}" if query else sent.url)
 
     def decoder(self, request: Request) -> Decoder:
@@ -93,11 +96,14 @@ class Azure(msgspec.Struct, frozen=True):
         """The dialect's; see `contract.WholeAdapter`."""
         return self._dialect().whole_decoder(request)
 
-    def _dialect(self, version: str | None = None) -> OpenAIChat | OpenAIResponses:
+    def _dialect(self, version: str | None = None, request: Request | None = None) -> OpenAIChat | OpenAIResponses:
         if self.name.endswith("-responses"):
             return OpenAIResponses(self.name, _HOST)
-        counts = version is None or version >= _COUNTS_SINCE
-        return OpenAIChat(self.name, _HOST._replace(usage=counts))
+        asks_own_data = request is not None and "data_sources" in request.extra  # such a request is refused with it
+        return OpenAIChat(self.name, _HOST._replace(
+            usage=_since(version, _COUNTS_SINCE) and not asks_own_data,
+            developer=_since(version, _DEVELOPERS_SINCE),
+        ))  # fmt: skip
 
     def _address(self, url: str, deployment: str, version: str | None) -> tuple[str, str]:
         """Up to but without the dialect's own path, and the query."""
@@ -110,6 +116,11 @@ class Azure(msgspec.Struct, frozen=True):
                 url = f"{url}/deployments/{deployment}"
         wanted = version is not None and dated != url.endswith("/v1")
         return url, f"api-version={version}" if wanted else ""
+
+
+def _since(version: str | None, first: str) -> bool:
+    """Whether an API version is that old or newer; the v1 API is."""
+    return version is None or version >= first
 
 
 CHAT = Azure("azure")

@@ -16,6 +16,8 @@ from ..errors import ErrorKind, Failure, StreamError, error_for
 from ..messages import ImagePart, Message
 from . import converse_request, messages_request
 from .chat_shape import encode_message, encode_tool, encode_tool_choice
+from .chat_turns import fitted
+from .hosts import UNKNOWN
 from .system import role_of
 from .values import known, merged
 
@@ -69,7 +71,7 @@ def _nova(request: Request) -> dict[str, Any]:
 
 def _chat(request: Request) -> dict[str, Any]:
     return {
-        "messages": [encode_message(message) for message in request.messages],
+        "messages": [encode_message(message) for message in fitted(request.messages, UNKNOWN, request.target.name)],
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,

@@ -23,7 +23,7 @@ from .error_rules import rules_for
 from .ollama_stream import ollama_decoder
 from .system import role_of
 from .tool_calls import parse_arguments
-from .values import known
+from .values import known, with_extra
 from .whole import WholeAnswer
 
 __all__ = ["ADAPTER", "Ollama", "address"]
@@ -130,7 +130,7 @@ def _body(request: Request) -> dict[str, Any]:
         "think": _think(request.reasoning),
         "options": known(options) or None,
     }
-    return {**known(fields), **extra}
+    return with_extra(known(fields), extra)
 
 
 def _pictures(message: Message) -> list[str]:

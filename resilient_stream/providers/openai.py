@@ -19,12 +19,14 @@ from ..messages import FunctionCall, Message
 from ..wire.json_outline import paths
 from .chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
 from .chat_stream import chat_decoder
+from .chat_turns import fitted
 from .effort import effort_for, nearest
 from .error_rules import rules_for
-from .hosts import Host, Prefill
+from .hosts import Host, Prefill, host_at
+from .model_rules import rule_for, sampling_of
 from .schemas import strict
 from .tool_calls import fitting_id
-from .values import known
+from .values import known, with_extra
 from .whole import WholeAnswer, accepted, has, sse
 
 __all__ = ["OpenAIChat", "whole_message"]
@@ -94,6 +96,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         return Capabilities(
             prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
             reasoning=self.host.reasoning != "none" and _efforts(model, self.host) != (),
+            stop=rule_for(self.host.title, model).stop,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
@@ -102,7 +105,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
-        body = {**self._body(request), **self._unfinished(request), **request.extra}
+        body = with_extra(self._body(request, host_at(self.host, endpoint.base_url)), request.extra)
         url = f"{self._place(request, endpoint)}{self.host.path}"
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
@@ -118,19 +121,10 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         """The shared rules with this host's own in front."""
         return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
 
-    def _tool_choice(self, choice: str | None) -> str | dict[str, Any] | None:
-        return self.host.must_call if choice == "required" else encode_tool_choice(choice)
-
     def _prefill(self, request: Request) -> Prefill | None:
         """How the last turn is marked as unfinished, if it is the assistant's and the host goes on with it."""
         last = request.messages[-1] if request.messages else None
         return self.host.prefill if last is not None and last.role == "assistant" and not last.tool_calls else None
-
-    def _unfinished(self, request: Request) -> dict[str, Any]:
-        if (prefill := self._prefill(request)) is None:
-            return {}
-        *turns, last = map(encode_message, request.messages)
-        return {"messages": [*turns, {**last, **prefill.turn}], **prefill.body}
 
     def _place(self, request: Request, endpoint: Endpoint) -> str:
         """Where that host takes unfinished turns, unless the user has named an address."""
@@ -139,23 +133,40 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             return endpoint.base_url
         return prefill.base_url
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: Request, host: Host) -> dict[str, Any]:
+        prefill = self._prefill(request)
+        rule = rule_for(host.title, request.model)
         fields: dict[str, Any] = {
             "model": request.model,
-            "messages": [_message(message, request.model, self.host) for message in request.messages],
+            "messages": _messages(request, host, prefill),
             "stream": request.stream,
-            "stream_options": {"include_usage": True} if self.host.usage and request.stream else None,
+            "stream_options": {"include_usage": True} if host.usage and request.stream else None,
             "tools": [encode_tool(tool) for tool in request.tools] or None,
-            "tool_choice": self._tool_choice(request.tool_choice),
+            "tool_choice": host.must_call
+            if request.tool_choice == "required"
+            else encode_tool_choice(request.tool_choice),
             "response_format": _response_format(request.output),
-            self.host.max_tokens: request.max_tokens,
-            "temperature": request.temperature,
-            "top_p": request.top_p,
+            rule.max_tokens or host.max_tokens: request.max_tokens,
+            **sampling_of(request, host.title),
             "stop": list(request.stop) or None,
-            self.host.seed: request.seed,
-            **_reasoning_fields(request.reasoning, request.model, self.host),
+            host.seed: request.seed,
+            **_reasoning_fields(request.reasoning, request.model, host),
+            **(prefill.body if prefill else {}),
         }
         return known(fields)
+
+
+def _tool_choice(choice: str | None, host: Host) -> str | dict[str, Any] | None:
+    return host.must_call if choice == "required" else encode_tool_choice(choice)
+
+
+def _messages(request: Request, host: Host, prefill: Prefill | None) -> list[dict[str, Any]]:
+    """The turns, the last one marked as unfinished where it is to be continued."""
+    turns = fitted(request.messages, host, request.target.name)
+    made = [_message(message, request.model, host) for message in turns]
+    if prefill:
+        made[-1].update(prefill.turn)
+    return made
 
 
 def _message(message: Message, model: str, host: Host) -> dict[str, Any]:

@@ -21,13 +21,15 @@ from ..classify import classify_response
 from ..contract import Capabilities, Decoder, Endpoint, HttpRequest, Request, ResumePoint
 from ..errors import Failure
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from .chat_turns import fitted
 from .effort import effort_for
 from .error_rules import rules_for
-from .hosts import Host
+from .hosts import Host, host_at
+from .model_rules import sampling_of
 from .responses_stream import responses_decoder
 from .responses_whole import LONG_TEXTS, as_stream
 from .schemas import strict
-from .values import known
+from .values import known, with_extra
 from .whole import WholeAnswer, accepted
 
 __all__ = ["OpenAIResponses"]
@@ -63,7 +65,7 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
         url = f"{endpoint.base_url}/responses"
         if request.resume is not None:
             return HttpRequest(method="GET", url=url + _resume_query(request.resume), headers=headers, body=b"")
-        body = {**_body(request, self.host), **request.extra}
+        body = with_extra(_body(request, host_at(self.host, endpoint.base_url)), request.extra)
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> Decoder:
@@ -88,7 +90,7 @@ def _body(request: Request, host: Host) -> dict[str, Any]:
     background = bool(request.option("background")) and request.stream  # in one piece: we wait for all of it
     fields: dict[str, Any] = {
         "model": request.model,
-        "input": [item for message in request.messages for item in _items(message)],
+        "input": [item for message in fitted(request.messages, host, request.target.name) for item in _items(message)],
         "stream": request.stream,
         "store": background,
         "background": background or None,
@@ -97,8 +99,7 @@ def _body(request: Request, host: Host) -> dict[str, Any]:
         "tool_choice": _tool_choice(request.tool_choice),
         "text": _text_format(request.output),
         "max_output_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
+        **sampling_of(request, host.title),
         "reasoning": _reasoning_fields(request) or None,
     }
     return known(fields)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["known", "merged", "object_of", "text_of"]
+__all__ = ["known", "merged", "object_of", "text_of", "with_extra"]
 
 
 def known(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,14 +17,20 @@ def known(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def with_extra(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a request with the caller's own over them; a None among those takes a field out of the request."""
+    return known({**fields, **extra}) if extra else dict(fields)
+
+
 def merged(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """`extra` over `fields`, objects into objects; lists are replaced."""
+    """The same with objects merged into objects, so that a None takes out a field of an inner one, too."""
     both = {
         name: merged(fields[name], value)
         for name, value in extra.items()
         if isinstance(value, Mapping) and isinstance(fields.get(name), Mapping)
     }
-    return {**fields, **extra, **both}
+    taken_out = {name for name, value in extra.items() if value is None}
+    return {name: value for name, value in {**fields, **extra, **both}.items() if name not in taken_out}
 
 
 def object_of(value: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from . import anthropic, gemini, gemini_request, messages_request
 from .error_rules import rules_for
 from .gemini_stream import gemini_decoder
 from .messages_stream import messages_decoder
+from .values import with_extra
 from .whole import WholeAnswer, accepted
 
 __all__ = ["ADAPTER", "Place", "Vertex", "publisher_of"]
@@ -67,8 +68,8 @@ class Vertex(msgspec.Struct, frozen=True):
         """The dialect's own body, to Vertex's address."""
         publisher = publisher_of(request.model)
         if publisher == "anthropic":
-            body: dict[str, Any] = {**messages_request.encode_body(request), **request.extra}
-            del body["model"]
+            body: dict[str, Any] = with_extra(messages_request.encode_body(request), request.extra)
+            body.pop("model", None)
             body["anthropic_version"] = ANTHROPIC_VERSION
             method = "streamRawPredict" if request.stream else "rawPredict"
         else:

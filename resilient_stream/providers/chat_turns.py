@@ -1,0 +1,84 @@
+"""The turns of a conversation as a host of OpenAI's shape takes them: their roles, and their order.
+
+The one rule: nothing that was said is lost, and what the host takes as it is stays the same object.
+Must never: know a host by name; columns of `hosts.py` say what it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from ..messages import ImagePart, Message, Part, ReasoningPart, TextPart
+from .hosts import Host
+from .system import SYSTEM, role_of
+from .told import left_out
+
+__all__ = ["fitted"]
+
+_JOINED = ("system", "user", "assistant")
+
+
+def fitted(messages: Sequence[Message], host: Host, target: str) -> list[Message]:
+    """The turns for this host. target: whom the log names."""
+    turns = list(messages) if host.developer else [_in_known_role(message) for message in messages]
+    if host.joins == "strict":
+        turns = _system_in_front(turns, target)
+    return turns if host.joins == "no" else _joined(turns)
+
+
+def _in_known_role(message: Message) -> Message:
+    role = role_of(message)
+    return message if role == message.role else message.model_copy(update={"role": role})
+
+
+def _system_in_front(turns: list[Message], target: str) -> list[Message]:
+    """A system message behind the first turn keeps its place, as the user's."""
+    begin = next((place for place, turn in enumerate(turns) if turn.role not in SYSTEM), len(turns))
+    if any(turn.role in SYSTEM for turn in turns[begin:]):
+        left_out(target, "a system message in mid-conversation", "it is sent as the user's; no other may stand there")
+    moved = (turn.model_copy(update={"role": "user"}) if turn.role in SYSTEM else turn for turn in turns[begin:])
+    return [*turns[:begin], *moved]
+
+
+def _joined(turns: list[Message]) -> list[Message]:
+    """Turns of one role in a row as one. What follows calls is never a part of their turn."""
+    made: list[Message] = []
+    for _, run in groupby(turns, key=lambda turn: (turn.role in _JOINED, role_of(turn))):
+        first, *rest = run
+        made.append(first)
+        for turn in rest:
+            if turn.role in _JOINED and not made[-1].tool_calls:
+                made[-1] = _both(made[-1], turn)
+            else:
+                made.append(turn)
+    return made
+
+
+def _both(one: Message, other: Message) -> Message:
+    named = one.name == other.name
+    parts = _parts(one, other) if named else _parts(_with_name(one), _with_name(other))
+    return one.model_copy(
+        update={"content": parts, "tool_calls": other.tool_calls, "name": one.name if named else None}
+    )
+
+
+def _with_name(message: Message) -> Message:
+    """Who speaks as a part of what is said: one turn has one name."""
+    if not message.name:
+        return message
+    return message.model_copy(update={"content": (TextPart(text=f"{message.name}: "), *message.parts)})
+
+
+def _parts(one: Message, other: Message) -> str | tuple[Part, ...]:
+    """Their content, texts with a blank line between."""
+    parts = (*one.parts, *other.parts)
+    if any(isinstance(part, ImagePart) for part in parts):
+        return parts
+    text = "\n\n".join(_texts((one, other)))
+    thoughts = tuple(part for part in parts if isinstance(part, ReasoningPart))
+    return (*thoughts, TextPart(text=text)) if thoughts else text
+
+
+def _texts(messages: Iterable[Message]) -> Iterable[str]:
+    return (message.text for message in messages if message.text.strip())

@@ -1,0 +1,21 @@
+"""What a request asked for and is not sent, said in the log.
+
+The one rule: once for each target and field, at WARNING. It is not an error, since the answer is still one to the
+question; and it is not silent, since the caller asked for something else.
+Must never: log a value.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+__all__ = ["left_out"]
+
+logger = logging.getLogger("resilient_stream")
+
+
+@functools.lru_cache(maxsize=4096)
+def left_out(target: str, field: str, why: str) -> None:
+    """`field` of a request is not sent to `target`, or not as it was given."""
+    logger.warning("%s is not sent to %s as it was given: %s", field, target, why)

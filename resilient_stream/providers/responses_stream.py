@@ -3,9 +3,7 @@
 The one rule: what an event is, its `type` says; `event:` lines are missing on some hosts and never read (recordings
 QUIRKS 7). What belongs together goes by `output_index`: item ids change in mid-answer behind some proxies (QUIRKS 27).
 Must never: await, or report one failure twice: an `error` event is followed by `response.failed` (QUIRKS 13).
-
-Speed: most network reads of an answer hold nothing but text. Those are decoded as `_TextEvent`, whose types
-admit nothing else, so no field needs a look per token; any other read is decoded as `_Event` and taken apart.
+The events' types are in `responses_events.py`; what is said whole after its deltas in `responses_items.py`.
 """
 
 from __future__ import annotations
@@ -16,42 +14,21 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta
+from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
 from ..errors import ErrorKind, Failure
-from ..wire.json_events import BatchDecoder, JsonEvents
+from ..wire.json_events import JsonEvents
 from .counts import count, openai_usage
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
+from .responses_events import EVENTS, TEXT, Event, TextEvent, key_of, said_of_call, sealed, sort_of
+from .responses_items import Items
 from .tool_calls import ItemCalls
+from .unmodelled import Unmodelled, decoded
 from .values import object_of, text_of
 
-__all__ = ["FINISH_REASONS", "ResponsesReader", "responses_decoder", "sealed"]
-
-
-class _TextEvent(msgspec.Struct, tag_field="type", tag="response.output_text.delta", gc=False):
-    """A delta of text and nothing else; any other event is a ValidationError."""
-
-    delta: str
-    sequence_number: int | None = None
-
-
-class _Event(msgspec.Struct, gc=False):
-    type: str = ""
-    delta: Any = None
-    output_index: Any = None
-    item_id: Any = None
-    item: Any = None
-    response: Any = None
-    sequence_number: Any = None
-    error: Any = None
-    code: Any = None
-    message: Any = None
-
-
-_TEXT = BatchDecoder(_TextEvent)
-_EVENTS = BatchDecoder(_Event)
+__all__ = ["FINISH_REASONS", "ResponsesReader", "responses_decoder"]
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "completed": ("stop", None),
@@ -70,10 +47,10 @@ def responses_decoder(
     eof_ok: bool = False,
     background: bool = False,
     resume: ResumePoint | None = None,
-) -> EventDecoder[_Event]:
+) -> EventDecoder[Event]:
     """The decoder of one answer of the Responses API; background and resume as in `ResponsesReader`."""
     reader = ResponsesReader(provider, raw=raw, background=background, resume=resume)
-    return EventDecoder(provider, reader, JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
+    return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
 class ResponsesReader:
@@ -83,20 +60,22 @@ class ResponsesReader:
     """
 
     __slots__ = (
-        "_background", "_calls", "_provider", "_raw", "_refusal", "_sequence", "done", "failure", "model", "plain",
-        "progress", "response_id", "seen",
+        "_background", "_called", "_calls", "_items", "_provider", "_resumed", "_sequence", "_unmodelled", "done",
+        "failure", "model", "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
-    texts = _TEXT
+    texts = TEXT
 
     def __init__(
         self, provider: str, *, raw: bool = False, background: bool = False, resume: ResumePoint | None = None
     ) -> None:
         self._provider = provider
-        self._raw = raw
+        self._unmodelled = Unmodelled(provider, raw=raw)
         self._background = background
-        self._refusal: list[str] = []
+        self._resumed = resume is not None
+        self._items = Items(resumed=resume is not None)
         self._calls = ItemCalls()
+        self._called: set[str] = set()
         self._sequence: int | str | None = None
         self.plain = False
         self.seen = resume is not None
@@ -108,19 +87,26 @@ class ResponsesReader:
         if resume is not None:
             self._sequence, self.response_id = resume.sequence, resume.response_id
             if resume.state is not None:
-                self._calls, self._refusal = copy.deepcopy(resume.state)
+                self._calls, self._items.refusal = copy.deepcopy(resume.state)
 
     @property
     def resume_point(self) -> ResumePoint | None:
         """Where the provider can take this answer up again; None when it does not keep it."""
         if not self._background or self.response_id is None or self._sequence is None:
             return None
-        state = (self._calls, self._refusal) if self._calls or self._refusal else None
+        refusal = self._items.refusal
+        state = (self._calls, refusal) if self._calls or refusal else None
         return ResumePoint(response_id=self.response_id, sequence=self._sequence, state=state)
 
-    def text(self, events: list[_TextEvent]) -> Batch:
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
+
+    def text(self, events: list[TextEvent]) -> Batch:
         """The chunks of a read that is nothing but text."""
         self._sequence = events[-1].sequence_number
+        self._items.text.keep(events)
         return [TextDelta(text) for event in events if (text := event.delta)]
 
     def may_end(self, marked: bool, cut: bool) -> bool:
@@ -133,7 +119,7 @@ class ResponsesReader:
         self._finish("completed", batch)
         return batch
 
-    def read(self, events: list[_Event], payloads: Sequence[bytes] = ()) -> Batch:
+    def read(self, events: list[Event], payloads: Sequence[bytes] = ()) -> Batch:
         """The chunks of some events, up to the end or a failure among them."""
         batch: Batch = []
         for place, event in enumerate(events):
@@ -151,50 +137,85 @@ class ResponsesReader:
 
     # One reader for each kind of event.
 
-    def _text(self, event: _Event, batch: Batch) -> None:
+    def _text(self, event: Event, batch: Batch) -> None:
         if text := text_of(event.delta):
+            self._items.text.add(text)
             batch.append(TextDelta(text))
 
-    def _reasoning(self, event: _Event, batch: Batch) -> None:
+    def _reasoning(self, event: Event, batch: Batch) -> None:
         if text := text_of(event.delta):
+            self._items.reasoning.add(text)
             batch.append(ReasoningDelta(text))
 
-    def _refused(self, event: _Event, batch: Batch) -> None:
-        self._refusal.append(text_of(event.delta))
+    def _refused(self, event: Event, batch: Batch) -> None:
+        self._items.refusal.append(text_of(event.delta))
         self.progress += 1
 
-    def _repeats(self, event: _Event, batch: Batch) -> None:
-        """Says again what the deltas said; or that the work has begun."""
+    def _repeats(self, event: Event, batch: Batch) -> None:
+        """The work has begun."""
         self.progress += 1
 
-    def _item_added(self, event: _Event, batch: Batch) -> None:
+    def _part_done(self, event: Event, batch: Batch) -> None:
+        """Says again what the deltas said, as a rule."""
+        self.progress += 1
+        part = object_of(event.part)
+        kind = "reasoning" if event.type.startswith("response.reasoning") else "text"
+        if part.get("type") == "reasoning_text":
+            kind = "reasoning"
+        if text := text_of(event.text) or text_of(part.get("text")):
+            place = f"{event.summary_index} {event.content_index}"
+            batch += self._items.part(kind, f"{kind} {key_of(event)} {place}", event.output_index is not None, text)
+        self._items.refused(text_of(event.refusal) or text_of(part.get("refusal")))
+
+    def _item_added(self, event: Event, batch: Batch) -> None:
         item = object_of(event.item)
         self.progress += 1
         if item.get("type") == "function_call":
-            batch.append(self._calls.add(_key(event), *_said_of_call(item)))
+            self._called.add(text_of(item.get("call_id")))
+            batch.append(self._calls.add(key_of(event), *said_of_call(item)))
 
-    def _arguments(self, event: _Event, batch: Batch) -> None:
+    def _arguments(self, event: Event, batch: Batch) -> None:
         if piece := text_of(event.delta):
-            batch.append(self._calls.add(_key(event), "", "", piece))
+            batch.append(self._calls.add(key_of(event), "", "", piece))
 
-    def _item_done(self, event: _Event, batch: Batch) -> None:
+    def _item_done(self, event: Event, batch: Batch) -> None:
         item = object_of(event.item)
         self.progress += 1
         if item.get("type") == "function_call":
-            batch += self._calls.end(_key(event), *_said_of_call(item))
-        elif item.get("type") == "reasoning" and (seal := sealed(item)) is not None:
-            batch.append(ReasoningDelta("", seal))
+            self._called.add(text_of(item.get("call_id")))
+            batch += self._calls.end(key_of(event), *said_of_call(item))
+        elif item.get("type") == "message":
+            batch += self._items.message(item)
+        elif item.get("type") == "reasoning":
+            batch += self._items.thought(item)
+            batch += _sealed(item)
+        batch += self._items.beside(item, self._unmodelled)
 
-    def _status(self, event: _Event, batch: Batch) -> None:
+    def _cited(self, event: Event, batch: Batch) -> None:
+        self._items.cited()
+        batch.append(self._unmodelled.content(event.type, msgspec.to_builtins(event.annotation)))
+
+    def _rest(self, output: Any, batch: Batch) -> None:
+        """What of the whole answer, at its end, no event before it had said."""
+        items = [object_of(item) for item in output] if isinstance(output, list) and not self._resumed else []
+        batch += self._items.rest(items)
+        for place, item in enumerate(items):
+            if item.get("type") == "function_call" and text_of(item.get("call_id")) not in self._called:
+                batch += self._calls.end(f"whole {place}", *said_of_call(item))
+        for unsaid in self._items.unsaid(items):
+            batch += self._items.beside(unsaid, self._unmodelled)
+
+    def _status(self, event: Event, batch: Batch) -> None:
         response = object_of(event.response)
         self.response_id = text_of(response.get("id")) or self.response_id
         self.model = text_of(response.get("model")) or self.model
 
-    def _ended(self, event: _Event, batch: Batch) -> None:
+    def _ended(self, event: Event, batch: Batch) -> None:
         self._status(event, batch)
         response = object_of(event.response)
         if usage := object_of(response.get("usage")):
             batch.append(openai_usage(usage, "input", "output"))
+        self._rest(response.get("output"), batch)
         status = text_of(response.get("status")) or event.type.removeprefix("response.")
         why = text_of(object_of(response.get("incomplete_details")).get("reason"))
         if status == "failed":
@@ -209,31 +230,46 @@ class ResponsesReader:
         self.done = True
         batch += self._calls.whole()
         reason, kind = FINISH_REASONS.get(raw, ("other", None))
-        if self._refusal:
+        if self._items.refusal:
             reason, kind = "refusal", "refusal"
         elif self._calls and reason == "stop":
             reason = "tool_calls"
-        batch.append(Finished(reason, raw, kind, "".join(self._refusal)))
+        batch.append(Finished(reason, raw, kind, "".join(self._items.refusal)))
 
-    def _error(self, event: _Event, batch: Batch) -> None:
+    def _error(self, event: Event, batch: Batch) -> None:
         said = event.error or {"code": event.code, "message": event.message}
         self.failure = classify_error({"error": said}, rules_for(self._provider))
 
-    def _pass(self, event: _Event, payload: Sequence[bytes], batch: Batch) -> None:
-        """Tools that the provider runs, annotations, and what is new. Only what is said of the response counts as
-        progress: an event type that nobody knows may well be a new keep-alive, as `keepalive` is."""
+    def _whole(self, event: Event, payload: Sequence[bytes], batch: Batch) -> bool:
+        """A whole response in place of an event, from a server that does not stream."""
+        said = object_of(decoded(payload[0])) if payload and not event.type else {}
+        if not isinstance(said.get("output"), list):
+            return False
+        self._ended(Event(type=f"response.{text_of(said.get('status'))}", response=said), batch)
+        return True
+
+    def _pass(self, event: Event, payload: Sequence[bytes], batch: Batch) -> None:
+        """What is new. Only what is said of the response counts as progress: an event type that nobody knows may well
+        be a new keep-alive, as `keepalive` is. Steps of a tool that the provider runs are said again by its item."""
         self.progress += event.type.startswith("response.")
-        if self._raw and payload:
-            batch.append(Raw(self._provider, event.type, msgspec.json.decode(payload[0])))
+        if not payload or self._whole(event, payload, batch):
+            return
+        if (sort := sort_of(event.type)) == "step":
+            batch += self._unmodelled.aside(event.type, decoded(payload[0]))
+        else:
+            batch += self._unmodelled.event(event.type, payload[0], sort == "content")
 
 
-_Read: TypeAlias = Callable[[ResponsesReader, _Event, Batch], None]
+_Read: TypeAlias = Callable[[ResponsesReader, Event, Batch], None]
 
-_REPEATS = """content_part.added content_part.done output_text.done refusal.done reasoning_text.done
-    reasoning_summary_text.done reasoning_summary_part.added reasoning_summary_part.done function_call_arguments.done"""
+_BEGINS = "content_part.added reasoning_summary_part.added function_call_arguments.done"
+_REPEATS = """content_part.done output_text.done refusal.done reasoning_text.done reasoning_summary_text.done
+    reasoning_summary_part.done"""
 
 _READERS: Mapping[str, _Read] = {
-    **{f"response.{name}": ResponsesReader._repeats for name in _REPEATS.split()},
+    **{f"response.{name}": ResponsesReader._repeats for name in _BEGINS.split()},
+    **{f"response.{name}": ResponsesReader._part_done for name in _REPEATS.split()},
+    "response.output_text.annotation.added": ResponsesReader._cited,
     "response.output_text.delta": ResponsesReader._text,
     "response.refusal.delta": ResponsesReader._refused,
     "response.reasoning_text.delta": ResponsesReader._reasoning,
@@ -252,25 +288,6 @@ _READERS: Mapping[str, _Read] = {
 }
 
 
-def _key(event: _Event) -> str:
-    """Which item of the answer an event is about. llama.cpp has no output_index, and a call's id in two places."""
-    if event.output_index is not None:
-        return str(event.output_index)
-    item = object_of(event.item)
-    return str(event.item_id or item.get("id") or item.get("call_id"))
-
-
-def _said_of_call(item: Mapping[str, Any]) -> tuple[str, str, str]:
-    return text_of(item.get("call_id")), text_of(item.get("name")), text_of(item.get("arguments"))
-
-
-def sealed(item: Mapping[str, Any]) -> str | None:
-    """A reasoning item's proof, to be kept with its text: its id, and its encrypted form where there is one.
-
-    Without one, only what an open model thought in plain words may be sent back: the provider has not kept it.
-    """
-    encrypted = item.get("encrypted_content")
-    if not encrypted and not item.get("content"):
-        return None
-    kept = {"id": item.get("id"), "encrypted_content": encrypted}
-    return msgspec.json.encode({name: value for name, value in kept.items() if value}).decode()
+def _sealed(item: Mapping[str, Any]) -> Batch:
+    seal = sealed(item)
+    return [] if seal is None else [ReasoningDelta("", seal)]

@@ -86,6 +86,14 @@ class Said:
         self._add(text)
         return text
 
+    def begins(self, whole: str, since: int = 0) -> bool:
+        """Whether what was said since then is the beginning of a whole text."""
+        return self._begins(whole, self.length - since)
+
+    def ends(self, text: str) -> bool:
+        """Whether the last that was said is this text, as far as is known."""
+        return bool(text) and self.length >= len(text) and self._tail.endswith(text[-TAIL:])
+
     def _begins(self, whole: str, said: int) -> bool:
         """Whether the last `said` characters are the beginning of `whole`."""
         known = self._tail[-min(said, TAIL) :] if said else ""

@@ -138,7 +138,8 @@ def test_reasoning_comes_back_as_it_was_sealed() -> None:
 def test_plain_reasoning_goes_back_in_plain_words() -> None:
     """Open models encrypt nothing, and some demand it back after a tool call (DeepSeek)."""
     item = {"id": "r", "type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
-    [seal], _ = read(event("response.output_item.done", item=item))
+    [thought, seal], _ = read(event("response.output_item.done", item=item))
+    assert thought == ReasoningDelta("hm")
     part = ReasoningPart(text="hm", signature=seal.signature)
     call = FunctionCall(id="c", name="f")
     [found, _] = encode(messages=(Message(role="assistant", content=(part,), tool_calls=(call,)),))["input"]
@@ -148,7 +149,7 @@ def test_plain_reasoning_goes_back_in_plain_words() -> None:
 def test_reasoning_that_is_kept_nowhere_is_not_sealed() -> None:
     """An id alone would be looked for in a store that has nothing."""
     item = {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}
-    assert read(event("response.output_item.done", item=item))[0] == []
+    assert read(event("response.output_item.done", item=item))[0] == [ReasoningDelta("hm")]
 
 
 @pytest.mark.parametrize("name", RESPONSES)

@@ -90,6 +90,7 @@ class Attempt:
         self._held: Batch = []
         self._cause: Exception | Failure | None = None
         self._sent: Outgoing | None = None
+        self._hidden: tuple[Outgoing | None, Secrets] | None = None
         self._over = False
         self._continues = call.answering is not None
         self._progress = 0
@@ -428,7 +429,10 @@ class Attempt:
         """Return what this attempt was sent with and nobody else may see."""
         from .masking import Secrets, secrets_of  # paid for when something fails, not by the import
 
-        return Secrets(secrets_of(self._sent, self.sending.endpoint, self.request.target))
+        if self._hidden is None or self._hidden[0] is not self._sent:
+            values = secrets_of(self._sent, self.sending.endpoint, self.request.target)
+            self._hidden = (self._sent, Secrets(values))
+        return self._hidden[1]
 
     def _shown(self, said: str | None) -> str | None:
         """Return an id or a model's name that a server gave as it may be shown.

@@ -16,6 +16,7 @@ import msgspec
 
 from .chunks import Chunk
 from .errors import Failure
+from .harmless import safe_url
 from .messages import Message, Tool
 from .target import Target
 
@@ -63,7 +64,7 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
     state: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Request:
     """One call as the user meant it, checked, for one target. Adapters encode it; middlewares `replace` it.
 
@@ -93,6 +94,9 @@ class Request:
     attempt: int = 1
     resume: ResumePoint | None = None
     stream: bool = True
+
+    def __repr__(self) -> str:
+        return f"Request({self.target.name}, {len(self.messages)} messages)"
 
     @property
     def model(self) -> str:
@@ -125,7 +129,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Any = None
 
     def __repr__(self) -> str:
-        return f"Endpoint({self.base_url!r})"
+        return f"Endpoint({safe_url(self.base_url)!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("base_url", safe_url(self.base_url))]
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +144,10 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
     def __repr__(self) -> str:
-        return f"HttpRequest({self.method} {self.url}, {len(self.body)} bytes)"
+        return f"HttpRequest({self.method} {safe_url(self.url)}, {len(self.body)} bytes)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("method", self.method), ("url", safe_url(self.url))]
 
 
 class ProcessRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +164,9 @@ class ProcessRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"ProcessRequest({self.command[0]}, {len(self.stdin)} bytes)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("program", self.command[0])]
 
 
 class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +185,9 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"ReplayRequest({self.file!r}, {len(self.messages)} messages)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("file", self.file)]
 
 
 Outgoing: TypeAlias = HttpRequest | ProcessRequest | ReplayRequest

@@ -26,7 +26,7 @@ from msgspec import structs
 
 from .contract import Endpoint, HttpRequest, Outgoing, ProcessRequest
 from .errors import Failure
-from .readable import HARMLESS_QUERY, safe_url
+from .harmless import HEADERS, QUERY, is_secret_name, safe_headers, safe_url
 from .target import Target
 
 __all__ = ["HIDDEN", "MASK", "Secrets", "mask_response_headers", "mask_sent", "secrets_of"]
@@ -45,15 +45,6 @@ MOST_TEXT = 16 * 1024
 MOST_LINKS = 32
 """Of an exception's chain."""
 
-HARMLESS = frozenset({
-    "accept", "accept-encoding", "accept-language", "anthropic-beta", "anthropic-version", "content-encoding",
-    "content-length", "content-type", "host", "openai-beta", "traceparent", "user-agent", "x-amz-date",
-    "x-amzn-bedrock-accept",
-})  # fmt: skip
-
-_SECRET = re.compile(
-    r"(?i)auth|api.?key|secret|passw|credential|cookie|session|signature|token$|(access|security).?token|(^|[_-])key$"
-)
 _SECRET_FIELD = re.compile(
     r"(?i)^(authorization|password|secret|token|client_secret|.*(api|access|secret)_?(key|token))$"
 )
@@ -169,17 +160,17 @@ def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target 
     if target is not None:
         yield from (target.api_key if isinstance(target.api_key, str) else "", *_of_url(target.base_url or ""))
         yield from _of_headers(target.headers or {})
-        yield from (value for name, value in target.options.items() if isinstance(value, str) and _SECRET.search(name))
+        yield from (value for name, value in target.options.items() if isinstance(value, str) and is_secret_name(name))
     yield from _of_headers(getattr(sent, "headers", {}))
     yield from _of_url(getattr(sent, "url", ""))
-    yield from (value for name, value in getattr(sent, "environment", {}).items() if _SECRET.search(name))
+    yield from (value for name, value in getattr(sent, "environment", {}).items() if is_secret_name(name))
     yield from (part for address in getproxies().values() for part in _of_url(address))
 
 
 def mask_sent(request: Outgoing, body: Any) -> dict[str, Any]:
     """The request as it is written. body: what was sent, as JSON values or text."""
     if isinstance(request, HttpRequest):
-        headers = {name: value if name.lower() in HARMLESS else MASK for name, value in request.headers.items()}
+        headers = safe_headers(request.headers, MASK)
         return {"method": request.method, "url": safe_url(request.url), "headers": headers, "body": _fields(body)}
     if isinstance(request, ProcessRequest):
         environment = dict.fromkeys(request.environment, MASK)
@@ -195,7 +186,7 @@ def mask_response_headers(headers: Mapping[str, str]) -> dict[str, str]:
 def _of_url(url: str) -> list[str]:
     try:
         parts = urlsplit(url if "://" in url else f"//{url}")
-        fields = [value for name, value in parse_qsl(parts.query) if name not in HARMLESS_QUERY]
+        fields = [value for name, value in parse_qsl(parts.query) if name not in QUERY]
     except ValueError:
         return []
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
@@ -205,8 +196,8 @@ def _of_url(url: str) -> list[str]:
 
 def _of_headers(headers: Mapping[str, str]) -> Iterator[str]:
     for name, value in headers.items():
-        if name.lower() not in HARMLESS and isinstance(value, str):
-            yield from _of_header(value, named=_SECRET.search(name) is not None)
+        if name.lower() not in HEADERS and isinstance(value, str):
+            yield from _of_header(value, named=is_secret_name(name))
 
 
 def _of_header(value: str, *, named: bool) -> Iterator[str]:
@@ -239,7 +230,7 @@ def _of_fields(credentials: Any) -> list[str]:
     """Of what a provider's own resolver made, the fields that are named like a secret: a signing key's, a token."""
     fields: tuple[str, ...] = getattr(credentials, "__struct_fields__", ()) or getattr(credentials, "_fields", ())
     values = ((name, getattr(credentials, name)) for name in fields)
-    return [value for name, value in values if isinstance(value, str) and _SECRET.search(name)]
+    return [value for name, value in values if isinstance(value, str) and is_secret_name(name)]
 
 
 def _lower(text: str) -> str:
@@ -296,7 +287,7 @@ def _said(error: BaseException) -> tuple[str, str]:
 
 
 def _response_header(name: str, value: str) -> str:
-    if _SECRET.search(name):
+    if is_secret_name(name):
         return MASK
     return safe_url(value) if name == "location" else value
 

@@ -30,7 +30,7 @@ __all__ = [
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class TextPart(_Frozen):
@@ -193,7 +193,7 @@ def _check(model: type[ModelT], value: Any, name: str) -> tuple[ModelT, ...]:
     try:
         return _adapter(model).validate_python(value)
     except ValidationError as error:
-        raise StreamMisused(describe(error, name)) from error
+        raise StreamMisused(describe(error, name)) from None  # it has the values, which may be private
 
 
 def describe(error: ValidationError, name: str, most: int = 3) -> str:

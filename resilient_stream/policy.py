@@ -29,7 +29,7 @@ RecoveryMethod: TypeAlias = Literal["native", "prefill", "replay", "instruct", "
 
 
 class _Policy(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class RetryPolicy(_Policy):

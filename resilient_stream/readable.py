@@ -1,5 +1,5 @@
 """Figures as a person reads them: seconds, amounts, moments, and the line shown while the SDK waits; and foreign text
-and addresses made fit to be shown.
+made fit to be shown.
 
 The one rule: one wording for one thing. Errors, the command line and the log say a wait in the same words.
 Must never: look at a clock or a locale. The same value gives the same words, today and in last year's log.
@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-__all__ = ["HARMLESS_QUERY", "amount", "duration", "kept", "moment", "one_line", "printable", "retrying", "safe_url"]
+__all__ = ["amount", "duration", "kept", "moment", "one_line", "printable", "retrying"]
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -20,9 +19,6 @@ _MONTHS = (
 _STEPS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _EXACT_BELOW = 120
 """Seconds up to which people count in seconds."""
-
-HARMLESS_QUERY = frozenset({"alt", "api-version"})
-"""Fields of a URL's query whose values may be shown: every other one may be a key."""
 
 # What steers a terminal, in its 7-bit form (ESC and a letter) and its 8-bit one. No class holds the beginning of
 # another sequence, so the time is linear in the text.
@@ -89,14 +85,3 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """The same on one line: white space of any kind, a line's end included, is one blank."""
     return printable(" ".join(text.split()))
-
-
-def safe_url(url: str) -> str:
-    """A URL without user and password, and with the values of all but the harmless query fields masked."""
-    try:
-        parts = urlsplit(url)
-        pairs = parse_qsl(parts.query, keep_blank_values=True)
-    except ValueError:
-        return "***"
-    query = "&".join(f"{name}={value if name in HARMLESS_QUERY else '***'}" for name, value in pairs)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))

@@ -1,21 +1,26 @@
 """`Target`: one model at one provider, and how to reach it.
 
-The one rule: a key never appears in a repr, a log, an error or a dict made from this; nor does an option's value.
+The one rule: a key never appears in a repr, a log, an error, a dict or a pickle made from this; nor does an option's
+value in anything that is shown.
 Must never: read the environment or send anything; that happens when an attempt starts.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
 from .errors import StreamMisused
+from .harmless import is_secret_name, safe_headers, safe_url
 from .messages import describe
 from .policy import Limits, Timeouts
 
 __all__ = ["ApiKey", "Target"]
+
+logger = logging.getLogger("resilient_stream")
 
 ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
@@ -37,10 +42,14 @@ class Target(BaseModel):
             happens. Unset, it is streamed unless memory is short, its tool calls cannot be read (`middleware.buffered`
             has the list), or the environment has `<PROVIDER>_DISABLE_STREAMING=1` (OPENAI_DISABLE_STREAMING,
             OPENAI_RESPONSES_DISABLE_STREAMING: the provider's name in capitals, "_" for what is no letter or digit).
+    A copy has everything. A pickle, which goes to other processes and into files, leaves out what is secret: a key that
+    is a string, headers that are not known as harmless, a login and query fields in base_url, options named like a
+    secret; a warning is logged when something was left out. Let the other process read its key from its environment, or
+    give a function as api_key: that is pickled by its name.
     Raises StreamMisused for a bad name or value.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     provider: str
     model: str
@@ -74,7 +83,8 @@ class Target(BaseModel):
                 weight=weight, timeouts=timeouts, limits=limits, options=options,
             )  # fmt: skip
         except ValidationError as error:
-            raise StreamMisused(describe(error, f"Target({name!r})")) from error
+            # Without the cause: pydantic's own error holds the values.
+            raise StreamMisused(describe(error, f"Target({name!r})")) from None
 
     @field_validator("base_url")
     @classmethod
@@ -95,16 +105,48 @@ class Target(BaseModel):
         """The target as "provider:model"."""
         return f"{self.provider}:{self.model}"
 
+    @field_serializer("base_url")
+    def _without_secrets(self, value: str | None) -> str | None:
+        return value and safe_url(value)
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """The options by their names only."""
-        yield from super().__repr_args__()
-        if self.options:
-            yield "options", sorted(self.options)
+        """The options by their names only. Also of a target whose making has failed, which has no fields yet."""
+        fields = vars(self)
+        yield from ((name, _shown(name, fields[name])) for name in _SHOWN if name in fields)
+        if options := fields.get("options"):
+            yield "options", sorted(options)
 
     def __str__(self) -> str:
-        return self.name
+        return self.name if "model" in vars(self) else "Target()"
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        kept = _without_secrets(state["__dict__"])
+        left_out = [name for name, value in state["__dict__"].items() if kept[name] != value]
+        if left_out:
+            logger.warning("%s is pickled without what is secret in its %s", self.name, ", ".join(left_out))
+        return {**state, "__dict__": kept}
 
     @classmethod
     def of(cls, target: str | Target) -> Target:
         """A target from either form that users give."""
         return target if isinstance(target, Target) else cls(target)
+
+
+_SHOWN = ("provider", "model", "base_url", "weight", "timeouts", "limits")
+
+
+def _shown(name: str, value: Any) -> Any:
+    return safe_url(value) if name == "base_url" and value else value
+
+
+def _without_secrets(fields: dict[str, Any]) -> dict[str, Any]:
+    """A target's fields without what a pickle should not have."""
+    headers, url, options = fields["headers"], fields["base_url"], fields["options"]
+    return {
+        **fields,
+        "api_key": None if isinstance(fields["api_key"], str) else fields["api_key"],
+        "headers": headers and safe_headers(headers),
+        "base_url": url and safe_url(url).partition("?")[0],
+        "options": {name: value for name, value in options.items() if callable(value) or not is_secret_name(name)},
+    }

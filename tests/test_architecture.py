@@ -20,7 +20,7 @@ PACKAGE = Path(resilient_stream.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "chunks", "kinds", "readable", "errors", "messages", "policy", "target", "history", "archive", "weight",
+    "chunks", "kinds", "readable", "harmless", "errors", "messages", "policy", "target", "history", "archive", "weight",
     "understood",
     "transcript", "events", "tools", "turns", "toolbox", "prompts", "contract", "masking", "wire", "features",
     "signatures", "classify", "providers", "recovery", "transport", "credentials", "endpoint", "unwind", "budget",

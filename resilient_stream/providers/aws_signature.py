@@ -7,6 +7,7 @@ signature. Must never: look for credentials, or be imported before a request is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -24,6 +25,9 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"SigningKey({self.region!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("region", self.region)]
 
 
 def sign(

@@ -13,7 +13,7 @@ An address with a path of its own (`…/openai/v1`, `…/openai/deployments/dep`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -51,6 +51,9 @@ class AzureAccess(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"AzureAccess({self.api_version!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("api_version", self.api_version)]
 
 
 class Azure(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ Must never: take a prompt, an answer, a header or a key. `content.py` does, when
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..transcript import Attempt, Outcome, Transcript
 __all__ = [
     "IS_ERROR",
     "OPERATION",
+    "OTHER",
     "OURS",
     "PROVIDERS",
     "answered",
@@ -25,6 +27,7 @@ __all__ = [
     "ended",
     "error_type",
     "known",
+    "model_label",
     "place",
     "provider_name",
     "split_target",
@@ -33,6 +36,8 @@ __all__ = [
 ]
 
 OPERATION = "chat"
+OTHER = "other"
+"""A model that answered in place of the one that was asked for."""
 
 PROVIDERS: Mapping[str, str] = {
     "azure": "azure.ai.openai",
@@ -86,6 +91,11 @@ _WITHOUT_REASONING = frozenset({"gemini", "gemini-interactions", "vertex"})
 """Their output tokens leave out reasoning."""
 
 
+LONGEST_NAME = 200
+_VERSIONS = r"([-@:_.](latest|preview|exp|\d{4}-\d{2}-\d{2}|\d{3,8}|v\d{1,3}(:\d{1,3})?))+$"
+"""What providers put behind a model's name: a date, a version, both."""
+
+
 def known(values: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is not known: attributes have no null."""
     return {name: value for name, value in values.items() if value is not None}
@@ -117,6 +127,23 @@ def asked(request: Request) -> dict[str, Any]:
         "gen_ai.request.reasoning.level": request.reasoning if isinstance(request.reasoning, str) else None,
         "gen_ai.output.type": "json" if request.output is not None else None,
     })  # fmt: skip
+
+
+def model_label(asked: str, answered: str | None) -> str | None:
+    """The model that answered as a metric's label: as it was asked for, a variant of that, or "other".
+
+    A server may name a new model in every answer, and every label is a series that is kept.
+    """
+    if answered is None or answered == asked:
+        return answered
+    return answered if _stem(answered) == _stem(asked) else OTHER
+
+
+def _stem(model: str) -> str:
+    """A model's name without its organisation and region, its dates and its versions."""
+    name = model[:LONGEST_NAME].lower().rpartition("/")[2]
+    name = re.sub(r"^([a-z]{2,6}\.)?[a-z0-9]+\.(?=[a-z])", "", name)
+    return re.sub(_VERSIONS, "", name)
 
 
 def place(host: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import StreamError
 from ..transcript import Attempt, Transcript
 from .attributes import split_target
+from .words import code_of
 
 __all__ = ["FIELDS", "chain", "figures", "named", "result", "summary", "tried", "why"]
 
@@ -34,7 +35,7 @@ FIELDS: Mapping[str, str] = {
     "category": "Who has to act: retryable, permanent, context or resource.",
     "phase": "How far the request had come: connect, request, stream or finish.",
     "status": "HTTP status, or the one that an error inside a stream would have had.",
-    "code": "The provider's or our own word for the failure.",
+    "code": "The provider's or our own word for the failure, if it is one word.",
     "request_id": "The provider's id of the request, for its support.",
     "retry_after": "Seconds that the provider asked to wait.",
     "gave_up": "Why a failure that may pass is not tried again: attempts, budget, deadline, patience or hint.",
@@ -63,7 +64,7 @@ def why(error: StreamError) -> dict[str, Any]:
         **(named(error.target) if error.target else {}),
         "host": error.host, "attempt": error.attempt or None, "kind": error.kind.value,
         "category": error.category.value, "phase": error.phase, "status": error.status,
-        "code": error.failure.code or None, "request_id": error.request_id, "retry_after": error.retry_after,
+        "code": code_of(error), "request_id": error.request_id, "retry_after": error.retry_after,
         "gave_up": error.gave_up,
     }  # fmt: skip
 
@@ -138,5 +139,6 @@ def chain(error: BaseException) -> str:
 def _link(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, StreamError):
-        return f"{name}({error.kind.value}{f', {error.failure.code}' if error.failure.code else ''})"
+        code = code_of(error)
+        return f"{name}({error.kind.value}{f', {code}' if code else ''})"
     return f"{name}: {error}" if isinstance(error, OSError) else name

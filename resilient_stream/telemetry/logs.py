@@ -7,7 +7,7 @@
 
 The one rule: a line is a template and its values, made only when its level is on; its facts are also in `extra`, under
 the names of `log_fields.FIELDS`.
-Must never: write a prompt, an answer, a header or a key.
+Must never: write a prompt, an answer, a header or a key, or a sentence of a provider, which may quote them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from . import log_fields
 from .attributes import known
 from .current import log_within
 from .sink import Sink
-from .words import Words
+from .words import Words, tame
 
 __all__ = ["LEVELS", "STEPS", "WAYS", "CallLog"]
 
@@ -137,7 +137,8 @@ class CallLog(Sink):
         if logger.isEnabledFor(logging.INFO):
             self._say(
                 logging.INFO, "%s fell back (%s); requests sent: %d, time left: %s. About %s: %s", self._call.id,
-                event.how, len(self._call.transcript.attempts), _left(self._call), event.source, error.resolution,
+                event.how, len(self._call.transcript.attempts), _left(self._call), event.source,
+                self._words.advice(error),
                 **facts,
             )  # fmt: skip
 
@@ -165,7 +166,9 @@ class CallLog(Sink):
             self._say(level, "%s failed, not retrying: an exception that is not this SDK's ended it", call_id, **facts)
         else:
             facts = {**log_fields.why(error), **known(facts)}
-            self._say(level, "%s failed, not retrying: %s %s", call_id, self._what(error), error.resolution, **facts)
+            self._say(
+                level, "%s failed, not retrying: %s %s", call_id, self._what(error), self._words.advice(error), **facts
+            )
 
     def _what(self, error: StreamError) -> str:
         """Like "Rate limited (429). OpenAI is limiting how fast you may send requests."."""
@@ -173,8 +176,8 @@ class CallLog(Sink):
         return f"{error.title}{status}. {self._words.about(error)}"
 
     def _say(self, level: int, line: str, *values: Any, record: Attempt | None = None, **facts: Any) -> None:
-        extra = {"call_id": self._call.id, **known(facts)}
-        log_within(self._context(record), logger, level, line, values, extra)
+        extra = {"call_id": self._call.id, **{name: tame(value) for name, value in known(facts).items()}}
+        log_within(self._context(record), logger, level, line, tuple(map(tame, values)), extra)
 
 
 def _reached(step: Step, record: Attempt) -> tuple[Any, ...]:

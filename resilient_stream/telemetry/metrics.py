@@ -15,11 +15,14 @@ from opentelemetry.metrics import Meter
 from ..errors import StreamError
 from ..events import AttemptFailed, AttemptStarted, FellBack, RetryScheduled, StreamEnded
 from ..transcript import Attempt, Outcome, Transcript
-from .attributes import OPERATION, error_type, known, place, provider_name, split_target, tokens
+from .attributes import OPERATION, OTHER, error_type, known, model_label, place, provider_name, split_target, tokens
 from .names import METRICS
 from .sink import Sink
 
 __all__ = ["CallMetrics", "Instruments"]
+
+MOST_VARIANTS = 20
+"""Names under which one model may have answered."""
 
 
 class Instruments:
@@ -27,6 +30,7 @@ class Instruments:
 
     def __init__(self, meter: Meter) -> None:
         self._record: dict[str, Callable[..., None]] = {}
+        self._variants: dict[str, set[str]] = {}
         for row in METRICS.values():
             if row.instrument == "counter":
                 self._record[row.name] = meter.create_counter(row.name, row.unit, row.meaning).add
@@ -38,6 +42,16 @@ class Instruments:
     def record(self, name: str, value: float, labels: dict[str, Any], context: Any) -> None:
         """One value of a metric; the context makes it an example of its trace."""
         self._record[name](value, labels, context)
+
+    def answered(self, asked: str, answered: str | None) -> str | None:
+        """The label for the model that answered: few for each model that was asked for, whatever servers say."""
+        label = model_label(asked, answered)
+        if label in (None, asked, OTHER):
+            return label
+        known = self._variants.setdefault(asked, set())
+        if len(known) < MOST_VARIANTS:
+            known.add(label)
+        return label if label in known else OTHER
 
 
 class CallMetrics(Sink):
@@ -87,7 +101,7 @@ class CallMetrics(Sink):
             "gen_ai.operation.name": OPERATION,
             "gen_ai.provider.name": provider_name(provider),
             "gen_ai.request.model": model,
-            "gen_ai.response.model": record.response_model,
+            "gen_ai.response.model": self._instruments.answered(model, record.response_model),
         })  # fmt: skip
         why = known({"error.type": error_type(outcome, error)})
         self._say("gen_ai.client.operation.duration", record.duration, {**labels, **why, **place(started.host)}, record)

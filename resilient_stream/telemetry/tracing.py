@@ -38,7 +38,7 @@ class Trace(Sink):
 
     def __init__(self, tracer: Tracer, call: Call, around: Context, *, with_content: bool) -> None:
         self._tracer = tracer
-        self._words = Words(call)
+        self._words = Words(call, with_detail=with_content)
         self._with_content = with_content
         request = call.request
         self._span = tracer.start_span(

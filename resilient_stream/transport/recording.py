@@ -24,8 +24,8 @@ import msgspec
 from ..contract import HttpRequest, Outgoing, ProcessRequest, ReplayRequest, Request, Response, Sending, Transport
 from ..errors import StreamError, StreamMisused
 from ..events import AttemptFailed, AttemptProgress, Event, Observer, StreamEnded
+from ..harmless import safe_url
 from ..masking import MASK, Secrets, mask_response_headers, mask_sent, secrets_of
-from ..readable import safe_url
 from ..wire.recording import DECODING, VERSION, Ending, Exchange, Piece, as_data
 
 if TYPE_CHECKING:

@@ -172,3 +172,26 @@ def test_every_run_of_23_characters_is_found() -> None:
     """The promise of `quotes`, at every place of the text."""
     runs = [LONG[at : at + 23] for at in range(len(LONG) - 22)]
     assert all(quotes(f"x {run} y", LONG) for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "label"),
+    [
+        ("gpt-5-mini", "gpt-5-mini", "gpt-5-mini"),
+        ("gpt-5-mini", "gpt-5-mini-2025-08-07", "gpt-5-mini-2025-08-07"),
+        ("claude-haiku-4-5", "claude-haiku-4-5-20251001", "claude-haiku-4-5-20251001"),
+        ("mistral-large-latest", "mistral-large-2411", "mistral-large-2411"),
+        ("openai/gpt-4o", "gpt-4o-2024-08-06", "gpt-4o-2024-08-06"),
+        ("us.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5-20251001", "claude-haiku-4-5-20251001"),
+        ("gemini-2.5-flash", "models/gemini-2.5-flash-001", "models/gemini-2.5-flash-001"),
+        ("gemini-2.5-flash", "gemini-2.5-pro", "other"),
+        ("gpt-5-mini", "gpt-5-mini-evil-1", "other"),
+        ("m", "x" * 100_000, "other"),
+        ("m", None, None),
+    ],
+)
+def test_a_servers_model_is_a_label_only_where_it_is_the_asked_one(
+    asked: str, answered: str | None, label: str | None
+) -> None:
+    """A date, a version, an organisation may differ; any other name is "other"."""
+    assert attributes.model_label(asked, answered) == label

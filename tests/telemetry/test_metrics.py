@@ -129,3 +129,13 @@ def test_every_way_around_is_a_value_of_the_label() -> None:
     assert set(counted(seen, "llm.fallback.triggered", "fallback_type")) == {
         ("buffered",), ("provider_switch",), ("continuation",), ("interactive",),
     }  # fmt: skip
+
+
+def test_a_server_cannot_make_new_series_for_ever() -> None:
+    """Twenty variants of a model have labels of their own; the rest, and all other names, share one."""
+    instruments = Instruments(MeterProvider().get_meter("test"))
+    dated = {instruments.answered("gpt-5", f"gpt-5-{number:06}") for number in range(1000)}
+    others = {instruments.answered("gpt-5", f"evil-{number}") for number in range(1000)}
+    assert others == {"other"}
+    assert len(dated) == 21
+    assert instruments.answered("gpt-5", "gpt-5-000003") == "gpt-5-000003"

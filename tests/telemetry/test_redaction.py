@@ -168,8 +168,30 @@ async def test_the_environment_can_ask_for_it(
     assert seen.telemetry(content=False).content is False
 
 
-async def test_what_does_not_repeat_the_user_is_told(logged: list[str], seen: Seen) -> None:
-    """The provider's sentence is what an operator needs, and stays where it is harmless."""
-    await ask([refused(400, "Unknown parameter: 'frobnicate'.")], seen)
-    assert "Unknown parameter: 'frobnicate'." in "\n".join(logged)
-    assert "Unknown parameter: 'frobnicate'." in traced(seen)
+async def test_a_providers_sentence_is_for_the_application(logged: list[str], seen: Seen) -> None:
+    """It is in the error's message; a record has our words, and the provider's code and id of the request."""
+    refusal = refused(400, "Unknown parameter: 'frobnicate'.", code="unknown_parameter")
+    async with FakeProvider([refusal]) as provider:
+        async with Client(provider.target("openai"), retry=QUICK, telemetry=seen.telemetry()) as client:
+            with pytest.raises(StreamError, match="Unknown parameter: 'frobnicate'"):
+                await client.complete("hi")
+    told = "\n".join(logged)
+    assert "frobnicate" not in told + traced(seen)
+    assert "unknown_parameter" in told
+    assert "req_1" in told
+
+
+async def test_with_content_a_span_has_the_sentence(logged: list[str], seen: Seen) -> None:
+    """Who wants prompts on spans gets complaints about them, too; the log stays as it is."""
+    await ask([refused(400, "Unknown parameter: 'frobnicate'.")], seen, content=True)
+    assert "frobnicate" in traced(seen)
+    assert "frobnicate" not in "\n".join(logged)
+
+
+async def test_a_server_forges_no_line(logged: list[str], seen: Seen) -> None:
+    """Line ends and escape sequences in a code, an id or a message are in no line, field or attribute."""
+    evil = "x\nERROR root: forged\x1b]52;c;aGk=\x07\u2028\x9b2J"
+    await ask([refused(400, evil, code=evil, type=evil)], seen)
+    lines = [text.partition(" {")[0] for text in logged]
+    assert not [line for line in lines if len(line.splitlines()) > 1 or not line.isprintable()]
+    assert "forged" not in "\n".join(logged) + traced(seen)

@@ -1,10 +1,11 @@
-# Four commands; each makes its own .venv when it is missing. Nothing else is to be installed by hand.
+# Each command makes its own .venv when it is missing. Nothing else is to be installed by hand.
 #   make demo    a real small model's answer survives the death of its first target
 #   make test    the tests        make check   types and style        make bench   what it costs, beside others
+#   make types   what users write, in mypy and in pyright (which Node.js fetches)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check types bench clean
 
 demo: .venv/local
 	@$(BIN)/resilient-stream demo
@@ -16,6 +17,11 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+types: .venv/dev
+	@test -x .venv/node_modules/.bin/pyright || npm install --silent --no-audit --no-fund --prefix .venv pyright || \
+		echo "Node.js's npm is not here, or has no network: mypy alone is asked."
+	PATH="$(CURDIR)/.venv/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -rs tests/typing
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.overhead

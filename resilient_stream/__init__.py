@@ -51,7 +51,8 @@ from .errors import (
     StreamInterrupted,
     StreamMisused,
 )
-from .messages import FunctionCall, ImagePart, Message, ReasoningPart, TextPart, Tool
+from .messages import FunctionCall, History, ImagePart, Message, Prompt, ReasoningPart, TextPart, Tool
+from .options import StreamOptions, TurnOptions
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts
 from .scope import Scope, ScopeReport
 from .stream import Stream
@@ -115,6 +116,7 @@ __all__ = [
     "Finished",
     "FunctionCall",
     "Hedge",
+    "History",
     "ImagePart",
     "Incomplete",
     "InvalidRequest",
@@ -125,6 +127,7 @@ __all__ = [
     "Overloaded",
     "PermanentError",
     "PermissionDenied",
+    "Prompt",
     "QuotaExhausted",
     "RateLimited",
     "Raw",
@@ -143,6 +146,7 @@ __all__ = [
     "StreamError",
     "StreamInterrupted",
     "StreamMisused",
+    "StreamOptions",
     "Target",
     "Telemetry",
     "TextDelta",
@@ -154,6 +158,7 @@ __all__ = [
     "ToolError",
     "ToolResult",
     "Transcript",
+    "TurnOptions",
     "TurnStarted",
     "Usage",
 ]

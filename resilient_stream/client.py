@@ -6,11 +6,10 @@ Must never: keep a stream alive. It knows the calls that run, to end them in `ac
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Unpack
 
 from pydantic import BaseModel
 
@@ -20,7 +19,8 @@ from .contract import Middleware, Request, Transport
 from .errors import StreamMisused
 from .events import Observer, OnEvent
 from .messages import Message, Prompt, Tool, to_messages, to_tools
-from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts
+from .options import Schema, StreamOptions, TurnOptions, checks_options, plain_function
+from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts, given
 from .providers import adapter_for
 from .scope import Scope
 from .slots import Slots
@@ -39,10 +39,7 @@ if TYPE_CHECKING:
     from .tools import ToolSource
     from .turns import ConversationRecord
 
-__all__ = ["Client", "Schema"]
-
-OnEndT = TypeVar("OnEndT")
-Schema: TypeAlias = Mapping[str, Any] | type[BaseModel]
+__all__ = ["Client"]
 
 _LATER = "is part of the design, but not built yet; leave it out"
 
@@ -85,23 +82,26 @@ class Client:
                 raise StreamMisused(f"{name}= {_LATER}")
         self.targets = _checked(targets)
         self.transport: Transport = Outgoings(session)
-        self._observers: tuple[Callable[[Call], Observer | None], ...] = (Reporter(telemetry or Telemetry()),)
+        self._observers: tuple[Callable[[Call], Observer | None], ...] = (
+            Reporter(given("telemetry", telemetry, Telemetry())),
+        )
         if record is not None:
             self._record_to(record)
         self.slots = Slots()
         self.calls: set[Call] = set()
         self.closed = False
         self.warned = False
-        self._retry = retry or RetryPolicy()
-        self._budget = budget or RetryBudget()
-        self._recovery = recovery or Recovery()
-        self._timeouts = timeouts or Timeouts()
-        self._limits = _built(limits or Limits())
+        self._retry = given("retry", retry, RetryPolicy())
+        self._budget = given("budget", budget, RetryBudget())
+        self._recovery = given("recovery", recovery, Recovery())
+        self._timeouts = given("timeouts", timeouts, Timeouts())
+        self._limits = _built(given("limits", limits, Limits()))
         self._on_event = on_event
         links = tuple(middlewares)
         self._own_links = bool(links)
         self._chain = standard_chain(links)
 
+    @checks_options()
     def stream(
         self,
         prompt: Prompt,
@@ -161,11 +161,13 @@ class Client:
         settings = self._settings(targets, deadline, timeouts, recovery, on_end)
         return Stream(Call(self, settings, request), self._chain)
 
-    async def complete(self, prompt: Prompt, **options: Any) -> Transcript:
+    @checks_options(StreamOptions)
+    async def complete(self, prompt: Prompt, **options: Unpack[StreamOptions]) -> Transcript:
         """The same chain, collected: options as for `stream`. Raises StreamError when the answer fails."""
         async with self.stream(prompt, **options) as stream:
             return await stream.collect()
 
+    @checks_options(TurnOptions)
     def converse(
         self,
         messages: Prompt,
@@ -178,7 +180,7 @@ class Client:
         tool_timeout: float | None = 60.0,
         prompt_timeout: float | None = 300.0,
         on_end: Callable[[ConversationRecord], object] | None = None,
-        **options: Any,
+        **options: Unpack[TurnOptions],
     ) -> Conversation:
         """Run a conversation: the model's calls are answered by `tools` until it has finished.
 
@@ -207,7 +209,7 @@ class Client:
             return self.stream(history, tools=toolbox.declared, on_end=ended, **options)
 
         record = ConversationRecord(to_messages(messages))
-        return Conversation(self, record, ask, toolbox, prompts, turns, _plain(on_end))
+        return Conversation(self, record, ask, toolbox, prompts, turns, plain_function(on_end))
 
     def scope(self, deadline: float | None = None) -> Scope:
         """A scope that owns every stream started from it and closes them all when it is left.
@@ -246,18 +248,18 @@ class Client:
         recovery: Recovery | None,
         on_end: Callable[[Transcript], object] | None,
     ) -> Settings:
-        effective = timeouts or self._timeouts
+        effective = given("timeouts", timeouts, self._timeouts)
         return Settings(
             retry=self._retry,
             budget=self._budget,
-            recovery=recovery or self._recovery,
+            recovery=given("recovery", recovery, self._recovery),
             timeouts=effective,
             limits=self._limits,
             own_timeouts=timeouts is not None,
             own_links=self._own_links,
             own_code=self._own_links or any(callable(target.api_key) for target in targets),
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
-            on_end=_plain(on_end),
+            on_end=plain_function(on_end),
             on_event=self._on_event,
             observers=self._observers,
         )
@@ -294,12 +296,6 @@ def _no_target() -> str:
         'no target: give one to Client("openai:gpt-5-mini") or to stream(to=…); '
         f'{known}; or use "local", the small built-in model, which needs no key'
     )
-
-
-def _plain(on_end: OnEndT) -> OnEndT:
-    if inspect.iscoroutinefunction(on_end):
-        raise StreamMisused("on_end must be a plain function: it is called while a stream is torn down")
-    return on_end
 
 
 def _tool_choice(choice: str | Mapping[str, Any] | None) -> str | None:

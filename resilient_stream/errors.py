@@ -167,6 +167,11 @@ class StreamError(Exception):
         return f"{self.provider}:{self.model}" if self.provider else ""
 
     @property
+    def code(self) -> str:
+        """What tells apart errors of one kind, ours ("outputs_missing") or the provider's own; often empty."""
+        return self.failure.code
+
+    @property
     def status(self) -> int | None:
         """The HTTP status, or the one that an error inside a stream would have had."""
         return self.failure.status
@@ -271,7 +276,7 @@ class StreamError(Exception):
         return {
             "category": self.category.value, "kind": self.kind.value, "phase": self.phase,
             "provider": self.provider, "model": self.model, "target": self.target, "host": self.host,
-            "status": self.status, "code": self.failure.code, "request_id": self.request_id, "cause": self.cause,
+            "status": self.status, "code": self.code, "request_id": self.request_id, "cause": self.cause,
             "retryable": self.retryable, "fallback": self.fallback, "retry_after": self.retry_after,
             "resets_at": self.resets_at, "attempt": self.attempt, "gave_up": self.gave_up,
             "deadline_passed": self.deadline_passed, "billed_maybe": self.billed_maybe,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
@@ -17,6 +17,7 @@ from .errors import StreamMisused
 
 __all__ = [
     "FunctionCall",
+    "History",
     "ImagePart",
     "Message",
     "Part",
@@ -27,6 +28,9 @@ __all__ = [
     "to_messages",
     "to_tools",
 ]
+
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 
 
 class _Frozen(BaseModel):
@@ -108,11 +112,23 @@ class Message(_Frozen):
     A `tool` message answers the call `tool_call_id`. `content` is a string or a list of parts.
     """
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
+    role: Role
     content: str | tuple[Part, ...] = ""
     tool_calls: tuple[FunctionCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+
+    if TYPE_CHECKING:  # what is accepted is more than what is kept
+
+        def __init__(
+            self,
+            *,
+            role: Role,
+            content: str | Sequence[Part | Mapping[str, Any]] | None = "",
+            tool_calls: Sequence[FunctionCall | Mapping[str, Any]] | None = (),
+            tool_call_id: str | None = None,
+            name: str | None = None,
+        ) -> None: ...
 
     @field_validator("content", mode="before")
     @classmethod
@@ -163,6 +179,9 @@ class Tool(_Frozen):
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Prompt: TypeAlias = str | Message | Sequence[Message | Mapping[str, Any]]
+"""What a call takes as its first argument."""
+History: TypeAlias = list[Message | dict[str, Any]]
+"""A conversation that is kept and grows: messages and dicts side by side, in a list of your own."""
 
 
 def to_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...]:

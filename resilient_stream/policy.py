@@ -8,9 +8,15 @@ Must never: do anything. Middlewares and the call read these values.
 from __future__ import annotations
 
 import os
-from typing import Any, Literal, TypeAlias
+from inspect import Parameter, Signature
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from .errors import StreamMisused
+from .meant import did_you_mean
+from .messages import describe
 
 __all__ = [
     "Breaker",
@@ -22,14 +28,60 @@ __all__ = [
     "RetryPolicy",
     "Telemetry",
     "Timeouts",
+    "given",
 ]
 
 MIB = 1024 * 1024
+PolicyT = TypeVar("PolicyT", bound="_Policy")
 RecoveryMethod: TypeAlias = Literal["native", "prefill", "replay", "instruct", "restart"]
 
 
 class _Policy(BaseModel):
+    """What all policies have in common: they are frozen, and a bad value or name is a StreamMisused that says which."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    if not TYPE_CHECKING:  # type checkers know the fields, each with its own type
+
+        def __init__(self, *unnamed: Any, **values: Any) -> None:
+            if unnamed:
+                name, field = type(self).__name__, next(iter(type(self).model_fields))
+                raise StreamMisused(f"{name} takes its values by name, like {name}({field}=…)")
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise StreamMisused(_complaint(error, type(self))) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """For help(): the fields as they are written, without the bounds' own classes."""
+        cls.__signature__ = Signature([_parameter(name, field) for name, field in cls.model_fields.items()])
+
+
+def _parameter(name: str, field: FieldInfo) -> Parameter:
+    default = field.get_default(call_default_factory=True, validated_data={})
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=field.annotation, default=default)
+
+
+def given(name: str, value: PolicyT | None, default: PolicyT) -> PolicyT:
+    """A policy as an argument, or the default for None; StreamMisused for what is none, like a number of seconds."""
+    if value is None:
+        return default
+    kind = type(default)
+    if isinstance(value, kind):
+        return value
+    like = f"{kind.__name__}({next(iter(kind.model_fields))}=…)"
+    raise StreamMisused(f"{name}= takes a {kind.__name__}, like {like}, not {type(value).__name__}")
+
+
+def _complaint(error: ValidationError, policy: type[BaseModel]) -> str:
+    """What is wrong with which field; for a field that there is not, the one that was meant."""
+    names = (item["loc"][0] for item in error.errors(include_input=False) if item["type"] == "extra_forbidden")
+    unknown = next(names, None)
+    if unknown is None:
+        return describe(error, policy.__name__)
+    meant = did_you_mean(str(unknown), policy.model_fields) or f". It has {', '.join(policy.model_fields)}"
+    return f"{policy.__name__} has no field {unknown!r}{meant}"
 
 
 class RetryPolicy(_Policy):
@@ -39,17 +91,17 @@ class RetryPolicy(_Policy):
     hint replaces it, with jitter upward only, since a thousand callers got the same hint.
     """
 
-    attempts: int = Field(5, ge=1, le=100)
+    attempts: int = Field(default=5, ge=1, le=100)
     """Requests per target at most, the first one included. Five waits reach 1+2+4+8 s: most overloads."""
-    initial: float = Field(1.0, ge=0)
+    initial: float = Field(default=1.0, ge=0)
     """Seconds before the first retry."""
-    maximum: float = Field(30.0, ge=0)
+    maximum: float = Field(default=30.0, ge=0)
     """Seconds that no wait of our own exceeds."""
-    max_elapsed: float | None = Field(120.0, gt=0)
+    max_elapsed: float | None = Field(default=120.0, gt=0)
     """Seconds after which no further attempt at a target is started; None for no bound but the deadline."""
-    jitter: float = Field(0.1, ge=0, le=1)
+    jitter: float = Field(default=0.1, ge=0, le=1)
     """Share of a wait that is added at random, so that callers do not come back together."""
-    max_retry_after: float = Field(60.0, ge=0)
+    max_retry_after: float = Field(default=60.0, ge=0)
     """Seconds of server hint that are obeyed. A longer one means: do not wait here, go to the next target."""
 
     @classmethod
@@ -65,10 +117,10 @@ class RetryBudget(_Policy):
     Every kind of retry counts, also one that a server's hint asked for: a thousand callers got the same hint.
     """
 
-    ratio: float = Field(0.2, ge=0)
+    ratio: float = Field(default=0.2, ge=0)
     """Retries for each request that ended at the target within ten seconds. A fifth: a target in trouble gets at
     most 1.2 times its normal load, instead of five times."""
-    reserve: int = Field(20, ge=0)
+    reserve: int = Field(default=20, ge=0)
     """Retries in ten seconds on top of that, so that an application with few requests can retry at all: five
     callers with four retries each."""
 
@@ -81,16 +133,16 @@ class RetryBudget(_Policy):
 class Timeouts(_Policy):
     """What one stream waits for. The deadline of a call is over all of them, see `client.stream(deadline=)`."""
 
-    connect: float | None = Field(10.0, gt=0)
+    connect: float | None = Field(default=10.0, gt=0)
     """Seconds for DNS, TCP and TLS together."""
-    first_content: float | None = Field(300.0, gt=0)
+    first_content: float | None = Field(default=300.0, gt=0)
     """Seconds from sending a request to its first content. Long: models that reason in silence take minutes,
     and a retry that comes too early is billed twice."""
-    stall: float | None = Field(120.0, gt=0)
+    stall: float | None = Field(default=120.0, gt=0)
     """Seconds between two pieces of content. Comments, pings and keep-alives do not count as content."""
-    total: float | None = Field(None, gt=0)
+    total: float | None = Field(default=None, gt=0)
     """Seconds for the whole call when it names no deadline of its own."""
-    consumer: float | None = Field(300.0, gt=0)
+    consumer: float | None = Field(default=300.0, gt=0)
     """Seconds that the consumer may take nothing before the stream is given up and its connection closed."""
 
 
@@ -102,7 +154,7 @@ class Recovery(_Policy):
 
     methods: tuple[RecoveryMethod, ...] = ("native", "prefill", "replay")
     """Ways to go on, in the order in which they are tried."""
-    max_continuations: int = Field(2, ge=0)
+    max_continuations: int = Field(default=2, ge=0)
     """Continuations of one answer at most."""
 
     @classmethod
@@ -114,40 +166,40 @@ class Recovery(_Policy):
 class Hedge(_Policy):
     """Ask a second target when the first is slow to begin; the first content wins, the other is closed."""
 
-    after: float = Field(2.0, ge=0)
+    after: float = Field(default=2.0, ge=0)
     """Seconds without content after which the next target is asked too."""
-    extra: int = Field(1, ge=1)
+    extra: int = Field(default=1, ge=1)
     """How many more targets may be asked."""
 
 
 class Breaker(_Policy):
     """Leave a failing target alone for a while, and then try it with one request."""
 
-    failure_rate: float = Field(0.5, gt=0, le=1)
+    failure_rate: float = Field(default=0.5, gt=0, le=1)
     """Share of failed requests from which the target is left alone."""
-    min_calls: int = Field(10, ge=1)
+    min_calls: int = Field(default=10, ge=1)
     """Requests within the window before the rate counts."""
-    window: float = Field(30.0, gt=0)
+    window: float = Field(default=30.0, gt=0)
     """Seconds over which the rate is taken."""
-    open_for: float = Field(30.0, gt=0)
+    open_for: float = Field(default=30.0, gt=0)
     """Seconds without requests before the probe."""
 
 
 class Limits(_Policy):
     """Bounds that turn a runaway into an error instead of a crash."""
 
-    max_concurrency: int | None = Field(None, ge=1)
+    max_concurrency: int | None = Field(default=None, ge=1)
     """Streams at once to a target, for each client (and each of its running loops); None for no bound. One more
     waits as long as for a connection (`Timeouts.connect`), and then fails as pool_exhausted."""
-    requests_per_minute: float | None = Field(None, gt=0)
+    requests_per_minute: float | None = Field(default=None, gt=0)
     """Requests per target and minute; None for no bound."""
-    tokens_per_minute: float | None = Field(None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
     """Tokens per target and minute; None for no bound."""
-    max_event_bytes: int = Field(8 * MIB, ge=1024)
+    max_event_bytes: int = Field(default=8 * MIB, ge=1024)
     """Bytes of one event on the wire. The largest real ones carry images, of a few MiB."""
-    max_transcript_bytes: int = Field(64 * MIB, ge=1024)
+    max_transcript_bytes: int = Field(default=64 * MIB, ge=1024)
     """Bytes of text kept in a transcript; beyond it the middle is dropped, and the transcript says so."""
-    max_rss_bytes: int | None = Field(None, ge=1)
+    max_rss_bytes: int | None = Field(default=None, ge=1)
     """Bytes of memory in use by the whole process beyond which answers are asked for in one piece and kept on disk
     instead of being streamed; None for no look at it. Read before each attempt."""
 
@@ -172,7 +224,7 @@ class Telemetry(_Policy):
     propagate: bool = False
     """Send the trace's context (`traceparent`, and whatever else the process's propagators write, like baggage) along
     with each request. Off: providers are somebody else's; on for a gateway of your own."""
-    tracer_provider: Any = Field(None, repr=False)
+    tracer_provider: Any = Field(default=None, repr=False)
     """OpenTelemetry's TracerProvider to use; None for the process's own."""
-    meter_provider: Any = Field(None, repr=False)
+    meter_provider: Any = Field(default=None, repr=False)
     """OpenTelemetry's MeterProvider to use; None for the process's own."""

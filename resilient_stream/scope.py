@@ -7,13 +7,14 @@ Must never: hold a cancel scope or a task group; it closes streams, synchronousl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 from weakref import WeakSet
 
 from .errors import StreamMisused
+from .messages import Prompt
+from .options import StreamOptions, checks_options, plain_function
 from .stream import Stream
 from .transcript import Transcript
 
@@ -45,17 +46,21 @@ class Scope:
         self._opened = 0
         self._ended: list[Transcript] = []
 
-    def stream(self, prompt: Any, *, on_end: Callable[[Transcript], object] | None = None, **options: Any) -> Stream:
+    @checks_options(StreamOptions)
+    def stream(self, prompt: Prompt, **options: Unpack[StreamOptions]) -> Stream:
         """As `client.stream`, owned by this scope. Raises StreamMisused outside the `async with` block."""
         if self._until is None:
             raise StreamMisused("a scope starts streams only inside its `async with` block")
+
+        on_end = plain_function(options.get("on_end"))
 
         def ended(transcript: Transcript) -> None:
             self._ended.append(transcript)
             if on_end is not None:
                 on_end(transcript)
 
-        stream = self._client.stream(prompt, on_end=ended, **options)
+        options["on_end"] = ended
+        stream = self._client.stream(prompt, **options)
         stream._call.until = self._until
         self._streams.add(stream)
         self._opened += 1

@@ -56,7 +56,7 @@ class Target(BaseModel):
     api_key: ApiKey | None = Field(default=None, repr=False, exclude=True)
     base_url: str | None = None
     headers: dict[str, str] | None = Field(default=None, repr=False, exclude=True)
-    weight: float = Field(1, gt=0)
+    weight: float = Field(default=1, gt=0)
     timeouts: Timeouts | None = None
     limits: Limits | None = None
     # Some hold a secret (azure_ad_token).

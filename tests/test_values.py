@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from resilient_stream import (
     Client,
@@ -90,7 +89,7 @@ def test_a_category_override_changes_the_class_too() -> None:
 )
 def test_a_bad_policy_is_refused_when_it_is_made(make: Any, said: str) -> None:
     """The field's name is in the message."""
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(StreamMisused, match=said):
         make()
 
 

@@ -72,10 +72,11 @@ class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolCall(msgspec.Struct, frozen=True):
-    """A whole tool call. `parsed` is the arguments as an object, or None when they are not one.
+    """A whole tool call. `parsed` is the arguments as an object, or None when the call must not be run.
 
-    Unusable JSON is an error on this call, not the end of the stream: `arguments` has the text as it came.
-    An empty text counts as `{}` (Anthropic sends nothing at all for a tool without parameters).
+    That is an error on this call, not the end of the stream: `arguments` has the text as it came. Where that is an
+    object all the same, `error` says why it is not trusted: no name, or pieces that contradict each other.
+    Nothing in any spelling counts as `{}`: Anthropic sends no text at all for a tool without parameters, others `null`.
     """
 
     type: ClassVar[Literal["tool_call"]] = "tool_call"
@@ -87,6 +88,7 @@ class ToolCall(msgspec.Struct, frozen=True):
     arguments: str
     parsed: dict[str, Any] | None = None
     signature: str | None = None
+    error: str | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .arguments import as_object_text
 from .chunks import Chunk, Finished, ReasoningDelta, Seam, TextDelta, ToolCall
 from .messages import FunctionCall, Message, Part, ReasoningPart, TextPart
 
@@ -112,7 +113,7 @@ class _Turn:
                 FunctionCall(
                     id=call.id or f"call_{call.index}",
                     name=call.name,
-                    arguments=call.arguments if call.arguments.strip() else "{}",
+                    arguments=as_object_text(call.arguments) or "{}",
                     signature=call.signature,
                     signed_by=self._target if call.signature else None,
                 )

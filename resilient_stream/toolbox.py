@@ -97,15 +97,26 @@ class Toolbox:
 
     async def _result(self, call: ToolCall, outputs: dict[str, BaseModel]) -> str:
         if (submission := self._submissions.get(call.name)) is not None:
-            outputs[submission.name] = submission.read(call.arguments)
+            output = submission.read(call.arguments)
+            _refuse(call)
+            outputs[submission.name] = output
             return self._accepted(outputs)
         if (function := self._functions.get(call.name)) is None:
             raise ToolError(f"Tool not found: {call.name}. Available tools: {', '.join(self._names)}")
-        return encode_result(await function.call(function.arguments(call.arguments), self.threads), call.name)
+        arguments = function.arguments(call.arguments)
+        _refuse(call)
+        return encode_result(await function.call(arguments, self.threads), call.name)
 
     def _accepted(self, outputs: Mapping[str, BaseModel]) -> str:
         missing = self.missing(outputs)
         return f"Accepted. Still missing: {', '.join(missing)}." if missing else "Accepted."
+
+
+def _refuse(call: ToolCall) -> None:
+    """What came of it may not be what was meant, though it reads well: it is never run."""
+    if call.parsed is None:
+        wrong = call.error or "what came of the call is not whole"
+        raise ToolError(f"{call.name} was not run: {wrong}. Call it again with all of its arguments.")
 
 
 def _named(outputs: Outputs) -> dict[str, type[BaseModel]]:

@@ -13,7 +13,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from .arguments import as_object_text
 from .errors import StreamMisused
 from .messages import Tool, describe, to_tools
 
@@ -35,6 +36,8 @@ ToolSource: TypeAlias = (
     Callable[..., Any] | Tool | Mapping[str, Any] | tuple[Tool | Mapping[str, Any], Callable[..., Any]]
 )
 """A function; a Tool with the function that does it; or a Tool alone, whose calls the caller answers."""
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_RESULT = 64 * 1024
 """Characters of one tool's result that the model gets: some 16,000 tokens, more than most models use well."""
@@ -64,7 +67,7 @@ class FunctionTool:
     def arguments(self, text: str) -> inspect.BoundArguments:
         """The arguments as the function takes them. ToolError says what is wrong with them, to the model."""
         try:
-            given = _object(text) if self._model is None else _given(self._model.model_validate_json(text or "{}"))
+            given = _object(text) if self._model is None else _given(_checked(self._model, text))
             return _bound(self._signature, given)
         except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError
             raise ToolError(f"Invalid arguments for {self.tool.name}: {_complaint(error)}") from error
@@ -94,7 +97,7 @@ class Submission:
     def read(self, text: str) -> BaseModel:
         """The output. ToolError says what is wrong with it, to the model."""
         try:
-            return self._model.model_validate_json(text or "{}")
+            return _checked(self._model, text)
         except ValidationError as error:
             raise ToolError(f"{self.name} is not accepted: {_complaint(error)}") from error
 
@@ -236,8 +239,19 @@ def _first_line(error: Exception) -> str:
 # -- a call's arguments -----------------------------------------------------------------------
 
 
+def _checked(model: type[ModelT], text: str) -> ModelT:
+    """The object that was meant; else what is wrong with the text as it was sent."""
+    if (meant := as_object_text(text)) is not None:
+        try:
+            return model.model_validate_json(meant)
+        except ValidationError:
+            if meant != "{}":
+                raise
+    return model.model_validate_json(text.strip() or "{}")
+
+
 def _object(text: str) -> dict[str, Any]:
-    value = from_json(text or "{}")
+    value = from_json(as_object_text(text) or text)
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value

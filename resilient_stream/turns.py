@@ -172,7 +172,7 @@ def _with_ids(calls: Sequence[ToolCall], number: int) -> tuple[ToolCall, ...]:
     for call in calls:
         own = call.id if call.id and call.id not in seen else f"call_{number}_{call.index}_{len(made)}"
         seen.add(own)
-        parsed = call.parsed if call.name else None
+        parsed = call.parsed if call.name and not call.error else None
         made.append(msgspec.structs.replace(call, id=own, name=call.name or "unnamed", parsed=parsed))
     return tuple(made)
 

@@ -20,6 +20,7 @@ PACKAGE = Path(resilient_stream.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
+    "arguments",
     "chunks", "kinds", "readable", "harmless", "errors", "meant", "messages", "policy", "target", "history", "archive",
     "weight", "understood", "transcript", "events", "options", "tools", "turns", "toolbox", "prompts", "contract",
     "masking", "wire", "features",

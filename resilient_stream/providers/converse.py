@@ -17,8 +17,8 @@ from ..contract import Batch
 from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..wire.json_events import UNREADABLE, BatchDecoder
 from .bedrock_frames import Frame
+from .block_calls import BlockCalls
 from .counts import count
-from .tool_calls import BlockCalls
 from .values import object_of, text_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "ConverseReader"]
@@ -122,9 +122,10 @@ class ConverseReader:
         """Only tools have a start. Those that Bedrock runs itself are not for the caller."""
         use = object_of(object_of(event.start).get("toolUse"))
         if not use or use.get("type") == "server_tool_use":
+            self._calls.begin_foreign(event.contentBlockIndex)
             return False
         id, name = text_of(use.get("toolUseId")), text_of(use.get("name"))
-        batch.append(self._calls.begin(event.contentBlockIndex, id, name))
+        batch += self._calls.begin(event.contentBlockIndex, id, name)
         return True
 
     def _block_delta(self, event: _Event, batch: Batch) -> bool:
@@ -133,10 +134,9 @@ class ConverseReader:
             batch += [TextDelta(delta.text)] if delta.text else []
         elif delta.reasoningContent is not None:
             return self._reasoning(object_of(delta.reasoningContent), batch)
-        elif event.contentBlockIndex in self._calls:
-            batch += self._calls.add(event.contentBlockIndex, text_of(object_of(delta.toolUse).get("input")))
         else:
-            return False
+            batch += self._calls.add(event.contentBlockIndex, text_of(object_of(delta.toolUse).get("input")))
+            return event.contentBlockIndex in self._calls
         return True
 
     def _reasoning(self, content: dict[str, Any], batch: Batch) -> bool:

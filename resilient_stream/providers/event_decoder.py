@@ -14,9 +14,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
-from ..errors import EMPTY_ANSWER, NO_END_MARKER, Failure
-from ..wire.json_events import BatchDecoder
+from ..errors import EMPTY_ANSWER, NO_END_MARKER, ErrorKind, Failure
+from ..wire.json_events import UNREADABLE, BatchDecoder, place_of
+from ..wire.limits import EventTooLarge
 from .error_rules import rules_for
+from .open_call import LateArguments
 
 __all__ = ["EventDecoder", "EventReader", "EventSource"]
 
@@ -143,7 +145,14 @@ class EventDecoder(Generic[EventT]):
         return batch
 
     def _read(self, events: list[EventT], payloads: Sequence[bytes]) -> Batch:
-        batch = self._reader.read(events, payloads) if events else []
+        try:
+            batch = self._reader.read(events, payloads) if events else []
+        except EventTooLarge as error:
+            self.failure = Failure(kind=ErrorKind.BUFFER_LIMIT, facts={"limit": f"{error.limit} bytes"})
+            return []
+        except (*UNREADABLE, LateArguments) as error:
+            self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_event", detail=place_of(error))
+            return []
         self._follow()
         return batch
 

@@ -213,7 +213,7 @@ class GeminiReader:
             batch.append(Raw(self._provider, name, _as_json(value)))
 
     def _finished(self, reason: str, message: str, batch: Batch) -> None:
-        batch += self._calls.end(whole=reason == "STOP")
+        batch += self._calls.stop() if reason == "STOP" else self._calls.end(whole=False)
         self.failure = failure_of(reason, message, self.seen)
         self._finish = reason
         self._explanation = message

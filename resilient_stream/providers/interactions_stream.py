@@ -21,10 +21,10 @@ from ..classify import classify_error
 from ..contract import Batch, ResumePoint
 from ..errors import ErrorKind, Failure
 from ..wire.json_events import BatchDecoder, JsonEvents
+from .block_calls import BlockCalls
 from .counts import count
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
-from .tool_calls import BlockCalls
 from .values import object_of, text_of
 
 __all__ = ["FAILED_STATUSES", "FINISH_REASONS", "InteractionReader", "interaction_decoder"]
@@ -170,12 +170,14 @@ class InteractionReader:
         kind = step.get("type")
         if kind == "function_call":
             id, name, signature = (text_of(step.get(field)) for field in ("id", "name", "signature"))
-            batch.append(self._calls.begin(event.index, id, name, step.get("arguments"), signature or None))
+            batch += self._calls.begin(event.index, id, name, step.get("arguments"), signature or None)
         elif kind == "model_output":
             batch += _texts(step.get("content"), TextDelta)
         elif kind == "thought":
             batch += _texts(step.get("summary"), ReasoningDelta)
             batch += _signature(step.get("signature"))
+        else:
+            self._calls.begin_foreign(event.index)
         self.progress += not batch
         return kind in ("function_call", "model_output", "thought")
 
@@ -188,8 +190,9 @@ class InteractionReader:
             batch += _texts([delta.get("content")], ReasoningDelta)
         elif kind == "thought_signature":
             batch += _signature(delta.get("signature"))
-        elif kind == "arguments_delta" and event.index in self._calls:
+        elif kind == "arguments_delta":
             batch += self._calls.add(event.index, text_of(delta.get("arguments")))
+            return event.index in self._calls
         else:
             return False
         return True

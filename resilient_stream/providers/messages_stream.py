@@ -20,10 +20,10 @@ from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
 from ..wire.json_events import BatchDecoder, JsonEvents
+from .block_calls import BlockCalls
 from .counts import count
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
-from .tool_calls import BlockCalls
 from .values import object_of, text_of
 
 __all__ = ["FINISH_REASONS", "MessagesReader", "messages_decoder", "read_usage"]
@@ -170,14 +170,17 @@ class MessagesReader:
         kind = block.get("type")
         if kind == "tool_use":
             id, name = text_of(block.get("id")), text_of(block.get("name"))
-            batch.append(self._calls.begin(event.index, id, name, block.get("input")))
+            batch += self._calls.begin(event.index, id, name, block.get("input"))
         elif kind == "text":
             batch += _text(block.get("text"))
         elif kind == "thinking":
             batch += _reasoning(block.get("thinking"), block.get("signature"))
         elif kind == "redacted_thinking":
             batch += _redacted(block.get("data"))
-        return kind in ("tool_use", "text", "thinking", "redacted_thinking")
+        else:
+            self._calls.begin_foreign(event.index)
+            return False
+        return True
 
     def _block_delta(self, event: _Event, batch: Batch) -> bool:
         delta = event.delta or _Delta()
@@ -185,8 +188,10 @@ class MessagesReader:
             batch += _text(delta.text)
         elif delta.type in ("thinking_delta", "signature_delta"):
             batch += _reasoning(delta.thinking, delta.signature)
-        elif delta.type == "input_json_delta" and event.index in self._calls:
-            batch += self._calls.add(event.index, delta.partial_json or "")
+        elif delta.type == "input_json_delta":
+            made = self._calls.add(event.index, delta.partial_json or "")
+            batch += made
+            return event.index in self._calls
         else:
             return False
         return True

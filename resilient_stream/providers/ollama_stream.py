@@ -22,7 +22,7 @@ from ..wire.json_lines import JsonLines
 from .counts import count
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
-from .tool_calls import parse_arguments
+from .open_call import tool_call
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "OllamaReader", "ollama_decoder"]
 
@@ -162,7 +162,7 @@ class OllamaReader:
         given = function.arguments
         text = given if isinstance(given, str) else msgspec.json.encode({} if given is None else given).decode()
         name = function.name or ""
-        return [ToolCallDelta(index, id, name, text), ToolCall(index, id, name, text, parse_arguments(text))]
+        return [ToolCallDelta(index, id, name, text), tool_call(index, id, name, text)]
 
     def _ended(self, line: _Line, batch: Batch) -> None:
         """The counts, then why; servers before 2024 gave no reason."""

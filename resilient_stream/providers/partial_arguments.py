@@ -12,7 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
+
+from .holdings import Holdings
 
 __all__ = ["PartialArguments", "steps_of"]
 
@@ -22,14 +24,26 @@ _STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['((?:[^'\\]|\\.)*)'\]|\["((
 _ABSENT: Any = object()
 
 
+class _Text(NamedTuple):
+    """A string that more may be added to; joined once, however many pieces it has."""
+
+    pieces: list[str]
+
+
 class PartialArguments:
     """The object so far. `broken` once a piece did not fit; it stays so."""
 
-    __slots__ = ("broken", "value")
+    __slots__ = ("_holdings", "_root", "broken")
 
-    def __init__(self) -> None:
-        self.value: dict[str, Any] = {}
+    def __init__(self, holdings: Holdings | None = None) -> None:
+        self._holdings = holdings or Holdings()
+        self._root: dict[str, Any] = {}
         self.broken = False
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The object as it stands."""
+        return {name: _plain(value) for name, value in self._root.items()}
 
     def take(self, piece: Mapping[str, Any]) -> None:
         """Put one piece in its place; one without a value is only a sign of life."""
@@ -38,9 +52,37 @@ class PartialArguments:
             return
         value = None if name == "nullValue" else piece[name]
         try:
-            _put(self.value, steps_of(piece.get("jsonPath")), value)
+            steps = steps_of(piece.get("jsonPath"))
+            self._holdings.piece(value if isinstance(value, str) else "")
+            self._put(steps, value)
         except LookupError:
             self.broken = True
+
+    def _put(self, steps: list[str | int], value: Any) -> None:
+        place: Any = self._root
+        for step, following in pairwise(steps):
+            place = self._child(place, step, [] if isinstance(following, int) else {})
+        old = self._child(place, steps[-1], _ABSENT)
+        if isinstance(old, dict | list):
+            raise LookupError("a value where an object or a list stands")
+        if isinstance(old, _Text) and isinstance(value, str):
+            old.pieces.append(value)
+        else:
+            place[steps[-1]] = _Text([value]) if isinstance(value, str) else value
+
+    def _child(self, place: Any, step: str | int, fresh: Any) -> Any:
+        """What stands at a step, `fresh` being put there when nothing does. LookupError where it cannot be."""
+        if isinstance(place, dict) and isinstance(step, str):
+            if step not in place:
+                self._holdings.item(step)
+                place[step] = fresh
+            return place[step]
+        if isinstance(place, list) and isinstance(step, int):
+            if step == len(place):
+                self._holdings.item()
+                place.append(fresh)
+            return place[step]  # behind a gap: an IndexError, which is a LookupError
+        raise LookupError("no place for this step")
 
 
 def steps_of(path: Any) -> list[str | int]:
@@ -67,22 +109,10 @@ def _step(found: re.Match[str]) -> str | int:
     return name if name is not None else re.sub(r"\\(.)", r"\1", double if single is None else single)
 
 
-def _put(root: dict[str, Any], steps: list[str | int], value: Any) -> None:
-    place: Any = root
-    for step, following in pairwise(steps):
-        place = _child(place, step, [] if isinstance(following, int) else {})
-    old = _child(place, steps[-1], _ABSENT)
-    if isinstance(old, dict | list):
-        raise LookupError("a value where an object or a list stands")
-    place[steps[-1]] = old + value if isinstance(old, str) and isinstance(value, str) else value
-
-
-def _child(place: Any, step: str | int, fresh: Any) -> Any:
-    """What stands at a step, `fresh` being put there when nothing does. LookupError where it cannot be."""
-    if isinstance(place, dict) and isinstance(step, str):
-        return place.setdefault(step, fresh)
-    if isinstance(place, list) and isinstance(step, int):
-        if step == len(place):
-            place.append(fresh)
-        return place[step]  # behind a gap: an IndexError, which is a LookupError
-    raise LookupError("no place for this step")
+def _plain(value: Any) -> Any:
+    """A part of the object with its strings joined."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return "".join(value.pieces) if isinstance(value, _Text) else value

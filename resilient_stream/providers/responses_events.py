@@ -14,7 +14,7 @@ import msgspec
 from ..wire.json_events import BatchDecoder
 from .values import object_of, text_of
 
-__all__ = ["EVENTS", "TEXT", "Event", "TextEvent", "key_of", "said_of_call", "sealed", "sort_of"]
+__all__ = ["EVENTS", "TEXT", "Event", "TextEvent", "id_of", "key_of", "said_of_call", "sealed", "sort_of"]
 
 
 class TextEvent(msgspec.Struct, tag_field="type", tag="response.output_text.delta", gc=False):
@@ -43,6 +43,8 @@ class Event(msgspec.Struct, gc=False):
     error: Any = None
     code: Any = None
     message: Any = None
+    name: Any = None
+    arguments: Any = None
 
 
 TEXT = BatchDecoder(TextEvent)
@@ -72,8 +74,13 @@ def key_of(event: Event) -> str:
     """Which item of the answer an event is about. llama.cpp has no output_index, and a call's id in two places."""
     if event.output_index is not None:
         return str(event.output_index)
+    return str(id_of(event))
+
+
+def id_of(event: Event) -> Any:
+    """The id of the item that an event is about; a call's own where the item has none."""
     item = object_of(event.item)
-    return str(event.item_id or item.get("id") or item.get("call_id"))
+    return event.item_id or item.get("id") or item.get("call_id")
 
 
 def said_of_call(item: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -22,9 +22,9 @@ from ..wire.json_events import JsonEvents
 from .counts import count, openai_usage
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
-from .responses_events import EVENTS, TEXT, Event, TextEvent, key_of, said_of_call, sealed, sort_of
+from .item_calls import ItemCalls
+from .responses_events import EVENTS, TEXT, Event, TextEvent, id_of, key_of, said_of_call, sealed, sort_of
 from .responses_items import Items
-from .tool_calls import ItemCalls
 from .unmodelled import Unmodelled, decoded
 from .values import object_of, text_of
 
@@ -60,7 +60,7 @@ class ResponsesReader:
     """
 
     __slots__ = (
-        "_background", "_called", "_calls", "_items", "_provider", "_resumed", "_sequence", "_unmodelled", "done",
+        "_background", "_calls", "_items", "_provider", "_resumed", "_sequence", "_unmodelled", "done",
         "failure", "model", "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
@@ -75,7 +75,6 @@ class ResponsesReader:
         self._resumed = resume is not None
         self._items = Items(resumed=resume is not None)
         self._calls = ItemCalls()
-        self._called: set[str] = set()
         self._sequence: int | str | None = None
         self.plain = False
         self.seen = resume is not None
@@ -171,19 +170,22 @@ class ResponsesReader:
         item = object_of(event.item)
         self.progress += 1
         if item.get("type") == "function_call":
-            self._called.add(text_of(item.get("call_id")))
-            batch.append(self._calls.add(key_of(event), *said_of_call(item)))
+            batch += self._calls.begin(self._key(event), *said_of_call(item))
 
     def _arguments(self, event: Event, batch: Batch) -> None:
         if piece := text_of(event.delta):
-            batch.append(self._calls.add(key_of(event), "", "", piece))
+            batch.append(self._calls.add(self._key(event), "", "", piece))
+
+    def _arguments_done(self, event: Event, batch: Batch) -> None:
+        """The whole of them once more; some servers send no pieces before."""
+        self.progress += 1
+        batch += self._calls.say(self._key(event), text_of(event.name), text_of(event.arguments))
 
     def _item_done(self, event: Event, batch: Batch) -> None:
         item = object_of(event.item)
         self.progress += 1
         if item.get("type") == "function_call":
-            self._called.add(text_of(item.get("call_id")))
-            batch += self._calls.end(key_of(event), *said_of_call(item))
+            batch += self._calls.end(self._key(event), *said_of_call(item))
         elif item.get("type") == "message":
             batch += self._items.message(item)
         elif item.get("type") == "reasoning":
@@ -199,11 +201,14 @@ class ResponsesReader:
         """What of the whole answer, at its end, no event before it had said."""
         items = [object_of(item) for item in output] if isinstance(output, list) and not self._resumed else []
         batch += self._items.rest(items)
-        for place, item in enumerate(items):
-            if item.get("type") == "function_call" and text_of(item.get("call_id")) not in self._called:
-                batch += self._calls.end(f"whole {place}", *said_of_call(item))
+        for item in items:
+            if item.get("type") == "function_call":
+                batch += self._calls.settle(*said_of_call(item))
         for unsaid in self._items.unsaid(items):
             batch += self._items.beside(unsaid, self._unmodelled)
+
+    def _key(self, event: Event) -> str:
+        return self._calls.key(event.output_index, id_of(event))
 
     def _status(self, event: Event, batch: Batch) -> None:
         response = object_of(event.response)
@@ -262,7 +267,7 @@ class ResponsesReader:
 
 _Read: TypeAlias = Callable[[ResponsesReader, Event, Batch], None]
 
-_BEGINS = "content_part.added reasoning_summary_part.added function_call_arguments.done"
+_BEGINS = "content_part.added reasoning_summary_part.added"
 _REPEATS = """content_part.done output_text.done refusal.done reasoning_text.done reasoning_summary_text.done
     reasoning_summary_part.done"""
 
@@ -275,6 +280,7 @@ _READERS: Mapping[str, _Read] = {
     "response.reasoning_text.delta": ResponsesReader._reasoning,
     "response.reasoning_summary_text.delta": ResponsesReader._reasoning,
     "response.function_call_arguments.delta": ResponsesReader._arguments,
+    "response.function_call_arguments.done": ResponsesReader._arguments_done,
     "response.output_item.added": ResponsesReader._item_added,
     "response.output_item.done": ResponsesReader._item_done,
     "response.created": ResponsesReader._status,

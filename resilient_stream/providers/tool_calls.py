@@ -1,40 +1,44 @@
-"""Whole tool calls from the fragments that providers stream.
+"""Whole tool calls from fragments that go together by an index, as OpenAI's chat completions have them.
 
-The one rule: fragments go together by index; where a server leaves the index out, or gives every call the same
-one, a new id begins a new call (recordings QUIRKS 31).
-Must never: guess at broken JSON. A call that cannot be parsed leaves with `parsed=None`.
+The one rule: what could belong to two calls is run as neither; see `open_call.py`.
+Must never: hold more of an answer than `Holdings` allows.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
 
-import msgspec
-
+from ..arguments import parse_arguments
 from ..chunks import ToolCall, ToolCallDelta
+from .holdings import Holdings
+from .open_call import TWICE, TWO_NAMES, LateArguments, OpenCall
 
-__all__ = ["BlockCalls", "ItemCalls", "ToolCalls", "fitting_id", "parse_arguments"]
-
-
-class _Call(msgspec.Struct):
-    index: int
-    id: str
-    name: str
-    arguments: list[str]
-    signature: str | None = None
-    given: str = ""
+__all__ = ["ToolCalls", "fitting_id", "parse_arguments"]
 
 
 class ToolCalls:
-    """The calls of one answer, in the order in which they began."""
+    """The calls of one answer whose fragments go together by index, in the order in which they began.
 
-    __slots__ = ("_calls", "_current")
+    Servers leave the index out, give every call the same one, or give ids and names with each fragment or never. So a
+    call begins with a new index, with a new id that has a name, or with a name where a call is complete already; what
+    has neither goes on with the call that came last under its index.
+    """
 
-    def __init__(self) -> None:
-        self._calls: dict[int, _Call] = {}
-        self._current: _Call | None = None
+    __slots__ = ("_announced", "_at", "_by_id", "_calls", "_current", "_given_out", "_holdings", "_next")
+
+    def __init__(self, holdings: Holdings | None = None) -> None:
+        self._holdings = holdings or Holdings()
+        self._next = 0
+        self._given_out = False
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._calls: dict[int, OpenCall] = {}
+        self._at: dict[int, OpenCall] = {}
+        self._by_id: dict[str, OpenCall] = {}
+        self._current: OpenCall | None = None
+        self._announced = ""
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -42,127 +46,86 @@ class ToolCalls:
     def add(
         self, index: int | None, id: str | None, name: str | None, arguments: str, signature: str | None = None
     ) -> ToolCallDelta:
-        """Take a fragment; an empty id or name never overwrites one that is known."""
-        call = self._current = self._find(index, id)
-        call.id = call.id or id or ""
-        call.name = call.name or name or ""
+        """Take a fragment; an empty id or name never overwrites one that is known. Raises LateArguments."""
+        id, name = id or "", name or ""
+        call = self._find(index, id, name, arguments)
+        if call is None:
+            name = name or self._announced
+            call = self._begin(index, name, arguments)
+        elif name and call.name and name != call.name:
+            call.wrong = TWO_NAMES
+        elif name and call.id and arguments.strip() and call.complete:
+            arguments = _said_again(call, arguments)
+        elif name and not id and call.complete:
+            self._announced = name  # once more, or of another call: the next fragment tells
+        if arguments.strip():
+            self._announced = ""
+        self._note(call, index, id)
+        call.id, call.name = call.id or id, call.name or name
         call.signature = signature or call.signature
-        call.arguments.append(arguments)
-        return ToolCallDelta(call.index, call.id, call.name, arguments)
+        self._holdings.piece(arguments)
+        return call.add(arguments)
 
     def whole(self) -> list[ToolCall]:
         """All calls as they stand, and start anew: for when the provider said that they are complete."""
-        calls = [_whole(call) for call in self._calls.values()]
-        self._calls, self._current = {}, None
-        return calls
+        calls = [call for call in self._calls.values() if call.name or call.id or not call.blank]
+        lost = any(not call.name for call in calls)
+        self._given_out = self._given_out or bool(calls)
+        self._begin_anew()
+        return [call.whole(lost) for call in calls]
 
-    def _find(self, index: int | None, id: str | None) -> _Call:
-        current = self._current
-        if index is None:
-            begins = current is None or (id and current.id and id != current.id)
-            index = len(self._calls) if begins or current is None else current.index
-        known = self._calls.get(index)
-        if known is not None and id and known.id and id != known.id:
-            again = next((call for call in self._calls.values() if call.id == id), None)
-            known, index = again, again.index if again else max(self._calls) + 1
-        if known is None:
-            known = self._calls[index] = _Call(index, "", "", [])
-        return known
+    def _find(self, index: int | None, id: str, name: str, arguments: str) -> OpenCall | None:
+        """The call that a fragment goes on with; None when it begins one."""
+        there = self._current if index is None else self._at.get(index)
+        known = self._by_id.get(id) if id else None
+        if there is None:  # another call, unless it is a piece of one under a wrong index
+            return known if known is not None and not name and not known.complete else None
+        if id and there.id and id != there.id:
+            return known or (None if name or there.complete else there)
+        if name and there.name and not (id and there.id) and _begins_another(there, name, arguments):
+            return None
+        if self._announced and not name and not id and arguments.strip() and there.complete:
+            return None
+        return there
 
+    def _begin(self, index: int | None, name: str, arguments: str) -> OpenCall:
+        if self._given_out and not name and arguments.strip():
+            raise LateArguments
+        place = self._next if index is None or index < 0 or index in self._calls else index
+        self._next = max(self._next, place + 1)
+        self._holdings.item()
+        call = self._calls[place] = OpenCall(place, "", "")
+        return call
 
-class ItemCalls:
-    """Calls that begin and end one by one, each with a key of its own: an output index, an item's id."""
-
-    __slots__ = ("_calls", "_places")
-
-    def __init__(self) -> None:
-        self._calls: dict[str, _Call] = {}
-        self._places: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        """How many have begun, the ended ones included."""
-        return len(self._places)
-
-    def add(self, key: str, id: str, name: str, arguments: str) -> ToolCallDelta:
-        """Take a fragment; the first of a call has its id and name."""
-        call = self._calls.get(key)
-        if call is None:
-            index = self._places.setdefault(key, len(self._places))
-            call = self._calls[key] = _Call(index, id, name, [])
-        call.arguments.append(arguments)
-        return ToolCallDelta(call.index, call.id, call.name, arguments)
-
-    def end(self, key: str, id: str, name: str, arguments: str) -> list[ToolCallDelta | ToolCall]:
-        """The call is whole, and said here once more; what no fragment had said of it counts."""
-        call = self._calls.get(key)
-        known = "" if call is None else "".join(call.arguments)
-        rest = arguments.removeprefix(known) if arguments.startswith(known) else ""
-        missing = [self.add(key, id, name, rest)] if call is None or rest else []
-        return [*missing, _whole(self._calls.pop(key))]
-
-    def whole(self) -> list[ToolCall]:
-        """The calls that never ended, as they stand."""
-        calls = [_whole(call) for call in self._calls.values()]
-        self._calls = {}
-        return calls
+    def _note(self, call: OpenCall, index: int | None, id: str) -> None:
+        """What comes next and says less is about this call."""
+        self._current = call
+        if index is not None:
+            self._at[index] = call
+        if id and id not in self._by_id:
+            self._holdings.item(id)
+            self._by_id[id] = call
 
 
-class BlockCalls:
-    """Calls that come as blocks of an answer: each begins, grows and ends under the number of its block."""
-
-    __slots__ = ("_begun", "_open")
-
-    def __init__(self) -> None:
-        self._begun = 0
-        self._open: dict[int, _Call] = {}
-
-    def begin(self, block: int, id: str, name: str, given: Any = None, signature: str | None = None) -> ToolCallDelta:
-        """A block is a call. given: its arguments, where the first event has them; nothing or the whole of them."""
-        text = msgspec.json.encode(given).decode() if given else ""
-        call = self._open[block] = _Call(self._begun, id, name, [], signature, text)
-        self._begun += 1
-        return ToolCallDelta(call.index, id, name, "")
-
-    def add(self, block: int, piece: str) -> list[ToolCallDelta]:
-        """A piece of a call's arguments; nothing when there is none, or the block is no call."""
-        call = self._open.get(block)
-        if call is None or not piece:
-            return []
-        call.arguments.append(piece)
-        return [ToolCallDelta(call.index, call.id, call.name, piece)]
-
-    def end(self, block: int) -> list[ToolCallDelta | ToolCall]:
-        """The block is whole: the call, if it is one. What was given counts when no piece followed."""
-        call = self._open.get(block)
-        if call is None:
-            return []
-        missing = [] if call.arguments else self.add(block, call.given)
-        del self._open[block]
-        return [*missing, _whole(call)]
-
-    def rest(self) -> list[ToolCallDelta | ToolCall]:
-        """The calls whose blocks never ended, as they stand."""
-        return [chunk for block in list(self._open) for chunk in self.end(block)]
-
-    def __contains__(self, block: int) -> bool:
-        """Whether a block is a call that is still open."""
-        return block in self._open
+def _begins_another(call: OpenCall, name: str, arguments: str) -> bool:
+    """Whether a name that has no id begins another call than the one at its index."""
+    if name == call.name:
+        return bool(arguments.strip()) and call.complete
+    return call.complete or (call.blank and not call.id)
 
 
-def _whole(call: _Call) -> ToolCall:
-    text = "".join(call.arguments)
-    return ToolCall(call.index, call.id, call.name, text, parse_arguments(text), call.signature)
+def _said_again(call: OpenCall, arguments: str) -> str:
+    """Some servers say the whole call once more in the end; another object under the same id is no repetition.
 
-
-def parse_arguments(text: str) -> dict[str, Any] | None:
-    """A tool call's arguments as an object; None when they are not one. Nothing at all means `{}`."""
-    if not text.strip():
-        return {}
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    Objects that are written differently are compared once: it costs time, and nobody repeats a call twice.
+    """
+    if arguments == call.text:
+        return ""
+    if not call.repeated and parse_arguments(arguments) == parse_arguments(call.text):
+        call.repeated = True
+        return ""
+    call.repeated, call.wrong = True, TWICE
+    return arguments
 
 
 def fitting_id(id: str, allowed: re.Pattern[str], length: int = 24) -> str:

@@ -5,7 +5,7 @@ The one rule: both say what was seen and carry no content.
 
 from __future__ import annotations
 
-__all__ = ["BadFraming", "EventTooLarge"]
+__all__ = ["BadFraming", "EventTooLarge", "HeldTooMuch"]
 
 
 class EventTooLarge(ValueError):
@@ -14,6 +14,14 @@ class EventTooLarge(ValueError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"one event is larger than {limit} bytes")
         self.limit = limit
+
+
+class HeldTooMuch(EventTooLarge):
+    """What has to be held back of an answer, over all of its events, is larger than the bound."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.args = (f"more than {limit} bytes of an answer would have to be held back",)
 
 
 class BadFraming(ValueError):

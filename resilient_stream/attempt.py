@@ -26,7 +26,7 @@ from .call import NEVER, Answering, Call, Guard, Interrupted
 from .chunks import Chunk, Finished, Usage
 from .contract import Batch, Decoder, Endpoint, HttpRequest, Outgoing, Request, Response, Sending, WholeAdapter
 from .endpoint import host_of, resolve
-from .errors import NO_END_MARKER, ErrorKind, Failure, StreamError, error_for
+from .errors import NO_END_MARKER, ErrorKind, Failure, StreamError, error_for, is_no_answer
 from .events import AttemptStarted
 from .features import unsupported
 from .kinds import Phase
@@ -37,6 +37,7 @@ from .transport.spool import IN_MEMORY, SpoolFailed
 from .understood import contradiction, warn
 from .weight import size_of
 from .whole_body import WholeBody
+from .wire.forms import BLANK, Taken, form_of, taken_as
 
 if TYPE_CHECKING:
     from .masking import Secrets
@@ -85,8 +86,10 @@ class Attempt:
         self._response: Response | None = None
         self._decoder: Decoder = self.adapter.decoder(request)
         self._whole: WholeBody | None = None
+        self._unasked: bytes | None = None
         self._receive: Callable[[], Awaitable[bytes]]
         self._first = b""
+        self._says_stream = False
         self._held: Batch = []
         self._cause: Exception | Failure | None = None
         self._sent: Outgoing | None = None
@@ -116,8 +119,14 @@ class Attempt:
         self.call.note(self.name, self.request.attempt, "head", self.record)
         if not 200 <= response.status < 300:
             await self._refuse(response)
-        elif not self._is_stream(response.headers.get("content-type", "")):
-            await self._look(response)
+        else:
+            self._says_stream = self._is_stream(response.headers.get("content-type", ""))
+            if self._says_stream and not self._whole_able:
+                return
+            if self._says_stream:
+                self._receive = lambda: self._begin(response)
+            elif await self._guarded(lambda: self._look(response)) == "refused":
+                await self._refuse(response)
 
     async def _send(self) -> Response:
         if (lacking := unsupported(self.request, self.adapter)) is not None:
@@ -159,16 +168,31 @@ class Attempt:
             return False
         return content_type.startswith(self.adapter.media_types)
 
-    async def _look(self, response: Response) -> None:
-        """A 200 that does not say it is an event stream may be one (proxies relabel), or a login page, or JSON."""
-        self._first = await self._guarded(response.read)
-        begin = self._first.lstrip()[:1]
-        if begin == b"<" or (self.request.stream and begin in (b"{", b"[")):
-            await self._refuse(response)
-        if not self.request.stream:
+    async def _begin(self, response: Response) -> bytes:
+        """The first read of what says that it is a stream. One JSON object is none, whatever it says."""
+        self._receive = response.read
+        await self._look(response)
+        return await self._read_on()
+
+    async def _look(self, response: Response) -> Taken:
+        """What the answer is, by its first bytes: proxies relabel, servers do not stream, networks have login pages."""
+        types = self.adapter.media_types
+        lines, arrays = types[0].endswith("ndjson"), "application/json" in types
+        while (form := form_of(self._first, lines=lines)) == "unknown" and (data := await response.read()):
+            self._first = (self._first + data).lstrip(BLANK)
+        asked, says = self.request.stream, self._says_stream
+        taken = taken_as(form, asked=asked, says=says, arrays=arrays, whole=self._whole_able)
+        if taken == "whole":
             self._expect_whole(response)
+        return taken
+
+    @property
+    def _whole_able(self) -> bool:
+        """Whether an answer in one piece can be read, also where a stream was asked for."""
+        return self.request.resume is None and self.adapter.capabilities(self.model).whole
 
     def _expect_whole(self, response: Response) -> None:
+        self._unasked = b"" if self.request.stream else None
         decoder = cast(WholeAdapter, self.adapter).whole_decoder(self.request)
         whole = self._whole = WholeBody(self._first, response.read, decoder)
         self._decoder, self._first = decoder, b""
@@ -214,11 +238,8 @@ class Attempt:
 
     async def _read(self) -> bytes:
         """One network read. No scope (R1): `interrupt` wakes it through aiohttp's reader."""
-        if self._first:
-            first, self._first = self._first, b""
-            return first
         try:
-            return await self._receive()
+            return await self._read_on()
         except asyncio.CancelledError as error:
             if _is_ours():
                 raise
@@ -228,6 +249,10 @@ class Attempt:
             self._cause = self._reason() if isinstance(error, Interrupted) else _of_disk(error)
             error.__traceback__ = None  # aiohttp's reader keeps the error, and its frames lead to the stream
         return await self._drain()
+
+    async def _read_on(self) -> bytes:
+        first, self._first = self._first, b""
+        return first or await self._receive()
 
     async def _drain(self) -> bytes:
         """What had arrived before the body failed."""
@@ -252,6 +277,8 @@ class Attempt:
     def _take(self, data: bytes) -> Batch:
         """Decode one read. No data means the end of the body; so does the last data before a failure."""
         decoder, failed = self._decoder, self._cause is not None
+        if self._unasked is not None and len(self._unasked) < ERROR_BODY_BYTES:
+            self._unasked += data[: ERROR_BODY_BYTES - len(self._unasked)]
         try:
             batch = decoder.feed(data) if data else []
             if not data or failed:
@@ -262,7 +289,7 @@ class Attempt:
         if decoder.failure is not None:
             # When the connection broke, the missing end marker is not the news: the break is.
             if not failed or decoder.failure.code != NO_END_MARKER.code:
-                self._cause = decoder.failure
+                self._cause = self._meant(decoder.failure)
         elif decoder.done:
             self._cause, self._over = None, True
             self._doubt(batch)
@@ -273,6 +300,15 @@ class Attempt:
             self._progress = decoder.progress
             self._waiting_since = self.call.now()
         return batch
+
+    def _meant(self, failure: Failure) -> Failure:
+        """Where JSON came in place of a stream and is no answer, what it is: an error, or nothing of this dialect's."""
+        if self._unasked is None or not getattr(self._decoder, "closed", True):
+            return failure
+        headers = self._response.headers if self._response is not None else {}
+        patience = self.call.settings.retry.max_retry_after
+        found = self.adapter.classify(self.status or 200, headers, self._unasked, patience)
+        return found if is_no_answer(failure, found) else failure
 
     def _doubt(self, batch: Batch) -> None:
         """It came to its end: was anything in it? If its end says so against what was read, it has none.
@@ -306,7 +342,7 @@ class Attempt:
         self.record.request_id = self.record.request_id or self._shown(self._decoder.response_id)
         transcript = self.call.transcript
         request = self.request
-        self.call.answering = Answering(request.target, request.attempt, self.record, not request.stream)
+        self.call.answering = Answering(request.target, request.attempt, self.record, self._whole is not None)
         self._from = transcript._place()
         transcript.target, transcript.model = self.name, self._shown(self._decoder.model) or self.model
         transcript.request_id = self.record.request_id

@@ -64,6 +64,7 @@ __all__ = [
     "StreamInterrupted",
     "StreamMisused",
     "error_for",
+    "is_no_answer",
     "forget_frames",
 ]
 
@@ -109,6 +110,16 @@ NO_END_MARKER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
 
 EMPTY_ANSWER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="empty")
 """An end marker, and nothing before it."""
+
+
+def is_no_answer(read: Failure, found: Failure) -> bool:
+    """Whether JSON in a good status, of which no answer could be read, is something else: an error, or nothing known.
+
+    read: why it could not. found: what it is as the body of an error. A body of no known shape that was read as far as
+    a failure of its own is an answer that failed.
+    """
+    unreadable = read.kind in (ErrorKind.PROTOCOL_ERROR, ErrorKind.STREAM_INTERRUPTED)
+    return unreadable or found.kind is not ErrorKind.UNEXPECTED_RESPONSE
 
 
 class StreamError(Exception):

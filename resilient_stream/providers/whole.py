@@ -47,6 +47,17 @@ class WholeAnswer:
         self.response_id: str | None = None
         self.spans: Mapping[str, tuple[int, int]] = self._outline.spans
 
+    @property
+    def closed(self) -> bool:
+        """Whether the JSON of the answer is whole, whatever it says."""
+        return self._outline.closed
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class of its own, by name."""
+        counts: Mapping[str, int] = getattr(self._stream, "unmodelled", {})
+        return counts
+
     def feed(self, data: bytes) -> Batch:
         """Take a part of the body. Space is no progress: servers send it to keep a connection alive."""
         if self.failure is None:

@@ -11,16 +11,18 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import cast
 
 import anyio.to_thread
 import msgspec
 
-from ..contract import Adapter, ReplayRequest, Sending
-from ..errors import ErrorKind, Failure, StreamError, StreamMisused
+from ..contract import Adapter, ReplayRequest, Request, Sending, WholeAdapter
+from ..errors import ErrorKind, Failure, StreamError, StreamMisused, is_no_answer
 from ..messages import Message, to_messages
 from ..providers import adapter_for
 from ..providers.replay import MEDIA_TYPE, told_as
+from ..target import Target
+from ..wire.forms import BLANK, Taken, form_of, taken_as
 from ..wire.recording import VERSION, Exchange, Head, Line, lines_of
 from .matching import Book
 
@@ -156,16 +158,29 @@ def _encoded(line: Line) -> bytes:
     return msgspec.json.encode(line) + b"\n"
 
 
-def _form(exchange: Exchange) -> Literal["stream", "whole", "refused"]:
-    """What the answer was taken for when it came: as `Attempt` decides it, by its content type and first byte."""
-    kind = exchange.headers.get("content-type", "")
-    first = exchange.pieces[0].bytes.lstrip()[:1] if exchange.pieces else b""
-    says_stream = kind.startswith(_adapter_of(exchange).media_types)
-    if says_stream and (exchange.stream or not kind.startswith("application/json")):
-        return "stream"
-    if first == b"<" or (exchange.stream and first in (b"{", b"[")):
+def _form(exchange: Exchange) -> Taken:
+    """What the answer was taken for when it came: as `Attempt` decides it, by its content type and first bytes."""
+    adapter, kind = _adapter_of(exchange), exchange.headers.get("content-type", "")
+    body = b"".join(piece.bytes for piece in exchange.pieces)
+    types = adapter.media_types
+    says = kind.startswith(types) and (exchange.stream or not kind.startswith("application/json"))
+    form = form_of(body.lstrip(BLANK), lines=types[0].endswith("ndjson"))
+    able = adapter.capabilities(exchange.target.partition(":")[2]).whole
+    taken = taken_as(form, asked=exchange.stream, says=says, arrays="application/json" in types, whole=able)
+    if taken == "whole" and exchange.stream and not _is_answer(exchange, cast(WholeAdapter, adapter), body):
         return "refused"
-    return "stream" if exchange.stream else "whole"
+    return taken
+
+
+def _is_answer(exchange: Exchange, adapter: WholeAdapter, body: bytes) -> bool:
+    """Whether JSON that came in place of a stream was an answer, and no error."""
+    target = Target(exchange.target, **exchange.options)
+    decoder = adapter.whole_decoder(Request(messages=to_messages(exchange.messages), target=target, stream=False))
+    decoder.feed(body)
+    decoder.finish()
+    if decoder.failure is None or not getattr(decoder, "closed", True):
+        return True
+    return not is_no_answer(decoder.failure, adapter.classify(exchange.status or 200, exchange.headers, body))
 
 
 def _without_answer(exchange: Exchange) -> Failure:

@@ -1,9 +1,12 @@
-"""The shared recordings as tests want them: bodies, what to expect of each, and our decoders' reading.
+"""Recorded answers as tests want them: bodies, what to expect of each, and our decoders' reading.
+
+They are the project's own corpus (tests/corpus), which is always there, and the shared recordings where they are on
+this machine. What to expect of an answer of the corpus is written beside it by who wrote it down.
 
 The one rule: a dialect is one row of `DIALECTS`: its folders, its adapter, how to read its oracle, and what its
 end looks like in the bytes. A new dialect is a new row and no new test.
-Must never: learn the expected answer from our own decoders. It is the official SDK's reading of the same bytes,
-and where that is naive, a line in `CORRECTIONS` with the reason.
+Must never: learn the expected answer from our own decoders. For the shared recordings it is the official SDK's
+reading of the same bytes, and where that is naive, a line in `CORRECTIONS` with the reason.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ import json
 import random
 import re
 import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -28,6 +30,8 @@ from resilient_stream.providers import adapter_for
 from resilient_stream.providers.hosts import HOSTS
 from resilient_stream.providers.openai import OpenAIChat
 from resilient_stream.target import Target
+from tests.corpus import make
+from tests.corpus.aws import aws_message
 from tests.shared_files import shared_or_none
 
 __all__ = [
@@ -458,18 +462,6 @@ def _invoke_event(event: Any) -> bytes:
     return aws_message("chunk", json.dumps({"bytes": text}).encode())
 
 
-def aws_message(event_type: str, payload: bytes, kind: str = "event") -> bytes:
-    """One message of AWS's event stream."""
-    fields = {f":{kind}-type": event_type, ":content-type": "application/json", ":message-type": kind}
-    headers = b"".join(
-        struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", 7, len(value.encode())) + value.encode()
-        for name, value in fields.items()
-    )
-    lengths = struct.pack(">II", len(headers) + len(payload) + 16, len(headers))
-    head = lengths + struct.pack(">I", zlib.crc32(lengths)) + headers + payload
-    return head + struct.pack(">I", zlib.crc32(head))
-
-
 class Dialect(NamedTuple):
     """One row. folders: which recordings, and whose they are. oracle: the official SDK's reading as an `Answer`.
 
@@ -552,8 +544,8 @@ FOREIGN: Mapping[str, str] = {
 
 @functools.cache
 def recordings(dialect: str) -> tuple[Recording, ...]:
-    """All recordings of a dialect, errors included; none when the shared material is not here."""
-    found = []
+    """All answers of a dialect, errors included: those of the corpus, and the shared ones where they are here."""
+    found = [answer for name in (dialect, f"{dialect}-array") for answer in _own(dialect, name)]
     for folder, provider in DIALECTS[dialect].folders.items():
         place = shared_or_none(f"recordings/{folder}")
         for sidecar in sorted(place.glob("*.meta.json")) if place else ():
@@ -561,6 +553,18 @@ def recordings(dialect: str) -> tuple[Recording, ...]:
             if _is_of(dialect, recording):
                 found.append(recording)
     return tuple(found)
+
+
+def _own(dialect: str, name: str) -> Iterator[Recording]:
+    """The answers of a file of the corpus."""
+    if name not in make.DIALECTS:
+        return
+    written = make.DIALECTS[name]
+    for line in (make.FOLDER / f"{name}.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        body = row["body"].encode() if "body" in row else base64.b64decode(row["base64"])
+        about = {"http_status": 200, "model": written.model, "expected": row["expected"]}
+        yield Recording(dialect, written.provider, name, row["case"], body, about)
 
 
 def _is_of(dialect: str, recording: Recording) -> bool:
@@ -577,7 +581,11 @@ def _load(dialect: str, provider: str, folder: str, sidecar: Path) -> Recording:
 
 
 def expected(recording: Recording) -> Answer:
-    """The oracle's reading with the corrections laid over it."""
+    """What is to be read: as it was written down, or the oracle's reading with the corrections laid over it."""
+    if (own := recording.about.get("expected")) is not None:
+        calls = tuple(map(tuple, own.get("calls", ())))
+        usage = own.get("usage")
+        return Answer(**{**own, "calls": calls, "usage": tuple(usage) if usage else None})
     answer = DIALECTS[recording.dialect].oracle(recording)
     _, right = CORRECTIONS.get(recording.name, ("", {}))
     return replace(answer, **right)

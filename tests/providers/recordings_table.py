@@ -1,6 +1,6 @@
 """How many of the shared recordings are read as the official SDKs read them, dialect by dialect; and why not the rest.
 
-    RESILIENT_STREAM_SHARED=../shared python -m tests.providers.recordings_table
+    python -m tests.providers.recordings_table
 
 HTTP errors have a column of their own: they are no answers, and are compared with the SDK's exception elsewhere.
 """

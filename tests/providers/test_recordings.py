@@ -49,8 +49,8 @@ refusals = pytest.mark.parametrize("recording", _parameters(errors=True))
 
 
 @answers
-def test_a_whole_answer_is_what_the_official_sdk_makes_of_it(recording: Recording) -> None:
-    """Text, reasoning, calls, finish reason and usage equal the provider's own SDK's, or a reasoned correction."""
+def test_a_whole_answer_is_what_it_is_known_to_be(recording: Recording) -> None:
+    """Text, reasoning, calls, finish reason and usage are those that were written down, or the provider's own SDK's."""
     reading = read(recording, [recording.body])
     assert differences(reading.answer, expected(recording)) == {}
     assert reading.complete is (reading.failure is None)
@@ -148,7 +148,8 @@ def ended(recording: Recording, place: int) -> bool:
 
 def test_every_correction_is_of_a_recording_and_still_needed() -> None:
     """The table of corrections has no line that could go."""
-    known = {recording.name: recording for dialect in DIALECTS for recording in recordings(dialect)}
+    found = (recording for dialect in DIALECTS for recording in recordings(dialect))
+    known = {recording.name: recording for recording in found if "oracle" in recording.about}
     if not known:
         pytest.skip("the shared recordings are not here")
     unused = [

@@ -76,6 +76,42 @@ def test_a_vector_is_read_or_refused(vector: dict[str, Any], size: int) -> None:
         assert (_plain(message.headers), message.payload) == (headers, payload)
 
 
+OWN_HEADERS: tuple[tuple[str, bytes, Any], ...] = (
+    ("yes", b"\x00", True),
+    ("no", b"\x01", False),
+    ("byte", b"\x02\xcf", -49),
+    ("short", b"\x03\x00\x2a", 42),
+    ("integer", b"\x04\x00\x00\xa0\x0c", 40972),
+    ("long", b"\x05\x00\x00\x00\x00\x02\x87\x57\xb2", 42424242),
+    ("bytes", b"\x06\x00\x03abc", b"abc"),
+    ("text", b"\x07\x00\x03a\xc3\xa9", "a\xe9"),
+    ("time", b"\x08\x00\x00\x00\x00\x00\x81\x5e\x18", 8478232),
+    ("uuid", b"\x09" + bytes(range(1, 17)), bytes(range(1, 17))),
+)
+"""Each type of header as the documentation of the format writes it: its name, its bytes, its value."""
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 10_000])
+def test_every_type_of_header_is_read(size: int) -> None:
+    """All ten types in one message, however it is split."""
+    written = b"".join(bytes([len(name)]) + name.encode() + value for name, value, _ in OWN_HEADERS)
+    [message] = read(encode(b'{"a": 1}', written), size)
+    assert _plain(message.headers) == {name: value for name, _, value in OWN_HEADERS}
+    assert message.payload == b'{"a": 1}'
+
+
+@pytest.mark.parametrize("place", range(16 + 7 + 5))
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_a_flipped_bit_is_refused(place: int, size: int) -> None:
+    """Each byte of a message is under one of its two checksums; a length that grew leaves it unfinished."""
+    data = bytearray(encode(b"abcde", b"\x01a\x02\x05\x01b\x00"))
+    data[place] ^= 4
+    try:
+        assert read(bytes(data), size) == []
+    except (BadFraming, EventTooLarge):
+        pass
+
+
 def test_good_messages_before_a_bad_one_are_given_first() -> None:
     """What arrived whole is not lost; the next call raises."""
     decoder = EventStreamDecoder()

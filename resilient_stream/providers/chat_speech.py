@@ -49,7 +49,7 @@ class Speaker:
     __slots__ = ("_fragments", "_given", "_unmodelled", "calls", "reasoning", "refusal", "text")
 
     def __init__(self, unmodelled: Unmodelled) -> None:
-        self.text = Said(lambda event: event.choices[0].delta.content)
+        self.text = Said()
         self.reasoning = Said()
         self.refusal: list[str] = []
         self.calls = ToolCalls()

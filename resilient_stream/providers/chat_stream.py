@@ -100,8 +100,9 @@ class ChatReader:
 
     def text(self, events: list[TextEvent]) -> Batch:
         """The chunks of a read that is nothing but text."""
-        self._speaker.text.keep(events)
-        return [TextDelta(text) for event in events if (text := event.choices[0].delta.content)]
+        batch: Batch = [TextDelta(text) for event in events if (text := event.choices[0].delta.content)]
+        self._speaker.text.keep(batch)
+        return batch
 
     def read(self, events: list[Event], payloads: Sequence[bytes] = ()) -> Batch:
         """The chunks of some events, the counts at their end."""

@@ -21,19 +21,13 @@ from .said import Said
 from .unmodelled import Unmodelled, says
 from .values import object_of, text_of
 
-__all__ = ["OWN_ITEMS", "Items", "delta_of", "texts_of"]
+__all__ = ["OWN_ITEMS", "Items", "texts_of"]
 
 OWN_ITEMS = frozenset({"message", "reasoning", "function_call"})
 """What is read here. Any other item is a tool that the provider runs, or new."""
 
 MAX_PARTS = 4096
 """Parts that are remembered by their numbers; of more than that, what is said again in their end events is not read."""
-
-
-def delta_of(event: Any) -> str | None:
-    """The text of a delta event."""
-    text: str | None = event.delta
-    return text
 
 
 class Items:
@@ -44,7 +38,7 @@ class Items:
 
     def __init__(self, *, resumed: bool = False) -> None:
         self._blind = resumed
-        self.text = Said(delta_of)
+        self.text = Said()
         self.reasoning = Said()
         self.refusal: list[str] = []
         self._settled: set[str] = set()

@@ -105,8 +105,9 @@ class ResponsesReader:
     def text(self, events: list[TextEvent]) -> Batch:
         """The chunks of a read that is nothing but text."""
         self._sequence = events[-1].sequence_number
-        self._items.text.keep(events)
-        return [TextDelta(text) for event in events if (text := event.delta)]
+        batch: Batch = [TextDelta(text) for event in events if (text := event.delta)]
+        self._items.text.keep(batch)
+        return batch
 
     def may_end(self, marked: bool, cut: bool) -> bool:
         """Not before a final status. `[DONE]`: some hosts send it after that, none in its place."""

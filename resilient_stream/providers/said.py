@@ -3,43 +3,41 @@
 The one rule: nothing is said twice, and nothing is said of which it is not clear that it goes on. So a whole text
 counts only from where the pieces before it end, if they are its beginning.
 Must never: keep an answer. Its length and its last characters are enough; what came last is not even measured until
-somebody asks, so a read of text costs no more than a list's append.
+somebody asks, so a read of text costs no more than a list's append. What waits is the chunks, which the caller has
+anyway, and not the events: those would stay in memory for it, and cost more than their decoding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from ..chunks import Chunk
 
 __all__ = ["Said"]
 
 KEPT = 64
-"""Reads whose events are kept before they are measured."""
+"""Reads whose chunks are kept before they are measured."""
 TAIL = 64
 """Characters by which it is known that two texts have the same beginning."""
 
 
 class Said:
-    """The text, or the reasoning, of one answer.
+    """The text, or the reasoning, of one answer. pieces: some of it came in deltas."""
 
-    text_of: the text of an event that is nothing else. pieces: some of it came in deltas.
-    """
+    __slots__ = ("_grows", "_length", "_reads", "_tail", "pieces")
 
-    __slots__ = ("_events", "_grows", "_length", "_tail", "_text_of", "pieces")
-
-    def __init__(self, text_of: Callable[[Any], str | None] = str) -> None:
-        self._text_of = text_of
-        self._events: list[Sequence[Any]] = []
+    def __init__(self) -> None:
+        self._reads: list[Sequence[Chunk]] = []
         self._length = 0
         self._tail = ""
         self._grows = False
         self.pieces = False
 
-    def keep(self, events: Sequence[Any]) -> None:
-        """Events of one read, which are pieces of it."""
+    def keep(self, batch: Sequence[Chunk]) -> None:
+        """Remember the chunks of one read, which are pieces of its text."""
         self.pieces = True
-        self._events.append(events)
-        if len(self._events) == KEPT:
+        self._reads.append(tuple(batch))
+        if len(self._reads) == KEPT:
             self._measure()
 
     def add(self, text: str) -> None:
@@ -55,9 +53,9 @@ class Said:
         return self._length
 
     def _measure(self) -> None:
-        events, self._events = self._events, []
-        if events:
-            self._add("".join([self._text_of(event) or "" for read in events for event in read]))
+        reads, self._reads = self._reads, []
+        if reads:
+            self._add("".join([chunk.text for read in reads for chunk in read]))
 
     def _add(self, text: str) -> None:
         self._length += len(text)

@@ -109,6 +109,8 @@ QUIRKS: Mapping[str, Quirk] = {
     "usage-at-end": Quirk("openai-chat", "text", "the counts stand in the last chunk", _usage_with_the_end),
     "no-index": Quirk(
         "openai-chat", "two-calls", "calls without an index", _calls(lambda fragment: fragment.pop("index"))),
+    "one-index": Quirk(
+        "openai-chat", "two-calls", "all calls at index 0", _calls(lambda fragment: fragment.update(index=0))),
     "empty-ids": Quirk(
         "openai-chat", "two-calls", "an empty id on every later fragment",
         _calls(lambda fragment: fragment.setdefault("id", ""))),

@@ -18,11 +18,17 @@ from .chunks import Chunk, ReasoningDelta, Seam, TextDelta, ToolCallDelta, Usage
 from .errors import AllTargetsFailed, Failure, StreamError, StreamMisused, error_for
 from .kinds import ErrorCategory, ErrorKind, GaveUp, Phase, Text
 
-__all__ = ["pack", "plain", "plain_chunk", "read", "read_chunk"]
+__all__ = ["MAX_LEVELS", "pack", "plain", "plain_chunk", "read", "read_chunk"]
 
 ValueT = TypeVar("ValueT")
 
 CHUNKS: Mapping[str, type[Any]] = {cls.type: cls for cls in get_args(Chunk)}
+
+MAX_LEVELS = 500
+"""Objects and lists in one another: an event that we kept raw may have many, and Python bears some 900."""
+
+_ERRORS_DEEP = 8
+"""Errors that name others, in one another."""
 
 
 # -- fewer chunks -------------------------------------------------------------------------------
@@ -156,7 +162,9 @@ def _special(kind: type[Any], values: Any) -> Any:
         raise ValueError(f"{place.removeprefix('.')}: {said}" if place else said) from None
 
 
-def _error(values: Any) -> StreamError:
+def _error(values: Any, depth: int = 0) -> StreamError:
+    if depth > _ERRORS_DEEP:
+        raise ValueError(f"more than {_ERRORS_DEEP} errors in one another")
     stored = msgspec.convert(values, _Error)
     failure = Failure(
         kind=stored.kind, category=stored.category, code=stored.code, status=stored.status,
@@ -171,6 +179,6 @@ def _error(values: Any) -> StreamError:
     if stored.cause:
         context["_cause"] = stored.cause
     if stored.errors:
-        make, context["errors"] = AllTargetsFailed, tuple(_error(each) for each in stored.errors)
+        make, context["errors"] = AllTargetsFailed, tuple(_error(each, depth + 1) for each in stored.errors)
         context["untried"] = stored.untried
     return make(failure, said=Text(stored.title, (stored.message,), (stored.resolution,)), **context)

@@ -18,8 +18,10 @@ from .chain import standard_chain
 from .contract import Middleware, Request, Transport
 from .errors import StreamMisused
 from .events import Observer, OnEvent
+from .given import json_object, number, text, whole_text
 from .messages import Message, Prompt, Tool, to_messages, to_tools
 from .options import Schema, StreamOptions, TurnOptions, checks_options, plain_function
+from .pairing import check_results
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts, given
 from .providers import adapter_for
 from .scope import Scope
@@ -142,19 +144,19 @@ class Client:
         if not targets:
             raise StreamMisused(_no_target())
         request = Request(
-            messages=to_messages(prompt, system),
+            messages=_checked_messages(prompt, system),
             target=targets[0],
             targets=targets,
             tools=to_tools(tools),
             tool_choice=_tool_choice(tool_choice),
             output=_schema(output),
-            max_tokens=_at_least("max_tokens", max_tokens, 1),
-            temperature=_at_least("temperature", temperature, 0),
-            top_p=_at_least("top_p", top_p, 0),
-            stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
-            seed=seed,
-            reasoning=reasoning,
-            extra=extra or {},
+            max_tokens=number("max_tokens", max_tokens, 1),
+            temperature=number("temperature", temperature, 0),
+            top_p=number("top_p", top_p, 0),
+            stop=_stop(stop),
+            seed=number("seed", seed, None, whole=True),
+            reasoning=_reasoning(reasoning),
+            extra=json_object("extra", extra) if extra else {},
             metadata=metadata or {},
             max_event_bytes=self._limits.max_event_bytes,
         )
@@ -300,19 +302,41 @@ def _no_target() -> str:
 
 def _tool_choice(choice: str | Mapping[str, Any] | None) -> str | None:
     if isinstance(choice, Mapping):
-        name = choice.get("function", choice).get("name")
+        inner = choice.get("function")
+        name = (inner if isinstance(inner, Mapping) else choice).get("name")
         if not name:
             raise StreamMisused("tool_choice: give auto, none, required, or a tool's name")
-        return str(name)
-    return choice
+        return whole_text("tool_choice", name)
+    return None if choice is None else whole_text("tool_choice", choice)
 
 
 def _schema(output: Schema | None) -> Mapping[str, Any] | None:
     if output is None or isinstance(output, Mapping):
-        return output
+        return None if output is None else json_object("output", output)
     if isinstance(output, type) and issubclass(output, BaseModel):
         return output.model_json_schema()
     raise StreamMisused("output: give a pydantic model class or a JSON schema as a dict")
+
+
+def _checked_messages(prompt: Prompt, system: str | None) -> tuple[Message, ...]:
+    """The messages with `system` in front, each call in them answered."""
+    messages = to_messages(prompt)
+    check_results(messages)
+    return messages if system is None else (Message(role="system", content=whole_text("system", system)), *messages)
+
+
+def _stop(stop: Any) -> tuple[str, ...]:
+    given = (stop,) if isinstance(stop, str) else stop or ()
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
+        raise StreamMisused("stop: give a text or a list of texts")
+    return tuple(whole_text(f"stop[{place}]", each) for place, each in enumerate(given))
+
+
+def _reasoning(reasoning: Any) -> str | int | None:
+    if reasoning is None or isinstance(reasoning, str):
+        return None if reasoning is None else text(reasoning)
+    budget: int = number("reasoning", reasoning, 0, whole=True)
+    return budget
 
 
 def _at_least(name: str, value: Any, least: float) -> Any:

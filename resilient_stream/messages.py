@@ -7,13 +7,14 @@ Must never: know a provider. An adapter turns these into its own dialect.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from .api_shapes import call_fields, dumped, message_fields, part_fields, split_results, tool_fields
 from .errors import StreamMisused
+from .given import Unfit, plain, text, whole_text
 
 __all__ = [
     "FunctionCall",
@@ -36,6 +37,20 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_outside(cls, value: Any) -> Any:
+        """An SDK's object or a dict of its shape, as our fields; texts made fit to be sent."""
+        given = value if isinstance(value, _Frozen) else dumped(value)
+        if not isinstance(given, Mapping):
+            return given
+        fields = cls._fields(given)
+        return {name: text(item) if isinstance(item, str) else item for name, item in fields.items()}
+
+    @classmethod
+    def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        return value
+
 
 class TextPart(_Frozen):
     """A piece of text in a message of several parts."""
@@ -51,14 +66,9 @@ class ImagePart(_Frozen):
     url: str
     detail: Literal["auto", "low", "high"] | None = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_openai(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and isinstance(value.get("image_url"), Mapping | str):
-            image = value["image_url"]
-            inner = {"url": image} if isinstance(image, str) else dict(image)
-            return {"type": "image_url", **inner}
-        return value
+    def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        return part_fields({"type": "image_url", **value}, ()) if "image_url" in value else value
 
     def data(self) -> tuple[str, str] | None:
         """(media type, base64 text) of a data URL; None for a link."""
@@ -89,7 +99,8 @@ Part: TypeAlias = TextPart | ImagePart | ReasoningPart
 class FunctionCall(_Frozen):
     """A tool call that the model made in an earlier turn; `arguments` is JSON text.
 
-    `signature` and `signed_by`: as in `ReasoningPart`; only Gemini signs calls.
+    `signature` and `signed_by`: as in `ReasoningPart`; only Gemini signs calls. `place`: how many parts of the
+    message's content came before it; None: all of them.
     """
 
     id: str
@@ -97,13 +108,11 @@ class FunctionCall(_Frozen):
     arguments: str = "{}"
     signature: str | None = None
     signed_by: str | None = None
+    place: int | None = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_openai(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and isinstance(value.get("function"), Mapping):
-            return {"id": value.get("id", ""), **value["function"]}
-        return value
+    def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        return call_fields(value, cls.model_fields)
 
 
 class Message(_Frozen):
@@ -130,15 +139,11 @@ class Message(_Frozen):
             name: str | None = None,
         ) -> None: ...
 
-    @field_validator("content", mode="before")
     @classmethod
-    def _none_is_empty(cls, value: Any) -> Any:
-        return "" if value is None else value
-
-    @field_validator("tool_calls", mode="before")
-    @classmethod
-    def _none_is_no_call(cls, value: Any) -> Any:
-        return () if value is None else value
+    def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        fields = message_fields(value, cls.model_fields)
+        content = fields.get("content", "")
+        return fields if isinstance(content, str) else {**fields, "content": _parts(content)}
 
     @model_validator(mode="after")
     def _tool_answers_a_call(self) -> Message:
@@ -152,6 +157,19 @@ class Message(_Frozen):
         if isinstance(self.content, str):
             return self.content
         return "".join(part.text for part in self.content if isinstance(part, TextPart))
+
+    @property
+    def blocks(self) -> tuple[Part | FunctionCall, ...]:
+        """Its parts and its calls, in the order in which the model made them."""
+        if all(call.place is None for call in self.tool_calls):
+            return (*self.parts, *self.tool_calls)
+        made: list[Part | FunctionCall] = []
+        waiting = list(self.tool_calls)
+        for count, part in enumerate(self.parts):
+            while waiting and waiting[0].place is not None and waiting[0].place <= count:
+                made.append(waiting.pop(0))
+            made.append(part)
+        return (*made, *waiting)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -169,12 +187,10 @@ class Tool(_Frozen):
     parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
     strict: bool | None = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _from_openai(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and isinstance(value.get("function"), Mapping):
-            return dict(value["function"])
-        return value
+    def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        fields = tool_fields(value, cls.model_fields)
+        return fields | {"parameters": plain(fields["parameters"], ".parameters")} if "parameters" in fields else fields
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -186,39 +202,69 @@ History: TypeAlias = list[Message | dict[str, Any]]
 
 def to_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...]:
     """A prompt in any accepted form as messages, `system` in front. StreamMisused says what is wrong and where."""
-    if isinstance(prompt, str):
-        messages: tuple[Message, ...] = (Message.model_construct(role="user", content=prompt),)
-    else:
-        messages = _check(Message, [prompt] if isinstance(prompt, Message | Mapping) else prompt, "messages")
+    messages = _turns(prompt)
     if not messages:
         raise StreamMisused("messages is empty: give at least one message, or a string")
     if system is not None:
-        messages = (Message(role="system", content=system), *messages)
+        messages = (Message(role="system", content=whole_text("system", system)), *messages)
     return messages
+
+
+def _turns(prompt: Any) -> tuple[Message, ...]:
+    if isinstance(prompt, str):
+        return (Message.model_construct(role="user", content=text(prompt)),)
+    if isinstance(prompt, Message | Mapping) or hasattr(prompt, "model_dump"):
+        prompt = [prompt]
+    if isinstance(prompt, bytes | bytearray) or not isinstance(prompt, Iterable):
+        raise StreamMisused(f"messages: give a string, a Message, or a list of messages, not {type(prompt).__name__}")
+    return tuple(_checked(Message, each, f"messages[{place}]") for place, each in enumerate(split_results(prompt)))
 
 
 def to_tools(tools: Iterable[Tool | Mapping[str, Any]] | None) -> tuple[Tool, ...]:
     """Tools in any accepted form. StreamMisused says what is wrong and where."""
-    return _check(Tool, list(tools), "tools") if tools else ()
+    if isinstance(tools, str | bytes | Mapping | Tool) or not isinstance(tools, Iterable | None):
+        raise StreamMisused(f"tools: give a list of tools, not {type(tools).__name__}")
+    return tuple(_checked(Tool, each, f"tools[{place}]") for place, each in enumerate(tools or ()))
 
 
-@functools.cache
-def _adapter(model: type[ModelT]) -> TypeAdapter[tuple[ModelT, ...]]:
-    """Made when first needed: each costs milliseconds, which the import should not."""
-    return TypeAdapter(tuple[model, ...])  # type: ignore[valid-type]
-
-
-def _check(model: type[ModelT], value: Any, name: str) -> tuple[ModelT, ...]:
+def _checked(model: type[ModelT], value: Any, name: str) -> ModelT:
     try:
-        return _adapter(model).validate_python(value)
+        return model.model_validate(value)
     except ValidationError as error:
         raise StreamMisused(describe(error, name)) from None  # it has the values, which may be private
+
+
+def _parts(content: Any) -> tuple[Part, ...]:
+    """The parts of a message. Raises Unfit, which says where something is wrong in which of them."""
+    if not isinstance(content, Iterable) or isinstance(content, bytes | bytearray | Mapping):
+        raise Unfit(f".content: give a text or a list of parts, not {type(content).__name__}")
+    return tuple(_part(each, f".content[{place}]") for place, each in enumerate(content))
+
+
+def _part(value: Any, place: str) -> Part:
+    if isinstance(value, TextPart | ImagePart | ReasoningPart):
+        return value
+    given = dumped(value)
+    if not isinstance(given, Mapping):
+        raise Unfit(f"{place}: give a part, like a TextPart or a dict with its type, not {type(value).__name__}")
+    try:
+        fields = part_fields(given, ReasoningPart.model_fields)
+        return _PARTS[fields["type"]].model_validate(fields)
+    except Unfit as error:
+        raise Unfit(f"{place}{error}") from None
+    except ValidationError as error:
+        raise Unfit(describe(error, place)) from None
+
+
+_PARTS: Mapping[str, type[TextPart | ImagePart | ReasoningPart]] = {
+    "text": TextPart, "image_url": ImagePart, "reasoning": ReasoningPart,
+}  # fmt: skip
 
 
 def describe(error: ValidationError, name: str, most: int = 3) -> str:
     """The first complaints of pydantic as `messages[1].role: …`; never the values, they may be private."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    said = [f"{name}{_place(item['loc'])}: {item['msg']}" for item in found[:most]]
+    said = [f"{name}{_place(item['loc'])}{_words(item['msg'])}" for item in found[:most]]
     if len(found) > most:
         said.append(f"and {len(found) - most} more")
     return "; ".join(said)
@@ -226,3 +272,9 @@ def describe(error: ValidationError, name: str, most: int = 3) -> str:
 
 def _place(location: tuple[int | str, ...]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+
+
+def _words(message: str) -> str:
+    """A complaint behind its place. Ours begin with the rest of the place."""
+    said = message.removeprefix("Value error, ")
+    return said if said.startswith((".", "[")) else f": {said}"

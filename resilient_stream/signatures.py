@@ -9,10 +9,13 @@ Must never: change what the model said. A call stays a call; only its proof is l
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
 from .contract import Request
 from .messages import FunctionCall, Message, Part, ReasoningPart
+from .pairing import in_order
 
 __all__ = ["FAMILIES", "for_its_target"]
 
@@ -23,11 +26,13 @@ _MANY_VENDORS = ("bedrock",)
 
 
 def for_its_target(request: Request) -> Request:
-    """The request without the signatures that its target would refuse; the same object when there are none."""
+    """The request with its results in order and without the signatures that its target would refuse; the same object
+    when there is nothing to do."""
     family = _family(request.target.name)
-    if not any(_is_foreign(message, family) for message in request.messages):
-        return request
-    return replace(request, messages=tuple(_without_foreign(message, family) for message in request.messages))
+    messages = in_order(request.messages)
+    if any(_is_foreign(message, family) for message in messages):
+        messages = tuple(_without_foreign(message, family) for message in messages)
+    return request if messages is request.messages else replace(request, messages=messages)
 
 
 def _family(target: str) -> str:
@@ -52,9 +57,14 @@ def _is_foreign(message: Message, family: str) -> bool:
 def _without_foreign(message: Message, family: str) -> Message:
     if not _is_foreign(message, family):
         return message
-    calls = (
-        call.model_copy(update={"signature": None, "signed_by": None}) if _foreign(call, family) else call
-        for call in message.tool_calls
-    )
-    parts = tuple(part for part in message.parts if not _foreign(part, family))
-    return message.model_copy(update={"content": parts, "tool_calls": tuple(calls)})
+    kept = [not _foreign(part, family) for part in message.parts]
+    parts = tuple(itertools.compress(message.parts, kept))
+    calls = tuple(_without_proof(call, family, kept) for call in message.tool_calls)
+    return message.model_copy(update={"content": parts, "tool_calls": calls})
+
+
+def _without_proof(call: FunctionCall, family: str, kept: Sequence[bool]) -> FunctionCall:
+    """A call whose place is counted among the parts that are kept."""
+    place = None if call.place is None else sum(kept[: call.place])
+    proof = {"signature": None, "signed_by": None} if _foreign(call, family) else {}
+    return call.model_copy(update={"place": place, **proof})

@@ -19,10 +19,12 @@ import anyio
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticUserError
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
 from .arguments import as_object_text
 from .errors import StreamMisused
+from .given import Unfit, plain
+from .given import text as fit
 from .messages import Tool, describe, to_tools
 
 if TYPE_CHECKING:
@@ -125,13 +127,23 @@ def is_async(function: Callable[..., Any]) -> bool:
 def encode_result(result: Any, tool: str) -> str:
     """What the model gets: a string as it is, anything else as JSON, bounded."""
     try:
-        text = result if isinstance(result, str) else to_json(result).decode()
-    except PydanticSerializationError as error:
+        text = fit(result) if isinstance(result, str) else _json(result)
+    except (ValueError, RecursionError) as error:  # pydantic's PydanticSerializationError is a ValueError
         kind = type(result).__name__
         raise StreamMisused(f"tool {tool!r} returned a {kind}, which cannot be written as JSON") from error
     if len(text) > MAX_RESULT:
         text = f"{text[:MAX_RESULT]}\n[cut here: {len(text) - MAX_RESULT} more characters]"
     return text
+
+
+def _json(result: Any) -> str:
+    try:
+        return to_json(result).decode()
+    except PydanticSerializationError:  # half of a character in a text somewhere, or what has no JSON
+        try:
+            return to_json(plain(result)).decode()
+        except Unfit:
+            return to_json(plain(to_jsonable_python(result))).decode()
 
 
 async def in_thread(function: Callable[[], Any], name: str, threads: anyio.CapacityLimiter) -> Any:

@@ -14,9 +14,10 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
-from .archive import pack, plain, plain_chunk, read, read_chunk
+from .archive import MAX_LEVELS, pack, plain, plain_chunk, read, read_chunk
 from .chunks import Chunk, Finished, FinishReason, Raw, ReasoningDelta, Seam, ToolCall, Usage
 from .errors import StreamError, StreamMisused
+from .given import check_depth
 from .history import ended_well, omission, to_history
 from .messages import Message
 from .understood import tally
@@ -345,6 +346,7 @@ class Transcript:
         version = values.get("version") if isinstance(values, Mapping) else None
         if version != VERSION:
             raise StreamMisused(f"transcript.version: Expected {VERSION}, from this library's Transcript.to_dict()")
+        check_depth("transcript", values, MAX_LEVELS)
         stored = read(_Stored, dict(values), "transcript")
         transcript = cls()
         transcript._chunks = [

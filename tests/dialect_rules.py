@@ -49,17 +49,20 @@ def cohere_chat(body: Body) -> None:
 
 
 def anthropic_messages(body: Body) -> None:
-    """Turns alternate and begin with the user's; no empty text; results follow calls; thinking is proved."""
+    """Turns alternate and begin with the user's; no empty text; results follow calls; thinking is proved; an id is
+    used once in a conversation."""
     turns = [(turn["role"], _blocks(turn["content"])) for turn in body["messages"]]
     assert [role for role, _ in turns] == [("user", "assistant")[place % 2] for place in range(len(turns))]
     waiting: list[str] = []
+    used: list[str] = []
     for role, blocks in turns:
         assert blocks, "a turn without content"
         results = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
         assert sorted(results) == sorted(waiting), "results that are not those of the turn before"
         assert [block["type"] for block in blocks[: len(results)]] == ["tool_result"] * len(results)
         waiting = [block["id"] for block in blocks if block["type"] == "tool_use"]
-        assert len(set(waiting)) == len(waiting), "two calls with one id"
+        used += waiting
+        assert len(set(used)) == len(used), "two calls with one id"
         for block in blocks:
             _ANTHROPIC[block["type"]](block)
         if role == "assistant":
@@ -130,12 +133,14 @@ def converse(body: Body) -> None:
     turns = [(turn["role"], turn["content"]) for turn in body["messages"]]
     assert [role for role, _ in turns] == [("user", "assistant")[place % 2] for place in range(len(turns))]
     waiting: list[str] = []
+    used: list[str] = []
     for role, blocks in turns:
         assert blocks, "a turn without content"
         results = [block["toolResult"]["toolUseId"] for block in blocks if "toolResult" in block]
         assert sorted(results) == sorted(waiting), "results that are not those of the turn before"
         waiting = [block["toolUse"]["toolUseId"] for block in blocks if "toolUse" in block]
-        assert len(set(waiting)) == len(waiting), "two calls with one id"
+        used += waiting
+        assert len(set(used)) == len(used), "two calls with one id"
         assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", id) for id in waiting), "an id that is refused"
         assert all(block.get("text", "-").strip() for block in blocks), "a blank text"
         assert role == "user" or "reasoningContent" not in blocks[-1], "a turn that ends in thinking"

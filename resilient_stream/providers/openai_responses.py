@@ -29,6 +29,7 @@ from .model_rules import sampling_of
 from .responses_stream import responses_decoder
 from .responses_whole import LONG_TEXTS, as_stream
 from .schemas import strict
+from .tool_calls import fitting_id
 from .values import known, with_extra
 from .whole import WholeAnswer, accepted
 
@@ -86,6 +87,9 @@ _REASONS = re.compile(r"(^|[/.])(o\d|gpt-([5-9]|\d\d)(?!.*chat)|codex|grok-4)")
 """Models that encrypt their reasoning; others refuse to be asked for it. A request that names an effort is for one."""
 
 
+_CALL_ID = re.compile(r".{1,64}", re.DOTALL)
+
+
 def _body(request: Request, host: Host) -> dict[str, Any]:
     background = bool(request.option("background")) and request.stream  # in one piece: we wait for all of it
     fields: dict[str, Any] = {
@@ -131,7 +135,8 @@ def _wants_reasoning_back(request: Request, host: Host) -> bool:
 
 def _items(message: Message) -> Iterator[dict[str, Any]]:
     if message.role == "tool":
-        yield {"type": "function_call_output", "call_id": message.tool_call_id, "output": _content(message)}
+        id = fitting_id(message.tool_call_id or "", _CALL_ID)
+        yield {"type": "function_call_output", "call_id": id, "output": _content(message)}
     elif message.role == "assistant":
         yield from _answer(message)
     else:
@@ -150,7 +155,8 @@ def _answer(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def _function_call(call: FunctionCall) -> dict[str, Any]:
-    return {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
+    id = fitting_id(call.id, _CALL_ID)
+    return {"type": "function_call", "call_id": id, "name": call.name, "arguments": call.arguments}
 
 
 def _content(message: Message) -> str | list[dict[str, Any]]:

@@ -18,6 +18,7 @@ import anyio.to_thread
 from ..contract import Adapter, Endpoint
 from ..errors import ErrorKind, Failure, error_for
 from ..providers.aws_signature import SigningKey
+from ..providers.urls import in_host
 from ..target import Target
 
 __all__ = ["resolve"]
@@ -58,7 +59,7 @@ async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | No
 def address_of(region: str) -> str:
     """Bedrock's address in a region; China has a domain of its own."""
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return f"https://bedrock-runtime.{region}.{domain}"
+    return f"https://bedrock-runtime.{in_host(region, 'region')}.{domain}"
 
 
 def _region(target: Target) -> str | None:

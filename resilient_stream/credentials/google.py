@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from ..contract import Adapter, Endpoint
 from ..errors import ErrorKind, Failure
+from ..providers.urls import in_host
 from ..providers.vertex import Place
 from ..target import Target
 
@@ -61,7 +62,8 @@ def _host(location: str) -> str:
     """A region, a continent, or global."""
     if location in ("us", "eu"):
         return f"https://aiplatform.{location}.rep.googleapis.com"
-    return f"https://{'' if location == 'global' else location + '-'}aiplatform.googleapis.com"
+    region = "" if location == "global" else f"{in_host(location, 'location')}-"
+    return f"https://{region}aiplatform.googleapis.com"
 
 
 def _token(given: Any, attempt: int) -> tuple[str, str | None] | Failure:

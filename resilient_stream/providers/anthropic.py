@@ -20,6 +20,7 @@ from .claude_models import generation_of
 from .error_rules import rules_for
 from .messages_request import encode_body
 from .messages_stream import messages_decoder
+from .urls import joined
 from .values import with_extra
 from .whole import WholeAnswer, accepted, has, sse
 
@@ -88,7 +89,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
             headers["x-api-key"] = endpoint.api_key
         headers.update(endpoint.headers)
         body = with_extra(encode_body(request), request.extra)
-        url = f"{endpoint.base_url}/v1/messages"
+        url = joined(endpoint.base_url, "/v1/messages")
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> Decoder:

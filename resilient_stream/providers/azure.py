@@ -14,15 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias
+from urllib.parse import quote
 
 import msgspec
-from msgspec.structs import replace
 
 from ..contract import Capabilities, Decoder, Endpoint, HttpRequest, Request, WholeDecoder
 from ..errors import Failure
 from .hosts import Host
 from .openai import OpenAIChat
 from .openai_responses import OpenAIResponses
+from .urls import joined, segment
 
 __all__ = ["CHAT", "RESPONSES", "Azure", "AzureAccess"]
 
@@ -82,10 +83,13 @@ class Azure(msgspec.Struct, frozen=True):
         headers: dict[str, str] = {}
         if endpoint.api_key and not access.token:
             headers["api-key"] = endpoint.api_key
-        base, query = self._address(endpoint.base_url, request.model, access.api_version)
-        there = Endpoint(base_url=base, api_key=access.token, headers={**headers, **endpoint.headers})
-        sent = self._dialect(access.api_version, request).encode(request, there)
-        return replace(sent, url=f"{sent.url}{'&' if '?' in sent.url else '?'}{query}" if query else sent.url)
+        base, _, given = endpoint.base_url.partition("?")
+        base, query = self._address(base.rstrip("/"), request.model, access.api_version)
+        query = "" if "api-version=" in given else query
+        there = Endpoint(
+            base_url=joined(base, "", [given, query]), api_key=access.token, headers={**headers, **endpoint.headers}
+        )
+        return self._dialect(access.api_version, request).encode(request, there)
 
     def decoder(self, request: Request) -> Decoder:
         """The dialect's."""
@@ -116,9 +120,9 @@ class Azure(msgspec.Struct, frozen=True):
             if not dated:
                 url = f"{url}/v1"
             elif not self.name.endswith("-responses"):
-                url = f"{url}/deployments/{deployment}"
+                url = f"{url}/deployments/{segment(deployment, 'deployment')}"
         wanted = version is not None and dated != url.endswith("/v1")
-        return url, f"api-version={version}" if wanted else ""
+        return url, f"api-version={quote(str(version), safe='')}" if wanted else ""
 
 
 def _since(version: str | None, first: str) -> bool:

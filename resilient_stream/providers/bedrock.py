@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 import msgspec
 
@@ -29,6 +28,7 @@ from .bedrock_whole import WHOLE, PlainFrames
 from .claude_models import generation_of
 from .converse import ConverseReader
 from .error_rules import rules_for
+from .urls import joined, segment
 from .whole import WholeAnswer
 
 __all__ = ["ADAPTER", "APIS", "Bedrock", "BedrockDecoder"]
@@ -106,7 +106,7 @@ class Bedrock(msgspec.Struct, frozen=True):
         body = msgspec.json.encode(encode_body(request))
         stream, whole = APIS[api]
         method = stream if request.stream else whole
-        url = f"{endpoint.base_url}/model/{quote(request.model, safe=':')}/{method}"
+        url = joined(endpoint.base_url, f"/model/{segment(request.model, keep=':')}/{method}")
         accept = self.media_types[0] if request.stream else "application/json"
         headers = {"Content-Type": "application/json", "Accept": accept}
         if api == "invoke" and request.stream:

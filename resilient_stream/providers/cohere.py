@@ -20,6 +20,7 @@ from .chat_shape import encode_call, encode_content, encode_tool
 from .cohere_stream import cohere_decoder
 from .error_rules import rules_for
 from .system import role_of
+from .urls import joined
 from .values import known, with_extra
 from .whole import WholeAnswer, accepted, sse
 
@@ -96,7 +97,7 @@ class Cohere(msgspec.Struct, frozen=True):
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
         body = msgspec.json.encode(with_extra(_body(request), request.extra))
-        return HttpRequest(url=f"{endpoint.base_url}/v2/chat", headers=headers, body=body)
+        return HttpRequest(url=joined(endpoint.base_url, "/v2/chat"), headers=headers, body=body)
 
     def decoder(self, request: Request) -> Decoder:
         """A decoder for one answer, as the target's options ask for it."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import ClassVar
-from urllib.parse import quote
 
 import msgspec
 
@@ -20,19 +19,29 @@ from ..wire.json_outline import paths
 from .error_rules import rules_for
 from .gemini_request import encode_body
 from .gemini_stream import gemini_decoder
+from .urls import joined, segment, segments
 from .whole import WholeAnswer, accepted, sse
 
-__all__ = ["ADAPTER", "STREAMS", "Gemini", "method"]
+__all__ = ["ADAPTER", "STREAMS", "Gemini", "form_of", "method"]
 
 STREAMS = ("text/event-stream", "application/json")
 """What a streamed answer may come as."""
 
 
 def method(request: Request) -> str:
-    """The end of the URL: which method, and in which form."""
-    if not request.stream:
-        return "generateContent"
-    return "streamGenerateContent" + ("" if request.option("stream_format") == "array" else "?alt=sse")
+    """The end of the path: a stream, or an answer in one piece."""
+    return "streamGenerateContent" if request.stream else "generateContent"
+
+
+def form_of(request: Request) -> list[str]:
+    """The query: in which form a stream is to come."""
+    return ["alt=sse"] if request.stream and request.option("stream_format") != "array" else []
+
+
+def _model(name: str) -> str:
+    """A model's path. A colon would begin the method's name."""
+    own = name.startswith(("models/", "tunedModels/"))
+    return segments(name, keep="@") if own else f"models/{segment(name, keep='@')}"
 
 
 LONG_TEXTS = paths("candidates.0.content.parts.*.text")
@@ -69,10 +78,8 @@ class Gemini(msgspec.Struct, frozen=True):
         if endpoint.api_key:
             headers["x-goog-api-key"] = endpoint.api_key
         headers.update(endpoint.headers)
-        model = quote(request.model, safe="/")
-        model = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
         return HttpRequest(
-            url=f"{endpoint.base_url}/v1beta/{model}:{method(request)}",
+            url=joined(endpoint.base_url, f"/v1beta/{_model(request.model)}:{method(request)}", form_of(request)),
             headers=headers,
             body=msgspec.json.encode(encode_body(request)),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -23,6 +23,7 @@ from .error_rules import rules_for
 from .interactions_stream import FAILED_STATUSES, FINISH_REASONS, interaction_decoder
 from .system import system_text
 from .tool_calls import parse_arguments
+from .urls import joined, segment
 from .values import known, merged
 from .whole import WholeAnswer, accepted, has, sse
 
@@ -55,9 +56,10 @@ class GeminiInteractions(msgspec.Struct, frozen=True):
         if endpoint.api_key:
             headers["x-goog-api-key"] = endpoint.api_key
         headers.update(endpoint.headers)
-        url = f"{endpoint.base_url}/v1beta/interactions"
         if request.resume is not None:
-            return HttpRequest(method="GET", url=url + _resume_query(request.resume), headers=headers, body=b"")
+            url = joined(endpoint.base_url, *_rest_of(request.resume))
+            return HttpRequest(method="GET", url=url, headers=headers, body=b"")
+        url = joined(endpoint.base_url, "/v1beta/interactions")
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(_body(request)))
 
     def decoder(self, request: Request) -> Decoder:
@@ -105,8 +107,10 @@ def as_stream(outline: bytes) -> bytes:
 # -- what is sent -----------------------------------------------------------------------------
 
 
-def _resume_query(point: ResumePoint) -> str:
-    return f"/{quote(point.response_id, safe='')}?{urlencode({'stream': 'true', 'last_event_id': point.sequence})}"
+def _rest_of(point: ResumePoint) -> tuple[str, list[str]]:
+    """The path and the query of a stream that goes on after an event."""
+    path = f"/v1beta/interactions/{segment(point.response_id, 'interaction')}"
+    return path, [urlencode({"stream": "true", "last_event_id": point.sequence})]
 
 
 def _body(request: Request) -> dict[str, Any]:

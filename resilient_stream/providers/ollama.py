@@ -23,6 +23,7 @@ from .error_rules import rules_for
 from .ollama_stream import ollama_decoder
 from .system import role_of
 from .tool_calls import parse_arguments
+from .urls import joined
 from .values import known, with_extra
 from .whole import WholeAnswer
 
@@ -70,7 +71,7 @@ class Ollama(msgspec.Struct, frozen=True):
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
-        url = f"{endpoint.base_url}/api/chat"
+        url = joined(endpoint.base_url, "/api/chat")
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(_body(request)))
 
     def decoder(self, request: Request) -> Decoder:
@@ -99,6 +100,7 @@ def address(host: str) -> str:
     Raises ValueError for what is none of these.
     """
     scheme, _, rest = host.strip(" \"'").rpartition("://")
+    login, at, rest = rest.rpartition("@") if "@" in rest.partition("/")[0] else ("", "", rest)
     if rest.count(":") > 1 and "[" not in rest:
         rest = f"[{rest}]"
     parts = urlsplit(f"{scheme or 'http'}://{rest}")
@@ -106,7 +108,8 @@ def address(host: str) -> str:
     name = _ANYWHERE.get(name, name)
     port = parts.port or _PORTS.get(scheme, 11434)
     path = f"/{parts.path.strip('/')}".rstrip("/")
-    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}{path}"
+    place = f"{login}{at}{f'[{name}]' if ':' in name else name}:{port}{path}"
+    return f"{parts.scheme}://{place}{'?' if parts.query else ''}{parts.query}"
 
 
 def _body(request: Request) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from .hosts import Host, Prefill, host_at
 from .model_rules import rule_for, sampling_of
 from .schemas import strict
 from .tool_calls import fitting_id
+from .urls import joined
 from .values import known, with_extra
 from .whole import WholeAnswer, accepted, has, sse
 
@@ -106,7 +107,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
         body = with_extra(self._body(request, host_at(self.host, endpoint.base_url)), request.extra)
-        url = f"{self._place(request, endpoint)}{self.host.path}"
+        url = joined(self._place(request, endpoint), self.host.path)
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> Decoder:

@@ -30,6 +30,7 @@ from .responses_stream import responses_decoder
 from .responses_whole import LONG_TEXTS, as_stream
 from .schemas import strict
 from .tool_calls import fitting_id
+from .urls import joined, segment
 from .values import known, with_extra
 from .whole import WholeAnswer, accepted
 
@@ -63,10 +64,11 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
         headers.update(endpoint.headers)
-        url = f"{endpoint.base_url}/responses"
         if request.resume is not None:
-            return HttpRequest(method="GET", url=url + _resume_query(request.resume), headers=headers, body=b"")
+            url = joined(endpoint.base_url, *_rest_of(request.resume))
+            return HttpRequest(method="GET", url=url, headers=headers, body=b"")
         body = with_extra(_body(request, host_at(self.host, endpoint.base_url)), request.extra)
+        url = joined(endpoint.base_url, "/responses")
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> Decoder:
@@ -109,9 +111,10 @@ def _body(request: Request, host: Host) -> dict[str, Any]:
     return known(fields)
 
 
-def _resume_query(point: ResumePoint) -> str:
-    """The rest of the address of a stream that goes on after an event."""
-    return f"/{quote(point.response_id, safe='')}?stream=true&starting_after={point.sequence}"
+def _rest_of(point: ResumePoint) -> tuple[str, list[str]]:
+    """The path and the query of a stream that goes on after an event."""
+    path = f"/responses/{segment(point.response_id, 'response')}"
+    return path, ["stream=true", f"starting_after={quote(str(point.sequence), safe='')}"]
 
 
 def _unsealed(part: ReasoningPart) -> dict[str, Any] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 import msgspec
 
@@ -20,6 +19,7 @@ from . import anthropic, gemini, gemini_request, messages_request
 from .error_rules import rules_for
 from .gemini_stream import gemini_decoder
 from .messages_stream import messages_decoder
+from .urls import joined, segment, segments
 from .values import with_extra
 from .whole import WholeAnswer, accepted
 
@@ -71,11 +71,12 @@ class Vertex(msgspec.Struct, frozen=True):
             body: dict[str, Any] = with_extra(messages_request.encode_body(request), request.extra)
             body.pop("model", None)
             body["anthropic_version"] = ANTHROPIC_VERSION
-            method = "streamRawPredict" if request.stream else "rawPredict"
+            method, query = "streamRawPredict" if request.stream else "rawPredict", list[str]()
         else:
-            body, method = gemini_request.encode_body(request), gemini.method(request)
+            body = gemini_request.encode_body(request)
+            method, query = gemini.method(request), gemini.form_of(request)
         return HttpRequest(
-            url=f"{endpoint.base_url}/v1/{_path(endpoint, publisher, request.model)}:{method}",
+            url=joined(endpoint.base_url, f"/v1/{_path(endpoint, publisher, request.model)}:{method}", query),
             headers={"Content-Type": "application/json", "Accept": accepted(request)}
             | _key(endpoint)
             | dict(endpoint.headers),
@@ -114,11 +115,11 @@ def _short(model: str) -> str:
 def _path(endpoint: Endpoint, publisher: str, model: str) -> str:
     """The model's place: in a project and location, or alone in the express mode."""
     place: Place = endpoint.credentials
-    named = model if "publishers/" in model else f"publishers/{publisher}/models/{model}"
-    named = quote(named, safe="/@")
+    own = model.startswith(("publishers/", "projects/"))
+    named = segments(model, keep="@") if own else f"publishers/{publisher}/models/{segment(model, keep='@')}"
     if place.express or named.startswith("projects/"):
         return named
-    return f"projects/{place.project}/locations/{place.location}/{named}"
+    return f"projects/{segment(place.project, 'project')}/locations/{segment(place.location, 'location')}/{named}"
 
 
 def _key(endpoint: Endpoint) -> dict[str, str]:

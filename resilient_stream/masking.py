@@ -241,6 +241,7 @@ def _lower(text: str) -> str:
 def _forms(value: str) -> set[str]:
     """A value as it is, and as it is quoted in addresses, JSON, HTML, Basic credentials and dumps of bytes."""
     raw = value.encode("utf-8", "replace")
+    value = raw.decode()  # without lone halves of surrogate pairs, which cannot be quoted, or sent
     forms = {
         value, quote(value, safe=""), quote(value), quote_plus(value), html.escape(value), raw.hex(),
         json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], value.replace("/", r"\/"),

@@ -16,17 +16,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from ..classify import classify_exception
 from ..client import Client
 from ..contract import Adapter, Request
-from ..endpoint import host_of, resolve
+from ..endpoint import host_of, resolve, wrong_address
 from ..errors import ErrorKind, Failure, StreamError, StreamMisused, error_for
 from ..messages import to_messages
 from ..policy import Recovery, RetryPolicy
 from ..providers import adapter_for
 from ..target import Target
+from ..transport import proxies
 
 __all__ = ["STEPS", "Check", "Examination", "State"]
 
@@ -248,28 +248,19 @@ class Examination:
 
 def wrong_url(url: str) -> str | None:
     """What is wrong with an address, in words that do not repeat what may be secret in it; None when it is fine."""
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError:
-        return "has a port that is no number, or brackets that do not match"
-    if parts.scheme not in ("http", "https"):
-        return "does not begin with http:// or https://"
-    if not parts.hostname or any(mark.isspace() for mark in url.strip()):
-        return "has no host, or a space in it"
-    if port == 0:
-        return "has port 0"
+    if (wrong := wrong_address(url.strip())) is not None:
+        return wrong
     doubled = next((path for path in _PATHS if url.rstrip("/ ").endswith(path)), None)
     return f"ends in {doubled}, which is added by itself" if doubled else None
 
 
 def proxy_for(url: str) -> str | None:
     """The host of the proxy that a request to this address would take, by the environment."""
-    parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    if not proxy or proxy_bypass(parts.hostname or ""):
-        return None
-    return host_of(proxy) or "of the environment"
+    try:
+        proxy = proxies.proxy_for(url)
+    except proxies.UnusableProxy as error:
+        return f"{error.name or '?'}; {error.variable} {error.reason}"
+    return None if proxy is None else proxy.name
 
 
 def _is_address(host: str) -> bool:

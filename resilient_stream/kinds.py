@@ -6,7 +6,7 @@ Must never: hold a rule about recognising a failure. That is `classify/` and the
 
 A text is a tuple of sentences. A sentence whose `{fact}` is unknown is left out, so every message reads well
 with what is known. Facts: provider model target host address env_var status retry_after resets_at limit used seconds
-feature reason proxy attempts kept detail (the provider's own words, shortened).
+feature reason proxy variable attempts kept detail (the provider's own words, shortened).
 """
 
 from __future__ import annotations
@@ -162,7 +162,8 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Check that the server is running and reachable, and that the base URL has the right port.",), 2),
     _K.CONNECT_TIMEOUT: Kind(
         _R, "ConnectionFailed", "yes", True, "Connection timed out",
-        ("Connecting to {host} took too long.", "The limit is {seconds}."),
+        ("Connecting to {host} took too long.", "The limit is {seconds}.",
+         "The proxy on the way is {proxy}.", "Its address is in {variable}."),
         ("Check your network, firewall and proxy settings.",), 3),
     _K.CONNECTION_LOST: Kind(
         _R, "ConnectionFailed", "yes", True, "Connection lost",
@@ -170,7 +171,8 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Try again; if it goes on, check your network and any proxy in between.",), 3),
     _K.PROXY_ERROR: Kind(
         _R, "ConnectionFailed", "yes", True, "Proxy failed",
-        ("The proxy could not reach {host}.", "The proxy is {proxy}.", "It answered with HTTP {status}."),
+        ("The proxy could not reach {host}.", "It answered with HTTP {status}.", "The proxy is {proxy}.",
+         "Its address is in {variable}."),
         ("Check the HTTPS_PROXY and NO_PROXY settings, or ask who runs the proxy.",), 2),
     _K.READ_TIMEOUT: Kind(
         _R, "ResponseTimeout", "yes", True, "Answer stalled",
@@ -182,7 +184,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Ask again, or let the answer be continued.",)),
     _K.PROTOCOL_ERROR: Kind(
         _R, "MalformedStream", "yes", True, "Unreadable answer",
-        ("{provider} sent an answer that cannot be read.",),
+        ("{provider} sent an answer that cannot be read.", "{reason}"),
         ("Try again; if it goes on, check the base URL and any proxy in between, or report it to {provider}.",), 2),
     _K.MODEL_OUTPUT_INVALID: Kind(
         _R, "MalformedStream", "yes", True, "Invalid tool call",
@@ -252,7 +254,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
     _K.PROXY_AUTH: Kind(
         _P, "PermanentError", "no", False, "Proxy needs a login",
         ("The proxy needs a user name and password.", "The proxy is {proxy}."),
-        ("Put them into HTTPS_PROXY (http://user:password@host:port).",)),
+        ("Put them into the proxy's address (http://user:password@host:port).", "The address is in {variable}.")),
     _K.CANCELLED: Kind(
         _C, "ContextError", "no", False, "Cancelled",
         ("The answer was cancelled.",),
@@ -339,6 +341,32 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Unreadable answer",
         ("The answer of {provider} could not be read: {exception}.",),
         ("Try again; if it goes on, please report the exception behind this error as a bug of this library.",)),
+    (_K.PROTOCOL_ERROR, "header_too_long"): Text(
+        "Unreadable answer",
+        ("{provider}, or something in between, answered with headers that are too large.", "{reason}"),
+        ("It was not asked again, since that would be answered alike; look at what the gateway or proxy adds.",)),
+    (_K.PROTOCOL_ERROR, "compressed"): Text(
+        "Unreadable answer",
+        ("{reason}",),
+        ("Switch compression off for this path at the proxy or gateway; it also delays each piece of an answer.",)),
+    (_K.PROXY_ERROR, "proxy_setting"): Text(
+        "Proxy cannot be used",
+        ("{reason}.", "The proxy is {proxy}."),
+        ("Name an HTTP proxy there, or put {host} into NO_PROXY; SOCKS needs a session of your own: Client(session=…).",
+         )),
+    (_K.PROXY_ERROR, "proxy_failed"): Text(
+        "Proxy failed",
+        ("The proxy {proxy} did not pass the request on to {host}: {reason}.", "Its address is in {variable}."),
+        ("Check the proxy, or put {host} into NO_PROXY if it can be reached without one.",)),
+    (_K.PERMISSION_DENIED, "proxy_refused"): Text(
+        "Refused by the proxy",
+        ("The proxy does not let requests through to {host}.", "The proxy is {proxy}.",
+         "Its address is in {variable}."),
+        ("Ask who runs the proxy, or put {host} into NO_PROXY if it can be reached without one.",)),
+    (_K.CLIENT_CONFIG, "certificates"): Text(
+        "Certificates missing",
+        ("No server can be verified: {reason}.",),
+        ("Set it to a file or directory of certificates in PEM form, or unset it.",)),
     (_K.CLIENT_CONFIG, "not_set_up"): Text(
         "Not set up",
         ("{reason}",),

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..errors import Failure
 from ..kinds import ErrorKind
+from ..readable import one_line
 
 __all__ = ["CLASSES", "classify_exception"]
 
@@ -75,6 +76,7 @@ CLASSES: Mapping[str, Fault] = {
     "NonHttpUrlClientError": _always(_K.CLIENT_CONFIG),
     # aiohttp's parser, when it is not wrapped. A line beyond our own limit is ours.
     "LineTooLong": _always(_K.BUFFER_LIMIT),
+    "HeadTooLarge": _always(_K.PROTOCOL_ERROR),
     "TransferEncodingError": _always(_K.PROTOCOL_ERROR),
     "ContentLengthError": _LOST,
     "HttpProcessingError": _always(_K.PROTOCOL_ERROR),
@@ -103,6 +105,10 @@ _CAUSES: Mapping[str, Fault] = {
     "SSLEOFError": _LOST,
     "SSLZeroReturnError": _LOST,
 }
+
+
+_PARSERS: Mapping[str, Fault] = {name: CLASSES[name] for name in ("ClientResponseError", "HttpProcessingError")}
+"""Classes whose `message` is the sentence of aiohttp's parser."""
 
 
 class _Sentence(NamedTuple):
@@ -195,6 +201,9 @@ def classify_exception(
     if fault is None:
         return None
     kind = fault.stream if phase == "stream" else fault.before
+    if kind is _K.PROTOCOL_ERROR and _is_about_the_head(chain):
+        # The same headers would come again, and the answer under them would be paid for again.
+        return Failure(kind=kind, code="header_too_long", retry=False, facts=_facts(kind, chain, host))
     return Failure(kind=kind, facts=_facts(kind, chain, host))
 
 
@@ -280,8 +289,29 @@ def _proxy_answered(error: BaseException, host: str) -> Failure:
     if status == 407:
         return Failure(kind=_K.PROXY_AUTH, status=status, facts=facts)
     if status == 403:
-        return Failure(kind=_K.PERMISSION_DENIED, status=status, fallback=False, facts=facts)
+        return Failure(kind=_K.PERMISSION_DENIED, code="proxy_refused", status=status, fallback=False, facts=facts)
     return Failure(kind=_K.PROXY_ERROR, status=status or None, facts=facts)
+
+
+def _is_about_the_head(chain: tuple[BaseException, ...]) -> bool:
+    """Is the head beyond the limits of the parser, or of our own connections (transport/sessions.py)?"""
+    return any("HeadTooLarge" in _classes(link) or _TOO_MANY in _parsers_words(link) for link in chain)
+
+
+_TOO_MANY = "Too many headers"
+_QUOTED = re.compile(r"(?: when reading)?:?\s*b['\"]|\n")
+
+
+def _complaint(chain: tuple[BaseException, ...]) -> str:
+    """The parser's own sentence, without the bytes that it quotes: they may be anything, and a secret, too."""
+    words = next((words for link in chain if (words := _parsers_words(link))), "")
+    return one_line(_QUOTED.split(words[:400], maxsplit=1)[0]).rstrip(":")[:200]
+
+
+def _parsers_words(link: BaseException) -> str:
+    """What the parser says. As a text, its exceptions have the URL in them, too."""
+    words = getattr(link, "message", "") if _named(link, _PARSERS) else ""
+    return words if isinstance(words, str) else ""
 
 
 def _text(link: BaseException) -> str:
@@ -298,6 +328,8 @@ def _facts(kind: ErrorKind, chain: tuple[BaseException, ...], host: str) -> dict
         facts["proxy"] = proxy
     if kind in (_K.TLS_FAILURE, _K.CLIENT_CONFIG):
         facts["reason"] = _reason(kind, chain)
+    if kind is _K.PROTOCOL_ERROR and (words := _complaint(chain)):
+        facts["reason"] = words
     return facts
 
 

@@ -1,28 +1,39 @@
-"""HTTP by aiohttp: the sessions, and `Response`, which owns one answer. The only file that knows aiohttp's client.
+"""HTTP by aiohttp: `Response`, which owns one answer, and the sessions of a client, one for each running loop.
 
 The one rule: our clock and our limits decide, aiohttp's are switched off (R7): no total timeout, no pool limit,
-no redirects, no compression. One response has one owner, and `close` and `interrupt` are synchronous.
-Must never: classify. Its exceptions leave as they are; `classify/` names them.
+no redirects, and nothing compressed is asked for. One response has one owner; `close` and `interrupt` are synchronous.
+Must never: classify what a server did. Its exceptions leave as they are; `classify/` names them. What is known here
+alone leaves as a StreamError: a proxy's fault (`proxied.py`), an address or a header that cannot be sent (`routes.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from types import SimpleNamespace
+import atexit
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Mapping, MutableMapping
 from typing import Any
-from urllib.request import getproxies
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet, finalize
 
 import aiohttp
+from yarl import URL
 
 from ..contract import HttpRequest, Sending
+from .heads import as_text, refuse_encoding
+from .proxied import of_the_proxy, refuse_login
+from .routes import Route, route_for
+from .sessions import HEADER_LIMITS, let_go, new_session
 
 __all__ = ["HttpTransport", "Response"]
 
 READ_BUFFER = 64 * 1024
 """aiohttp pauses the socket at twice this. Its default of 512 KiB is 4,600 buffered events, which a consumer
-would work through for 14 ms without another task getting a turn (ASYNC_FINDINGS E4)."""
+would work through for 14 ms without another task getting a turn."""
+
+TURN = 32 * 1024
+"""Bytes of a body after which the loop has a turn, and of one read from then on. A read does not wait when its data is
+there; what is inflated, or comes from this same machine, is always there, and is worked through for 20 ms at the worst.
+"""
 
 LINGER = 0.25
 """Seconds that a finished answer may take to send the last bytes of its HTTP framing, so that its connection can
@@ -32,16 +43,26 @@ be used again. Many servers send them in a packet of their own, after the provid
 class Response:
     """One HTTP answer and its connection."""
 
-    __slots__ = ("_content", "_response", "headers", "read", "status")
+    __slots__ = ("_content", "_response", "_turn_at", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self._content = response.content
-        self.read: Callable[[], Awaitable[bytes]] = response.content.readany
-        """One network read; b"" at the end of the body. A bound method, since it runs for every wake-up."""
+        self._turn_at = TURN
         self.status = response.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self.headers: Mapping[str, str] = {name.lower(): as_text(value) for name, value in response.headers.items()}
         self._watch_connection()
+
+    def read(self) -> Awaitable[bytes]:
+        """One network read; b"" at the end of the body. A plain function, since it runs for every wake-up."""
+        return self._content.readany() if self._content.total_bytes < self._turn_at else self._read_after_a_turn()
+
+    async def _read_after_a_turn(self) -> bytes:
+        await asyncio.sleep(0)
+        data = await self._content.read(TURN)
+        if len(data) < TURN:  # that was all there was
+            self._turn_at = self._content.total_bytes + TURN
+        return data
 
     def _watch_connection(self) -> None:
         """Have `read` fail when the connection goes while the body is open.
@@ -97,55 +118,119 @@ class Response:
         self._response.close()
 
 
-class HttpTransport:
-    """The client's sessions, one for each running loop, made when first needed.
+class _Here:
+    """What a client has in one loop: a session, and answers whose last bytes are still to come."""
 
-    A session given by the user is used as it is and never closed.
-    """
+    __slots__ = ("__weakref__", "keeper", "lingering", "loop", "own", "session")
 
-    def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
-        self._given = session
-        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
-        self._lingering: dict[Response, asyncio.TimerHandle] = {}
+    def __init__(self, loop: asyncio.AbstractEventLoop, given: aiohttp.ClientSession | None) -> None:
+        self.loop = loop
+        self.own = given is None
+        self.session = new_session() if given is None else given
+        self.lingering: dict[Response, asyncio.TimerHandle] = {}
+        self.keeper: AsyncGenerator[None, None] | None = None
 
-    async def open(self, request: HttpRequest, connect_timeout: float | None, sending: Sending) -> Response:
-        """Send the request and wait for the answer's head; `sending` is kept up to date meanwhile."""
-        response = await self._session().request(
-            request.method,
-            request.url,
-            data=request.body,
-            headers={"Accept-Encoding": "identity", **request.headers},
-            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_connect=None),
-            allow_redirects=False,
-            read_bufsize=READ_BUFFER,
-            trace_request_ctx=sending,
-        )
-        return Response(response)
+    def part_with_all(self) -> None:
+        """Close what still lingers."""
+        for response in list(self.lingering):
+            self.part_with(response)
 
-    def release(self, response: Response) -> None:
-        """The answer is whole: let its connection go back to the pool when the last bytes arrive, soon."""
-        if response.at_end:
-            return
-        loop = asyncio.get_running_loop()
-        self._lingering[response] = loop.call_later(LINGER, self._part_with, response)
-        response.on_end(lambda: self._part_with(response))
-
-    def _part_with(self, response: Response) -> None:
-        timer = self._lingering.pop(response, None)
+    def part_with(self, response: Response) -> None:
+        """Its connection is free, or it has had its time."""
+        timer = self.lingering.pop(response, None)
         if timer is not None:
             timer.cancel()
             if not response.at_end:
                 response.close()
+
+    def end(self, *, for_good: bool = False) -> None:
+        """Close everything at once, without an await. Idempotent."""
+        if not self.loop.is_closed():
+            self.part_with_all()
+        if self.own:
+            let_go(self.session, for_good=for_good)
+        keeper, self.keeper = self.keeper, None
+        if keeper is not None:
+            with contextlib.suppress(StopIteration):
+                keeper.aclose().__await__().send(None)
+
+
+async def _until_the_loop_ends(here: _Here, sessions: MutableMapping[Any, _Here]) -> AsyncGenerator[None, None]:
+    """Suspended as long as the session lives. `asyncio.run` closes such generators before it closes its loop."""
+    try:
+        yield
+    finally:
+        here.keeper = None  # this very generator
+        sessions.pop(here.loop, None)
+        here.end()
+
+
+class HttpTransport:
+    """The client's sessions, one for each running loop, made when first needed.
+
+    A session given by the user is used as it is and never closed. One of ours ends with the client, with its loop, or
+    with the program, whichever is first, whether or not the client is closed.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
+        self._given = session
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, _Here] = WeakKeyDictionary()
+        finalize(self, _abandon, self._sessions).atexit = False
+        _ALIVE.add(self)
+
+    async def open(self, request: HttpRequest, connect_timeout: float | None, sending: Sending) -> Response:
+        """Send the request and wait for the answer's head; `sending` is kept up to date meanwhile."""
+        here = self._sessions.get(asyncio.get_running_loop()) or await self._begin()
+        route = route_for(request, ours=here.own)
+        try:
+            response = await here.session.request(
+                request.method,
+                URL(route.url, encoded=True),
+                data=request.body,
+                headers=route.headers,
+                timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_connect=None),
+                allow_redirects=False,
+                read_bufsize=READ_BUFFER,
+                trace_request_ctx=sending,
+                **HEADER_LIMITS,
+                **route.options,
+            )
+        except Exception as error:
+            if route.proxy is not None:
+                of_the_proxy(error, route.proxy, route.url, sending)
+            raise
+        return _accepted(response, route)
+
+    async def _begin(self) -> _Here:
+        loop = asyncio.get_running_loop()
+        here = self._sessions[loop] = _Here(loop, self._given)
+        if not getattr(loop, "_asyncgens_shutdown_called", False):
+            here.keeper = _until_the_loop_ends(here, self._sessions)
+            await anext(here.keeper)
+        return here
+
+    def release(self, response: Response) -> None:
+        """The answer is whole: let its connection go back to the pool when the last bytes arrive, soon."""
+        loop = asyncio.get_running_loop()
+        here = self._sessions.get(loop)
+        if response.at_end:
+            return
+        if here is None:
+            response.close()
+            return
+        here.lingering[response] = loop.call_later(LINGER, here.part_with, response)
+        response.on_end(lambda: here.part_with(response))
 
     def close_idle(self, host: str = "") -> int:
         """Close this loop's connections that lie in the pool. A session of the user's own is left alone.
 
         Uses two private fields of aiohttp's connector; a test fails when they go.
         """
-        for response in list(self._lingering):
-            self._part_with(response)
-        session = self._sessions.get(asyncio.get_running_loop())
-        pool: Any = session.connector._conns if session is not None and session.connector is not None else {}
+        here = self._sessions.get(asyncio.get_running_loop())
+        if here is None:
+            return 0
+        here.part_with_all()
+        pool: Any = here.session.connector._conns if here.own and here.session.connector is not None else {}
         idle = [key for key in pool if host in ("", key.host, f"{key.host}:{key.port}")]
         gone = [protocol for key in idle for protocol, _ in pool.pop(key)]
         for protocol in gone:
@@ -154,39 +239,47 @@ class HttpTransport:
 
     async def aclose(self) -> None:
         """Close this loop's session and its connections. Idempotent."""
-        for response in list(self._lingering):
-            self._part_with(response)
-        session = self._sessions.pop(asyncio.get_running_loop(), None)
-        if session is not None:
-            await session.close()
-
-    def _session(self) -> aiohttp.ClientSession:
-        if self._given is not None:
-            return self._given
-        loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.closed:
-            session = self._sessions[loop] = _new_session()
-        return session
+        here = self._sessions.pop(asyncio.get_running_loop(), None)
+        if here is not None:
+            here.part_with_all()
+            if here.own:
+                await here.session.close()
+            here.end()
 
 
-def _new_session() -> aiohttp.ClientSession:
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_reuseconn.append(_note_reuse)
-    trace.on_request_headers_sent.append(_note_written)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        # Looking for a proxy costs each request a thread's turn (0.3 ms, E6): only where one is configured.
-        trust_env=bool(getproxies()),
-        trace_configs=[trace],
-    )
+def _accepted(response: aiohttp.ClientResponse, route: Route) -> Response:
+    """The answer, if it is one that can be read. Raises StreamError, and the answer is closed."""
+    try:
+        answer = Response(response)
+        if route.proxy is not None and response.status == 407:
+            refuse_login(route.proxy, route.url)
+        if 200 <= response.status < 300:
+            refuse_encoding(answer.headers.get("content-encoding", ""))
+    except BaseException:
+        response.close()
+        raise
+    return answer
 
 
-async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
-    context.trace_request_ctx.reused = True
+# -- clients that nobody closed ---------------------------------------------------------------
+
+_ALIVE: WeakSet[HttpTransport] = WeakSet()
 
 
-async def _note_written(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
-    context.trace_request_ctx.written = True
+def _abandon(sessions: MutableMapping[asyncio.AbstractEventLoop, _Here]) -> None:
+    """A client was dropped without being closed, in whatever thread the collector runs."""
+    for here in list(sessions.values()):
+        if here.loop.is_running() and asyncio._get_running_loop() is not here.loop:
+            with contextlib.suppress(RuntimeError):  # it has closed meanwhile
+                here.loop.call_soon_threadsafe(here.end)
+        else:
+            here.end()
+    sessions.clear()
+
+
+@atexit.register
+def _at_exit() -> None:
+    """The program ends, and with it the loops that nobody has closed."""
+    for transport in list(_ALIVE):
+        for here in list(transport._sessions.values()):
+            here.end(for_good=True)

@@ -61,7 +61,7 @@ class SseDecoder:
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` makes whole."""
         block = self._whole(data)
-        parsed = (self._parse(part) for part in block.split(b"\n\n")) if block else ()
+        parsed = (self._parse(part) for part in block.split(b"\n\n") if part) if block else ()
         return [event for event in parsed if event is not None]
 
     def payloads(self, data: bytes) -> list[bytes]:
@@ -83,7 +83,7 @@ class SseDecoder:
         found: list[bytes] = _DATA_LAST.findall(block)
         if len(found) == block.count(b"\n\n") == block.count(b"\ndata") + block.startswith(b"data"):
             return found
-        return [event.data for part in block.split(b"\n\n") if (event := self._parse(part)) is not None]
+        return [event.data for part in block.split(b"\n\n") if part and (event := self._parse(part)) is not None]
 
     def leftover(self) -> list[bytes]:
         """At the end of the body: the data of an event whose blank line never came.

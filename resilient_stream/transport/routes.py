@@ -1,0 +1,157 @@
+"""The way of one request: its address, its headers, its proxy and its certificates, checked before anything is sent.
+
+The one rule: what cannot be sent is named (a header, a variable), and what is in it is never shown.
+Must never: change a path. It is quoted where it is made, and a signature is over it as it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn
+from urllib.parse import unquote
+
+from ..contract import HttpRequest
+from ..errors import ErrorCategory, ErrorKind, Failure, error_for
+from . import certificates, proxies
+from .proxied import host_of
+
+__all__ = ["Route", "odd_character", "route_for"]
+
+_KEYS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
+"""Headers whose values are never more than ASCII."""
+
+_QUOTES = frozenset("‘’‚‛“”„‟«»‹›")
+"""What a word processor makes of quotation marks: nobody means them in a header."""
+
+
+class Route(NamedTuple):
+    """How a request is sent. options: for aiohttp, where it goes through a proxy or has certificates of its own."""
+
+    url: str
+    headers: dict[str, str]
+    options: dict[str, Any]
+    proxy: proxies.Proxy | None
+
+
+def route_for(request: HttpRequest, *, ours: bool) -> Route:
+    """ours: by our own session; a user's knows its proxy and certificates itself. Raises StreamError."""
+    url, login = _without_login(request.url)
+    _check_url(url)
+    headers = {"Accept-Encoding": "identity", **request.headers}
+    if login is not None:
+        _log_in(headers, login)
+    _check_headers(headers)
+    if not ours:
+        return Route(url, headers, {}, None)
+    proxy = _proxy(url)
+    options = {} if proxy is None else _through(proxy, url, headers)
+    if url.startswith("https:") or "proxy" in options:
+        _certify(options)
+    return Route(url, headers, options, proxy)
+
+
+def _refuse(reason: str, code: str = "unsendable") -> NoReturn:
+    raise error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code=code, facts={"reason": reason})) from None
+
+
+# -- the address ------------------------------------------------------------------------------
+
+
+def _without_login(url: str) -> tuple[str, str | None]:
+    """The address without `user:password@`, and these two as they are written there."""
+    if "@" not in url:
+        return url, None
+    scheme, separator, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    login, at, host = place.rpartition("@")
+    return (f"{scheme}{separator}{host}{slash}{path}", login) if at else (url, None)
+
+
+def _check_url(url: str) -> None:
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        _refuse("The address has characters that cannot be sent")
+    if not url.startswith(("http://", "https://")):
+        _refuse("The address does not begin with http:// or https://")
+    if "/." in url and _climbs(url):
+        _refuse("The address has a part that is '.' or '..', and would lead to another place at the same host")
+
+
+def _climbs(url: str) -> bool:
+    path = url.partition("?")[0]
+    return any(unquote(part) in (".", "..") for part in path.split("/"))
+
+
+def _log_in(headers: dict[str, str], login: str) -> None:
+    """User and password of the address, as Basic authentication."""
+    if any(name.lower() == "authorization" for name in headers):
+        _refuse(
+            "The base URL has a user and a password, and the request has an Authorization header for its key; "
+            "only one of them can be sent"
+        )
+    user, _, password = login.partition(":")
+    pair = f"{unquote(user)}:{unquote(password)}".encode("utf-8", "surrogateescape")
+    headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+
+
+# -- headers ----------------------------------------------------------------------------------
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not (name.isascii() and name.isprintable()) or not name or " " in name or ":" in name:
+            _refuse("The name of a header is empty, or has a character that cannot be sent")
+        if not (value.isascii() and value.isprintable()) and (odd := odd_character(value, name.lower() in _KEYS)):
+            _refuse(f"The header {name[:60]} has a character that cannot be in a header: {odd}")
+
+
+def odd_character(value: str, ascii_only: bool) -> str:
+    """The first character that was not meant to be in a header or a key, by its name; "" if there is none."""
+    found = next((mark for mark in value if _is_odd(mark, ascii_only)), None)
+    if found is None:
+        return ""
+    name = "a line break" if found in "\r\n" else unicodedata.name(found, "a control character").lower()
+    return f"{name} (U+{ord(found):04X})"
+
+
+def _is_odd(mark: str, ascii_only: bool) -> bool:
+    if mark.isascii():
+        return not mark.isprintable() and mark != "\t"
+    return ascii_only or mark in _QUOTES or unicodedata.category(mark)[0] in "CZ"
+
+
+# -- proxy and certificates -------------------------------------------------------------------
+
+
+def _proxy(url: str) -> proxies.Proxy | None:
+    try:
+        return proxies.proxy_for(url)
+    except proxies.UnusableProxy as error:
+        facts = {"variable": error.variable, "proxy": error.name, "reason": str(error), "host": host_of(url)}
+    except ValueError:
+        _refuse("The address has a port that is no number, or brackets that do not match")
+    raise error_for(
+        Failure(
+            kind=ErrorKind.PROXY_ERROR, code="proxy_setting", retry=False, category=ErrorCategory.PERMANENT, facts=facts
+        )
+    )
+
+
+def _through(proxy: proxies.Proxy, url: str, headers: dict[str, str]) -> dict[str, Any]:
+    """What aiohttp is told. The proxy reads the request itself, or a CONNECT in front of it."""
+    options: dict[str, Any] = {"proxy": proxy.url}
+    if proxy.authorization is not None and url.startswith("https:"):
+        options["proxy_headers"] = {"Proxy-Authorization": proxy.authorization}
+    elif proxy.authorization is not None:
+        headers["Proxy-Authorization"] = proxy.authorization
+    return options
+
+
+def _certify(options: dict[str, Any]) -> None:
+    try:
+        found = certificates.certificates()
+    except certificates.BadCertificates as error:
+        _refuse(f"{error.variable} {error.reason}", code="certificates")
+    if found is not True:
+        options["ssl"] = found

@@ -1,0 +1,197 @@
+"""aiohttp's sessions as we make them: limits of our own, sockets that notice a dead peer, an end without noise.
+
+The one rule: whatever a server sends in place of a body is bounded: 256 KiB may pass of which nothing comes out (a
+head, trailers, the extension of a chunk), and then the connection fails with a sentence that says what it was.
+Must never: read `.netrc` (aiohttp does with `trust_env`), keep cookies, or leave a socket behind.
+
+Some private fields of aiohttp and asyncio are used in here; tests in tests/transport/ fail when they go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import socket
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong, TransferEncodingError
+
+__all__ = ["HEADER_LIMITS", "let_go", "new_session"]
+
+MAX_HEADER = 64 * 1024
+MAX_HEAD = 256 * 1024
+HEADER_LIMITS: dict[str, Any] = {"max_line_size": MAX_HEADER, "max_field_size": MAX_HEADER + 1024, "max_headers": 2048}
+"""What aiohttp may read of a head. Its own limits are 8 KiB a header and 128 headers, which the trace and policy
+headers of a gateway reach. A field is name and value together; the name has a KiB of its own."""
+
+IDLE = 60
+"""Seconds of silence after which the operating system asks whether the other side is still there."""
+
+
+def new_session() -> aiohttp.ClientSession:
+    """A session for the running loop, without limits, cookies, proxies and `.netrc`."""
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(_note_reuse)
+    trace.on_request_headers_sent.append(_note_written)
+    connector = aiohttp.TCPConnector(limit=0, socket_factory=_socket)
+    made: Any = functools.partial(_Connection, asyncio.get_running_loop())
+    connector._factory = made
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        trace_configs=[trace],
+    )
+
+
+async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+    context.trace_request_ctx.reused = True
+
+
+async def _note_written(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+    context.trace_request_ctx.written = True
+
+
+# -- connections ------------------------------------------------------------------------------
+
+
+class HeadTooLarge(HttpProcessingError):
+    """A head beyond our limits; `classify/network.py` knows it by this name."""
+
+
+class _Connection(ResponseHandler):
+    """aiohttp's connection, which ends when much arrives and nothing of it is a body."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._head: bytearray | None = None
+        self._fruitless = 0
+        self._body_size = 0
+
+    def set_response_params(self, **params: Any) -> None:
+        """A request goes out; its answer begins with a head."""
+        self._head, self._fruitless, self._body_size = bytearray(), 0, 0
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """One network read: two additions and a comparison above what aiohttp does."""
+        self._fruitless += len(data)
+        if self._head is not None:
+            self._head += data
+        if self._fruitless > MAX_HEAD and self._is_too_much():
+            return
+        super().data_received(data)
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """A head was read: the final one, or an informational one in front of it."""
+        if data[0].code >= 200:
+            self._head, self._fruitless = None, 0
+        super().feed_data(data, size)
+
+    def set_exception(self, exc: Any, exc_cause: BaseException | None = None) -> None:
+        """The parser's complaint about a head that is too large, with the name of the header that made it so."""
+        if isinstance(exc_cause, LineTooLong) and self._head is not None:
+            exc = HeadTooLarge(message=f"{_longest_line(self._head)} is longer than {MAX_HEADER // 1024} KiB")
+        super().set_exception(exc) if exc_cause is None else super().set_exception(exc, exc_cause)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The head is of no use any more."""
+        self._head = None
+        super().connection_lost(exc)
+
+    def _is_too_much(self) -> bool:
+        """Has nothing of the body come out of the last 256 KiB? Then the answer fails here."""
+        if self._head is not None:
+            longest = f"{_longest_line(self._head)} is the longest part of it"
+            size = f"{MAX_HEAD // 1024} KiB"
+            self._fail(HeadTooLarge(message=f"the head of the answer is longer than {size} ({longest})"))
+            return True
+        payload = self._payload
+        if payload is None or payload.is_eof():
+            return False
+        if payload.total_raw_bytes != self._body_size:
+            self._fruitless, self._body_size = 0, payload.total_raw_bytes
+            return False
+        reason = TransferEncodingError("the lines between two pieces of the body have no end")
+        payload.set_exception(reason)
+        self._fail(reason)
+        return True
+
+    def _fail(self, reason: Exception) -> None:
+        self._head = None
+        self.set_exception(reason)
+        if self.transport is not None:
+            self.transport.abort()
+
+
+def _longest_line(head: bytearray) -> str:
+    """The header that is the longest, by its name; a first line without one is the status line."""
+    line = max(bytes(head).split(b"\n"), key=len)
+    name, colon, _ = line[:200].partition(b":")
+    word = name.decode("latin-1")
+    known = colon and word.isascii() and word.replace("-", "").replace("_", "").isalnum()
+    return f"the header {word[:100]}" if known else "the longest line of the head"
+
+
+_KEEP_ALIVE = (
+    ("SO_KEEPALIVE", 1),
+    ("TCP_KEEPIDLE", IDLE),
+    ("TCP_KEEPALIVE", IDLE),  # the same on macOS
+    ("TCP_KEEPINTVL", 15),
+    ("TCP_KEEPCNT", 4),
+)
+
+
+def _socket(info: Any) -> socket.socket:
+    """A socket that notices a peer which has gone without a word, in some two minutes."""
+    family, kind, protocol, *_ = info
+    made = socket.socket(family, kind, protocol)
+    for name, value in _KEEP_ALIVE:
+        level = socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP
+        if (option := getattr(socket, name, None)) is not None:
+            with contextlib.suppress(OSError):  # a system that does not know it
+                made.setsockopt(level, option, value)
+    return made
+
+
+# -- the end ----------------------------------------------------------------------------------
+
+
+def let_go(session: aiohttp.ClientSession, *, for_good: bool = False) -> None:
+    """Close a session and its connections at once, without its loop. Idempotent.
+
+    aiohttp's own way is a coroutine, and it complains in the log of a session that was left open.
+    for_good: the loop will not run again, so what is still to be done in it is done here.
+    """
+    connector = session.connector
+    if connector is None:
+        return
+    session.detach()
+    transports = [protocol.transport for protocol in _protocols(connector)]
+    connector._close(abort_ssl=True)
+    if for_good or connector._loop.is_closed():
+        for transport in transports:
+            _forget(transport)
+
+
+def _protocols(connector: Any) -> list[Any]:
+    pooled = (protocol for pool in connector._conns.values() for protocol, _ in pool)
+    return [protocol for protocol in (*pooled, *connector._acquired) if getattr(protocol, "transport", None)]
+
+
+def _forget(transport: Any) -> None:
+    """Close the socket under a transport whose loop is over, and with it the warning that it is open."""
+    secured = getattr(transport, "_ssl_protocol", None)
+    if secured is not None:
+        transport._closed = True
+        transport = getattr(secured, "_transport", None)
+    found = getattr(transport, "_sock", None)
+    if found is not None:
+        with contextlib.suppress(OSError):
+            found.close()
+        transport._sock = None

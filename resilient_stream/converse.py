@@ -29,7 +29,6 @@ from .messages import Message
 from .prompts import Incomplete, Prompts, trigger_of
 from .stream import Stream, TextStream, outcome_of_dropping
 from .toolbox import Toolbox
-from .tools import encode_result
 from .transcript import Outcome, Transcript
 from .turns import GO_ON, ConversationRecord, ToolResult, Turn, TurnStarted
 
@@ -107,7 +106,7 @@ class Conversation:
 
     def answer(self, call_id: str, result: Any) -> None:
         """Give the result of a pending call, after the end; `history` then has it, for the next conversation."""
-        self.record.answer(call_id, encode_result(result, call_id))
+        self.record.answer(call_id, result)
 
     # -- pulling ------------------------------------------------------------------------------
 

@@ -8,10 +8,11 @@ Must never: know a provider. Which signature goes back to whom is `signatures.py
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from .arguments import as_object_text
-from .chunks import Chunk, Finished, ReasoningDelta, Seam, TextDelta, ToolCall
+from .chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall
 from .messages import FunctionCall, Message, Part, ReasoningPart, TextPart
 
 __all__ = ["ended_well", "omission", "to_history"]
@@ -45,17 +46,21 @@ def omission(characters: int) -> str:
     return f"[… {characters} characters omitted …]"
 
 
-class _Turn:
-    """The assistant's turn while its chunks are read, in their order; calls follow the rest.
+_BESIDE = re.compile(r"citation|annotation|grounding|logprob|attribution", re.IGNORECASE)
+"""Names of what is said about a text, and is no block of its own."""
 
-    Only Anthropic and Gemini have an order of reasoning and text to keep; none has text after calls that means
-    something else before them.
+
+class _Turn:
+    """The assistant's turn while its chunks are read: its blocks, in their order.
+
+    A block that has no class here cannot be sent back. The reasoning around it was signed with it, and is refused
+    without it, so all signed reasoning of that turn is left out then.
     """
 
     def __init__(self, target: str | None) -> None:
         self._target = target
-        self._parts: list[Part] = []
-        self._calls: list[FunctionCall] = []
+        self._blocks: list[Part | FunctionCall] = []
+        self._lost = False
         self._text: list[str] = []
         self._thought: list[str] = []
         self._blind = False
@@ -72,6 +77,8 @@ class _Turn:
         elif type(chunk) is Seam:
             self._end_thought()
             self._target = chunk.target
+        elif type(chunk) is Raw:
+            self._lost = self._lost or (chunk.content and not _BESIDE.search(chunk.event))
 
     def missing(self, characters: int) -> None:
         """Here the middle of the answer is not known. A proof that comes next may be of what is missing."""
@@ -82,12 +89,16 @@ class _Turn:
 
     def messages(self, calls: bool) -> list[Message]:
         self._end_text()
-        kept = tuple(self._calls) if calls else ()
-        text = "".join(part.text for part in self._parts if isinstance(part, TextPart))
-        if not text.strip() and not kept:
+        kept = [block for block in self._blocks if self._is_kept(block, calls)]
+        parts, made = _laid_out(kept)
+        if not made and not any(isinstance(part, TextPart) and part.text.strip() for part in parts):
             return []
-        parts = tuple(self._parts) if any(isinstance(part, ReasoningPart) for part in self._parts) else text
-        return [Message(role="assistant", content=parts, tool_calls=kept)]
+        return [Message(role="assistant", content=_plainly(parts), tool_calls=made)]
+
+    def _is_kept(self, block: Part | FunctionCall, calls: bool) -> bool:
+        if isinstance(block, FunctionCall):
+            return calls
+        return not (self._lost and isinstance(block, ReasoningPart) and (block.signature or block.redacted))
 
     def _reason(self, chunk: ReasoningDelta) -> None:
         self._thought.append(chunk.reasoning)
@@ -99,7 +110,7 @@ class _Turn:
     def _prove(self, chunk: ReasoningDelta) -> None:
         self._end_text()
         text = "" if chunk.redacted else "".join(self._thought)
-        self._parts.append(
+        self._blocks.append(
             ReasoningPart(text=text, signature=chunk.signature, redacted=chunk.redacted, signed_by=self._target)
         )
 
@@ -108,8 +119,9 @@ class _Turn:
         self._blind = False
 
     def _call(self, call: ToolCall) -> None:
+        self._end_text()
         if call.parsed is not None and call.name:
-            self._calls.append(
+            self._blocks.append(
                 FunctionCall(
                     id=call.id or f"call_{call.index}",
                     name=call.name,
@@ -123,7 +135,34 @@ class _Turn:
         text = "".join(self._text)
         self._text.clear()
         if text:
-            self._parts.append(TextPart(text=text))
+            self._blocks.append(TextPart(text=text))
+
+
+def _laid_out(blocks: Sequence[Part | FunctionCall]) -> tuple[list[Part], tuple[FunctionCall, ...]]:
+    """The parts and the calls, each of these with its place if parts follow. Texts that nothing parts are one."""
+    parts: list[Part] = []
+    places: list[tuple[FunctionCall, int]] = []
+    for block in blocks:
+        if isinstance(block, FunctionCall):
+            places.append((block, len(parts)))
+        elif isinstance(block, TextPart) and parts and isinstance(parts[-1], TextPart) and not _ends(places, parts):
+            parts[-1] = TextPart(text=parts[-1].text + block.text)
+        else:
+            parts.append(block)
+    calls = (call if place == len(parts) else call.model_copy(update={"place": place}) for call, place in places)
+    return parts, tuple(calls)
+
+
+def _ends(places: Sequence[tuple[FunctionCall, int]], parts: Sequence[Part]) -> bool:
+    """Whether a call stands behind the last part."""
+    return bool(places) and places[-1][1] == len(parts)
+
+
+def _plainly(parts: Sequence[Part]) -> str | tuple[Part, ...]:
+    """A single text as a string."""
+    if len(parts) == 1 and isinstance(parts[0], TextPart):
+        return parts[0].text
+    return tuple(parts) if parts else ""
 
 
 def _restarts(chunk: Chunk) -> bool:

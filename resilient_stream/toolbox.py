@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from .chunks import ToolCall
 from .errors import StreamMisused
 from .messages import Tool
-from .tools import FunctionTool, Submission, ToolError, ToolSource, encode_result, tool_of
-from .turns import ToolResult
+from .tools import FunctionTool, Submission, ToolError, ToolSource, tool_of
+from .turns import ToolResult, result_of
 
 __all__ = ["Outputs", "Toolbox"]
 
@@ -64,8 +64,8 @@ class Toolbox:
 
         async def one(call: ToolCall) -> None:
             started = time.perf_counter()
-            content, error = await self._content(call, outputs)
-            results[call.id] = ToolResult(call.id, call.name, content, error, time.perf_counter() - started)
+            result, error = await self._told(call, outputs)
+            results[call.id] = result_of(call, result, error, time.perf_counter() - started)
 
         try:
             async with anyio.create_task_group() as group:
@@ -77,25 +77,25 @@ class Toolbox:
     def _is_callers(self, call: ToolCall) -> bool:
         return call.name in self._names and call.name not in self._submissions
 
-    async def _content(self, call: ToolCall, outputs: dict[str, BaseModel]) -> tuple[str, bool]:
-        """What the model is told, and whether it is a complaint."""
+    async def _told(self, call: ToolCall, outputs: dict[str, BaseModel]) -> tuple[Any, bool]:
+        """What the model is to be told, and whether it is a complaint."""
         try:
             with anyio.move_on_after(self._timeout):
                 return await self._result(call, outputs), False
             return f"{call.name} gave no result within {self._timeout:g} s.", True
         except ToolError as error:
-            return encode_result(str(error), call.name), True
+            return str(error), True
         except StreamMisused:
             raise
         except Exception as error:
             logger.warning("the tool %s raised %s; the model is told", call.name, type(error).__name__)
-            return encode_result(f"{type(error).__name__}: {error}", call.name), True
+            return f"{type(error).__name__}: {error}", True
         except asyncio.CancelledError:
             if _is_ours():
                 raise
             return f"{call.name} was cancelled.", True  # by something inside it; nobody cancelled us
 
-    async def _result(self, call: ToolCall, outputs: dict[str, BaseModel]) -> str:
+    async def _result(self, call: ToolCall, outputs: dict[str, BaseModel]) -> Any:
         if (submission := self._submissions.get(call.name)) is not None:
             output = submission.read(call.arguments)
             _refuse(call)
@@ -105,7 +105,7 @@ class Toolbox:
             raise ToolError(f"Tool not found: {call.name}. Available tools: {', '.join(self._names)}")
         arguments = function.arguments(call.arguments)
         _refuse(call)
-        return encode_result(await function.call(arguments, self.threads), call.name)
+        return await function.call(arguments, self.threads)
 
     def _accepted(self, outputs: Mapping[str, BaseModel]) -> str:
         missing = self.missing(outputs)

@@ -23,14 +23,24 @@ from pydantic_core import PydanticSerializationError, from_json, to_json, to_jso
 
 from .arguments import as_object_text
 from .errors import StreamMisused
-from .given import Unfit, plain
+from .given import MAX_DEPTH, Unfit, plain
 from .given import text as fit
-from .messages import Tool, describe, to_tools
+from .messages import ImagePart, Part, TextPart, Tool, describe, to_tools
 
 if TYPE_CHECKING:
     from pydantic.json_schema import GenerateJsonSchema
 
-__all__ = ["FunctionTool", "Submission", "ToolError", "ToolSource", "encode_result", "in_thread", "is_async", "tool_of"]
+__all__ = [
+    "FunctionTool",
+    "Submission",
+    "ToolError",
+    "ToolSource",
+    "encode_parts",
+    "encode_result",
+    "in_thread",
+    "is_async",
+    "tool_of",
+]
 
 logger = logging.getLogger("resilient_stream")
 
@@ -134,6 +144,48 @@ def encode_result(result: Any, tool: str) -> str:
     if len(text) > MAX_RESULT:
         text = f"{text[:MAX_RESULT]}\n[cut here: {len(text) - MAX_RESULT} more characters]"
     return text
+
+
+def encode_parts(result: Any, tool: str) -> tuple[Part, ...]:
+    """The same as parts of a message, for a result with pictures in it; empty where it has none.
+
+    Parts and strings alone stay as they stand. In anything else "[picture 1]" stands for the first picture, and the
+    pictures follow.
+    """
+    given = list(result) if isinstance(result, list | tuple) else [result]
+    if not _has_picture(result):
+        return ()
+    if all(isinstance(each, str | TextPart | ImagePart) for each in given):
+        return tuple(
+            each if isinstance(each, ImagePart) else TextPart(text=encode_result(_text_of(each), tool))
+            for each in given
+        )
+    pictures: list[ImagePart] = []
+    rest = encode_result(_lifted(result, pictures), tool)
+    return (TextPart(text=rest), *pictures)
+
+
+def _has_picture(result: Any, depth: int = 0) -> bool:
+    if isinstance(result, ImagePart):
+        return True
+    inner = result.values() if isinstance(result, Mapping) else result if isinstance(result, list | tuple) else ()
+    return depth < MAX_DEPTH and any(_has_picture(each, depth + 1) for each in inner)
+
+
+def _lifted(result: Any, pictures: list[ImagePart], depth: int = 0) -> Any:
+    """The result with a name in the place of each picture."""
+    if isinstance(result, ImagePart):
+        pictures.append(result)
+        return f"[picture {len(pictures)}]"
+    if isinstance(result, TextPart) or depth >= MAX_DEPTH:
+        return _text_of(result)
+    if isinstance(result, Mapping):
+        return {name: _lifted(each, pictures, depth + 1) for name, each in result.items()}
+    return [_lifted(each, pictures, depth + 1) for each in result] if isinstance(result, list | tuple) else result
+
+
+def _text_of(part: Any) -> Any:
+    return part.text if isinstance(part, TextPart) else part
 
 
 def _json(result: Any) -> str:

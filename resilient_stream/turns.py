@@ -7,17 +7,18 @@ Must never: know how a turn is asked for, or how a tool is run.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from pydantic import BaseModel
 
 from .chunks import Certainty, Seam, ToolCall, Usage
 from .errors import ErrorKind, StreamError, StreamMisused
-from .messages import FunctionCall, Message
+from .messages import FunctionCall, Message, Part, TextPart
+from .tools import encode_parts, encode_result
 from .transcript import Outcome, Transcript
 
-__all__ = ["ConversationRecord", "ToolResult", "Turn", "TurnStarted"]
+__all__ = ["ConversationRecord", "ToolResult", "Turn", "TurnStarted", "result_of"]
 
 GO_ON = "Please go on."
 """Asks for the rest where an assistant's turn stands last: many models do not take up an unfinished turn."""
@@ -40,7 +41,8 @@ class ToolResult(msgspec.Struct, frozen=True, gc=False):
     """A tool was called, and this is what the model is told.
 
     id, name: of the call. content: the result as text or JSON. error: it is a complaint, about the call or by the
-    tool. duration: seconds that the tool ran.
+    tool. duration: seconds that the tool ran. parts: text and pictures as the model gets them, where the tool returned
+    a picture.
     """
 
     type: ClassVar[Literal["tool_result"]] = "tool_result"
@@ -50,6 +52,18 @@ class ToolResult(msgspec.Struct, frozen=True, gc=False):
     content: str
     error: bool
     duration: float
+    parts: tuple[Part, ...] = ()
+
+
+def result_of(call: ToolCall, result: Any, error: bool = False, duration: float = 0.0) -> ToolResult:
+    """What a tool returned, as the model is told it."""
+    parts = encode_parts(result, call.name)
+    told = (
+        "".join(part.text for part in parts if isinstance(part, TextPart))
+        if parts
+        else encode_result(result, call.name)
+    )
+    return ToolResult(call.id, call.name, told, error, duration, parts)
 
 
 class Turn:
@@ -86,7 +100,8 @@ class Turn:
 
     def _result(self, call: ToolCall) -> Message:
         result = self.results.get(call.id)
-        return Message(role="tool", tool_call_id=call.id, content=NO_RESULT if result is None else result.content)
+        content = NO_RESULT if result is None else result.parts or result.content
+        return Message(role="tool", tool_call_id=call.id, content=content)
 
 
 class ConversationRecord:
@@ -135,12 +150,12 @@ class ConversationRecord:
         sums = {name: _sum([getattr(usage, name) for usage in counted]) for name in _COUNTS}
         return Usage(**sums, certainty=_certainty({usage.certainty for usage in counted}))
 
-    def answer(self, call_id: str, content: str) -> None:
+    def answer(self, call_id: str, result: Any) -> None:
         """Give the result of a pending call, so that it is in `history`."""
         call = next((call for call in self.pending if call.id == call_id), None)
         if call is None or self.outcome is None:
             raise StreamMisused(f"no call {call_id!r} is waiting for an answer; see `pending`, after the end")
-        self.turns[-1].results[call.id] = ToolResult(call.id, call.name, content, False, 0.0)
+        self.turns[-1].results[call.id] = result_of(call, result)
 
     def end(self, ended: Transcript, allowed: float) -> None:
         """Written by the conversation, once: how it ended, and what was known then on its error."""

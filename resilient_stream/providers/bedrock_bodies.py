@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..contract import Request
-from ..errors import ErrorKind, Failure, StreamError, error_for
 from ..messages import ImagePart, Message
 from . import converse_request, messages_request
 from .chat_shape import encode_message, encode_tool, encode_tool_choice
 from .chat_turns import fitted
 from .hosts import UNKNOWN
-from .system import role_of
+from .system import role_of, some_turns, system_text
+from .told import refusal
 from .values import known, merged
 
 __all__ = ["VENDORS", "Vendor", "encode_body", "refusal"]
@@ -40,11 +40,6 @@ def encode_body(request: Request) -> dict[str, Any]:
     if not vendor.full and _is_more_than_text(request):
         raise refusal("tools, pictures and schemas by api='invoke' (leave it out to use Converse)")
     return merged(known(vendor.body(request)), request.extra)
-
-
-def refusal(feature: str) -> StreamError:
-    """What is raised for a feature that cannot be asked for in this way."""
-    return error_for(Failure(kind=ErrorKind.UNSUPPORTED_FEATURE, code="not_sent", facts={"feature": feature}))
 
 
 def _is_more_than_text(request: Request) -> bool:
@@ -129,12 +124,12 @@ def _instructions(request: Request) -> str:
 
 
 def _command_r(request: Request) -> dict[str, Any]:
-    *before, last = [message for message in request.messages if role_of(message) != "system"]
+    *before, last = some_turns(request.messages, request.target.name)
     roles = {"user": "USER", "assistant": "CHATBOT"}
     return {
         "message": last.text,
-        "chat_history": [{"role": roles[role_of(message)], "message": message.text} for message in before] or None,
-        "preamble": "\n\n".join(message.text for message in request.messages if role_of(message) == "system") or None,
+        "chat_history": [{"role": roles[message.role], "message": message.text} for message in before] or None,
+        "preamble": system_text(request.messages),
         "max_tokens": request.max_tokens,
         "stop_sequences": list(request.stop) or None,
         **_sampling(request, "p"),

@@ -13,7 +13,7 @@ back, `arguments=[...]` adds to its command line. What it does with tools comes 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -29,7 +29,7 @@ from ..wire.ndjson import NdjsonDecoder
 from .error_rules import rules_for
 from .messages_stream import FINISH_REASONS as STOP_REASONS
 from .messages_stream import read_usage
-from .system import SYSTEM
+from .system import some_turns, system_text
 from .values import object_of, text_of
 
 __all__ = ["ADAPTER", "FINISHES", "ClaudeCode", "ClaudeCodeDecoder"]
@@ -188,18 +188,18 @@ class ClaudeCode(msgspec.Struct, frozen=True):
     def encode(self, request: Request, endpoint: Endpoint) -> ProcessRequest:
         """The command line, with the prompt on standard input: it may be longer than a command line."""
         program = endpoint.credentials
-        system = "\n\n".join(message.text for message in request.messages if message.role in SYSTEM)
+        system = system_text(request.messages)
         model = program.model if request.model == self.default_model else request.model
         options = {
             "--model": model,
-            "--system-prompt": system or None,
+            "--system-prompt": system,
             "--tools": str(request.option("tools", "")),
         }
         named = [word for name, value in options.items() if value is not None for word in (name, value)]
         fixed = ("--print", "--output-format", "stream-json", "--verbose", "--include-partial-messages")
         return ProcessRequest(
             command=(program.path, *fixed, *named, *map(str, request.option("arguments", ()))),
-            stdin=_prompt(request.messages).encode(),
+            stdin=_prompt(some_turns(request.messages, request.target.name)).encode(),
             environment={"ANTHROPIC_API_KEY": endpoint.api_key} if endpoint.api_key else {},
         )
 
@@ -222,9 +222,8 @@ ADAPTER = ClaudeCode()
 _SPEAKERS: Mapping[str, str] = {"user": "User", "assistant": "Assistant", "tool": "Tool result"}
 
 
-def _prompt(messages: tuple[Message, ...]) -> str:
+def _prompt(turns: Sequence[Message]) -> str:
     """The last turn alone, or the conversation written out with who said what."""
-    turns = [message for message in messages if message.role not in SYSTEM]
     if len(turns) == 1:
         return turns[0].text
     said = "\n\n".join(f"{_SPEAKERS[turn.role]}: {turn.text}" for turn in turns)

@@ -6,7 +6,7 @@ Must never: await.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -14,9 +14,9 @@ import msgspec
 from ..classify import classify_response
 from ..contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
 from ..errors import Failure
-from ..messages import Message, ReasoningPart
+from ..messages import ImagePart, Message, ReasoningPart
 from ..wire.json_outline import paths
-from .chat_shape import encode_call, encode_content, encode_tool
+from .chat_shape import encode_call, encode_content, encode_part, encode_tool
 from .cohere_stream import cohere_decoder
 from .error_rules import rules_for
 from .system import role_of
@@ -121,7 +121,7 @@ def _body(request: Request) -> dict[str, Any]:
     tools = [tool for tool in request.tools if not named or tool.name == choice]
     fields: dict[str, Any] = {
         "model": request.model,
-        "messages": [_turn(message) for message in request.messages],
+        "messages": list(_turns(request.messages)),
         "stream": request.stream,
         "tools": [encode_tool(tool) for tool in tools] or None,
         "tool_choice": "REQUIRED" if named or choice == "required" else "NONE" if choice == "none" else None,
@@ -134,6 +134,24 @@ def _body(request: Request) -> dict[str, Any]:
         "thinking": _thinking(request.reasoning),
     }
     return known(fields)
+
+
+def _turns(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
+    """The turns. A result is text; pictures in one come behind all results of a turn, as the user's."""
+    pictures: list[dict[str, Any]] = []
+    for message in messages:
+        if message.role != "tool" and pictures:
+            yield _shown(pictures)
+            pictures = []
+        yield _turn(message)
+        if message.role == "tool":
+            pictures += filter(None, (encode_part(part) for part in message.parts if isinstance(part, ImagePart)))
+    if pictures:
+        yield _shown(pictures)
+
+
+def _shown(pictures: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": "text", "text": "The pictures that the tools gave:"}, *pictures]}
 
 
 def _turn(message: Message) -> dict[str, Any]:

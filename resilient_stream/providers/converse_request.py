@@ -16,9 +16,10 @@ from ..contract import Request
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from .claude_models import generation_of, reasoning_fields
 from .effort import effort_for
-from .messages_request import may_think
+from .messages_request import may_think, system_with_schema
 from .schemas import closed
-from .system import SYSTEM
+from .system import some_turns
+from .told import refusal
 from .tool_calls import fitting_id, parse_arguments
 from .values import known, merged
 
@@ -35,9 +36,9 @@ def encode_body(request: Request) -> dict[str, Any]:
     """
     thinking = _thinking(request)
     limit = thinking.pop("max_tokens", request.max_tokens)
-    turns = _turns(request.messages)
+    turns = _turns(some_turns(request.messages, request.target.name))
     fields = {
-        "system": _system(request.messages) or None,
+        "system": [{"text": text} for text in system_with_schema(request)] or None,
         "messages": turns,
         "inferenceConfig": _inference(request, limit, thinking) or None,
         "toolConfig": _tool_config(request, turns),
@@ -47,10 +48,6 @@ def encode_body(request: Request) -> dict[str, Any]:
     return merged(known(fields), request.extra)
 
 
-def _system(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    return [{"text": message.text} for message in messages if message.role in SYSTEM and message.text.strip()]
-
-
 # -- turns ------------------------------------------------------------------------------------
 
 
@@ -58,7 +55,7 @@ def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Turns that alternate; a tool's result is the user's. Blank text is refused, and so is a turn of nothing else."""
     turns: list[dict[str, Any]] = []
     for message in messages:
-        if message.role in SYSTEM or not (blocks := _blocks(message)):
+        if not (blocks := _blocks(message)):
             continue
         role = "assistant" if message.role == "assistant" else "user"
         if turns and turns[-1]["role"] == role:
@@ -70,6 +67,8 @@ def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
     turns = [turn for turn in turns if turn["content"]]
     if turns and turns[-1]["role"] == "assistant" and "text" in (last := turns[-1]["content"][-1]):
         last["text"] = last["text"].rstrip()  # an unfinished turn may not end in white space
+    if not turns:
+        raise refusal("a conversation of blank messages")
     return turns
 
 
@@ -80,13 +79,15 @@ def _strip_last_reasoning(blocks: list[dict[str, Any]]) -> None:
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:
-    parts = [block for part in message.parts if (block := _block(part)) is not None]
+    parts = [block for each in message.blocks if (block := _block(each)) is not None]
     if message.role == "tool":
         return [{"toolResult": {"toolUseId": fitting_id(message.tool_call_id or "", _TOOL_ID), "content": parts}}]
-    return [*parts, *map(_tool_use, message.tool_calls)]
+    return parts
 
 
-def _block(part: Part) -> dict[str, Any] | None:
+def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
+    if isinstance(part, FunctionCall):
+        return _tool_use(part)
     if isinstance(part, TextPart):
         return {"text": part.text} if part.text.strip() else None
     return _image(part) if isinstance(part, ImagePart) else _reasoning(part)
@@ -150,9 +151,9 @@ def _tool_choice(choice: str | None) -> dict[str, Any] | None:
 
 def _output_config(output: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """A schema goes as JSON text, closed: Bedrock refuses objects that may have more."""
-    if output is None:
+    if output is None or (made := closed(output)) is None:
         return None
-    schema = {"name": "answer", "schema": msgspec.json.encode(closed(output)).decode()}
+    schema = {"name": "answer", "schema": msgspec.json.encode(made).decode()}
     return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
 
 

@@ -7,7 +7,7 @@ Must never: await, or send a thought without its signature: it would be refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -21,7 +21,7 @@ from ..wire.json_outline import paths
 from .effort import effort_for
 from .error_rules import rules_for
 from .interactions_stream import FAILED_STATUSES, FINISH_REASONS, interaction_decoder
-from .system import system_text
+from .system import some_turns, system_text
 from .tool_calls import parse_arguments
 from .urls import joined, segment
 from .values import known, merged
@@ -118,7 +118,7 @@ def _body(request: Request) -> dict[str, Any]:
     background = bool(request.option("background"))
     fields: dict[str, Any] = {
         "model": request.model,
-        "input": list(_input(request.messages)),
+        "input": list(_input(some_turns(request.messages, request.target.name))),
         "system_instruction": system_text(request.messages),
         "tools": [_tool(tool) for tool in request.tools] or None,
         "response_format": _response_format(request.output),
@@ -130,7 +130,7 @@ def _body(request: Request) -> dict[str, Any]:
     return merged(known(fields), request.extra)
 
 
-def _input(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
+def _input(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
     """The turns as the steps that they were; a result goes by its call's id, with the tool's name beside it."""
     called: dict[str, str] = {}
     for message in messages:
@@ -138,19 +138,25 @@ def _input(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
         if message.role == "tool":
             id = message.tool_call_id or ""
             name = called.get(id) or message.name
-            yield known({"type": "function_result", "call_id": id, "name": name, "result": message.text})
+            yield known({"type": "function_result", "call_id": id, "name": name, "result": _result(message)})
         else:
             yield from _steps(message)
 
 
 def _steps(message: Message) -> Iterator[dict[str, Any]]:
-    """One turn; system messages are elsewhere."""
+    """One turn."""
     if message.role == "user":
         content = [encoded for part in message.parts if (encoded := _content(part))]
         yield {"type": "user_input", "content": content or [{"type": "text", "text": " "}]}
     elif message.role == "assistant":
-        yield from (step for part in message.parts if (step := _model_step(part)))
-        yield from map(_call, message.tool_calls)
+        yield from (step for block in message.blocks if (step := _model_step(block)))
+
+
+def _result(message: Message) -> str | list[dict[str, Any]]:
+    """A result with a picture in it is a list."""
+    if not any(isinstance(part, ImagePart) for part in message.parts):
+        return message.text
+    return [encoded for part in message.parts if (encoded := _content(part))]
 
 
 def _content(part: Part) -> dict[str, Any] | None:
@@ -162,7 +168,9 @@ def _content(part: Part) -> dict[str, Any] | None:
     return {"type": "text", "text": part.text} if isinstance(part, TextPart) and part.text else None
 
 
-def _model_step(part: Part) -> dict[str, Any] | None:
+def _model_step(part: Part | FunctionCall) -> dict[str, Any] | None:
+    if isinstance(part, FunctionCall):
+        return _call(part)
     if isinstance(part, ReasoningPart):
         if not part.signature:
             return None

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..contract import Request
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
-from .system import SYSTEM, system_texts
+from .system import system_texts, turns_of
 from .tool_calls import parse_arguments
 from .values import known, merged
 
@@ -56,9 +56,7 @@ def _contents(request: Request) -> list[dict[str, Any]]:
     """The turns, those of one role merged; a tool's result is the user's. System messages are elsewhere."""
     contents: list[dict[str, Any]] = []
     called: dict[str, str] = {}
-    for message in request.messages:
-        if message.role in SYSTEM:
-            continue
+    for message in turns_of(request.messages, request.target.name):
         called.update((call.id, call.name) for call in message.tool_calls)
         role = "model" if message.role == "assistant" else "user"
         parts = _parts(message, called, request.model)
@@ -74,8 +72,9 @@ def _parts(message: Message, called: Mapping[str, str], model: str) -> list[dict
     if message.role == "tool":
         images = [_image(part) for part in message.parts if isinstance(part, ImagePart)]
         return [_function_response(message, called), *images]
-    parts = [encoded for part in message.parts if (encoded := _part(part)) is not None]
-    return parts + _function_calls(message.tool_calls, model) or [_SPACE]
+    calls = iter(_function_calls(message.tool_calls, model))
+    blocks = (next(calls) if isinstance(each, FunctionCall) else _part(each) for each in message.blocks)
+    return [block for block in blocks if block is not None] or [_SPACE]
 
 
 def _part(part: Part) -> dict[str, Any] | None:

@@ -14,12 +14,13 @@ from typing import Any
 from ..contract import Request
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from .claude_models import Generation, generation_of, reasoning_fields
-from .schemas import closed
-from .system import SYSTEM, system_text
+from .schemas import closed, in_words
+from .system import SYSTEM, some_turns, system_texts
+from .told import left_out
 from .tool_calls import fitting_id, parse_arguments
 from .values import known
 
-__all__ = ["encode_body", "may_think"]
+__all__ = ["encode_body", "may_think", "system_with_schema"]
 
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _THINKING = ("thinking", "redacted_thinking")
@@ -32,8 +33,8 @@ def encode_body(request: Request) -> dict[str, Any]:
         "model": request.model,
         "max_tokens": request.max_tokens or accepts.max_tokens,
         "stream": request.stream,
-        "system": system_text(request.messages),
-        "messages": _turns(request.messages),
+        "system": "\n\n".join(system_with_schema(request)) or None,
+        "messages": _turns(some_turns(request.messages, request.target.name)),
         "tools": [_tool(tool) for tool in request.tools] or None,
         "tool_choice": _tool_choice(request.tool_choice),
         "stop_sequences": list(request.stop) or None,
@@ -45,22 +46,31 @@ def encode_body(request: Request) -> dict[str, Any]:
             may_think=may_think(request.messages),
         ),
     }
-    if request.output is not None:
-        form = {"type": "json_schema", "schema": closed(request.output)}
+    if request.output is not None and (schema := closed(request.output)) is not None:
+        form = {"type": "json_schema", "schema": schema}
         fields["output_config"] = {**fields.get("output_config", {}), "format": form}
     fields |= _sampling_fields(request, accepts, fields.get("thinking"))
     return known(fields)
+
+
+def system_with_schema(request: Request) -> list[str]:
+    """The system messages, with the schema of the answer where it cannot be enforced: an object in it may have any
+    names, and the API takes only those that have none but their own."""
+    texts = system_texts(request.messages)
+    if request.output is None or closed(request.output) is not None:
+        return texts
+    left_out(request.target.name, "output=", "an object in it has names of its own; it is asked for in words")
+    return [*texts, in_words(request.output)]
 
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Turns that alternate: messages of one role in a row become one, tool results are the user's."""
     turns: list[tuple[str, list[dict[str, Any]]]] = []
     for message in messages:
-        if message.role not in SYSTEM:
-            role = "assistant" if message.role == "assistant" else "user"
-            if not turns or turns[-1][0] != role:
-                turns.append((role, []))
-            turns[-1][1].extend(_message_blocks(message))
+        role = "assistant" if message.role == "assistant" else "user"
+        if not turns or turns[-1][0] != role:
+            turns.append((role, []))
+        turns[-1][1].extend(_message_blocks(message))
     for role, blocks in turns:
         if role == "assistant":
             _strip_last_thinking(blocks)
@@ -94,14 +104,16 @@ def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
 
 
 def _message_blocks(message: Message) -> list[dict[str, Any]]:
-    blocks = [block for part in message.parts if (block := _block(part)) is not None]
+    blocks = [block for each in message.blocks if (block := _block(each)) is not None]
     if message.role == "tool":
         id = fitting_id(message.tool_call_id or "", _CALL_ID)
         return [{"type": "tool_result", "tool_use_id": id, "content": _content(blocks)}]
-    return [*blocks, *map(_tool_use, message.tool_calls)]
+    return blocks
 
 
-def _block(part: Part) -> dict[str, Any] | None:
+def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
+    if isinstance(part, FunctionCall):
+        return _tool_use(part)
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     if isinstance(part, ImagePart):

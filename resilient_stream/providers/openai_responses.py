@@ -146,15 +146,28 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
         yield {"role": message.role, "content": _content(message)}
 
 
-def _answer(message: Message) -> Iterator[dict[str, Any]]:
-    """An earlier answer: its reasoning, its text, its calls. Reasoning that nothing follows would be refused."""
-    if message.text or message.tool_calls:
-        yield from (item for part in message.parts if isinstance(part, ReasoningPart) and (item := _unsealed(part)))
-    if message.text:
-        # The long form: llama.cpp takes no other for the assistant.
-        content = [{"type": "output_text", "text": message.text}]
-        yield {"type": "message", "role": "assistant", "content": content}
-    yield from map(_function_call, message.tool_calls)
+def _answer(message: Message) -> list[dict[str, Any]]:
+    """An earlier answer: its reasoning, its text, its calls, as they came. Reasoning that nothing follows would be
+    refused."""
+    items: list[dict[str, Any]] = []
+    for block in message.blocks:
+        if isinstance(block, TextPart) and block.text:
+            _say(items, block.text)
+        elif isinstance(block, FunctionCall):
+            items.append(_function_call(block))
+        elif isinstance(block, ReasoningPart) and (item := _unsealed(block)):
+            items.append(item)
+    while items and items[-1]["type"] == "reasoning":
+        items.pop()
+    return items
+
+
+def _say(items: list[dict[str, Any]], text: str) -> None:
+    """Texts that nothing parts are one. The long form: llama.cpp takes no other for the assistant."""
+    if items and items[-1]["type"] == "message":
+        items[-1]["content"][0]["text"] += text
+    else:
+        items.append({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]})
 
 
 def _function_call(call: FunctionCall) -> dict[str, Any]:

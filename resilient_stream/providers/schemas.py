@@ -7,23 +7,34 @@ Must never: change what the user gave; what comes out is a copy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-__all__ = ["closed", "strict"]
+import msgspec
+
+__all__ = ["closed", "in_words", "is_open", "strict"]
 
 Schema: TypeAlias = Mapping[str, Any]
 
 _NAMED = ("properties", "$defs", "definitions")
 _LISTED = ("anyOf", "allOf", "oneOf", "prefixItems")
+_FURTHER = ("additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames")
+_SAYING = frozenset({"type", "$ref", "enum", "const", "anyOf", "allOf", "oneOf", "properties", "items", "prefixItems"})
+"""A schema with none of these takes any value, objects among them."""
+
 _LIMITS = (
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems",
     "uniqueItems",
 )  # fmt: skip
 
 
-def closed(schema: Schema) -> dict[str, Any]:
-    """Objects that say nothing of further properties have none, and limits are words: Anthropic's demands."""
+def closed(schema: Schema) -> dict[str, Any] | None:
+    """Objects that say nothing of further properties have none, and limits are words: Anthropic's demands.
+
+    None when an object may have any names: it could only be empty there.
+    """
+    if is_open(schema):
+        return None
     return _each(schema, lambda part: _in_words(part) | _no_more(part))
 
 
@@ -32,7 +43,7 @@ def strict(schema: Schema) -> dict[str, Any] | None:
 
     None when an object may have any names.
     """
-    if _is_open(schema):
+    if is_open(schema):
         return None
     definitions = {f"#/{place}/{name}": value for place in _NAMED[1:] for name, value in schema.get(place, {}).items()}
     return _each(schema, lambda part: _strict_part(part, definitions))
@@ -51,6 +62,12 @@ def _strict_part(part: dict[str, Any], definitions: Mapping[str, Any]) -> dict[s
     return part | _no_more(part) | required
 
 
+def in_words(schema: Schema) -> str:
+    """What asks for an answer by a schema where it cannot be enforced."""
+    text = msgspec.json.encode(schema).decode()
+    return f"Answer with one JSON value that follows this JSON schema, and with nothing else, no code fence:\n{text}"
+
+
 def _in_words(part: dict[str, Any]) -> dict[str, Any]:
     limits = ", ".join(f"{name}: {part[name]}" for name in _LIMITS if name in part)
     if not limits:
@@ -60,15 +77,33 @@ def _in_words(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _no_more(part: Schema) -> dict[str, Any]:
-    return {"additionalProperties": False} if part.get("type") == "object" else {}
+    return {"additionalProperties": False} if _is_object(part) else {}
 
 
-def _is_open(schema: Any) -> bool:
+def _is_object(part: Schema) -> bool:
+    kind = part.get("type")
+    return kind == "object" or (isinstance(kind, list) and "object" in kind)
+
+
+def is_open(schema: Any) -> bool:
     """Whether there is an object in it whose properties are not all named."""
-    if isinstance(schema, Mapping):
-        unnamed = schema.get("type") == "object" and not schema.get("properties")
-        return unnamed or bool(schema.get("additionalProperties")) or any(map(_is_open, schema.values()))
-    return isinstance(schema, list) and any(map(_is_open, schema))
+    if not isinstance(schema, Mapping):
+        return schema is True
+    unnamed = _is_object(schema) and "properties" not in schema and schema.get("additionalProperties") is not False
+    further = any(schema.get(name, False) is not False for name in _FURTHER)
+    return unnamed or further or _SAYING.isdisjoint(schema) or any(map(is_open, _inner(schema)))
+
+
+def _inner(schema: Schema) -> Iterator[Any]:
+    """The schemas in a schema; values of its own, like a default, are none."""
+    for place in _NAMED:
+        if isinstance(named := schema.get(place), Mapping):
+            yield from named.values()
+    for place in _LISTED:
+        if isinstance(listed := schema.get(place), list):
+            yield from listed
+    if isinstance(schema.get("items"), Mapping):
+        yield schema["items"]
 
 
 def _each(schema: Schema, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:

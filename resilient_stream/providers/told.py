@@ -1,4 +1,4 @@
-"""What a request asked for and is not sent, said in the log.
+"""What a request asked for and is not sent, said in the log, or refused.
 
 The one rule: once for each target and field, at WARNING. It is not an error, since the answer is still one to the
 question; and it is not silent, since the caller asked for something else.
@@ -10,7 +10,9 @@ from __future__ import annotations
 import functools
 import logging
 
-__all__ = ["left_out"]
+from ..errors import ErrorKind, Failure, StreamError, error_for
+
+__all__ = ["left_out", "refusal"]
 
 logger = logging.getLogger("resilient_stream")
 
@@ -19,3 +21,8 @@ logger = logging.getLogger("resilient_stream")
 def left_out(target: str, field: str, why: str) -> None:
     """`field` of a request is not sent to `target`, or not as it was given."""
     logger.warning("%s is not sent to %s as it was given: %s", field, target, why)
+
+
+def refusal(feature: str) -> StreamError:
+    """What is raised for a feature that cannot be asked for in this way."""
+    return error_for(Failure(kind=ErrorKind.UNSUPPORTED_FEATURE, code="not_sent", facts={"feature": feature}))

@@ -424,8 +424,8 @@ def test_every_plain_field() -> None:
     }
 
 
-def test_system_messages_are_hoisted_from_wherever_they_stand() -> None:
-    """The API has one place for them; developer messages are the same thing."""
+def test_a_system_message_holds_from_where_it_stands() -> None:
+    """Those in front go to the API's one place for them, a later one is the user's; developer is the same thing."""
     prompt = [
         {"role": "system", "content": "One."},
         {"role": "user", "content": "hi"},
@@ -433,10 +433,9 @@ def test_system_messages_are_hoisted_from_wherever_they_stand() -> None:
         {"role": "user", "content": "there"},
     ]
     sent = _body(prompt)
-    assert sent["system"] == "One.\n\nTwo."
-    assert sent["messages"] == [
-        {"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": "text", "text": "there"}]}
-    ]
+    assert sent["system"] == "One."
+    texts = ["hi", "<system>\nTwo.\n</system>", "there"]
+    assert sent["messages"] == [{"role": "user", "content": [{"type": "text", "text": text} for text in texts]}]
 
 
 def test_images_by_value_and_by_link() -> None:

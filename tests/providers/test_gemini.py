@@ -630,7 +630,7 @@ def test_a_whole_conversation() -> None:
         Message(role="user", content="Well?"),
     ]
     assert _body(messages) == {
-        "systemInstruction": {"parts": [{"text": "Be brief."}, {"text": "Use Celsius."}]},
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
         "contents": [
             {"role": "user", "parts": [{"text": "Weather in Rome and Oslo?"}]},
             {
@@ -646,6 +646,7 @@ def test_a_whole_conversation() -> None:
                 "parts": [
                     {"functionResponse": {"name": "weather", "response": {"degrees": 21}}},
                     {"functionResponse": {"name": "wind", "response": {"result": "calm"}}},
+                    {"text": "<system>\nUse Celsius.\n</system>"},
                     {"text": "Well?"},
                 ],
             },

@@ -117,7 +117,10 @@ class WholeBody:
             raise SpoolFailed("it is shorter than what was written to it")
         chunk = self._chunks[0]
         self._place = self._span()[0] + len(data)
-        if text := self._text.feed(data):
+        text = self._text.feed(data)
+        if self._place == end:
+            text += self._text.finish()
+        if text:
             batch.append(TextDelta(text) if type(chunk) is TextDelta else ReasoningDelta(text))
         if self._place == end:
             self._chunks.popleft()

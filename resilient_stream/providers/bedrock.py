@@ -10,16 +10,16 @@ Must never: await, or look for credentials; `credentials/bedrock.py` has found t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import msgspec
 
-from ..chunks import Chunk
 from ..classify import classify_response
 from ..contract import Batch, Capabilities, Endpoint, HttpRequest, Request
 from ..errors import Failure, StreamMisused
 from ..messages import ImagePart
+from ..wire.broken import failure_of
 from . import bedrock_bodies, converse_request
 from .aws_signature import SigningKey, sign
 from .bedrock_frames import BedrockFrames
@@ -28,6 +28,8 @@ from .bedrock_whole import WHOLE, PlainFrames
 from .claude_models import generation_of
 from .converse import ConverseReader
 from .error_rules import rules_for
+from .mending import Mender
+from .open_call import READERS_RAISE
 from .urls import joined, segment
 from .whole import WholeAnswer
 
@@ -47,11 +49,12 @@ _WHOLE_CALLS = re.compile(r"meta\.llama(3-\d-|4)|writer\.palmyra")
 class BedrockDecoder:
     """One answer; see `contract.Decoder`. The reader knows the events, and the frames how they came."""
 
-    __slots__ = ("_frames", "_reader", "done", "failure", "model", "progress", "response_id")
+    __slots__ = ("_frames", "_mender", "_reader", "done", "failure", "model", "progress", "response_id")
 
     def __init__(self, reader: ConverseReader | InvokeReader, frames: BedrockFrames | PlainFrames) -> None:
         self._frames = frames
         self._reader = reader
+        self._mender: Mender | None = None
         self.failure: Failure | None = None
         self.done = False
         self.progress = 0
@@ -62,20 +65,34 @@ class BedrockDecoder:
         """Decode one network read."""
         if self.done or self.failure is not None:
             return []
-        return self._after(self._reader.read(self._frames.feed(data)))
+        return self._guarded(lambda batch: self._reader.read(self._frames.feed(data), batch))
 
     def finish(self) -> Batch:
         """The body ended. Whole after the dialect's own end, or where the target says eof_ok."""
         if self.done or self.failure is not None:
             return []
-        return self._after(self._reader.finish())
+        return self._guarded(lambda batch: batch.extend(self._reader.finish()))
 
-    def _after(self, batch: Batch) -> list[Chunk]:
+    def _guarded(self, read: Callable[[Batch], None]) -> Batch:
+        """What a reader cannot take ends the answer, behind what came before it."""
+        batch: Batch = []
         reader = self._reader
-        self.done, self.progress = reader.done, reader.progress
-        self.failure = reader.failure or (None if reader.done else self._frames.failure)
+        try:
+            read(batch)
+            failure = reader.failure or (None if reader.done else self._frames.failure)
+            self.done = reader.done
+        except READERS_RAISE as error:
+            failure = failure_of(error, "bad_event")
+        self.failure, self.progress = failure, reader.progress
         self.model, self.response_id = reader.model, reader.response_id
-        return batch
+        return self._mended(batch) if reader.halves else batch
+
+    def _mended(self, batch: Batch) -> Batch:
+        """In an answer in which halves of characters came."""
+        mender = self._mender = self._mender or Mender()
+        batch = mender.mend(batch)
+        self.failure = mender.failure(self.failure)
+        return batch + mender.end() if self.done else batch
 
 
 class Bedrock(msgspec.Struct, frozen=True):

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-import msgspec
-
 from ..chunks import Finished, FinishReason, Raw, TextDelta, Usage
 from ..contract import Batch
 from ..errors import NO_END_MARKER, ErrorKind, Failure
-from ..wire.json_events import UNREADABLE
+from ..wire.broken import value_of
 from .counts import count
 from .values import object_of, text_of
 
@@ -21,8 +19,6 @@ __all__ = ["FAILED_REASONS", "FINISH_REASONS", "METRICS", "SHAPES", "FlatReader"
 
 METRICS = "amazon-bedrock-invocationMetrics"
 GUARDRAIL = "amazon-bedrock-guardrailAction"
-
-_OBJECTS = msgspec.json.Decoder(dict[str, Any])
 
 Pick: TypeAlias = Callable[[dict[str, Any]], Any]
 
@@ -115,17 +111,16 @@ class FlatReader:
         self.model: str | None = None
         self.response_id: str | None = None
 
-    def read(self, payloads: list[bytes]) -> Batch:
-        """The chunks of some events."""
-        batch: Batch = []
+    def read(self, payloads: list[bytes], batch: Batch) -> None:
+        """Put the chunks of some events into `batch`."""
         for payload in payloads:
-            try:
-                self._event(_OBJECTS.decode(payload), batch)
-            except UNREADABLE:
+            event = value_of(payload)
+            if isinstance(event, dict):
+                self._event(event, batch)
+            else:
                 self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
             if self.done or self.failure is not None:
                 break
-        return batch
 
     def finish(self) -> Batch:
         """The body ended. Whole after a reason, or where the target says eof_ok."""

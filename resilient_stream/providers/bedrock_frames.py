@@ -13,6 +13,7 @@ import msgspec
 
 from ..classify import classify_error
 from ..errors import ErrorKind, Failure
+from ..wire.broken import failure_of
 from ..wire.eventstream import EventStreamDecoder, Message
 from ..wire.json_events import UNREADABLE
 from ..wire.limits import BadFraming, EventTooLarge
@@ -54,7 +55,7 @@ class BedrockFrames:
         try:
             return self._messages.feed(data)
         except EventTooLarge as error:
-            self.failure = Failure(kind=ErrorKind.BUFFER_LIMIT, facts={"limit": f"{error.limit} bytes"})
+            self.failure = failure_of(error)
         except BadFraming as error:
             self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_framing", detail=str(error))
         return []

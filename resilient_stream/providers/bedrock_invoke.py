@@ -15,12 +15,13 @@ import msgspec
 from ..chunks import Finished, Usage
 from ..contract import Batch, Decoder
 from ..errors import NO_END_MARKER, ErrorKind, Failure
-from ..wire.json_events import UNREADABLE
+from ..wire.broken import UNREADABLE, objects_in, readable, value_of
 from .bedrock_flat import METRICS, SHAPES, FlatReader, read_metrics
 from .bedrock_frames import Frame
 from .chat_stream import chat_decoder
 from .converse import ConverseReader
 from .messages_stream import messages_decoder
+from .values import object_of
 
 __all__ = ["InvokeReader", "as_chat"]
 
@@ -32,8 +33,8 @@ class _Part(msgspec.Struct, rename={"payload": "bytes"}):
 
 
 _PARTS = msgspec.json.Decoder(_Part)
-_OBJECTS = msgspec.json.Decoder(dict[str, Any])
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+UNKNOWN_DIALECT = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="unknown_dialect")
 _BAD_JSON = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
 
 
@@ -53,7 +54,7 @@ class _Reader(Protocol):
     @property
     def state(self) -> _State: ...
 
-    def read(self, payloads: list[bytes]) -> Batch: ...
+    def read(self, payloads: list[bytes], batch: Batch) -> None: ...
 
     def finish(self) -> Batch: ...
 
@@ -61,36 +62,48 @@ class _Reader(Protocol):
 class InvokeReader:
     """One answer in whatever dialect comes; the part of `contract.Decoder` that comes after the framing."""
 
-    __slots__ = ("_counted", "_inner", "_options", "done", "failure", "model", "progress", "response_id")
+    __slots__ = (
+        "_counted",
+        "_inner",
+        "_options",
+        "_skipped",
+        "done",
+        "failure",
+        "halves",
+        "model",
+        "progress",
+        "response_id",
+    )
 
     def __init__(self, **options: Any) -> None:
         self._options = options
         self._inner: _Reader | None = None
         self._counted = False
+        self._skipped = False
+        self.halves = False
         self.failure: Failure | None = None
         self.done = False
         self.progress = 0
         self.model: str | None = None
         self.response_id: str | None = None
 
-    def read(self, frames: list[Frame]) -> Batch:
-        """The chunks of some frames."""
-        payloads, bad = _payloads(frames)
+    def read(self, frames: list[Frame], batch: Batch) -> None:
+        """Put the chunks of some frames into `batch`."""
+        payloads, bad = self._payloads(frames)
         if self._inner is None and payloads:
             self._inner = self._reader_for(payloads[0])
         if self._inner is None or not payloads:
             self.failure = self.failure or bad
-            return []
-        batch = self._inner.read(payloads)
+            return
+        self._inner.read(payloads, batch)
         self._count(payloads[-1], batch)
         self._follow(self._inner.state)
         self.failure = self.failure or bad
-        return batch
 
     def finish(self) -> Batch:
         """The body ended."""
         if self._inner is None:
-            self.failure = NO_END_MARKER
+            self.failure = UNKNOWN_DIALECT if self._skipped else NO_END_MARKER
             return []
         batch = self._inner.finish()
         self._follow(self._inner.state)
@@ -107,6 +120,26 @@ class InvokeReader:
             place = len(batch) - 1 if batch and type(batch[-1]) is Finished else len(batch)
             batch.insert(place, read_metrics(_fields(payload).get(METRICS)))
 
+    def _payloads(self, frames: list[Frame]) -> tuple[list[bytes], Failure | None]:
+        """The vendor's JSON texts, up to one that is none. Those that carry nothing are not among them."""
+        payloads: list[bytes] = []
+        for frame in frames:
+            try:
+                for outer in [frame.payload] if frame.payload[:1] == b"{" else objects_in(frame.payload):
+                    payloads += self._sound(_PARTS.decode(outer).payload)
+            except UNREADABLE:
+                return payloads, _BAD_JSON
+        return payloads, None
+
+    def _sound(self, payload: bytes) -> list[bytes]:
+        texts = [payload] if payload[:1] == b"{" else objects_in(payload)
+        self._skipped = self._skipped or not texts
+        if b"\\u" not in payload:
+            return texts
+        sound = [readable(text) for text in texts]
+        self.halves = self.halves or sound != texts
+        return sound
+
     def _reader_for(self, payload: bytes) -> _Reader | None:
         fields = _fields(payload)
         shape = next((row for name, row in SHAPES.items() if name in fields), None)
@@ -118,26 +151,12 @@ class InvokeReader:
             return _Reframed(messages_decoder("bedrock", **self._options), bytes)
         if "messageStart" in fields:
             return _Nova(**self._options)
-        self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="unknown_dialect")
+        self.failure = UNKNOWN_DIALECT
         return None
 
 
-def _payloads(frames: list[Frame]) -> tuple[list[bytes], Failure | None]:
-    """The vendor's JSON texts, up to one that is none."""
-    payloads: list[bytes] = []
-    for frame in frames:
-        try:
-            payloads.append(_PARTS.decode(frame.payload).payload)
-        except UNREADABLE:
-            return payloads, _BAD_JSON
-    return payloads, None
-
-
 def _fields(payload: bytes) -> dict[str, Any]:
-    try:
-        return _OBJECTS.decode(payload)
-    except UNREADABLE:
-        return {}
+    return object_of(value_of(payload))
 
 
 class _Reframed:
@@ -147,10 +166,10 @@ class _Reframed:
         self.state = decoder
         self._in_its_form = in_its_form
 
-    def read(self, payloads: list[bytes]) -> Batch:
+    def read(self, payloads: list[bytes], batch: Batch) -> None:
         # A line end is blank space in JSON, and the end of a field in an event.
         lines = (self._in_its_form(payload).replace(b"\r", b" ").replace(b"\n", b" ") for payload in payloads)
-        return self.state.feed(b"".join(b"data: %b\n\n" % line for line in lines))
+        batch += self.state.feed(b"".join(b"data: %b\n\n" % line for line in lines))
 
     def finish(self) -> Batch:
         return self.state.finish()
@@ -162,7 +181,8 @@ def as_chat(payload: bytes) -> bytes:
     AI21 has a finish_reason, and beside it a stop_reason that is a number (recordings QUIRKS 40).
     """
     fields = _fields(payload)
-    choices = [choice for choice in fields.get("choices") or () if isinstance(choice, dict)]
+    given = fields.get("choices")
+    choices = [choice for choice in given if isinstance(choice, dict)] if isinstance(given, list) else []
     if all("delta" in choice for choice in choices):
         return payload
     for choice in choices:
@@ -177,8 +197,8 @@ class _Nova:
     def __init__(self, *, max_event_bytes: int, raw: bool, eof_ok: bool) -> None:
         self.state = ConverseReader(raw=raw, eof_ok=eof_ok)
 
-    def read(self, payloads: list[bytes]) -> Batch:
-        return self.state.read([frame for payload in payloads for frame in _unwrapped(payload)])
+    def read(self, payloads: list[bytes], batch: Batch) -> None:
+        self.state.read([frame for payload in payloads for frame in _unwrapped(payload)], batch)
 
     def finish(self) -> Batch:
         return self.state.finish()

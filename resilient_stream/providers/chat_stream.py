@@ -104,9 +104,8 @@ class ChatReader:
         self._speaker.text.keep(batch)
         return batch
 
-    def read(self, events: list[Event], payloads: Sequence[bytes] = ()) -> Batch:
+    def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, the counts at their end."""
-        batch: Batch = []
         usage: Any = None
         known = not payloads or (KNOWN.decode([*payloads]) is not None and not self._unmodelled.raw)
         for place, event in enumerate(events):
@@ -122,7 +121,6 @@ class ChatReader:
         self._look_at(events, batch)
         if isinstance(usage, dict):
             batch.append(openai_usage(usage))
-        return batch
 
     def _look_at(self, events: list[Event], batch: Batch) -> None:
         """Once per read: names, and whether the next read is worth trying as text alone."""

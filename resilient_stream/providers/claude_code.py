@@ -23,10 +23,12 @@ from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, ProcessRequest, Request
 from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..messages import Message
-from ..wire.json_events import UNREADABLE
+from ..wire.broken import UNREADABLE, failure_of
+from ..wire.json_events import BatchDecoder
 from ..wire.limits import EventTooLarge
 from ..wire.ndjson import NdjsonDecoder
 from .error_rules import rules_for
+from .mending import Mender
 from .messages_stream import FINISH_REASONS as STOP_REASONS
 from .messages_stream import read_usage
 from .system import some_turns, system_text
@@ -46,12 +48,16 @@ FINISHES: Mapping[str, tuple[FinishReason, str | None]] = {
 # -- what arrives -----------------------------------------------------------------------------
 
 
+_EVENTS = BatchDecoder(dict[str, Any])
+
+
 class ClaudeCodeDecoder:
     """One run of the program; see `contract.Decoder`."""
 
     def __init__(self, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> None:
         self._lines = NdjsonDecoder(max_event_bytes)
         self._raw = raw
+        self._mender: Mender | None = None
         self._pieces = False
         self._stop_reason = ""
         self.failure: Failure | None = None
@@ -67,30 +73,36 @@ class ClaudeCodeDecoder:
         try:
             return self._read(self._lines.feed(data))
         except EventTooLarge as error:
-            self.failure = Failure(kind=ErrorKind.BUFFER_LIMIT, facts={"limit": f"{error.limit} bytes"})
+            self.failure = failure_of(error)
             return []
 
     def finish(self) -> Batch:
         """The program ended. Whole after `result` only."""
         if self.done or self.failure is not None:
             return []
-        batch = self._read(self._lines.finish(), last=True)
+        batch = self._read(self._lines.finish())
         if not self.done and self.failure is None:
             self.failure = NO_END_MARKER
         return batch
 
-    def _read(self, lines: list[bytes], *, last: bool = False) -> Batch:
+    def _read(self, lines: list[bytes]) -> Batch:
         batch: Batch = []
         for line in lines:
             try:
-                event = object_of(msgspec.json.decode(line))
+                found, _, halves = _EVENTS.leniently(line)
             except UNREADABLE:
-                # Half a line at the end is a cut; any other that is not JSON is a word to the user, in between.
-                self.progress += not last
-                continue
-            self._event(event, batch)
+                continue  # half a line at the end is a cut; any other that is not JSON is a word to the user
+            self._mender = self._mender or (Mender() if halves else None)
+            for event in found:
+                self._event(event, batch)
             if self.done or self.failure is not None:
                 break
+        return batch if self._mender is None else self._mended(self._mender, batch)
+
+    def _mended(self, mender: Mender, batch: Batch) -> Batch:
+        """In an answer in which halves of characters came."""
+        batch = mender.mend(batch)
+        self.failure = mender.failure(self.failure)
         return batch
 
     def _event(self, event: dict[str, Any], batch: Batch) -> None:

@@ -100,9 +100,8 @@ class CohereReader:
         """The chunks of a read that is nothing but text."""
         return [TextDelta(text) for event in events if (text := event.delta.message.content.text)]
 
-    def read(self, events: list[_Event], payloads: Sequence[bytes] = ()) -> Batch:
+    def read(self, events: list[_Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, up to the end or a failure among them."""
-        batch: Batch = []
         for event in events:
             reader = _READERS.get(event.type)
             if reader is not None:
@@ -113,7 +112,6 @@ class CohereReader:
                 break
         self.seen = self.seen or bool(batch)
         self.plain = bool(batch) and type(batch[-1]) is TextDelta
-        return batch
 
     def may_end(self, marked: bool, cut: bool) -> bool:
         """Not before `message-end`, whatever else ends."""

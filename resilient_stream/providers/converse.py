@@ -15,7 +15,8 @@ import msgspec
 from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
 from ..contract import Batch
 from ..errors import NO_END_MARKER, ErrorKind, Failure
-from ..wire.json_events import UNREADABLE, BatchDecoder
+from ..wire.broken import value_of
+from ..wire.json_events import BatchDecoder, what_can_be_read
 from .bedrock_frames import Frame
 from .block_calls import BlockCalls
 from .counts import count
@@ -62,7 +63,7 @@ class ConverseReader:
     """One answer; the part of `contract.Decoder` that comes after the framing."""
 
     __slots__ = (
-        "_calls", "_eof_ok", "_finish", "_raw", "_seen", "done", "failure", "model", "progress",
+        "_calls", "_eof_ok", "_finish", "_raw", "_seen", "done", "failure", "halves", "model", "progress",
         "response_id",
     )  # fmt: skip
 
@@ -73,22 +74,22 @@ class ConverseReader:
         self._calls = BlockCalls()
         self._finish: str | None = None
         self.failure: Failure | None = None
+        self.halves = False
         self.done = False
         self.progress = 0
         self.model: str | None = None
         self.response_id: str | None = None
 
-    def read(self, frames: list[Frame]) -> Batch:
-        """The chunks of some frames. Those before one that cannot be read are not lost."""
+    def read(self, frames: list[Frame], batch: Batch) -> None:
+        """Put the chunks of some frames into `batch`. Those before one that cannot be read are not lost."""
         events = _EVENTS.decode([frame.payload for frame in frames])
-        batch: Batch = []
         for place, (name, payload) in enumerate(frames):
-            event = events[place] if events is not None else self._one(payload)
-            if event is not None:
-                self.take(name, event, payload, batch)
+            if events is not None:
+                self.take(name, events[place], payload, batch)
+            else:
+                self._one(name, payload, batch)
             if self.done or self.failure is not None:
                 break
-        return batch
 
     def finish(self) -> Batch:
         """The body ended. Whole after `messageStop`, or where the target says eof_ok."""
@@ -106,12 +107,13 @@ class ConverseReader:
             self._pass(name, payload, batch)
         self._seen = self._seen or bool(batch)
 
-    def _one(self, payload: bytes) -> _Event | None:
-        try:
-            return _EVENTS.one.decode(payload)
-        except UNREADABLE:
-            self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
-            return None
+    def _one(self, name: str, payload: bytes, batch: Batch) -> None:
+        """One event that may be odd."""
+        texts = [payload]
+        events, halves, self.failure = what_can_be_read(_EVENTS, texts)
+        self.halves = self.halves or halves
+        for event, text in zip(events, texts, strict=True):
+            self.take(name, event, text, batch)
 
     # Each reader says whether it knew the event.
 
@@ -170,7 +172,7 @@ class ConverseReader:
         """Citations, Bedrock's own tools, and what is new. Only content counts as progress."""
         self.progress += name.startswith("contentBlock")
         if self._raw:
-            batch.append(Raw("bedrock", name, msgspec.json.decode(payload)))
+            batch.append(Raw("bedrock", name, value_of(payload)))
 
     def _close(self) -> Batch:
         self.done = True

@@ -14,9 +14,12 @@ from .values import object_of
 __all__ = ["count", "openai_usage"]
 
 
+MOST = 2**63
+
+
 def count(value: Any) -> int | None:
-    """A count as an integer; None for anything that cannot be one."""
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+    """A count as an integer; None for anything that cannot be one, like a number beyond 64 bits."""
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST else None
 
 
 def openai_usage(usage: Mapping[str, Any], read: str = "prompt", written: str = "completion") -> Usage:

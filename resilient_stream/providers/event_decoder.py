@@ -14,11 +14,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
-from ..errors import EMPTY_ANSWER, NO_END_MARKER, ErrorKind, Failure
-from ..wire.json_events import UNREADABLE, BatchDecoder, place_of
-from ..wire.limits import EventTooLarge
+from ..errors import EMPTY_ANSWER, NO_END_MARKER, Failure
+from ..wire.broken import failure_of
+from ..wire.json_events import BatchDecoder
 from .error_rules import rules_for
-from .open_call import LateArguments
+from .mending import Mender
+from .open_call import READERS_RAISE
 
 __all__ = ["EventDecoder", "EventReader", "EventSource"]
 
@@ -28,11 +29,13 @@ EventT = TypeVar("EventT")
 class EventSource(Protocol[EventT]):
     """Where events come from: `JsonEvents`, `JsonLines`.
 
-    done: there was a `[DONE]`. cut: half an event was left at the end. failure: it cannot be read on.
+    done: there was a `[DONE]`. cut: half an event was left at the end. halves: there are marked halves of characters
+    in the events. failure: it cannot be read on.
     """
 
     done: bool
     cut: bool
+    halves: bool
     failure: Failure | None
 
     def payloads(self, data: bytes) -> list[bytes]:
@@ -40,7 +43,7 @@ class EventSource(Protocol[EventT]):
         ...
 
     def decode(self, payloads: list[bytes]) -> list[EventT]:
-        """Those as events."""
+        """Those as events; afterwards `payloads` are the texts of these."""
         ...
 
     def finish(self) -> list[EventT]:
@@ -75,10 +78,10 @@ class EventReader(Protocol[EventT]):
         """The chunks of what `texts` decoded; changes nothing that a decoder tells of its answer."""
         ...
 
-    def read(self, events: list[EventT], payloads: Sequence[bytes]) -> Batch:
-        """The chunks of some events, up to an end or a failure among them. payloads: their texts, where known.
+    def read(self, events: list[EventT], payloads: Sequence[bytes], batch: Batch) -> None:
+        """Put the chunks of some events into `batch`, up to an end or a failure among them.
 
-        Of at least one event."""
+        Of at least one event. payloads: their texts, where known. May raise READERS_RAISE, and then it read so far."""
         ...
 
     def may_end(self, marked: bool, cut: bool) -> bool:
@@ -94,7 +97,7 @@ class EventDecoder(Generic[EventT]):
     """One answer; see `contract.Decoder`. provider: whose rules read the errors between the events."""
 
     __slots__ = (
-        "_eof_ok", "_events", "_provider", "_reader", "done", "failure", "model", "progress", "response_id",
+        "_eof_ok", "_events", "_mender", "_provider", "_reader", "done", "failure", "model", "progress", "response_id",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +107,7 @@ class EventDecoder(Generic[EventT]):
         self._reader = reader
         self._events = events
         self._eof_ok = eof_ok
+        self._mender: Mender | None = None
         self.failure: Failure | None = None
         self.done = False
         self.progress = 0
@@ -132,7 +136,7 @@ class EventDecoder(Generic[EventT]):
             batch = self._read(self._events.decode(payloads), payloads)
         if self._events.done:
             self._end(batch)
-        return batch
+        return batch if self._mender is None else self._mended(batch)
 
     def finish(self) -> Batch:
         """The body ended."""
@@ -142,19 +146,29 @@ class EventDecoder(Generic[EventT]):
         if self.failure is None and not self.done and (stray := self._events.stray()) is not None:
             self.failure = classify_error(stray, rules_for(self._provider))
         self._end(batch)
-        return batch
+        return batch if self._mender is None else self._mended(batch)
 
     def _read(self, events: list[EventT], payloads: Sequence[bytes]) -> Batch:
+        """The chunks of some events. What a reader cannot take ends the answer, behind what came before it."""
+        batch: Batch = []
+        if self._events.halves and self._mender is None:
+            self._mender = Mender()
         try:
-            batch = self._reader.read(events, payloads) if events else []
-        except EventTooLarge as error:
-            self.failure = Failure(kind=ErrorKind.BUFFER_LIMIT, facts={"limit": f"{error.limit} bytes"})
-            return []
-        except (*UNREADABLE, LateArguments) as error:
-            self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_event", detail=place_of(error))
-            return []
-        self._follow()
+            if events:
+                self._reader.read(events, payloads, batch)
+            self._follow()
+        except READERS_RAISE as error:
+            self._follow()
+            self.done, self.failure = False, failure_of(error, "bad_event")
         return batch
+
+    def _mended(self, batch: Batch) -> Batch:
+        """In an answer in which halves of characters came."""
+        assert self._mender is not None
+        batch = self._mender.mend(batch)
+        self.failure = self._mender.failure(self.failure)
+        self.model, self.response_id = self._mender.name(self.model), self._mender.name(self.response_id)
+        return batch + self._mender.end() if self.done else batch
 
     def _text(self, payloads: list[bytes]) -> Batch | None:
         """The whole read as text, or None when there is anything else in it."""

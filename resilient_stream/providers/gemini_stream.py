@@ -20,6 +20,7 @@ from ..chunks import Finished, Raw, ReasoningDelta, TextDelta, Usage
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
+from ..wire.broken import value_of
 from ..wire.json_events import BatchDecoder, JsonEvents
 from .counts import count
 from .error_rules import rules_for
@@ -141,9 +142,8 @@ class GeminiReader:
         self._count_tokens(events[-1].usageMetadata, batch)
         return batch
 
-    def read(self, events: list[_Sent], payloads: Sequence[bytes] = ()) -> Batch:
+    def read(self, events: list[_Sent], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, up to a failure among them."""
-        batch: Batch = []
         usage = msgspec.Raw(b"")
         for event in _flat(events):
             self.model = event.modelVersion or self.model
@@ -157,7 +157,6 @@ class GeminiReader:
         # Is the next read worth trying as text alone?
         self.plain = bool(batch) and type(batch[-1]) is TextDelta and not self._finish and not self._raw
         self._count_tokens(usage, batch)
-        return batch
 
     def _count_tokens(self, usage: msgspec.Raw, batch: Batch) -> None:
         """The read's last counts as a chunk, when they say something new."""
@@ -165,7 +164,7 @@ class GeminiReader:
         if not text or text == self._usage_text:
             return
         self._usage_text = text
-        counts = read_usage(msgspec.json.decode(text))
+        counts = read_usage(value_of(text))
         if counts is not None and counts != self._usage:
             self._usage = counts
             batch.append(counts)

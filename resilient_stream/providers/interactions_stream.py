@@ -20,6 +20,7 @@ from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usa
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
 from ..errors import ErrorKind, Failure
+from ..wire.broken import value_of
 from ..wire.json_events import BatchDecoder, JsonEvents
 from .block_calls import BlockCalls
 from .counts import count
@@ -132,9 +133,8 @@ class InteractionReader:
         self._event_id = events[-1].event_id or self._event_id
         return [TextDelta(text) for event in events if (text := event.delta.text)]
 
-    def read(self, events: list[_Event], payloads: Sequence[bytes] = ()) -> Batch:
+    def read(self, events: list[_Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, up to the end or a failure among them."""
-        batch: Batch = []
         for place, event in enumerate(events):
             read = _READERS.get("error" if event.error else event.event_type)
             if read is None or not read(self, event, batch):
@@ -145,7 +145,6 @@ class InteractionReader:
             self._count(object_of(event.metadata), batch)
         self.seen = self.seen or any(chunk.content for chunk in batch)
         self.plain = bool(batch) and type(batch[-1]) is TextDelta
-        return batch
 
     def may_end(self, marked: bool, cut: bool) -> bool:
         """Not before `interaction.completed`, whatever else ends."""
@@ -228,7 +227,7 @@ class InteractionReader:
         """Tools that Google runs, and what is new. Only a step's events are progress: another may be a keep-alive."""
         self.progress += event.event_type.startswith("step.")
         if self._raw and payload:
-            batch.append(Raw(self._provider, event.event_type, msgspec.json.decode(payload[0])))
+            batch.append(Raw(self._provider, event.event_type, value_of(payload[0])))
 
     def _count(self, holder: Mapping[str, Any], batch: Batch) -> None:
         """Counts come with some events, each time all of them; what they say last stands."""

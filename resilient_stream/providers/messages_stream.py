@@ -19,6 +19,7 @@ from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usa
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
+from ..wire.broken import value_of
 from ..wire.json_events import BatchDecoder, JsonEvents
 from .block_calls import BlockCalls
 from .counts import count
@@ -113,9 +114,8 @@ class MessagesReader:
         """The chunks of a read that is nothing but text."""
         return [TextDelta(text) for event in events if (text := event.delta.text)]
 
-    def read(self, events: list[_Event], payloads: Sequence[bytes] = ()) -> Batch:
+    def read(self, events: list[_Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, up to the end or a failure among them."""
-        batch: Batch = []
         for place, event in enumerate(events):
             read = _READERS.get("error" if event.error else event.type)
             if read is None or not read(self, event, batch):
@@ -124,7 +124,6 @@ class MessagesReader:
                 break
         self.seen = self.seen or any(chunk.content for chunk in batch)
         self.plain = bool(batch) and type(batch[-1]) is TextDelta
-        return batch
 
     def may_end(self, marked: bool, cut: bool) -> bool:
         """Not before `message_stop`, whatever else ends."""
@@ -229,7 +228,7 @@ class MessagesReader:
         event type that nobody knows may well be a new keep-alive."""
         self.progress += event.type.startswith("content_block")
         if self._raw and payload:
-            batch.append(Raw(self._provider, event.type, msgspec.json.decode(payload[0])))
+            batch.append(Raw(self._provider, event.type, value_of(payload[0])))
 
     def _count(self, usage: Any, batch: Batch) -> None:
         """Counts are cumulative, and each event has some of them: the last of each stands (QUIRKS 35)."""

@@ -117,9 +117,8 @@ class OllamaReader:
         """The chunks of a read that is nothing but text."""
         return [TextDelta(text) for line in events if (text := line.message.content)]
 
-    def read(self, events: list[_Line], payloads: Sequence[bytes] = ()) -> Batch:
+    def read(self, events: list[_Line], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some lines, up to the end or a failure among them."""
-        batch: Batch = []
         for line in events:
             if line.error:
                 self.failure = classify_error({"error": line.error}, rules_for(self._provider))
@@ -129,7 +128,6 @@ class OllamaReader:
                 break
         self.seen = self.seen or bool(batch)
         self.plain = bool(batch) and type(batch[-1]) is TextDelta
-        return batch
 
     def may_end(self, marked: bool, cut: bool) -> bool:
         """Not before `"done": true`, whatever else ends."""

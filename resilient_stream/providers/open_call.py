@@ -11,9 +11,11 @@ import msgspec
 
 from ..arguments import parse_arguments
 from ..chunks import ToolCall, ToolCallDelta
+from ..wire.broken import UNREADABLE
+from ..wire.limits import EventTooLarge
 from .brackets import Brackets
 
-__all__ = ["LOST", "TWICE", "TWO_IDS", "TWO_NAMES", "LateArguments", "OpenCall", "tool_call"]
+__all__ = ["LOST", "READERS_RAISE", "TWICE", "TWO_IDS", "TWO_NAMES", "LateArguments", "OpenCall", "tool_call"]
 
 _NO_NAME = "the call has no name"
 TWO_NAMES = "the call was given two names"
@@ -27,6 +29,10 @@ class LateArguments(ValueError):
 
     def __init__(self) -> None:
         super().__init__("arguments of a tool call came after its end")
+
+
+READERS_RAISE = (*UNREADABLE, EventTooLarge, LateArguments)
+"""What may be raised while the events of a dialect are read; each of it ends the answer."""
 
 
 class OpenCall(msgspec.Struct):

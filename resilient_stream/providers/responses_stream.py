@@ -119,9 +119,8 @@ class ResponsesReader:
         self._finish("completed", batch)
         return batch
 
-    def read(self, events: list[Event], payloads: Sequence[bytes] = ()) -> Batch:
+    def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, up to the end or a failure among them."""
-        batch: Batch = []
         for place, event in enumerate(events):
             read = _READERS.get("error" if event.error or event.message else event.type)
             if read is not None:
@@ -133,7 +132,6 @@ class ResponsesReader:
             self._sequence = count(event.sequence_number) if event.sequence_number is not None else self._sequence
         self.seen = self.seen or any(chunk.content for chunk in batch)
         self.plain = bool(batch) and type(batch[-1]) is TextDelta
-        return batch
 
     # One reader for each kind of event.
 

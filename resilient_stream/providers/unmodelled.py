@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import msgspec
-
 from ..chunks import Raw
 from ..understood import MAX_NAMES, clean, tally
-from ..wire.json_events import UNREADABLE
+from ..wire.broken import value_of
 from .values import object_of
 
 __all__ = ["Fields", "Unmodelled", "decoded", "names", "says"]
@@ -40,10 +38,7 @@ def names(text: str) -> frozenset[str]:
 
 def decoded(payload: bytes) -> Any:
     """A JSON text's value; None where it is none."""
-    try:
-        return msgspec.json.decode(payload)
-    except UNREADABLE:
-        return None
+    return value_of(payload)
 
 
 def says(value: Any, deep: int = DEEP) -> bool:

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from ..contract import Batch, Decoder, Request
-from ..errors import NO_END_MARKER, ErrorKind, Failure
-from ..wire.json_events import UNREADABLE
+from ..errors import NO_END_MARKER, Failure
+from ..wire.broken import UNREADABLE, failure_of, readable
 from ..wire.json_outline import JsonOutline, Node
 from ..wire.limits import BadFraming, EventTooLarge
 
@@ -63,10 +63,8 @@ class WholeAnswer:
         if self.failure is None:
             try:
                 self._outline.feed(data)
-            except EventTooLarge as error:
-                self.failure = Failure(kind=ErrorKind.BUFFER_LIMIT, facts={"limit": f"{error.limit} bytes"})
-            except BadFraming as error:
-                self.failure = _unreadable(error)
+            except (EventTooLarge, BadFraming) as error:
+                self.failure = failure_of(error)
             self.progress += bool(data.strip())
         return []
 
@@ -85,11 +83,20 @@ class WholeAnswer:
 
     def _read(self, outline: bytes) -> Batch:
         try:
-            data = self._as_stream(outline)
+            data = self._stream_of(outline)
         except UNREADABLE as error:
-            self.failure = _unreadable(error)
+            self.failure = failure_of(error)
             return []
         return [*self._stream.feed(data), *self._stream.finish()]
+
+    def _stream_of(self, outline: bytes) -> bytes:
+        """Once more without what strict readers refuse, if it has any."""
+        try:
+            return self._as_stream(outline)
+        except UNREADABLE:
+            if (sound := readable(outline, mark=False)) == outline:
+                raise
+        return self._as_stream(sound)
 
 
 def sse(*payloads: bytes) -> bytes:
@@ -105,7 +112,3 @@ def accepted(request: Request) -> str:
 def has(fields: Mapping[str, msgspec.Raw], name: str) -> bool:
     """Whether an object of undecoded values has this one; null is none."""
     return name in fields and bytes(fields[name]) != b"null"
-
-
-def _unreadable(error: Exception) -> Failure:
-    return Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json", detail=str(error).split("\n", 1)[0][:120])

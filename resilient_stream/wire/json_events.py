@@ -12,16 +12,14 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ..errors import ErrorKind, Failure
+from .broken import UNREADABLE, failure_of, objects_in, place_of, readable
 from .json_array import JsonArrayDecoder
 from .limits import BadFraming, EventTooLarge
 from .sse import SseDecoder
 
-__all__ = ["UNREADABLE", "BatchDecoder", "JsonEvents", "place_of"]
+__all__ = ["UNREADABLE", "BatchDecoder", "JsonEvents", "place_of", "what_can_be_read"]
 
 EventT = TypeVar("EventT")
-
-UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-"""What msgspec raises for bytes that are not the JSON, or not of the type, that is asked for."""
 
 
 class BatchDecoder(Generic[EventT]):
@@ -45,12 +43,44 @@ class BatchDecoder(Generic[EventT]):
         # One text that holds two values would pass as an array element more.
         return events if len(events) == len(payloads) else None
 
+    def leniently(self, payload: bytes) -> tuple[list[EventT], list[bytes], bool]:
+        """One event that may be odd: what it holds, as events and as their texts, and whether halves of characters were
+        marked in them. Raises one of UNREADABLE when it cannot be read."""
+        try:
+            return [self.one.decode(payload)], [payload], False
+        except UNREADABLE:
+            texts = objects_in(payload)
+        sound = [readable(text) for text in texts]
+        return [self.one.decode(text) for text in sound], sound, sound != texts
+
+
+def what_can_be_read(batch: BatchDecoder[EventT], payloads: list[bytes]) -> tuple[list[EventT], bool, Failure | None]:
+    """The events of some texts, one by one, up to one that cannot be read; whether halves of characters were marked.
+
+    Afterwards `payloads` are the texts of these events, and no others.
+    """
+    events: list[EventT] = []
+    kept: list[bytes] = []
+    halves, failure = False, None
+    for payload in payloads:
+        try:
+            found, texts, odd = batch.leniently(payload)
+        except UNREADABLE as error:
+            failure = failure_of(error)
+            break
+        events += found
+        kept += texts
+        halves = halves or odd
+    payloads[:] = kept
+    return events, halves, failure
+
 
 class JsonEvents(Generic[EventT]):
     """Bytes in, typed events out. `done` is set at a `[DONE]`, after which everything is ignored; `cut`, when the
-    body ended within an event."""
+    body ended within an event; `halves`, when halves of characters were marked. Events that carry nothing are skipped.
+    """
 
-    __slots__ = ("_array", "_batch", "_begun", "_sse", "cut", "done", "failure")
+    __slots__ = ("_array", "_batch", "_begun", "_sse", "cut", "done", "failure", "halves")
 
     def __init__(self, batch: BatchDecoder[EventT], max_event_bytes: int) -> None:
         self._batch = batch
@@ -59,6 +89,7 @@ class JsonEvents(Generic[EventT]):
         self._begun = False
         self.done = False
         self.cut = False
+        self.halves = False
         self.failure: Failure | None = None
 
     def feed(self, data: bytes) -> list[EventT]:
@@ -74,7 +105,7 @@ class JsonEvents(Generic[EventT]):
         try:
             payloads = self._sse.payloads(data) if self._array is None else self._array.feed(data)
         except EventTooLarge as error:
-            self.failure = Failure(kind=ErrorKind.BUFFER_LIMIT, facts={"limit": f"{error.limit} bytes"})
+            self.failure = failure_of(error)
             return []
         except BadFraming as error:
             self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_array", detail=str(error))
@@ -92,7 +123,7 @@ class JsonEvents(Generic[EventT]):
             self._array = JsonArrayDecoder(self._sse.max_event_bytes)
 
     def decode(self, payloads: list[bytes]) -> list[EventT]:
-        """Typed events from JSON texts."""
+        """Typed events from JSON texts; those of events that carry nothing are taken out of `payloads`."""
         if not payloads:
             return []
         events = self._batch.decode(payloads)
@@ -102,7 +133,9 @@ class JsonEvents(Generic[EventT]):
         """The body ended: a last event without its blank line counts when it is whole JSON."""
         if self.done or self.failure is not None:
             return []
-        events = self.decode(self._sse.leftover())
+        rest = self._sse.leftover()
+        self.cut = rest != [] and not rest[0].strip()
+        events = self.decode(rest)
         if self.failure is not None:  # half an event is a cut, not bad JSON
             self.failure = None
             self.cut = True
@@ -119,19 +152,15 @@ class JsonEvents(Generic[EventT]):
             return None
 
     def _one_by_one(self, payloads: list[bytes]) -> list[EventT]:
-        events: list[EventT] = []
-        for payload in payloads:
+        pings = self._sse.pings() if self._array is None else frozenset()
+        payloads[:] = [payload for payload in payloads if payload not in pings]
+        for place, payload in enumerate(payloads):
             if payload.strip() == b"[DONE]":
                 self.done = True
+                del payloads[place:]
                 break
-            try:
-                events.append(self._batch.one.decode(payload))
-            except UNREADABLE as error:
-                self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json", detail=place_of(error))
-                break
+        events, halves, self.failure = what_can_be_read(self._batch, payloads)
+        self.halves = self.halves or halves
+        if self.failure is not None:
+            self.done = False
         return events
-
-
-def place_of(error: Exception) -> str:
-    """Where the JSON broke, without any of it: msgspec's messages name positions and types, not values."""
-    return str(error).split("\n", 1)[0][:120]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from ..errors import ErrorKind, Failure
-from .json_events import UNREADABLE, BatchDecoder, place_of
+from ..errors import Failure
+from .broken import failure_of
+from .json_events import BatchDecoder, what_can_be_read
 from .limits import EventTooLarge
 from .ndjson import NdjsonDecoder
 
@@ -21,16 +22,17 @@ LineT = TypeVar("LineT")
 class JsonLines(Generic[LineT]):
     """Bytes in, typed lines out. After a failure nothing is decoded any more.
 
-    cut: the body ended within a line. done: never; no line means an end to everybody.
+    cut: the body ended within a line. done: never; no line means an end to everybody. halves: as in `JsonEvents`.
     """
 
-    __slots__ = ("_batch", "_lines", "cut", "done", "failure")
+    __slots__ = ("_batch", "_lines", "cut", "done", "failure", "halves")
 
     def __init__(self, batch: BatchDecoder[LineT], max_event_bytes: int) -> None:
         self._batch = batch
         self._lines = NdjsonDecoder(max_event_bytes)
         self.cut = False
         self.done = False
+        self.halves = False
         self.failure: Failure | None = None
 
     def feed(self, data: bytes) -> list[LineT]:
@@ -44,7 +46,7 @@ class JsonLines(Generic[LineT]):
         try:
             return self._lines.feed(data)
         except EventTooLarge as error:
-            self.failure = Failure(kind=ErrorKind.BUFFER_LIMIT, facts={"limit": f"{error.limit} bytes"})
+            self.failure = failure_of(error)
             return []
 
     def decode(self, payloads: list[bytes]) -> list[LineT]:
@@ -66,11 +68,6 @@ class JsonLines(Generic[LineT]):
         """Nothing stands between lines."""
 
     def _one_by_one(self, payloads: list[bytes]) -> list[LineT]:
-        lines: list[LineT] = []
-        for text in payloads:
-            try:
-                lines.append(self._batch.one.decode(text))
-            except UNREADABLE as error:
-                self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json", detail=place_of(error))
-                break
+        lines, halves, self.failure = what_can_be_read(self._batch, payloads)
+        self.halves = self.halves or halves
         return lines

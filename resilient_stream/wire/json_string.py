@@ -2,8 +2,9 @@
 
 The one rule: any split of the same bytes gives the same text. An escape, a pair of surrogates or a UTF-8 sequence
 that a split has torn waits for its rest, which is 11 bytes at most.
-Must never: be lenient. What JSON forbids inside a string (a bare line end, half a pair, an unknown escape) is
-BadFraming, as it is to the reader of whole texts.
+Half a pair without the other one is U+FFFD.
+Must never: be lenient otherwise. What JSON forbids inside a string (a bare line end, an unknown escape) is BadFraming,
+as it is to the reader of whole texts.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ import re
 
 import msgspec
 
+from .broken import UNREADABLE, without_halves
 from .limits import BadFraming
 
 __all__ = ["JsonString"]
 
 _WHOLE = re.compile(
-    rb"(?:[^\\]++|\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|\\u(?![dD][89abAB])[0-9a-fA-F]{4})*+",
+    rb"(?:[^\\]++|\\[^u]|\\u[dD][89abAB][0-9a-fA-F]{2}"
+    rb"(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?=[^\\]|\\[^u]|\\u(?![dD][c-fC-F])[0-9a-fA-F]{4}))"
+    rb"|\\u(?![dD][89abAB])[0-9a-fA-F]{4})*+",
     re.DOTALL,
 )
 """Up to an escape, or a pair of surrogates, that is not all there."""
+
+_ALONE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
 
 _BACKSLASH = ord("\\")
 _LONGEST = 11
@@ -46,10 +52,12 @@ class JsonString:
             raise BadFraming("an escape in a JSON string that is none")
         return _text(data[:end])
 
-    def finish(self) -> None:
-        """The string ended: nothing may be left half."""
-        if self._rest:
+    def finish(self) -> str:
+        """The string ended: what is left, which is nothing or half a pair."""
+        rest, self._rest = self._rest, b""
+        if rest and not _ALONE.fullmatch(rest):
             raise BadFraming("a JSON string that ends inside a character")
+        return "\ufffd" if rest else ""
 
 
 def _whole(data: bytes) -> int:
@@ -75,7 +83,9 @@ def _whole_utf8(data: bytes) -> int:
 
 
 def _text(data: bytes) -> str:
-    try:
-        return _decode(b'"%b"' % data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BadFraming("not the inside of a JSON string") from None
+    for text in (data, without_halves(data, mark=False)):
+        try:
+            return _decode(b'"%b"' % text)
+        except UNREADABLE:
+            continue
+    raise BadFraming("not the inside of a JSON string")

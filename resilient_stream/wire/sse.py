@@ -26,6 +26,8 @@ MAX_STRAY = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _DATA_LAST = re.compile(rb"^data: ?(.*)\n\n", re.MULTILINE)
 _LONE_CR = re.compile(rb"\r[^\n]")
+_PING = re.compile(rb"^event: ?(?:ping|keep|heartbeat)", re.MULTILINE | re.IGNORECASE)
+_PINGS = frozenset({"ping", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
 _COMMENT = re.compile(rb"^:.*\n", re.MULTILINE)
 
 
@@ -46,7 +48,17 @@ class SseDecoder:
     Raises EventTooLarge when an event without an end exceeds `max_event_bytes`.
     """
 
-    __slots__ = ("_after_cr", "_held", "_rest", "_started", "last_event_id", "max_event_bytes", "retry", "stray")
+    __slots__ = (
+        "_after_cr",
+        "_block",
+        "_held",
+        "_rest",
+        "_started",
+        "last_event_id",
+        "max_event_bytes",
+        "retry",
+        "stray",
+    )
 
     def __init__(self, max_event_bytes: int = 8 * 1024 * 1024) -> None:
         self.max_event_bytes = max_event_bytes
@@ -57,6 +69,7 @@ class SseDecoder:
         self._held = 0
         self._started = False
         self._after_cr = False
+        self._block = b""
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` makes whole."""
@@ -79,11 +92,18 @@ class SseDecoder:
             plain = block[6:-2].split(b"\n\ndata: ")
             if block.count(b"\n") == 2 * len(plain):
                 return plain
+        self._block = block
         # Each event has one data line, its last: "event: …\ndata: …" (Anthropic), comments before it.
         found: list[bytes] = _DATA_LAST.findall(block)
         if len(found) == block.count(b"\n\n") == block.count(b"\ndata") + block.startswith(b"data"):
             return found
         return [event.data for part in block.split(b"\n\n") if part and (event := self._parse(part)) is not None]
+
+    def pings(self) -> frozenset[bytes]:
+        """The data of those events among the last that are named as signs of life; asked for when some is no JSON."""
+        block, self._block = self._block, b""
+        events = [self._parse(part) for part in block.split(b"\n\n")] if _PING.search(block) else []
+        return frozenset(event.data for event in events if event is not None and event.event.lower() in _PINGS)
 
     def leftover(self) -> list[bytes]:
         """At the end of the body: the data of an event whose blank line never came.

@@ -432,8 +432,7 @@ async def test_a_conversation_runs_no_call_that_contradicts_itself(provider: str
     """All of its parameters have defaults, so nothing else would stop it; the model is told instead."""
     paths, told = await ran(body, provider)
     assert paths == []
-    asked_again = '"stream": false' in told
-    assert asked_again or "was not run" in told
+    assert "was not run" in told or "Invalid arguments" in told or "cannot be read" in told
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -1,0 +1,138 @@
+"""What cannot be read, as a failure; and events that are odd but can be read all the same.
+
+The one rule: it is asked only where a read could not be decoded, so a good answer pays nothing for it.
+Must never: take half a JSON text for a whole one, or anything that may have been meant for nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from ..errors import ErrorKind, Failure
+from .limits import EventTooLarge, HeldTooMuch
+from .surrogates import marked
+
+__all__ = ["UNREADABLE", "failure_of", "objects_in", "place_of", "readable", "value_of", "without_halves"]
+
+UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError)
+"""What msgspec and Python raise for bytes that are not the JSON, or not of the type, that is asked for."""
+
+_NOTHING = re.compile(
+    rb'\s*+(?:null|true|false|-?[0-9][0-9.eE+-]*+|"(?:[^"\\]++|\\.)*+"|[^\w{["]*+(?:'
+    rb"keep[ _-]?alive|ping|pong|heart[ _-]?beat|noop|ok|alive|waiting|processing|connected)[^\w{[\"]*+)?+\s*+",
+    re.DOTALL | re.IGNORECASE,
+)
+"""An event that carries nothing: blank, a value that is no object, or a word that keeps a connection alive."""
+
+_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+
+_HEX = rb"[0-9a-fA-F]{2}"
+_PAIR = rb"u[dD][89abAB]%b\\u[dD][c-fC-F]%b" % (_HEX, _HEX)
+_SOUND = re.compile(rb"(?:[^\\]++|\\(?:[^u]|u(?![dD][89a-fA-F])|%b))*+" % _PAIR, re.DOTALL)
+_HALF = re.compile(rb"\\u([dD][89a-fA-F]%b)" % _HEX)
+"""Half a pair of surrogates."""
+
+_USUAL = re.compile(
+    rb'(?:[^"0-9]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[0-9]{1,18}+(?:\.[0-9]{1,18}+)?+(?![0-9.eE]))*+', re.DOTALL
+)
+_NUMBER = re.compile(rb"[0-9][0-9.eE+-]*+")
+
+LONG_LIST = 64 * 1024
+"""Bytes of a list that is looked into; nobody sends longer ones for an event."""
+MOST_PIECES = 4_000
+"""Twice as many places of one event as are mended; an event with more of them stays unreadable."""
+LONE = "\ufffd".encode()
+
+
+def failure_of(error: Exception, code: str = "bad_json") -> Failure:
+    """What was raised while an answer was read, as the end of that answer."""
+    if isinstance(error, EventTooLarge):
+        held = "held" if isinstance(error, HeldTooMuch) else ""
+        return Failure(kind=ErrorKind.BUFFER_LIMIT, code=held, facts={"limit": f"{error.limit} bytes"})
+    return Failure(kind=ErrorKind.PROTOCOL_ERROR, code=code, detail=place_of(error))
+
+
+def place_of(error: Exception) -> str:
+    """Where the JSON broke, without any of it: msgspec's messages name positions and types, not values."""
+    if isinstance(error, UnicodeError):
+        return "text that is not UTF-8"
+    return str(error).split("\n", 1)[0][:120]
+
+
+def objects_in(payload: bytes) -> list[bytes]:
+    """The JSON objects of an event that could not be decoded: none, where it carries nothing; those of a list.
+
+    Raises one of UNREADABLE for half a JSON value, or text that is none.
+    """
+    if _NOTHING.fullmatch(payload):
+        return []
+    if not payload.lstrip().startswith(b"[") or len(payload) > LONG_LIST:
+        return [payload]
+    return [bytes(item) for item in _RAW_LIST.decode(payload) if bytes(item)[:1] == b"{"]
+
+
+def readable(payload: bytes, mark: bool = True) -> bytes:
+    """JSON without what msgspec refuses though it is JSON to most: half pairs of surrogates, and numbers too large.
+
+    Such a number is null. A half is marked (see `surrogates.py`), to be joined to its other half in a later event; or
+    is U+FFFD at once.
+    """
+    return without_halves(_without_numbers(payload), mark)
+
+
+def value_of(payload: bytes) -> Any:
+    """A JSON text that was skipped while its event was read; None where it is none."""
+    try:
+        return msgspec.json.decode(payload)
+    except UNREADABLE:
+        pass
+    try:
+        return msgspec.json.decode(readable(payload, mark=False))
+    except UNREADABLE:
+        return None
+
+
+def without_halves(data: bytes, mark: bool) -> bytes:
+    """The same for the half pairs alone; also in the inside of a string."""
+    pieces: list[bytes] = []
+    at = 0
+    while at < len(data) and len(pieces) < MOST_PIECES:
+        end = _end(_SOUND, data, at)
+        half = _HALF.match(data, end)
+        if half is None:  # all is sound, or an escape is broken, which nobody can mend
+            break
+        pieces += data[at:end], marked(int(half[1], 16)).encode() if mark else LONE
+        at = half.end()
+    return b"".join((*pieces, data[at:])) if pieces else data
+
+
+def _without_numbers(data: bytes) -> bytes:
+    pieces: list[bytes] = []
+    at = kept = 0
+    while at < len(data) and len(pieces) < MOST_PIECES:
+        start = _end(_USUAL, data, at)
+        number = _NUMBER.match(data, start)
+        if number is None:
+            break
+        at = number.end()
+        if not _is_number(number[0]):
+            pieces += data[kept:start].removesuffix(b"-"), b"null"
+            kept = at
+    return b"".join((*pieces, data[kept:])) if pieces else data
+
+
+def _is_number(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except UNREADABLE as error:
+        return "range" not in str(error)
+    return True
+
+
+def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
+    """Where the pattern stops; all of them match, if only nothing."""
+    found = pattern.match(data, at)
+    return found.end() if found else at

@@ -24,6 +24,9 @@ _MAX_INT = 2**63 - 1
 class Unfit(ValueError):
     """A value that cannot be sent. Its words begin with the place, like `.name[3]: …`."""
 
+    def __init__(self, words: str) -> None:
+        super().__init__(text(words))  # pydantic cannot show half a character
+
 
 def text(value: str) -> str:
     """A text as it can be sent: two halves of a character are joined, half of one becomes U+FFFD."""

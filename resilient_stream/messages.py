@@ -104,7 +104,7 @@ class FunctionCall(_Frozen):
     """
 
     id: str
-    name: str
+    name: str = Field(min_length=1)
     arguments: str = "{}"
     signature: str | None = None
     signed_by: str | None = None
@@ -228,6 +228,8 @@ def to_tools(tools: Iterable[Tool | Mapping[str, Any]] | None) -> tuple[Tool, ..
 
 
 def _checked(model: type[ModelT], value: Any, name: str) -> ModelT:
+    if not isinstance(value, model | Mapping) and not hasattr(value, "model_dump"):
+        raise StreamMisused(f"{name}: give a {model.__name__} or a dict, not {type(value).__name__}")
     try:
         return model.model_validate(value)
     except ValidationError as error:

@@ -18,6 +18,9 @@ from .messages import FunctionCall, Message
 __all__ = ["check_results", "in_order"]
 
 _SYSTEM = ("system", "developer")
+_SHOWN = 60
+"""Characters of an id or a name in a complaint."""
+
 _HOW = "answer each call with one message of role 'tool' behind the turn that made it"
 
 
@@ -100,15 +103,20 @@ class _Group:
             waiting.popleft().result = place
             return []
         if id in self.answered:
-            return [f"messages[{place}]: a second result for call {id!r}"]
-        return [f"messages[{place}]: a result for call {id!r}, which the turn before it has not made"]
+            return [f"messages[{place}]: a second result for call {_short(id)!r}"]
+        return [f"messages[{place}]: a result for call {_short(id)!r}, which the turn before it has not made"]
 
     def unanswered(self) -> list[str]:
-        return [
-            f"messages[{each.turn}].tool_calls[{each.number}]: no result for call {each.call.id!r} ({each.call.name})"
-            for waiting in self._waiting.values()
-            for each in waiting
-        ]
+        return [_without_result(each) for waiting in self._waiting.values() for each in waiting]
+
+
+def _without_result(each: _Open) -> str:
+    call = f"{_short(each.call.id)!r} ({_short(each.call.name)})"
+    return f"messages[{each.turn}].tool_calls[{each.number}]: no result for call {call}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
 
 
 def _names(calls: Sequence[_Open]) -> dict[int, str]:

@@ -35,7 +35,8 @@ def closed(schema: Schema) -> dict[str, Any] | None:
     """
     if is_open(schema):
         return None
-    return _each(schema, lambda part: _in_words(part) | _no_more(part))
+    made: dict[str, Any] = _each(schema, lambda part: _in_words(part) | _no_more(part))
+    return made
 
 
 def strict(schema: Schema) -> dict[str, Any] | None:
@@ -45,8 +46,15 @@ def strict(schema: Schema) -> dict[str, Any] | None:
     """
     if is_open(schema):
         return None
-    definitions = {f"#/{place}/{name}": value for place in _NAMED[1:] for name, value in schema.get(place, {}).items()}
-    return _each(schema, lambda part: _strict_part(part, definitions))
+    definitions = {
+        f"#/{place}/{name}": value
+        for place in _NAMED[1:]
+        if isinstance(schema.get(place), Mapping)
+        for name, value in schema[place].items()
+        if isinstance(value, Mapping)
+    }
+    made: dict[str, Any] = _each(schema, lambda part: _strict_part(part, definitions))
+    return made
 
 
 def _strict_part(part: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,7 +64,8 @@ def _strict_part(part: dict[str, Any], definitions: Mapping[str, Any]) -> dict[s
             return {"$ref": reference}
         others = {name: value for name, value in definitions.items() if name != reference}
         inlined = {name: value for name, value in {**definitions[reference], **part}.items() if name != "$ref"}
-        return _each(inlined, lambda inner: _strict_part(inner, others))
+        made: dict[str, Any] = _each(inlined, lambda inner: _strict_part(inner, others))
+        return made
     part = {name: value for name, value in part.items() if name != "default"}
     required = {"required": list(part["properties"])} if isinstance(part.get("properties"), Mapping) else {}
     return part | _no_more(part) | required
@@ -106,8 +115,10 @@ def _inner(schema: Schema) -> Iterator[Any]:
         yield schema["items"]
 
 
-def _each(schema: Schema, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-    """A copy with every schema in it changed, the inner ones first."""
+def _each(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """A copy with every schema in it changed, the inner ones first. What is no object (true, or a mistake) stays."""
+    if not isinstance(schema, Mapping):
+        return schema
     copy = dict(schema)
     for place in _NAMED:
         if isinstance(copy.get(place), Mapping):

@@ -37,7 +37,9 @@ from .transport.spool import IN_MEMORY, SpoolFailed
 from .understood import contradiction, warn
 from .weight import size_of
 from .whole_body import WholeBody
+from .wire.broken import failure_of
 from .wire.forms import BLANK, Taken, form_of, taken_as
+from .wire.limits import LEAST_HELD, HeldTooMuch
 
 if TYPE_CHECKING:
     from .masking import Secrets
@@ -91,6 +93,7 @@ class Attempt:
         self._first = b""
         self._says_stream = False
         self._held: Batch = []
+        self._held_bytes = 0
         self._cause: Exception | Failure | None = None
         self._sent: Outgoing | None = None
         self._hidden: tuple[Outgoing | None, Secrets] | None = None
@@ -220,8 +223,8 @@ class Attempt:
         self._waiting_since = self.call.now()
         try:
             while self._cause is None and not self._over:
-                batch = self._take(await self._read())
-                if batch and (self.committed or self._commits(batch)):
+                batch = self._take(data := await self._read())
+                if batch and (self.committed or self._commits(batch, len(data))):
                     if self._whole is None:
                         return batch
                     self._whole.hand_out(batch)
@@ -324,14 +327,20 @@ class Attempt:
             self._held = [chunk for chunk in self._held if type(chunk) is not Finished]
             self._cause = failure
 
-    def _commits(self, batch: Batch) -> bool:
-        """Does content begin in this batch? Then what was held goes in front of it; else it is held as well."""
-        batch[:0] = self._held
+    def _commits(self, batch: Batch, size: int) -> bool:
+        """Does content begin in this batch? Then what was held goes in front of it; else it is held as well.
+
+        size: its bytes on the wire. More of them than a decoder may hold back end the attempt.
+        """
         if any(chunk.content for chunk in batch):
-            self._held = []
+            batch[:0], self._held = self._held, []
             self._commit()
             return True
-        self._held = list(batch)
+        self._held += batch
+        self._held_bytes += size
+        limit = max(self.request.max_event_bytes, LEAST_HELD)
+        if self._held_bytes > limit and self._whole is None and not self._over:
+            self._cause = self._cause or failure_of(HeldTooMuch(limit))
         return False
 
     def _commit(self) -> None:

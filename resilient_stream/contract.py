@@ -70,10 +70,10 @@ class Request:
 
     tool_choice: "auto", "none", "required" or a tool's name. output: a JSON schema the answer must follow. reasoning:
     an effort ("none", "minimal", "low", "medium", "high") or a budget in tokens. extra: merged into the provider's body
-    last; a None there takes a field out. max_event_bytes: the decoder's bound on one event. attempt: which one at this
-    target, from 1. targets: all that may be tried, in order; `target` is the one at hand. resume: take this broken
-    stream up again instead of asking anew; only where the adapter's capabilities have native_resume. stream: False asks
-    for the answer in one piece; only where they have `whole`.
+    last; a None there takes a field out. max_event_bytes: the decoder's bound on one event, and on what it holds back.
+    attempt: which one at this target, from 1. targets: all that may be tried, in order; `target` is the one at hand.
+    resume: take this broken stream up again instead of asking anew; only where the adapter's capabilities have
+    native_resume. stream: False asks for the answer in one piece; only where they have `whole`.
     """
 
     messages: tuple[Message, ...]

@@ -332,6 +332,11 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Session expired",
         ("{provider} did not accept the credentials: their session has expired.",),
         ("Log in again (aws sso login), or set new credentials.",)),
+    (_K.BUFFER_LIMIT, "held"): Text(
+        "Answer too large to hold",
+        ("{provider} sent more than can be held back: tool calls, a refusal, or events without content.",
+         "The limit is {limit}."),
+        ("Raise Limits.max_event_bytes if such answers are expected.",)),
     (_K.CLIENT_CONFIG, "unexpected"): Text(
         "Request could not be made",
         ("The request to {provider} could not be written: {exception}.",),

@@ -196,7 +196,9 @@ class Limits(_Policy):
     tokens_per_minute: float | None = Field(default=None, gt=0)
     """Tokens per target and minute; None for no bound."""
     max_event_bytes: int = Field(default=8 * MIB, ge=1024)
-    """Bytes of one event on the wire. The largest real ones carry images, of a few MiB."""
+    """Bytes of one event on the wire, and of what is held back of an answer over all events: tool calls until they are
+    whole, a refusal, what comes before any content (of these at least 1 MiB). The largest real events carry images, of
+    a few MiB."""
     max_transcript_bytes: int = Field(default=64 * MIB, ge=1024)
     """Bytes of text kept in a transcript; beyond it the middle is dropped, and the transcript says so."""
     max_rss_bytes: int | None = Field(default=None, ge=1)

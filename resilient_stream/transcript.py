@@ -196,7 +196,8 @@ class Transcript:
             self._wire = sum(map(size_of, self._chunks))
             if self._wire > self._limit:
                 self._trim()
-            self._next_look = min(self._wire + self._limit // 4, self._limit)
+            more = self._wire + self._limit // 4
+            self._next_look = more if self._wire > self._limit else min(more, self._limit)
 
     def _even(self) -> None:
         """What was taken is kept in pieces of equal size: a million chunks of a token each weigh 100 MB."""
@@ -219,12 +220,13 @@ class Transcript:
         keep = max(prefix(reversed(self._chunks), self._limit // 4), len(self._ready))
         end = max(len(self._chunks) - keep, self._head)
         dropped = self._chunks[self._head : end]
-        seams = [chunk for chunk in dropped if type(chunk) is Seam]  # whoever reads this needs all of them
+        # Whoever reads this needs all of these; a decoder bounds how much the calls of an answer are.
+        kept = [chunk for chunk in dropped if type(chunk) is Seam or type(chunk) is ToolCall]
         self.omitted += sum(len(chunk.text) for chunk in dropped)
         tally(_unmodelled(dropped), self._unmodelled)
-        self._chunks[self._head : end] = seams
-        self._dropped += len(dropped) - len(seams)
-        self._head += len(seams)
+        self._chunks[self._head : end] = kept
+        self._dropped += len(dropped) - len(kept)
+        self._head += len(kept)
         self._trimmed = True
         self._wire = sum(map(size_of, self._chunks))
 

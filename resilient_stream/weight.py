@@ -17,6 +17,9 @@ __all__ = ["even", "prefix", "size_of"]
 SMALL = 64
 """What a chunk without a text of its own weighs."""
 
+AS_OBJECTS = 4
+"""How much more memory decoded JSON takes than its text, at least."""
+
 
 def size_of(chunk: Chunk) -> int:
     """Characters that a chunk weighs in a transcript."""
@@ -25,7 +28,7 @@ def size_of(chunk: Chunk) -> int:
     if type(chunk) is ReasoningDelta:
         return len(chunk.reasoning) + len(chunk.redacted or "")
     if type(chunk) is Raw:
-        return SMALL + len(msgspec.json.encode(chunk.data, enc_hook=str))
+        return SMALL + AS_OBJECTS * len(msgspec.json.encode(chunk.data, enc_hook=str))
     return SMALL + len(chunk.arguments) if isinstance(chunk, ToolCallDelta | ToolCall) else SMALL
 
 
@@ -49,12 +52,12 @@ def even(chunks: Iterable[Chunk], size: int) -> list[Chunk]:
     run = _Run(size)
     for chunk in chunks:
         text = _divisible(chunk)
-        if text == "":
+        if text == "" and type(chunk) is not ToolCallDelta:  # that begins a call, for whoever shows it
             continue
         if text is None or len(text) == size:
             found += [*run.end(), chunk]
         else:
-            found += run.add(type(chunk), text)
+            found += run.add(chunk, text)
     return found + run.end()
 
 
@@ -63,14 +66,14 @@ class _Run:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kind: type[Chunk] | None = None
+        self._first: Chunk | None = None
         self._texts: list[str] = []
         self._held = 0
 
-    def add(self, kind: type[Chunk], text: str) -> list[Chunk]:
-        """The pieces that it makes whole."""
-        ended = self.end() if kind is not self._kind else []
-        self._kind = kind
+    def add(self, chunk: Chunk, text: str) -> list[Chunk]:
+        """The pieces that it makes whole. text: the chunk's own."""
+        ended = self.end() if self._first is None or not _alike(chunk, self._first) else []
+        self._first = chunk
         self._texts.append(text)
         self._held += len(text)
         if self._held < self._size:
@@ -82,18 +85,28 @@ class _Run:
 
     def end(self) -> list[Chunk]:
         """What is held, as the last piece."""
-        rest = "".join(self._texts)
+        begun, rest = bool(self._texts), "".join(self._texts)
         self._texts, self._held = [], 0
-        return [self._chunk(rest)] if rest else []
+        return [self._chunk(rest)] if rest or (begun and type(self._first) is ToolCallDelta) else []
 
     def _chunk(self, text: str) -> Chunk:
-        return TextDelta(text) if self._kind is TextDelta else ReasoningDelta(text)
+        first = self._first
+        if type(first) is ToolCallDelta:
+            return ToolCallDelta(first.index, first.id, first.name, text)
+        return TextDelta(text) if type(first) is TextDelta else ReasoningDelta(text)
+
+
+def _alike(chunk: Chunk, other: Chunk) -> bool:
+    """Whether their texts belong together."""
+    if type(chunk) is ToolCallDelta and type(other) is ToolCallDelta:
+        return (chunk.index, chunk.id, chunk.name) == (other.index, other.id, other.name)
+    return type(chunk) is type(other)
 
 
 def _divisible(chunk: Chunk) -> str | None:
-    """The text of a chunk that is nothing but text."""
+    """The text of a chunk that is nothing else, or another piece of a call that is known."""
     if type(chunk) is TextDelta:
         return chunk.text
     if type(chunk) is ReasoningDelta and chunk.signature is None and chunk.redacted is None:
         return chunk.reasoning
-    return None
+    return chunk.arguments if type(chunk) is ToolCallDelta else None

@@ -161,7 +161,7 @@ def _reader(request: Request) -> ConverseReader | InvokeReader:
     options = request.decoding
     if _api(request) == "invoke":
         return InvokeReader(**options)
-    return ConverseReader(raw=options["raw"], eof_ok=options["eof_ok"])
+    return ConverseReader(**options)
 
 
 def _refuse_links(request: Request) -> None:

@@ -195,7 +195,7 @@ class _Nova:
     """Converse's events, each the first field of an object; Bedrock's own counts may follow in it."""
 
     def __init__(self, *, max_event_bytes: int, raw: bool, eof_ok: bool) -> None:
-        self.state = ConverseReader(raw=raw, eof_ok=eof_ok)
+        self.state = ConverseReader(max_event_bytes=max_event_bytes, raw=raw, eof_ok=eof_ok)
 
     def read(self, payloads: list[bytes], batch: Batch) -> None:
         self.state.read([frame for payload in payloads for frame in _unwrapped(payload)], batch)

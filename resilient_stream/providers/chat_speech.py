@@ -15,6 +15,7 @@ import msgspec
 from ..chunks import Chunk, ReasoningDelta, TextDelta
 from ..contract import Batch
 from .chat_events import Fragment, Function, Speech
+from .holdings import Holdings
 from .said import Said
 from .tool_calls import ToolCalls
 from .unmodelled import Unmodelled, says
@@ -46,13 +47,14 @@ class Piece(NamedTuple):
 class Speaker:
     """One answer's message. refusal: the pieces of a refusal; calls: those that are not yet whole."""
 
-    __slots__ = ("_fragments", "_given", "_unmodelled", "calls", "reasoning", "refusal", "text")
+    __slots__ = ("_fragments", "_given", "_holdings", "_unmodelled", "calls", "reasoning", "refusal", "text")
 
-    def __init__(self, unmodelled: Unmodelled) -> None:
+    def __init__(self, unmodelled: Unmodelled, holdings: Holdings) -> None:
         self.text = Said()
         self.reasoning = Said()
         self.refusal: list[str] = []
-        self.calls = ToolCalls()
+        self.calls = ToolCalls(holdings)
+        self._holdings = holdings
         self._unmodelled = unmodelled
         self._fragments = False
         self._given: set[tuple[str, str, str]] = set()
@@ -92,6 +94,7 @@ class Speaker:
 
     def _other(self, kind: str, text: str, part: Any) -> Batch:
         if kind == "refusal":
+            self._holdings.piece(text)
             self.refusal.append(text)
             return []
         return [self._unmodelled.content(kind, part)]
@@ -103,6 +106,7 @@ class Speaker:
             function = fragment.function or Function()
             key = (fragment.id or "", function.name or "", arguments_of(function.arguments))
             if not (fragment.id and key in self._given):
+                self._holdings.item(*key)
                 self._given.add(key)
                 batch.append(self._fragment(fragment))
         return batch

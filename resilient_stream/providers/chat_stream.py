@@ -21,6 +21,7 @@ from .chat_speech import Speaker
 from .counts import openai_usage
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
+from .holdings import Holdings
 from .unmodelled import Unmodelled, decoded
 from .values import object_of
 
@@ -64,7 +65,8 @@ def chat_decoder(
     provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
 ) -> EventDecoder[Event]:
     """The decoder of one chat completion."""
-    return EventDecoder(provider, ChatReader(provider, raw=raw), JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
+    reader = ChatReader(provider, raw=raw, holdings=Holdings(max_event_bytes))
+    return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
 class ChatReader:
@@ -80,10 +82,10 @@ class ChatReader:
 
     texts = TEXT
 
-    def __init__(self, provider: str, *, raw: bool = False) -> None:
+    def __init__(self, provider: str, *, raw: bool = False, holdings: Holdings | None = None) -> None:
         self._provider = provider
         self._unmodelled = Unmodelled(provider, raw=raw)
-        self._speaker = Speaker(self._unmodelled)
+        self._speaker = Speaker(self._unmodelled, holdings or Holdings())
         self._finish: str | None = None
         self.plain = False
         self.seen = False

@@ -20,6 +20,7 @@ from ..wire.json_events import BatchDecoder, JsonEvents
 from .counts import count
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
+from .holdings import Holdings
 from .tool_calls import ToolCalls
 from .values import object_of, text_of
 
@@ -73,7 +74,8 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
 
 def cohere_decoder(*, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> EventDecoder[_Event]:
     """The decoder of one answer."""
-    return EventDecoder("cohere", CohereReader(raw=raw), JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
+    reader = CohereReader(raw=raw, holdings=Holdings(max_event_bytes))
+    return EventDecoder("cohere", reader, JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
 class CohereReader:
@@ -85,8 +87,8 @@ class CohereReader:
 
     texts = _TEXT
 
-    def __init__(self, *, raw: bool = False) -> None:
-        self._calls = ToolCalls()
+    def __init__(self, *, raw: bool = False, holdings: Holdings | None = None) -> None:
+        self._calls = ToolCalls(holdings)
         self._raw = raw
         self.plain = False
         self.seen = False

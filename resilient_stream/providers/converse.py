@@ -20,6 +20,7 @@ from ..wire.json_events import BatchDecoder, what_can_be_read
 from .bedrock_frames import Frame
 from .block_calls import BlockCalls
 from .counts import count
+from .holdings import Holdings
 from .values import object_of, text_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "ConverseReader"]
@@ -67,11 +68,11 @@ class ConverseReader:
         "response_id",
     )  # fmt: skip
 
-    def __init__(self, *, raw: bool, eof_ok: bool) -> None:
+    def __init__(self, *, max_event_bytes: int, raw: bool, eof_ok: bool) -> None:
         self._raw = raw
         self._eof_ok = eof_ok
         self._seen = False
-        self._calls = BlockCalls()
+        self._calls = BlockCalls(Holdings(max_event_bytes))
         self._finish: str | None = None
         self.failure: Failure | None = None
         self.halves = False

@@ -76,13 +76,14 @@ class GeminiCalls:
 class _OpenCall:
     """A tool call of which not everything has come."""
 
-    __slots__ = ("_arguments", "_own_id", "_partial", "_signature", "_wrong", "id", "index", "name")
+    __slots__ = ("_arguments", "_holdings", "_own_id", "_partial", "_signature", "_wrong", "id", "index", "name")
 
     def __init__(self, index: int, id: str, name: str, holdings: Holdings) -> None:
         self.index = index
         self.id = id
         self.name = name
         self._arguments: Any = None
+        self._holdings = holdings
         self._partial = PartialArguments(holdings)
         self._signature: str | None = None
         self._own_id = ""
@@ -112,6 +113,7 @@ class _OpenCall:
         pieces = self._partial.value
         value = self._arguments or pieces
         text = msgspec.json.encode(value).decode()
+        self._holdings.piece(text)
         wrong = self._wrong
         if self._partial.broken:
             wrong = wrong or "a piece of the arguments has no place"

@@ -27,6 +27,7 @@ from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .gemini_calls import FunctionCall, GeminiCalls
 from .gemini_ends import FINISH_REASONS, failure_of, name_of
+from .holdings import Holdings
 
 __all__ = ["GeminiReader", "gemini_decoder", "read_usage"]
 
@@ -107,7 +108,8 @@ def gemini_decoder(
     provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
 ) -> EventDecoder[_Sent]:
     """The decoder of one streamed answer."""
-    return EventDecoder(provider, GeminiReader(provider, raw=raw), JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
+    reader = GeminiReader(provider, raw=raw, holdings=Holdings(max_event_bytes))
+    return EventDecoder(provider, reader, JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
 class GeminiReader:
@@ -120,10 +122,10 @@ class GeminiReader:
 
     texts = _TEXT
 
-    def __init__(self, provider: str, *, raw: bool = False) -> None:
+    def __init__(self, provider: str, *, raw: bool = False, holdings: Holdings | None = None) -> None:
         self._provider = provider
         self._raw = raw
-        self._calls = GeminiCalls()
+        self._calls = GeminiCalls(holdings)
         self._finish: str | None = None
         self._explanation = ""
         self._usage: Usage | None = None

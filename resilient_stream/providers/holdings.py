@@ -6,7 +6,7 @@ Must never: be a limit on text. What leaves as a chunk at once is the transcript
 
 from __future__ import annotations
 
-from ..wire.limits import HeldTooMuch
+from ..wire.limits import LEAST_HELD, HeldTooMuch
 
 __all__ = ["Holdings"]
 
@@ -17,13 +17,13 @@ _ITEM = 256
 
 
 class Holdings:
-    """What one decoder holds, in bytes. Raises HeldTooMuch beyond `limit`; what has left is not given back, since a
-    transcript keeps it."""
+    """What one decoder holds, in bytes. Raises HeldTooMuch beyond the limit, which is that of one event, but for tiny
+    ones. What has left is not given back, since a transcript keeps it."""
 
     __slots__ = ("limit", "size")
 
     def __init__(self, limit: int = 8 * 1024 * 1024) -> None:
-        self.limit = limit
+        self.limit = max(limit, LEAST_HELD)
         self.size = 0
 
     def piece(self, text: str) -> None:

@@ -26,6 +26,7 @@ from .block_calls import BlockCalls
 from .counts import count
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
+from .holdings import Holdings
 from .values import object_of, text_of
 
 __all__ = ["FAILED_STATUSES", "FINISH_REASONS", "InteractionReader", "interaction_decoder"]
@@ -84,7 +85,9 @@ def interaction_decoder(
     resume: ResumePoint | None = None,
 ) -> EventDecoder[_Event]:
     """The decoder of one interaction; background and resume as in `InteractionReader`."""
-    reader = InteractionReader(provider, raw=raw, background=background, resume=resume)
+    reader = InteractionReader(
+        provider, raw=raw, background=background, resume=resume, holdings=Holdings(max_event_bytes)
+    )
     return EventDecoder(provider, reader, JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
@@ -102,13 +105,19 @@ class InteractionReader:
     texts = _TEXT
 
     def __init__(
-        self, provider: str, *, raw: bool = False, background: bool = False, resume: ResumePoint | None = None
+        self,
+        provider: str,
+        *,
+        raw: bool = False,
+        background: bool = False,
+        resume: ResumePoint | None = None,
+        holdings: Holdings | None = None,
     ) -> None:
         self._provider = provider
         self._raw = raw
         self._background = background
         self._usage: Usage | None = None
-        self._calls = BlockCalls()
+        self._calls = BlockCalls(holdings)
         self._event_id = ""
         self.plain = False
         self.seen = resume is not None

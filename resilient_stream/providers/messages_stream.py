@@ -25,6 +25,7 @@ from .block_calls import BlockCalls
 from .counts import count
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
+from .holdings import Holdings
 from .values import object_of, text_of
 
 __all__ = ["FINISH_REASONS", "MessagesReader", "messages_decoder", "read_usage"]
@@ -61,6 +62,9 @@ class _Event(msgspec.Struct, gc=False):
     error: Any = None
 
 
+_COUNTS = (
+    "input_tokens", "output_tokens", "output_tokens_details", "cache_read_input_tokens", "cache_creation_input_tokens",
+)  # fmt: skip
 _TEXT = BatchDecoder(_TextEvent)
 _EVENTS = BatchDecoder(_Event)
 
@@ -82,7 +86,8 @@ def messages_decoder(
 ) -> EventDecoder[_Event]:
     """The decoder of one answer of the Messages API."""
     events = JsonEvents(_EVENTS, max_event_bytes)
-    return EventDecoder(provider, MessagesReader(provider, raw=raw), events, eof_ok=eof_ok)
+    reader = MessagesReader(provider, raw=raw, holdings=Holdings(max_event_bytes))
+    return EventDecoder(provider, reader, events, eof_ok=eof_ok)
 
 
 class MessagesReader:
@@ -95,10 +100,10 @@ class MessagesReader:
 
     texts = _TEXT
 
-    def __init__(self, provider: str, *, raw: bool = False) -> None:
+    def __init__(self, provider: str, *, raw: bool = False, holdings: Holdings | None = None) -> None:
         self._provider = provider
         self._raw = raw
-        self._calls = BlockCalls()
+        self._calls = BlockCalls(holdings)
         self._usage: dict[str, Any] = {}
         self._stop_reason: str | None = None
         self._explanation = ""
@@ -233,7 +238,7 @@ class MessagesReader:
     def _count(self, usage: Any, batch: Batch) -> None:
         """Counts are cumulative, and each event has some of them: the last of each stands (QUIRKS 35)."""
         if isinstance(usage, dict) and usage:
-            self._usage.update({name: value for name, value in usage.items() if value is not None})
+            self._usage.update({name: usage[name] for name in _COUNTS if usage.get(name) is not None})
             batch.append(read_usage(self._usage))
 
 

@@ -22,6 +22,7 @@ from ..wire.json_lines import JsonLines
 from .counts import count
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
+from .holdings import Holdings
 from .open_call import tool_call
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "OllamaReader", "ollama_decoder"]
@@ -89,21 +90,24 @@ def ollama_decoder(
     provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
 ) -> EventDecoder[_Line]:
     """The decoder of one answer of `/api/chat`. raw: there is nothing beside what we read."""
-    return EventDecoder(provider, OllamaReader(provider), JsonLines(_LINES, max_event_bytes), eof_ok=eof_ok)
+    reader = OllamaReader(provider, Holdings(max_event_bytes))
+    return EventDecoder(provider, reader, JsonLines(_LINES, max_event_bytes), eof_ok=eof_ok)
 
 
 class OllamaReader:
     """One answer of `/api/chat`; see `event_decoder`. Ollama gives an answer no id."""
 
     __slots__ = (
-        "_calls", "_provider", "_turn", "done", "failure", "model", "plain", "progress", "response_id", "seen",
+        "_calls", "_holdings", "_provider", "_turn", "done", "failure", "model", "plain", "progress", "response_id",
+        "seen",
     )  # fmt: skip
 
     texts = _TEXT
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, holdings: Holdings | None = None) -> None:
         self._provider = provider
         self._calls = 0
+        self._holdings = holdings or Holdings()
         self._turn = ""
         self.plain = False
         self.seen = False
@@ -160,6 +164,7 @@ class OllamaReader:
         given = function.arguments
         text = given if isinstance(given, str) else msgspec.json.encode({} if given is None else given).decode()
         name = function.name or ""
+        self._holdings.item(id, name, text)
         return [ToolCallDelta(index, id, name, text), tool_call(index, id, name, text)]
 
     def _ended(self, line: _Line, batch: Batch) -> None:

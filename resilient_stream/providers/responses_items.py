@@ -17,6 +17,8 @@ from typing import Any
 
 from ..chunks import Chunk, ReasoningDelta, TextDelta
 from ..contract import Batch
+from .holdings import Holdings
+from .responses_events import sealed
 from .said import Said
 from .unmodelled import Unmodelled, says
 from .values import object_of, text_of
@@ -36,8 +38,9 @@ class Items:
     resumed: the answer began in another stream, so it is not known what of a whole item was said there.
     """
 
-    def __init__(self, *, resumed: bool = False) -> None:
+    def __init__(self, *, resumed: bool = False, holdings: Holdings | None = None) -> None:
         self._blind = resumed
+        self._holdings = holdings or Holdings()
         self.text = Said()
         self.reasoning = Said()
         self.refusal: list[str] = []
@@ -55,15 +58,22 @@ class Items:
         doubled = said.length == since > self._items[kind] and said.ends(text) and (self._mixed or not sure)
         if self._blind or doubled or key in self._settled or len(self._settled) >= MAX_PARTS:
             return []
+        self._holdings.item(key)
         self._settled.add(key)
         self._mixed = not said.begins(text, since)  # pieces of two parts came before the end of the first
         new = said.rest(text, since)
         self._parts[kind] = said.length
         return _chunks(kind, new)
 
+    def refuses(self, piece: str) -> None:
+        """A piece of a refusal."""
+        self._holdings.piece(piece)
+        self.refusal.append(piece)
+
     def refused(self, text: str) -> None:
         """A refusal is whole."""
-        self.refusal += [text] if text and not self.refusal else []
+        if text and not self.refusal:
+            self.refuses(text)
 
     def message(self, item: Mapping[str, Any]) -> Batch:
         """A message is whole: what of all its texts was not said."""
@@ -78,7 +88,8 @@ class Items:
         new = texts_of(item.get("summary")) + texts_of(item.get("content")) if unsaid else ""
         batch = _chunks("reasoning", self.reasoning.rest(new, self._items["reasoning"]))
         self._end("reasoning", self.reasoning)
-        return batch
+        seal = sealed(item)
+        return batch if seal is None else [*batch, ReasoningDelta("", seal)]
 
     def _end(self, kind: str, said: Said) -> None:
         self._parts[kind] = self._items[kind] = said.length
@@ -92,6 +103,8 @@ class Items:
         """What a whole item has that is not read: itself, or of a message its annotations and unknown parts."""
         kind = text_of(item.get("type"))
         if kind not in OWN_ITEMS:
+            if kind not in self._reported:
+                self._holdings.item(kind)
             self._reported[kind] = self._reported.get(kind, 0) + 1
             return [unmodelled.content(kind or "item", item)] if says({**item, "type": None}) else []
         found: list[Chunk] = []

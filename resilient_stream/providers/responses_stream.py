@@ -22,8 +22,9 @@ from ..wire.json_events import JsonEvents
 from .counts import count, openai_usage
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
+from .holdings import Holdings
 from .item_calls import ItemCalls
-from .responses_events import EVENTS, TEXT, Event, TextEvent, id_of, key_of, said_of_call, sealed, sort_of
+from .responses_events import EVENTS, TEXT, Event, TextEvent, id_of, key_of, said_of_call, sort_of
 from .responses_items import Items
 from .unmodelled import Unmodelled, decoded
 from .values import object_of, text_of
@@ -49,7 +50,9 @@ def responses_decoder(
     resume: ResumePoint | None = None,
 ) -> EventDecoder[Event]:
     """The decoder of one answer of the Responses API; background and resume as in `ResponsesReader`."""
-    reader = ResponsesReader(provider, raw=raw, background=background, resume=resume)
+    reader = ResponsesReader(
+        provider, raw=raw, background=background, resume=resume, holdings=Holdings(max_event_bytes)
+    )
     return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
@@ -67,14 +70,20 @@ class ResponsesReader:
     texts = TEXT
 
     def __init__(
-        self, provider: str, *, raw: bool = False, background: bool = False, resume: ResumePoint | None = None
+        self,
+        provider: str,
+        *,
+        raw: bool = False,
+        background: bool = False,
+        resume: ResumePoint | None = None,
+        holdings: Holdings | None = None,
     ) -> None:
         self._provider = provider
         self._unmodelled = Unmodelled(provider, raw=raw)
         self._background = background
         self._resumed = resume is not None
-        self._items = Items(resumed=resume is not None)
-        self._calls = ItemCalls()
+        self._items = Items(resumed=resume is not None, holdings=holdings)
+        self._calls = ItemCalls(holdings)
         self._sequence: int | str | None = None
         self.plain = False
         self.seen = resume is not None
@@ -146,7 +155,7 @@ class ResponsesReader:
             batch.append(ReasoningDelta(text))
 
     def _refused(self, event: Event, batch: Batch) -> None:
-        self._items.refusal.append(text_of(event.delta))
+        self._items.refuses(text_of(event.delta))
         self.progress += 1
 
     def _repeats(self, event: Event, batch: Batch) -> None:
@@ -189,7 +198,6 @@ class ResponsesReader:
             batch += self._items.message(item)
         elif item.get("type") == "reasoning":
             batch += self._items.thought(item)
-            batch += _sealed(item)
         batch += self._items.beside(item, self._unmodelled)
 
     def _cited(self, event: Event, batch: Batch) -> None:
@@ -267,12 +275,11 @@ class ResponsesReader:
 _Read: TypeAlias = Callable[[ResponsesReader, Event, Batch], None]
 
 _BEGINS = "content_part.added reasoning_summary_part.added"
-_REPEATS = """content_part.done output_text.done refusal.done reasoning_text.done reasoning_summary_text.done
-    reasoning_summary_part.done"""
+_REPEATS = "content_part output_text refusal reasoning_text reasoning_summary_text reasoning_summary_part"
 
 _READERS: Mapping[str, _Read] = {
     **{f"response.{name}": ResponsesReader._repeats for name in _BEGINS.split()},
-    **{f"response.{name}": ResponsesReader._part_done for name in _REPEATS.split()},
+    **{f"response.{name}.done": ResponsesReader._part_done for name in _REPEATS.split()},
     "response.output_text.annotation.added": ResponsesReader._cited,
     "response.output_text.delta": ResponsesReader._text,
     "response.refusal.delta": ResponsesReader._refused,
@@ -291,8 +298,3 @@ _READERS: Mapping[str, _Read] = {
     "response.cancelled": ResponsesReader._ended,
     "error": ResponsesReader._error,
 }
-
-
-def _sealed(item: Mapping[str, Any]) -> Batch:
-    seal = sealed(item)
-    return [] if seal is None else [ReasoningDelta("", seal)]

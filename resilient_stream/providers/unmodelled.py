@@ -65,7 +65,7 @@ class Unmodelled:
         self.raw = raw
         self.counts: dict[str, int] = {}
         self._provider = provider
-        self._last: dict[str, Any] = {}
+        self._last: dict[str, int] = {}
 
     def content(self, name: str, data: Any) -> Raw:
         """A part of the answer."""
@@ -94,9 +94,10 @@ class Unmodelled:
         return found
 
     def _repeats(self, name: str, value: Any) -> bool:
-        same: bool = self._last.get(name) == value
+        now = hash(repr(value))  # the value itself may be as long as an event
+        same = self._last.get(name) == now
         if name in self._last or len(self._last) < MAX_NAMES:
-            self._last[name] = value
+            self._last[name] = now
         return same
 
     def _field(self, name: str, value: Any, fields: Fields) -> list[Raw]:

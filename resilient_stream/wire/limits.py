@@ -5,7 +5,11 @@ The one rule: both say what was seen and carry no content.
 
 from __future__ import annotations
 
-__all__ = ["BadFraming", "EventTooLarge", "HeldTooMuch"]
+__all__ = ["LEAST_HELD", "BadFraming", "EventTooLarge", "HeldTooMuch"]
+
+
+LEAST_HELD = 1024 * 1024
+"""Bytes of an answer that may be held back however small an event has to be."""
 
 
 class EventTooLarge(ValueError):

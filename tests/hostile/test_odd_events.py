@@ -49,7 +49,8 @@ def _payloads(body: bytes) -> list[bytes]:
 
 
 def _converse(**options: Any) -> BedrockDecoder:
-    return BedrockDecoder(ConverseReader(raw=options.get("raw", False), eof_ok=False), BedrockFrames(1_000_000))
+    reader = ConverseReader(max_event_bytes=1_000_000, raw=options.get("raw", False), eof_ok=False)
+    return BedrockDecoder(reader, BedrockFrames(1_000_000))
 
 
 def _invoke(**options: Any) -> BedrockDecoder:

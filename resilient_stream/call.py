@@ -216,7 +216,7 @@ class Call:
         self.thread = threading.get_ident()
         self.transcript._begin()
         if self._owner.closed:
-            self.dead = closed_error("client_closed")
+            self.dead = closed_error("already_closed")
             self.finish("client_closed", self.dead)
             raise self.dead
         self._owner.calls.add(self)
@@ -420,7 +420,7 @@ class Call:
 
 def closed_error(why: str) -> StreamError:
     """What a pull raises on a stream that was cancelled, closed or given up."""
-    kind = ErrorKind.CLIENT_CLOSED if why == "client_closed" else ErrorKind.CANCELLED
+    kind = ErrorKind.CLIENT_CLOSED if why in ("client_closed", "already_closed") else ErrorKind.CANCELLED
     return error_for(Failure(kind=kind, code=why))
 
 

@@ -28,6 +28,7 @@ from .scope import Scope
 from .slots import Slots
 from .stream import Stream
 from .target import Target
+from .target_options import refuse_unknown
 from .telemetry.reporter import Reporter
 from .transcript import Transcript
 from .transport.outgoing import Outgoings
@@ -49,7 +50,8 @@ _LATER = "is part of the design, but not built yet; leave it out"
 class Client:
     """Streams answers from the first target that can give one.
 
-    targets: "provider:model" strings or `Target`s; the first is tried first, the rest are fallbacks.
+    targets: "provider:model" strings or `Target`s, one by one or in a list; the first is tried first, the rest are
+        fallbacks.
     retry, timeouts, recovery, limits: see `policy`; defaults are documented there.
     middlewares: your own links, run around every attempt (see `contract.Middleware`).
     on_event: called with each `events.Event`, on the loop; must not block.
@@ -64,7 +66,7 @@ class Client:
 
     def __init__(
         self,
-        *targets: str | Target,
+        *targets: str | Target | Sequence[str | Target],
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
         recovery: Recovery | None = None,
@@ -267,14 +269,24 @@ class Client:
         )
 
 
-def _checked(targets: Iterable[str | Target]) -> tuple[Target, ...]:
-    """Targets as objects, their provider known and their model named, before anything is sent."""
-    return tuple(_named(Target.of(target)) for target in targets)
+def _checked(targets: Iterable[str | Target | Sequence[str | Target]]) -> tuple[Target, ...]:
+    """Targets as objects, their provider known and their model named, before anything is sent.
+
+    A list in place of its elements is what people write who have their targets in one.
+    """
+    given: tuple[Any, ...] = tuple(targets)
+    if len(given) == 1 and isinstance(given[0], list | tuple):
+        given = tuple(given[0])
+    return tuple(_named(Target.of(target)) for target in given)
 
 
 def _named(target: Target) -> Target:
     _built(target.limits or Limits())
-    default = adapter_for(target.provider).default_model
+    adapter = adapter_for(target.provider)
+    known = getattr(adapter, "options", None)
+    if target.options and known is not None:  # a third party's adapter may take whatever comes
+        refuse_unknown(target.name, target.options, known)
+    default = adapter.default_model
     if target.model:
         return target
     if default is None:

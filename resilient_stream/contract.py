@@ -327,6 +327,10 @@ class Adapter(Protocol):
     hold the key, in order; empty when it needs none. url_variable: the one for the base URL. default_model: for
     a target that names none ("local"). media_types: the beginnings of the content types that its stream comes as;
     a 200 with another one is looked at before it is believed.
+
+    An adapter may also have `options`, a tuple of names: what `Target(…)` may be given for it beside `raw`, `terminal`
+    and `stream`. Another name is refused then; without `options` any is taken. The names of `stream()`'s own options,
+    and those that target_options.py sends elsewhere (verify, timeout …), are refused for every provider.
     """
 
     name: str

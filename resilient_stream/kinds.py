@@ -438,6 +438,14 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Did not fit",
         ("What {provider} answered does not continue what was delivered: {reason}.",),
         ("Nothing of it was delivered.",)),
+    (_K.DEADLINE_EXCEEDED, "in_the_line"): Text(
+        "Out of time in the line",
+        ("No place at {target} became free in time.", "The limit was {seconds}.", "Limits.max_concurrency is {limit}."),
+        ("Allow more time, raise max_concurrency, or send fewer requests at a time.",)),
+    (_K.CLIENT_CLOSED, "already_closed"): Text(
+        "Client closed",
+        ("The client is closed.",),
+        ("Make a new one, or keep this one open until the last answer.",)),
     (_K.CANCELLED, "abandoned"): Text(
         "Stream closed",
         ("The stream was closed, or nothing was taken from it for too long.",),

@@ -189,8 +189,8 @@ class Limits(_Policy):
     """Bounds that turn a runaway into an error instead of a crash."""
 
     max_concurrency: int | None = Field(default=None, ge=1)
-    """Streams at once to a target, for each client (and each of its running loops); None for no bound. One more
-    waits as long as for a connection (`Timeouts.connect`), and then fails as pool_exhausted."""
+    """Streams at once to a target, for each client (and each of its running loops); None for no bound. The others
+    wait in a line, first come, first served, as long as their deadline allows; no other clock runs there."""
     requests_per_minute: float | None = Field(default=None, gt=0)
     """Requests per target and minute; None for no bound."""
     tokens_per_minute: float | None = Field(default=None, gt=0)

@@ -17,6 +17,7 @@ from .errors import StreamMisused
 from .harmless import is_secret_name, safe_headers, safe_url
 from .messages import describe
 from .policy import Limits, Timeouts
+from .target_options import refuse_elsewhere
 
 __all__ = ["ApiKey", "Target"]
 
@@ -35,7 +36,8 @@ class Target(BaseModel):
     headers: added to each request, over the adapter's own.
     weight: share of traffic where targets are balanced.
     timeouts, limits: over the client's, for this target.
-    options: what only some providers know. Known to all:
+    options: what only some providers know (each says which: `options` of its adapter); any other name is refused. Known
+        to all:
         terminal="eof_ok": the server sends no end marker; a clean end of the body counts as one.
         raw=True: events without a chunk class of their own come as `Raw`.
         stream=False: the answer is asked for in one piece and comes as the same chunks, later; True: never, whatever
@@ -77,6 +79,7 @@ class Target(BaseModel):
         provider, _, model = str(name).partition(":")
         if not provider:
             raise StreamMisused(f'a target is written "provider:model", like "openai:gpt-5-mini"; got {name!r}')
+        refuse_elsewhere(name, options)
         try:
             super().__init__(
                 provider=provider, model=model, api_key=api_key, base_url=base_url, headers=headers,
@@ -130,6 +133,8 @@ class Target(BaseModel):
     @classmethod
     def of(cls, target: str | Target) -> Target:
         """A target from either form that users give."""
+        if not isinstance(target, str | Target):
+            raise StreamMisused(f'a target is "provider:model" or a Target(…), not {type(target).__name__}')
         return target if isinstance(target, Target) else cls(target)
 
 

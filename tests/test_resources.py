@@ -18,7 +18,6 @@ from resilient_stream import (
     Client,
     DeadlineExceeded,
     Limits,
-    ResourceError,
     RetryBudget,
     RetryPolicy,
     Stream,
@@ -40,6 +39,7 @@ from resilient_stream.testing import (
     Reply,
     Script,
     Send,
+    Sleep,
     Stall,
     Status,
     Text,
@@ -306,26 +306,33 @@ async def test_a_place_is_given_back_on_every_ending(way: Any, nothing_left: Non
 
 
 async def test_who_waits_too_long_for_a_place_is_told_why(nothing_left: None) -> None:
-    """After the connect timeout, as an error of our own: tried again, never sent elsewhere, and it says the limit."""
+    """At the deadline: it says that it was the line, and its limit; nothing was sent anywhere."""
     async with FakeProvider(HANGS) as provider, FakeProvider(HELLO) as other:
         targets = provider.target("openai"), other.target("openai")
-        limits, timeouts = Limits(max_concurrency=1), Timeouts(connect=0.02)
+        limits, timeouts = Limits(max_concurrency=1), Timeouts(connect=0.02, first_content=0.03)
         async with Client(*targets, limits=limits, timeouts=timeouts, retry=QUICK) as client:
-            async with client.stream("hi") as first:
+            async with client.stream("hi", timeouts=Timeouts()) as first:
                 await anext(first)
-                with pytest.raises(ResourceError) as caught:
-                    await client.complete("hi")
+                with pytest.raises(DeadlineExceeded) as caught:
+                    await client.complete("hi", deadline=0.1)
         assert (len(provider.requests), len(other.requests)) == (1, 0)
     error = caught.value
-    assert (error.kind, error.phase, error.attempt, error.target) == (
-        "pool_exhausted",
-        "connect",
-        3,
-        "openai:fake-model",
-    )
-    assert "The limit is 1." in error.message
+    assert (error.failure.code, error.phase, error.target) == ("in_the_line", "connect", "openai:fake-model")
+    assert "max_concurrency is 1." in error.message
+    assert not error.billed_maybe
     assert error.transcript is not None
     assert error.transcript.attempts == []
+
+
+async def test_a_batch_of_calls_waits_for_its_turns(nothing_left: None) -> None:
+    """Twenty calls in four places all succeed, however much longer they take than a connection may."""
+    limits, timeouts = Limits(max_concurrency=4), Timeouts(connect=0.1, first_content=0.2)
+    async with FakeProvider([Sleep(0.05), *HELLO]) as provider:
+        async with Client(provider.target("openai"), limits=limits, timeouts=timeouts) as client:
+            done = await asyncio.gather(*(client.complete("hi") for _ in range(20)))
+            assert client.slots._lines == {}
+        assert [transcript.text for transcript in done] == ["Hello"] * 20
+        assert len(provider.requests) == 20
 
 
 @pytest.mark.parametrize("end", ["deadline", "cancel", "close", "client"])

@@ -1,8 +1,8 @@
 """concurrency: holds a place at the target while an attempt runs, where `Limits.max_concurrency` counts them.
 
-It stands inside retry, so a place is not held through a backoff. A call waits for one as long as it would wait for a
-connection (`Timeouts.connect`), and never past its deadline; then it is a pool_exhausted of our own making, which is
-told apart from a host that does not answer (JUDGEMENTS 24).
+It stands inside retry, so a place is not held through a backoff. Whoever comes first is served first, and waits as
+long as the call's deadline allows: nothing has been asked of a server yet, so none of its clocks runs. A call whose
+time runs out in the line is told so.
 
 The one rule: the place is given back in `finally`, so on every ending: a break, a cancel, a dropped stream.
 Must never: cost anything where there is no limit. It is not even a link then.
@@ -10,14 +10,15 @@ Must never: cost anything where there is no limit. It is not even a link then.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-import anyio
+from msgspec import structs
 
 from ..call import Call
 from ..contract import Batch, Handler, Request
-from ..errors import ErrorKind, Failure, error_for
+from ..errors import ErrorKind, Failure, StreamError, error_for
 from ..slots import Line
 
 __all__ = ["concurrency"]
@@ -46,17 +47,18 @@ async def _in_a_place(request: Request, call: Call, call_next: Handler, limit: i
 
 
 async def _take(request: Request, call: Call, line: Line, limit: int) -> None:
-    """Wait for a place, no longer than for a connection. Raises ResourceError, or what ended the call."""
+    """Wait for a place. Raises what ended the call."""
+    context, call.context = call.context, functools.partial(_in_the_line, request, limit)
+    try:
+        await call.wait(lambda: line.take(limit))
+    finally:
+        call.context = context
+
+
+def _in_the_line(request: Request, limit: int, failure: Failure) -> StreamError:
+    """An error of a call that waits for a place."""
     target = request.target
-    patience = call.settings.timeouts_for(target).connect
-
-    async def wait() -> bool:
-        with anyio.move_on_after(patience):
-            await line.take(limit)
-            return True
-        return False
-
-    if not await call.wait(wait):
-        failure = Failure(kind=ErrorKind.POOL_EXHAUSTED, code="max_concurrency", facts={"limit": limit})
-        context = {"provider": target.provider, "model": target.model, "attempt": request.attempt}
-        raise error_for(failure, phase="connect", **context)
+    if failure.kind is ErrorKind.DEADLINE_EXCEEDED:
+        failure = structs.replace(failure, code="in_the_line", facts={**failure.facts, "limit": limit})
+    context = {"provider": target.provider, "model": target.model, "attempt": request.attempt}
+    return error_for(failure, phase="connect", **context)

@@ -8,7 +8,7 @@ Must never: await.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -73,6 +73,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
     url_variable: str = "ANTHROPIC_BASE_URL"
     default_model: str | None = None
     media_types: tuple[str, ...] = ("text/event-stream",)
+    options: ClassVar[tuple[str, ...]] = ()
 
     def capabilities(self, model: str) -> Capabilities:
         """Prefill is a column of the model's row."""

@@ -73,6 +73,11 @@ class Azure(msgspec.Struct, frozen=True):
     default_model: ClassVar[None] = None
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Azure's own, and those of the dialect."""
+        return ("api_version", "azure_ad_token", *self._dialect().options)
+
     def capabilities(self, model: str) -> Capabilities:
         """The dialect's."""
         return self._dialect().capabilities(model)

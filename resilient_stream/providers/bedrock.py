@@ -108,6 +108,7 @@ class Bedrock(msgspec.Struct, frozen=True):
     key_variables: ClassVar[tuple[str, ...]] = ("AWS_BEARER_TOKEN_BEDROCK",)
     url_variable: ClassVar[str] = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
     default_model: ClassVar[str | None] = None
+    options: ClassVar[tuple[str, ...]] = ("api", "region", "profile", "session")
     media_types: ClassVar[tuple[str, ...]] = ("application/vnd.amazon.eventstream",)
 
     def capabilities(self, model: str) -> Capabilities:

@@ -191,6 +191,7 @@ class ClaudeCode(msgspec.Struct, frozen=True):
     key_variables: ClassVar[tuple[str, ...]] = ()
     url_variable: ClassVar[str] = ""
     default_model: ClassVar[str | None] = "default"
+    options: ClassVar[tuple[str, ...]] = ("command", "tools", "arguments")
     media_types: ClassVar[tuple[str, ...]] = ("application/x-ndjson",)
 
     def capabilities(self, model: str) -> Capabilities:

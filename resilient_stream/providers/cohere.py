@@ -84,6 +84,7 @@ class Cohere(msgspec.Struct, frozen=True):
     key_variables: ClassVar[tuple[str, ...]] = ("CO_API_KEY", "COHERE_API_KEY")
     url_variable: ClassVar[str] = "CO_API_URL"
     default_model: ClassVar[str | None] = None
+    options: ClassVar[tuple[str, ...]] = ()
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:

@@ -66,6 +66,7 @@ class Gemini(msgspec.Struct, frozen=True):
     key_variables: ClassVar[tuple[str, ...]] = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     url_variable: ClassVar[str] = "GEMINI_BASE_URL"
     default_model: ClassVar[str | None] = None
+    options: ClassVar[tuple[str, ...]] = ("stream_format",)
     media_types: ClassVar[tuple[str, ...]] = STREAMS
 
     def capabilities(self, model: str) -> Capabilities:

@@ -44,6 +44,7 @@ class GeminiInteractions(msgspec.Struct, frozen=True):
     key_variables: ClassVar[tuple[str, ...]] = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     url_variable: ClassVar[str] = "GEMINI_BASE_URL"
     default_model: ClassVar[str | None] = None
+    options: ClassVar[tuple[str, ...]] = ("background",)
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:

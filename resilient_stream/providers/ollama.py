@@ -7,7 +7,7 @@ Must never: await.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -56,6 +56,7 @@ class Ollama(msgspec.Struct, frozen=True):
     base_url: str = "http://127.0.0.1:11434"
     key_variables: tuple[str, ...] = ()
     url_variable: str = "OLLAMA_HOST"
+    options: ClassVar[tuple[str, ...]] = ()
     default_model: str | None = None
     # Proxies call it JSON; the decoder reads lines either way, an error's among them.
     media_types: tuple[str, ...] = ("application/x-ndjson", "application/ndjson", "application/json")

@@ -89,6 +89,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
     key_variables = property(lambda self: self.host.keys)
     url_variable = property(lambda self: self.host.url_variable)
     default_model = property(lambda self: self.host.default_model)
+    options: ClassVar[tuple[str, ...]] = ()
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:

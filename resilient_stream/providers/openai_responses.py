@@ -52,6 +52,7 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
     key_variables = property(lambda self: self.host.keys)
     url_variable = property(lambda self: self.host.url_variable)
     default_model = property(lambda self: self.host.default_model)
+    options: ClassVar[tuple[str, ...]] = ("background", "reasoning_summary")
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:

@@ -186,6 +186,7 @@ class Replay(msgspec.Struct, frozen=True):
     key_variables: ClassVar[tuple[str, ...]] = ()
     url_variable: ClassVar[str] = ""
     default_model: ClassVar[str | None] = None
+    options: ClassVar[tuple[str, ...]] = ("speed", "repeat")
     media_types: ClassVar[tuple[str, ...]] = (MEDIA_TYPE,)
 
     def capabilities(self, model: str) -> Capabilities:

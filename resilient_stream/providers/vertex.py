@@ -56,6 +56,7 @@ class Vertex(msgspec.Struct, frozen=True):
     key_variables: ClassVar[tuple[str, ...]] = ()
     url_variable: ClassVar[str] = "GOOGLE_VERTEX_BASE_URL"
     default_model: ClassVar[str | None] = None
+    options: ClassVar[tuple[str, ...]] = ("project", "location", "credentials", "stream_format")
     media_types: ClassVar[tuple[str, ...]] = gemini.STREAMS
 
     def capabilities(self, model: str) -> Capabilities:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Mapping, MutableMapping
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, finalize
@@ -38,6 +39,10 @@ there; what is inflated, or comes from this same machine, is always there, and i
 LINGER = 0.25
 """Seconds that a finished answer may take to send the last bytes of its HTTP framing, so that its connection can
 be used again. Many servers send them in a packet of their own, after the provider's end marker."""
+
+
+GOODBYE = 0.2
+"""Seconds that the end of a program waits at most for a loop in another thread."""
 
 
 class Response:
@@ -269,11 +274,7 @@ _ALIVE: WeakSet[HttpTransport] = WeakSet()
 def _abandon(sessions: MutableMapping[asyncio.AbstractEventLoop, _Here]) -> None:
     """A client was dropped without being closed, in whatever thread the collector runs."""
     for here in list(sessions.values()):
-        if here.loop.is_running() and asyncio._get_running_loop() is not here.loop:
-            with contextlib.suppress(RuntimeError):  # it has closed meanwhile
-                here.loop.call_soon_threadsafe(here.end)
-        else:
-            here.end()
+        _end_anywhere(here)
     sessions.clear()
 
 
@@ -282,4 +283,21 @@ def _at_exit() -> None:
     """The program ends, and with it the loops that nobody has closed."""
     for transport in list(_ALIVE):
         for here in list(transport._sessions.values()):
-            here.end(for_good=True)
+            if (ended := _end_anywhere(here, for_good=True)) is not None:
+                ended.wait(GOODBYE)
+
+
+def _end_anywhere(here: _Here, *, for_good: bool = False) -> threading.Event | None:
+    """End it now, or by its own loop, where that runs in another thread; then the event tells when."""
+    if not here.loop.is_running() or asyncio._get_running_loop() is here.loop:
+        here.end(for_good=for_good)
+        return None
+    ended = threading.Event()
+
+    def end() -> None:
+        here.end()
+        ended.set()
+
+    with contextlib.suppress(RuntimeError):  # it has closed meanwhile
+        here.loop.call_soon_threadsafe(end)
+    return ended

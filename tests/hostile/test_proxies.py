@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from resilient_stream import Client, RetryPolicy, StreamError, Target
+from tests.hostile.tls import secure_server
 from tests.loopback import Loopback, chat
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "FTP_PROXY")
@@ -147,22 +147,6 @@ async def test_https_goes_through_a_tunnel_and_the_key_stays_inside(environment,
     assert head.startswith(f"CONNECT localhost:{port} ".encode())
     assert base64.b64encode(f"me:{PASSWORD}".encode()) in head
     assert b"KEY" not in head
-
-
-@asynccontextmanager
-async def secure_server(certificate: Path, script: list[object]) -> AsyncIterator[int]:
-    """A server with a certificate that only SSL_CERT_FILE makes known."""
-    server = Loopback(script)  # type: ignore[arg-type]
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-    listening = await asyncio.start_server(server._serve, "localhost", 0, ssl=context, family=2)
-    try:
-        yield listening.sockets[0].getsockname()[1]
-    finally:
-        listening.close()
-        for task in list(server._tasks):
-            task.cancel()
-        await asyncio.gather(*server._tasks, return_exceptions=True)
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])

@@ -50,8 +50,8 @@ _LATER = "is part of the design, but not built yet; leave it out"
 class Client:
     """Streams answers from the first target that can give one.
 
-    targets: "provider:model" strings or `Target`s, one by one or in a list; the first is tried first, the rest are
-        fallbacks.
+    targets: "provider:model" strings or `Target`s (a list of them is taken, too); the first is tried first, the rest
+        are fallbacks.
     retry, timeouts, recovery, limits: see `policy`; defaults are documented there.
     middlewares: your own links, run around every attempt (see `contract.Middleware`).
     on_event: called with each `events.Event`, on the loop; must not block.
@@ -66,7 +66,7 @@ class Client:
 
     def __init__(
         self,
-        *targets: str | Target | Sequence[str | Target],
+        *targets: str | Target,
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
         recovery: Recovery | None = None,
@@ -269,7 +269,7 @@ class Client:
         )
 
 
-def _checked(targets: Iterable[str | Target | Sequence[str | Target]]) -> tuple[Target, ...]:
+def _checked(targets: Iterable[str | Target]) -> tuple[Target, ...]:
     """Targets as objects, their provider known and their model named, before anything is sent.
 
     A list in place of its elements is what people write who have their targets in one.

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..arguments import parse_arguments
 from ..chunks import ToolCall, ToolCallDelta
 from .holdings import Holdings
-from .open_call import LOST, TWICE, LateArguments, OpenCall
+from .open_call import LOST, LateArguments, OpenCall
 
 __all__ = ["ItemCalls"]
 
@@ -70,14 +69,12 @@ class ItemCalls:
         call = self._calls.get(key)
         if call is None:
             return [] if key in self._ended or not arguments.strip() else [self.add(key, "", name, arguments)]
-        known = call.text
         if call.blank and arguments.strip():
             return [self.add(key, "", name, arguments)]
-        if arguments.strip() and arguments != known:
-            if arguments.startswith(known):
-                return [self.add(key, "", name, arguments[len(known) :])]
-            if parse_arguments(arguments) != parse_arguments(known):
-                call.wrong = TWICE
+        if len(arguments) > call.size and arguments.startswith(call.text):
+            return [self.add(key, "", name, arguments[call.size :])]
+        if arguments.strip() and call.wrong is None:
+            call.says_again(arguments)
         call.named("", name)
         return []
 

@@ -31,6 +31,9 @@ class LateArguments(ValueError):
         super().__init__("arguments of a tool call came after its end")
 
 
+MOST_REPEATS = 4
+"""How often a call's arguments may be said again in other words: at their end, with their item, with the answer."""
+
 READERS_RAISE = (*UNREADABLE, EventTooLarge, LateArguments)
 """What may be raised while the events of a dialect are read; each of it ends the answer."""
 
@@ -46,8 +49,22 @@ class OpenCall(msgspec.Struct):
     wrong: str | None = None
     arguments: list[str] = []
     blank: bool = True
-    repeated: bool = False
+    size: int = 0
+    repeated: int = 0
     brackets: Brackets = msgspec.field(default_factory=Brackets)
+
+    def says_again(self, arguments: str) -> bool:
+        """Whether all of its arguments, said once more, are what is known of them. Otherwise it contradicts itself.
+
+        In other words nobody says them more than a few times, and each time costs a look at all of them.
+        """
+        if len(arguments) == self.size and arguments == self.text:
+            return True
+        self.repeated += 1
+        if self.repeated <= MOST_REPEATS and parse_arguments(arguments) == parse_arguments(self.text):
+            return True
+        self.wrong = self.wrong or TWICE
+        return False
 
     @property
     def text(self) -> str:
@@ -65,6 +82,7 @@ class OpenCall(msgspec.Struct):
     def add(self, piece: str) -> ToolCallDelta:
         """Keep a piece, and give it to whoever shows it as it comes."""
         self.blank = self.blank and not piece.strip()
+        self.size += len(piece)
         self.arguments.append(piece)
         return ToolCallDelta(self.index, self.id, self.name, piece)
 

@@ -12,7 +12,7 @@ import re
 from ..arguments import parse_arguments
 from ..chunks import ToolCall, ToolCallDelta
 from .holdings import Holdings
-from .open_call import TWICE, TWO_NAMES, LateArguments, OpenCall
+from .open_call import TWO_NAMES, LateArguments, OpenCall
 
 __all__ = ["ToolCalls", "fitting_id", "parse_arguments"]
 
@@ -55,7 +55,7 @@ class ToolCalls:
         elif name and call.name and name != call.name:
             call.wrong = TWO_NAMES
         elif name and call.id and arguments.strip() and call.complete:
-            arguments = _said_again(call, arguments)
+            arguments = "" if call.says_again(arguments) else arguments
         elif name and not id and call.complete:
             self._announced = name  # once more, or of another call: the next fragment tells
         if arguments.strip():
@@ -112,20 +112,6 @@ def _begins_another(call: OpenCall, name: str, arguments: str) -> bool:
     if name == call.name:
         return bool(arguments.strip()) and call.complete
     return call.complete or (call.blank and not call.id)
-
-
-def _said_again(call: OpenCall, arguments: str) -> str:
-    """Some servers say the whole call once more in the end; another object under the same id is no repetition.
-
-    Objects that are written differently are compared once: it costs time, and nobody repeats a call twice.
-    """
-    if arguments == call.text:
-        return ""
-    if not call.repeated and parse_arguments(arguments) == parse_arguments(call.text):
-        call.repeated = True
-        return ""
-    call.repeated, call.wrong = True, TWICE
-    return arguments
 
 
 def fitting_id(id: str, allowed: re.Pattern[str], length: int = 24) -> str:

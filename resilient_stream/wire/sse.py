@@ -49,22 +49,16 @@ class SseDecoder:
     """
 
     __slots__ = (
-        "_after_cr",
-        "_block",
-        "_held",
-        "_rest",
-        "_started",
-        "last_event_id",
-        "max_event_bytes",
+        "_after_cr", "_block", "_held", "_look_at", "_rest", "_started", "_stray", "last_event_id", "max_event_bytes",
         "retry",
-        "stray",
-    )
+    )  # fmt: skip
 
     def __init__(self, max_event_bytes: int = 8 * 1024 * 1024) -> None:
         self.max_event_bytes = max_event_bytes
         self.last_event_id = ""
         self.retry: int | None = None
-        self.stray = b""
+        self._stray = bytearray()
+        self._look_at = max_event_bytes
         self._rest: list[bytes] = []
         self._held = 0
         self._started = False
@@ -98,6 +92,11 @@ class SseDecoder:
         if len(found) == block.count(b"\n\n") == block.count(b"\ndata") + block.startswith(b"data"):
             return found
         return [event.data for part in block.split(b"\n\n") if part and (event := self._parse(part)) is not None]
+
+    @property
+    def stray(self) -> bytes:
+        """Lines that are no field but look like JSON, so far."""
+        return bytes(self._stray)
 
     def pings(self) -> frozenset[bytes]:
         """The data of those events among the last that are named as signs of life; asked for when some is no JSON."""
@@ -168,22 +167,27 @@ class SseDecoder:
         """What was kept, and `data` after it."""
         data = b"".join((*self._rest, data))
         self._rest, self._held = [], 0
+        self._look_at = self.max_event_bytes
         return data
 
     def _keep(self, data: bytes) -> bytes:
         if data:
             self._rest.append(data)
             self._held += len(data)
-            if self._held > self.max_event_bytes:
+            if self._held > self._look_at:
                 self._shrink()
         return b""
 
     def _shrink(self) -> None:
-        """A server may send keep-alive comments for hours without a blank line: they are no event."""
+        """A server may send keep-alive comments for hours without a blank line: they are no event.
+
+        Looked at again when a quarter more has come, not with each comment: that would cost all of it each time.
+        """
         rest = _COMMENT.sub(b"", self._take(b""))
         if len(rest) > self.max_event_bytes:
             raise EventTooLarge(self.max_event_bytes)
         self._rest, self._held = [rest], len(rest)
+        self._look_at = max(self.max_event_bytes, len(rest) + self.max_event_bytes // 4)
 
     def _parse(self, part: bytes) -> SseEvent | None:
         """One event by the text, field by field; None when it has no data field."""
@@ -201,5 +205,5 @@ class SseDecoder:
             elif name == b"retry" and value.isdigit() and len(value) < 19:  # int() refuses 4,301 digits
                 self.retry = int(value)
             elif line[:1] in b"{[ ]}" and line:
-                self.stray += line[: MAX_STRAY - len(self.stray)]
+                self._stray += line[: MAX_STRAY - len(self._stray)]
         return SseEvent(event or "message", b"\n".join(lines), self.last_event_id) if seen else None

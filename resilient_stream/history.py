@@ -1,8 +1,8 @@
 """From what was received to messages that may be sent again, to whichever provider comes next.
 
 The one rule: what leaves here is whole. A tool call has all of its arguments and an answer that ended well around
-it, reasoning has its provider's proof; anything else of an answer that was cut stays in the transcript and is not
-sent.
+it, reasoning is a whole thought and names who thought it; anything else of an answer that was cut stays in the
+transcript and is not sent. Reasoning without its provider's proof goes only to those that take it back without one.
 Must never: know a provider. Which signature goes back to whom is `signatures.py`, how a turn is written an adapter.
 """
 
@@ -82,14 +82,14 @@ class _Turn:
 
     def missing(self, characters: int) -> None:
         """Here the middle of the answer is not known. A proof that comes next may be of what is missing."""
-        self._end_thought()
+        self._thought.clear()
         self._blind = True
         if characters:
             self._text.append(omission(characters))
 
     def messages(self, calls: bool) -> list[Message]:
         self._end_text()
-        kept = [block for block in self._blocks if self._is_kept(block, calls)]
+        kept = _standing([block for block in self._blocks if self._is_kept(block, calls)])
         parts, made = _laid_out(kept)
         if not made and not any(isinstance(part, TextPart) and part.text.strip() for part in parts):
             return []
@@ -105,7 +105,8 @@ class _Turn:
         if chunk.signature or chunk.redacted:
             if not self._blind:
                 self._prove(chunk)
-            self._end_thought()
+            self._thought.clear()
+            self._blind = False
 
     def _prove(self, chunk: ReasoningDelta) -> None:
         self._end_text()
@@ -113,9 +114,15 @@ class _Turn:
         self._blocks.append(
             ReasoningPart(text=text, signature=chunk.signature, redacted=chunk.redacted, signed_by=self._target)
         )
+        self._thought.clear()
 
     def _end_thought(self) -> None:
+        """What was thought is whole, since something else follows. One without a proof is kept with its origin."""
+        thought = "".join(self._thought)
         self._thought.clear()
+        if thought and not self._blind:
+            self._end_text()
+            self._blocks.append(ReasoningPart(text=thought, signed_by=self._target))
         self._blind = False
 
     def _call(self, call: ToolCall) -> None:
@@ -163,6 +170,14 @@ def _plainly(parts: Sequence[Part]) -> str | tuple[Part, ...]:
     if len(parts) == 1 and isinstance(parts[0], TextPart):
         return parts[0].text
     return tuple(parts) if parts else ""
+
+
+def _standing(blocks: list[Part | FunctionCall]) -> list[Part | FunctionCall]:
+    """The blocks of a turn but for thoughts without a proof beside others that have one: those are not whole."""
+    thoughts = [block for block in blocks if isinstance(block, ReasoningPart)]
+    if not any((thought.text and thought.signature) or thought.redacted for thought in thoughts):
+        return blocks
+    return [block for block in blocks if not isinstance(block, ReasoningPart) or block.signature or block.redacted]
 
 
 def _restarts(chunk: Chunk) -> bool:

@@ -79,11 +79,12 @@ class ImagePart(_Frozen):
 
 
 class ReasoningPart(_Frozen):
-    """Reasoning of an earlier answer, to be sent back to the provider that signed it.
+    """Reasoning of an earlier answer, to be sent back to the provider that it came from.
 
-    `signature` is that provider's proof; `redacted` its encrypted form when the text is hidden. `signed_by`: the
-    target it came from, "provider:model"; to a model of another family it is not sent (see `signatures.py`). None:
-    whoever wrote this knows that it fits.
+    `signature` is that provider's proof; `redacted` its encrypted form when the text is hidden. Without either it goes
+    only to hosts that take reasoning as plain text (DeepSeek, Moonshot, vLLM, Ollama, …). `signed_by`: the target it
+    came from, "provider:model"; to a model of another family it is not sent (see `signatures.py`). None: whoever
+    wrote this knows that it fits.
     """
 
     type: Literal["reasoning"] = "reasoning"

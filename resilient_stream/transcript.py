@@ -293,9 +293,9 @@ class Transcript:
     def as_history(self, calls: bool | None = None) -> list[Message]:
         """The answer as messages that every provider accepts, however it ended: one, or none when nothing was said.
 
-        Text is kept as received, a part cut off in the middle too. Reasoning is kept where its provider signed
-        or encrypted it, and is sent to that family of models only. What came before a `Seam(restart=True)` is
-        void. A middle dropped for `max_transcript_bytes` is marked in the text.
+        Text is kept as received, a part cut off in the middle too. Reasoning is kept with the target it came from,
+        and is sent to that family of models only, without a signature only to hosts that take it as text. What came
+        before a `Seam(restart=True)` is void. A middle dropped for `max_transcript_bytes` is marked in the text.
 
         Whole tool calls are kept, unless the answer was cut: then a provider would wait for results of calls that
         may never have been run. Before the next turn, each call of `as_history()[-1].tool_calls` needs a message

@@ -14,6 +14,7 @@ import msgspec
 
 from ..chunks import Chunk, ReasoningDelta, TextDelta
 from ..contract import Batch
+from .chat_details import Details
 from .chat_events import Fragment, Function, Speech
 from .holdings import Holdings
 from .said import Said
@@ -45,9 +46,10 @@ class Piece(NamedTuple):
 
 
 class Speaker:
-    """One answer's message. refusal: the pieces of a refusal; calls: those that are not yet whole."""
+    """One answer's message. refusal: the pieces of a refusal; calls: those that are not yet whole; details: the proofs
+    of its reasoning, which stand behind it."""
 
-    __slots__ = ("_fragments", "_given", "_holdings", "_unmodelled", "calls", "reasoning", "refusal", "text")
+    __slots__ = ("_fragments", "_given", "_holdings", "_unmodelled", "calls", "details", "reasoning", "refusal", "text")
 
     def __init__(self, unmodelled: Unmodelled, holdings: Holdings) -> None:
         self.text = Said()
@@ -55,6 +57,7 @@ class Speaker:
         self.refusal: list[str] = []
         self.calls = ToolCalls(holdings)
         self._holdings = holdings
+        self.details = Details(holdings)
         self._unmodelled = unmodelled
         self._fragments = False
         self._given: set[tuple[str, str, str]] = set()
@@ -62,6 +65,8 @@ class Speaker:
     def delta(self, delta: Speech) -> Batch:
         """The chunks of the next piece."""
         batch: Batch = []
+        if delta.reasoning_details:
+            self.details.add(delta.reasoning_details)
         for kind, text, part in _pieces(delta):
             if kind == "text":
                 self.text.add(text)
@@ -79,6 +84,8 @@ class Speaker:
     def message(self, message: Speech, *, last: bool) -> Batch:
         """The chunks of what a message has beyond what was said. last: the answer ends with it."""
         pieces = [*_pieces(message)]
+        if message.reasoning_details and not self.details:
+            self.details.add(message.reasoning_details)
         thought = "".join(piece.text for piece in pieces if piece.kind == "reasoning")
         said = "".join(piece.text for piece in pieces if piece.kind == "text")
         batch: Batch = []
@@ -129,9 +136,6 @@ def _pieces(speech: Speech) -> Iterator[Piece]:
     thought = speech.reasoning_content or speech.reasoning
     if thought := thought or "".join(text_of(item.get("text")) or text_of(item.get("summary")) for item in details):
         yield Piece("reasoning", thought)
-    for item in details:
-        if says(item.get("data")) or says(item.get("signature")):
-            yield Piece("reasoning_details", "", item)
     yield from _content(speech.content)
     if speech.refusal:
         yield Piece("refusal", speech.refusal)

@@ -151,7 +151,7 @@ class ChatReader:
             self.failure = self.failure or Failure(kind=kind, code=reason)
             return
         self._finish = self._finish or reason
-        batch += self._speaker.calls.whole()
+        batch += [*self._speaker.details.chunks(), *self._speaker.calls.whole()]
 
     def _failure_in(self, event: Event) -> Failure | None:
         error = event.error or next((choice.error for choice in event.choices or () if choice.error), None)
@@ -169,7 +169,7 @@ class ChatReader:
     def close(self) -> Batch:
         """Whole tool calls, and the finish reason last of all."""
         self.done = True
-        batch: Batch = [*self._speaker.calls.whole()]
+        batch: Batch = [*self._speaker.details.chunks(), *self._speaker.calls.whole()]
         if self._finish is not None:
             batch.append(self._finished_chunk(self._finish))
         return batch

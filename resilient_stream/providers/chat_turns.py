@@ -58,9 +58,8 @@ def _joined(turns: list[Message]) -> list[Message]:
 def _both(one: Message, other: Message) -> Message:
     named = one.name == other.name
     parts = _parts(one, other) if named else _parts(_with_name(one), _with_name(other))
-    return one.model_copy(
-        update={"content": parts, "tool_calls": other.tool_calls, "name": one.name if named else None}
-    )
+    calls = tuple(call.model_copy(update={"place": None}) for call in other.tool_calls)
+    return one.model_copy(update={"content": parts, "tool_calls": calls, "name": one.name if named else None})
 
 
 def _with_name(message: Message) -> Message:

@@ -19,6 +19,7 @@ from ..messages import FunctionCall, Message
 from ..wire.json_outline import paths
 from .chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
 from .chat_stream import chat_decoder
+from .chat_thoughts import Thinking
 from .chat_turns import fitted
 from .effort import effort_for, nearest
 from .error_rules import rules_for
@@ -165,7 +166,8 @@ def _tool_choice(choice: str | None, host: Host) -> str | dict[str, Any] | None:
 def _messages(request: Request, host: Host, prefill: Prefill | None) -> list[dict[str, Any]]:
     """The turns, the last one marked as unfinished where it is to be continued."""
     turns = fitted(request.messages, host, request.target.name)
-    made = [_message(message, request.model, host) for message in turns]
+    thinking = Thinking(request, host)
+    made = [_message(message, request.model, host) | thinking.fields(message) for message in turns]
     if prefill:
         made[-1].update(prefill.turn)
     return made

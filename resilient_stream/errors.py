@@ -14,7 +14,7 @@
     |- ContextError              the caller ended it
     |   `- DeadlineExceeded (also a TimeoutError)  ClientClosed
     |- ResourceError             this process ran out of something
-    `- AllTargetsFailed          every target was tried
+    `- AllTargetsFailed          every target was tried; also of the class of its category, one of the four above
     StreamMisused(RuntimeError)  a bug in the calling code
 
 The one rule: the kind decides everything, through `KINDS`; a class is only a handle to catch.
@@ -378,17 +378,26 @@ class ResourceError(StreamError):
 
 
 class AllTargetsFailed(StreamError):
-    """No target could answer. `errors` has one error for each target that was tried, in order; the category is the
-    last one's. untried: targets left out because the last error would be the same there."""
+    """No target could answer. `errors` has one error for each target that was tried, in order. The category is the
+    last one's, and the error is an instance of that category's class too: `except RetryableError` catches it where
+    the last target's error may pass. retry_after: the soonest of all. untried: targets left out because the last
+    error would be the same there."""
 
     errors: tuple[StreamError, ...] = ()
     untried: int = 0
+
+    def __new__(cls, failure: Failure, **context: Any) -> AllTargetsFailed:
+        """An object of the class below that is of the failure's category, too."""
+        return super().__new__(_ALL_FAILED[failure.category or KINDS[failure.kind].category], failure)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (AllTargetsFailed, *super().__reduce__()[1:])
 
     @classmethod
     def of(cls, errors: list[StreamError], untried: int = 0) -> AllTargetsFailed:
         """Sum up: the last error's failure and context, with all of them attached."""
         last = errors[-1]
-        context = {name: value for name, value in last.__dict__.items() if name not in ("failure", "errors", "_cause")}
+        context = {name: value for name, value in last.__dict__.items() if name not in _OWN}
         context["billed_maybe"] = any(error.billed_maybe for error in errors)
         return cls(last.failure, **context, errors=tuple(errors), untried=untried)
 
@@ -398,10 +407,18 @@ class AllTargetsFailed(StreamError):
         return self.errors[-1].category if self.errors else super().category
 
     @property
+    def retry_after(self) -> float | None:
+        """Seconds until the first target that named a time wants to be asked again; None when none did."""
+        hints = [error.retry_after for error in self.errors if error.retry_after is not None]
+        return min(hints, default=None) if self.errors else super().retry_after
+
+    @property
     def title(self) -> str:
         """How many targets failed."""
         failed = len(self.errors)
-        return f"{failed} of {failed + self.untried} targets failed" if self.untried else f"All {failed} targets failed"
+        if self.untried:
+            return f"{failed} of {failed + self.untried} targets failed"
+        return "Both targets failed" if failed == 2 else f"All {failed} targets failed"
 
     @property
     def message(self) -> str:
@@ -447,6 +464,15 @@ _BY_CATEGORY: dict[ErrorCategory, type[StreamError]] = {
     ErrorCategory.CONTEXT: ContextError,
     ErrorCategory.RESOURCE: ResourceError,
 }
+
+_OWN = ("failure", "errors", "untried", "_cause")
+"""What the sum of several errors does not take over from the last one."""
+
+_ALL_FAILED: dict[ErrorCategory, type[AllTargetsFailed]] = {
+    category: type(AllTargetsFailed.__name__, (AllTargetsFailed, cls), {"__module__": __name__})
+    for category, cls in _BY_CATEGORY.items()
+}
+"""What is made for each category; all are called the same, since a reader of a traceback looks for that name."""
 
 
 def forget_frames(error: BaseException) -> None:

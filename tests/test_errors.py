@@ -11,9 +11,9 @@ from multiprocessing import get_context
 
 import pytest
 
-from resilient_stream import Client, Recovery, RetryPolicy, Timeouts, errors
+from resilient_stream import Client, Recovery, RetryPolicy, Timeouts, archive, errors
 from resilient_stream.errors import AllTargetsFailed, DeadlineExceeded, Failure, StreamError, error_for
-from resilient_stream.kinds import KINDS, TEXTS, ErrorKind
+from resilient_stream.kinds import KINDS, TEXTS, ErrorCategory, ErrorKind
 from resilient_stream.testing import Cut, End, FakeProvider, Preamble, Stall, Status, Text
 
 FIELDS = (
@@ -108,6 +108,65 @@ async def test_the_error_of_all_targets_crosses_too():
     values = other.to_dict()
     assert [one["target"] for one in values["errors"]] == ["openai:fake-model", "anthropic:fake-model"]
     json.dumps(values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "category", "cls"),
+    [
+        (ErrorKind.PROVIDER_OVERLOADED, None, errors.RetryableError),
+        (ErrorKind.AUTHENTICATION, None, errors.PermanentError),
+        (ErrorKind.CANCELLED, None, errors.ContextError),
+        (ErrorKind.OUT_OF_MEMORY, None, errors.ResourceError),
+        (ErrorKind.OUT_OF_MEMORY, ErrorCategory.PERMANENT, errors.PermanentError),
+    ],
+)
+def test_all_targets_failed_is_caught_by_its_category(kind, category, cls):
+    """Of the class of its category and of its own, and of no other; also after a copy, a pickle and a store."""
+    first = error_for(Failure(kind=ErrorKind.SERVER_ERROR), provider="a", model="m")
+    last = error_for(Failure(kind=kind, category=category), provider="b", model="m")
+    error = AllTargetsFailed.of([first, last])
+    stored = archive.read(StreamError, archive.plain(error), "error")
+    again = pickle.loads(pickle.dumps(error))
+    for one in (error, again, copy.copy(error), copy.deepcopy(error), stored, AllTargetsFailed.of([first, error])):
+        assert isinstance(one, AllTargetsFailed)
+        assert type(one).__name__ == "AllTargetsFailed"
+        assert [each for each in CATEGORIES if isinstance(one, each)] == [cls]
+        assert one.category == last.category
+        assert len(one.errors) == 2
+    assert str(again) == str(error)
+
+
+CATEGORIES = (errors.RetryableError, errors.PermanentError, errors.ContextError, errors.ResourceError)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "cls"), [((503, 503), errors.RetryableError), ((503, 401), errors.PermanentError)]
+)
+async def test_two_dead_targets_are_caught_as_the_documents_say(statuses, cls):
+    """The usual failure of a client with a fallback reaches the `except` of its category."""
+    async with FakeProvider(*([Status(status)] for status in statuses)) as provider:
+        targets = provider.target("openai"), provider.target("anthropic")
+        async with Client(*targets, retry=RetryPolicy.off()) as client:
+            with pytest.raises(cls) as caught:
+                await client.complete("Hello")
+    assert isinstance(caught.value, AllTargetsFailed)
+
+
+@pytest.mark.parametrize(("hints", "soonest"), [((30, 7.5), 7.5), ((None, 4), 4), ((4, None), 4), ((None, None), None)])
+def test_all_targets_failed_has_the_soonest_hint(hints, soonest):
+    """retry_after of the target that can be asked again first, whichever came last."""
+    failures = [Failure(kind=ErrorKind.RATE_LIMITED, retry_after=hint) for hint in hints]
+    error = AllTargetsFailed.of([error_for(failure) for failure in failures])
+    assert error.retry_after == error.to_dict()["retry_after"] == soonest
+    assert pickle.loads(pickle.dumps(error)).retry_after == soonest
+
+
+def test_what_tells_errors_of_a_kind_apart_is_a_field():
+    """`code` is on every error, as in its dict; empty where there is none."""
+    error = error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code="missing_address"))
+    assert error.code == error.to_dict()["code"] == "missing_address"
+    assert AllTargetsFailed.of([error]).code == "missing_address"
+    assert error_for(Failure(kind=ErrorKind.SERVER_ERROR)).code == ""
 
 
 async def test_a_request_that_was_sent_may_be_billed():

@@ -127,7 +127,7 @@ def test_all_targets_failed_has_a_line_for_each_with_what_to_do():
     ]  # fmt: skip
     failed = AllTargetsFailed.of(errors)
     assert str(failed).splitlines() == [
-        "All 2 targets failed:",
+        "Both targets failed:",
         "  openai:gpt-5-mini: No credit left. Your account at OpenAI has no credit or has reached its spending limit. "
         "Add credit or raise the limit in the billing settings of OpenAI.",
         "  local:smollm2: Local model not available. The local model cannot be used. it says: no. "

@@ -56,7 +56,7 @@ def advice_for(error: StreamError, retry: RetryPolicy | None = None, recovery: R
 
 def classes(error: StreamError) -> tuple[str, ...]:
     """The error's class and those above it, the narrowest first."""
-    return tuple(cls.__name__ for cls in type(error).__mro__ if issubclass(cls, StreamError))
+    return tuple(dict.fromkeys(cls.__name__ for cls in type(error).__mro__ if issubclass(cls, StreamError)))
 
 
 def _again(error: StreamError, attempts: int, between: tuple[float, ...], policy: RetryPolicy) -> str:

@@ -111,7 +111,7 @@ async def test_all_targets_failed_names_each(provider):
     """When no target answers, each one's reason is there."""
     ran = await run("ask", "Hi", *TO, "--to", "openai:other", **at(await provider([UNAUTHORIZED])))
     assert ran.code == exit_codes.BY_CATEGORY[ErrorCategory.PERMANENT]
-    assert "All 2 targets failed\nopenai:some-model: " in ran.err
+    assert "Both targets failed\nopenai:some-model: " in ran.err
     assert "\nopenai:other: " in ran.err
 
 

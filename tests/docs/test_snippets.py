@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from docs import tables
-from resilient_stream import Client
+from resilient_stream import Client, RetryPolicy
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.testing import End, FakeProvider, Text
+from resilient_stream.testing import End, FakeProvider, Status, Text
 
 ROOT = Path(tables.__file__).parent.parent
 BLOCK = re.compile(r"(?ms)^( *)```python\n(.*?)^\1```$")
@@ -93,6 +93,33 @@ async def run_all(page: Path, made: list[Client]) -> None:
 def test_the_python_of_a_page_runs(page, everywhere, made, capsys):
     """As written."""
     asyncio.run(run_all(page, made))
+
+
+def what_to_catch() -> str:
+    """The snippet that says how errors are caught, without its last line, which asks."""
+    [code] = [code for _, code in blocks(ROOT / "docs" / "quick-reference.md") if "except RetryableError" in code]
+    return code[: code.index("print(await answer(")]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "said"),
+    [
+        ((503, 503), "Both targets failed. Please try again in 7 seconds."),
+        ((503, 401), "openai:gpt-5-mini: Provider overloaded. "),
+        ((401,), "openai:gpt-5-mini: API key not accepted. "),
+        ((503,), "Provider overloaded. Please try again in 7 seconds."),
+    ],
+)
+async def test_what_to_catch_catches_what_usually_fails(statuses, said, everywhere, made):
+    """One target or two, down for a while or for good: what the documents tell people to write does what it says."""
+    everywhere.play(*([Status(status, headers={"retry-after": "7"})] for status in statuses))
+    names: dict[str, Any] = {}
+    exec(what_to_catch(), names)
+    targets = ("openai:gpt-5-mini", "anthropic:claude-haiku-4-5")[: len(statuses)]
+    names["client"] = Client(*targets, retry=RetryPolicy.off())
+    assert (await names["answer"]("Hi")).startswith(said)
+    for client in made:
+        await client.aclose()
 
 
 def test_every_block_is_seen():

@@ -469,7 +469,11 @@ _OWN = ("failure", "errors", "untried", "_cause")
 """What the sum of several errors does not take over from the last one."""
 
 _ALL_FAILED: dict[ErrorCategory, type[AllTargetsFailed]] = {
-    category: type(AllTargetsFailed.__name__, (AllTargetsFailed, cls), {"__module__": __name__})
+    category: type(
+        AllTargetsFailed.__name__,
+        (AllTargetsFailed, cls),
+        {"__doc__": AllTargetsFailed.__doc__, "__module__": __name__},
+    )
     for category, cls in _BY_CATEGORY.items()
 }
 """What is made for each category; all are called the same, since a reader of a traceback looks for that name."""

@@ -61,6 +61,11 @@ class BedrockDecoder:
         self.model: str | None = None
         self.response_id: str | None = None
 
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._reader.unmodelled
+
     def feed(self, data: bytes) -> Batch:
         """Decode one network read."""
         if self.done or self.failure is not None:

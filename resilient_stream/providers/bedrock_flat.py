@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from ..chunks import Finished, FinishReason, Raw, TextDelta, Usage
+from ..chunks import Finished, FinishReason, TextDelta, Usage
 from ..contract import Batch
 from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..wire.broken import value_of
 from .counts import count
+from .unmodelled import Fields, Unmodelled, names
 from .values import object_of, text_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "METRICS", "SHAPES", "FlatReader", "Shape", "read_metrics"]
@@ -71,6 +72,19 @@ SHAPES: Mapping[str, Shape] = {
 }  # fmt: skip
 """By a field that only this dialect's events have."""
 
+FIELDS = Fields(
+    read=names(
+        "outputText completionReason inputTextTokenCount totalOutputTextTokenCount tokenCount generation stop_reason "
+        "stop prompt_token_count generation_token_count completion outputs generations text is_finished finish_reason "
+        "index event_type type id generation_id response_id response prompt chat_history role model object created"
+    ),
+    aside=names(
+        "meta likelihood token_likelihoods logprobs log_id results is_search_required contentFilterResults usage "
+        f"{METRICS} {GUARDRAIL} amazon-bedrock-trace"
+    ),
+    content=names("citations documents search_results search_queries tool_calls tool_call_delta tool_plan"),
+)
+
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "stop": ("stop", None),
     "stop_sequence": ("stop", None),
@@ -99,7 +113,7 @@ class FlatReader:
     def __init__(self, shape: Shape, *, max_event_bytes: int, raw: bool, eof_ok: bool) -> None:
         self.state = self
         self._shape = shape
-        self._raw = raw
+        self._unmodelled = Unmodelled("bedrock", raw=raw)
         self._eof_ok = eof_ok
         self._seen = False
         self._finish: str | None = None
@@ -110,6 +124,11 @@ class FlatReader:
         self.progress = 0
         self.model: str | None = None
         self.response_id: str | None = None
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
 
     def read(self, payloads: list[bytes], batch: Batch) -> None:
         """Put the chunks of some events into `batch`."""
@@ -138,6 +157,10 @@ class FlatReader:
         if text := text_of(self._shape.text(event)):
             self._seen = True
             batch.append(TextDelta(text))
+        elif not self._seen and (text := text_of(object_of(event.get("response")).get("text"))):
+            self._seen = True  # Cohere's last event says all of it once more
+            batch.append(TextDelta(text))
+        batch += self._unmodelled.fields(event, FIELDS, once=True)
         self._filtered = self._filtered or event.get(GUARDRAIL) == "INTERVENED"
         found = ((name, count(event.get(name))) for name in self._shape.counts)
         self._counts.update({name: value for name, value in found if value is not None})
@@ -168,8 +191,7 @@ class FlatReader:
 
     def _pass(self, event: dict[str, Any], batch: Batch) -> None:
         self.progress += 1
-        if self._raw:
-            batch.append(Raw("bedrock", "generation", event))
+        batch.append(self._unmodelled.content("generation", event))
 
 
 def read_metrics(metrics: Any) -> Usage:

@@ -7,7 +7,7 @@ Must never: write a request. That is `bedrock_bodies.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -86,6 +86,12 @@ class InvokeReader:
         self.progress = 0
         self.model: str | None = None
         self.response_id: str | None = None
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        counts: Mapping[str, int] = getattr(self._inner and self._inner.state, "unmodelled", {})
+        return counts
 
     def read(self, frames: list[Frame], batch: Batch) -> None:
         """Put the chunks of some frames into `batch`."""

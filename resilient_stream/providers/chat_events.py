@@ -8,31 +8,28 @@ Must never: know a host by name. Each line of the tables was seen on the wire of
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 
 from ..chunks import Raw
 from ..wire.json_events import BatchDecoder
-from .unmodelled import Fields, Unmodelled, names, says
+from .unmodelled import NOTHING, Fields, Unmodelled, admits, names, says
 from .values import object_of
 
 __all__ = ["EVENTS", "KNOWN", "TEXT", "Choice", "Event", "Fragment", "Function", "Speech", "TextEvent", "beside"]
-
-_Nothing: TypeAlias = Annotated[list[Any], msgspec.Meta(max_length=0)] | None
-"""Null or an empty list: some hosts send each field with every token."""
 
 
 class _TextContent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     content: str
     role: str | None = None
-    tool_calls: _Nothing = None
+    tool_calls: NOTHING = None
     function_call: None = None
     refusal: None = None
     reasoning: None = None
     reasoning_content: None = None
-    reasoning_details: _Nothing = None
-    annotations: _Nothing = None
+    reasoning_details: NOTHING = None
+    annotations: NOTHING = None
     audio: None = None
     name: str | None = None
     provider_specific_fields: None = None
@@ -57,10 +54,10 @@ class TextEvent(msgspec.Struct, gc=False):
     usage: None = None
     error: None = None
     x_groq: None = None
-    citations: _Nothing = None
-    search_results: _Nothing = None
-    images: _Nothing = None
-    references: _Nothing = None
+    citations: NOTHING = None
+    search_results: NOTHING = None
+    images: NOTHING = None
+    references: NOTHING = None
 
 
 class Function(msgspec.Struct, gc=False):
@@ -162,18 +159,9 @@ EVENT = Fields(
 )
 
 
-def _known(name: str, fields: Fields, **inner: Any) -> type[Any]:
-    """A struct that admits these fields, and of those that are content only empty ones."""
-    others = sorted(filter(str.isidentifier, (fields.read | fields.aside) - inner.keys()))
-    plain = [(each, msgspec.Raw, msgspec.Raw(b"")) for each in others]
-    empty = [(each, _Nothing, None) for each in sorted(fields.content)]
-    held = [(each, kind, None) for each, kind in inner.items()]
-    return msgspec.defstruct(name, [*plain, *empty, *held], forbid_unknown_fields=True, gc=False)
-
-
-_Speech: Any = _known("_Speech", SPEECH, reasoning_details=Any)
-_Choice: Any = _known("_Choice", CHOICE, delta=_Speech | None, message=_Speech | None, index=Literal[0] | None)
-_Known: Any = _known("_Known", EVENT, choices=list[_Choice] | None)
+_Speech: Any = admits("_Speech", SPEECH, reasoning_details=Any)
+_Choice: Any = admits("_Choice", CHOICE, delta=_Speech | None, message=_Speech | None, index=Literal[0] | None)
+_Known: Any = admits("_Known", EVENT, choices=list[_Choice] | None)
 
 KNOWN: BatchDecoder[Any] = BatchDecoder(_Known)
 """Events in which nothing is that is not read or known to be no content."""

@@ -15,6 +15,7 @@ from ..chunks import Finished, FinishReason, TextDelta
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
+from ..wire.broken import value_of
 from ..wire.json_events import JsonEvents
 from .chat_events import EVENTS, KNOWN, TEXT, Choice, Event, Speech, TextEvent, beside
 from .chat_speech import Speaker
@@ -22,7 +23,7 @@ from .counts import openai_usage
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .holdings import Holdings
-from .unmodelled import Unmodelled, decoded
+from .unmodelled import Unmodelled
 from .values import object_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "ChatReader", "chat_decoder"]
@@ -119,7 +120,7 @@ class ChatReader:
                 if choice.index in (0, None):
                     self._read_choice(choice, batch)
             if not known:
-                batch += beside(object_of(decoded(payloads[place])), self._unmodelled)
+                batch += beside(object_of(value_of(payloads[place])), self._unmodelled)
         self._look_at(events, batch)
         if isinstance(usage, dict):
             batch.append(openai_usage(usage))

@@ -7,7 +7,7 @@ message is read only where no pieces of it came (older programs).
 Must never: start anything. `encode` says what is to be run; `transport/process.py` runs it.
 
 It is asked without its tools, so it reads and changes no file; `Target("claude-code", tools="default")` gives them
-back, `arguments=[...]` adds to its command line. What it does with tools comes as `Raw`, when asked for.
+back, `arguments=[...]` adds to its command line. What it does with tools comes as `Raw`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta
+from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, ProcessRequest, Request
 from ..errors import NO_END_MARKER, ErrorKind, Failure
@@ -32,11 +32,13 @@ from .mending import Mender
 from .messages_stream import FINISH_REASONS as STOP_REASONS
 from .messages_stream import read_usage
 from .system import some_turns, system_text
-from .values import object_of, text_of
+from .unmodelled import Unmodelled
+from .values import list_of, object_of, text_of
 
 __all__ = ["ADAPTER", "FINISHES", "ClaudeCode", "ClaudeCodeDecoder"]
 
 NAME = "claude-code"
+_READ = frozenset({"text", "thinking", "redacted_thinking"})
 
 FINISHES: Mapping[str, tuple[FinishReason, str | None]] = {
     "success": ("stop", None),
@@ -56,7 +58,7 @@ class ClaudeCodeDecoder:
 
     def __init__(self, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> None:
         self._lines = NdjsonDecoder(max_event_bytes)
-        self._raw = raw
+        self._unmodelled = Unmodelled(NAME, raw=raw)
         self._mender: Mender | None = None
         self._pieces = False
         self._stop_reason = ""
@@ -65,6 +67,11 @@ class ClaudeCodeDecoder:
         self.progress = 0
         self.model: str | None = None
         self.response_id: str | None = None
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
 
     def feed(self, data: bytes) -> Batch:
         """Decode what was printed."""
@@ -116,10 +123,13 @@ class ClaudeCodeDecoder:
             self._message(object_of(event.get("message")), batch)
         elif kind == "result":
             self._result(event, batch)
+        elif kind == "user":
+            self.progress += 1
+            batch += self._tools(object_of(event.get("message")))
         else:
             self.progress += 1
-        if self._raw and kind in ("user", "system"):
-            batch.append(Raw(NAME, kind, event))
+        if kind in ("user", "system"):
+            batch += self._unmodelled.aside(kind, event)
 
     def _piece(self, event: dict[str, Any], batch: Batch) -> None:
         delta = object_of(event.get("delta"))
@@ -138,8 +148,15 @@ class ClaudeCodeDecoder:
         if not self._pieces and isinstance(blocks, list):
             for block in blocks:
                 batch += self._chunks(object_of(block))
+        batch += self._tools(message)
         self._pieces = False
         self.progress += 1
+
+    def _tools(self, message: dict[str, Any]) -> Batch:
+        """The program's own tools, their results, and blocks of other kinds. They come in whole messages only."""
+        blocks = [object_of(block) for block in list_of(message.get("content"))]
+        found = [(text_of(block.get("type")), block) for block in blocks]
+        return [self._unmodelled.content(kind, block) for kind, block in found if kind and kind not in _READ]
 
     def _chunks(self, block: dict[str, Any]) -> Batch:
         """A block or a delta of one: text, thinking, or its signature."""

@@ -12,17 +12,20 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
+from ..chunks import Chunk, Finished, FinishReason, ReasoningDelta, TextDelta, Usage
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
+from ..wire.broken import value_of
 from ..wire.json_events import BatchDecoder, JsonEvents
 from .counts import count
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .holdings import Holdings
+from .said import Said
 from .tool_calls import ToolCalls
-from .values import object_of, text_of
+from .unmodelled import Unmodelled, says
+from .values import list_of, object_of, text_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "CohereReader", "cohere_decoder"]
 
@@ -82,14 +85,17 @@ class CohereReader:
     """One answer; see `event_decoder`."""
 
     __slots__ = (
-        "_calls", "_raw", "done", "failure", "model", "plain", "progress", "response_id", "seen",
+        "_calls", "_text", "_thought", "_unmodelled", "done", "failure", "model", "plain", "progress", "response_id",
+        "seen",
     )  # fmt: skip
 
     texts = _TEXT
 
     def __init__(self, *, raw: bool = False, holdings: Holdings | None = None) -> None:
         self._calls = ToolCalls(holdings)
-        self._raw = raw
+        self._unmodelled = Unmodelled("cohere", raw=raw)
+        self._text = Said()
+        self._thought = False
         self.plain = False
         self.seen = False
         self.failure: Failure | None = None
@@ -98,18 +104,25 @@ class CohereReader:
         self.model: str | None = None
         self.response_id: str | None = None
 
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
+
     def text(self, events: list[_TextEvent]) -> Batch:
         """The chunks of a read that is nothing but text."""
-        return [TextDelta(text) for event in events if (text := event.delta.message.content.text)]
+        batch: Batch = [TextDelta(text) for event in events if (text := event.delta.message.content.text)]
+        self._text.keep(batch)
+        return batch
 
     def read(self, events: list[_Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, up to the end or a failure among them."""
-        for event in events:
+        for place, event in enumerate(events):
             reader = _READERS.get(event.type)
             if reader is not None:
                 reader(self, event, batch)
             else:
-                self._pass(event, batch)
+                self._pass(event, payloads[place : place + 1], batch)
             if self.done or self.failure is not None:
                 break
         self.seen = self.seen or bool(batch)
@@ -126,24 +139,56 @@ class CohereReader:
 
     def _begin(self, event: _Event, batch: Batch) -> None:
         self.response_id = event.id if isinstance(event.id, str) else None
+        self._whole(_message(event), batch)
 
     def _content(self, event: _Event, batch: Batch) -> None:
         """The start of a block and each delta have the same shape; a start may have text already."""
         piece = object_of(_message(event).get("content"))
+        batch += self._block(piece)
+
+    def _block(self, piece: dict[str, Any]) -> Batch:
+        """A piece of a block, or all of it; one that is neither text nor thinking is passed on."""
+        batch: Batch = []
         if thought := text_of(piece.get("thinking")):
+            self._thought = True
             batch.append(ReasoningDelta(thought))
         if text := text_of(piece.get("text")):
+            self._text.add(text)
             batch.append(TextDelta(text))
+        if not batch and piece.get("type") not in ("text", "thinking") and says({**piece, "type": None}):
+            batch.append(self._unmodelled.content(text_of(piece.get("type")) or "content", piece))
+        return batch
 
     def _plan(self, event: _Event, batch: Batch) -> None:
         if thought := text_of(_message(event).get("tool_plan")):
+            self._thought = True
             batch.append(ReasoningDelta(thought))
 
+    def _whole(self, message: dict[str, Any], batch: Batch) -> None:
+        """A message that is whole, at the beginning, at the end, or in place of a stream: what of it was not said."""
+        content = message.get("content")
+        blocks = [{"text": content}] if isinstance(content, str) else list(map(object_of, list_of(content)))
+        thought = text_of(message.get("tool_plan")) + "".join(text_of(block.get("thinking")) for block in blocks)
+        if thought and not self._thought:
+            self._thought = True
+            batch.append(ReasoningDelta(thought))
+        if new := self._text.rest("".join(text_of(block.get("text")) for block in blocks)):
+            batch.append(TextDelta(new))
+        batch += [chunk for block in blocks if not says([block.get("text"), block.get("thinking")])
+                  for chunk in self._block(block)]  # fmt: skip
+        calls = list_of(message.get("tool_calls")) if not len(self._calls) else []
+        for place, call in enumerate(map(object_of, calls)):
+            batch.append(self._fragment(place, call))
+        for note in list_of(message.get("citations")):
+            batch += [] if self.unmodelled.get("citation-start") else [self._unmodelled.content("citations", note)]
+
     def _tool_call(self, event: _Event, batch: Batch) -> None:
-        call = object_of(_message(event).get("tool_calls"))
+        batch.append(self._fragment(event.index, object_of(_message(event).get("tool_calls"))))
+
+    def _fragment(self, index: int, call: dict[str, Any]) -> Chunk:
         function = object_of(call.get("function"))
         name, arguments = text_of(function.get("name")), text_of(function.get("arguments"))
-        batch.append(self._calls.add(event.index, text_of(call.get("id")), name, arguments))
+        return self._calls.add(index, text_of(call.get("id")), name, arguments)
 
     def _end(self, event: _Event, batch: Batch) -> None:
         delta = object_of(event.delta)
@@ -154,6 +199,7 @@ class CohereReader:
             self.failure = _failure(reason, delta)
             return
         self.done = True
+        self._whole(object_of(delta.get("message")), batch)
         batch += self._calls.whole()
         finish, kind = FINISH_REASONS.get(reason, ("other", None))
         batch.append(Finished(finish, reason, kind))
@@ -161,14 +207,20 @@ class CohereReader:
     def _block_end(self, event: _Event, batch: Batch) -> None:
         self.progress += 1
 
-    def _pass(self, event: _Event, batch: Batch) -> None:
+    def _pass(self, event: _Event, payload: Sequence[bytes], batch: Batch) -> None:
         """Citations and what is new: work of the model, without a chunk of its own. A bare error has no type."""
+        if not event.type and isinstance(event.message, dict):  # from a server that does not stream
+            said = object_of(value_of(payload[0])) if payload else {}
+            self._begin(_Event(id=event.id, delta={"message": event.message}), batch)
+            self._end(_Event(delta={**said, "message": None}), batch)
+            return
         if not event.type and event.message is not None:
             self.failure = classify_error(msgspec.to_builtins(event), rules_for("cohere"))
             return
-        self.progress += event.type.startswith(("citation", "content", "tool"))
-        if self._raw:
-            batch.append(Raw("cohere", event.type, msgspec.to_builtins(event)))
+        known = event.type.startswith(("citation", "content", "tool"))
+        self.progress += known
+        if payload and event.type != "citation-end":
+            batch += self._unmodelled.event(event.type, payload[0], known)
 
 
 _Read: TypeAlias = Callable[[CohereReader, _Event, Batch], None]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
+from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, Usage
 from ..contract import Batch
 from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..wire.broken import value_of
@@ -20,7 +20,9 @@ from ..wire.json_events import BatchDecoder, what_can_be_read
 from .bedrock_frames import Frame
 from .block_calls import BlockCalls
 from .counts import count
+from .foreign import ForeignBlocks
 from .holdings import Holdings
+from .unmodelled import Unmodelled, says
 from .values import object_of, text_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "ConverseReader"]
@@ -64,12 +66,13 @@ class ConverseReader:
     """One answer; the part of `contract.Decoder` that comes after the framing."""
 
     __slots__ = (
-        "_calls", "_eof_ok", "_finish", "_raw", "_seen", "done", "failure", "halves", "model", "progress",
-        "response_id",
+        "_calls", "_eof_ok", "_finish", "_foreign", "_seen", "_unmodelled", "done", "failure", "halves", "model",
+        "progress", "response_id",
     )  # fmt: skip
 
     def __init__(self, *, max_event_bytes: int, raw: bool, eof_ok: bool) -> None:
-        self._raw = raw
+        self._unmodelled = Unmodelled("bedrock", raw=raw)
+        self._foreign = ForeignBlocks(self._unmodelled, Holdings(max_event_bytes))
         self._eof_ok = eof_ok
         self._seen = False
         self._calls = BlockCalls(Holdings(max_event_bytes))
@@ -80,6 +83,11 @@ class ConverseReader:
         self.progress = 0
         self.model: str | None = None
         self.response_id: str | None = None
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
 
     def read(self, frames: list[Frame], batch: Batch) -> None:
         """Put the chunks of some frames into `batch`. Those before one that cannot be read are not lost."""
@@ -123,12 +131,24 @@ class ConverseReader:
 
     def _block_start(self, event: _Event, batch: Batch) -> bool:
         """Only tools have a start. Those that Bedrock runs itself are not for the caller."""
-        use = object_of(object_of(event.start).get("toolUse"))
+        start = object_of(event.start)
+        use = object_of(start.get("toolUse"))
+        if text := text_of(start.get("text")):
+            batch.append(TextDelta(text))
+            return True
         if not use or use.get("type") == "server_tool_use":
-            self._calls.begin_foreign(event.contentBlockIndex)
-            return False
+            return self._begin_foreign(event.contentBlockIndex, start, batch)
         id, name = text_of(use.get("toolUseId")), text_of(use.get("name"))
-        batch += self._calls.begin(event.contentBlockIndex, id, name)
+        batch += self._calls.begin(event.contentBlockIndex, id, name, use.get("input"))
+        return True
+
+    def _begin_foreign(self, number: int, start: dict[str, Any], batch: Batch) -> bool:
+        """A block that is one field, named after its type or the field."""
+        self._calls.begin_foreign(number)
+        self.progress += 1
+        for field, block in start.items():
+            name = text_of(object_of(block).get("type")) or field
+            batch += self._foreign.begin(number, name, block if isinstance(block, dict) else {field: block})
         return True
 
     def _block_delta(self, event: _Event, batch: Batch) -> bool:
@@ -137,13 +157,16 @@ class ConverseReader:
             batch += [TextDelta(delta.text)] if delta.text else []
         elif delta.reasoningContent is not None:
             return self._reasoning(object_of(delta.reasoningContent), batch)
-        else:
+        elif delta.toolUse is None:
+            return False
+        elif not self._foreign.piece(event.contentBlockIndex, text_of(object_of(delta.toolUse).get("input"))):
             batch += self._calls.add(event.contentBlockIndex, text_of(object_of(delta.toolUse).get("input")))
             return event.contentBlockIndex in self._calls
         return True
 
     def _reasoning(self, content: dict[str, Any], batch: Batch) -> bool:
         """Text, then its signature; or a whole block of which only the vendor can read the text."""
+        content = object_of(content.get("reasoningText")) or content  # as in an answer in one piece
         thought, signature = text_of(content.get("text")), text_of(content.get("signature"))
         redacted = text_of(content.get("redactedContent"))
         if thought or signature or redacted:
@@ -152,11 +175,13 @@ class ConverseReader:
 
     def _block_stop(self, event: _Event, batch: Batch) -> bool:
         batch += self._calls.end(event.contentBlockIndex)
+        batch += self._foreign.end(event.contentBlockIndex)
         return True
 
     def _message_stop(self, event: _Event, batch: Batch) -> bool:
         reason = text_of(event.stopReason)
         batch += self._calls.rest()
+        batch += self._foreign.rest()
         if reason in FAILED_REASONS:
             self.failure = Failure(kind=FAILED_REASONS[reason], code=reason)
         self._finish = reason
@@ -170,10 +195,16 @@ class ConverseReader:
         return True
 
     def _pass(self, name: str, payload: bytes, batch: Batch) -> None:
-        """Citations, Bedrock's own tools, and what is new. Only content counts as progress."""
+        """Citations, and what is new. Only content counts as progress."""
         self.progress += name.startswith("contentBlock")
-        if self._raw:
-            batch.append(Raw("bedrock", name, value_of(payload)))
+        if name != "contentBlockDelta":
+            batch += self._unmodelled.event(name, payload, name.startswith("contentBlock"))
+            return
+        event = object_of(value_of(payload))
+        for field, value in object_of(event.get("delta")).items():
+            if says(value):
+                number = event.get("contentBlockIndex")
+                batch += self._foreign.delta(number if isinstance(number, int) else 0, field, value, len(payload))
 
     def _close(self) -> Batch:
         self.done = True

@@ -28,13 +28,14 @@ class Holdings:
 
     def piece(self, text: str) -> None:
         """Another piece of text is kept."""
-        self._take(_PIECE + len(text))
+        self.take(_PIECE + len(text))
 
     def item(self, *texts: str) -> None:
         """Another thing with an identity of its own is kept: a call, a block. texts: its id and names."""
-        self._take(_ITEM + sum(map(len, texts)))
+        self.take(_ITEM + sum(map(len, texts)))
 
-    def _take(self, size: int) -> None:
+    def take(self, size: int) -> None:
+        """So many bytes more are kept."""
         self.size += size
         if self.size > self.limit:
             raise HeldTooMuch(self.limit)

@@ -3,9 +3,7 @@
 The one rule: `interaction.completed` ends an answer, and its status says whether it is one. `[DONE]` may follow, and
 proves nothing (recordings QUIRKS 6).
 Must never: await, or call a tool that Google runs itself the caller's.
-
-Speed: most network reads of an answer hold nothing but text. Those are decoded as `_TextEvent`, whose types
-admit nothing else, so no field needs a look per token; any other read is decoded as `_Event` and taken apart.
+The events' types are in `interactions_events.py`.
 """
 
 from __future__ import annotations
@@ -14,50 +12,24 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import msgspec
-
-from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
+from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, Usage
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
 from ..errors import ErrorKind, Failure
 from ..wire.broken import value_of
-from ..wire.json_events import BatchDecoder, JsonEvents
+from ..wire.json_events import JsonEvents
 from .block_calls import BlockCalls
-from .counts import count
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
+from .foreign import ForeignBlocks
 from .holdings import Holdings
-from .values import object_of, text_of
+from .interactions_events import EVENTS, OWN_STEPS, TEXT, Event, TextEvent, counts_of
+from .said import Said
+from .unmodelled import Unmodelled, says
+from .values import list_of, object_of, text_of
 
 __all__ = ["FAILED_STATUSES", "FINISH_REASONS", "InteractionReader", "interaction_decoder"]
 
-
-class _Text(msgspec.Struct, tag_field="type", tag="text", gc=False):
-    text: str
-
-
-class _TextEvent(msgspec.Struct, tag_field="event_type", tag="step.delta", gc=False):
-    """A delta of text and nothing else; any other event is a ValidationError."""
-
-    delta: _Text
-    event_id: str | None = None
-    metadata: None = None
-
-
-class _Event(msgspec.Struct, gc=False):
-    event_type: str = ""
-    index: int = 0
-    event_id: Any = None
-    step: Any = None
-    delta: Any = None
-    interaction: Any = None
-    interaction_id: Any = None
-    metadata: Any = None
-    error: Any = None
-
-
-_TEXT = BatchDecoder(_TextEvent)
-_EVENTS = BatchDecoder(_Event)
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "completed": ("stop", None),
@@ -83,12 +55,12 @@ def interaction_decoder(
     eof_ok: bool = False,
     background: bool = False,
     resume: ResumePoint | None = None,
-) -> EventDecoder[_Event]:
+) -> EventDecoder[Event]:
     """The decoder of one interaction; background and resume as in `InteractionReader`."""
     reader = InteractionReader(
         provider, raw=raw, background=background, resume=resume, holdings=Holdings(max_event_bytes)
     )
-    return EventDecoder(provider, reader, JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
+    return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
 class InteractionReader:
@@ -98,11 +70,11 @@ class InteractionReader:
     """
 
     __slots__ = (
-        "_background", "_calls", "_event_id", "_provider", "_raw", "_usage", "done", "failure", "model", "plain",
-        "progress", "response_id", "seen",
+        "_background", "_calls", "_event_id", "_foreign", "_provider", "_resumed", "_said", "_spoke", "_text",
+        "_unmodelled", "_usage", "done", "failure", "model", "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
-    texts = _TEXT
+    texts = TEXT
 
     def __init__(
         self,
@@ -114,7 +86,12 @@ class InteractionReader:
         holdings: Holdings | None = None,
     ) -> None:
         self._provider = provider
-        self._raw = raw
+        self._unmodelled = Unmodelled(provider, raw=raw)
+        self._foreign = ForeignBlocks(self._unmodelled, holdings, "arguments")
+        self._text = Said()
+        self._said: set[str] = set()
+        self._spoke = False
+        self._resumed = resume is not None
         self._background = background
         self._usage: Usage | None = None
         self._calls = BlockCalls(holdings)
@@ -137,12 +114,19 @@ class InteractionReader:
             return None
         return ResumePoint(response_id=self.response_id, sequence=self._event_id, state=self._calls)
 
-    def text(self, events: list[_TextEvent]) -> Batch:
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
+
+    def text(self, events: list[TextEvent]) -> Batch:
         """The chunks of a read that is nothing but text."""
         self._event_id = events[-1].event_id or self._event_id
-        return [TextDelta(text) for event in events if (text := event.delta.text)]
+        batch: Batch = [TextDelta(text) for event in events if (text := event.delta.text)]
+        self._text.keep(batch)
+        return batch
 
-    def read(self, events: list[_Event], payloads: Sequence[bytes], batch: Batch) -> None:
+    def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, up to the end or a failure among them."""
         for place, event in enumerate(events):
             read = _READERS.get("error" if event.error else event.event_type)
@@ -162,58 +146,85 @@ class InteractionReader:
     def close(self) -> Batch:
         """The calls as they stand."""
         self.done = True
-        return [*self._calls.rest()]
+        return [*self._calls.rest(), *self._foreign.rest()]
 
     # Each reader says whether it knew the event.
 
-    def _status(self, event: _Event, batch: Batch) -> bool:
+    def _status(self, event: Event, batch: Batch) -> bool:
         said = object_of(event.interaction)
         self.response_id = text_of(said.get("id")) or text_of(event.interaction_id) or self.response_id
         self.model = text_of(said.get("model")) or self.model
         return True
 
-    def _step_start(self, event: _Event, batch: Batch) -> bool:
+    def _step_start(self, event: Event, batch: Batch) -> bool:
         """A step has its type here, and a call its name; in a whole answer it has everything."""
         step = object_of(event.step)
-        kind = step.get("type")
+        kind = text_of(step.get("type"))
+        before = len(batch)
+        self._said.add(kind if kind in OWN_STEPS else "other")
         if kind == "function_call":
             id, name, signature = (text_of(step.get(field)) for field in ("id", "name", "signature"))
             batch += self._calls.begin(event.index, id, name, step.get("arguments"), signature or None)
         elif kind == "model_output":
-            batch += _texts(step.get("content"), TextDelta)
+            batch += self._content(step.get("content"), TextDelta)
         elif kind == "thought":
-            batch += _texts(step.get("summary"), ReasoningDelta)
+            batch += self._content(step.get("summary"), ReasoningDelta)
             batch += _signature(step.get("signature"))
         else:
             self._calls.begin_foreign(event.index)
+            batch += self._foreign.begin(event.index, kind or "step", step)
+        self._spoke = len(batch) > before
         self.progress += not batch
-        return kind in ("function_call", "model_output", "thought")
-
-    def _step_delta(self, event: _Event, batch: Batch) -> bool:
-        delta = object_of(event.delta)
-        kind = delta.get("type")
-        if kind == "text":
-            batch += [TextDelta(text)] if (text := text_of(delta.get("text"))) else []
-        elif kind == "thought_summary":
-            batch += _texts([delta.get("content")], ReasoningDelta)
-        elif kind == "thought_signature":
-            batch += _signature(delta.get("signature"))
-        elif kind == "arguments_delta":
-            batch += self._calls.add(event.index, text_of(delta.get("arguments")))
-            return event.index in self._calls
-        else:
-            return False
         return True
 
-    def _step_stop(self, event: _Event, batch: Batch) -> bool:
+    def _step_delta(self, event: Event, batch: Batch) -> bool:
+        delta = object_of(event.delta)
+        kind = delta.get("type")
+        self._spoke = True
+        if kind == "text":
+            batch += self._content([delta], TextDelta)
+        elif kind == "thought_summary":
+            batch += self._content([delta.get("content")], ReasoningDelta)
+        elif kind == "thought_signature":
+            batch += _signature(delta.get("signature"))
+        elif kind != "arguments_delta":
+            return False
+        elif not self._foreign.piece(event.index, text_of(delta.get("arguments"))):
+            batch += self._calls.add(event.index, text_of(delta.get("arguments")))
+            return event.index in self._calls
+        return True
+
+    def _content(self, content: Any, chunk: Callable[[str], TextDelta | ReasoningDelta]) -> Batch:
+        """The texts of content parts; a part of another type is passed on."""
+        batch: Batch = []
+        for part in map(object_of, list_of(content)):
+            if text := text_of(part.get("text")):
+                batch.append(chunk(text))
+                self._heard(chunk is TextDelta, text)
+            elif says({**part, "type": None}):
+                batch.append(self._unmodelled.content(text_of(part.get("type")) or "part", part))
+        return batch
+
+    def _heard(self, spoken: bool, text: str) -> None:
+        self._said.add("model_output" if spoken else "thought")
+        if spoken:
+            self._text.add(text)
+
+    def _step_stop(self, event: Event, batch: Batch) -> bool:
+        """A step has ended. Some gateways have all of it here, and nothing of it before."""
+        if not self._spoke and event.step:
+            self._step_start(event, batch)
         batch += self._calls.end(event.index)
+        batch += self._foreign.end(event.index)
         self.progress += 1
         return True
 
-    def _completed(self, event: _Event, batch: Batch) -> bool:
+    def _completed(self, event: Event, batch: Batch) -> bool:
         self._status(event, batch)
         said = object_of(event.interaction)
         self._count(said, batch)
+        if not self._resumed:
+            self._rest(said, batch)
         status = text_of(said.get("status"))
         if status in FAILED_STATUSES:
             self.failure = self._failed(status, said.get("errors"))
@@ -223,38 +234,55 @@ class InteractionReader:
         batch.append(Finished(reason, status, kind))
         return True
 
+    def _rest(self, said: Mapping[str, Any], batch: Batch) -> None:
+        """What of the whole answer, at its end, no step before it had said."""
+        steps = [object_of(step) for step in list_of(said.get("steps"))]
+        before = frozenset(self._said)
+        for place, step in enumerate(steps):
+            kind = step.get("type")
+            if kind != "model_output" and (kind if kind in OWN_STEPS else "other") not in before:
+                self._step_start(Event(index=place, step=step), batch)
+                self._step_stop(Event(index=place), batch)
+        parts = [part for step in steps if step.get("type") == "model_output" for part in list_of(step.get("content"))]
+        text = "".join(text_of(object_of(part).get("text")) for part in parts)
+        if new := self._text.rest(text or text_of(said.get("output_text"))):
+            batch.append(TextDelta(new))
+        if "model_output" not in before:
+            batch += self._content([part for part in parts if not object_of(part).get("text")], TextDelta)
+
     def _failed(self, status: str, errors: Any) -> Failure:
         if isinstance(errors, list) and errors:
             return classify_error({"error": errors[0]}, rules_for(self._provider))
         return Failure(kind=FAILED_STATUSES[status], code=status)
 
-    def _error(self, event: _Event, batch: Batch) -> bool:
+    def _error(self, event: Event, batch: Batch) -> bool:
         self.failure = classify_error({"error": event.error or {}}, rules_for(self._provider))
         return True
 
-    def _pass(self, event: _Event, payload: Sequence[bytes], batch: Batch) -> None:
-        """Tools that Google runs, and what is new. Only a step's events are progress: another may be a keep-alive."""
+    def _pass(self, event: Event, payload: Sequence[bytes], batch: Batch) -> None:
+        """What is new. Only a step's events are progress: another may be a keep-alive."""
         self.progress += event.event_type.startswith("step.")
-        if self._raw and payload:
-            batch.append(Raw(self._provider, event.event_type, value_of(payload[0])))
+        said = object_of(value_of(payload[0])) if payload else {}
+        if not event.event_type and isinstance(said.get("steps"), list):  # from a server that does not stream
+            self._completed(Event(interaction=said), batch)
+        elif event.event_type == "step.delta" and payload:
+            kind = text_of(object_of(event.delta).get("type")) or "delta"
+            batch += self._foreign.delta(event.index, kind, said, len(payload[0]))
+        elif payload:
+            batch += self._unmodelled.event(event.event_type, payload[0], event.event_type.startswith("step."))
 
     def _count(self, holder: Mapping[str, Any], batch: Batch) -> None:
         """Counts come with some events, each time all of them; what they say last stands."""
         usage = object_of(holder.get("usage") or holder.get("total_usage"))
         if not usage:
             return
-        counts = Usage(
-            input_tokens=count(usage.get("total_input_tokens")),
-            output_tokens=count(usage.get("total_output_tokens")),
-            reasoning_tokens=count(usage.get("total_thought_tokens")),
-            cached_input_tokens=count(usage.get("total_cached_tokens")),
-        )
+        counts = counts_of(usage)
         if counts != self._usage:
             self._usage = counts
             batch.append(counts)
 
 
-_Read: TypeAlias = Callable[[InteractionReader, _Event, Batch], bool]
+_Read: TypeAlias = Callable[[InteractionReader, Event, Batch], bool]
 
 _READERS: Mapping[str, _Read] = {
     "interaction.created": InteractionReader._status,
@@ -265,12 +293,6 @@ _READERS: Mapping[str, _Read] = {
     "step.stop": InteractionReader._step_stop,
     "error": InteractionReader._error,
 }
-
-
-def _texts(content: Any, chunk: Callable[[str], TextDelta | ReasoningDelta]) -> Batch:
-    """The texts of content parts; pictures and the like are not ours to show."""
-    parts = content if isinstance(content, list) else ()
-    return [chunk(text) for part in parts if (text := text_of(object_of(part).get("text")))]
 
 
 def _signature(value: Any) -> Batch:

@@ -3,9 +3,7 @@
 The one rule: only `message_stop` ends an answer. A stop reason before it is not the end, and no event that we
 do not know is an error: Anthropic adds block and delta types every few months (recordings QUIRKS 36).
 Must never: await, or know who sent it.
-
-Speed: most network reads of an answer hold nothing but text. Those are decoded as `_TextEvent`, whose types
-admit nothing else, so no field needs a look per token; any other read is decoded as `_Event` and taken apart.
+The events' types are in `messages_events.py`.
 """
 
 from __future__ import annotations
@@ -13,60 +11,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import msgspec
-
-from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
+from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, Usage
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
 from ..wire.broken import value_of
-from ..wire.json_events import BatchDecoder, JsonEvents
+from ..wire.json_events import JsonEvents
 from .block_calls import BlockCalls
 from .counts import count
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
+from .foreign import ForeignBlocks
 from .holdings import Holdings
+from .messages_events import EVENTS, TEXT, Delta, Event, TextEvent
+from .unmodelled import Unmodelled
 from .values import object_of, text_of
 
 __all__ = ["FINISH_REASONS", "MessagesReader", "messages_decoder", "read_usage"]
 
 
-class _TextDelta(msgspec.Struct, tag_field="type", tag="text_delta", gc=False):
-    text: str
-
-
-class _TextEvent(msgspec.Struct, tag_field="type", tag="content_block_delta", gc=False):
-    """A delta of text and nothing else; any other event is a ValidationError."""
-
-    delta: _TextDelta
-    error: None = None
-
-
-class _Delta(msgspec.Struct, gc=False):
-    type: str = ""
-    text: str | None = None
-    thinking: str | None = None
-    signature: str | None = None
-    partial_json: str | None = None
-    stop_reason: str | None = None
-    stop_details: Any = None
-
-
-class _Event(msgspec.Struct, gc=False):
-    type: str = ""
-    index: int = 0
-    delta: _Delta | None = None
-    content_block: Any = None
-    message: Any = None
-    usage: Any = None
-    error: Any = None
-
-
 _COUNTS = (
     "input_tokens", "output_tokens", "output_tokens_details", "cache_read_input_tokens", "cache_creation_input_tokens",
 )  # fmt: skip
-_TEXT = BatchDecoder(_TextEvent)
-_EVENTS = BatchDecoder(_Event)
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "end_turn": ("stop", None),
@@ -83,9 +49,9 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
 
 def messages_decoder(
     provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
-) -> EventDecoder[_Event]:
+) -> EventDecoder[Event]:
     """The decoder of one answer of the Messages API."""
-    events = JsonEvents(_EVENTS, max_event_bytes)
+    events = JsonEvents(EVENTS, max_event_bytes)
     reader = MessagesReader(provider, raw=raw, holdings=Holdings(max_event_bytes))
     return EventDecoder(provider, reader, events, eof_ok=eof_ok)
 
@@ -94,16 +60,18 @@ class MessagesReader:
     """One answer of the Messages API; see `event_decoder`."""
 
     __slots__ = (
-        "_calls", "_explanation", "_provider", "_raw", "_stop_reason", "_usage", "done", "failure",
-        "model", "plain", "progress", "response_id", "seen",
+        "_calls", "_explanation", "_foreign", "_provider", "_spoke", "_stop_reason", "_unmodelled", "_usage", "done",
+        "failure", "model", "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
-    texts = _TEXT
+    texts = TEXT
 
     def __init__(self, provider: str, *, raw: bool = False, holdings: Holdings | None = None) -> None:
         self._provider = provider
-        self._raw = raw
-        self._calls = BlockCalls(holdings)
+        self._unmodelled = Unmodelled(provider, raw=raw)
+        self._foreign = ForeignBlocks(self._unmodelled, holdings)
+        self._calls = BlockCalls()
+        self._spoke = False
         self._usage: dict[str, Any] = {}
         self._stop_reason: str | None = None
         self._explanation = ""
@@ -115,11 +83,16 @@ class MessagesReader:
         self.model: str | None = None
         self.response_id: str | None = None
 
-    def text(self, events: list[_TextEvent]) -> Batch:
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
+
+    def text(self, events: list[TextEvent]) -> Batch:
         """The chunks of a read that is nothing but text."""
         return [TextDelta(text) for event in events if (text := event.delta.text)]
 
-    def read(self, events: list[_Event], payloads: Sequence[bytes], batch: Batch) -> None:
+    def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, up to the end or a failure among them."""
         for place, event in enumerate(events):
             read = _READERS.get("error" if event.error else event.type)
@@ -137,12 +110,12 @@ class MessagesReader:
     def close(self) -> Batch:
         """What `message_stop` would have made whole."""
         batch: Batch = []
-        self._message_stop(_Event(), batch)
+        self._message_stop(Event(), batch)
         return batch
 
     # Each reader says whether it knew the event.
 
-    def _message_start(self, event: _Event, batch: Batch) -> bool:
+    def _message_start(self, event: Event, batch: Batch) -> bool:
         message = object_of(event.message)
         id = text_of(message.get("id"))
         if self._is_another(id, batch):
@@ -159,9 +132,10 @@ class MessagesReader:
         """A message that goes on with calls planned earlier has them in its first event, stop reason and all."""
         self._stop_reason = text_of(message.get("stop_reason")) or self._stop_reason
         content = message.get("content")
+        batch += _text(content)  # some gateways give it as a string
         for index, block in enumerate(content if isinstance(content, list) else ()):
-            self._block_start(_Event(index=index, content_block=block), batch)
-            self._block_stop(_Event(index=index), batch)
+            self._block_start(Event(index=index, content_block=block), batch)
+            self._block_stop(Event(index=index), batch)
 
     def _is_another(self, id: str, batch: Batch) -> bool:
         """A proxy that tries again inside one stream begins a second message. Before any content that is as
@@ -169,9 +143,10 @@ class MessagesReader:
         begun = self.seen or any(chunk.content for chunk in batch)
         return bool(begun and id and self.response_id and id != self.response_id)
 
-    def _block_start(self, event: _Event, batch: Batch) -> bool:
+    def _block_start(self, event: Event, batch: Batch) -> bool:
         block = object_of(event.content_block)
         kind = block.get("type")
+        before = len(batch)
         if kind == "tool_use":
             id, name = text_of(block.get("id")), text_of(block.get("name"))
             batch += self._calls.begin(event.index, id, name, block.get("input"))
@@ -183,57 +158,85 @@ class MessagesReader:
             batch += _redacted(block.get("data"))
         else:
             self._calls.begin_foreign(event.index)
-            return False
+            batch += self._foreign.begin(event.index, text_of(kind) or "content_block", block)
+        if block.get("citations"):
+            batch.append(self._unmodelled.content("citations", block["citations"]))
+        self._spoke = len(batch) > before
+        self.progress += not self._spoke
         return True
 
-    def _block_delta(self, event: _Event, batch: Batch) -> bool:
-        delta = event.delta or _Delta()
-        if delta.type == "text_delta":
+    def _block_delta(self, event: Event, batch: Batch) -> bool:
+        delta = event.delta or Delta()
+        self._spoke = True
+        if delta.type in ("text_delta", "") and (delta.text or not delta.thinking):
             batch += _text(delta.text)
-        elif delta.type in ("thinking_delta", "signature_delta"):
+        elif delta.type in ("thinking_delta", "signature_delta", ""):
             batch += _reasoning(delta.thinking, delta.signature)
-        elif delta.type == "input_json_delta":
-            made = self._calls.add(event.index, delta.partial_json or "")
-            batch += made
-            return event.index in self._calls
-        else:
+        elif delta.type != "input_json_delta":
             return False
+        elif self._foreign.piece(event.index, delta.partial_json or ""):
+            self.progress += 1
+        else:
+            batch += self._calls.add(event.index, delta.partial_json or "")
+            return event.index in self._calls
         return True
 
-    def _block_stop(self, event: _Event, batch: Batch) -> bool:
+    def _block_stop(self, event: Event, batch: Batch) -> bool:
+        """A block has ended. Some gateways have all of it here, and nothing of it before."""
+        if not self._spoke and event.content_block:
+            self._block_start(event, batch)
         batch += self._calls.end(event.index)
+        batch += self._foreign.end(event.index)
         return True
 
-    def _message_delta(self, event: _Event, batch: Batch) -> bool:
-        delta = event.delta or _Delta()
+    def _message_delta(self, event: Event, batch: Batch) -> bool:
+        delta = event.delta or Delta()
         self._stop_reason = delta.stop_reason or self._stop_reason
         if isinstance(delta.stop_details, dict):
             self._explanation = text_of(delta.stop_details.get("explanation"))
+        if delta.stop_sequence is not None:
+            batch += self._unmodelled.aside("stop_sequence", delta.stop_sequence)
         self._count(event.usage, batch)
         return True
 
-    def _message_stop(self, event: _Event, batch: Batch) -> bool:
+    def _message_stop(self, event: Event, batch: Batch) -> bool:
         self.done = True
         batch += self._calls.rest()
+        batch += self._foreign.rest()
         if self._stop_reason is not None:
             reason, kind = FINISH_REASONS.get(self._stop_reason, ("other", None))
             batch.append(Finished(reason, self._stop_reason, kind, self._explanation))
         return True
 
-    def _error(self, event: _Event, batch: Batch) -> bool:
+    def _error(self, event: Event, batch: Batch) -> bool:
         said = {"type": "error", "error": event.error or event.message or {}}
         self.failure = classify_error(said, rules_for(self._provider))
         return True
 
-    def _ping(self, event: _Event, batch: Batch) -> bool:
+    def _ping(self, event: Event, batch: Batch) -> bool:
         return True
 
-    def _pass(self, event: _Event, payload: Sequence[bytes], batch: Batch) -> None:
-        """Server tools, citations and what is new. Only what belongs to the content counts as progress: an
-        event type that nobody knows may well be a new keep-alive."""
+    def _pass(self, event: Event, payload: Sequence[bytes], batch: Batch) -> None:
+        """Citations and what is new. Only what belongs to the content counts as progress: an event type that nobody
+        knows may well be a new keep-alive."""
         self.progress += event.type.startswith("content_block")
-        if self._raw and payload:
-            batch.append(Raw(self._provider, event.type, value_of(payload[0])))
+        if not payload:
+            return
+        said = object_of(value_of(payload[0]))
+        if event.type == "message":
+            self._whole(said, batch)
+        elif event.type == "content_block_delta" and event.delta is not None:
+            batch += self._foreign.delta(event.index, event.delta.type, said, len(payload[0]))
+        else:
+            batch += self._unmodelled.event(event.type, payload[0], event.type.startswith("content_block"))
+
+    def _whole(self, message: dict[str, Any], batch: Batch) -> None:
+        """A whole message in place of an event, from a server that does not stream; or at the end of one that does."""
+        if self.seen or any(chunk.content for chunk in batch):
+            message = {**message, "content": None}
+        self._message_start(Event(message={**message, "id": message.get("id") or "message"}), batch)
+        if self.failure is None and self._stop_reason is not None:
+            self._message_stop(Event(), batch)
 
     def _count(self, usage: Any, batch: Batch) -> None:
         """Counts are cumulative, and each event has some of them: the last of each stands (QUIRKS 35)."""
@@ -242,7 +245,7 @@ class MessagesReader:
             batch.append(read_usage(self._usage))
 
 
-_Read: TypeAlias = Callable[[MessagesReader, _Event, Batch], bool]
+_Read: TypeAlias = Callable[[MessagesReader, Event, Batch], bool]
 
 _READERS: Mapping[str, _Read] = {
     "message_start": MessagesReader._message_start,

@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
+from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
+from ..wire.broken import value_of
 from ..wire.json_events import BatchDecoder
 from ..wire.json_lines import JsonLines
 from .counts import count
@@ -24,12 +25,16 @@ from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .holdings import Holdings
 from .open_call import tool_call
+from .said import Said
+from .unmodelled import Fields, Unmodelled, admits, names
+from .values import object_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "OllamaReader", "ollama_decoder"]
 
 
-class _TextMessage(msgspec.Struct, gc=False):
+class _TextMessage(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     content: str
+    role: str | None = None
     thinking: None = None
     tool_calls: None = None
 
@@ -60,6 +65,8 @@ class _Message(msgspec.Struct, gc=False):
 
 class _Line(msgspec.Struct, gc=False):
     message: _Message | None = None
+    response: str | None = None
+    thinking: str | None = None
     done: bool = False
     done_reason: str | None = None
     model: str | None = None
@@ -71,6 +78,19 @@ class _Line(msgspec.Struct, gc=False):
 
 _TEXT = BatchDecoder(_TextLine)
 _LINES = BatchDecoder(_Line)
+
+MESSAGE = Fields(
+    read=names("role content thinking tool_calls tool_name name"), content=names("images audio citations annotations")
+)
+LINE = Fields(
+    read=names("message response thinking done done_reason model created_at prompt_eval_count eval_count error"),
+    aside=names(
+        "total_duration load_duration prompt_eval_duration eval_duration context logprobs remote_model remote_host "
+        "prompt_eval_cached_count peak_memory id"
+    ),
+    content=names("images image citations annotations sources"),
+)
+KNOWN: BatchDecoder[Any] = BatchDecoder(admits("_Known", LINE, message=admits("_KnownMessage", MESSAGE) | None))
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "stop": ("stop", None),
@@ -89,8 +109,8 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
 def ollama_decoder(
     provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
 ) -> EventDecoder[_Line]:
-    """The decoder of one answer of `/api/chat`. raw: there is nothing beside what we read."""
-    reader = OllamaReader(provider, Holdings(max_event_bytes))
+    """The decoder of one answer of `/api/chat`; also of `/api/generate`, which some gateways answer as."""
+    reader = OllamaReader(provider, Holdings(max_event_bytes), raw=raw)
     return EventDecoder(provider, reader, JsonLines(_LINES, max_event_bytes), eof_ok=eof_ok)
 
 
@@ -98,14 +118,16 @@ class OllamaReader:
     """One answer of `/api/chat`; see `event_decoder`. Ollama gives an answer no id."""
 
     __slots__ = (
-        "_calls", "_holdings", "_provider", "_turn", "done", "failure", "model", "plain", "progress", "response_id",
-        "seen",
+        "_calls", "_holdings", "_provider", "_text", "_turn", "_unmodelled", "done", "failure", "model", "plain",
+        "progress", "response_id", "seen",
     )  # fmt: skip
 
     texts = _TEXT
 
-    def __init__(self, provider: str, holdings: Holdings | None = None) -> None:
+    def __init__(self, provider: str, holdings: Holdings | None = None, *, raw: bool = False) -> None:
         self._provider = provider
+        self._unmodelled = Unmodelled(provider, raw=raw)
+        self._text = Said()
         self._calls = 0
         self._holdings = holdings or Holdings()
         self._turn = ""
@@ -117,17 +139,26 @@ class OllamaReader:
         self.model: str | None = None
         self.response_id: str | None = None
 
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
+
     def text(self, events: list[_TextLine]) -> Batch:
         """The chunks of a read that is nothing but text."""
-        return [TextDelta(text) for line in events if (text := line.message.content)]
+        batch: Batch = [TextDelta(text) for line in events if (text := line.message.content)]
+        self._text.keep(batch)
+        return batch
 
     def read(self, events: list[_Line], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some lines, up to the end or a failure among them."""
-        for line in events:
+        known = not payloads or (KNOWN.decode([*payloads]) is not None and not self._unmodelled.raw)
+        for place, line in enumerate(events):
             if line.error:
                 self.failure = classify_error({"error": line.error}, rules_for(self._provider))
             else:
-                self._read_line(line, batch)
+                found = [] if known else self._beside(object_of(value_of(payloads[place])))
+                self._read_line(line, found, batch)
             if self.done or self.failure is not None:
                 break
         self.seen = self.seen or bool(batch)
@@ -142,17 +173,30 @@ class OllamaReader:
         self.done = True
         return []
 
-    def _read_line(self, line: _Line, batch: Batch) -> None:
+    def _beside(self, line: dict[str, Any]) -> list[Raw]:
+        """What a line has that is not read."""
+        return [*self._unmodelled.fields(line.get("message"), MESSAGE), *self._unmodelled.fields(line, LINE, once=True)]
+
+    def _said(self, text: str, last: bool) -> Batch:
+        """A piece of text; in the last line some proxies say all of it once more."""
+        again = last and len(text) >= self._text.length > 0 and self._text.begins(text)
+        if again:
+            text = self._text.rest(text)
+        else:
+            self._text.add(text)
+        return [TextDelta(text)] if text else []
+
+    def _read_line(self, line: _Line, beside: list[Raw], batch: Batch) -> None:
         self.model = self.model or line.model
         self._turn = self._turn or re.sub(r"\D", "", line.created_at or "")
-        message = line.message
-        if message is not None:
-            if message.thinking:
-                batch.append(ReasoningDelta(message.thinking))
-            if message.content:
-                batch.append(TextDelta(message.content))
-            for call in message.tool_calls or ():
-                batch += self._call(call)
+        message = line.message or _Message()
+        if thought := message.thinking or line.thinking:
+            batch.append(ReasoningDelta(thought))
+        if text := message.content or line.response:
+            batch += self._said(text, line.done)
+        batch += beside
+        for call in message.tool_calls or ():
+            batch += self._call(call)
         if line.done:
             self._ended(line, batch)
 

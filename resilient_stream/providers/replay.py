@@ -48,6 +48,7 @@ class ReplayDecoder:
     progress = property(lambda self: self._inner.progress if self._inner else 0)
     model = property(lambda self: self._inner.model if self._inner else None)
     response_id = property(lambda self: self._inner.response_id if self._inner else None)
+    unmodelled = property(lambda self: getattr(self._inner, "unmodelled", {}))
 
     def feed(self, data: bytes) -> Batch:
         """Decode the lines that are whole."""
@@ -134,6 +135,7 @@ class _Whole:
     progress = property(lambda self: self._inner.progress)
     model = property(lambda self: self._inner.model)
     response_id = property(lambda self: self._inner.response_id)
+    unmodelled = property(lambda self: getattr(self._inner, "unmodelled", {}))
     failure = property(lambda self: self._inner.failure)
     done = property(lambda self: self._inner.done)
 

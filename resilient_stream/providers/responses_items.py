@@ -21,7 +21,7 @@ from .holdings import Holdings
 from .responses_events import sealed
 from .said import Said
 from .unmodelled import Unmodelled, says
-from .values import object_of, text_of
+from .values import list_of, object_of, text_of
 
 __all__ = ["OWN_ITEMS", "Items", "texts_of"]
 
@@ -108,8 +108,8 @@ class Items:
             self._reported[kind] = self._reported.get(kind, 0) + 1
             return [unmodelled.content(kind or "item", item)] if says({**item, "type": None}) else []
         found: list[Chunk] = []
-        for part in map(object_of, _list(item.get("content")) if kind == "message" else ()):
-            notes = _list(part.get("annotations"))
+        for part in map(object_of, list_of(item.get("content")) if kind == "message" else ()):
+            notes = list_of(part.get("annotations"))
             found += [unmodelled.content("annotations", note) for note in notes[self._cited :]]
             self._cited = max(0, self._cited - len(notes))
             if not any(text_of(part.get(name)) for name in ("text", "refusal")) and says({**part, "type": None}):
@@ -141,18 +141,14 @@ class Items:
 
 def texts_of(parts: Any) -> str:
     """The texts of content parts, joined."""
-    return "".join(text_of(object_of(part).get("text")) for part in _list(parts))
+    return "".join(text_of(object_of(part).get("text")) for part in list_of(parts))
 
 
 def _refusal(message: Mapping[str, Any]) -> str:
-    return "".join(text_of(object_of(part).get("refusal")) for part in _list(message.get("content")))
+    return "".join(text_of(object_of(part).get("refusal")) for part in list_of(message.get("content")))
 
 
 def _chunks(kind: str, text: str) -> Batch:
     if not text:
         return []
     return [TextDelta(text) if kind == "text" else ReasoningDelta(text)]
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -18,6 +18,7 @@ from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
 from ..errors import ErrorKind, Failure
+from ..wire.broken import value_of
 from ..wire.json_events import JsonEvents
 from .counts import count, openai_usage
 from .error_rules import rules_for
@@ -26,7 +27,7 @@ from .holdings import Holdings
 from .item_calls import ItemCalls
 from .responses_events import EVENTS, TEXT, Event, TextEvent, id_of, key_of, said_of_call, sort_of
 from .responses_items import Items
-from .unmodelled import Unmodelled, decoded
+from .unmodelled import Unmodelled
 from .values import object_of, text_of
 
 __all__ = ["FINISH_REASONS", "ResponsesReader", "responses_decoder"]
@@ -166,9 +167,8 @@ class ResponsesReader:
         """Says again what the deltas said, as a rule."""
         self.progress += 1
         part = object_of(event.part)
-        kind = "reasoning" if event.type.startswith("response.reasoning") else "text"
-        if part.get("type") == "reasoning_text":
-            kind = "reasoning"
+        thought = event.type.startswith("response.reasoning") or part.get("type") == "reasoning_text"
+        kind = "reasoning" if thought else "text"
         if text := text_of(event.text) or text_of(part.get("text")):
             place = f"{event.summary_index} {event.content_index}"
             batch += self._items.part(kind, f"{kind} {key_of(event)} {place}", event.output_index is not None, text)
@@ -254,7 +254,7 @@ class ResponsesReader:
 
     def _whole(self, event: Event, payload: Sequence[bytes], batch: Batch) -> bool:
         """A whole response in place of an event, from a server that does not stream."""
-        said = object_of(decoded(payload[0])) if payload and not event.type else {}
+        said = object_of(value_of(payload[0])) if payload and not event.type else {}
         if not isinstance(said.get("output"), list):
             return False
         self._ended(Event(type=f"response.{text_of(said.get('status'))}", response=said), batch)
@@ -267,7 +267,7 @@ class ResponsesReader:
         if not payload or self._whole(event, payload, batch):
             return
         if (sort := sort_of(event.type)) == "step":
-            batch += self._unmodelled.aside(event.type, decoded(payload[0]))
+            batch += self._unmodelled.aside(event.type, value_of(payload[0]))
         else:
             batch += self._unmodelled.event(event.type, payload[0], sort == "content")
 

@@ -10,17 +10,26 @@ What a dialect's fields are is a table in the dialect's own file (`Fields`). Mus
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+import msgspec
 
 from ..chunks import Raw
 from ..understood import MAX_NAMES, clean, tally
 from ..wire.broken import value_of
 from .values import object_of
 
-__all__ = ["Fields", "Unmodelled", "decoded", "names", "says"]
+__all__ = ["NOTHING", "Fields", "Unmodelled", "admits", "names", "says"]
 
 DEEP = 8
 """Levels of a value that are searched for something said."""
+
+NOTHING: TypeAlias = Annotated[list[Any], msgspec.Meta(max_length=0)] | None
+"""Null or an empty list: some hosts send each field with every token."""
+
+ENVELOPE = frozenset({"type", "event_type", "event", "id", "event_id", "object", "model", "status", "created_at"})
+"""Fields of an event that say nothing of its content."""
+ALIVE = ("ping", "keepalive", "keep-alive", "keep_alive", "heartbeat")
 
 
 class Fields(NamedTuple):
@@ -31,14 +40,18 @@ class Fields(NamedTuple):
     content: frozenset[str] = frozenset()
 
 
+def admits(name: str, fields: Fields, **inner: Any) -> type[Any]:
+    """A struct that admits these fields, and of those that are content only empty ones."""
+    others = sorted(filter(str.isidentifier, (fields.read | fields.aside) - inner.keys()))
+    plain = [(each, msgspec.Raw, msgspec.Raw(b"")) for each in others]
+    empty = [(each, NOTHING, None) for each in sorted(fields.content)]
+    held = [(each, kind, None) for each, kind in inner.items()]
+    return msgspec.defstruct(name, [*plain, *empty, *held], forbid_unknown_fields=True, gc=False)
+
+
 def names(text: str) -> frozenset[str]:
     """The words of a text as a set."""
     return frozenset(text.split())
-
-
-def decoded(payload: bytes) -> Any:
-    """A JSON text's value; None where it is none."""
-    return value_of(payload)
 
 
 def says(value: Any, deep: int = DEEP) -> bool:
@@ -107,7 +120,15 @@ class Unmodelled:
 
     def event(self, name: str, payload: bytes, content: bool) -> list[Raw]:
         """An event that nobody reads. content: its name says that it belongs to the answer."""
-        data = decoded(payload)
+        data = value_of(payload)
         if content:
             return [self.content(name, data)]
-        return [self.doubt(name, data)] if says(data) else []
+        said = {field: value for field, value in object_of(data).items() if field not in ENVELOPE}
+        if _keeps_alive(name):
+            return self.aside(name, data)
+        return [self.doubt(name, data)] if says(said) else self.aside(name, data)
+
+
+def _keeps_alive(name: str) -> bool:
+    lower = name[:128].lower()
+    return any(word in lower for word in ALIVE)

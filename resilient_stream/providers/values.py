@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["known", "merged", "object_of", "text_of", "with_extra"]
+__all__ = ["known", "list_of", "merged", "object_of", "text_of", "with_extra"]
 
 
 def known(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,6 +36,11 @@ def merged(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any
 def object_of(value: Any) -> dict[str, Any]:
     """A JSON object; an empty one for anything else."""
     return value if isinstance(value, dict) else {}
+
+
+def list_of(value: Any) -> list[Any]:
+    """A JSON array; an empty one for anything else."""
+    return value if isinstance(value, list) else []
 
 
 def text_of(value: Any) -> str:

@@ -319,8 +319,8 @@ def test_a_piece_that_does_not_fit_breaks_the_call(path: str) -> None:
 # -- what is not modelled ---------------------------------------------------------------------
 
 
-def test_what_is_not_modelled_keeps_the_clock_quiet_and_comes_raw_when_asked_for() -> None:
-    """Code, results, images, searches and sources are `progress`; with raw=True they are Raw chunks."""
+def test_what_is_not_modelled_keeps_the_clock_quiet_and_comes_raw() -> None:
+    """Code, results, images, searches and sources are Raw chunks, at their place."""
     code = {"language": "PYTHON", "code": "print(1)"}
     cited = _text("One", finish="STOP")
     cited["candidates"][0]["groundingMetadata"] = {"webSearchQueries": ["one"]}
@@ -334,24 +334,27 @@ def test_what_is_not_modelled_keeps_the_clock_quiet_and_comes_raw_when_asked_for
         other,
         cited,
     ]
-    chunks, decoder = _read(*events)
-    assert chunks == [TextDelta("One"), STOPPED]
-    assert decoder.progress == 5
-    chunks, decoder = _read(*events, raw=True)
-    assert [chunk.event for chunk in chunks if isinstance(chunk, Raw)] == [
-        "executableCode", "codeExecutionResult", "inlineData", "toolCall", "candidate", "groundingMetadata",
-    ]  # fmt: skip
-    assert chunks[0] == Raw("gemini", "executableCode", code)
-    assert decoder.progress == 5
+    for raw in (False, True):
+        chunks, decoder = _read(*events, raw=raw)
+        assert [chunk.event for chunk in chunks if isinstance(chunk, Raw)] == [
+            "executableCode", "codeExecutionResult", "inlineData", "toolCall", "somethingNew", "candidate",
+            "groundingMetadata",
+        ]  # fmt: skip
+        assert chunks[0] == Raw("gemini", "executableCode", code)
+        assert decoder.progress == 5
 
 
-def test_raw_is_complete_in_the_middle_of_text() -> None:
-    """With raw=True no read takes the quick way, which would overlook sources."""
-    decoder = _decoder(raw=True)
+@pytest.mark.parametrize("raw", [False, True])
+def test_raw_is_complete_in_the_middle_of_text(raw: bool) -> None:
+    """The quick way does not overlook sources."""
+    decoder = _decoder(raw=raw)
     decoder.feed(_sse(_text("a")))
     cited = _text("b")
-    cited["candidates"][0]["citationMetadata"] = {"citations": []}
-    assert decoder.feed(_sse(cited)) == [TextDelta("b"), Raw("gemini", "citationMetadata", {"citations": []})]
+    cited["candidates"][0]["citationMetadata"] = {"citations": [{"uri": "u"}]}
+    assert decoder.feed(_sse(cited)) == [
+        TextDelta("b"),
+        Raw("gemini", "citationMetadata", {"citations": [{"uri": "u"}]}),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -191,12 +191,12 @@ def test_an_error_among_the_events_ends_it() -> None:
 
 
 def test_googles_own_tools_are_not_the_callers() -> None:
-    """They are progress, and `Raw` for whoever asks."""
+    """They come as `Raw`, one for each step."""
     search = started(0, "google_search_call", id="s1", arguments={"queries": ["a"]})
     chunks, reader = read(
         CREATED, search, stopped(0), started(1, "model_output"), delta(1, "text", text="a"), completed()
     )
-    assert chunks == [TextDelta("a"), Finished("stop", "completed")]
+    assert chunks == [Raw("gemini-interactions", "google_search_call", search["step"]), TextDelta("a"), chunks[-1]]
     assert reader.progress > 0
     raw, _ = read(CREATED, search, stopped(0), completed(), raw=True)
     assert [type(chunk) for chunk in raw] == [Raw, Finished]

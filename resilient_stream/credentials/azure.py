@@ -7,7 +7,6 @@ Must never: keep a token. It is asked for before each attempt, since it lives fo
 
 from __future__ import annotations
 
-import inspect
 import os
 from typing import Any
 
@@ -15,6 +14,7 @@ from ..contract import Adapter, Endpoint
 from ..errors import ErrorKind, Failure
 from ..providers.azure import AzureAccess
 from ..target import Target
+from .keys import asked
 
 __all__ = ["resolve"]
 
@@ -40,6 +40,6 @@ async def _token(target: Target) -> str | None:
     given: Any = target.options.get("azure_ad_token")
     if given is None and target.api_key is None:
         given = os.environ.get(_TOKEN)
-    value = given() if callable(given) else given
-    value = await value if inspect.isawaitable(value) else value
-    return str(value).strip() or None if value else None
+    if callable(given):
+        return await asked(given, "azure_ad_token") or None
+    return str(given).strip() or None if given else None

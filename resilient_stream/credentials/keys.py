@@ -16,14 +16,14 @@ from ..errors import ErrorKind, Failure, StreamError, error_for
 from ..target import Target
 from ..transport.routes import odd_character
 
-__all__ = ["key_of", "missing_key"]
+__all__ = ["asked", "key_of", "missing_key"]
 
 
 async def key_of(target: Target, adapter: Adapter) -> str | None:
     """None: there is none. Raises StreamError for what is no key; a failing function raises as it is."""
     given = target.api_key
     if callable(given):
-        key = await _asked(given)
+        key = await asked(given)
         if not key:
             raise error_for(missing_key(adapter))
         return _sound(key, "What the function given as api_key returned")
@@ -41,11 +41,12 @@ def missing_key(adapter: Adapter) -> Failure:
     return Failure(kind=ErrorKind.AUTHENTICATION, code="missing_key", facts=facts)
 
 
-async def _asked(function: Callable[[], Any]) -> str:
+async def asked(function: Callable[[], Any], option: str = "api_key") -> str:
+    """What a function gives, sync or async, without white space around it; "" for nothing. Raises StreamError."""
     value = function()
     value = await value if inspect.isawaitable(value) else value
     if value is not None and not isinstance(value, str):
-        raise _no_key(f"The function given as api_key must return a string, not {type(value).__name__[:60]}")
+        raise _no_key(f"The function given as {option} must return a string, not {type(value).__name__[:60]}")
     return value.strip() if value else ""
 
 

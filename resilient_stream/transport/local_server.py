@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ..errors import ErrorKind, Failure, error_for
 from . import llama_child
+from .proxies import OWN_SERVERS
 
 __all__ = ["INSTALL", "MODEL_VARIABLE", "base_url", "installed", "stop"]
 
@@ -44,6 +45,7 @@ async def base_url() -> str:
     found = await asyncio.wrap_future(_running_keeper().address)
     if isinstance(found, Failure):
         raise error_for(found, phase="connect", provider="local", model=llama_child.MODEL)
+    OWN_SERVERS.add(f"{found}/")
     return found
 
 

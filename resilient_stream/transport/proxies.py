@@ -22,7 +22,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-__all__ = ["Proxy", "UnusableProxy", "proxy_for"]
+__all__ = ["OWN_SERVERS", "Proxy", "UnusableProxy", "proxy_for"]
 
 _BY_SCHEME: Mapping[str, tuple[str, ...]] = {
     "http": ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"),
@@ -31,6 +31,10 @@ _BY_SCHEME: Mapping[str, tuple[str, ...]] = {
 _DIRECT = ("no_proxy", "NO_PROXY")
 _PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 _HAS_SETTINGS = sys.platform in ("darwin", "win32")
+
+
+OWN_SERVERS: set[str] = set()
+"""Beginnings of addresses of servers that this process has started on this machine: no proxy can reach them."""
 
 
 class Proxy(NamedTuple):
@@ -57,7 +61,7 @@ def proxy_for(url: str) -> Proxy | None:
     """The proxy for a request to this address, by the environment as it is now. Raises UnusableProxy."""
     scheme = url.partition(":")[0].lower()
     environment = tuple(map(os.environ.get, (*_BY_SCHEME.get(scheme, ()), *_DIRECT)))
-    if not any(environment) and not _HAS_SETTINGS:
+    if not (any(environment) or _HAS_SETTINGS) or url.startswith(tuple(OWN_SERVERS)):
         return None
     parts = urlsplit(url)
     cgi = "REQUEST_METHOD" in os.environ

@@ -23,7 +23,7 @@ KEY, PASSWORD, QUERY, HEADER, OPTION, PROMPT = (
 )  # fmt: skip
 SECRETS = (KEY, PASSWORD, QUERY, HEADER, OPTION, PROMPT)
 URL = f"https://me:{PASSWORD}@host.example/v1?key={QUERY}"
-TARGET = Target("openai:m", api_key=KEY, base_url=URL, headers={"X-Mine": HEADER}, azure_ad_token=OPTION)
+TARGET = Target("azure:m", api_key=KEY, base_url=URL, headers={"X-Mine": HEADER}, azure_ad_token=OPTION)
 MESSAGES = to_messages(PROMPT)
 
 VALUES: dict[str, Any] = {

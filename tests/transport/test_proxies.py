@@ -100,6 +100,13 @@ def test_user_and_password_become_a_header_and_leave_the_address(monkeypatch):
     assert proxy.authorization == "Basic bWU6cEBzc8Op"
 
 
+def test_a_server_of_our_own_is_reached_without_one(monkeypatch):
+    """No proxy can reach the local model's server on this machine."""
+    monkeypatch.setattr(proxies, "OWN_SERVERS", {"http://127.0.0.1:4000/v1/"})
+    assert found(monkeypatch, "http://127.0.0.1:4000/v1/chat/completions", HTTP_PROXY="http://a:1") is None
+    assert found(monkeypatch, "http://127.0.0.1:4001/v1/chat/completions") == "http://a:1"
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [

@@ -24,7 +24,7 @@ from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .holdings import Holdings
 from .unmodelled import Unmodelled
-from .values import object_of
+from .values import object_of, text_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "ChatReader", "chat_decoder"]
 
@@ -128,8 +128,8 @@ class ChatReader:
     def _look_at(self, events: list[Event], batch: Batch) -> None:
         """Once per read: names, and whether the next read is worth trying as text alone."""
         self.seen = self.seen or bool(batch)
-        self.model = self.model or next((event.model for event in events if event.model), None)
-        self.response_id = self.response_id or next((event.id for event in events if event.id), None)
+        self.model = self.model or next(filter(None, (text_of(event.model) for event in events)), None)
+        self.response_id = self.response_id or next(filter(None, (text_of(event.id) for event in events)), None)
         text = bool(batch) and type(batch[-1]) is TextDelta
         self.plain = text and not events[-1].usage and not self._unmodelled.raw
 

@@ -40,7 +40,7 @@ from .gemini_events import (
 )  # fmt: skip
 from .holdings import Holdings
 from .unmodelled import Unmodelled
-from .values import list_of, object_of
+from .values import list_of, object_of, text_of
 
 __all__ = ["GeminiReader", "gemini_decoder", "read_usage"]
 
@@ -97,8 +97,8 @@ class GeminiReader:
         # A list of events in one is an error in practice, and has no text of its own to look at.
         known = len(payloads) != len(sent) or (KNOWN.decode([*payloads]) is not None and not self._unmodelled.raw)
         for place, event in enumerate(sent):
-            self.model = event.modelVersion or self.model
-            self.response_id = event.responseId or self.response_id
+            self.model = text_of(event.modelVersion) or self.model
+            self.response_id = text_of(event.responseId) or self.response_id
             usage = event.usageMetadata or usage
             for candidate in event.candidates or ():
                 self._read_candidate(candidate, batch)

@@ -33,6 +33,7 @@ from .kinds import Phase
 from .providers import adapter_for
 from .readable import one_line
 from .signatures import for_its_target
+from .tool_names import given_back, names_for, renamed
 from .transport.spool import IN_MEMORY, SpoolFailed
 from .understood import contradiction, warn
 from .weight import size_of
@@ -86,7 +87,8 @@ class Attempt:
         self._timeouts = call.settings.timeouts_for(request.target)
         self._guard = Guard()
         self._response: Response | None = None
-        self._decoder: Decoder = self.adapter.decoder(request)
+        self._names = names_for(request, self.adapter.capabilities(request.model).tool_names)
+        self._decoder: Decoder = given_back(self.adapter.decoder(request), self._names)
         self._whole: WholeBody | None = None
         self._unasked: bytes | None = None
         self._receive: Callable[[], Awaitable[bytes]]
@@ -149,7 +151,7 @@ class Attempt:
 
     def _encode(self, endpoint: Endpoint) -> Outgoing:
         try:
-            return self.adapter.encode(for_its_target(self.request), endpoint)
+            return self.adapter.encode(renamed(for_its_target(self.request), self._names), endpoint)
         except StreamError as error:  # what this dialect has no words for
             raise AttemptEnded(self, error.failure) from error
 
@@ -196,7 +198,7 @@ class Attempt:
 
     def _expect_whole(self, response: Response) -> None:
         self._unasked = b"" if self.request.stream else None
-        decoder = cast(WholeAdapter, self.adapter).whole_decoder(self.request)
+        decoder = given_back(cast(WholeAdapter, self.adapter).whole_decoder(self.request), self._names)
         whole = self._whole = WholeBody(self._first, response.read, decoder)
         self._decoder, self._first = decoder, b""
         self._receive = lambda: self._guarded(whole.receive)  # it waits for a disk, too, which `interrupt` cannot wake

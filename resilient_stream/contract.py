@@ -264,6 +264,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     unfinished turn is continued; echoes_prefill: when it is sent again. native_resume: a broken stream can be
     taken up where it ended.
     streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
+    tool_names: a pattern of the tools' names that fit; others are sent under a name that does (`tool_names.py`).
     usage: tokens are counted in the stream. whole: an answer can be asked for in one piece (`Request.stream` False);
     the adapter is a `WholeAdapter` then.
     """
@@ -279,6 +280,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     echoes_prefill: Echo = "never"
     native_resume: bool = False
     streaming_tools: bool = True
+    tool_names: str = r"[a-zA-Z0-9_-]{1,64}"
     usage: bool = True
     whole: bool = False
 

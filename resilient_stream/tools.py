@@ -11,7 +11,6 @@ import asyncio
 import functools
 import inspect
 import logging
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -55,7 +54,8 @@ MAX_RESULT = 64 * 1024
 """Characters of one tool's result that the model gets: some 16,000 tokens, more than most models use well."""
 
 MAX_COMPLAINTS = 10
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MAX_NAME = 256
+"""Characters of a tool's name; what does not fit a provider is sent under another one."""
 
 
 class ToolError(Exception):
@@ -277,9 +277,9 @@ def _name_of(function: Callable[..., Any], place: str) -> str:
 
 
 def _checked_name(name: str, place: str) -> str:
-    """A name that every provider takes."""
-    if not _NAME.fullmatch(name):
-        raise StreamMisused(f"{place}: in a tool's name providers take letters, digits, _ and -, 64 at most: {name!r}")
+    """A name that can be shown. Characters that a provider does not take are another module's to replace."""
+    if not (name.isprintable() and name.strip() and len(name) <= MAX_NAME):
+        raise StreamMisused(f"{place}: a tool's name has 1 to {MAX_NAME} printable characters: {name[:MAX_NAME]!r}")
     return name
 
 

@@ -23,8 +23,8 @@ ORDER = (
     "arguments", "chunks", "kinds", "readable", "harmless", "errors", "given", "meant", "api_shapes", "messages",
     "pairing", "policy", "target_options", "target", "history", "archive", "weight", "understood", "transcript",
     "events", "options", "tools", "turns", "toolbox", "prompts", "contract", "masking", "wire", "features",
-    "signatures", "classify", "providers", "recovery", "transport", "credentials", "endpoint", "unwind", "budget",
-    "slots", "memory", "call", "telemetry", "whole_body", "attempt", "source", "middleware", "chain",
+    "signatures", "tool_names", "classify", "providers", "recovery", "transport", "credentials", "endpoint", "unwind",
+    "budget", "slots", "memory", "call", "telemetry", "whole_body", "attempt", "source", "middleware", "chain",
     "stream", "scope", "conversation_call", "converse", "client", "__init__", "testing", "web", "cli",
 )  # fmt: skip
 """Imports go to the left only, or stay inside a package."""

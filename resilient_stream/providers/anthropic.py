@@ -26,6 +26,9 @@ from .whole import WholeAnswer, accepted, has, sse
 
 __all__ = ["ADAPTER", "AnthropicMessages", "whole_events"]
 
+TOOL_NAMES = r"[a-zA-Z0-9_-]{1,128}"
+"""As in Anthropic's "Define tools"."""
+
 # -- a whole answer ---------------------------------------------------------------------------
 
 LONG_TEXTS = paths("content.*.text", "content.*.thinking")
@@ -77,7 +80,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Prefill is a column of the model's row."""
-        return Capabilities(prefill=generation_of(model).prefill, whole=True)
+        return Capabilities(prefill=generation_of(model).prefill, whole=True, tool_names=TOOL_NAMES)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """A Messages request."""

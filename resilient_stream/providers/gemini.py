@@ -17,7 +17,7 @@ from ..contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
 from ..errors import Failure
 from ..wire.json_outline import paths
 from .error_rules import rules_for
-from .gemini_request import encode_body
+from .gemini_request import TOOL_NAMES, encode_body
 from .gemini_stream import gemini_decoder
 from .urls import joined, segment, segments
 from .whole import WholeAnswer, accepted, sse
@@ -71,7 +71,7 @@ class Gemini(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """No prefill: a model's unfinished turn is answered, not continued."""
-        return Capabilities(whole=True)
+        return Capabilities(whole=True, tool_names=TOOL_NAMES)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """A streamGenerateContent request, or a generateContent one."""

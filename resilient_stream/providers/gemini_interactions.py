@@ -20,6 +20,7 @@ from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, Te
 from ..wire.json_outline import paths
 from .effort import effort_for
 from .error_rules import rules_for
+from .gemini_request import TOOL_NAMES
 from .interactions_stream import FAILED_STATUSES, FINISH_REASONS, interaction_decoder
 from .system import some_turns, system_text
 from .tool_calls import parse_arguments
@@ -49,7 +50,7 @@ class GeminiInteractions(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Resuming needs the target's option background=True. No prefill: an unfinished turn is answered."""
-        return Capabilities(native_resume=True, whole=True)
+        return Capabilities(native_resume=True, whole=True, tool_names=TOOL_NAMES)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """A request for an interaction, or for the rest of a stream."""

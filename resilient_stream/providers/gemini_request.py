@@ -16,7 +16,10 @@ from .system import system_texts, turns_of
 from .tool_calls import parse_arguments
 from .values import known, merged
 
-__all__ = ["encode_body"]
+__all__ = ["TOOL_NAMES", "encode_body"]
+
+TOOL_NAMES = r"[a-zA-Z_][a-zA-Z0-9_.-]{0,63}"
+"""Function names, as in Google's reference of `FunctionDeclaration`."""
 
 _SPACE = {"text": " "}
 

@@ -59,6 +59,7 @@ class Host(NamedTuple):
     row, which a host or the chat template of a model may refuse. thoughts: what goes back of a model's reasoning; None
     where the field is refused, or nothing is known. general: its users name other addresses too, and then the row is
     found by the address (`host_at`). addresses: other domains of the same host.
+    tool_names: a pattern of those that are taken.
     """
 
     title: str
@@ -81,6 +82,7 @@ class Host(NamedTuple):
     thoughts: Thoughts | None = None
     general: bool = False
     addresses: tuple[str, ...] = ()
+    tool_names: str = r"[a-zA-Z0-9_-]{1,64}"
 
 
 REASONS_IN_THE_OPEN = r"deepseek|kimi|moonshot|glm-|qwen|qwq|minimax|mimo"
@@ -157,6 +159,7 @@ HOSTS: dict[str, Host] = {
         "Moonshot", "https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",), "MOONSHOT_BASE_URL", reasoning="none",
         prefill=Prefill({"partial": True}),
         thoughts=_DEMANDED, addresses=("api.moonshot.cn", "api.kimi.com"),
+        tool_names=r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}",
     ),
     "zai": Host(
         "Z.ai", "https://api.z.ai/api/paas/v4", ("ZAI_API_KEY",), "ZAI_BASE_URL", reasoning="none",

@@ -99,7 +99,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         return Capabilities(
             prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
             reasoning=self.host.reasoning != "none" and _efforts(model, self.host) != (),
-            stop=rule_for(self.host.title, model).stop,
+            stop=rule_for(self.host.title, model).stop, tool_names=self.host.tool_names,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:

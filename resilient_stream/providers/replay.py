@@ -18,6 +18,7 @@ from ..classify import classify_response
 from ..contract import Adapter, Batch, Capabilities, Decoder, Endpoint, ReplayRequest, Request, WholeAdapter
 from ..errors import NO_END_MARKER, ErrorKind, Failure, StreamMisused
 from ..target import Target
+from ..tool_names import Names, given_back, names_for
 from ..wire.json_events import UNREADABLE
 from ..wire.json_string import JsonString
 from ..wire.limits import EventTooLarge
@@ -103,9 +104,16 @@ class ReplayDecoder:
             self.failure = Failure(kind=ErrorKind.CLIENT_CONFIG, code="no_recording", facts={"reason": reason})
             return
         if head.whole:
-            self._inner = _Whole(cast(WholeAdapter, self._adapter), replace(self._request, target=target, stream=False))
+            whole = _Whole(cast(WholeAdapter, self._adapter), replace(self._request, target=target, stream=False))
+            self._inner = given_back(whole, self._names(target))
         else:
-            self._inner = self._adapter.decoder(replace(self._request, target=target))
+            streamed = self._adapter.decoder(replace(self._request, target=target))
+            self._inner = given_back(streamed, self._names(target))
+
+    def _names(self, target: Target) -> Names:
+        """What was sent for the names of tools when this was recorded."""
+        assert self._adapter is not None
+        return names_for(self._request, self._adapter.capabilities(target.model).tool_names)
 
     def _follow(self) -> None:
         if self._inner is not None:
@@ -193,7 +201,7 @@ class Replay(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Whatever the recorded provider could: what it could not is a recorded failure, or was not recorded."""
-        return Capabilities(prefill=True)
+        return Capabilities(prefill=True, tool_names=r"(?s).*")
 
     def encode(self, request: Request, endpoint: Endpoint) -> ReplayRequest:
         """What to look for, where, and how fast to play it."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -29,7 +30,7 @@ from .errors import Failure
 from .harmless import HEADERS, QUERY, is_secret_name, safe_headers, safe_url
 from .target import Target
 
-__all__ = ["HIDDEN", "MASK", "Secrets", "mask_response_headers", "mask_sent", "secrets_of"]
+__all__ = ["HIDDEN", "MASK", "Secrets", "mask_response_headers", "mask_sent", "secrets_of", "secrets_of_environment"]
 
 MASK = "***"
 """In recordings, whose form is documented."""
@@ -165,6 +166,11 @@ def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target 
     yield from _of_url(getattr(sent, "url", ""))
     yield from (value for name, value in getattr(sent, "environment", {}).items() if is_secret_name(name))
     yield from (part for address in getproxies().values() for part in _of_url(address))
+
+
+def secrets_of_environment() -> Iterator[str]:
+    """The values of the variables that are named like a secret, for a text that no attempt of ours brought."""
+    return (value for name, value in os.environ.items() if len(value) >= SHORTEST and is_secret_name(name))
 
 
 def mask_sent(request: Outgoing, body: Any) -> dict[str, Any]:

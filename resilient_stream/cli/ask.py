@@ -7,7 +7,6 @@ Must never: print anything but the answer, or the one JSON document, on standard
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from ..events import Event, FellBack, RetryScheduled
 from ..providers import adapter_for
 from ..transcript import Transcript
 from . import exit_codes, telling
-from .terminal import Answer, Notes
+from .terminal import Answer, Notes, say_json
 
 __all__ = ["ask", "default_target"]
 
@@ -78,7 +77,7 @@ def _report(ended: list[Transcript], error: StreamError | None, answer: Answer |
         answer.end()
     for transcript in ended:
         if answer is None:
-            print(json.dumps(transcript.to_dict(), indent=2))
+            say_json(transcript.to_dict())
         else:
             notes.summary(transcript)
     if error is not None:

@@ -52,6 +52,7 @@ class _Loop:
         self._chat = chat
         self._view = view
         self._read, self._interactive = reader_for([f"/{name}" for name in COMMANDS])
+        self._view.read = self._read
         self._code = exit_codes.COMPLETE
 
     def run(self) -> int:

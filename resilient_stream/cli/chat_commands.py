@@ -30,6 +30,9 @@ class Page(Protocol):
     def note(self, text: str) -> None:
         """A line."""
 
+    def confirm(self, question: str) -> bool:
+        """Ask a person; False where there is none."""
+
 
 class Chat:
     """The state of a chat.
@@ -105,6 +108,8 @@ def _to(chat: Chat, names: str, page: Page) -> None:
 
 def _save(chat: Chat, name: str, page: Page) -> None:
     path = _path(name)
+    if path.exists() and not page.confirm(f"{path} exists. Overwrite it?"):
+        raise StreamMisused(f"{path} exists, and was left as it is")
     chat_files.save(path, chat.messages, chat.options.get("system"))
     page.note(f"Saved {len(chat.messages)} messages to {path}")
 

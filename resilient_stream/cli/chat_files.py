@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import StreamMisused
 from ..messages import FunctionCall, Message, to_messages
+from ..private import write_private
 
 __all__ = ["load", "load_tools", "save"]
 
@@ -24,7 +25,7 @@ HEADINGS = {"user": "You", "assistant": "Assistant", "system": "System", "develo
 
 
 def save(path: Path, messages: Sequence[Message], system: str | None) -> None:
-    """Write the conversation: JSON in OpenAI's chat shape for .json, text to read for .md."""
+    """Write the conversation: JSON in OpenAI's chat shape for .json, text to read for .md. Its mode is 600."""
     if path.suffix == ".json":
         record = {"system": system, "messages": [_plain(message) for message in messages]}
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
@@ -33,7 +34,7 @@ def save(path: Path, messages: Sequence[Message], system: str | None) -> None:
     else:
         raise StreamMisused(f"{path}: name it .json, which can be loaded again, or .md, to be read")
     try:
-        path.write_text(text, encoding="utf-8")
+        write_private(path, text.encode("utf-8", "replace"))
     except OSError as error:
         raise StreamMisused(f"{path}: {error.strerror or error}") from error
 
@@ -58,11 +59,13 @@ def load(path: Path) -> tuple[list[Message], str | None]:
 
 def load_tools(path: Path) -> list[Callable[..., Any]]:
     """The public functions that a Python file defines. The file is run, as Python runs it."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    taken = path.stem in sys.modules or path.stem in sys.stdlib_module_names
+    name = f"{path.stem}_tools" if taken else path.stem  # a file called json.py must not replace Python's own
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise StreamMisused(f"{path}: tools are the functions of a Python file, FILE.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # where pydantic and pickle look a class up
+    sys.modules[name] = module  # where pydantic and pickle look a class up
     sys.path.append(str(path.parent))  # at the end: a neighbour called json.py is not meant
     try:
         spec.loader.exec_module(module)

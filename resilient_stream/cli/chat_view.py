@@ -14,6 +14,7 @@ from ..errors import StreamError
 from ..events import Event, FellBack, RetryScheduled
 from ..turns import ConversationRecord, ToolResult, TurnStarted
 from . import telling
+from .chat_input import Read
 from .terminal import Answer, Notes
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class ChatView:
         self._notes = notes
         self._answer = Answer()
         self._spaced = False
+        self.read: Read | None = None
 
     def welcome(self, chat: Chat, interactive: bool) -> None:
         """To a person: who is asked, and how to leave; and from now on an empty line between two questions."""
@@ -40,11 +42,17 @@ class ChatView:
     def note(self, text: str) -> None:
         """A remark on a line of its own."""
         self._answer.end()
-        self._notes.note(telling.printable(text))
+        self._notes.note(text)
+
+    def confirm(self, question: str) -> bool:
+        """Ask, and take nothing but a yes for one. From a pipe nobody answers."""
+        if not self._spaced or self.read is None:
+            return False
+        return self.read(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
     def misuse(self, text: str) -> None:
         """What is wrong with what was typed."""
-        self._notes.misuse(telling.printable(text))
+        self._notes.misuse(text)
 
     def event(self, event: Event) -> None:
         """A retry or a fallback, as it happens."""

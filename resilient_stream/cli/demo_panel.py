@@ -21,6 +21,7 @@ from ..events import AttemptFailed, AttemptStarted, Event, FellBack, RetrySchedu
 from ..transcript import Transcript
 from . import telling
 from .demo_view import INTRODUCTION, STARTING, seamed
+from .terminal import joined, styled
 
 __all__ = ["PanelView"]
 
@@ -45,7 +46,7 @@ class _Row:
     why: str = ""
 
     def result(self, now: float) -> Text:
-        text = Text(self.said, self.style)
+        text = styled(self.said, self.style)
         if self.resumes is None:
             return text
         left = self.resumes - now
@@ -60,8 +61,8 @@ class PanelView:
         self._console = console
         self._start = 0.0
         self._rows: list[_Row] = []
-        self._answer = Text()
-        self._legend = Text()
+        self._answer = styled()
+        self._legend = styled()
         self._speaking = False
         self._live = Live(console=console, refresh_per_second=10, get_renderable=self._draw)
 
@@ -92,7 +93,7 @@ class PanelView:
         """Let the answer grow."""
         if isinstance(chunk, Seam):
             self._answer.append(*SEAM)
-            self._legend = Text.assemble(SEAM, f" {chunk.target} {seamed(chunk)}", style="dim")
+            self._legend = joined(SEAM, f" {chunk.target} {seamed(chunk)}", style="dim")
         elif chunk.text:
             if not self._speaking:
                 self._say("answering …", "green")
@@ -112,11 +113,11 @@ class PanelView:
             table.add_column(heading, justify="right")
         for attempt in transcript.attempts:
             style = "red" if attempt.error else "green"
-            result = Text(telling.result_of(attempt, transcript), style)
+            result = styled(telling.result_of(attempt, transcript), style)
             times = (attempt.time_to_first_chunk, attempt.duration)
             table.add_row(attempt.target, result, *("" if one is None else f"{one:.2f} s" for one in times))
         self._console.print(table)
-        self._console.print(Text.assemble((str(transcript.outcome), "green"), f" · {telling.summary(transcript)}"))
+        self._console.print(joined((str(transcript.outcome), "green"), f" · {telling.summary(transcript)}"))
 
     def _add(self, target: str, attempt: str, said: str, style: str) -> None:
         now = time.monotonic()
@@ -127,9 +128,9 @@ class PanelView:
         self._rows[-1].said, self._rows[-1].style = said, style
 
     def _draw(self) -> Panel:
-        parts = [Text(INTRODUCTION, "dim"), Text()]
-        body = self._table() if self._rows else Text(STARTING)
-        answer = [Text(), self._answer, *([Text(), self._legend] if self._legend else [])] if self._answer else []
+        parts = [styled(INTRODUCTION, "dim"), styled()]
+        body = self._table() if self._rows else styled(STARTING)
+        answer = [styled(), self._answer, *([styled(), self._legend] if self._legend else [])] if self._answer else []
         # Narrower than the terminal by the two characters of "^C", which would move the panel down a line.
         width = min(self._console.width - 2, WIDEST)
         return Panel(Group(*parts, body, *answer), title="resilient-stream demo", box=box.ROUNDED, width=width)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from rich.console import Console
-
 from ..chunks import Chunk, Seam
 from ..events import Event
 from ..transcript import Transcript
 from . import telling
+from .terminal import Screen, say
 
 __all__ = ["INTRODUCTION", "STARTING", "DemoView", "PlainView", "seamed", "view_for"]
 
@@ -42,7 +41,7 @@ class DemoView(Protocol):
 
 def view_for() -> DemoView:
     """The view that standard output can show."""
-    console = Console(highlight=False, emoji=False, markup=False)
+    console = Screen()
     if console.is_terminal and not console.is_dumb_terminal:
         from .demo_panel import PanelView
 
@@ -71,7 +70,7 @@ class PlainView:
         if isinstance(chunk, Seam):
             _line(f"{chunk.target}  {seamed(chunk)}")
         elif chunk.text:
-            print("" if self._answering else "\n", telling.printable(chunk.text), sep="", end="", flush=True)
+            say(("" if self._answering else "\n") + chunk.text, end="")
             self._answering = True
 
     def stop(self) -> None:
@@ -94,4 +93,4 @@ def seamed(seam: Seam) -> str:
 
 
 def _line(text: str) -> None:
-    print(text, flush=True)
+    say(text)

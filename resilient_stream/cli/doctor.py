@@ -7,7 +7,6 @@ Must never: show a key, or wait longer than the deadline for a target.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,7 +16,7 @@ from . import exit_codes
 from .ask import DEFAULTS
 from .checks import Examination
 from .doctor_view import watching
-from .terminal import Notes
+from .terminal import Notes, say_json
 
 __all__ = ["DEADLINE", "configured_targets", "doctor"]
 
@@ -34,7 +33,7 @@ def doctor(names: Sequence[str], *, deadline: float = DEADLINE, as_json: bool = 
     try:
         if as_json:
             asyncio.run(_run_all(found))
-            print(json.dumps(as_dict(found), indent=2))
+            say_json(as_dict(found))
         else:
             with watching(found):
                 asyncio.run(_run_all(found))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
@@ -17,7 +17,7 @@ from rich.text import Text
 
 from .. import readable
 from .checks import STEPS, Check, Examination, State
-from .telling import printable
+from .terminal import Screen, joined, styled
 
 __all__ = ["watching"]
 
@@ -37,7 +37,7 @@ REMARKABLE = ("stream", "key")
 @contextmanager
 def watching(found: list[Examination]) -> Iterator[None]:
     """Show the table while the block runs, and all there is to say after it."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = Screen()
     if console.is_terminal and not console.is_dumb_terminal:
         with Live(console=console, refresh_per_second=10, get_renderable=lambda: _table(found)):
             yield
@@ -53,13 +53,13 @@ def _table(found: list[Examination]) -> Table:
     for step in STEPS:
         table.add_column(step, no_wrap=True)
     for one in found:
-        table.add_row(Text(printable(one.name)), *(_cell(check) for check in one.checks.values()))
+        table.add_row(styled(one.name), *(_cell(check) for check in one.checks.values()))
     return table
 
 
 def _cell(check: Check) -> Text:
     took = f" {_short(check.seconds)}" if check.state == "ok" and check.step in TIMED else ""
-    return Text(WORDS[check.state] + took, STYLES[check.state])
+    return styled(WORDS[check.state] + took, STYLES[check.state])
 
 
 def _short(seconds: float | None) -> str:
@@ -72,11 +72,14 @@ def _report(found: list[Examination]) -> Group:
     lines: list[Text | Padding] = []
     for one in found:
         for check in one.failed:
-            lines += [Text(), Text.assemble((printable(one.name), "bold"), f" · {check.step}: ", _title(check))]
-            lines.append(Padding(Text(printable(f"{check.happened} {check.to_do}").strip()), (0, 0, 0, 2)))
-        lines += [Text(f"\n{printable(one.name)} · {note}", "dim") for note in _notes(one)]
+            lines += [styled(), joined((one.name, "bold"), f" · {check.step}: ", _title(check))]
+            lines.append(Padding(styled(f"{check.happened} {check.to_do}".strip()), (0, 0, 0, 2)))
+        lines += [styled(f"\n{one.name} · {note}", "dim") for note in _notes(one)]
     good = sum(one.ok for one in found)
-    lines += [Text(), Text(f"{good} of {len(found)} targets answered.", "green" if good == len(found) else "bold red")]
+    lines += [
+        styled(),
+        styled(f"{good} of {len(found)} targets answered.", "green" if good == len(found) else "bold red"),
+    ]
     return Group(*lines)
 
 

@@ -7,9 +7,7 @@ Must never: guess. What is not known is said to be unknown, with what looks like
 from __future__ import annotations
 
 import difflib
-import json
 import re
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,12 +15,13 @@ from .. import errors
 from ..classify.pasted import classify_pasted
 from ..errors import ErrorCategory, ErrorKind, Failure, StreamError, StreamMisused, error_for
 from ..kinds import KINDS, TEXTS
+from ..masking import Secrets, secrets_of_environment
 from ..providers import adapter_for
 from ..providers.error_rules import rules_for
 from . import exit_codes
 from .advice import advice_for
 from .explain_view import print_kinds, print_one
-from .terminal import Notes
+from .terminal import Notes, say, say_json
 
 __all__ = ["as_dict", "explain", "look_up", "similar"]
 
@@ -31,8 +30,9 @@ NEAR = 0.7
 
 
 def explain(text: str | None, *, provider: str | None = None, as_json: bool = False) -> int:
-    """Print it and return the exit code. No text: all kinds."""
+    """Print it and return the exit code. No text: all kinds. Keys that are set in the environment are not shown."""
     notes = Notes()
+    text = Secrets(secrets_of_environment()).hide(text) if text else text
     try:
         found = look_up(text, provider) if text and text.strip() else [as_error(kind, provider) for kind in ErrorKind]
     except StreamMisused as misused:
@@ -42,8 +42,7 @@ def explain(text: str | None, *, provider: str | None = None, as_json: bool = Fa
         return _without_kinds(text or "", notes)
     if as_json:
         documents = [as_dict(error) for error in found]
-        json.dump(documents if len(documents) > 1 else documents[0], sys.stdout, indent=2)
-        print()
+        say_json(documents if len(documents) > 1 else documents[0])
     elif len(found) == 1:
         print_one(found[0], by_status=bool(re.fullmatch(r"\D*\d{3}\D*", text or "")))
     else:
@@ -55,7 +54,7 @@ def _without_kinds(text: str, notes: Notes) -> int:
     """One of our classes that no kind has (AllTargetsFailed, StreamMisused), or nothing that is known."""
     cls = getattr(errors, text.strip().rpartition(".")[2], None)
     if isinstance(cls, type) and issubclass(cls, Exception) and cls.__module__ == errors.__name__:
-        print(f"{cls.__name__}: {' '.join((cls.__doc__ or '').split())}")
+        say(f"{cls.__name__}: {' '.join((cls.__doc__ or '').split())}")
         return exit_codes.COMPLETE
     notes.misuse(_unknown(text))
     return exit_codes.MISUSED

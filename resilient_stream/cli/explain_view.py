@@ -6,16 +6,14 @@ Must never: decide anything.
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from .. import readable
 from ..errors import ErrorCategory, StreamError
 from ..kinds import KINDS
 from .advice import advice_for
-from .telling import printable
+from .terminal import Screen, joined, styled
 
 __all__ = ["CATEGORY_STYLE", "print_kinds", "print_one"]
 
@@ -33,9 +31,9 @@ BY_STATUS = "An error's body says more than its status. Paste the body for an ex
 WIDEST = 100
 
 
-def console() -> Console:
+def console() -> Screen:
     """Standard output, with lines no longer than people like to read."""
-    made = Console(highlight=False, markup=False, emoji=False)
+    made = Screen()
     made.width = min(made.width, WIDEST)
     return made
 
@@ -43,16 +41,16 @@ def console() -> Console:
 def print_one(error: StreamError, *, by_status: bool = False) -> None:
     """One failure. by_status: nothing but an HTTP status was given."""
     out, style = console(), CATEGORY_STYLE[error.category]
-    out.print(Text.assemble((error.title, f"bold {style}"), "  ", (str(error.kind), "bold")))
-    out.print(Text(f"{error.category}: {MEANING[error.category]}", style))
+    out.print(joined((error.title, f"bold {style}"), "  ", (str(error.kind), "bold")))
+    out.print(styled(f"{error.category}: {MEANING[error.category]}", style))
     out.print()
-    out.print(Text(printable(error.message)))
-    out.print(Text(error.resolution))
+    out.print(styled(error.message))
+    out.print(styled(error.resolution))
     out.print()
     out.print(Padding(_facts(error), (0, 0, 0, 2)))
     if by_status:
         out.print()
-        out.print(Text(BY_STATUS, "dim"))
+        out.print(styled(BY_STATUS, "dim"))
 
 
 def _facts(error: StreamError) -> Table:
@@ -68,7 +66,7 @@ def _facts(error: StreamError) -> Table:
         ("to catch", ", or ".join(advice.catch)),
     ):
         if value:
-            table.add_row(name, Text(value))
+            table.add_row(name, styled(value))
     return table
 
 
@@ -76,7 +74,7 @@ def _found(error: StreamError) -> str:
     """What the text itself had, beside the kind."""
     parts = (
         f"HTTP {error.status}" if error.status else None,
-        f"code {printable(error.failure.code)}" if error.failure.code else None,
+        f"code {error.failure.code}" if error.failure.code else None,
         f"wait {readable.duration(error.retry_after)}" if error.retry_after else None,
     )
     return ", ".join(part for part in parts if part)
@@ -93,11 +91,11 @@ def print_kinds(errors: list[StreamError], asked: str | None = None) -> None:
         row = KINDS[error.kind]
         if row.category != category:
             category = row.category
-            table.add_row(Text(f"\n{category}", f"bold {CATEGORY_STYLE[category]}"))
+            table.add_row(styled(f"\n{category}", f"bold {CATEGORY_STYLE[category]}"))
         attempts = advice_for(error).attempts
-        elsewhere = Text("yes") if error.fallback else Text("no", "dim")
+        elsewhere = styled("yes") if error.fallback else styled("no", "dim")
         table.add_row(f"  {error.kind}", row.title, str(attempts), elsewhere)
     out.print(table)
     out.print()
     of = f" of {asked}" if asked else ""
-    out.print(Text(f"{len(errors)} kinds{of}. More on one: resilient-stream explain {errors[0].kind}", "dim"))
+    out.print(styled(f"{len(errors)} kinds{of}. More on one: resilient-stream explain {errors[0].kind}", "dim"))

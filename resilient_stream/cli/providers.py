@@ -6,21 +6,19 @@ Must never: connect to anything. That is `doctor`.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ..contract import Adapter
 from ..endpoint import STARTED, address_variables
 from ..providers import adapter_for, known_providers
+from .terminal import Screen, say_json, styled
 
 __all__ = ["FEATURES", "Row", "providers", "rows"]
 
@@ -76,10 +74,9 @@ def rows() -> list[Row]:
 def providers(*, as_json: bool) -> int:
     """Print the table, or its rows as JSON."""
     if as_json:
-        json.dump([row._asdict() for row in rows()], sys.stdout, indent=2)
-        print()
+        say_json([row._asdict() for row in rows()])
     else:
-        _print(rows(), Console(highlight=False))
+        _print(rows(), Screen())
     return 0
 
 
@@ -118,7 +115,7 @@ def _address(adapter: Adapter) -> list[tuple[str, bool]]:
     return [(name, bool(os.environ.get(name))) for name in address_variables(adapter)]
 
 
-def _print(found: list[Row], console: Console) -> None:
+def _print(found: list[Row], console: Screen) -> None:
     table = Table(box=None, padding=(0, 1), header_style="bold")
     table.add_column("")
     table.add_column("provider", no_wrap=True)
@@ -126,11 +123,11 @@ def _print(found: list[Row], console: Console) -> None:
     table.add_column("can")
     for row in found:
         able = ", ".join(FEATURES[name] for name, can in row.able.items() if can)
-        table.add_row(_mark(row.configured), Text(row.name, style="bold"), row.needs, able or "text only")
+        table.add_row(_mark(row.configured), styled(row.name, style="bold"), row.needs, able or "text only")
     console.print(table)
     ready = sum(row.configured is True for row in found)
     console.print(
-        Text(
+        styled(
             f"{len(found)} providers, {ready} configured (✓), those marked ○ need no key. "
             "What a provider can do may differ by model. Check one: resilient-stream doctor openai:gpt-5-mini",
             style="dim",
@@ -139,4 +136,4 @@ def _print(found: list[Row], console: Console) -> None:
 
 
 def _mark(configured: bool | None) -> Text:
-    return {True: Text("✓", style="green"), None: Text("○", style="cyan"), False: Text(" ")}[configured]
+    return {True: styled("✓", style="green"), None: styled("○", style="cyan"), False: styled(" ")}[configured]

@@ -26,6 +26,7 @@ from ..errors import StreamError, StreamMisused
 from ..events import AttemptFailed, AttemptProgress, Event, Observer, StreamEnded
 from ..harmless import safe_url
 from ..masking import MASK, Secrets, mask_response_headers, mask_sent, secrets_of
+from ..private import is_plain, open_private
 from ..wire.recording import DECODING, VERSION, Ending, Exchange, Piece, as_data
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Recorder:
             raise StreamMisused(f"record: there is no folder {self._path.absolute().parent}")
         if self._path.is_dir():
             raise StreamMisused(f"record: {self._path} is a folder; give the name of a file")
+        if self._path.is_symlink() or not is_plain(self._path):
+            raise StreamMisused(f"record: {self._path} is a link, a pipe or a device; give the name of a plain file")
 
     def observe(self, call: Call) -> Observer:
         """For `Settings.observers`: be told how attempts end."""
@@ -77,7 +80,7 @@ class Recorder:
 
     def _append(self, line: bytes) -> None:
         """One line, in one write. A line that an earlier crash left unfinished is ended first."""
-        file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        file = open_private(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
             size = os.fstat(file).st_size
             unfinished = size > 0 and os.pread(file, 1, size - 1) != b"\n"

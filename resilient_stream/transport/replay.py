@@ -8,6 +8,7 @@ Must never: wait when `speed` is 0, or hold the loop: each read lets others have
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ import msgspec
 from ..contract import Adapter, ReplayRequest, Request, Sending, WholeAdapter
 from ..errors import ErrorKind, Failure, StreamError, StreamMisused, is_no_answer
 from ..messages import Message, to_messages
+from ..private import is_plain
 from ..providers import adapter_for
 from ..providers.replay import MEDIA_TYPE, told_as
 from ..target import Target
@@ -29,6 +31,9 @@ from .matching import Book
 __all__ = ["Played", "Recordings"]
 
 logger = logging.getLogger("resilient_stream")
+
+MAX_FILE = 512 * 1024 * 1024
+"""Bytes of a recording; all of it is held in memory."""
 
 GRACE = 1.0
 """Seconds of silence at the end of an answer that its caller left: the caller's own clock goes first, as it did."""
@@ -56,7 +61,8 @@ class Recordings:
 
     async def _book(self, file: str) -> Book:
         if file not in self._books:
-            book = await anyio.to_thread.run_sync(_load, file)
+            # A file on a disk that does not answer is left to its thread when the call's time is over.
+            book = await anyio.to_thread.run_sync(_load, file, abandon_on_cancel=True)
             self._books.setdefault(file, book)  # another stream may have been quicker; it has begun to play
         return self._books[file]
 
@@ -203,10 +209,22 @@ def _load(file: str) -> Book:
     """Read a file. Raises StreamError when there is none, or it is not a recording."""
     path = Path(file)
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise _no_recording(f"{file} cannot be read: {error.strerror}") from error
+        lines = _content(path).splitlines()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its name is no file's name"
+        raise _no_recording(f"{file} cannot be read: {reason}") from error
     return Book(path.name, list(_exchanges(file, lines)))
+
+
+def _content(path: Path) -> bytes:
+    """A file's bytes; a pipe or a device, which may never end, is not even opened."""
+    if not is_plain(path):
+        raise OSError(errno.EINVAL, "Is a directory" if path.is_dir() else "It is no plain file")
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE + 1)
+    if len(content) > MAX_FILE:
+        raise OSError(errno.EFBIG, f"It has more than {MAX_FILE // 1024**2} MiB")
+    return content
 
 
 def _exchanges(file: str, lines: list[bytes]) -> Iterator[tuple[tuple[Message, ...], Exchange]]:

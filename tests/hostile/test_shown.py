@@ -64,14 +64,14 @@ def test_a_half_made_target_has_a_repr() -> None:
 
 def test_a_pickle_leaves_secrets_out_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     """It goes to other processes and into files. What is no secret comes along; what is left out is logged by name."""
-    target = Target("openai:m", api_key=KEY, base_url=URL, headers={"X-Mine": HEADER, "Accept": "a"}, raw=True,
+    target = Target("azure:m", api_key=KEY, base_url=URL, headers={"X-Mine": HEADER, "Accept": "a"}, raw=True,
                     azure_ad_token=OPTION)  # fmt: skip
     with caplog.at_level(logging.WARNING, "resilient_stream"):
         stored = pickle.dumps(target)
     assert [secret for secret in SECRETS if secret.encode() in stored] == []
-    assert caplog.messages == ["openai:m is pickled without what is secret in its api_key, base_url, headers, options"]
+    assert caplog.messages == ["azure:m is pickled without what is secret in its api_key, base_url, headers, options"]
     again = pickle.loads(stored)
-    assert again == Target("openai:m", base_url="https://host.example/v1", headers={"Accept": "a"}, raw=True)
+    assert again == Target("azure:m", base_url="https://host.example/v1", headers={"Accept": "a"}, raw=True)
 
 
 def read_key() -> str:

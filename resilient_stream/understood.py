@@ -15,9 +15,12 @@ from .chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, U
 from .errors import Failure
 from .kinds import ErrorKind
 
-__all__ = ["MAX_NAMES", "OTHERS", "clean", "contradiction", "tally", "warn"]
+__all__ = ["MAX_NAMES", "NOTHING_READ", "OTHERS", "clean", "contradiction", "tally", "warn"]
 
 logger = logging.getLogger("resilient_stream")
+
+NOTHING_READ = "nothing_read"
+"""The code of the failure of an answer that ended well and said nothing that could be read."""
 
 FEW = 10
 """Output tokens that an empty answer may cost: marks that begin and end a turn are counted by some servers, and a stop
@@ -118,4 +121,4 @@ def _nothing_read(chunks: Sequence[Chunk], missing: str) -> Failure:
     names = _doubtful(chunks)
     shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
     facts = {"missing": missing or None, "unknown": shown or None}
-    return Failure(kind=ErrorKind.UNEXPECTED_RESPONSE, code="nothing_read", retry=True, facts=facts)
+    return Failure(kind=ErrorKind.UNEXPECTED_RESPONSE, code=NOTHING_READ, retry=True, facts=facts)

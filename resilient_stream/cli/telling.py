@@ -30,9 +30,12 @@ __all__ = [
     "seam",
     "summary",
     "told",
+    "unmodelled",
     "why",
 ]
 
+SHOWN = 6
+"""Names of events that are shown."""
 WIDEST = 160
 """Characters of a tool's call or result that are shown."""
 
@@ -90,6 +93,17 @@ def summary(transcript: Transcript) -> str:
         None if whole is None else f"all {whole:.2f} s",
     )
     return " · ".join(part for part in parts if part)
+
+
+def unmodelled(*transcripts: Transcript) -> str | None:
+    """What of the answers this version knows no kind of chunk for, as "2 events that are not modelled: image, map"."""
+    names = [name for transcript in transcripts for name in transcript.unmodelled]
+    count = sum(sum(transcript.unmodelled.values()) for transcript in transcripts)
+    if not count:
+        return None
+    named = list(dict.fromkeys(names))
+    shown = ", ".join(named[:SHOWN]) + (f" and {len(named) - SHOWN} more" if len(named) > SHOWN else "")
+    return f"{count} event{'s that are' if count > 1 else ' that is'} not modelled: {shown}"
 
 
 def exchange(record: ConversationRecord) -> str:

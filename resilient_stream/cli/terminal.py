@@ -135,6 +135,12 @@ class Notes:
         style = "yellow" if transcript.finish_kind else OUTCOME_STYLE[transcript.outcome]
         line = joined((ended.replace("_", " "), style), (" · " + telling.summary(transcript), "dim"))
         self._console.print(line)
+        self._unmodelled(transcript)
+
+    def _unmodelled(self, *transcripts: Transcript) -> None:
+        """What came and was not shown."""
+        if (said := telling.unmodelled(*transcripts)) is not None:
+            self.note(said)
 
     def ended(self, record: ConversationRecord) -> None:
         """The line under an answer of a conversation; a word in front of it when it is not whole."""
@@ -142,6 +148,7 @@ class Notes:
         ended = kind or (None if record.outcome == "complete" else record.outcome)
         word = (f"{ended.replace('_', ' ')} · ", "yellow" if kind else OUTCOME_STYLE[record.outcome]) if ended else ""
         self._console.print(joined(word, (telling.exchange(record), "dim")))
+        self._unmodelled(*record.transcripts)
 
     def error(self, error: StreamError) -> None:
         """Title, what happened, what to do."""

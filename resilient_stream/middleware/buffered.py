@@ -3,7 +3,7 @@
     on request          Target(..., stream=False), or <PROVIDER>_DISABLE_STREAMING=1
     tool calls          the model cannot stream them, or this target has streamed one that could not be read (learned)
     memory              an event above our limit, a MemoryError, or more in use than Limits.max_rss_bytes
-    an unreadable one   the retry that answers a protocol_error
+    an unreadable one   the retry that answers a protocol_error, or an answer of which nothing could be read
 
 It stands inside retry, so each attempt is decided anew and the waits, the counts and the budget are retry's. Only for
 what is not retried, an event that is too large or memory that ran out, it asks a second time itself, at once and once.
@@ -29,6 +29,7 @@ from ..events import FellBack
 from ..memory import rss_bytes
 from ..providers import adapter_for
 from ..target import Target
+from ..understood import NOTHING_READ
 
 __all__ = ["buffered", "forget_learned", "variable_of"]
 
@@ -168,7 +169,8 @@ def _memory_is_short(request: Request, call: Call) -> StreamError | None:
 def _was_unreadable(request: Request, call: Call) -> StreamError | None:
     attempts = call.transcript.attempts
     error = attempts[-1].error if request.attempt > 1 and attempts else None
-    return error if error is not None and error.kind is ErrorKind.PROTOCOL_ERROR else None
+    unread = error is not None and error.failure.code == NOTHING_READ
+    return error if error is not None and (unread or error.kind is ErrorKind.PROTOCOL_ERROR) else None
 
 
 _REASONS: tuple[Callable[[Request, Call], StreamError | None], ...] = (

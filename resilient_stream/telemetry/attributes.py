@@ -62,6 +62,7 @@ OURS: Mapping[str, str] = {
     "resilient_stream.hedge": "The request ran beside another one.",
     "resilient_stream.request_id": "The provider's id of the request, for its support.",
     "resilient_stream.finish_kind": "Set when the answer is not whole: output_truncated, refusal, content_filtered.",
+    "resilient_stream.unmodelled": "Names of what came as Raw, since this version has no chunk class for it.",
     "resilient_stream.error.category": "Who has to act: retryable, permanent, context or resource.",
     "resilient_stream.error.phase": "How far the request had come: connect, request, stream or finish.",
     "resilient_stream.gave_up": "Why a failure that may pass was not tried again.",
@@ -187,6 +188,7 @@ def whole(transcript: Transcript) -> dict[str, Any]:
         "resilient_stream.outcome": transcript.outcome,
         "resilient_stream.request_id": transcript.request_id,
         "resilient_stream.finish_kind": transcript.finish_kind,
+        "resilient_stream.unmodelled": tuple(transcript.unmodelled) or None,
         **_spent(transcript.attempts),
     })  # fmt: skip
 

@@ -232,6 +232,14 @@ async def test_cut_by_the_output_limit_is_said(provider):
     assert ran.err.startswith("output truncated · ")
 
 
+async def test_what_is_not_modelled_is_said(provider):
+    """Sources and pictures are not shown, and not left out without a word either."""
+    noted = delta(content="Rings.", annotations=[{"type": "url_citation", "url": "https://example.org"}])
+    ran = await run("ask", "Hi", *TO, **at(await provider([HEAD, noted, finish()])))
+    assert ran.out == "Rings.\n"
+    assert ran.err.endswith("1 event that is not modelled: annotations\n")
+
+
 async def test_missing_packages_are_named():
     """Without typer or rich the command says how to install them, and ends with 2."""
     for package in ("typer", "rich"):

@@ -310,10 +310,13 @@ class Attempt:
         """Where JSON came in place of a stream and is no answer, what it is: an error, or nothing of this dialect's."""
         if self._unasked is None or not getattr(self._decoder, "closed", True):
             return failure
+        found = self._classified()
+        return found if is_no_answer(failure, found) else failure
+
+    def _classified(self) -> Failure:
         headers = self._response.headers if self._response is not None else {}
         patience = self.call.settings.retry.max_retry_after
-        found = self.adapter.classify(self.status or 200, headers, self._unasked, patience)
-        return found if is_no_answer(failure, found) else failure
+        return self.adapter.classify(self.status or 200, headers, self._unasked or b"", patience)
 
     def _doubt(self, batch: Batch) -> None:
         """It came to its end: was anything in it? If its end says so against what was read, it has none.
@@ -324,7 +327,10 @@ class Attempt:
         if self._continues or (self.committed and self.call.settings.own_links):
             return
         before: list[Chunk] = self.call.transcript._since(self._from) if self.committed else self._held
-        if (failure := contradiction([*before, *batch])) is not None:
+        said = [*before, *batch]
+        if (failure := contradiction(said)) is not None:
+            if self._unasked is not None and not any(type(chunk) in (Finished, Usage) for chunk in said):
+                failure = self._classified()  # JSON that had neither content nor an end is no answer at all
             batch[:] = [chunk for chunk in batch if type(chunk) is not Finished]
             self._held = [chunk for chunk in self._held if type(chunk) is not Finished]
             self._cause = failure

@@ -110,6 +110,9 @@ class JsonEvents(Generic[EventT]):
         except BadFraming as error:
             self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_array", detail=str(error))
             return []
+        if self._sse.pings:
+            pings, self._sse.pings = self._sse.pings, frozenset()
+            payloads = [payload for payload in payloads if payload not in pings]
         if payloads and payloads[-1].startswith(b"[DONE]"):
             self.done = True
             payloads.pop()
@@ -152,7 +155,7 @@ class JsonEvents(Generic[EventT]):
             return None
 
     def _one_by_one(self, payloads: list[bytes]) -> list[EventT]:
-        pings = self._sse.pings() if self._array is None else frozenset()
+        pings = self._sse.named_pings() if self._array is None else frozenset()
         payloads[:] = [payload for payload in payloads if payload not in pings]
         for place, payload in enumerate(payloads):
             if payload.strip() == b"[DONE]":

@@ -28,6 +28,7 @@ _DATA_LAST = re.compile(rb"^data: ?(.*)\n\n", re.MULTILINE)
 _LONE_CR = re.compile(rb"\r[^\n]")
 _PING = re.compile(rb"^event: ?(?:ping|keep|heartbeat)", re.MULTILINE | re.IGNORECASE)
 _PINGS = frozenset({"ping", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
+_SIGNS_OF_LIFE = (b"event: ping\n", b"event: keep", b"event: heartbeat\n")
 _COMMENT = re.compile(rb"^:.*\n", re.MULTILINE)
 
 
@@ -45,12 +46,13 @@ class SseDecoder:
     retry: the reconnection time last sent, in milliseconds. last_event_id: sticky across events, as in the text.
     stray: lines that are no field but look like JSON; some servers append a bare error body to an event stream
         (Vertex, recordings QUIRKS 13d), which the text would have us ignore without a word.
+    pings: the data of events that are named as signs of life; for whoever reads `payloads` to drop, and to forget.
     Raises EventTooLarge when an event without an end exceeds `max_event_bytes`.
     """
 
     __slots__ = (
         "_after_cr", "_block", "_held", "_look_at", "_rest", "_started", "_stray", "last_event_id", "max_event_bytes",
-        "retry",
+        "pings", "retry",
     )  # fmt: skip
 
     def __init__(self, max_event_bytes: int = 8 * 1024 * 1024) -> None:
@@ -64,6 +66,7 @@ class SseDecoder:
         self._started = False
         self._after_cr = False
         self._block = b""
+        self.pings: frozenset[bytes] = frozenset()
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` makes whole."""
@@ -87,6 +90,8 @@ class SseDecoder:
             if block.count(b"\n") == 2 * len(plain):
                 return plain
         self._block = block
+        if any(name in block for name in _SIGNS_OF_LIFE):
+            self.pings = self.named_pings()
         # Each event has one data line, its last: "event: …\ndata: …" (Anthropic), comments before it.
         found: list[bytes] = _DATA_LAST.findall(block)
         if len(found) == block.count(b"\n\n") == block.count(b"\ndata") + block.startswith(b"data"):
@@ -98,10 +103,10 @@ class SseDecoder:
         """Lines that are no field but look like JSON, so far."""
         return bytes(self._stray)
 
-    def pings(self) -> frozenset[bytes]:
+    def named_pings(self) -> frozenset[bytes]:
         """The data of those events among the last that are named as signs of life; asked for when some is no JSON."""
         block, self._block = self._block, b""
-        events = [self._parse(part) for part in block.split(b"\n\n")] if _PING.search(block) else []
+        events = [self._parse(part) for part in block.split(b"\n\n") if _PING.search(part)]
         return frozenset(event.data for event in events if event is not None and event.event.lower() in _PINGS)
 
     def leftover(self) -> list[bytes]:

@@ -29,6 +29,8 @@ from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
 from resilient_stream.middleware.retry import waits
 from resilient_stream.policy import RetryPolicy
 from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.providers.hosts import HOSTS, UNKNOWN
+from resilient_stream.providers.model_rules import RULES, ModelRule
 from resilient_stream.telemetry.attributes import OURS
 from resilient_stream.telemetry.log_fields import FIELDS
 from resilient_stream.telemetry.names import METRICS
@@ -254,6 +256,54 @@ def exits() -> str:
     return table(("code", "meaning"), exit_codes.MEANING.items())
 
 
+# -- requests ---------------------------------------------------------------------------------
+
+_JOINS = {"no": "as they are", "turns": "joined", "strict": "joined; system in front only"}
+_SAMPLING = {"free": "", "unthinking": "left out while it reasons", "fixed": "left out"}
+
+
+def hosts() -> str:
+    """What each host of OpenAI's shape takes."""
+    rows = {**{f"`{name}`": host for name, host in HOSTS.items()}, "any other, by `openai`": UNKNOWN}
+    return table(
+        ("host", "`developer`", "turns of one role", "reasoning goes back as", "limit of tokens", "asked for usage"),
+        (
+            (name, "as it is" if host.developer else "`system`", _JOINS[host.joins], _thoughts(host.thoughts),
+             f"`{host.max_tokens}`", _yes(host.usage))
+            for name, host in rows.items()
+        ),
+    )  # fmt: skip
+
+
+def _thoughts(takes: Any) -> str:
+    if takes is None:
+        return "not at all"
+    fields = ", ".join(f"`{field}`" for field in takes.fields)
+    return f"{fields} (open models)" if takes.models else fields
+
+
+def model_rules() -> str:
+    """What single models refuse."""
+    return table(
+        ("model", "hosts", "`temperature`, `top_p`", "`stop`", "also"),
+        (
+            (rule.title, ", ".join(rule.hosts) or "all", _SAMPLING[rule.sampling],
+             "" if rule.stop else "refused", _also(rule))
+            for rule in RULES
+        ),
+    )  # fmt: skip
+
+
+def _also(rule: ModelRule) -> str:
+    turns = {"calls": "reasoning on turns with calls", "all": "reasoning on all turns of a conversation with calls"}
+    found = (
+        f"`{rule.max_tokens}`" if rule.max_tokens else "",
+        turns.get(rule.thoughts, ""),
+        "an answer between a result and the user" if rule.bridged else "",
+    )
+    return ", ".join(filter(None, found))
+
+
 # -- seen from outside ------------------------------------------------------------------------
 
 
@@ -327,6 +377,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "environment": environment,
     "other-variables": other_variables,
     "exit-codes": exits,
+    "hosts": hosts,
+    "model-rules": model_rules,
     "metrics": metrics,
     "events": event_types,
     "attributes": attributes,

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .api_shapes import call_fields, dumped, message_fields, part_fields, split_results, tool_fields
 from .errors import StreamMisused
 from .given import Unfit, plain, text, whole_text
+from .pictures import canonical
 
 __all__ = [
     "FunctionCall",
@@ -60,7 +61,10 @@ class TextPart(_Frozen):
 
 
 class ImagePart(_Frozen):
-    """A picture: an https URL, or a data URL (`data:image/png;base64,…`)."""
+    """A picture: an https URL, or a data URL (`data:image/png;base64,…`), or the base64 text alone.
+
+    `url` becomes a link or a data URL of a media type that providers know (see `pictures.py`).
+    """
 
     type: Literal["image_url"] = "image_url"
     url: str
@@ -70,12 +74,17 @@ class ImagePart(_Frozen):
     def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
         return part_fields({"type": "image_url", **value}, ()) if "image_url" in value else value
 
+    @field_validator("url")
+    @classmethod
+    def _in_one_form(cls, value: str) -> str:
+        return canonical(value)
+
     def data(self) -> tuple[str, str] | None:
         """(media type, base64 text) of a data URL; None for a link."""
         if not self.url.startswith("data:"):
             return None
         head, _, body = self.url[5:].partition(",")
-        return head.removesuffix(";base64") or "image/png", body
+        return head.removesuffix(";base64"), body
 
 
 class ReasoningPart(_Frozen):

@@ -20,13 +20,13 @@ PACKAGE = Path(resilient_stream.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
-    "arguments", "chunks", "kinds", "readable", "harmless", "private", "errors", "given", "meant", "api_shapes",
-    "messages", "pairing", "policy", "target_options", "target", "history", "archive", "weight", "understood",
-    "transcript",
-    "events", "options", "tools", "turns", "toolbox", "prompts", "contract", "masking", "wire", "features",
-    "signatures", "tool_names", "classify", "providers", "recovery", "transport", "credentials", "endpoint", "unwind",
-    "budget", "slots", "memory", "call", "telemetry", "whole_body", "attempt", "source", "middleware", "chain",
-    "stream", "scope", "conversation_call", "converse", "client", "__init__", "testing", "web", "cli",
+    "arguments", "chunks", "kinds", "readable", "harmless", "private", "errors", "given", "pictures", "meant",
+    "api_shapes", "messages", "pairing", "policy", "target_options", "target", "history", "archive", "weight",
+    "understood", "transcript", "events", "options", "tools", "turns", "toolbox", "prompts", "contract", "masking",
+    "wire", "features", "signatures", "tool_names", "classify", "providers", "recovery", "transport", "credentials",
+    "endpoint", "unwind", "budget", "slots", "memory", "call", "telemetry", "whole_body", "attempt", "source",
+    "middleware", "chain", "stream", "scope", "conversation_call", "converse", "client", "__init__", "testing", "web",
+    "cli",
 )  # fmt: skip
 """Imports go to the left only, or stay inside a package."""
 

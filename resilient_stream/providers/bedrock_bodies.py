@@ -66,7 +66,7 @@ def _nova(request: Request) -> dict[str, Any]:
 
 def _chat(request: Request) -> dict[str, Any]:
     return {
-        "messages": [encode_message(message) for message in fitted(request.messages, UNKNOWN, request.target.name)],
+        "messages": [encode_message(message) for message in fitted(request, UNKNOWN)],
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,

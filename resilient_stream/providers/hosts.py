@@ -60,6 +60,7 @@ class Host(NamedTuple):
     where the field is refused, or nothing is known. general: its users name other addresses too, and then the row is
     found by the address (`host_at`). addresses: other domains of the same host.
     tool_names: a pattern of those that are taken.
+    sees: found in the names of its models that take pictures.
     """
 
     title: str
@@ -83,6 +84,7 @@ class Host(NamedTuple):
     general: bool = False
     addresses: tuple[str, ...] = ()
     tool_names: str = r"[a-zA-Z0-9_-]{1,64}"
+    sees: str = ""
 
 
 REASONS_IN_THE_OPEN = r"deepseek|kimi|moonshot|glm-|qwen|qwq|minimax|mimo"
@@ -113,7 +115,7 @@ HOSTS: dict[str, Host] = {
     "deepseek": Host(
         "DeepSeek", "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), "DEEPSEEK_BASE_URL", reasoning="none",
         prefill=Prefill({"prefix": True}, base_url="https://api.deepseek.com/beta"), responses="plain",
-        joins="turns", thoughts=_DEMANDED,
+        joins="turns", thoughts=_DEMANDED, sees=r"vision|vl|ocr",
     ),
     "openrouter": Host(
         "OpenRouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), "OPENROUTER_BASE_URL",
@@ -232,7 +234,7 @@ HOSTS: dict[str, Host] = {
     # The small model of the extra `local`; its address is known once its process runs (transport/local_server.py).
     "local": Host(
         "The local model", "", (), "LOCAL_BASE_URL", prefill=Prefill(echoed="whole"), default_model="smollm2",
-        joins="turns",
+        joins="turns", sees=r"(?!)",
     ),
 }  # fmt: skip
 

@@ -100,6 +100,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
             reasoning=self.host.reasoning != "none" and _efforts(model, self.host) != (),
             stop=rule_for(self.host.title, model).stop, tool_names=self.host.tool_names,
+            images=bool(re.search(self.host.sees, model)),
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
@@ -165,7 +166,7 @@ def _tool_choice(choice: str | None, host: Host) -> str | dict[str, Any] | None:
 
 def _messages(request: Request, host: Host, prefill: Prefill | None) -> list[dict[str, Any]]:
     """The turns, the last one marked as unfinished where it is to be continued."""
-    turns = fitted(request.messages, host, request.target.name)
+    turns = fitted(request, host)
     thinking = Thinking(request, host)
     made = [_message(message, request.model, host) | thinking.fields(message) for message in turns]
     if prefill:

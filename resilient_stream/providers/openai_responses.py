@@ -97,7 +97,7 @@ def _body(request: Request, host: Host) -> dict[str, Any]:
     background = bool(request.option("background")) and request.stream  # in one piece: we wait for all of it
     fields: dict[str, Any] = {
         "model": request.model,
-        "input": [item for message in fitted(request.messages, host, request.target.name) for item in _items(message)],
+        "input": [item for message in fitted(request, host, shows=True) for item in _items(message)],
         "stream": request.stream,
         "store": background,
         "background": background or None,

@@ -1,0 +1,78 @@
+"""The address of a picture in one form, whoever wrote it: a link, or a data URL with a media type that providers know.
+
+The one rule: what is meant is put right (`jpg`, capitals, parameters, base64 without its head, a type that is
+none), and what is neither is refused by name, before anything is sent.
+Must never: fetch or decode a picture; its first bytes tell what it is.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
+
+__all__ = ["canonical"]
+
+_LINK = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*")
+_LOOKED_AT = 32
+"""Characters of base64 that are enough to know a picture by."""
+
+_ALIASES: Mapping[str, str] = {
+    "image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/jfif": "image/jpeg", "image/x-jpeg": "image/jpeg",
+    "image/x-png": "image/png", "image/apng": "image/png", "image/x-webp": "image/webp", "image/x-gif": "image/gif",
+    "jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "webp": "image/webp",
+}  # fmt: skip
+_MAGIC = re.compile(rb"(?s)(?P<png>\x89PNG)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8)|(?P<webp>RIFF....WEBP)")
+
+
+def canonical(url: str) -> str:
+    """The same picture in the one form. Raises ValueError for what is neither a link nor a picture's data."""
+    given = url.strip()
+    if given[:5].lower() == "data:":
+        return _data_url(given[5:])
+    if _LINK.match(given):
+        return given
+    body = _standard(given)
+    kind = _known_by(body) if body else None
+    if body is None or kind is None:
+        raise ValueError(
+            "give an https URL, a data URL (data:image/png;base64,…), or the base64 text of a PNG, JPEG, GIF or WebP"
+        )
+    return f"data:{kind};base64,{body}"
+
+
+def _data_url(rest: str) -> str:
+    head, comma, data = rest.partition(",")
+    declared, *parameters = (part.strip().lower() for part in head.split(";"))
+    if not comma:
+        raise ValueError("a data URL has a comma in front of its data: data:image/png;base64,…")
+    if "base64" in parameters:
+        body = _standard(unquote_to_bytes(data).decode("ascii", "replace") if "%" in data else data)
+    else:
+        body = base64.b64encode(unquote_to_bytes(data)).decode()
+    if body is None:
+        raise ValueError("the data of this data URL is not base64 text")
+    kind = _ALIASES.get(declared, declared)
+    if not kind.startswith(("image/", "application/pdf")):
+        kind = _known_by(body) or kind or "image/png"
+    return f"data:{kind};base64,{body}"
+
+
+def _standard(text: str) -> str | None:
+    """Base64 text with its usual letters, its padding and no white space; None for what is none."""
+    body = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    if len(body) % 4 == 1 or not _BASE64.fullmatch(body):
+        return None
+    return body + "=" * (-len(body) % 4)
+
+
+def _known_by(body: str) -> str | None:
+    """The media type that the first bytes show; None for any but the four that all providers know."""
+    try:
+        found = _MAGIC.match(base64.b64decode(body[:_LOOKED_AT]))
+    except binascii.Error:
+        return None
+    return f"image/{found.lastgroup}" if found else None

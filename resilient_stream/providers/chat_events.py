@@ -2,7 +2,7 @@
 
 Most network reads of an answer hold nothing but text. Those are decoded as `TextEvent`, whose types admit nothing else,
 so no field needs a look per token: an unknown field in a delta is refused there, too. Any other read is decoded as
-`Event`, and held against `KNOWN`: what does not fit has something in it that is not read, which `beside` looks for.
+`Event`, by a narrower type where it fits; else something may be in it that is not read, which `beside` looks for.
 Must never: know a host by name. Each line of the tables was seen on the wire of some host.
 """
 
@@ -14,10 +14,10 @@ import msgspec
 
 from ..chunks import Raw
 from ..wire.json_events import BatchDecoder
-from .unmodelled import NOTHING, Fields, Unmodelled, admits, names, says
+from .unmodelled import NOTHING, Fields, Unmodelled, names, narrowed, says
 from .values import object_of
 
-__all__ = ["EVENTS", "KNOWN", "TEXT", "Choice", "Event", "Fragment", "Function", "Speech", "TextEvent", "beside"]
+__all__ = ["EVENTS", "TEXT", "Choice", "Event", "Fragment", "Function", "Speech", "TextEvent", "beside"]
 
 
 class _TextContent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -29,10 +29,6 @@ class _TextContent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     reasoning: None = None
     reasoning_content: None = None
     reasoning_details: NOTHING = None
-    annotations: NOTHING = None
-    audio: None = None
-    name: str | None = None
-    provider_specific_fields: None = None
 
 
 class _TextChoice(msgspec.Struct, gc=False):
@@ -56,8 +52,6 @@ class TextEvent(msgspec.Struct, gc=False):
     x_groq: None = None
     citations: NOTHING = None
     search_results: NOTHING = None
-    images: NOTHING = None
-    references: NOTHING = None
 
 
 class Function(msgspec.Struct, gc=False):
@@ -115,10 +109,6 @@ class Event(msgspec.Struct, gc=False):
     type: Any = None
 
 
-TEXT = BatchDecoder(TextEvent)
-EVENTS = BatchDecoder(Event)
-
-
 # -- what is content --------------------------------------------------------------------------
 
 SPEECH = Fields(
@@ -159,12 +149,18 @@ EVENT = Fields(
 )
 
 
-_Speech: Any = admits("_Speech", SPEECH, reasoning_details=Any)
-_Choice: Any = admits("_Choice", CHOICE, delta=_Speech | None, message=_Speech | None, index=Literal[0] | None)
-_Known: Any = admits("_Known", EVENT, choices=list[_Choice] | None)
+_Speech: Any = narrowed(Speech, "role", annotations=NOTHING, reasoning_details=NOTHING)
+_Choice: Any = narrowed(
+    Choice, "logprobs native_finish_reason content_filter_results", delta=_Speech | None, message=_Speech | None,
+    index=Literal[0] | None,
+)  # fmt: skip
+_Event: Any = narrowed(
+    Event, "created system_fingerprint service_tier obfuscation p provider", choices=list[_Choice] | None
+)
 
-KNOWN: BatchDecoder[Any] = BatchDecoder(_Known)
-"""Events in which nothing is that is not read or known to be no content."""
+TEXT = BatchDecoder(TextEvent)
+EVENTS = BatchDecoder(Event, _Event)
+"""An event that comes as `Event` itself has something in it that is not read, or that few hosts send."""
 
 
 def beside(event: dict[str, Any], unmodelled: Unmodelled) -> list[Raw]:

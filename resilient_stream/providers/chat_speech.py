@@ -65,21 +65,31 @@ class Speaker:
     def delta(self, delta: Speech) -> Batch:
         """The chunks of the next piece."""
         batch: Batch = []
+        if _is_plain(delta):
+            if thought := delta.reasoning_content or delta.reasoning:
+                self._say("reasoning", thought, batch)
+            if delta.content:
+                self._say("text", delta.content, batch)
+            return batch
         if delta.reasoning_details:
             self.details.add(delta.reasoning_details)
         for kind, text, part in _pieces(delta):
-            if kind == "text":
-                self.text.add(text)
-                batch.append(TextDelta(text))
-            elif kind == "reasoning":
-                self.reasoning.add(text)
-                batch.append(ReasoningDelta(text))
+            if kind in ("text", "reasoning"):
+                self._say(kind, text, batch)
             else:
                 batch += self._other(kind, text, part)
         for fragment in _fragments(delta):
             self._fragments = True
             batch.append(self._fragment(fragment))
         return batch
+
+    def _say(self, kind: str, text: str, batch: Batch) -> None:
+        if kind == "text":
+            self.text.add(text)
+            batch.append(TextDelta(text))
+        else:
+            self.reasoning.add(text)
+            batch.append(ReasoningDelta(text))
 
     def message(self, message: Speech, *, last: bool) -> Batch:
         """The chunks of what a message has beyond what was said. last: the answer ends with it."""
@@ -122,6 +132,12 @@ class Speaker:
         function = fragment.function or Function()
         signature = _google_signature(fragment.extra_content)
         return self.calls.add(fragment.index, fragment.id, function.name, arguments_of(function.arguments), signature)
+
+
+def _is_plain(delta: Speech) -> bool:
+    """Whether it is text, reasoning, or both, as most deltas are that are not text alone."""
+    others = delta.tool_calls or delta.function_call or delta.refusal or delta.reasoning_details
+    return not others and (delta.content is None or type(delta.content) is str)
 
 
 def _fragments(speech: Speech) -> Iterator[Fragment]:

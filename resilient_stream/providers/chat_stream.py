@@ -17,7 +17,7 @@ from ..contract import Batch
 from ..errors import ErrorKind, Failure
 from ..wire.broken import value_of
 from ..wire.json_events import JsonEvents
-from .chat_events import EVENTS, KNOWN, TEXT, Choice, Event, Speech, TextEvent, beside
+from .chat_events import EVENTS, TEXT, Choice, Event, Speech, TextEvent, beside
 from .chat_speech import Speaker
 from .counts import openai_usage
 from .error_rules import rules_for
@@ -110,7 +110,6 @@ class ChatReader:
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, the counts at their end."""
         usage: Any = None
-        known = not payloads or (KNOWN.decode([*payloads]) is not None and not self._unmodelled.raw)
         for place, event in enumerate(events):
             if (failure := self._failure_in(event)) is not None:
                 self.failure = failure
@@ -119,7 +118,7 @@ class ChatReader:
             for choice in event.choices or ():
                 if choice.index in (0, None):
                     self._read_choice(choice, batch)
-            if not known:
+            if place < len(payloads) and (type(event) is Event or self._unmodelled.raw):
                 batch += beside(object_of(value_of(payloads[place])), self._unmodelled)
         self._look_at(events, batch)
         if isinstance(usage, dict):
@@ -135,14 +134,14 @@ class ChatReader:
 
     def _read_choice(self, choice: Choice, batch: Batch) -> None:
         last = bool(choice.finish_reason)
-        before = len(self._speaker.refusal)
         if choice.delta is not None:
             batch += self._speaker.delta(choice.delta)
         if choice.message is not None:
             batch += self._speaker.message(choice.message, last=last)
         if choice.text:
             batch += self._speaker.message(Speech(content=choice.text), last=last)
-        self.progress += len(self._speaker.refusal) > before
+        if self._speaker.refusal:
+            self.progress += 1
         if choice.finish_reason:
             self._finished(choice.finish_reason, batch)
 

@@ -1,8 +1,8 @@
 """The events of Gemini's stream, as types; and which of their fields are no content.
 
 Most network reads of an answer hold nothing but text. Those are decoded as `TextEvent`, whose types admit nothing else;
-any other read is decoded as `Event` and taken apart, and held against `KNOWN`: what does not fit has something in it
-that is not read. Token counts come with every event and only the last one stands, so they stay undecoded.
+any other read is decoded as `Event`, by a narrower type where it fits, and taken apart.
+Token counts come with every event and only the last one stands, so they stay undecoded.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import msgspec
 
 from ..wire.json_events import BatchDecoder
 from .gemini_calls import FunctionCall
-from .unmodelled import Fields, admits, names
+from .unmodelled import Fields, names, narrowed
 
 __all__ = [
-    "CANDIDATE", "EVENT", "EVENTS", "KNOWN", "PART", "PART_EXTRAS", "TEXT", "Candidate", "Event", "Part",
+    "CANDIDATE", "EVENT", "EVENTS", "PART", "PART_EXTRAS", "TEXT", "Candidate", "Event", "Part",
     "Sent", "TextEvent",
 ]  # fmt: skip
 
@@ -93,13 +93,6 @@ class Event(msgspec.Struct, gc=False):
     response: Any = None
 
 
-TEXT = BatchDecoder(TextEvent)
-Sent: TypeAlias = Event | list[Event]
-"""Google's front-ends wrap an error in a list of one."""
-_EITHER: Any = Sent
-EVENTS: BatchDecoder[Sent] = BatchDecoder(_EITHER)
-
-
 # -- what is content --------------------------------------------------------------------------
 
 PART = Fields(
@@ -124,9 +117,17 @@ EVENT = Fields(
     content=names("groundingMetadata citationMetadata"),
 )
 
-_CONTENT = Fields(read=names("parts role"))
-_KnownPart: Any = admits("_KnownPart", PART)
-_KnownContent: Any = admits("_KnownContent", _CONTENT, parts=list[_KnownPart] | None)
-_KnownCandidate: Any = admits("_KnownCandidate", CANDIDATE, content=_KnownContent | None, index=Literal[0] | None)
-KNOWN: BatchDecoder[Any] = BatchDecoder(admits("_Known", EVENT, candidates=list[_KnownCandidate] | None, response=None))
-"""Events in which nothing is that is not read or known to be no content."""
+_Part: Any = narrowed(Part, "")
+_KnownContent: Any = narrowed(_Content, "role", parts=list[_Part] | None)
+_Candidate: Any = narrowed(
+    Candidate, "safetyRatings avgLogprobs", content=_KnownContent | None, index=Literal[0] | None,
+    citationMetadata=None, groundingMetadata=None, urlContextMetadata=None,
+)  # fmt: skip
+_Event: Any = narrowed(Event, "createTime", candidates=list[_Candidate] | None, response=None)
+
+TEXT = BatchDecoder(TextEvent)
+Sent: TypeAlias = Event | list[Event]
+"""Google's front-ends wrap an error in a list of one."""
+_EITHER: Any = Sent
+EVENTS: BatchDecoder[Sent] = BatchDecoder(_EITHER, _Event)
+"""An event that comes as `Event` itself has something in it that is not read, or is rare."""

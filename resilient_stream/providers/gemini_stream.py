@@ -28,7 +28,6 @@ from .gemini_events import (
     CANDIDATE,
     EVENT,
     EVENTS,
-    KNOWN,
     PART,
     PART_EXTRAS,
     TEXT,
@@ -95,15 +94,15 @@ class GeminiReader:
         usage = msgspec.Raw(b"")
         sent = _flat(events)
         # A list of events in one is an error in practice, and has no text of its own to look at.
-        known = len(payloads) != len(sent) or (KNOWN.decode([*payloads]) is not None and not self._unmodelled.raw)
+        texts = payloads if len(payloads) == len(sent) else ()
         for place, event in enumerate(sent):
             self.model = text_of(event.modelVersion) or self.model
             self.response_id = text_of(event.responseId) or self.response_id
             usage = event.usageMetadata or usage
             for candidate in event.candidates or ():
                 self._read_candidate(candidate, batch)
-            if not known:
-                self._read_beside(object_of(value_of(payloads[place])), batch)
+            if place < len(texts) and (type(event) is Event or self._unmodelled.raw):
+                self._read_beside(object_of(value_of(texts[place])), batch)
             self.failure = self.failure or self._failure_in(event)
             if self.failure is not None:
                 break

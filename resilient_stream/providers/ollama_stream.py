@@ -26,7 +26,7 @@ from .event_decoder import EventDecoder
 from .holdings import Holdings
 from .open_call import tool_call
 from .said import Said
-from .unmodelled import Fields, Unmodelled, admits, names
+from .unmodelled import Fields, Unmodelled, names, narrowed
 from .values import object_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "OllamaReader", "ollama_decoder"]
@@ -76,9 +76,6 @@ class _Line(msgspec.Struct, gc=False):
     error: Any = None
 
 
-_TEXT = BatchDecoder(_TextLine)
-_LINES = BatchDecoder(_Line)
-
 MESSAGE = Fields(
     read=names("role content thinking tool_calls tool_name name"), content=names("images audio citations annotations")
 )
@@ -90,7 +87,14 @@ LINE = Fields(
     ),
     content=names("images image citations annotations sources"),
 )
-KNOWN: BatchDecoder[Any] = BatchDecoder(admits("_Known", LINE, message=admits("_KnownMessage", MESSAGE) | None))
+_KnownMessage: Any = narrowed(_Message, "role")
+_KnownLine: Any = narrowed(
+    _Line, "total_duration load_duration prompt_eval_duration eval_duration", message=_KnownMessage | None
+)
+
+_TEXT = BatchDecoder(_TextLine)
+_LINES = BatchDecoder(_Line, _KnownLine)
+"""A line that comes as `_Line` itself has something in it that is not read, or is rare."""
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "stop": ("stop", None),
@@ -152,12 +156,12 @@ class OllamaReader:
 
     def read(self, events: list[_Line], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some lines, up to the end or a failure among them."""
-        known = not payloads or (KNOWN.decode([*payloads]) is not None and not self._unmodelled.raw)
         for place, line in enumerate(events):
             if line.error:
                 self.failure = classify_error({"error": line.error}, rules_for(self._provider))
             else:
-                found = [] if known else self._beside(object_of(value_of(payloads[place])))
+                odd = place < len(payloads) and (type(line) is _Line or self._unmodelled.raw)
+                found = self._beside(object_of(value_of(payloads[place]))) if odd else []
                 self._read_line(line, found, batch)
             if self.done or self.failure is not None:
                 break

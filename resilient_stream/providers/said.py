@@ -27,7 +27,7 @@ class Said:
     __slots__ = ("_grows", "_length", "_reads", "_tail", "pieces")
 
     def __init__(self) -> None:
-        self._reads: list[Sequence[Chunk]] = []
+        self._reads: list[Sequence[Chunk] | str] = []
         self._length = 0
         self._tail = ""
         self._grows = False
@@ -43,8 +43,9 @@ class Said:
     def add(self, text: str) -> None:
         """The next piece of it."""
         self.pieces = True
-        self._measure()
-        self._add(text)
+        self._reads.append(text)
+        if len(self._reads) == KEPT:
+            self._measure()
 
     @property
     def length(self) -> int:
@@ -55,7 +56,7 @@ class Said:
     def _measure(self) -> None:
         reads, self._reads = self._reads, []
         if reads:
-            self._add("".join([chunk.text for read in reads for chunk in read]))
+            self._add("".join(map(_text_of, reads)))
 
     def _add(self, text: str) -> None:
         self._length += len(text)
@@ -96,3 +97,7 @@ class Said:
         """Whether the last `said` characters are the beginning of `whole`."""
         known = self._tail[-min(said, TAIL) :] if said else ""
         return whole[max(0, said - TAIL) : said] == known
+
+
+def _text_of(read: Sequence[Chunk] | str) -> str:
+    return read if isinstance(read, str) else "".join([chunk.text for chunk in read])

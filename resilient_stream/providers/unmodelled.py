@@ -19,7 +19,7 @@ from ..understood import MAX_NAMES, clean, tally
 from ..wire.broken import value_of
 from .values import object_of
 
-__all__ = ["NOTHING", "Fields", "Unmodelled", "admits", "names", "says"]
+__all__ = ["NOTHING", "Fields", "Unmodelled", "names", "narrowed", "says"]
 
 DEEP = 8
 """Levels of a value that are searched for something said."""
@@ -40,13 +40,17 @@ class Fields(NamedTuple):
     content: frozenset[str] = frozenset()
 
 
-def admits(name: str, fields: Fields, **inner: Any) -> type[Any]:
-    """A struct that admits these fields, and of those that are content only empty ones."""
-    others = sorted(filter(str.isidentifier, (fields.read | fields.aside) - inner.keys()))
-    plain = [(each, msgspec.Raw, msgspec.Raw(b"")) for each in others]
-    empty = [(each, NOTHING, None) for each in sorted(fields.content)]
+def narrowed(base: type[Any], usual: str, **inner: Any) -> type[Any]:
+    """A struct like `base` that admits no other fields than its own and the usual ones, which are not read.
+
+    usual: those that many hosts send with every event; naming all that is known would cost more than it saves. inner:
+    fields with a narrower type than in `base`, or that are admitted only without a value.
+    """
+    plain = [(each, msgspec.Raw, msgspec.Raw(b"")) for each in sorted(names(usual))]
     held = [(each, kind, None) for each, kind in inner.items()]
-    return msgspec.defstruct(name, [*plain, *empty, *held], forbid_unknown_fields=True, gc=False)
+    options: Any = {"bases": (base,), "forbid_unknown_fields": True, "gc": False}
+    made: type[Any] = msgspec.defstruct(f"Known{base.__name__}", [*plain, *held], **options)
+    return made
 
 
 def names(text: str) -> frozenset[str]:

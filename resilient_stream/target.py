@@ -39,7 +39,7 @@ class Target(BaseModel):
     options: what only some providers know (each says which: `options` of its adapter); any other name is refused. Known
         to all:
         terminal="eof_ok": the server sends no end marker; a clean end of the body counts as one.
-        raw=True: events without a chunk class of their own come as `Raw`.
+        raw=True: what is no content and has no chunk class comes as `Raw`, too; content without one always does.
         stream=False: the answer is asked for in one piece and comes as the same chunks, later; True: never, whatever
             happens. Unset, it is streamed unless memory is short, its tool calls cannot be read (`middleware.buffered`
             has the list), or the environment has `<PROVIDER>_DISABLE_STREAMING=1` (OPENAI_DISABLE_STREAMING,

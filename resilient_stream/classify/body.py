@@ -5,7 +5,7 @@
     data: {...}          <html>              plain text                          nothing
 
 The one rule: shapes are dealt with here and nowhere else; all that follows reads a `Said`.
-Must never: read a key that holds the user's own text: `failed_generation`, `flagged_input`, pydantic's `input`.
+Must never: read what `door` did not let in: it bounds every text and leaves the user's own out.
 """
 
 from __future__ import annotations
@@ -16,28 +16,19 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from .door import INSIDE, MAX_BODY, MAX_MESSAGE, MESSAGES, NAMES, STATUSES, small
+
 __all__ = ["Said", "read_body", "read_error", "words"]
 
 Form: TypeAlias = Literal["json", "html", "text", "empty"]
 
-MAX_MESSAGE = 4000
 MAX_NAME = 120
-MAX_DEPTH = 6
-MAX_ITEMS = 8
+MAX_STEPS = 6
 
-# Where providers put one error object inside another; the inner one is the more precise.
-_INSIDE = (
-    "error", "response", "delta", "meta_info", "finish_reason", "errors", "details", "detail", "innererror",
-    "inner_error", "metadata", "availability", "violations",
-)  # fmt: skip
-_NAMES = (
-    "error_code", "code", "reason", "error_type", "err_type", "type", "status", "limit_source", "__type",
-    "finish_reason",
-)  # fmt: skip
-_STATUSES = ("code", "status_code", "http_status", "raw_status_code", "statusCode", "status")
-_MESSAGES = ("message", "Message", "error", "detail", "error_message", "errorMessage", "msg", "title")
 _QUOTA_NAMES = ("quotaId", "quota_limit")
 _QUOTA_VALUES = ("quotaValue", "quota_limit_value")
+_PAGES = (b"<!doctype", b"<html", b"<head", b"<body", b"<title", b"<center", b"<h1", b"<?xml")
+_SPACE = re.compile(rb"\s*+")
 
 
 class Said(NamedTuple):
@@ -57,7 +48,7 @@ class Said(NamedTuple):
     @property
     def is_error(self) -> bool:
         """Whether there is anything here that could be an error."""
-        return any(key in part for part in self.parts[:1] for key in (*_MESSAGES, "errors", "code", "error_code"))
+        return any(key in part for part in self.parts[:1] for key in (*MESSAGES, "errors", "code", "error_code"))
 
     def find(self, *keys: str) -> Any:
         """The first value under one of these keys, keys in order of preference, outer objects first."""
@@ -66,13 +57,13 @@ class Said(NamedTuple):
 
 def read_body(body: bytes) -> Said:
     """Read a whole response body: JSON, JSON in SSE framing, HTML, or text."""
-    text = body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    text = body[:MAX_BODY].lstrip(b"\xef\xbb\xbf \t\r\n")
     if not text:
         return Said("empty")
     value = _json(text)
     if isinstance(value, dict | list):
         return read_error(value)
-    if re.match(rb"(?i)(<!--.*?-->\s*)*<(!doctype|html|head|body|title|center|h1|\?xml)", text[:2000]):
+    if _is_page(text):
         return Said("html")
     return Said("text", message=_readable(text))
 
@@ -80,21 +71,18 @@ def read_body(body: bytes) -> Said:
 def read_error(error: Any) -> Said:
     """Read a decoded JSON value that is, or contains, an error object."""
     if isinstance(error, bytes | bytearray):
-        return read_body(bytes(error))
-    if isinstance(error, str):
-        nested = _nested(error)
-        return nested or Said("text", message=error[:MAX_MESSAGE])
-    parts = tuple(_parts(error))
-    return _with_upstream(
-        Said(
-            "json",
-            names=tuple(name for part in reversed(parts) for name in _names(part)),
-            # {"type": "error", "error": {...}}: the sentence is deeper in, when the outer object has none.
-            message=next((text for part in parts[:3] if (text := _message(part))), ""),
-            status=next((code for part in parts if (code := _status(part))), None),
-            quotas=tuple(line for part in parts for line in _quotas(part)),
-            parts=parts,
-        )
+        return read_body(bytes(error[:MAX_BODY]))
+    value = small(error)
+    if isinstance(value, str):
+        return Said("text", message=value)
+    parts = tuple(_parts(value))
+    return Said(
+        "json",
+        names=tuple(name for part in reversed(parts) for name in _names(part)),
+        message=_message_of(parts),
+        status=next((code for part in parts if (code := _status(part))), None),
+        quotas=tuple(line for part in parts for line in _quotas(part)),
+        parts=parts,
     )
 
 
@@ -113,26 +101,35 @@ def _json(text: bytes) -> Any:
         return None
 
 
+def _is_page(text: bytes) -> bool:
+    """HTML, also behind any number of comments."""
+    place = 0
+    while text.startswith(b"<!--", place):
+        end = text.find(b"-->", place + 4)
+        if end < 0:
+            return True
+        place = _SPACE.match(text, end + 3).end()  # type: ignore[union-attr]  # it always matches
+    return text[place : place + 10].lower().startswith(_PAGES)
+
+
 def _readable(text: bytes) -> str:
     # Broken JSON is not a sentence, and half of it may be the user's.
     return "" if text[:1] in b"{[" else text[:MAX_MESSAGE].decode("utf-8", "replace")
 
 
-def _parts(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
-    if depth > MAX_DEPTH:
-        return
+def _parts(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, list):
-        for item in value[:MAX_ITEMS]:
-            yield from _parts(item, depth + 1)
+        for item in value:
+            yield from _parts(item)
     elif isinstance(value, dict):
-        yield {key: item for key, item in value.items() if isinstance(key, str)}
-        for key in _INSIDE:
+        yield value
+        for key in INSIDE:
             if isinstance(value.get(key), dict | list):
-                yield from _parts(value[key], depth + 1)
+                yield from _parts(value[key])
 
 
 def _names(part: dict[str, Any]) -> Iterator[str]:
-    for key in _NAMES:
+    for key in NAMES:
         value = part.get(key)
         if isinstance(value, str) and 0 < len(value) <= MAX_NAME:
             yield value
@@ -141,7 +138,7 @@ def _names(part: dict[str, Any]) -> Iterator[str]:
 
 
 def _status(part: dict[str, Any]) -> int | None:
-    for key in _STATUSES:
+    for key in STATUSES:
         value = part.get(key)
         if isinstance(value, str) and re.fullmatch(r"[45]\d\d", value):
             value = int(value)
@@ -150,17 +147,25 @@ def _status(part: dict[str, Any]) -> int | None:
     return None
 
 
+def _message_of(parts: tuple[dict[str, Any], ...]) -> str:
+    """The outermost sentence, and behind it what a router passes on of another provider's error."""
+    spoken = next((text for part in parts if (text := _message(part))), "")
+    raw = next((part["raw"] for part in parts if part.get("raw")), "")
+    upstream = raw if isinstance(raw, str) else next(filter(None, map(_message, _parts(raw))), "")
+    return ": ".join(dict.fromkeys(filter(None, (spoken, upstream))))[:MAX_MESSAGE]
+
+
 def _message(part: dict[str, Any]) -> str:
-    return next((text for key in _MESSAGES if (text := _sentence(part.get(key)))), "")
+    return next((text for key in MESSAGES if (text := _sentence(part.get(key)))), "")
 
 
 def _sentence(value: Any) -> str:
     if isinstance(value, str):
-        return value[:MAX_MESSAGE]
+        return value
     if isinstance(value, dict):
         return _sentence(value.get("detail"))
     if isinstance(value, list):
-        return "; ".join(filter(None, (_complaint(item) for item in value[:MAX_ITEMS])))[:MAX_MESSAGE]
+        return "; ".join(filter(None, map(_complaint, value)))
     return ""
 
 
@@ -169,37 +174,10 @@ def _complaint(item: Any) -> str:
     if not isinstance(item, dict) or not isinstance(item.get("msg"), str):
         return ""
     place = item.get("loc")
-    where = ".".join(str(step) for step in place[:MAX_DEPTH]) if isinstance(place, list) else ""
+    where = ".".join(str(step) for step in place[:MAX_STEPS]) if isinstance(place, list) else ""
     return f"{where}: {item['msg']}" if where else item["msg"]
 
 
 def _quotas(part: dict[str, Any]) -> Iterator[str]:
     yield from (words(part[key]) for key in _QUOTA_NAMES if isinstance(part.get(key), str))
     yield from (f"limit: {part[key]}" for key in _QUOTA_VALUES if isinstance(part.get(key), str | int))
-
-
-def _with_upstream(said: Said) -> Said:
-    """Add what a router passes on: another provider's error as JSON text, in the message or `metadata.raw`."""
-    raw = said.find("raw")
-    inner = _nested(raw) if isinstance(raw, str) else _nested(said.message)
-    if inner is None:
-        spoken = raw[:MAX_MESSAGE] if isinstance(raw, str) else ""
-        return said._replace(message=f"{said.message}: {spoken}" if spoken else said.message)
-    outer = said.message if isinstance(raw, str) else ""
-    return said._replace(
-        names=(*inner.names, *said.names),
-        message=f"{outer}: {inner.message}" if outer and inner.message else inner.message or outer,
-        status=said.status or inner.status,
-        quotas=(*said.quotas, *inner.quotas),
-        parts=(*said.parts, *inner.parts),
-    )
-
-
-def _nested(text: str) -> Said | None:
-    if not text.lstrip().startswith(("{", "[")):
-        return None
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return None
-    return read_error(value) if isinstance(value, dict | list) else None

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from ..errors import Failure
 from ..kinds import KINDS, ErrorCategory, ErrorKind
 from .body import Said, read_body, read_error, words
+from .door import MAX_TEXT, small_headers
 from .generic import GENERIC
 from .hints import asked_to_wait, hint, request_id
 from .rules import Rules, Verdict, parts_of
@@ -43,6 +44,7 @@ def classify_response(
     headers: names in lower case. max_retry_after: seconds; a rate limit that asks for more is an exhausted
     quota, which is not slept through (JUDGEMENTS 4).
     """
+    headers = small_headers(headers)
     said = _with_header_names(read_body(body), headers)
     if status < 300:
         found = _no_stream(headers, said, rules)
@@ -67,7 +69,7 @@ def classify_error(
     A code in it counts as the status it would have had. `headers` are those of the event (Bedrock's
     `:exception-type`), never the response's: they were those of a success. Unknown errors are `server_error`.
     """
-    headers = headers or {}
+    headers = small_headers(headers or {})
     said = _with_header_names(read_error(error), headers)
     found = _decide(said, status, rules, {})
     return _failure(found, said, headers, status or said.status, max_retry_after, in_stream=True)
@@ -111,7 +113,7 @@ def _cannot_fit(said: Said) -> Verdict | None:
 def _by_phrase(said: Said, status: int, rules: Rules) -> Verdict | None:
     if said.form == "html":
         return None
-    text = "\n".join(_sayings(said, rules))
+    text = "\n".join(_sayings(said, rules))[:MAX_TEXT]
     return next((phrase.verdict for phrase in rules.phrases if phrase.says(text, status)), None)
 
 

@@ -1,0 +1,124 @@
+"""What of an answer is looked at at all: a small copy of it, made before anything reads it.
+
+The one rule: all rules, patterns and look-ups read the copy, so that the longest text and the widest or deepest
+object that a server can send costs them no more than a long error message does.
+Must never: copy a key that nobody reads. Among the others is the user's own text: `failed_generation`,
+`flagged_input`, pydantic's `input`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+__all__ = ["INSIDE", "MAX_BODY", "MAX_MESSAGE", "MAX_TEXT", "MESSAGES", "NAMES", "STATUSES", "small", "small_headers"]
+
+MAX_BODY = 64 * 1024
+"""Bytes of a body, or of a JSON text inside of one."""
+MAX_TEXT = 8 * 1024
+"""Characters of all texts together."""
+MAX_MESSAGE = 4000
+MAX_OBJECTS = 64
+MAX_ITEMS = 8
+MAX_DEPTH = 8
+MAX_OPENED = 4
+MAX_HEADERS = 200
+MAX_HEADER = 256
+MAX_QUOTED = 32
+_NUMBER_COSTS = 8
+_LARGEST = 1 << 63
+
+NAMES = (
+    "error_code", "code", "reason", "error_type", "err_type", "type", "status", "limit_source", "__type",
+    "finish_reason",
+)  # fmt: skip
+STATUSES = ("code", "status_code", "http_status", "raw_status_code", "statusCode", "status")
+MESSAGES = ("message", "Message", "error", "detail", "error_message", "errorMessage", "msg", "title")
+# Where providers put one error object inside another; the inner one is the more precise. JSON texts come last.
+INSIDE = (
+    "error", "response", "delta", "meta_info", "finish_reason", "errors", "details", "detail", "innererror",
+    "inner_error", "metadata", "availability", "violations", "message", "raw",
+)  # fmt: skip
+_OTHERS = (
+    "loc", "param", "quotaId", "quota_limit", "quotaValue", "quota_limit_value", "retryDelay", "retry_delay",
+    "retry_after", "retry_after_seconds", "retryAfter", "resets_in_seconds", "resets_at", "reset_at", "resetAt",
+    "reset_time", "estimated_time", "seconds", "n_prompt_tokens", "n_ctx", "request_id", "requestId", "id",
+)  # fmt: skip
+_READ = tuple(dict.fromkeys((*NAMES, *STATUSES, *MESSAGES, *_OTHERS, *INSIDE)))
+_MAY_BE_JSON = frozenset({*MESSAGES, "raw"})
+
+
+def small(value: Any) -> Any:
+    """A copy of a decoded JSON value with the keys that are read, cut to the budget; JSON texts in it are decoded."""
+    return _Copier().copy(value, opens=True)
+
+
+def small_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers with values no longer than a real one is."""
+    return {name: value[:MAX_HEADER] for name, value in islice(headers.items(), MAX_HEADERS)}
+
+
+class _Copier:
+    """What one answer may still cost."""
+
+    def __init__(self) -> None:
+        self.text = MAX_TEXT
+        self.objects = MAX_OBJECTS
+        self.opened = MAX_OPENED
+
+    def copy(self, value: Any, *, depth: int = 0, opens: bool = False) -> Any:
+        """The part of `value` that the budget has room for. opens: a text here may be JSON."""
+        if isinstance(value, str):
+            return self._text(value, depth, opens)
+        if isinstance(value, dict | list):
+            return self._container(value, depth)
+        return self._number(value)
+
+    def _container(self, value: dict[Any, Any] | list[Any], depth: int) -> Any:
+        if depth > MAX_DEPTH or self.objects <= 0:
+            return None
+        self.objects -= 1
+        if isinstance(value, list):
+            return [self.copy(item, depth=depth + 1) for item in value[:MAX_ITEMS]]
+        return dict(self._fields(value, depth + 1))
+
+    def _fields(self, value: dict[Any, Any], depth: int) -> Iterator[tuple[str, Any]]:
+        """The texts and numbers of an object before what is inside of it: outer words count first."""
+        there = [key for key in _READ if key in value]
+        for key in sorted(there, key=lambda key: isinstance(value[key], dict | list)):
+            yield key, self.copy(value[key], depth=depth, opens=key in _MAY_BE_JSON)
+        if isinstance(quoted := value.get("headers"), dict):
+            yield "headers", {
+                self._cut(str(name), MAX_HEADER): self._cut(item, MAX_HEADER)
+                for name, item in islice(quoted.items(), MAX_QUOTED)
+                if isinstance(item, str)
+            }
+
+    def _text(self, text: str, depth: int, opens: bool) -> Any:
+        if opens and self.opened and text[:100].lstrip().startswith(("{", "[")) and len(text) <= MAX_BODY:
+            self.opened -= 1
+            if isinstance(value := _decoded(text), dict | list):
+                return self._container(value, depth)
+        return self._cut(text, MAX_MESSAGE)
+
+    def _cut(self, text: str, limit: int) -> str:
+        text = text[: min(limit, self.text)]
+        self.text -= len(text)
+        return text
+
+    def _number(self, value: Any) -> Any:
+        """A number that no arithmetic and no printing of it can fail on; nothing for one that is none."""
+        if isinstance(value, bool) or value is None:
+            return value
+        self.text = max(0, self.text - _NUMBER_COSTS)
+        return value if isinstance(value, int | float) and -_LARGEST < value < _LARGEST else None
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return None

@@ -91,11 +91,11 @@ class _Copier:
         for key in sorted(there, key=lambda key: isinstance(value[key], dict | list)):
             yield key, self.copy(value[key], depth=depth, opens=key in _MAY_BE_JSON)
         if isinstance(quoted := value.get("headers"), dict):
-            yield "headers", {
-                self._cut(str(name), MAX_HEADER): self._cut(item, MAX_HEADER)
-                for name, item in islice(quoted.items(), MAX_QUOTED)
-                if isinstance(item, str)
-            }
+            yield "headers", self._headers(quoted)
+
+    def _headers(self, quoted: dict[Any, Any]) -> dict[str, str]:
+        named = ((str(name), value) for name, value in islice(quoted.items(), MAX_QUOTED) if isinstance(value, str))
+        return {self._cut(name, MAX_HEADER): self._cut(value, MAX_HEADER) for name, value in named}
 
     def _text(self, text: str, depth: int, opens: bool) -> Any:
         if opens and self.opened and text[:100].lstrip().startswith(("{", "[")) and len(text) <= MAX_BODY:

@@ -62,7 +62,7 @@ GENERIC = make_rules(
     phrases=(
         phrase(
             _K.INSUFFICIENT_FUNDS,
-            r"credit balance|prepay\w* (credits?|balance)|insufficient[ _](account )?(balance|credits?|"
+            r"credit balance|prepay\w{0,24} (credits?|balance)|insufficient[ _](account )?(balance|credits?|"
             r"funds?|quota)",
             r"\b(not enough|no|out of|used (up )?all|exhausted|depleted|consumed|requires? more) ((of|"
             r"your|available|remaining"
@@ -77,11 +77,11 @@ GENERIC = make_rules(
             r"recharge",
             r"billing (is |has )?(not |been )?(inactive|active|disabled|enabled)|enable billing|"
             r"account is not active",
-            r"specified (\w+ )?api usage limits|workspace api usage limits|included credits|"
+            r"specified (\w{1,24} )?api usage limits|workspace api usage limits|included credits|"
             r"purchase (more |additional )?credits",
             r"\bbudget( limit)?( has been| is| was)? (exceeded|exhausted|reached)",
             r"\btrial( period)?( has| is)? (ended|expired|over)\b",
-            r"\b(hit|reached|exceeded|over|exhausted) (your|its|the|their) (\w+ )?budget\b",
+            r"\b(hit|reached|exceeded|over|exhausted) (your|its|the|their) (\w{1,24} )?budget\b",
             unless=r"per[ -](second|minute)|\b[RT]PM\b",
         ),
         phrase(
@@ -104,7 +104,7 @@ GENERIC = make_rules(
             r"\b(daily|weekly|monthly)\b.{0,60}\b(limit|quota|allocation|allowance|usage|cap)",
             r"\b(limit|quota|allocation|allowance)s?\b.{0,40}\b(daily|weekly|monthly|for (today|"
             r"this (day|week|month)))\b",
-            r"\busage limit|(hit|reached|exceeded) your (\w+ )?limit\b.{0,20}\breset|quota (has been |"
+            r"\busage limit|(hit|reached|exceeded) your (\w{1,24} )?limit\b.{0,20}\breset|quota (has been |"
             r"is )?(used up|exhausted)|exceeds? the service quota",
         ),
         phrase(
@@ -112,14 +112,14 @@ GENERIC = make_rules(
             r"context[ _-]?(length|size|window|limit)|max(imum)? (context|prompt|input|sequence|"
             r"model) length|context .{0,20}exceeded",
             r"tokens in the (prompt|input|messages) .{0,20}exceed|"
-            r"token count (is )?\(?\d+.{0,60}(supports|maximum|limit)",
+            r"token count (is )?\(?\d{1,12}.{0,60}(supports|maximum|limit)",
             r"(prompt|inputs?|messages?|conversation|request)( is| are)? too long|"
             r"too long.{0,40}\b(tokens|context)",
-            r"(input|prompt|total) tokens? (count )?(\(?\d+\)? )?exceed|exceeds? (the |"
+            r"(input|prompt|total) tokens? (count )?(\(?\d{1,12}\)? )?exceed|exceeds? (the |"
             r"this )?(model'?s? )?max(imum)? "
             r"(allowed )?(number of |input |model )*(tokens|length)",
-            r"current length is .{0,40}while limit is|tokens?`?( \+ `?\w+`?)? must be <=|"
-            r"size limit exceeded by \d+ tokens",
+            r"current length is .{0,40}while limit is|tokens?`?( \+ `?\w{1,24}`?)? must be <=|"
+            r"size limit exceeded by \d{1,12} tokens",
             r"too many (input |prompt )?tokens\b.{0,40}\b(context|for (this|the) model|limit for)",
             r"(exceed|over|larger|longer|above).{0,40}\b(max_model_len|max_seq_len|n_ctx|token limit)\b",
             r"reduce the length of (the |your )?(messages|prompt|input)",
@@ -139,12 +139,12 @@ GENERIC = make_rules(
             r"overload|(over|at|at full|full|low on|beyond) capacity|capacity (ha(s|ve) been |was |is |"
             r"temporarily )*"
             r"(exceeded|exhausted|reached|unavailable|constrained)",
-            r"\b(no|insufficient|not enough|limited|short of|lack of|out of) (\w+ )?capacity|(high|"
+            r"\b(no|insufficient|not enough|limited|short of|lack of|out of) (\w{1,24} )?capacity|(high|"
             r"heavy|peak) (demand|traffic|load)",
             r"queue( is)? full|queue .{0,20}exceed|pending requests|(is|are|too|currently|server|"
             r"service) busy\b",
             r"rate[- ]?limited upstream|upstream .{0,40}rate[- ]?limit|"
-            r"resource exhausted\W+(please )?try again",
+            r"resource exhausted\W{1,4}(please )?try again",
             r"(temporarily|currently) unavailable|no available (model )?provider|"
             r"insufficient system resource",
             unless=r"(requests?|tokens?) per min|limit_rp[ms]",
@@ -157,10 +157,10 @@ GENERIC = make_rules(
         ),
         phrase(
             _K.AUTHENTICATION,
-            r"\b(invalid|incorrect|wrong|missing|expired|revoked|malformed|unknown|bad|no) (or \w+ )?"
-            r"([\w-]+ ){0,3}(api[ _-]?keys?|x-api-key|credentials?|subscription key|authorization|"
+            r"\b(invalid|incorrect|wrong|missing|expired|revoked|malformed|unknown|bad|no) (or \w{1,24} )?"
+            r"([\w-]{1,24} ){0,3}(api[ _-]?keys?|x-api-key|credentials?|subscription key|authorization|"
             r"authentication)\b",
-            r"\b(invalid|expired|missing|revoked) (\w+ )?(access|auth\w*|bearer|security|session|"
+            r"\b(invalid|expired|missing|revoked) (\w{1,24} )?(access|auth\w{0,24}|bearer|security|session|"
             r"api) tokens?\b",
             r"\b(api[ _-]?key|access token|security token|credentials?|bearer token|"
             r"session)\b.{0,60}?\b(not valid|invalid|"
@@ -182,7 +182,7 @@ GENERIC = make_rules(
             r"unsupported|restricted|blocked)",
             r"\bunsupported (country|region|location)|have not been submitted|accept the (terms|license|"
             r"agreement)",
-            r"(does not|doesn't|do not|don't|insufficient|lacks?) (have )?(the )?(\w+ )?(permissions?|"
+            r"(does not|doesn't|do not|don't|insufficient|lacks?) (have )?(the )?(\w{1,24} )?(permissions?|"
             r"privileges?)\b",
             r"(must be|is not|not been) verified|missing scopes?\b|terms acceptance",
         ),
@@ -190,7 +190,7 @@ GENERIC = make_rules(
             _K.CONTENT_FILTERED,
             r"content[ _-](filter|policy|polic|moderation|management|safety|violation)|safety (filter|"
             r"system|polic|setting|check)",
-            r"\bflagged\b|(usage|acceptable use|content|safety) polic(y|ies)\b|violat\w+ .{0,40}\bpolic|"
+            r"\bflagged\b|(usage|acceptable use|content|safety) polic(y|ies)\b|violat\w{1,24} .{0,40}\bpolic|"
             r"policy violation",
             r"\bguardrail|requires moderation|\bmoderation\b|responsible ai|blocked (by|due to|"
             r"for) .{0,40}(polic|safety|filter)",
@@ -229,14 +229,14 @@ GENERIC = make_rules(
         ),
         phrase(
             _K.UNSUPPORTED_FEATURE,
-            r"(?:does not|doesn't|do not|don't) support (?P<feature>(?:\w+ )?(?:tools?|function|thinking|"
+            r"(?:does not|doesn't|do not|don't) support (?P<feature>(?:\w{1,24} )?(?:tools?|function|thinking|"
             r"reasoning|images?|vision"
-            r"|audio|video|files?|documents?|stream\w*|structured outputs?|json|system (?:prompt|message|"
+            r"|audio|video|files?|documents?|stream\w{0,24}|structured outputs?|json|system (?:prompt|message|"
             r"role)s?|developer"
             r"|completions?|chat|embeddings?|caching|multimodal|logprobs|assistant)(?: (?:use|calls?|"
             r"calling|choice|inputs?|mode"
             r"|schema|completions?|messages?|output))?)\b",
-            r"not supported (in|on|by|for|via) (the|this) (\S+ )?endpoint|\bnot (yet )?implemented\b",
+            r"not supported (in|on|by|for|via) (the|this) (\S{1,60} )?endpoint|\bnot (yet )?implemented\b",
             r"\b(operation|feature|method|modality|function calling|tool (use|calling)|thinking|"
             r"streaming)\b.{0,60}\b(is not|isn't|not)"
             r" (supported|enabled|available)|\boperation does not work with",
@@ -264,7 +264,7 @@ GENERIC = make_rules(
             _K.RATE_LIMITED,
             r"rate[ _-]?limit|too many (requests|tokens|concurrent)|throttl|(requests?|tokens?|"
             r"calls) (per|/) (second|minute|hour)",
-            r"slow down|concurren\w+ .{0,40}(limit|exceed)|quota exceeded|exceeded .{0,40}\bquota",
+            r"slow down|concurren\w{1,24} .{0,40}(limit|exceed)|quota exceeded|exceeded .{0,40}\bquota",
             statuses=(0, 400, 403, 500),
         ),
         phrase(

@@ -62,10 +62,14 @@ def duration(text: str) -> float | None:
     text = text.strip()
     if re.fullmatch(r"\d+(\.\d*)?|\.\d+", text):
         return float(text)
-    if not text or not re.fullmatch(rf"(?:{_STEP}[\s,]*(?:and\s+)?)+", text, re.IGNORECASE):
+    if not text or not re.fullmatch(_STEPS, text, re.IGNORECASE):
         return None
-    steps = re.findall(_STEP, text, re.IGNORECASE)
-    return sum(float(amount) * _UNITS[_unit(unit)] for amount, unit in steps)
+    return _sum(text)
+
+
+def _sum(steps: str) -> float:
+    found = re.findall(_STEP, steps, re.IGNORECASE)
+    return sum(float(amount) * _UNITS[_unit(unit)] for amount, unit in found)
 
 
 def request_id(said: Said, headers: Headers) -> str | None:
@@ -88,13 +92,12 @@ def request_id(said: Said, headers: Headers) -> str | None:
 _ID_HEADERS = ("request-id", "x-request-id", "apim-request-id", "x-amzn-requestid", "x-generation-id")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _STEP = (
-    r"(\d+(?:\.\d+)?)\s*"
+    r"(?<!\d)(\d++(?:\.\d++)?+)\s*+"
     r"(milliseconds?|msecs?|ms|µs|us|minutes?|mins?|seconds?|secs?|hours?|hrs?|days?|[smhd])(?![a-z])"
 )
+_STEPS = rf"(?:{_STEP}[\s,]*+(?:and\s++)?)++"
 _PROSE = re.compile(
-    rf"(?:again|retry|retrying|wait|reset\w*|available)\b[^.\d\n]{{0,40}}?(?:in|after|for|wait)?[^.\d\n]{{0,20}}?"
-    rf"((?:{_STEP}[\s,]*(?:and\s+)?)+)",
-    re.IGNORECASE,
+    rf"\b(?:again|retry|retrying|wait|reset\w{{0,8}}|available)\b[^.\d\n]{{0,60}}({_STEPS})", re.IGNORECASE
 )
 _DATE = re.compile(r"(?:on|at|until|after) (\d{4}-\d\d-\d\d)(?:T| at | )(\d\d:\d\d(?::\d\d)?)", re.IGNORECASE)
 _ANTHROPIC_LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
@@ -238,7 +241,7 @@ def _estimated_time(answer: _Answer) -> float | None:
 def _prose(answer: _Answer) -> float | None:
     found = _PROSE.search(answer.said.message)
     if found:
-        return duration(re.sub(r"[\s,]*(and)?\s*$", "", found[1]))
+        return _sum(found[1])
     named = _named_reset(answer)
     return None if named is None else named - answer.now
 

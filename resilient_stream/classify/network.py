@@ -23,6 +23,9 @@ from ..readable import one_line
 
 __all__ = ["CLASSES", "classify_exception"]
 
+MAX_TEXT = 2000
+"""Characters of an exception's text: a server's bytes may be in it."""
+
 _K = ErrorKind
 
 
@@ -133,7 +136,7 @@ _SENTENCES = tuple(
         ("RecursionError", r"while decoding a json", _always(_K.PROTOCOL_ERROR)),
         (
             "ValueError",
-            r"(control character|newline|carriage return|null byte).*in header",
+            r"(control character|newline|carriage return|null byte).{0,60}in header",
             _always(_K.CLIENT_CONFIG),
         ),
         ("TransferEncodingError", r"not enough data", _LOST),
@@ -316,7 +319,7 @@ def _parsers_words(link: BaseException) -> str:
 
 def _text(link: BaseException) -> str:
     try:
-        return str(link)
+        return str(link)[:MAX_TEXT]
     except Exception:  # A half-made exception of a library must not hide the fault itself.
         return ""
 

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from ..errors import Failure
 from ..kinds import ErrorKind
 from .body import read_body, read_error
+from .door import MAX_TEXT
 from .generic import GENERIC
 from .http import classify_error, classify_response
 from .network import CLASSES, classify_exception
@@ -28,12 +29,12 @@ from .rules import Rules
 
 __all__ = ["classify_pasted"]
 
-MAX_PASTED = 200_000
+MAX_PASTED = 64 * 1024
 
 _STATUS = re.compile(
-    r"^\W*(?:HTTP)?(?:/[\d.]+)?\s*(?:error|status|code)?[\s:]*([3-5]\d\d)\b(?! ?(?:ms|s|tokens|seconds)\b)"
-    r"|(?:error code|status[ _]?code|status|HTTP(?:/[\d.]+)?(?: error)?)['\"]?[\s:=]+([3-5]\d\d)\b"
-    r"|(?:client|server) error '([3-5]\d\d) |<title>\s*([3-5]\d\d)\b|\b([3-5]\d\d), message=",
+    r"^\W*+(?:HTTP)?+(?:/[\d.]++)?+\s*+(?:error|status|code)?+[\s:]*+([3-5]\d\d)\b(?! ?(?:ms|s|tokens|seconds)\b)"
+    r"|(?:error code|status[ _]?code|status|HTTP(?:/[\d.]++)?(?: error)?)['\"]?[\s:=]++([3-5]\d\d)\b"
+    r"|(?:client|server) error '([3-5]\d\d) |<title>\s*+([3-5]\d\d)\b|\b([3-5]\d\d), message=",
     re.IGNORECASE,
 )
 _HOST = re.compile(r"\bhost (?:https?://)?([\w.-]+|\[[\w:]+\])", re.IGNORECASE)
@@ -78,7 +79,7 @@ _BODY_BROKE = re.compile(r"payload|incomplete|peer closed", re.IGNORECASE)
 
 def classify_pasted(text: str, rules: Rules = GENERIC) -> Failure | None:
     """What a pasted text means by these rules; None when it is no error that is known here."""
-    text = text.strip()[:MAX_PASTED]
+    text = text[:MAX_PASTED].strip()
     status, value = _status(text), _value(text)
     if _NO_ANSWER.search(text):
         return _raised(text)
@@ -128,7 +129,7 @@ def _named(text: str, rules: Rules) -> Failure | None:
 
 def _said(text: str, rules: Rules) -> Failure | None:
     """A sentence that one of the phrases has."""
-    known = any(phrase.says(text, 0) for phrase in rules.phrases)
+    known = any(phrase.says(text[:MAX_TEXT], 0) for phrase in rules.phrases)
     return classify_error({"error": {"message": text}}, rules) if known else None
 
 
@@ -150,7 +151,7 @@ def _number(text: str) -> int | None:
     found = re.search(r"\[Errno (\d+)\]", text)
     if found:
         return int(found[1])
-    if re.search(r"cannot connect .*(not permitted|permission denied)", text, re.IGNORECASE):
+    if re.search(r"(?i)cannot connect ", text) and re.search(r"(?i)not permitted|permission denied", text):
         return errno.EACCES
     return next((number for sentence, number in _NUMBERS.items() if sentence in text.lower()), None)
 

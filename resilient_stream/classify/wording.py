@@ -28,25 +28,25 @@ _NAMED_SECRETS = re.compile(
     re.IGNORECASE,
 )
 _FEATURE = re.compile(r"(?:does not|doesn't|do not|don't) support (?:the )?([\w ]{2,40})")
-_N = r"(\d[\d,]*)"
+_N = r"(?<!\d)(\d(?:[\d,]{0,24}\d)?+)(?!\d)"
 _USED_FIRST = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"{_N}(?: \w+)? ?\+ ?{_N}(?: \w+)? ?> ?{_N}",
+        rf"{_N}(?: \w{{1,24}})? ?\+ ?{_N}(?: \w{{1,24}})? ?> ?{_N}",
         rf"{_N} (?:tokens |bytes )?> {_N}",
         rf"\({_N}(?: tokens)?\) (?:exceeds|is longer than) .{{0,80}}?\({_N}",
         rf"count is {_N} but .{{0,60}}?{_N}",
         rf"length {_N}\) is longer than .{{0,60}}?{_N}",
         rf"length is {_N} while limit is {_N}",
-        rf"contains? (?:at least )?{_N} .{{0,80}}?(?:model with|maximum(?: \w+){{0,3}}(?: of| is)?|limit of) "
+        rf"contains? (?:at least )?{_N} .{{0,80}}?(?:model with|maximum(?: \w{{1,24}}){{0,3}}(?: of| is)?|limit of) "
         rf"{_N}",
-        rf"(?:got|received|given|used|has) {_N} .{{0,60}}?(?:limit|maximum)(?: \w+){{0,2}}(?: of| is)? {_N}",
+        rf"(?:got|received|given|used|has) {_N} .{{0,60}}?(?:limit|maximum)(?: \w{{1,24}}){{0,2}}(?: of| is)? {_N}",
     )
 )
 _LIMIT_FIRST = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"limit:? {_N}, (?:used:? [\d,]+, )?requested:? {_N}",
+        rf"limit:? {_N}, (?:used:? [\d,]{{1,24}}, )?requested:? {_N}",
         rf"(?:maximum|max|limit)[^.\d]{{0,60}}{_N}[^\d]{{0,80}}(?:requested|resulted in|contains?|has|have|given:?|"
         rf"used:?|received|got|passed|provided|was) (?:about |at least |a total of )?{_N}",
         rf"must be <= {_N}\. given: {_N}",
@@ -54,7 +54,7 @@ _LIMIT_FIRST = tuple(
 )
 _ONLY_LIMIT = re.compile(
     rf"(?:limit for this model is|limit of|limit is|maximum (?:context length )?(?:is|of)|"
-    rf"maximum allowed(?: \w+)?(?: is)?) {_N}",
+    rf"maximum allowed(?: \w{{1,24}})?(?: is)?) {_N}",
     re.IGNORECASE,
 )
 

@@ -111,7 +111,7 @@ def _of_class(name: str) -> list[tuple[ErrorKind, str]]:
 
 def _of_title(text: str) -> list[tuple[ErrorKind, str]]:
     """An error as we print it: behind its class or not, the title, then the target or the message."""
-    said = re.sub(r"^(\w+\.)*\w+: ", "", text.strip())
+    said = re.sub(r"^(?:\w++\.)*+\w++: ", "", text.strip())
     return [found for title, found in _titles() if re.match(rf"{re.escape(title)}( \(|: |\. |$)", said)][:1]
 
 

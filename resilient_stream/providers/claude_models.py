@@ -69,7 +69,7 @@ BUDGETS: Mapping[str, int] = {
 SMALLEST_BUDGET = 1_024
 """The API refuses less."""
 
-_VERSION = re.compile(r"claude\D*?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+_VERSION = re.compile(r"claude\D{0,40}?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _FAMILY = re.compile(r"opus|sonnet|haiku")
 _NEWEST = (99, 0)
 

@@ -40,7 +40,7 @@ _GOOGLE: dict[str, Any] = {
     "phrases": (
         phrase(
             _K.RATE_LIMITED,
-            r"exceeded your current quota(?![^\n]*(prepay|credit))",
+            r"exceeded your current quota(?!.{0,400}(prepay|credit))",
             unless=r"limit:? ?0\b|per ?day",
         ),
     ),

@@ -192,7 +192,7 @@ class OllamaReader:
 
     def _read_line(self, line: _Line, beside: list[Raw], batch: Batch) -> None:
         self.model = self.model or line.model
-        self._turn = self._turn or re.sub(r"\D", "", line.created_at or "")
+        self._turn = self._turn or re.sub(r"\D", "", (line.created_at or "")[:64])
         message = line.message or _Message()
         if thought := message.thinking or line.thinking:
             batch.append(ReasoningDelta(thought))

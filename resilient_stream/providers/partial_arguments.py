@@ -20,7 +20,7 @@ __all__ = ["PartialArguments", "steps_of"]
 
 MAX_DEPTH = 64
 _VALUES = ("stringValue", "numberValue", "boolValue", "nullValue")
-_STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]""")
+_STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['((?:[^'\\]++|\\.)*+)'\]|\["((?:[^"\\]++|\\.)*+)"\]""")
 _ABSENT: Any = object()
 
 

@@ -25,9 +25,9 @@ STEPS = 8
 """An overlap that goes on is looked at again when the reply has grown by one part in so many."""
 
 _PREFACE = re.compile(
-    r"""\W* (?:
+    r"""\W*+ (?:
       (?:sure|certainly|of\ course|absolutely|okay|ok|understood|got\ it|no\ problem|alright|great|right|yes)
-        (?:\ thing)? \s* [,.!:;—–-]
+        (?:\ thing)? \s*+ [,.!:;—–-]
     | (?:i\ (?:apologi[sz]e|am\ sorry)|i['’]m\ sorry|sorry|apologies|my\ apologies|pardon) \b
     | (?:here(?:\ is|['’]s|\ are|\ you\ go)|this\ is|below\ is|let\ me|i(?:['’]ll|\ will|\ can)) \b
         .{0,24}? \b (?:rest|remain\w*|continu\w*|missing|next\ part|complete|full|pick\ up|resum\w*|finish\w*)

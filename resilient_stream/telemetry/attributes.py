@@ -93,7 +93,7 @@ _WITHOUT_REASONING = frozenset({"gemini", "gemini-interactions", "vertex"})
 
 
 LONGEST_NAME = 200
-_VERSIONS = r"([-@:_.](latest|preview|exp|\d{4}-\d{2}-\d{2}|\d{3,8}|v\d{1,3}(:\d{1,3})?))+$"
+_VERSIONS = r"([-@:_.](latest|preview|exp|\d{4}-\d{2}-\d{2}|\d{3,8}|v\d{1,3}(:\d{1,3})?))++$"
 """What providers put behind a model's name: a date, a version, both."""
 
 

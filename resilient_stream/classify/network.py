@@ -302,7 +302,7 @@ def _is_about_the_head(chain: tuple[BaseException, ...]) -> bool:
 
 
 _TOO_MANY = "Too many headers"
-_QUOTED = re.compile(r"(?: when reading)?:?\s*b['\"]|\n")
+_QUOTED = re.compile(r"(?: when reading)?:?\s{0,8}b['\"]|\n")
 
 
 def _complaint(chain: tuple[BaseException, ...]) -> str:

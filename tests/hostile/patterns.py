@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import resilient_stream
 from resilient_stream.classify.rules import Phrase, Rules
+from resilient_stream.providers import adapter_for, known_providers
 from resilient_stream.providers.error_rules import ERROR_RULES, rules_for
 from resilient_stream.providers.hosts import HOSTS
 
@@ -66,6 +67,13 @@ TABLES: Mapping[tuple[str, str], Callable[[ModuleType], Iterable[str]]] = {
     ("classify.wording", "pattern"): lambda _: (),  # compiled in tuples, which are walked
     ("providers.bedrock_bodies", "row.models"): lambda m: [row.models for row in m.VENDORS],
     ("providers.openai", "name"): lambda _: [name for host in HOSTS.values() for name in host.efforts or ()],
+    ("providers.openai", "self.host.sees"): lambda _: [host.sees for host in HOSTS.values()],
+    ("providers.chat_thoughts", "takes.models"): lambda _: [
+        host.thoughts.models for host in HOSTS.values() if host.thoughts is not None
+    ],
+    ("providers.model_rules", "rule.models"): lambda m: [rule.models for rule in m.RULES],
+    ("tool_names", "allowed"): lambda _: {adapter_for(name).capabilities("m").tool_names for name in known_providers()},
+    ("masking", "_POSITION % '|'.join(map(re.escape, longest_first))"): lambda m: [m._POSITION % "abcdefg"],
     ("providers.openai", "f'[a-zA-Z0-9]{{{host.call_id_length}}}'"): lambda _: [r"[a-zA-Z0-9]{9}"],
     ("cli.explain", "f'{re.escape(title)}( \\\\(|: |\\\\. |$)'"): lambda m: [
         rf"{re.escape(title)}( \(|: |\. |$)" for title, _ in m._titles()

@@ -28,7 +28,8 @@ BOUNDS: dict[str, tuple[int, str]] = {
     "providers.ollama_stream": (64, "a date of the answer, cut where it is read"),
     "middleware.buffered": (1024, "a provider's name, from the user's own target"),
     "telemetry.attributes": (200, "attributes.LONGEST_NAME, and names of the user's own targets"),
-    "transport.masking": (64 * 1024, "a header's name, which the transport bounds"),
+    "harmless": (64 * 1024, "the name of a header or a field, which the transport bounds"),
+    "masking": (64 * 1024, "the texts of a failure, or of an exception: a head that the transport bounds"),
 }
 """What bounds a text before a module's patterns see it. Everything not named here must bear LONGEST."""
 

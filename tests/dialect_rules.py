@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 __all__ = ["RULES", "check", "rules_of"]
@@ -25,6 +26,7 @@ def openai_chat(body: Body, id: str = r".{1,40}") -> None:
         if role == "tool":
             assert message["tool_call_id"] in waiting, "a result without its call"
             waiting.remove(message["tool_call_id"])
+            assert isinstance(message["content"], str), "a result that is no text"
         else:
             assert not waiting, "a call without its result"
         assert message.get("content") or calls, "empty content"
@@ -32,15 +34,17 @@ def openai_chat(body: Body, id: str = r".{1,40}") -> None:
         for call in calls or ():
             assert re.fullmatch(id, call["id"], re.DOTALL), f"an id that is refused: {call['id']}"
             assert call["id"] not in waiting, "two calls with one id"
-            assert call["function"]["name"]
+            assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", call["function"]["name"]), "a name that is refused"
             assert isinstance(json.loads(call["function"]["arguments"]), dict), "arguments that are no object"
             waiting.add(call["id"])
     assert not waiting, "a call without its result"
 
 
 def mistral_chat(body: Body) -> None:
-    """OpenAI's, and ids of nine letters and digits."""
+    """OpenAI's, ids of nine letters and digits, and an answer to results before the user speaks again."""
     openai_chat(body, r"[a-zA-Z0-9]{9}")
+    roles = [message["role"] for message in body["messages"]]
+    assert ("tool", "user") not in pairwise(roles), "a user's turn right behind a result"
 
 
 def cohere_chat(body: Body) -> None:
@@ -230,7 +234,7 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 RULES: Mapping[str, tuple[re.Pattern[str], Callable[[Body], None]]] = {
     "mistral chat": (re.compile(r"mistral.*/chat/completions"), mistral_chat),
     "cohere chat": (re.compile(r"/v2/chat"), cohere_chat),
-    "openai chat": (re.compile(r"/chat/completions"), openai_chat),
+    "openai chat": (re.compile(r"/chat/completions|api\.writer\.com/v1/chat"), openai_chat),
     "openai responses": (re.compile(r"/responses"), openai_responses),
     "gemini interactions": (re.compile(r"/interactions"), gemini_interactions),
     "ollama": (re.compile(r"/api/chat"), ollama),

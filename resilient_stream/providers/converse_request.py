@@ -19,7 +19,7 @@ from .effort import effort_for
 from .messages_request import may_think, system_with_schema
 from .schemas import closed
 from .system import some_turns
-from .told import refusal
+from .told import refusal, without
 from .tool_calls import fitting_id, parse_arguments
 from .values import known, merged
 
@@ -159,12 +159,12 @@ def _output_config(output: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _inference(request: Request, limit: int | None, thinking: Mapping[str, Any]) -> dict[str, Any]:
     """Claude refuses temperature and top_p while it thinks, newer ones the two together, the newest either."""
-    accepts = generation_of(request.model).sampling
+    accepts, target = generation_of(request.model).sampling, request.target.name
     sampling = {"temperature": request.temperature, "topP": request.top_p}
     if accepts == "none" or "thinking" in thinking:
-        sampling = {}
+        sampling = without(target, sampling, tuple(sampling), "Claude takes none while it thinks, or ever")
     elif accepts == "one" and request.temperature is not None:
-        del sampling["topP"]
+        sampling = without(target, sampling, ("topP",), "this model takes it or temperature, not both")
     return known({"maxTokens": limit, **sampling, "stopSequences": list(request.stop) or None})
 
 

@@ -16,7 +16,7 @@ from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, Te
 from .claude_models import Generation, generation_of, reasoning_fields
 from .schemas import closed, in_words
 from .system import SYSTEM, some_turns, system_texts
-from .told import left_out
+from .told import left_out, without
 from .tool_calls import fitting_id, parse_arguments
 from .values import known
 
@@ -160,11 +160,11 @@ def _tool_choice(choice: str | None) -> dict[str, Any] | None:
 
 def _sampling_fields(request: Request, accepts: Generation, thinking: Any) -> dict[str, Any]:
     """temperature and top_p where they are accepted; where only one of them is, temperature stands."""
-    if accepts.sampling == "none" or thinking is not None:
-        return {}
     fields = {"temperature": request.temperature, "top_p": request.top_p}
+    if accepts.sampling == "none" or thinking is not None:
+        return without(request.target.name, fields, tuple(fields), "Claude takes none while it thinks, or ever")
     if accepts.sampling == "one" and request.temperature is not None:
-        del fields["top_p"]
+        return without(request.target.name, fields, ("top_p",), "this model takes it or temperature, not both")
     return fields
 
 

@@ -11,7 +11,7 @@ import re
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..contract import Request
-from .told import left_out
+from .told import without
 
 __all__ = ["ModelRule", "rule_for", "sampling_of"]
 
@@ -108,7 +108,4 @@ def sampling_of(request: Request, host: str) -> dict[str, Any]:
     rule = rule_for(host, request.model)
     if rule.sampling == "free" or (rule.sampling == "unthinking" and request.reasoning in _THOUGHTLESS):
         return given
-    for name, value in given.items():
-        if value is not None and value != 1:
-            left_out(request.target.name, name, "this model does not let it be chosen")
-    return {}
+    return without(request.target.name, given, tuple(given), "this model does not let it be chosen")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from ..errors import ErrorKind, Failure, StreamError, error_for
 
-__all__ = ["left_out", "refusal"]
+__all__ = ["left_out", "refusal", "without"]
 
 logger = logging.getLogger("resilient_stream")
 
@@ -21,6 +23,14 @@ logger = logging.getLogger("resilient_stream")
 def left_out(target: str, field: str, why: str) -> None:
     """`field` of a request is not sent to `target`, or not as it was given."""
     logger.warning("%s is not sent to %s as it was given: %s", field, target, why)
+
+
+def without(target: str, fields: Mapping[str, Any], names: tuple[str, ...], why: str) -> dict[str, Any]:
+    """The fields of a request but for these. A value of 1 is how all models sample unasked, so it is not missed."""
+    for name in names:
+        if fields.get(name) not in (None, 1):
+            left_out(target, name, why)
+    return {name: value for name, value in fields.items() if name not in names}
 
 
 def refusal(feature: str) -> StreamError:

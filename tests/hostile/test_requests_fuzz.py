@@ -55,7 +55,7 @@ ODD: tuple[Callable[[], Any], ...] = (
     lambda: deep(50), lambda: deep(3_000), circle, lambda: iter(["x"]), lambda: (each for each in [USER]),
     lambda: Message(role="user", content="x"), lambda: TextPart(text="x"), lambda: ImagePart(url="data:,"),
     lambda: "{", lambda: "[]", lambda: "null", lambda: "auto", lambda: "tool", lambda: "assistant", lambda: "system",
-    lambda: "data:image/png;base64,", lambda: "https://example.org/a.png", lambda: ImagePart(url=""),
+    lambda: "data:image/png;base64,", lambda: "https://example.org/a.png", lambda: ImagePart.model_construct(url=""),
 )  # fmt: skip
 USER = {"role": "user", "content": "x"}
 

@@ -168,7 +168,7 @@ FIXED = [
     ("openai", "o4-mini-2025-04-16"), ("openai-responses", "gpt-5"), ("azure", "my-gpt5"), ("azure", "team-o3"),
     ("azure-responses", "gpt-5"), ("openrouter", "openai/gpt-5"), ("openrouter", "openai/o3"),
     ("databricks", "databricks-gpt-5"), ("vercel", "openai/o4-mini"), ("moonshot", "kimi-k2.5"),
-    ("moonshot", "kimi-k2.6"),
+    ("moonshot", "kimi-k2.6"), ("anthropic", "claude-opus-4-7"),
 ]  # fmt: skip
 FREE = [
     ("openai", "gpt-4.1"), ("openai", "gpt-4o"), ("openai", "gpt-5-chat-latest"), ("openai", "gpt-5.1"),
@@ -185,7 +185,9 @@ def test_sampling_is_left_out_for_models_that_fix_it(name: str, model: str, capl
     with caplog.at_level(logging.WARNING, "resilient_stream"):
         for _ in range(2):
             body = encode(name, model=model, temperature=0.7, top_p=0.5, max_tokens=50)
-    assert not {"temperature", "top_p", "max_tokens"} & body.keys() - ({"max_tokens"} if name == "moonshot" else set())
+    assert not {"temperature", "top_p", "max_tokens"} & body.keys() - (
+        {"max_tokens"} if name in ("moonshot", "anthropic") else set()
+    )
     assert [record.getMessage().split()[0] for record in caplog.records] == ["temperature", "top_p"]
     assert all(f"{name}:{model}" in record.getMessage() for record in caplog.records)
 

@@ -134,6 +134,7 @@ class Attempt:
                 await self._refuse(response)
 
     async def _send(self) -> Response:
+        _load_what_a_failure_needs()
         if (lacking := unsupported(self.request, self.adapter)) is not None:
             raise AttemptEnded(self, lacking)
         endpoint = self.sending.endpoint = await self._endpoint()
@@ -480,7 +481,7 @@ class Attempt:
 
     def _secrets(self) -> Secrets:
         """Return what this attempt was sent with and nobody else may see."""
-        from .masking import Secrets, secrets_of  # paid for when something fails, not by the import
+        from .masking import Secrets, secrets_of
 
         if self._hidden is None or self._hidden[0] is not self._sent:
             values = secrets_of(self._sent, self.sending.endpoint, self.request.target)
@@ -522,6 +523,12 @@ async def _read_body(response: Response, first: bytes) -> bytes:
         except Exception as error:
             logger.debug("an error's body broke off: %s", type(error).__name__)
     return body[:ERROR_BODY_BYTES]
+
+
+def _load_what_a_failure_needs() -> None:
+    """Import it before the first request: `import resilient_stream` does not pay for it, and a process that has run out
+    of files cannot import anything any more."""
+    from . import classify, masking  # noqa: F401
 
 
 def _request_id(response: Response) -> str | None:

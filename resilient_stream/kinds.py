@@ -339,13 +339,13 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         ("Raise Limits.max_event_bytes if such answers are expected.",)),
     (_K.CLIENT_CONFIG, "unexpected"): Text(
         "Request could not be made",
-        ("The request to {provider} could not be written: {exception}.",),
-        ("The exception behind this error says where; look there for a value of an odd type or size.",
-         "If it is none of yours, please report it as a bug of this library.")),
+        ("The request to {provider} could not be written.", "{reason}"),
+        ("Look for a value of an odd type or size; the cause of this error says where.",
+         "Otherwise, please report it.")),
     (_K.PROTOCOL_ERROR, "unexpected"): Text(
         "Unreadable answer",
-        ("The answer of {provider} could not be read: {exception}.",),
-        ("Try again; if it goes on, please report the exception behind this error as a bug of this library.",)),
+        ("The answer of {provider} could not be read.", "{reason}"),
+        ("Try again; if it goes on, please report the cause of this error as a bug of this library.",)),
     (_K.PROTOCOL_ERROR, "header_too_long"): Text(
         "Unreadable answer",
         ("{provider}, or something in between, answered with headers that are too large.", "{reason}"),

@@ -25,4 +25,4 @@ def unforeseen(error: Exception, status: int | None = None, *, sent: bool = True
     if status is not None and status >= 400:
         return replace(classify_response(status, {}, b""), code="unexpected")
     kind = ErrorKind.PROTOCOL_ERROR if sent or status is not None else ErrorKind.CLIENT_CONFIG
-    return Failure(kind=kind, code="unexpected", fallback=True, facts={"exception": type(error).__name__})
+    return Failure(kind=kind, code="unexpected", fallback=True, facts={"reason": f"It met {type(error).__name__}"})

@@ -17,7 +17,7 @@ from msgspec import structs
 from ..attempt import Attempt, AttemptEnded
 from ..call import Call
 from ..contract import Batch, Handler, Request
-from ..errors import ErrorKind, Failure, StreamError
+from ..errors import ErrorKind, Failure, StreamError, StreamMisused
 from ..events import AttemptFailed
 from .cleanup import clean_up
 
@@ -32,6 +32,8 @@ async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGen
                 yield batch
     except AttemptEnded as ended:
         attempt, cause = ended.attempt, ended.cause
+        if isinstance(cause, StreamMisused):  # a bug in the calling code, which no other target mends
+            raise cause from None
         error = _named(attempt, cause)
         attempt.record.error = error
         error.__cause__ = attempt.clean(cause if isinstance(cause, Exception) else ended.__cause__)

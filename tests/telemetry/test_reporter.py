@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider
 
-from resilient_stream import Client, DeadlineExceeded, Telemetry
+from resilient_stream import Client, DeadlineExceeded, StreamMisused, Telemetry
 from resilient_stream.telemetry import sdk
 from resilient_stream.telemetry.reporter import Reporter
 from resilient_stream.testing import FakeProvider, Status
@@ -141,6 +141,6 @@ def test_an_sdk_named_by_the_environment_is_found() -> None:
 
 def test_a_policy_is_checked_and_hides_its_providers(seen: Seen) -> None:
     """Like every policy: frozen, refused with the field's name; and its repr is short."""
-    with pytest.raises(ValueError, match="sampel"):
+    with pytest.raises(StreamMisused, match="sampel"):
         Telemetry(sampel=1)  # type: ignore[call-arg]
     assert repr(seen.telemetry()) == "Telemetry(enabled=True, content=False, propagate=False)"

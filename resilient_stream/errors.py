@@ -513,9 +513,13 @@ def error_for(failure: Failure, **context: Any) -> StreamError:
 
 
 def _bounded(failure: Failure) -> Failure:
-    """The same with texts that fit into MAX_TEXTS together. Only the longest are cut, all to the same length."""
-    texts: dict[str, str] = {name: getattr(failure, name) or "" for name in ("detail", "code", "request_id")}
-    facts = {name: value for name, value in failure.facts.items() if isinstance(value, str) and name != "note"}
+    """Return the same with texts that may be shown, and that fit into MAX_TEXTS together.
+
+    Only the longest are cut, all to the same length. This is the one door that every error of ours goes through, so
+    here a server's words lose what would steer a terminal, forge a line of a log, or be no text at all.
+    """
+    texts = {name: _plain(getattr(failure, name) or "") for name in ("detail", "code", "request_id")}
+    facts = {name: _plain(value) for name, value in failure.facts.items() if isinstance(value, str) and name != "note"}
     longest = _longest(sorted(len(text.encode()) for text in (*texts.values(), *facts.values())), MAX_TEXTS)
     cut = {name: _cut(text, longest) for name, text in texts.items()}
     cut["detail"] = _cut(cut["detail"], MAX_DETAIL)
@@ -524,6 +528,13 @@ def _bounded(failure: Failure) -> Failure:
     return msgspec.structs.replace(
         failure, facts=kept, detail=cut["detail"], code=cut["code"], request_id=cut["request_id"] or None
     )
+
+
+def _plain(text: str) -> str:
+    """Return a foreign text on one line, without control characters and half characters."""
+    if text.isprintable():
+        return text
+    return readable.one_line(text.encode("utf-8", "replace").decode())
 
 
 def _longest(sizes: list[int], room: int) -> int:

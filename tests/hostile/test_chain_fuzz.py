@@ -20,7 +20,7 @@ from resilient_stream.providers import known_providers
 from tests.hostile.mutations import mutated, odd_headers
 from tests.providers.recordings import DIALECTS, Recording, recordings, splits
 
-CASES = int(os.environ.get("RESILIENT_STREAM_FUZZ", "700"))
+CASES = int(os.environ.get("RESILIENT_STREAM_FUZZ", "300"))
 SLOWEST = 0.1
 """Seconds that the loop may stand still for one read; the best of three counts, since machines are noisy."""
 STATUSES = (200, 200, 200, 200, 200, 200, 201, 302, 400, 401, 404, 429, 500, 503, 529)

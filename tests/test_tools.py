@@ -225,8 +225,8 @@ def test_what_is_no_tool_is_said_at_once(source: Any, said: str) -> None:
     ("outputs", "said"),
     [
         ([dict], "'dict' is none"),
-        ({"a b": Place}, "'submit_a b'"),
-        ([RootModel[list[int]]], "name"),
+        ({"a\nb": Place}, "printable"),
+        ([RootModel[list[int]]], "no JSON object"),
         ({"x": RootModel[list[int]]}, "no JSON object"),
         ([3], "give pydantic model classes"),
         ({"x": Place, "y": 3}, "'y' is none"),

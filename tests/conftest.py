@@ -8,6 +8,7 @@ import gc
 import itertools
 import os
 import re
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,6 +17,13 @@ from resilient_stream.providers import adapter_for, known_providers
 
 _OTHERS = ("AZURE_OPENAI_AD_TOKEN", "OPENAI_API_VERSION", "OLLAMA_API_KEY")
 """What only a module of `credentials/` reads."""
+
+
+def pytest_configure() -> None:
+    """Ctrl-C is what it usually is, also where the run was started in the background of a script, by nohup or by a CI
+    that ignores it: programs that tests start inherit that, and would not hear the signals that they are sent."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 _ended = itertools.count(1)

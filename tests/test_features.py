@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
 import pytest
 
+from resilient_stream import Client, InvalidRequest
 from resilient_stream.contract import Capabilities, Request
 from resilient_stream.errors import ErrorKind, error_for
 from resilient_stream.features import FEATURES, unsupported
@@ -63,3 +65,33 @@ def test_a_feature_that_is_there_or_not_asked_for_is_no_failure(feature: Any) ->
     """Neither a capable model nor a plain question is refused."""
     assert unsupported(request(**ASKING[feature.capability]), adapter_for("openai")) is None
     assert unsupported(request(), Unable()) is None  # type: ignore[arg-type]
+
+
+PICTURE = Message(role="user", content=[ImagePart(url="data:image/png;base64,aGk=")])
+
+
+@pytest.mark.parametrize("name", ["local:smollm2", "claude-code:default"])
+async def test_a_picture_is_refused_before_anything_starts(name: str) -> None:
+    """The small local model and Claude Code have no eyes: said at once, and no server or program is started."""
+    started = time.monotonic()
+    async with Client(name) as client:
+        with pytest.raises(InvalidRequest, match="does not support images") as caught:
+            await client.complete([PICTURE])
+    assert time.monotonic() - started < 1
+    assert not caught.value.billed_maybe
+
+
+@pytest.mark.parametrize(
+    ("provider", "lacking"),
+    [
+        ("local", {"images", "reasoning"}),
+        ("claude-code", {"tools", "images", "image_links", "forced_tools", "output", "reasoning", "stop", "whole"}),
+        ("ollama", {"image_links", "forced_tools"}),
+        ("openai-responses", {"stop"}),
+    ],
+)
+def test_what_a_provider_lacks_is_said(provider: str, lacking: set[str]) -> None:
+    """The columns that `features` and the command `providers` read tell the truth."""
+    able = adapter_for(provider).capabilities("some-model")
+    columns = {"reasoning", *(row.capability for row in FEATURES)}
+    assert {name for name in columns if not getattr(able, name)} == lacking

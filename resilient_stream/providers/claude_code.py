@@ -199,7 +199,7 @@ class ClaudeCode(msgspec.Struct, frozen=True):
     """The adapter of the `claude` program; see `contract.Adapter`. What becomes of a request's fields there:
 
     messages: the program takes one prompt; an earlier conversation is written out in front of the last turn.
-    max_tokens, temperature, top_p, stop, seed, reasoning, extra: it has no options for them, and they are ignored.
+    max_tokens, temperature, top_p, seed, reasoning, extra: it has no options for them, and they are ignored.
     """
 
     name: ClassVar[str] = NAME
@@ -212,8 +212,11 @@ class ClaudeCode(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = ("application/x-ndjson",)
 
     def capabilities(self, model: str) -> Capabilities:
-        """It answers in text; tools of ours, pictures and schemas have no way in."""
-        return Capabilities(tools=False, images=False, output=False, reasoning=False, streaming_tools=False)
+        """It answers in text; tools of ours, pictures, schemas and stop sequences have no way in."""
+        return Capabilities(
+            tools=False, forced_tools=False, images=False, image_links=False, output=False, reasoning=False, stop=False,
+            streaming_tools=False,
+        )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> ProcessRequest:
         """The command line, with the prompt on standard input: it may be longer than a command line."""

@@ -234,7 +234,7 @@ HOSTS: dict[str, Host] = {
     # The small model of the extra `local`; its address is known once its process runs (transport/local_server.py).
     "local": Host(
         "The local model", "", (), "LOCAL_BASE_URL", prefill=Prefill(echoed="whole"), default_model="smollm2",
-        joins="turns", sees=r"(?!)",
+        joins="turns", sees=r"(?!)", reasoning="none",
     ),
 }  # fmt: skip
 

@@ -462,6 +462,8 @@ class Attempt:
 
     def error(self, failure: Failure) -> StreamError:
         """The finding as an error, with everything known about this attempt but its secrets."""
+        from .providers.own_hosts import is_own  # paid for when something fails, not by the import
+
         ended = self.committed and failure.code == NO_END_MARKER.code
         return error_for(
             self._secrets().hide_failure(failure),
@@ -472,6 +474,7 @@ class Attempt:
             host=self.host or None,
             env_var=" or ".join(self.adapter.key_variables) or None,
             provider_title=self.adapter.title,
+            foreign=not is_own(self.adapter, self.host),
             billed_maybe=self.sending.written,
         )
 

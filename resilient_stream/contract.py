@@ -333,6 +333,8 @@ class Adapter(Protocol):
     An adapter may also have `options`, a tuple of names: what `Target(…)` may be given for it beside `raw`, `terminal`
     and `stream`. Another name is refused then; without `options` any is taken. The names of `stream()`'s own options,
     and those that target_options.py sends elsewhere (verify, timeout …), are refused for every provider.
+    It may have `addresses`, too: other domains of the same provider. At any other host than these and `base_url`'s,
+    errors name the host that answered.
     """
 
     name: str

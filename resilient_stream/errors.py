@@ -30,6 +30,7 @@ import msgspec
 
 from . import readable
 from .kinds import GAVE_UP, KEPT, KINDS, TEXTS, ErrorCategory, ErrorKind, GaveUp, Kind, Phase, Text, sentences
+from .readable import one_line, printable
 
 if TYPE_CHECKING:
     from .messages import Message
@@ -66,10 +67,12 @@ __all__ = [
     "error_for",
     "is_no_answer",
     "forget_frames",
+    "who_answered",
 ]
 
 MAX_DETAIL = 240
 """Characters of the provider's own sentence."""
+MAX_NOTE = 8000
 MAX_TEXTS = 470
 """Bytes of all texts in a failure, which servers make as long as they like: an error stays under 1 KB."""
 
@@ -96,6 +99,16 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     category: ErrorCategory | None = None
     facts: dict[str, Any] = msgspec.field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # The one place through which all that a server says passes: printable, on one line, fit for UTF-8, bounded.
+        for name in ("detail", "code", "request_id", "resets_at"):
+            text = getattr(self, name)
+            if text and (clean := _clean(text, MAX_TEXTS)) != text:
+                msgspec.structs.force_setattr(self, name, clean)
+        if self.facts:
+            facts = {name: _clean_fact(name, value) for name, value in self.facts.items()}
+            msgspec.structs.force_setattr(self, "facts", facts)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Without the fields' names, which would be a third of a pickled error.
         return (_failure, (self.kind.value, *msgspec.structs.astuple(self)[1:]))
@@ -103,6 +116,17 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 def _failure(kind: str, *values: Any) -> Failure:
     return Failure(kind=ErrorKind(kind), **dict(zip(Failure.__struct_fields__[1:], values, strict=True)))
+
+
+def _clean(text: str, limit: int) -> str:
+    return one_line(text[: limit * 4])[:limit]
+
+
+def _clean_fact(name: str, value: Any) -> Any:
+    """A note is for a developer and may have several lines."""
+    if not isinstance(value, str):
+        return value
+    return printable(value[: MAX_NOTE * 2])[:MAX_NOTE] if name == "note" else _clean(value, MAX_TEXTS)
 
 
 NO_END_MARKER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
@@ -146,7 +170,11 @@ class StreamError(Exception):
     env_var: str | None = None
     provider_title: str = ""
     billed_maybe: bool = False
+    foreign: bool = False
+    """Whether the host is not the provider's own: a gateway, or any server that speaks its dialect."""
     gave_up: GaveUp | None = None
+    longest_wait: float | None = None
+    """RetryPolicy.max_retry_after, where the provider asked for more."""
     said: Text | None = None
     """Its words as they were, on an error that was stored; what they were made from is gone."""
     transcript: Transcript | None = None
@@ -238,9 +266,12 @@ class StreamError(Exception):
         if self.said is not None:
             return self.said.message[0]
         facts = self._facts()
+        if facts["gateway"]:
+            facts["provider"] = f"{_MARK}{facts['provider']}"
         after = (KEPT, *((GAVE_UP[self.gave_up],) if self.gave_up else ()))
         happened = sentences(self._text.message, facts) or sentences(KINDS[self.kind].message, facts)
-        return " ".join(filter(None, (happened, sentences(after, facts))))
+        said = " ".join(filter(None, (happened, sentences(after, facts))))
+        return _introduced(said, facts["dialect"]) if facts["gateway"] else said
 
     @property
     def resolution(self) -> str:
@@ -257,23 +288,28 @@ class StreamError(Exception):
 
     def _facts(self) -> dict[str, Any]:
         failure = self.failure
-        provider = self.provider_title or self.provider or "the provider"
         return {
-            "provider": f"t{provider[1:]}" if provider.startswith("The ") else provider,
+            **who_answered(self.provider_title or self.provider or "the provider", self.host, foreign=self.foreign),
             "model": self.model or "the model",
             "target": self.target or "the provider",
             "attempts": self.attempt if self.attempt > 1 else None,
             "host": self.host or "the server",
-            "address": self.host,
             "env_var": self.env_var,
             "detail": failure.detail,
             "feature": "what was asked for",
             "status": failure.status,
-            "retry_after": None if failure.retry_after is None else readable.duration(failure.retry_after),
+            "retry_after": self._wait(),
             "resets_at": None if failure.resets_at is None else readable.moment(failure.resets_at),
             "kept": readable.kept(len(self.transcript.text)) if self.transcript is not None else None,
             **{name: _readable_fact(name, value) for name, value in failure.facts.items()},
         }
+
+    def _wait(self) -> str | None:
+        asked, longest = self.failure.retry_after, self.longest_wait
+        if asked is None:
+            return None
+        wait = readable.duration(asked)
+        return wait if longest is None else f"{wait}, longer than max_retry_after ({readable.duration(longest)})"
 
     def __str__(self) -> str:
         where = f" ({self.target})" if self.target else ""
@@ -293,6 +329,30 @@ class StreamError(Exception):
             "deadline_passed": self.deadline_passed, "billed_maybe": self.billed_maybe,
             "title": self.title, "message": self.message, "resolution": self.resolution,
         }  # fmt: skip
+
+
+def who_answered(title: str, host: str | None, *, foreign: bool) -> dict[str, Any]:
+    """What a message calls the one who was asked. foreign: the host is not the provider's own."""
+    provider = f"t{title[1:]}" if title.startswith("The ") else title
+    if foreign and host:
+        return {"provider": host, "dialect": provider, "gateway": host, "vendor": "", "address": ""}
+    return {"provider": provider, "dialect": provider, "gateway": "", "vendor": provider, "address": host}
+
+
+_MARK = "\0"
+"""In front of the name of whoever answered, where it is not the provider."""
+
+
+def _introduced(text: str, dialect: str) -> str:
+    """A message in which the first mention of the one who answered says what it is."""
+    before, _, behind = text.partition(_MARK)
+    host, blank, rest = behind.replace(_MARK, "").partition(" ")
+    name = host.rstrip(".,;:")
+    if not name or name.endswith("'s"):
+        return f"{before}{host}{blank}{rest}"
+    whose = f"{dialect}'" if dialect.endswith("s") else f"{dialect}'s"
+    end = host[len(name) :] or ("," if rest else "")
+    return f"{before}{name}, which speaks {whose} dialect{end}{blank}{rest}"
 
 
 def _readable_fact(name: str, value: Any) -> Any:
@@ -503,6 +563,7 @@ def error_for(failure: Failure, **context: Any) -> StreamError:
     """
     note = failure.facts.get("note")
     failure = _bounded(failure)
+    context = {name: printable(value) if isinstance(value, str) else value for name, value in context.items()}
     cls = _CLASSES[KINDS[failure.kind].error]
     if failure.category not in (None, KINDS[failure.kind].category):
         cls = _BY_CATEGORY[failure.category]

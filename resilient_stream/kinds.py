@@ -6,7 +6,8 @@ Must never: hold a rule about recognising a failure. That is `classify/` and the
 
 A text is a tuple of sentences. A sentence whose `{fact}` is unknown is left out, so every message reads well
 with what is known. Facts: provider model target host address env_var status retry_after resets_at limit used seconds
-feature reason proxy variable attempts kept detail (the provider's own words, shortened).
+feature reason proxy variable attempts kept detail (the provider's own words, shortened). provider is whoever answered:
+where that is a host of somebody else, `gateway` is its name and `vendor` is unknown; `dialect` is the provider always.
 """
 
 from __future__ import annotations
@@ -121,13 +122,17 @@ _K = ErrorKind
 
 _ASKS_TO_WAIT = "It asks to wait {retry_after}."
 _SAYS = "It says: {detail}"
-_IF_IT_GOES_ON = "Try again; if it goes on, look at the status page of {provider} or add a fallback target."
+_IF_IT_GOES_ON = (
+    "Try again; if it goes on, look at the status page of {vendor} or add a fallback target.",
+    "Try again; if it goes on, ask who runs {gateway}, or add a fallback target.",
+)
 
 KINDS: Mapping[ErrorKind, Kind] = {
     _K.RATE_LIMITED: Kind(
         _R, "RateLimited", "after", True, "Rate limited",
         ("{provider} is limiting how fast you may send requests.", _ASKS_TO_WAIT),
-        ("Send fewer requests at a time, or ask {provider} for a higher limit.",)),
+        ("Send fewer requests at a time, or ask {vendor} for a higher limit.",
+         "Send fewer requests at a time, or ask who runs {gateway} for a higher limit.")),
     _K.PROVIDER_OVERLOADED: Kind(
         _R, "Overloaded", "after", True, "Provider overloaded",
         ("{provider} is short of capacity right now.", _ASKS_TO_WAIT),
@@ -135,11 +140,11 @@ KINDS: Mapping[ErrorKind, Kind] = {
     _K.SERVER_ERROR: Kind(
         _R, "RetryableError", "yes", True, "Provider error",
         ("{provider} had an internal error.", _ASKS_TO_WAIT),
-        (_IF_IT_GOES_ON,)),
+        _IF_IT_GOES_ON),
     _K.GATEWAY_ERROR: Kind(
         _R, "RetryableError", "yes", True, "Gateway error",
         ("{provider} could not reach its own servers.", "The answer was HTTP {status}.", _ASKS_TO_WAIT),
-        (_IF_IT_GOES_ON,)),
+        _IF_IT_GOES_ON),
     _K.PROVIDER_TIMEOUT: Kind(
         _R, "ResponseTimeout", "yes", True, "Provider timed out",
         ("{provider} took too long to answer and gave up.", _ASKS_TO_WAIT),
@@ -185,7 +190,8 @@ KINDS: Mapping[ErrorKind, Kind] = {
     _K.PROTOCOL_ERROR: Kind(
         _R, "MalformedStream", "yes", True, "Unreadable answer",
         ("{provider} sent an answer that cannot be read.", "{reason}"),
-        ("Try again; if it goes on, check the base URL and any proxy in between, or report it to {provider}.",), 2),
+        ("Try again; if it goes on, check the base URL and any proxy in between, or report it to {vendor}.",
+         "Try again; if it goes on, check the base URL and any proxy in between, or ask who runs {gateway}."), 2),
     _K.MODEL_OUTPUT_INVALID: Kind(
         _R, "MalformedStream", "yes", True, "Invalid tool call",
         ("{model} produced a tool call that {provider} could not read.",),
@@ -202,19 +208,23 @@ KINDS: Mapping[ErrorKind, Kind] = {
     _K.PERMISSION_DENIED: Kind(
         _P, "PermissionDenied", "no", True, "Not allowed",
         ("This key may not use {model}, or something else that was asked for, at {provider}.",),
-        ("Ask for access in the console of {provider}, or use another model, key or region.",)),
+        ("Ask for access in the console of {vendor}, or use another model, key or region.",
+         "Ask who runs {gateway} for access, or use another model or key.")),
     _K.INSUFFICIENT_FUNDS: Kind(
         _P, "QuotaExhausted", "no", True, "No credit left",
         ("Your account at {provider} has no credit or has reached its spending limit.",),
-        ("Add credit or raise the limit in the billing settings of {provider}.",)),
+        ("Add credit or raise the limit in the billing settings of {vendor}.",
+         "Ask who runs {gateway}: the limit may be its own, or that of the provider behind it.")),
     _K.QUOTA_EXHAUSTED: Kind(
         _P, "QuotaExhausted", "no", True, "Quota used up",
         ("Your quota at {provider} is used up for this period.", "It starts anew {resets_at}."),
-        ("Wait until then, ask {provider} for a larger quota, or add a fallback target.",)),
+        ("Wait until then, ask {vendor} for a larger quota, or add a fallback target.",
+         "Wait until then, ask who runs {gateway} for a larger quota, or add a fallback target.")),
     _K.MODEL_NOT_FOUND: Kind(
         _P, "ModelNotFound", "no", True, "Model not found",
         ("{provider} does not have {model}, or does not show it to this key.",),
-        ("Check the model's name in the list of models of {provider}.",)),
+        ("Check the model's name in the list of models of {vendor}.",
+         "Check the model's name: {gateway} may know it by another one.")),
     _K.CONTEXT_LENGTH_EXCEEDED: Kind(
         _P, "ContextLengthExceeded", "no", True, "Conversation too long",
         ("The conversation is too long for {model}.", "It has {used} tokens.", "The limit is {limit} tokens."),
@@ -249,7 +259,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("Check the base URL, the headers and the key for stray characters.",)),
     _K.UNEXPECTED_RESPONSE: Kind(
         _P, "PermanentError", "no", True, "Unexpected answer",
-        ("{host} answered, but not as {provider} would.", "The answer was HTTP {status}."),
+        ("{host} answered, but not as {dialect} would.", "The answer was HTTP {status}."),
         ("Check the base URL; a login page of your network may also be in between.",)),
     _K.PROXY_AUTH: Kind(
         _P, "PermanentError", "no", False, "Proxy needs a login",
@@ -307,7 +317,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Nothing readable",
         ("{provider}'s answer ended properly, but nothing in it could be read.", "It should have had {missing}.",
          "Not understood: {unknown}."),
-        ("Check that the base URL belongs to {provider}; look for a newer version of this library.",)),
+        ("Check that the base URL belongs to {dialect}; look for a newer version of this library.",)),
     (_K.AUTHENTICATION, "missing_key"): Text(
         "API key missing",
         ("There is no API key for {provider}.",),
@@ -463,7 +473,7 @@ GAVE_UP: Mapping[GaveUp, str] = {
     "budget": "It was not tried again: too much of what is sent to {target} fails, and its retry budget is spent.",
     "deadline": "There was no time left to try again.",
     "patience": "It was tried for as long as the retry policy allows.",
-    "hint": "That is longer than this client waits.",
+    "hint": "It was not tried again.",
 }
 """Why a failure that may pass was not tried again, told at the end of its message."""
 

@@ -14,6 +14,8 @@ import pytest
 from resilient_stream import Client, Recovery, RetryPolicy, Timeouts, archive, errors
 from resilient_stream.errors import AllTargetsFailed, DeadlineExceeded, Failure, StreamError, error_for
 from resilient_stream.kinds import KINDS, TEXTS, ErrorCategory, ErrorKind
+from resilient_stream.providers import adapter_for
+from resilient_stream.providers.own_hosts import is_own
 from resilient_stream.testing import Cut, End, FakeProvider, Preamble, Stall, Status, Text
 
 FIELDS = (
@@ -214,11 +216,63 @@ async def test_a_refused_fallback_does_not_unbill_the_first_target():
 async def test_a_stall_and_a_late_beginning_are_told_apart():
     """Each names the timeout that a person would have to raise, and its figure."""
     late = await fails([Preamble(), Stall()], timeouts=Timeouts(first_content=0.05), retry=RetryPolicy.off())
-    assert late.message.startswith("OpenAI did not begin to answer. The limit is 0.05 s.")
+    assert "dialect, did not begin to answer. The limit is 0.05 s." in late.message
     assert "first_content" in late.resolution
     stalled = await fails([Text("Half"), Stall()], timeouts=Timeouts(stall=0.05), recovery=Recovery.off())
     assert "Nothing new came for 0.05 s. 4 characters were received and kept." in stalled.message
     assert "stall timeout" in stalled.resolution
+
+
+async def test_a_longer_wait_than_the_policy_allows_is_said():
+    """It is no used-up quota: the request may be sent again in 90 s, by whoever can wait; the next target is asked."""
+    slow = [Status(429, {"retry-after": "90"})]
+    async with FakeProvider(slow) as first, FakeProvider([Text("Hi"), End()]) as second:
+        async with Client(first.target("openai"), second.target("openai")) as client:
+            answer = await client.complete("Hello")
+    error = answer.attempts[0].error
+    assert (answer.text, error.kind, error.gave_up) == ("Hi", ErrorKind.RATE_LIMITED, "hint")
+    assert error.category is ErrorCategory.RETRYABLE
+    assert "It asks to wait 90 s, longer than max_retry_after (60 s)." in error.message
+    assert "used up" not in str(error)
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 429, 500, 502, 503])
+@pytest.mark.parametrize(
+    "provider", ["openai", "anthropic", "gemini", "bedrock", "openai-responses", "cohere", "azure"]
+)
+async def test_a_gateway_is_called_by_its_own_name(provider, status):
+    """Who has no page or console for people does not get one from an error: the host that answered is named."""
+    async with FakeProvider([Status(status)]) as fake:
+        async with Client(fake.target(provider), retry=RetryPolicy.off()) as client:
+            with pytest.raises(StreamError) as caught:
+                await client.complete("Hello")
+    error, host = caught.value, fake.url.partition("://")[2].partition("/")[0]
+    assert f"{host}, which speaks {adapter_for(provider).title}'s dialect" in error.message
+    for place in ("console of", "status page", "billing settings", "list of models"):
+        assert place not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("provider", "host", "own"),
+    [
+        ("openai", "api.openai.com", True),
+        ("openai", "eu.api.openai.com:443", True),
+        ("openai", "openai.com.evil.io", False),
+        ("openai", "127.0.0.1:14000", False),
+        ("moonshot", "api.moonshot.cn", True),
+        ("azure", "me.openai.azure.com", True),
+        ("azure", "10.0.0.1:80", False),
+        ("vllm", "10.0.0.7:8000", True),
+        ("ollama", "ollama.example.com", True),
+        ("databricks", "adb-1.azuredatabricks.net", True),
+        ("bedrock", "bedrock-runtime.eu-west-1.amazonaws.com", True),
+        ("claude-code", "", True),
+        ("gemini", "[::1]:80", False),
+    ],
+)
+def test_a_host_is_the_providers_own_or_not(provider, host, own):
+    """By its domain, and the other addresses of the same provider; of a program that people run, every host is."""
+    assert is_own(adapter_for(provider), host) is own
 
 
 async def test_the_deadline_says_its_length():

@@ -28,6 +28,8 @@ __all__ = ["classify_error", "classify_response"]
 _K = ErrorKind
 _TYPE_HEADERS = ("x-amzn-errortype", ":exception-type", ":error-code")
 _WAITS = frozenset({_K.QUOTA_EXHAUSTED, _K.INSUFFICIENT_FUNDS})
+_HALF_A_DAY = 12 * 3600.0
+"""Seconds from which on a rate limit is the quota of a period: nobody waits, and it starts anew at a known time."""
 _NEVER_FORCED = frozenset({_K.INSUFFICIENT_FUNDS, _K.AUTHENTICATION, _K.CONTEXT_LENGTH_EXCEEDED})
 
 
@@ -158,8 +160,8 @@ def _failure(
     wait = hint(said, {} if in_stream else headers, buckets=kind in (_K.RATE_LIMITED, _K.QUOTA_EXHAUSTED))
     if kind is _K.QUOTA_EXHAUSTED and _names_a_minute(said):
         wait = wait._replace(retry_after=None, resets_at=None)
-    elif kind is _K.RATE_LIMITED and wait.asked and (wait.retry_after or 0) > max_retry_after:
-        kind = _K.QUOTA_EXHAUSTED  # JUDGEMENTS 4: never slept through.
+    elif kind is _K.RATE_LIMITED and wait.asked and (wait.retry_after or 0) >= _HALF_A_DAY:
+        kind = _K.QUOTA_EXHAUSTED
     return Failure(
         kind=kind,
         detail=detail(kind, said),

@@ -111,6 +111,7 @@ class _Plan:
         if self.attempt >= self.allowed(error):
             return "attempts"
         if (error.retry_after or 0) > self._policy.max_retry_after:
+            error.longest_wait = self._policy.max_retry_after
             return "hint"
         if wait >= call.remaining():
             return "deadline"

@@ -70,6 +70,7 @@ class Azure(msgspec.Struct, frozen=True):
     base_url: ClassVar[str] = _HOST.base_url
     key_variables: ClassVar[tuple[str, ...]] = _HOST.keys
     url_variable: ClassVar[str] = _HOST.url_variable
+    addresses: ClassVar[tuple[str, ...]] = ("azure.com", "azure.us", "azure.cn", "azure-api.net")
     default_model: ClassVar[None] = None
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 

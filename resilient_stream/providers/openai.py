@@ -89,6 +89,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
     base_url = property(lambda self: self.host.base_url)
     key_variables = property(lambda self: self.host.keys)
     url_variable = property(lambda self: self.host.url_variable)
+    addresses = property(lambda self: self.host.addresses)
     default_model = property(lambda self: self.host.default_model)
     options: ClassVar[tuple[str, ...]] = ()
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)

@@ -51,6 +51,7 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
     base_url = property(lambda self: self.host.base_url)
     key_variables = property(lambda self: self.host.keys)
     url_variable = property(lambda self: self.host.url_variable)
+    addresses = property(lambda self: self.host.addresses)
     default_model = property(lambda self: self.host.default_model)
     options: ClassVar[tuple[str, ...]] = ("background", "reasoning_summary")
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)

@@ -16,7 +16,7 @@ import msgspec
 from ..chunks import Chunk, ReasoningDelta, TextDelta
 from ..classify import classify_response
 from ..contract import Adapter, Batch, Capabilities, Decoder, Endpoint, ReplayRequest, Request, WholeAdapter
-from ..errors import NO_END_MARKER, ErrorKind, Failure, StreamMisused
+from ..errors import NO_END_MARKER, ErrorKind, Failure, StreamMisused, who_answered
 from ..target import Target
 from ..tool_names import Names, given_back, names_for
 from ..wire.json_events import UNREADABLE
@@ -25,6 +25,7 @@ from ..wire.limits import EventTooLarge
 from ..wire.ndjson import NdjsonDecoder
 from ..wire.recording import DECODING, Ending, Head, Line
 from . import adapter_for
+from .own_hosts import is_own
 
 __all__ = ["ADAPTER", "MEDIA_TYPE", "Replay", "ReplayDecoder"]
 
@@ -172,14 +173,13 @@ def told_as(failure: Failure, head: Head, adapter: Adapter | None) -> Failure:
     """The failure with the names that its message had when it was recorded."""
     if adapter is None:
         return failure
-    names = {
-        "provider": adapter.title,
+    known = {
         "model": head.target.partition(":")[2],
         "host": head.host,
-        "address": head.host,
         "env_var": " or ".join(adapter.key_variables),
     }
-    facts = {name: value for name, value in names.items() if value} | failure.facts
+    names = who_answered(adapter.title, head.host, foreign=not is_own(adapter, head.host))
+    facts = names | {name: value for name, value in known.items() if value} | failure.facts
     return msgspec.structs.replace(failure, facts=facts)
 
 

@@ -130,14 +130,19 @@ def test_inside_a_stream_only_the_body_counts() -> None:
     assert failure.retry_after == pytest.approx(1.574)
 
 
-def test_a_long_hint_is_a_quota() -> None:
-    """A limit that asks for more than the caller would wait is a quota, with the time of its end."""
-    headers = {"retry-after": "3600", "date": NOW}
-    failure = classify_response(429, headers, b"{}")
+@pytest.mark.parametrize("seconds", [90, 3600, 21600])
+def test_a_hint_that_is_longer_than_the_patience_is_still_a_rate_limit(seconds: int) -> None:
+    """Whether it is waited for is the policy's business; nothing is used up."""
+    failure = classify_response(429, {"retry-after": str(seconds), "date": NOW}, b"{}")
+    assert (failure.kind.value, failure.retry_after) == ("rate_limited", seconds)
+
+
+def test_a_hint_of_half_a_day_is_a_quota() -> None:
+    """The limit of a day or longer, with the time when it starts anew."""
+    failure = classify_response(429, {"retry-after": "86400", "date": NOW}, b"{}")
     assert (failure.kind.value, failure.retry_after, failure.resets_at) == (
-        "quota_exhausted", 3600, "2026-11-28T01:00:00Z",
+        "quota_exhausted", 86400, "2026-11-29T00:00:00Z",
     )  # fmt: skip
-    assert classify_response(429, headers, b"{}", max_retry_after=4000).kind.value == "rate_limited"
 
 
 def test_a_full_bucket_is_not_a_long_hint() -> None:

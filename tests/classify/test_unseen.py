@@ -112,7 +112,7 @@ UNSEEN: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('x', None, {'error': {'message': 'insufficient permissions for this operation'}}, 'permission_denied', {}),
     ('x', None, {'error': {'code': 'internal_error', 'message': 'request failed'}}, 'server_error', {}),
     ('x', None, {'error': {'message': 'Provider returned error', 'code': 503}}, 'provider_overloaded', {}),
-    ('x', None, {'error': {'code': 'rate_limit_exceeded', 'message': 'Rate limit reached. Please try again in 1m30s'}}, 'quota_exhausted', {}),
+    ('x', None, {'error': {'code': 'rate_limit_exceeded', 'message': 'Rate limit reached. Please try again in 1m30s'}}, 'rate_limited', {}),
     ('generic', 400, {'error': {'message': 'Your prepaid balance has run out. Please add funds to continue.', 'code': 'balance_depleted'}}, 'insufficient_funds', {}),
     ('generic', 403, {'error': {'message': 'Your team has hit its monthly budget.', 'type': 'forbidden'}}, 'insufficient_funds', {}),
     ('generic', 429, {'error': {'message': "You've reached the daily request quota for the free plan. Quota resets at midnight UTC."}}, 'quota_exhausted', {}),

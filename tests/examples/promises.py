@@ -87,11 +87,11 @@ class Promises:
         ("script", "code", "wait", "title"),
         [
             (status(429, SLOW_DOWN, retry_after="30", x_should_retry="false"), 429, "30", "Rate limited"),
-            (status(429, SLOW_DOWN, retry_after="90"), 429, "90", "Quota used up"),
+            (status(429, SLOW_DOWN, retry_after="90"), 429, "90", "Rate limited"),
             (status(529, SLOW_DOWN, x_should_retry="false"), 503, None, "Provider overloaded"),
             (status(401, {"error": {"code": "invalid_api_key"}}), 502, None, "API key not accepted"),
         ],
-        ids=["limited", "quota", "overloaded", "key"],
+        ids=["limited", "patience", "overloaded", "key"],
     )
     async def test_failure_before_content_is_a_status(
         self, serve: Serve, script: Script, code: int, wait: str | None, title: str

@@ -24,6 +24,9 @@ from resilient_stream import errors, events, policy, readable
 from resilient_stream.classify.generic import GENERIC
 from resilient_stream.cli import exit_codes
 from resilient_stream.cli.advice import advice_for
+from resilient_stream.cli.providers import LOGINS, PROGRAMS
+from resilient_stream.contract import Adapter
+from resilient_stream.endpoint import STARTED
 from resilient_stream.errors import ErrorCategory, Failure, StreamError, error_for
 from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
 from resilient_stream.middleware.retry import waits
@@ -236,14 +239,22 @@ def environment() -> str:
     rows = []
     for name in known_providers():
         adapter = adapter_for(name)
-        keys = ", ".join(f"`{key}`" for key in adapter.key_variables) or "none needed"
+        keys = [f"`{key}`" for key in adapter.key_variables]
+        login = [LOGINS[name].otherwise] if name in LOGINS else []
         variable = f"`{adapter.url_variable}`" if adapter.url_variable else "none"
-        rows.append((f"`{name}`", keys, variable, _address(adapter.base_url)))
+        rows.append((f"`{name}`", ", ".join(keys + login) or "none needed", variable, _address(adapter)))
     return table(("provider", "key: the first that is set", "base URL", "without it"), rows)
 
 
-def _address(url: str) -> str:
-    return f"`{url}`" if url else "found or started by itself"
+def _address(adapter: Adapter) -> str:
+    """What is asked when the variable of the address is not set."""
+    if adapter.base_url:
+        return f"`{adapter.base_url}`"
+    if adapter.name in PROGRAMS:
+        return f"the program `{PROGRAMS[adapter.name]}` on this machine"
+    if adapter.name in STARTED:
+        return "a server of our own, started when it is first asked"
+    return "must be set: each user has an address of their own" if adapter.url_variable else "the file in its name"
 
 
 def other_variables() -> str:

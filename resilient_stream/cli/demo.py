@@ -16,6 +16,7 @@ from ..target import Target
 from ..transcript import Transcript
 from ..transport import local_server
 from . import exit_codes
+from .ask import require
 from .demo_proxy import DemoProxy
 from .demo_view import DemoView, view_for
 from .terminal import Notes
@@ -31,6 +32,7 @@ def demo(prompt: str) -> int:
     """Play it and return the exit code."""
     view, notes = view_for(), Notes()
     try:
+        require(prompt)
         transcript = asyncio.run(_play(prompt, view))
     except StreamError as error:
         notes.error(error)

@@ -44,7 +44,7 @@ def explain(text: str | None, *, provider: str | None = None, as_json: bool = Fa
         documents = [as_dict(error) for error in found]
         say_json(documents if len(documents) > 1 else documents[0])
     elif len(found) == 1:
-        print_one(found[0], by_status=bool(re.fullmatch(r"\D*\d{3}\D*", text or "")))
+        print_one(found[0], by_status=bool(re.fullmatch(r"[^\d{<]*\d{3}[^\d{<]*", text or "")))
     else:
         print_kinds(found, text)
     return exit_codes.COMPLETE

@@ -18,9 +18,10 @@ from rich.text import Text
 from ..contract import Adapter
 from ..endpoint import STARTED, address_variables
 from ..providers import adapter_for, known_providers
+from ..transport import local_server
 from .terminal import Screen, say_json, styled
 
-__all__ = ["FEATURES", "Row", "providers", "rows"]
+__all__ = ["FEATURES", "LOGINS", "PROGRAMS", "Row", "providers", "rows"]
 
 FEATURES: Mapping[str, str] = {
     "tools": "tools",
@@ -32,23 +33,31 @@ FEATURES: Mapping[str, str] = {
 }
 """Fields of `Capabilities`, and the words for them."""
 
-_PROGRAMS: Mapping[str, str] = {"claude-code": "claude"}
+PROGRAMS: Mapping[str, str] = {"claude-code": "claude"}
 """Providers that are a program, and its name."""
 
 
+_RECORDING = "replay"
+"""Plays a file, which stands in the target's name."""
+
+
 class Login(NamedTuple):
-    """Credentials in place of a key: their name, and the variables and the file that say that there are some."""
+    """Credentials in place of a key: their name, the variables and the file that say that there are some, and what the
+    documents say of them beside the key's own variables."""
 
     words: str
     variables: tuple[str, ...]
     file: str = ""
+    otherwise: str = ""
 
 
-_ENTRA = Login("AZURE_OPENAI_API_KEY", ("AZURE_OPENAI_AD_TOKEN",))
+_ENTRA = Login("AZURE_OPENAI_API_KEY", ("AZURE_OPENAI_AD_TOKEN",), otherwise="or `AZURE_OPENAI_AD_TOKEN`")
 _GCLOUD = "~/.config/gcloud/application_default_credentials.json"
-_LOGINS: Mapping[str, Login] = {
-    "bedrock": Login("AWS credentials", ("AWS_PROFILE", "AWS_ACCESS_KEY_ID"), "~/.aws/credentials"),
-    "vertex": Login("Google credentials", ("GOOGLE_APPLICATION_CREDENTIALS",), _GCLOUD),
+LOGINS: Mapping[str, Login] = {
+    "bedrock": Login(
+        "AWS credentials", ("AWS_PROFILE", "AWS_ACCESS_KEY_ID"), "~/.aws/credentials", "or AWS credentials"
+    ),
+    "vertex": Login("Google credentials", ("GOOGLE_APPLICATION_CREDENTIALS",), _GCLOUD, "Google credentials"),
     "azure": _ENTRA,
     "azure-responses": _ENTRA,
 }
@@ -87,9 +96,13 @@ def _row(adapter: Adapter) -> Row:
 
 
 def _state(adapter: Adapter) -> tuple[str, bool | None]:
-    program = _PROGRAMS.get(adapter.name)
+    program = PROGRAMS.get(adapter.name)
     if program is not None:
         return f"the program {program}", shutil.which(program) is not None
+    if adapter.name == _RECORDING:
+        return "a recorded file", None
+    if adapter.name in STARTED and not os.environ.get(adapter.url_variable) and not local_server.installed():
+        return local_server.INSTALL, False
     needed = [need for need in (_key(adapter), *_address(adapter)) if need is not None]
     if not needed:
         return "no key", None
@@ -98,7 +111,7 @@ def _state(adapter: Adapter) -> tuple[str, bool | None]:
 
 def _key(adapter: Adapter) -> tuple[str, bool] | None:
     """The key or credentials, and whether they are there; None where there is nothing to have."""
-    login = _LOGINS.get(adapter.name)
+    login = LOGINS.get(adapter.name)
     ways = (*adapter.key_variables, *(login.variables if login else ()))
     given = next((name for name in ways if os.environ.get(name)), None)
     if given is not None:
@@ -119,7 +132,7 @@ def _print(found: list[Row], console: Screen) -> None:
     table = Table(box=None, padding=(0, 1), header_style="bold")
     table.add_column("")
     table.add_column("provider", no_wrap=True)
-    table.add_column("needs")
+    table.add_column("needs", overflow="fold")
     table.add_column("can")
     for row in found:
         able = ", ".join(FEATURES[name] for name, can in row.able.items() if can)

@@ -7,6 +7,7 @@ Must never: use a word that the documents do not use.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from .. import readable
 from ..chunks import Seam, ToolCall, Usage
@@ -18,6 +19,7 @@ from ..transcript import Attempt, Transcript
 from ..turns import ConversationRecord, ToolResult
 
 __all__ = [
+    "at_a_prompt",
     "called",
     "complaint",
     "continuing",
@@ -71,14 +73,32 @@ def why(event: RetryScheduled) -> str:
     return ", as it asks" if event.error.retry_after else ""
 
 
-def _tokens(usage: Usage) -> str | None:
-    """What was counted, as "21 tokens in, 57 out"; None when the provider counted nothing."""
+def _tokens(usage: Usage, of: str = "") -> str | None:
+    """What was counted, as "21 tokens in, 57 out"; None when the provider counted nothing. of: "at least "."""
     parts = [
         f"{count} {word}"
         for count, word in ((usage.input_tokens, "tokens in"), (usage.output_tokens, "out"))
         if count is not None
     ]
-    return ", ".join(parts) or None
+    return of + ", ".join(parts) if parts else None
+
+
+def _in_all(transcript: Transcript) -> str | None:
+    """What all requests of a call cost; "at least", where one broke off before its provider had counted it."""
+    answered = [attempt for attempt in transcript.attempts if attempt.chunks]
+    counted = [attempt.usage for attempt in answered if attempt.usage is not None]
+    if len(answered) < 2:
+        return _tokens(transcript.usage)
+    total = Usage(
+        input_tokens=_sum(usage.input_tokens for usage in counted),
+        output_tokens=_sum(usage.output_tokens for usage in counted),
+    )
+    return _tokens(total, "" if len(counted) == len(answered) else "at least ")
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def summary(transcript: Transcript) -> str:
@@ -87,7 +107,7 @@ def summary(transcript: Transcript) -> str:
     first, whole = transcript.time_to_first_chunk, transcript.duration
     parts = (
         transcript.target,
-        _tokens(transcript.usage),
+        _in_all(transcript),
         tried,
         None if first is None else f"first chunk {first:.2f} s",
         None if whole is None else f"all {whole:.2f} s",
@@ -159,5 +179,22 @@ def failed(error: StreamError, attempt: Attempt | None) -> str:
 def complaint(error: StreamError) -> list[str]:
     """The lines under an error's title: what happened and what to do, at each target if there were several."""
     if isinstance(error, AllTargetsFailed):
-        return [f"{one.target}: {one.title}. {one.message} {one.resolution}" for one in error.errors]
-    return [error.message, error.resolution]
+        return [f"{one.target}: {one.title}. {one.message} {at_a_prompt(one.resolution)}" for one in error.errors]
+    return [error.message, at_a_prompt(error.resolution)]
+
+
+IN_CODE = (
+    (", or from the target's api_key.", "."),
+    (" A target can also be given its api_key.", ""),
+    (", or give the target its base_url.", "."),
+    ("or give Recovery more methods or targets.", "or name another target with --to."),
+    ("or give Recovery other methods or targets.", "or name another target with --to."),
+)
+"""What resolutions tell those who write code, and what is said in its place to those who type a command."""
+
+
+def at_a_prompt(resolution: str) -> str:
+    """A resolution for somebody at a command line."""
+    for code, words in IN_CODE:
+        resolution = resolution.replace(code, words)
+    return resolution

@@ -88,7 +88,7 @@ class Answer:
 
     def pause(self) -> None:
         """Make room for a note, where it would stand in the middle of a line."""
-        if self._console.is_terminal:
+        if self._console.is_terminal or _one_place():
             self.end()
 
     def end(self) -> None:
@@ -116,6 +116,14 @@ class Answer:
         sys.stdout.write(text)
         sys.stdout.flush()
         self._last = text[-1:] or self._last
+
+
+def _one_place() -> bool:
+    """Whether the answer and what is said about it are written to the same file or pipe, as by `2>&1`."""
+    try:
+        return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except (OSError, ValueError):  # something that has no descriptor
+        return False
 
 
 class Notes:

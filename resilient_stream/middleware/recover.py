@@ -239,7 +239,7 @@ class _Rescue:
     def failed(self, continuation: _Continuation, error: StreamError) -> None:
         """It broke off: after it had gone on a little, or before."""
         forget_frames(error)
-        self._note(continuation, f"broke off again, {_found(error)}" if continuation.answered else _found(error))
+        self._note(continuation, f"broke off again ({_found(error)})" if continuation.answered else _found(error))
         if continuation.answered:
             self._last.add(self._place_of(continuation.target))  # it has had its chance; another may get further
             if continuation.begun:
@@ -294,7 +294,7 @@ class _Rescue:
     def _told(self) -> str:
         """What was tried, or why nothing was."""
         if self._tried:
-            return "; ".join(self._tried[-TOLD:])
+            return "; ".join(dict.fromkeys(self._tried[-TOLD:]))
         if self.partial.fixed:
             return "tool calls, signed reasoning and events of a provider's own are not continued by another request"
         return "no target that is left can do what Recovery.methods names"

@@ -45,7 +45,7 @@ def known_providers() -> list[str]:
 
 @functools.cache
 def adapter_for(name: str) -> Adapter:
-    """The adapter of a provider. StreamMisused names the known ones."""
+    """The adapter of a provider. StreamMisused says of an unknown one which was meant."""
     if name in HOSTS:
         from .openai import OpenAIChat
 
@@ -64,12 +64,10 @@ def adapter_for(name: str) -> Adapter:
 
 
 def _unknown(name: str) -> str:
-    """What to say of a name that no provider has: the one that was meant, if it is near, and all of them."""
-    from difflib import get_close_matches  # for a mistake only
+    """What to say of a name that no provider has: the one that was meant, or where all are listed."""
+    from .named import meant_by  # for a mistake only
 
-    near = get_close_matches(name.lower(), known_providers(), n=1, cutoff=0.7)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
-    return f"no provider is called {name!r}.{meant} Known are {', '.join(known_providers())}"
+    return f"no provider is called {name[:100]!r}. {meant_by(name, known_providers())}"
 
 
 @functools.cache

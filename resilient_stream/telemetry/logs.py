@@ -135,11 +135,11 @@ class CallLog(Sink):
         line = BY_MEMORY if by_memory else WAYS[event.how]
         self._say(logging.WARNING, line, self._call.id, event.source, self._what(error), event.target, **facts)
         if logger.isEnabledFor(logging.INFO):
+            # What to do about a cut answer is being done when it is continued.
+            advice = "" if event.how == "continuation" else f" About {event.source}: {self._words.advice(error)}"
             self._say(
-                logging.INFO, "%s fell back (%s); requests sent: %d, time left: %s. About %s: %s", self._call.id,
-                event.how, len(self._call.transcript.attempts), _left(self._call), event.source,
-                self._words.advice(error),
-                **facts,
+                logging.INFO, "%s fell back (%s); requests sent: %d, time left: %s.%s", self._call.id, event.how,
+                len(self._call.transcript.attempts), _left(self._call), advice, **facts,
             )  # fmt: skip
 
     def ended(self, event: StreamEnded) -> None:

@@ -532,6 +532,7 @@ def _load_what_a_failure_needs() -> None:
     """Import it before the first request: `import resilient_stream` does not pay for it, and a process that has run out
     of files cannot import anything any more."""
     from . import classify, masking  # noqa: F401
+    from .providers import own_hosts  # noqa: F401
 
 
 def _request_id(response: Response) -> str | None:

@@ -43,7 +43,7 @@ DEMO_PROMPT = "What is a good way to deal with failure? Answer in three sentence
 
 def _show_version(asked: bool) -> None:
     if asked:
-        print(f"resilient-stream {__version__}")
+        sys.stdout.write(f"resilient-stream {__version__}\n")
         raise typer.Exit
 
 

@@ -60,6 +60,7 @@ def modules() -> Iterator[ModuleType]:
 
 
 TABLES: Mapping[tuple[str, str], Callable[[ModuleType], Iterable[str]]] = {
+    ("providers.named", "begins"): lambda module: module.FAMILIES,
     ("classify.rules", "self.pattern"): lambda _: (),  # all phrases are collected from the rules themselves
     ("classify.rules", "self.unless"): lambda _: (),
     ("classify.pasted", "pattern"): lambda m: [row[0] for row in (*m._OURS, *m._CAUSES, *m._SAYINGS)],

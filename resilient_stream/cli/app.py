@@ -43,7 +43,9 @@ DEMO_PROMPT = "What is a good way to deal with failure? Answer in three sentence
 
 def _show_version(asked: bool) -> None:
     if asked:
-        sys.stdout.write(f"resilient-stream {__version__}\n")
+        from .terminal import plainly
+
+        plainly(f"resilient-stream {__version__}")
         raise typer.Exit
 
 

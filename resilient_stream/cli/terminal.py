@@ -184,3 +184,8 @@ def until_reader_leaves(command: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_codes.PIPE_CLOSED
     return code
+
+
+def plainly(line: str) -> None:
+    """Write one line of our own to standard output."""
+    sys.stdout.write(f"{line}\n")

@@ -229,6 +229,11 @@ class Client:
             call.expire(closed_error("client_closed"), "client_closed")
         await self.transport.aclose()
 
+    def __repr__(self) -> str:
+        names = ", ".join(target.name for target in self.targets) or "no targets"
+        running = f", {len(self.calls)} running" if self.calls else ""
+        return f"<Client {names}{', closed' if self.closed else running}>"
+
     async def __aenter__(self) -> Client:
         return self
 

@@ -72,6 +72,11 @@ class Conversation:
         self._ready: deque[Any] = deque()
         self._done = False
 
+    def __repr__(self) -> str:
+        state = self.outcome or ("running" if self._call.loop is not None else "not started")
+        turns = "1 turn" if len(self.record.turns) == 1 else f"{len(self.record.turns)} turns"
+        return f"<Conversation {self._turn_call.request.target.name}, {state}, {turns}>"
+
     # -- what is known ------------------------------------------------------------------------
 
     @property

@@ -42,6 +42,12 @@ class Stream:
         self.transcript: Transcript = call.transcript
         self._ready = call.transcript._ready
 
+    def __repr__(self) -> str:
+        transcript = self.transcript
+        state = transcript.outcome or ("running" if self._call.loop is not None else "not started")
+        target = transcript.target or self._call.request.target.name
+        return f"<Stream {target}, {state}, {len(transcript.text)} characters>"
+
     def __aiter__(self) -> Stream:
         return self
 

@@ -133,7 +133,7 @@ def _print(found: list[Row], console: Screen) -> None:
     table.add_column("")
     table.add_column("provider", no_wrap=True)
     table.add_column("needs", overflow="fold")
-    table.add_column("can")
+    table.add_column("can", min_width=len("reasoning,"))
     for row in found:
         able = ", ".join(FEATURES[name] for name, can in row.able.items() if can)
         table.add_row(_mark(row.configured), styled(row.name, style="bold"), row.needs, able or "text only")

@@ -92,7 +92,8 @@ class RetryPolicy(_Policy):
     """
 
     attempts: int = Field(default=5, ge=1, le=100)
-    """Requests per target at most, the first one included. Five waits reach 1+2+4+8 s: most overloads."""
+    """Requests per target at most, the first one included. Five requests have four waits between
+    them, 1+2+4+8 s: enough for most overloads."""
     initial: float = Field(default=1.0, ge=0)
     """Seconds before the first retry."""
     maximum: float = Field(default=30.0, ge=0)
@@ -192,9 +193,9 @@ class Limits(_Policy):
     """Streams at once to a target, for each client (and each of its running loops); None for no bound. The others
     wait in a line, first come, first served, as long as their deadline allows; no other clock runs there."""
     requests_per_minute: float | None = Field(default=None, gt=0)
-    """Requests per target and minute; None for no bound."""
+    """Requests per target and minute. Not built yet: the client refuses anything but None."""
     tokens_per_minute: float | None = Field(default=None, gt=0)
-    """Tokens per target and minute; None for no bound."""
+    """Tokens per target and minute. Not built yet: the client refuses anything but None."""
     max_event_bytes: int = Field(default=8 * MIB, ge=1024)
     """Bytes of one event on the wire, and of what is held back of an answer over all events: tool calls until they are
     whole, a refusal, what comes before any content (of these at least 1 MiB). The largest real events carry images, of

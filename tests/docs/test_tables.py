@@ -83,6 +83,30 @@ def test_every_setting_has_a_meaning_and_is_accepted():
             Client("local", **{name.lower(): getattr(policy, name)()})
 
 
+@pytest.mark.parametrize("setting", tables.NOT_BUILT_FIELDS)
+def test_a_setting_that_is_left_out_is_refused(setting):
+    """What works is in the table of settings."""
+    name, field = setting.split(".")
+    with pytest.raises(StreamMisused, match=rf"{setting} is part of the design, but not built yet"):
+        Client("local", limits=getattr(policy, name)(**{field: 5}))
+
+
+def test_the_faults_of_the_readme_are_the_measured_ones():
+    """Row by row, as the page that the measurement writes has them."""
+    page = (ROOT / "docs" / "benchmarks" / "faults.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| fault")]
+    assert len(rows) == 5
+    assert [row for row in rows if row not in (ROOT / "README.md").read_text()] == []
+
+
+def test_the_readme_leads_to_what_there_is():
+    """Its links, and the tests that it names as proofs."""
+    text = (ROOT / "README.md").read_text()
+    named = re.findall(r"`((?:tests|benchmarks|docs)/[\w/.-]+)`", text)
+    links = [link for link in re.findall(r"\]\(([^)\s#]+)[^)]*\)", text) if "://" not in link]
+    assert [path for path in (*named, *links) if not (ROOT / path).exists()] == []
+
+
 def test_every_metric_and_provider_is_listed():
     """By construction; this holds the construction."""
     assert all(f"`{name}`" in tables.metrics() for name in METRICS)

@@ -141,7 +141,8 @@ class Attempt:
         request = self._encode(endpoint)
         self.host = host_of(request.url)
         self.call.transcript.attempts.append(self.record)
-        self.call.emit(AttemptStarted, self.name, self.request.attempt, self.record, self.host)
+        asked = self.request
+        self.call.emit(AttemptStarted, self.name, asked.attempt, self.record, self.host, asked.stream)
         if (more := self.call.trace_headers) is not None and isinstance(request, HttpRequest):
             request = structs.replace(request, headers={**request.headers, **more(self.record)})
         self._sent = request

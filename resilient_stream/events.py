@@ -35,7 +35,8 @@ FallbackType: TypeAlias = Literal["buffered", "provider_switch", "continuation",
 class AttemptStarted:
     """A request is about to be sent. `attempt` counts from 1 for each target; `record` fills as it goes on.
 
-    host: where it goes, with the port if that is not the usual one; empty for a program.
+    host: where it goes, with the port if that is not the usual one; empty for a program. stream: whether the answer is
+    asked for as a stream, or in one piece.
     """
 
     call_id: str
@@ -43,6 +44,7 @@ class AttemptStarted:
     attempt: int
     record: Attempt | None = None
     host: str = ""
+    stream: bool = True
 
 
 @dataclass(frozen=True, slots=True)

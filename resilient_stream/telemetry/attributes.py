@@ -1,7 +1,8 @@
 """What spans and metrics are labelled with: the names of OpenTelemetry's conventions for generative AI, and our own.
 
 The one rule: a name is written here and nowhere else. The conventions are those of release 1.41 of OpenTelemetry's
-semantic conventions (https://opentelemetry.io/docs/specs/semconv/gen-ai/), still in development there.
+semantic conventions (https://opentelemetry.io/docs/specs/semconv/gen-ai/), still in development there; where they have
+renamed an attribute since, both names are written.
 Must never: take a prompt, an answer, a header or a key. `content.py` does, when asked.
 """
 
@@ -22,6 +23,7 @@ __all__ = [
     "OTHER",
     "OURS",
     "PROVIDERS",
+    "STREAMED",
     "answered",
     "asked",
     "ended",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 OPERATION = "chat"
+STREAMED = "gen_ai.request.stream"
 OTHER = "other"
 """A model that answered in place of the one that was asked for."""
 
@@ -119,7 +122,6 @@ def asked(request: Request) -> dict[str, Any]:
         "gen_ai.operation.name": OPERATION,
         "gen_ai.provider.name": provider_name(request.target.provider),
         "gen_ai.request.model": request.target.model,
-        "gen_ai.request.stream": True,
         "gen_ai.request.max_tokens": request.max_tokens,
         "gen_ai.request.temperature": request.temperature,
         "gen_ai.request.top_p": request.top_p,
@@ -234,7 +236,8 @@ def _spent(attempts: list[Attempt]) -> dict[str, int]:
             ("gen_ai.usage.input_tokens", given),
             ("gen_ai.usage.output_tokens", made),
             ("gen_ai.usage.cache_read.input_tokens", usage.cached_input_tokens),
-            ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write_tokens),
+            ("gen_ai.usage.cache_write.input_tokens", usage.cache_write_tokens),
+            ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write_tokens),  # its name until 2026
             ("gen_ai.usage.reasoning.output_tokens", usage.reasoning_tokens),
         ):
             if count is not None:

@@ -52,6 +52,7 @@ class Trace(Sink):
         self._open: dict[int, tuple[Span, Attempt]] = {}
         self._contexts: dict[int, Context] = {}
         self._latest = 0
+        self._streamed = False
         if with_content and self._span.is_recording():
             self._span.set_attributes(content.prompt(request))
 
@@ -75,12 +76,16 @@ class Trace(Sink):
             return
         where = attributes.place(event.host)
         self._span.set_attributes(where)
+        if event.stream or self._streamed:  # set only where it is true, or no longer is
+            self._span.set_attribute(attributes.STREAMED, event.stream)
+            self._streamed = True
         provider, model = attributes.split_target(event.target)
         labels = {
             "gen_ai.provider.name": attributes.provider_name(provider),
             "gen_ai.request.model": model,
             "resilient_stream.target": event.target,
             "resilient_stream.attempt": event.attempt,
+            **({attributes.STREAMED: True} if event.stream else {}),
             **where,
         }
         started = _nanoseconds(record.started)

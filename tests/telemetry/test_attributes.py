@@ -15,7 +15,7 @@ from resilient_stream.providers import known_providers
 from resilient_stream.telemetry import attributes, content
 from resilient_stream.telemetry.logs import LEVELS, STEPS, WAYS
 from resilient_stream.telemetry.words import quotes
-from resilient_stream.transcript import Outcome, Transcript
+from resilient_stream.transcript import Attempt, Outcome, Transcript
 
 
 def test_providers_are_called_as_the_conventions_call_them() -> None:
@@ -87,6 +87,15 @@ def test_tokens_are_made_whole_for_the_conventions(target: str, expected: tuple[
     usage = Usage(10, 5, reasoning_tokens=3, cached_input_tokens=6, cache_write_tokens=1)
     assert attributes.tokens(target, usage) == expected
     assert attributes.tokens(target, Usage(certainty="unknown")) == (None, None)
+
+
+def test_tokens_written_to_a_cache_have_both_of_their_names() -> None:
+    """The conventions renamed them; who reads the old name goes on reading."""
+    transcript = Transcript()
+    usage = Usage(10, 5, cache_write_tokens=7, certainty="exact")
+    transcript.attempts = [Attempt(target="anthropic:m", model="m", started=1.0, usage=usage)]
+    said = attributes.whole(transcript)
+    assert said["gen_ai.usage.cache_write.input_tokens"] == said["gen_ai.usage.cache_creation.input_tokens"] == 7
 
 
 def test_the_tables_are_total() -> None:

@@ -131,6 +131,27 @@ async def test_what_was_asked_and_what_came_is_on_the_call(seen: Seen) -> None:
     assert not [name for name in sent if name.startswith("gen_ai.usage")]  # or a backend would add it up twice
 
 
+async def test_only_a_streamed_request_is_called_streamed(seen: Seen) -> None:
+    """An answer asked for in one piece says nothing of a stream, on its own span and on the call's."""
+    async with FakeProvider([Text("Hello"), End()]) as provider:
+        for options in ({}, {"stream": False}):
+            async with Client(provider.target("openai", **options), telemetry=seen.telemetry()) as client:
+                await client.complete("Hi")
+    streamed = [labels(span).get("gen_ai.request.stream") for span in (*seen.calls, *seen.requests)]
+    assert streamed == [True, None, True, None]
+
+
+async def test_a_call_says_how_its_last_request_asked(seen: Seen) -> None:
+    """Streamed first, then in one piece at another target: no longer a stream."""
+    async with FakeProvider([Status(401)], [Text("Hello"), End()]) as provider:
+        targets = provider.target("openai"), provider.target("anthropic", stream=False)
+        async with Client(*targets, telemetry=seen.telemetry()) as client:
+            await client.complete("Hi")
+    [call] = seen.calls
+    assert labels(call)["gen_ai.request.stream"] is False
+    assert [labels(span).get("gen_ai.request.stream") for span in seen.requests] == [True, None]
+
+
 async def test_retries_and_fallbacks_are_events_of_the_call(seen: Seen) -> None:
     """Each with its target, number, wait and kind; and the one who answered is on the call."""
     scripts = ([Status(503)], [Status(503)], GOOD)

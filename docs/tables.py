@@ -20,11 +20,11 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from docs import prometheus
-from resilient_stream import errors, events, policy, readable
+from resilient_stream import errors, events, options, policy, readable
 from resilient_stream.classify.generic import GENERIC
 from resilient_stream.cli import exit_codes
 from resilient_stream.cli.advice import advice_for
-from resilient_stream.cli.providers import LOGINS, PROGRAMS
+from resilient_stream.cli.providers import FEATURES, LOGINS, PROGRAMS
 from resilient_stream.contract import Adapter
 from resilient_stream.endpoint import STARTED
 from resilient_stream.errors import ErrorCategory, Failure, StreamError, error_for
@@ -221,6 +221,35 @@ def policies() -> str:
     return table(("setting", "default", "meaning"), rows)
 
 
+def call_options() -> str:
+    """Every option of a call, with its type and meaning."""
+    own = (*_field_docs(options.TurnOptions).items(), *_field_docs(options.StreamOptions).items())
+    kinds = options.StreamOptions.__annotations__
+    written = sorted((name, str(getattr(kinds[name], "__forward_arg__", kinds[name])), said) for name, said in own)
+    return table(("option", "type", "meaning"), ((f"`{name}`", f"`{kind}`", said) for name, kind, said in written))
+
+
+def other_names() -> str:
+    """What other libraries call an option, and what it is here."""
+    found: dict[str, list[str]] = {}
+    for name, said in options.OTHERS_NAMES.items():
+        found.setdefault(said, []).append(f"`{name}`")
+    body = ", ".join(f"`{name}`" for name in options.IN_THE_BODY)
+    rows = [(", ".join(names), said) for said, names in found.items()]
+    return table(("elsewhere", "here"), [*rows, (body, "`extra={…}` puts it into the request's body as it is")])
+
+
+def capabilities() -> str:
+    """What each provider can do beyond a plain answer, those that can the same together."""
+    found: dict[tuple[bool, ...], list[str]] = {}
+    for name in known_providers():
+        adapter = adapter_for(name)
+        able = adapter.capabilities(adapter.default_model or "")
+        found.setdefault(tuple(getattr(able, column) for column in FEATURES), []).append(f"`{name}`")
+    rows = ((*map(_yes, able), ", ".join(names)) for able, names in found.items())
+    return table((*FEATURES.values(), "providers"), rows)
+
+
 def _default(info: Any) -> str:
     value = info.get_default(call_default_factory=False)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 2**20 and value % 2**20 == 0:
@@ -228,7 +257,7 @@ def _default(info: Any) -> str:
     return f"`{value}`" if info.default_factory is None else "see there"
 
 
-def _field_docs(model: type[BaseModel]) -> dict[str, str]:
+def _field_docs(model: type[Any]) -> dict[str, str]:
     """The strings under a class's fields: pydantic does not keep them."""
     body = ast.parse(inspect.getsource(model)).body[0].body  # type: ignore[attr-defined]
     found = {}
@@ -389,6 +418,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "gave-up": gave_up,
     "retries": retries,
     "policies": policies,
+    "options": call_options,
+    "other-names": other_names,
+    "capabilities": capabilities,
     "environment": environment,
     "other-variables": other_variables,
     "exit-codes": exits,

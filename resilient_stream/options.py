@@ -31,27 +31,45 @@ class TurnOptions(TypedDict, total=False):
     """Options of each turn of `Client.converse`: those of `Client.stream` that it has no own meaning for."""
 
     system: str | None
+    """Instructions, put in front of the messages."""
     tool_choice: str | Mapping[str, Any] | None
+    """`"auto"`, `"none"`, `"required"`, or the name of the tool that must be called."""
     output: Schema | None
+    """What the answer must be: a pydantic model class or a JSON schema. The answer is its text, to be read by you."""
     max_tokens: int | None
+    """Output tokens at most, under each provider's own name for it. An answer cut by it is complete, and
+    `transcript.finish_kind` says `output_truncated`."""
     temperature: float | None
+    """How freely words are chosen: 0 for the likeliest, 1 as trained. Left out for models that refuse it."""
     top_p: float | None
+    """Only the likeliest words that together have this probability. Left out for models that refuse it."""
     stop: str | Sequence[str] | None
+    """One or more strings at which the answer ends. A target that has no such thing is passed over."""
     seed: int | None
+    """For the same answer again, where a provider has it; else left out."""
     reasoning: str | int | None
+    """An effort (`"low"`, `"medium"`, `"high"`) or a budget in tokens, where the model reasons; else left out."""
     extra: Mapping[str, Any] | None
+    """Fields merged into the provider's request body last, over everything else; None there takes a field out."""
     to: str | Target | Sequence[str | Target] | None
+    """Targets for this call, in place of the client's."""
     deadline: float | None
+    """Seconds for everything: attempts, waits, fallbacks, continuations."""
     timeouts: Timeouts | None
+    """A `Timeouts` over the client's and the targets'."""
     recovery: Recovery | None
+    """A `Recovery` over the client's."""
     metadata: Mapping[str, Any] | None
+    """Yours: kept on the request for middlewares, never sent."""
 
 
 class StreamOptions(TurnOptions, total=False):
     """The options of `Client.stream`, `Client.complete` and `Scope.stream`; what each means is said at `stream`."""
 
     tools: Iterable[Tool | Mapping[str, Any]] | None
+    """`Tool` objects or dicts in OpenAI's shape. Functions that are called for you: `converse`."""
     on_end: Callable[[Transcript], object] | None
+    """Called exactly once with the final transcript, whatever ends the stream. A plain function that does not block."""
 
 
 OTHERS_NAMES: Mapping[str, str] = {

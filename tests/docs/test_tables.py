@@ -99,9 +99,10 @@ def test_the_faults_of_the_readme_are_the_measured_ones():
     assert [row for row in rows if row not in (ROOT / "README.md").read_text()] == []
 
 
-def test_the_readme_leads_to_what_there_is():
-    """Its links, and the tests that it names as proofs."""
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_the_readme_and_its_like_lead_to_what_there_is(name):
+    """Their links, and the tests that they name as proofs."""
+    text = (ROOT / name).read_text()
     named = re.findall(r"`((?:tests|benchmarks|docs)/[\w/.-]+)`", text)
     links = [link for link in re.findall(r"\]\(([^)\s#]+)[^)]*\)", text) if "://" not in link]
     assert [path for path in (*named, *links) if not (ROOT / path).exists()] == []

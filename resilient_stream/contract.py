@@ -363,7 +363,7 @@ class Adapter(Protocol):
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """What an answer other than a stream means. Header names are in lower case.
 
-        A rate limit that asks to wait longer than `max_retry_after` seconds is a quota for this call.
+        max_retry_after: seconds that the policy waits at most. It decides no kind: `retry` looks at the wait itself.
         """
         ...
 

@@ -82,7 +82,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
     `detail`: the provider's own message (shortened by `error_for`; never shown for kinds whose text may quote
     the user). `retry`: overrides the table's word for this one case (x-should-retry, RECITATION). `category`
-    likewise. `retry_after`: seconds the server asked for. `resets_at`: ISO time of a quota's reset.
+    likewise. `max_attempts`: in all, fewer than the kind's. `retry_after`: seconds the server asked for.
+    `resets_at`: ISO time of a quota's reset.
     `facts`: extra values for the message's `{placeholders}`: limit, used, feature, reason, proxy, host, seconds;
     numbers are made readable there.
     """
@@ -97,6 +98,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     retry: bool | None = None
     fallback: bool | None = None
     category: ErrorCategory | None = None
+    max_attempts: int | None = None
     facts: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -576,11 +578,10 @@ def error_for(failure: Failure, **context: Any) -> StreamError:
 def _bounded(failure: Failure) -> Failure:
     """Return the same with texts that may be shown, and that fit into MAX_TEXTS together.
 
-    Only the longest are cut, all to the same length. This is the one door that every error of ours goes through, so
-    here a server's words lose what would steer a terminal, forge a line of a log, or be no text at all.
+    Only the longest are cut, all to the same length.
     """
-    texts = {name: _plain(getattr(failure, name) or "") for name in ("detail", "code", "request_id")}
-    facts = {name: _plain(value) for name, value in failure.facts.items() if isinstance(value, str) and name != "note"}
+    texts: dict[str, str] = {name: getattr(failure, name) or "" for name in ("detail", "code", "request_id")}
+    facts = {name: value for name, value in failure.facts.items() if isinstance(value, str) and name != "note"}
     longest = _longest(sorted(len(text.encode()) for text in (*texts.values(), *facts.values())), MAX_TEXTS)
     cut = {name: _cut(text, longest) for name, text in texts.items()}
     cut["detail"] = _cut(cut["detail"], MAX_DETAIL)
@@ -589,13 +590,6 @@ def _bounded(failure: Failure) -> Failure:
     return msgspec.structs.replace(
         failure, facts=kept, detail=cut["detail"], code=cut["code"], request_id=cut["request_id"] or None
     )
-
-
-def _plain(text: str) -> str:
-    """Return a foreign text on one line, without control characters and half characters."""
-    if text.isprintable():
-        return text
-    return readable.one_line(text.encode("utf-8", "replace").decode())
 
 
 def _longest(sizes: list[int], room: int) -> int:

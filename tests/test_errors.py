@@ -16,7 +16,7 @@ from resilient_stream.errors import AllTargetsFailed, DeadlineExceeded, Failure,
 from resilient_stream.kinds import KINDS, TEXTS, ErrorCategory, ErrorKind
 from resilient_stream.providers import adapter_for
 from resilient_stream.providers.own_hosts import is_own
-from resilient_stream.testing import Cut, End, FakeProvider, Preamble, Stall, Status, Text
+from resilient_stream.testing import Cut, End, FakeProvider, Preamble, Raw, Stall, Status, Text
 
 FIELDS = (
     "category", "kind", "phase", "provider", "model", "target", "status", "request_id", "retry_after", "attempt",
@@ -221,6 +221,19 @@ async def test_a_stall_and_a_late_beginning_are_told_apart():
     stalled = await fails([Text("Half"), Stall()], timeouts=Timeouts(stall=0.05), recovery=Recovery.off())
     assert "Nothing new came for 0.05 s. 4 characters were received and kept." in stalled.message
     assert "stall timeout" in stalled.resolution
+
+
+@pytest.mark.parametrize("label", ["application/json", "text/event-stream", "text/plain"])
+@pytest.mark.parametrize(("said", "requests"), [("beep", 2), ("Unexpected endpoint or method.", 1)])
+async def test_an_error_that_nobody_knows_does_not_cost_five_requests(said, requests, label):
+    """JSON in place of an answer, in a 200, however it is labelled: once more; not at all on a wrong path."""
+    body = json.dumps({"error": said}).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {label}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    async with FakeProvider([Raw(head + body), Cut()]) as fake:
+        async with Client(fake.target("openai"), retry=RetryPolicy(initial=0.001)) as client:
+            with pytest.raises(StreamError):
+                await client.complete("Hello")
+        assert len(fake.requests) == requests
 
 
 async def test_a_longer_wait_than_the_policy_allows_is_said():

@@ -28,6 +28,7 @@ MAX_STEPS = 6
 _QUOTA_NAMES = ("quotaId", "quota_limit")
 _QUOTA_VALUES = ("quotaValue", "quota_limit_value")
 _PAGES = (b"<!doctype", b"<html", b"<head", b"<body", b"<title", b"<center", b"<h1", b"<?xml")
+_ERRORS = ("error", "errors", "detail", "code", "error_code")
 _SPACE = re.compile(rb"\s*+")
 
 
@@ -48,7 +49,8 @@ class Said(NamedTuple):
     @property
     def is_error(self) -> bool:
         """Whether there is anything here that could be an error."""
-        return any(key in part for part in self.parts[:1] for key in (*MESSAGES, "errors", "code", "error_code"))
+        part = self.parts[0] if self.parts else {}
+        return bool(self.message) or any(part.get(key) is not None for key in _ERRORS)
 
     def find(self, *keys: str) -> Any:
         """The first value under one of these keys, keys in order of preference, outer objects first."""
@@ -124,11 +126,19 @@ def _parts(value: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(value, dict):
         yield value
         for key in INSIDE:
-            if isinstance(value.get(key), dict | list):
-                yield from _parts(value[key])
+            if isinstance(inside := value.get(key), dict | list) and not _went_well(inside):
+                yield from _parts(inside)
+
+
+def _went_well(value: Any) -> bool:
+    """A status object that says success: a good answer has it, too."""
+    return isinstance(value, dict) and value.get("status_code") == 0
 
 
 def _names(part: dict[str, Any]) -> Iterator[str]:
+    answered = part.get("base_resp")
+    if isinstance(answered, dict) and not _went_well(answered):  # its numbers are a table of their own
+        yield f"base_resp_{answered.get('status_code')}"
     for key in NAMES:
         value = part.get(key)
         if isinstance(value, str) and 0 < len(value) <= MAX_NAME:
@@ -152,7 +162,8 @@ def _message_of(parts: tuple[dict[str, Any], ...]) -> str:
     spoken = next((text for part in parts if (text := _message(part))), "")
     raw = next((part["raw"] for part in parts if part.get("raw")), "")
     upstream = raw if isinstance(raw, str) else next(filter(None, map(_message, _parts(raw))), "")
-    return ": ".join(dict.fromkeys(filter(None, (spoken, upstream))))[:MAX_MESSAGE]
+    complaints = [text for part in parts if (text := _complaint(part)) and "loc" in part and text not in spoken]
+    return ": ".join(dict.fromkeys(filter(None, (spoken, upstream, "; ".join(complaints)))))[:MAX_MESSAGE]
 
 
 def _message(part: dict[str, Any]) -> str:

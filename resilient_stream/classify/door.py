@@ -8,6 +8,7 @@ Must never: copy a key that nobody reads. Among the others is the user's own tex
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -33,14 +34,18 @@ _LARGEST = 1 << 63
 
 NAMES = (
     "error_code", "code", "reason", "error_type", "err_type", "type", "status", "limit_source", "__type",
-    "finish_reason",
+    "finish_reason", "Code", "ErrorCode", "errorcode",
 )  # fmt: skip
-STATUSES = ("code", "status_code", "http_status", "raw_status_code", "statusCode", "status")
-MESSAGES = ("message", "Message", "error", "detail", "error_message", "errorMessage", "msg", "title")
+STATUSES = ("code", "error_code", "status_code", "http_status", "raw_status_code", "statusCode", "status")
+MESSAGES = (
+    "message", "Message", "error", "detail", "error_message", "errorMessage", "error_msg", "err_msg", "errmsg", "msg",
+    "status_msg", "faultstring", "title",
+)  # fmt: skip
 # Where providers put one error object inside another; the inner one is the more precise. JSON texts come last.
 INSIDE = (
-    "error", "response", "delta", "meta_info", "finish_reason", "errors", "details", "detail", "innererror",
-    "inner_error", "metadata", "availability", "violations", "message", "raw",
+    "error", "Error", "response", "Response", "fault", "delta", "meta_info", "finish_reason", "errors", "details",
+    "detail", "innererror", "inner_error", "metadata", "availability", "violations", "status", "base_resp", "message",
+    "raw",
 )  # fmt: skip
 _OTHERS = (
     "loc", "param", "quotaId", "quota_limit", "quotaValue", "quota_limit_value", "retryDelay", "retry_delay",
@@ -73,6 +78,8 @@ class _Copier:
         """The part of `value` that the budget has room for. opens: a text here may be JSON."""
         if isinstance(value, str):
             return self._text(value, depth, opens)
+        if isinstance(value, tuple):  # in what Python printed
+            value = list(value)
         if isinstance(value, dict | list):
             return self._container(value, depth)
         return self._number(value)
@@ -118,7 +125,15 @@ class _Copier:
 
 
 def _decoded(text: str) -> Any:
+    """JSON, or what Python prints for it: servers put a list of pydantic's complaints into their message so."""
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return _printed(text) if text.lstrip().startswith(("{'", "[{'")) and len(text) <= MAX_MESSAGE else None
+
+
+def _printed(text: str) -> Any:
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return None

@@ -8,6 +8,7 @@ Must never: name a provider's host or model, or hold what only one provider says
 from __future__ import annotations
 
 from ..kinds import ErrorKind
+from .chinese import CHINESE
 from .rules import Verdict, make_rules, phrase
 
 __all__ = ["GENERIC"]
@@ -20,20 +21,26 @@ GENERIC = make_rules(
     codes={
         _K.AUTHENTICATION: """invalid_api_key incorrect_api_key missing_api_key expired_api_key
             api_key_invalid api_key_expired bad_credentials invalid_credentials account_deactivated
-            token_expired access_token_expired credentials_missing account_state_invalid""",
+            token_expired access_token_expired credentials_missing account_state_invalid
+            base_resp_1004 base_resp_2049""",
         _K.PERMISSION_DENIED: """unsupported_country_region_territory service_disabled
             iam_permission_denied organization_restricted organization_on_hold consumer_suspended
             consumer_invalid user_suspended ip_not_authorized api_key_service_blocked
             api_key_ip_address_blocked api_key_http_referrer_blocked""",
         _K.INSUFFICIENT_FUNDS: """insufficient_quota insufficient_balance insufficient_credits
             insufficient_credit insufficient_funds credit_balance_exhausted credit_balance_too_low
+            insufficient_user_quota pre_consume_token_quota_failed base_resp_1008
             organization_usage_limit_exceeded payment_required payment_required_error billing_error
             billing_not_active billing_disabled billing_hard_limit_reached""",
-        _K.QUOTA_EXHAUSTED: "usage_limit_reached daily_limit_exceeded daily_limit_reached monthly_limit_exceeded",
+        _K.QUOTA_EXHAUSTED: """usage_limit_reached daily_limit_exceeded daily_limit_reached monthly_limit_exceeded
+            set_limit_exceeded base_resp_1028 base_resp_1030 base_resp_2056""",
+        # `base_resp` is a status object with a table of numbers of its own, which several hosts and gateways send.
+        _K.RATE_LIMITED: "base_resp_1002 base_resp_1039 base_resp_1041 base_resp_2045",
+        _K.PROVIDER_TIMEOUT: "base_resp_1001",
         _K.MODEL_NOT_FOUND: """model_not_found model_not_available model_not_exist model_does_not_exist
             model_decommissioned model_deprecated model_not_supported model_retired model_archived
             invalid_model invalid_model_id invalid_model_error unknown_model unknown_model_error
-            no_such_model deployment_not_found no_endpoints""",
+            no_such_model deployment_not_found no_endpoints model_not_open base_resp_2061""",
         _K.CONTEXT_LENGTH_EXCEEDED: """context_length_exceeded context_window_exceeded
             exceed_context_size_error too_many_tokens too_many_prompt_tokens prompt_too_long
             input_too_long context_too_long max_context_length_exceeded""",
@@ -42,7 +49,8 @@ GENERIC = make_rules(
         _K.CONTENT_FILTERED: """content_filter content_filtered content_blocked content_policy_violation
             invalid_prompt moderation_blocked moderation_error responsible_ai_policy_violation
             guardrail_intervened safety prohibited_content blocklist spii model_armor jailbreak
-            image_safety image_prohibited_content content_moderation error_toxic sensitive""",
+            image_safety image_prohibited_content content_moderation error_toxic sensitive
+            base_resp_1026 base_resp_1027""",
         Verdict(_K.CONTENT_FILTERED, retry=True, fallback=True): "recitation image_recitation",
         _K.REFUSAL: "refusal",
         _K.MODEL_OUTPUT_INVALID: """tool_use_failed json_validate_failed output_parse_failed
@@ -56,14 +64,16 @@ GENERIC = make_rules(
         _K.CONFLICT: "conversation_locked thread_locked",
         _K.UNSUPPORTED_FEATURE: "not_supported_error not_implemented not_implemented_error",
         _K.INVALID_REQUEST: """string_above_max_length array_above_max_length failed_to_download_image
-            previous_response_not_found invalid_encrypted_content missing_thought_signature""",
-        _K.SERVER_ERROR: "incomplete_generation",
+            previous_response_not_found invalid_encrypted_content missing_thought_signature
+            base_resp_1042 base_resp_2013""",
+        _K.SERVER_ERROR: "incomplete_generation base_resp_1000 base_resp_1024 base_resp_1033",
     },
     phrases=(
+        *CHINESE,
         phrase(
             _K.INSUFFICIENT_FUNDS,
-            r"credit balance|prepay\w{0,24} (credits?|balance)|insufficient[ _](account )?(balance|credits?|"
-            r"funds?|quota)",
+            r"credit balance|prepay\w{0,24} (credits?|balance)|insufficient[ _](\w{1,24} ){0,3}(balance|"
+            r"credits?|funds?|quota)\b",
             r"\b(not enough|no|out of|used (up )?all|exhausted|depleted|consumed|requires? more) ((of|"
             r"your|available|remaining"
             r"|prepaid|included|api|account) )*(credits?|balance|funds)\b(?! w)",
@@ -73,6 +83,7 @@ GENERIC = make_rules(
             r"\bspend(ing)?[ -](limit|cap|budget)|\b(billing|budget|payment|credit|key) (hard )?(limit|"
             r"cap)\b",
             r"payment[ -](is )?(required|method|instrument|overdue)|unpaid|past due|overdue|arrear",
+            r"(does not|doesn't|do not|don't) have any credits|(valid |a )?(credit|payment) card (on file|is required)",
             r"can only afford|exceeds? your .{0,20}\b(budget|balance|credits?)\b|extra usage|top[- ]?up|"
             r"recharge",
             r"billing (is |has )?(not |been )?(inactive|active|disabled|enabled)|enable billing|"
@@ -100,10 +111,12 @@ GENERIC = make_rules(
         ),
         phrase(
             _K.QUOTA_EXHAUSTED,
+            r"\bout of .{0,30}\bquota|quota will be (replenished|renewed|reset)|\bper (86400|604800) ?s\b|"
+            r"by ?day\b|(model|model service|account) has been paused|\b(day|daily)limit\b",
             r"(\bper|/|\ba|\beach|\bevery)[ -]?(day|week|month)\b|\b(RPD|TPD)\b|\blimit:? ?0(?![.,]?\d)",
             r"\b(daily|weekly|monthly)\b.{0,60}\b(limit|quota|allocation|allowance|usage|cap)",
-            r"\b(limit|quota|allocation|allowance)s?\b.{0,40}\b(daily|weekly|monthly|for (today|"
-            r"this (day|week|month)))\b",
+            r"\b(limit|quota|allocation|allowance)s?\b.{0,40}\b(daily|weekly|monthly|today|for (the|"
+            r"this) (day|week|month))\b",
             r"\busage limit|(hit|reached|exceeded) your (\w{1,24} )?limit\b.{0,20}\breset|quota (has been |"
             r"is )?(used up|exhausted)|exceeds? the service quota",
         ),
@@ -111,9 +124,11 @@ GENERIC = make_rules(
             _K.CONTEXT_LENGTH_EXCEEDED,
             r"context[ _-]?(length|size|window|limit)|max(imum)? (context|prompt|input|sequence|"
             r"model) length|context .{0,20}exceeded",
+            r"max(imum)? length of (the )?(current )?(question|inputs?|prompt|messages)|range of input length|"
+            r"exceed(s|ed)? (the )?model('s)? token limit|"
             r"tokens in the (prompt|input|messages) .{0,20}exceed|"
             r"token count (is )?\(?\d{1,12}.{0,60}(supports|maximum|limit)",
-            r"(prompt|inputs?|messages?|conversation|request)( is| are)? too long|"
+            r"(prompt|inputs?|messages?|text|question|query|conversation|request)( is| are)? too long|"
             r"too long.{0,40}\b(tokens|context)",
             r"(input|prompt|total) tokens? (count )?(\(?\d{1,12}\)? )?exceed|exceeds? (the |"
             r"this )?(model'?s? )?max(imum)? "
@@ -122,6 +137,9 @@ GENERIC = make_rules(
             r"size limit exceeded by \d{1,12} tokens",
             r"too many (input |prompt )?tokens\b.{0,40}\b(context|for (this|the) model|limit for)",
             r"(exceed|over|larger|longer|above).{0,40}\b(max_model_len|max_seq_len|n_ctx|token limit)\b",
+            r"\d tokens\b.{0,60}\b(more than|over|above|exceeding|greater than|beyond)\b.{0,20}\d",
+            r"\b(context|prompt|conversation)( is| are)? too (large|big)\b",
+            r"must (have|be|contain) (less|fewer|no more|at most) (than )?\d{1,12} tokens",
             r"reduce the length of (the |your )?(messages|prompt|input)",
             r"\d tokens\b.{0,60}\b(at most|up to|no more than|only (supports|accepts))\b.{0,20}\d",
             unless=r"per[ -]min|\bTPM\b|rate[ _-]?limit|per[ -]day",
@@ -131,22 +149,26 @@ GENERIC = make_rules(
             r"\bmodel\b.{0,100}\b(is|being|still) (currently |still )*(loading|warming|starting|"
             r"initializing)",
             r"\bloading (the )?model|not ready (for|to) (serv|inferenc|accept)|model is not ready|"
-            r"warming up|cold start",
+            r"being (warmed|loaded|started)|"
+            r"\b(instance|replica|pod|container|worker|engine|deployment|backend|server|"
+            r"service) is (still )?(starting|booting|"
+            r"initializing|loading|scaling)",
+            r"warm(ing|ed) up|cold start|scaling (up|from zero)",
             unless=r"overload",
         ),
         phrase(
             _K.PROVIDER_OVERLOADED,
-            r"overload|(over|at|at full|full|low on|beyond) capacity|capacity (ha(s|ve) been |was |is |"
+            r"overload|(over|at|at full|full|maximum|max|low on|beyond) capacity|capacity (ha(s|ve) been |was |is |"
             r"temporarily )*"
             r"(exceeded|exhausted|reached|unavailable|constrained)",
             r"\b(no|insufficient|not enough|limited|short of|lack of|out of) (\w{1,24} )?capacity|(high|"
             r"heavy|peak) (demand|traffic|load)",
-            r"queue( is)? full|queue .{0,20}exceed|pending requests|(is|are|too|currently|server|"
-            r"service) busy\b",
+            r"queue( is)? full|queue .{0,20}exceed|pending requests|(is|are|too|currently|server|service|system|"
+            r"model) busy\b|no (\w{1,24} )?(deployments?|instances?|workers?|gpus?) (is |are )?(currently )?available",
             r"rate[- ]?limited upstream|upstream .{0,40}rate[- ]?limit|"
             r"resource exhausted\W{1,4}(please )?try again",
             r"(temporarily|currently) unavailable|no available (model )?provider|"
-            r"insufficient system resource",
+            r"insufficient system resource|unable to handle additional requests",
             unless=r"(requests?|tokens?) per min|limit_rp[ms]",
         ),
         phrase(
@@ -164,9 +186,11 @@ GENERIC = make_rules(
             r"api) tokens?\b",
             r"\b(api[ _-]?key|access token|security token|credentials?|bearer token|"
             r"session)\b.{0,60}?\b(not valid|invalid|"
-            r"incorrect|expired|revoked|deactivated|disabled|deleted|leaked|missing|not found|"
+            r"incorrect|expired|revoked|suspended|deactivated|disabled|deleted|leaked|missing|not found|"
             r"not provided|required)\b",
-            r"\bunauthorized\b|\bunauthenticated\b|authentication (fail|required|error)|"
+            r"\b(parse|verify|validate|decode) (your |the )?((authentication|access|bearer|api) )?tokens?\b",
+            r"^(invalid|expired|missing|bad|unknown) (api |access |auth |user )?(token|key)\W{0,3}$",
+            r"\bunauthorized\b|\bunauthenticated\b|\bauth(entication)? ?(fail|required|error)|"
             r"not authenticated|signature expired",
             r"(provide|include|pass|set|need) (a |an |your )?(valid )?api[ _-]?key|expected oauth|"
             r"could not authenticate|unregistered callers",
@@ -184,6 +208,8 @@ GENERIC = make_rules(
             r"agreement)",
             r"(does not|doesn't|do not|don't|insufficient|lacks?) (have )?(the )?(\w{1,24} )?(permissions?|"
             r"privileges?)\b",
+            r"\black(s|ing)? (the )?(required |necessary )?(data |iam )?(actions?|roles?|rights?|scopes?)\b",
+            r"\bonly allows? .{0,40}\b(clients?|users?|accounts?|members?|plans?|keys?|access)\b",
             r"(must be|is not|not been) verified|missing scopes?\b|terms acceptance",
         ),
         phrase(
@@ -194,6 +220,10 @@ GENERIC = make_rules(
             r"policy violation",
             r"\bguardrail|requires moderation|\bmoderation\b|responsible ai|blocked (by|due to|"
             r"for) .{0,40}(polic|safety|filter)",
+            r"\b(prompts?|inputs?|outputs?|content|text|messages?)\b.{0,40}\b(unsafe|not safe|inappropriate|"
+            r"harmful|offensive)\b",
+            r"\b(content|prompt|inputs?|outputs?|text)\b.{0,40}\b(is|are|was|were|been|being) (blocked|rejected|"
+            r"censored)|\bcensor",
             r"(inappropriate|unsafe|harmful|sensitive|prohibited) content|data may contain inappropriate",
         ),
         phrase(
@@ -202,8 +232,12 @@ GENERIC = make_rules(
             r"404 page )?not found\W*$",
             r"method not allowed|(invalid|unknown|unrecognized) (request )?(url|path|route|endpoint)\b|"
             r"cannot (post|get) /",
-            r"no route (found|matched)|^no static resource|the requested url .{0,200}not found",
-            statuses=(404, 405),
+            r"no route (found|matched|for|to)\b|"
+            r"\b(endpoint|path|route|url)( is| was)? not (supported|found|implemented)|"
+            r"^no static resource|the requested url .{0,200}not found",
+            r"(unexpected|unsupported|unknown|no such|wrong) (endpoint|path|route|url|method)\b",
+            unless=r"\bmodel\b",
+            statuses=(0, 404, 405),
         ),
         phrase(
             # What the request refers to is gone; no other model or provider has it.
@@ -222,6 +256,14 @@ GENERIC = make_rules(
             r"\b(invalid|unknown|unsupported|no such|unrecognized|unable to access) (the )?model( name|"
             r" id| identifier)?"
             r"( specified)?(:|$| '| `| \"|\.)|unable to access model",
+            r"\bmodels?\b.{0,160}?\b(could not|cannot|can't|couldn't) be found\b|"
+            r"could(n't| not) find (the |a )?model\b",
+            r"\bmodels?( [^\s,;]{1,80})? (is|are|was) not (supported|known|served|offered|hosted)\b",
+            r"no (available |healthy )?(backend|worker|instance|replica|server|host|provider|upstream)s?\b.{0,30}"
+            r"\b(for|serv\w{1,5}|with|hosting|runs?|has)\b.{0,20}\bmodel\b",
+            r"\binvalid model name\b|\bllm provider not provided|"
+            r"no (available )?channels? (available )?for (the )?(model|group)",
+            r"\b(not|n't) (yet )?activated the model|model (was |is |has been )?unloaded|no models? (are |is )?loaded",
             r"no (allowed |available )?(endpoints?|providers?) (found )?(for|match|that|can)|"
             r"not a (valid|known|supported|recognized) model|"
             r"deployment .{0,80}(does not exist|not found)|resolve the (foundation )?model|"
@@ -236,6 +278,8 @@ GENERIC = make_rules(
             r"|completions?|chat|embeddings?|caching|multimodal|logprobs|assistant)(?: (?:use|calls?|"
             r"calling|choice|inputs?|mode"
             r"|schema|completions?|messages?|output))?)\b",
+            r"\bis not an? (multimodal|vision|reasoning|chat|embeddings?|completion|image|audio) model\b|"
+            r"\bis not (enabled|supported) for models?/|\bparam requires --[\w-]{1,40} flag|"
             r"not supported (in|on|by|for|via) (the|this) (\S{1,60} )?endpoint|\bnot (yet )?implemented\b",
             r"\b(operation|feature|method|modality|function calling|tool (use|calling)|thinking|"
             r"streaming)\b.{0,60}\b(is not|isn't|not)"
@@ -267,6 +311,8 @@ GENERIC = make_rules(
             r"slow down|concurren\w{1,24} .{0,40}(limit|exceed)|quota exceeded|exceeded .{0,40}\bquota",
             statuses=(0, 400, 403, 500),
         ),
+        # What broke over there, under a status that says otherwise.
+        phrase(_K.SERVER_ERROR, r"^internal( server)? error\b|\bcuda (error|out of memory)", statuses=(400,)),
         phrase(
             # In a stream there is no 400 to say so: names like invalid_image_url, empty_file, image_too_small.
             _K.INVALID_REQUEST,

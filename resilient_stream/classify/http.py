@@ -18,6 +18,7 @@ from ..errors import Failure
 from ..kinds import KINDS, ErrorCategory, ErrorKind
 from .body import Said, read_body, read_error, words
 from .door import MAX_TEXT, small_headers
+from .fields import OF_RIGHTS, about_a_field, names_a_parameter
 from .generic import GENERIC
 from .hints import asked_to_wait, hint, request_id
 from .rules import Rules, Verdict, parts_of
@@ -43,8 +44,7 @@ def classify_response(
 ) -> Failure:
     """What an answer means that is not the expected stream: an error status, a page, a redirect, JSON in a 200.
 
-    headers: names in lower case. max_retry_after: seconds; a rate limit that asks for more is an exhausted
-    quota, which is not slept through (JUDGEMENTS 4).
+    headers: names in lower case. max_retry_after: seconds that the policy waits at most; it decides no kind.
     """
     headers = small_headers(headers)
     said = _with_header_names(read_body(body), headers)
@@ -65,15 +65,18 @@ def classify_error(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
     max_retry_after: float = 60.0,
+    alone: bool = False,
 ) -> Failure:
     """What an error inside a stream means: a decoded JSON value in any vendor's shape, or a bare code.
+
+    alone: it was no event of a stream, but all that came in place of one.
 
     A code in it counts as the status it would have had. `headers` are those of the event (Bedrock's
     `:exception-type`), never the response's: they were those of a success. Unknown errors are `server_error`.
     """
     headers = small_headers(headers or {})
     said = _with_header_names(read_error(error), headers)
-    found = _decide(said, status, rules, {})
+    found = _error_in_success(said, rules, {}) if alone and said.form == "json" else _decide(said, status, rules, {})
     return _failure(found, said, headers, status or said.status, max_retry_after, in_stream=True)
 
 
@@ -88,6 +91,7 @@ def _decide(said: Said, status: int | None, rules: Rules, headers: Mapping[str, 
     return (
         _paid_later(known, headers)
         or _first(said, rules.codes)
+        or about_a_field(said, known)
         or _cannot_fit(said)
         or _by_phrase(said, known, rules)
         or _first(said, rules.types)
@@ -116,7 +120,9 @@ def _by_phrase(said: Said, status: int, rules: Rules) -> Verdict | None:
     if said.form == "html":
         return None
     text = "\n".join(_sayings(said, rules))[:MAX_TEXT]
-    return next((phrase.verdict for phrase in rules.phrases if phrase.says(text, status)), None)
+    silent = OF_RIGHTS if names_a_parameter(said, status) else ()
+    phrases = (phrase for phrase in rules.phrases if phrase.verdict.kind not in silent)
+    return next((phrase.verdict for phrase in phrases if phrase.says(text, status)), None)
 
 
 def _sayings(said: Said, rules: Rules) -> Iterator[str]:
@@ -139,12 +145,22 @@ def _no_stream(headers: Mapping[str, str], said: Said, rules: Rules) -> Verdict:
     if said.form == "empty":
         return Verdict(_K.STREAM_INTERRUPTED)
     if said.form == "json":
-        return _decide(said, None, rules, headers) if said.is_error or said.status else Verdict(_K.UNEXPECTED_RESPONSE)
+        return _error_in_success(said, rules, headers)
     if "event-stream" in headers.get("content-type", ""):
         return _by_phrase(said, 0, rules) or Verdict(_K.GATEWAY_ERROR)
     if said.form == "text" and re.search(r"(?i)error|unavailable|upstream|gateway|time-?out|overload", said.message):
         return _by_phrase(said, 0, rules) or Verdict(_K.GATEWAY_ERROR)
     return Verdict(_K.UNEXPECTED_RESPONSE)
+
+
+def _error_in_success(said: Said, rules: Rules, headers: Mapping[str, str]) -> Verdict:
+    """JSON in place of an answer. An error that nobody knows may be a server's hiccup, or mean that no answer will
+    ever come from this address: it is looked at once more, not five times, each of which may be paid for."""
+    if not said.is_error and not said.status:
+        return Verdict(_K.UNEXPECTED_RESPONSE)
+    found = _decide(said, None, rules, headers)
+    unknown = found == Verdict(_K.SERVER_ERROR) and not said.status and not _first(said, rules.implied)
+    return found._replace(max_attempts=2) if unknown else found
 
 
 def _failure(
@@ -173,6 +189,7 @@ def _failure(
         retry=found.retry,
         fallback=found.fallback,
         category=found.category,
+        max_attempts=found.max_attempts,
         facts=facts(kind, said),
     )
 

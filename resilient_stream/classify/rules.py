@@ -27,6 +27,7 @@ class Verdict(NamedTuple):
     retry: bool | None = None
     fallback: bool | None = None
     category: ErrorCategory | None = None
+    max_attempts: int | None = None
 
 
 class Phrase(NamedTuple):

@@ -27,6 +27,8 @@ _NAMED_SECRETS = re.compile(
     r"(?!\[hidden\])[^\s,;&\"']*[^\s,;&.\"']",
     re.IGNORECASE,
 )
+_QUOTED_INPUT = re.compile(r",? ?(?:['\"]input['\"]: |input_value=).*", re.DOTALL)
+"""What a validator quotes of the request, in the text that Python prints for its complaints."""
 _FEATURE = re.compile(r"(?:does not|doesn't|do not|don't) support (?:the )?([\w ]{2,40})")
 _N = r"(?<!\d)(\d(?:[\d,]{0,24}\d)?+)(?!\d)"
 _USED_FIRST = tuple(
@@ -63,7 +65,8 @@ def detail(kind: ErrorKind, said: Said) -> str:
     """The provider's own words, one line of at most MAX_DETAIL characters; nothing where they may quote the user."""
     if kind in _SILENT:
         return ""
-    line = _NAMED_SECRETS.sub(r"\1[hidden]", _SECRETS.sub("[hidden]", " ".join(said.message.split())))
+    said_by_them = _QUOTED_INPUT.sub(" …", " ".join(said.message.split()))
+    line = _NAMED_SECRETS.sub(r"\1[hidden]", _SECRETS.sub("[hidden]", said_by_them))
     return line if len(line) <= MAX_DETAIL else line[: MAX_DETAIL - 1] + "…"
 
 

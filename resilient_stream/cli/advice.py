@@ -45,7 +45,7 @@ class Advice(NamedTuple):
 def advice_for(error: StreamError, retry: RetryPolicy | None = None, recovery: Recovery | None = None) -> Advice:
     """What happens when this error ends a request. Without policies: the defaults."""
     retry, recovery = retry or RetryPolicy(), recovery or Recovery()
-    attempts = attempts_for(error.kind, retry) if error.retryable else 1
+    attempts = attempts_for(error.failure, retry) if error.retryable else 1
     schedule = waits(retry.model_copy(update={"jitter": 0.0}))
     between = tuple(islice(schedule, attempts - 1))
     return Advice(

@@ -20,9 +20,9 @@ import backoff
 from ..budget import ledger_of
 from ..call import Call
 from ..contract import Batch, Handler, Request
-from ..errors import StreamError, forget_frames
+from ..errors import Failure, StreamError, forget_frames
 from ..events import RetryScheduled
-from ..kinds import KINDS, ErrorCategory, ErrorKind, GaveUp
+from ..kinds import KINDS, ErrorCategory, GaveUp
 from ..policy import RetryPolicy
 from ..target import Target
 
@@ -58,14 +58,14 @@ def waits(policy: RetryPolicy) -> Iterator[float]:
     return (wait * (1 + random.uniform(0, policy.jitter)) for wait in schedule)
 
 
-def attempts_for(kind: ErrorKind, policy: RetryPolicy) -> int:
-    """Attempts in all at one target: the policy's, or the kind's own cap if that is lower.
+def attempts_for(failure: Failure, policy: RetryPolicy) -> int:
+    """Attempts in all at one target: the policy's, or the kind's or this failure's own cap if that is lower.
 
     A kind that is not retried, but this once (RECITATION, x-should-retry), gets one more attempt.
     """
-    row = KINDS[kind]
+    row = KINDS[failure.kind]
     own = 2 if row.retry == "no" else row.max_attempts
-    return min(policy.attempts, own or policy.attempts)
+    return min(policy.attempts, own or policy.attempts, failure.max_attempts or policy.attempts)
 
 
 class _Plan:
@@ -83,7 +83,7 @@ class _Plan:
 
     def allowed(self, error: StreamError) -> int:
         """Attempts in all for this kind of error."""
-        return attempts_for(error.kind, self._policy)
+        return attempts_for(error.failure, self._policy)
 
     def wait_after(self, error: StreamError) -> float | None:
         """Seconds until the next attempt; None when there is none, and then the error says why."""

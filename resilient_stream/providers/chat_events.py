@@ -105,6 +105,7 @@ class Event(msgspec.Struct, gc=False):
     code: Any = None
     message: Any = None
     detail: Any = None
+    base_resp: Any = None
     object: Any = None
     type: Any = None
 
@@ -133,13 +134,13 @@ CHOICE = Fields(
 )
 
 EVENT = Fields(
-    read=names("choices usage id object created model error code message detail type"),
+    read=names("choices usage id object created model error code message detail base_resp type"),
     aside=names(
         "system_fingerprint service_tier obfuscation p x_groq provider prompt_filter_results time_info timings "
         "stream_options latency_checkpoint generationId moderation nonce prompt_logprobs prompt_token_ids warnings "
         "kv_transfer_params request_id requestId trace_id session_id response_id conversation_id created_at status "
         "metadata provider_metadata provider_specific_fields usage_breakdown citation_format cost version sla_metrics "
-        "performance_metrics base_resp input_sensitive_type output_sensitive_type search_context_size "
+        "performance_metrics input_sensitive_type output_sensitive_type search_context_size "
         "amazon-bedrock-invocationMetrics amazon-bedrock-guardrailAction amazon-bedrock-trace"
     ),
     content=names(

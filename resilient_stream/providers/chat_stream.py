@@ -157,6 +157,8 @@ class ChatReader:
         error = event.error or next((choice.error for choice in event.choices or () if choice.error), None)
         if error:
             return classify_error({"error": error}, rules_for(self._provider))
+        if isinstance(event.base_resp, dict) and event.base_resp.get("status_code"):
+            return classify_error({"base_resp": event.base_resp}, rules_for(self._provider))
         if event.choices is None and event.usage is None and (event.message or event.detail or event.object == "error"):
             said = {"message": event.message or event.detail, "code": event.code, "type": event.type}
             return classify_error(said, rules_for(self._provider))

@@ -144,7 +144,7 @@ class EventDecoder(Generic[EventT]):
             return []
         batch = self._read(self._events.finish(), ())
         if self.failure is None and not self.done and (stray := self._events.stray()) is not None:
-            self.failure = classify_error(stray, rules_for(self._provider))
+            self.failure = classify_error(stray, rules_for(self._provider), alone=True)
         self._end(batch)
         return batch if self._mender is None else self._mended(batch)
 

@@ -300,3 +300,45 @@ def test_a_deep_object_is_read_to_a_depth() -> None:
     for _ in range(3000):
         value = {"error": value}
     assert classify_error(value).kind.value == "server_error"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"error": "Unexpected endpoint or method. (POST /chat/completions)"}', b'{"error": "not found"}',
+     b'{"detail": "Not Found"}', b'{"error": "unsupported path"}', b'{"message": "no route for POST /v1"}',
+     b'{"error": "Cannot POST /v1/v1/chat/completions"}', b'{"error": "method not allowed"}'],
+)  # fmt: skip
+def test_a_wrong_path_in_a_success_is_no_server_error(body: bytes) -> None:
+    """Some servers answer every path with 200: it is never asked for again, but the next target is."""
+    error = error_for(classify_response(200, {"content-type": "application/json"}, body))
+    assert (error.kind.value, error.retryable, error.fallback) == ("unexpected_response", False, True)
+    assert error_for(classify_error(json.loads(body), alone=True)).kind.value == "unexpected_response"
+
+
+@pytest.mark.parametrize("body", [{"error": "beep"}, {"errors": [{"message": "x"}]}, {"success": False, "msg": "odd"}])
+def test_an_unknown_error_in_a_success_is_looked_at_once_more(body: Any) -> None:
+    """It may pass, or it may mean that no answer will ever come: two requests in all, not five."""
+    for failure in (classify_response(200, {}, json.dumps(body).encode()), classify_error(body, alone=True)):
+        assert (failure.kind.value, failure.max_attempts) == ("server_error", 2)
+    assert classify_error(body).max_attempts is None
+    assert classify_response(500, {}, json.dumps(body).encode()).max_attempts is None
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [(1000, "server_error"), (1001, "provider_timeout"), (1002, "rate_limited"), (1004, "authentication"),
+     (1008, "insufficient_funds"), (1024, "server_error"), (1026, "content_filtered"), (1027, "content_filtered"),
+     (1039, "rate_limited"), (1042, "invalid_request"), (2013, "invalid_request"), (2049, "authentication"),
+     (2056, "quota_exhausted"), (2061, "model_not_found")],
+)  # fmt: skip
+def test_a_status_object_with_numbers_of_its_own(code: int, expected: str) -> None:
+    """`base_resp` comes in a 200, whole or as an event, beside choices that are null."""
+    body = {"id": "1", "choices": None, "base_resp": {"status_code": code, "status_msg": "?"}}
+    assert kind(200, json.dumps(body).encode()) == expected
+    assert classify_error(body).kind.value == expected
+
+
+def test_a_status_object_that_says_success_is_no_error() -> None:
+    """A good answer has it, too."""
+    body = {"id": "1", "base_resp": {"status_code": 0, "status_msg": "success"}}
+    assert kind(200, json.dumps(body).encode()) == "unexpected_response"

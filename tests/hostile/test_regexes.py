@@ -16,6 +16,7 @@ SOON = 0.05
 
 BOUNDS: dict[str, tuple[int, str]] = {
     "classify.generic": (8 * 1024, "door.MAX_TEXT: all that the rules read of one answer"),
+    "classify.fields": (4000, "door.MAX_MESSAGE"),
     "classify.http": (8 * 1024, "door.MAX_TEXT"),
     "classify.wording": (4000, "door.MAX_MESSAGE: one sentence"),
     "classify.hints": (4000, "door.MAX_MESSAGE; headers are shorter (door.MAX_HEADER)"),

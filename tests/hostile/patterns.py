@@ -73,7 +73,6 @@ TABLES: Mapping[tuple[str, str], Callable[[ModuleType], Iterable[str]]] = {
         host.thoughts.models for host in HOSTS.values() if host.thoughts is not None
     ],
     ("providers.model_rules", "rule.models"): lambda m: [rule.models for rule in m.RULES],
-    ("providers.named", "begins"): lambda m: list(m.FAMILIES),
     ("tool_names", "allowed"): lambda _: {adapter_for(name).capabilities("m").tool_names for name in known_providers()},
     ("masking", "_POSITION % '|'.join(map(re.escape, longest_first))"): lambda m: [m._POSITION % "abcdefg"],
     ("providers.openai", "f'[a-zA-Z0-9]{{{host.call_id_length}}}'"): lambda _: [r"[a-zA-Z0-9]{9}"],

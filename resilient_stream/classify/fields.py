@@ -36,7 +36,9 @@ _COMPLAINT = re.compile(
 )
 """A validator's complaint in the middle of a text: its place in front of it, or as it is printed."""
 _ABOUT_A_KEY = re.compile(
-    r"\b(?:api|secret|access|subscription)[ _-]?(?:keys?|tokens?)\b|\bauthori[sz]ation\b", re.IGNORECASE
+    r"\b(?:api|secret|access|subscription)[ _-]?(?:keys?|tokens?)\b|\bauthori[sz]ation\b"
+    r"|\bfor (?:this|your|the) (?:project|organi[sz]ation|account|key|team|workspace|plan|tier|user)\b",
+    re.IGNORECASE,
 )
 _ABOUT_RIGHTS = re.compile(
     r"\b(?:organi[sz]ation|account|project|team|workspace|subscription|plan|billing)\b", re.IGNORECASE

@@ -26,8 +26,12 @@ _ERRORS: Mapping[int, str] = {
     402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
+    408: "timeout_error",
+    409: "conflict_error",
     413: "request_too_large",
     429: "rate_limit_error",
+    500: "api_error",
+    503: "overloaded_error",
     504: "timeout_error",
     529: "overloaded_error",
 }
@@ -109,7 +113,9 @@ def _whole(said: Said, reason: str) -> Payload:
 
 
 def _error(status: int, message: str) -> dict[str, Any]:
-    error = {"type": _ERRORS.get(status, "api_error"), "message": message}
+    # What it has no type for comes from something in front of it, and says nothing of its own.
+    kind = _ERRORS.get(status, "invalid_request_error" if status < 500 else "error")
+    error = {"type": kind, "message": message}
     return {"type": "error", "error": error, "request_id": "req_fake"}
 
 

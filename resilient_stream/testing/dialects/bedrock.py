@@ -12,6 +12,7 @@ import re
 import struct
 import zlib
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -143,7 +144,15 @@ def _whole(said: Said, reason: str) -> Payload:
 
 
 def _error(status: int, message: str) -> dict[str, Any]:
-    return {"__type": _ERRORS.get(status, "InternalServerException"), "message": message}
+    return {"__type": _ERRORS.get(status) or _named_after(status), "message": message}
+
+
+def _named_after(status: int) -> str:
+    """How services of AWS call an error that is not in Bedrock's own list."""
+    try:
+        return f"{HTTPStatus(status).phrase.title().replace(' ', '')}Exception"
+    except ValueError:
+        return f"Http{status}Exception"
 
 
 DIALECT = Dialect(

@@ -151,11 +151,16 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an adapter wants run, for a provider that is a program. `stdin` is written to it and closed."""
+    """What an adapter wants run, for a provider that is a program. `stdin` is written to it and closed.
+
+    environment: all the variables that it has. files: options of its command line whose values are names of files with
+    this content, which only this user can read and which are removed when the program is over.
+    """
 
     command: tuple[str, ...]
     stdin: bytes
     environment: Mapping[str, str] = msgspec.field(default_factory=dict)
+    files: Mapping[str, bytes] = msgspec.field(default_factory=dict)
 
     @property
     def url(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from string import Formatter
 from urllib.parse import quote, urlsplit
@@ -24,7 +24,7 @@ from .target import Target
 __all__ = ["STARTED", "address_variables", "checked_address", "host_of", "resolve", "wrong_address"]
 
 STARTED: Mapping[str, str] = {"local": "resilient_stream.transport.local_server"}
-"""Providers whose server we start ourselves: a module with an async `base_url()`."""
+"""Providers whose server we start ourselves: a module with an async `base_url()`, and `api_key(base_url)`."""
 
 _OWN_WAYS: Mapping[str, str] = {
     "bedrock": "resilient_stream.credentials.bedrock",
@@ -57,7 +57,8 @@ async def _resolved(target: Target, adapter: Adapter, attempt: int) -> Endpoint 
         endpoint: Endpoint | Failure = await own.resolve(target, adapter, base_url, key, attempt)
         return endpoint
     if not base_url and target.provider in STARTED:
-        base_url = await _start(target.provider)
+        base_url, own_key = await _start(target.provider)
+        key = key or own_key
     # At an address of the user's own a key may not be needed; a blank one was meant to be one.
     if key is None and adapter.key_variables and (not base_url or target.api_key is not None):
         return missing_key(adapter)
@@ -159,9 +160,11 @@ def _punycode(host: str) -> str:
         return quote(host)
 
 
-async def _start(provider: str) -> str:
-    start: Callable[[], Awaitable[str]] = import_module(STARTED[provider]).base_url
-    return await start()
+async def _start(provider: str) -> tuple[str, str | None]:
+    """The address of a server of our own, and its key."""
+    server = import_module(STARTED[provider])
+    address: str = await server.base_url()
+    return address, server.api_key(address)
 
 
 def host_of(url: str) -> str:

@@ -22,7 +22,8 @@ QUERY = frozenset({"alt", "api-version"})
 """Fields of a URL's query."""
 
 _SECRET = (
-    r"(?i)auth|api.?key|secret|passw|credential|cookie|session|signature|token$|(access|security).?token|(^|[_-])key$"
+    r"(?i)auth|api.?key|secret|passw|credential|cookie|session|signature|token$|(access|security).?(token|key)"
+    r"|custom.?headers|(^|[_-])key$"
 )
 
 

@@ -180,7 +180,9 @@ def mask_sent(request: Outgoing, body: Any) -> dict[str, Any]:
         return {"method": request.method, "url": safe_url(request.url), "headers": headers, "body": _fields(body)}
     if isinstance(request, ProcessRequest):
         environment = dict.fromkeys(request.environment, MASK)
-        return {"command": list(request.command), "environment": environment, "stdin": body}
+        files = {option: content.decode("utf-8", "replace") for option, content in request.files.items()}
+        sent = {"command": list(request.command), "environment": environment, "stdin": body}
+        return {**sent, "files": files} if files else sent
     return {}
 
 

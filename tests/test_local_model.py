@@ -22,8 +22,9 @@ ENDLESS: dict[str, Any] = {"max_tokens": 900, "extra": {"ignore_eos": True}}
 
 async def busy_slots(http: aiohttp.ClientSession) -> int:
     """How many answers llama.cpp is working on."""
-    url = (await local_server.base_url()).removesuffix("/v1")
-    async with http.get(f"{url}/slots") as response:
+    url = await local_server.base_url()
+    headers = {"Authorization": f"Bearer {local_server.api_key(url)}"}
+    async with http.get(f"{url.removesuffix('/v1')}/slots", headers=headers) as response:
         return sum(bool(slot["is_processing"]) for slot in await response.json())
 
 
@@ -56,8 +57,9 @@ DIALECTS = ("llamacpp", "llamacpp-responses", "anthropic")
 async def spoken(provider: str) -> Target:
     """The real model by one of its dialects; Anthropic's base URL has no /v1."""
     url = await local_server.base_url()
+    key = local_server.api_key(url)
     return Target(
-        f"{provider}:smollm2", base_url=url.removesuffix("/v1") if provider == "anthropic" else url, api_key="k"
+        f"{provider}:smollm2", base_url=url.removesuffix("/v1") if provider == "anthropic" else url, api_key=key
     )
 
 

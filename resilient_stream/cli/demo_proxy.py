@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from ..transport import local_server
+
 __all__ = ["CUT_AFTER", "FLAKY_ANSWERS", "NO_CAPACITY", "DemoProxy"]
 
 _EVENT_ENDS = b"\n\n"
@@ -60,6 +62,7 @@ class DemoProxy:
     def __init__(self, upstream: str, answers: Sequence[bytes | int] = FLAKY_ANSWERS) -> None:
         parts = urlsplit(upstream)
         self._upstream = (parts.hostname or "", parts.port or 0)
+        self._key = local_server.api_key(upstream) or "none"
         self._answers = list(answers)
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
@@ -91,9 +94,9 @@ class DemoProxy:
             head = await reader.readuntil(b"\r\n\r\n")
             body = await reader.readexactly(_content_length(head))
             if not head.split(b" ", 2)[1].startswith(b"/flaky/"):
-                await self._pass_on(_for_upstream(head) + body, writer)
+                await self._pass_on(_for_upstream(head, self._key) + body, writer)
             elif isinstance(answer := self._next_answer(), int):
-                await self._pass_on(_for_upstream(head) + body, writer, events=answer)
+                await self._pass_on(_for_upstream(head, self._key) + body, writer, events=answer)
             else:
                 writer.write(answer)
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -136,9 +139,14 @@ def _at_most(data: bytes, events: int) -> tuple[bytes, int]:
     return data, events - len(pieces) + 1
 
 
-def _for_upstream(head: bytes) -> bytes:
-    """The request's head without the provider's name in its path, and for a connection of its own."""
+def _for_upstream(head: bytes, key: str) -> bytes:
+    """The request's head without the provider's name in its path, with the model's key, and for a connection of its
+    own."""
     line, _, rest = head.partition(b"\r\n")
     method, path, version = line.split(b" ", 2)
     path = path[path.index(b"/", 1) :]
-    return b" ".join((method, path, version)) + b"\r\nconnection: close\r\n" + rest
+    return (
+        b" ".join((method, path, version))
+        + b"\r\nconnection: close\r\nauthorization: Bearer %b\r\n" % key.encode()
+        + rest
+    )

@@ -21,7 +21,7 @@ import msgspec
 from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta
 from ..classify import classify_error, classify_response
 from ..contract import Batch, Capabilities, Endpoint, ProcessRequest, Request
-from ..errors import NO_END_MARKER, ErrorKind, Failure
+from ..errors import NO_END_MARKER, ErrorKind, Failure, StreamError, error_for
 from ..messages import Message
 from ..wire.broken import UNREADABLE, failure_of
 from ..wire.json_events import BatchDecoder
@@ -198,7 +198,8 @@ def _failure(event: Mapping[str, Any], subtype: str) -> Failure:
 class ClaudeCode(msgspec.Struct, frozen=True):
     """The adapter of the `claude` program; see `contract.Adapter`. What becomes of a request's fields there:
 
-    messages: the program takes one prompt; an earlier conversation is written out in front of the last turn.
+    messages: the program takes one prompt; an earlier conversation is written out in front of the last turn. The prompt
+    goes to its standard input and the system prompt into a private file: a command line can be seen by all users.
     max_tokens, temperature, top_p, seed, reasoning, extra: it has no options for them, and they are ignored.
     """
 
@@ -208,7 +209,7 @@ class ClaudeCode(msgspec.Struct, frozen=True):
     key_variables: ClassVar[tuple[str, ...]] = ()
     url_variable: ClassVar[str] = ""
     default_model: ClassVar[str | None] = "default"
-    options: ClassVar[tuple[str, ...]] = ("command", "tools", "arguments")
+    options: ClassVar[tuple[str, ...]] = ("command", "tools", "arguments", "environment")
     media_types: ClassVar[tuple[str, ...]] = ("application/x-ndjson",)
 
     def capabilities(self, model: str) -> Capabilities:
@@ -225,15 +226,16 @@ class ClaudeCode(msgspec.Struct, frozen=True):
         model = program.model if request.model == self.default_model else request.model
         options = {
             "--model": model,
-            "--system-prompt": system,
             "--tools": str(request.option("tools", "")),
         }
         named = [word for name, value in options.items() if value is not None for word in (name, value)]
         fixed = ("--print", "--output-format", "stream-json", "--verbose", "--include-partial-messages")
+        key = {"ANTHROPIC_API_KEY": endpoint.api_key} if endpoint.api_key else {}
         return ProcessRequest(
-            command=(program.path, *fixed, *named, *map(str, request.option("arguments", ()))),
-            stdin=_prompt(some_turns(request.messages, request.target.name)).encode(),
-            environment={"ANTHROPIC_API_KEY": endpoint.api_key} if endpoint.api_key else {},
+            command=_sound(program.path, *fixed, *named, *map(str, request.option("arguments", ()))),
+            stdin=_prompt(some_turns(request.messages, request.target.name)).encode("utf-8", "replace"),
+            environment={**program.environment, **key},
+            files={"--system-prompt-file": system.encode("utf-8", "replace")} if system else {},
         )
 
     def decoder(self, request: Request) -> ClaudeCodeDecoder:
@@ -251,6 +253,24 @@ class ClaudeCode(msgspec.Struct, frozen=True):
 
 
 ADAPTER = ClaudeCode()
+
+MAX_COMMAND = 100_000
+"""Bytes of a command line; Linux takes 128 KiB in one argument."""
+
+
+def _sound(*command: str) -> tuple[str, ...]:
+    """The command, if a system can run it. Raises StreamError, which does not show it."""
+    said = "".join(command)
+    if "\0" in said or said.encode("utf-8", "replace").decode() != said:
+        raise _no_command("The model's name or an argument has a NUL or half a character in it")
+    if len(said.encode()) > MAX_COMMAND:
+        raise _no_command(f"The model's name and the arguments are longer than {MAX_COMMAND:,} bytes")
+    return command
+
+
+def _no_command(reason: str) -> StreamError:
+    return error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code="bad_name", facts={"reason": reason}))
+
 
 _SPEAKERS: Mapping[str, str] = {"user": "User", "assistant": "Assistant", "tool": "Tool result"}
 

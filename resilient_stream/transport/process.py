@@ -13,18 +13,22 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..contract import ProcessRequest, Sending
+from ..private import write_private
 
 __all__ = ["ProcessResponse", "Programs"]
 
 READ_BUFFER = 128 * 1024
 """Bytes waiting to be read at which the program is made to wait, as with a socket."""
 
-_CANNOT_RUN = (errno.EACCES, errno.ENOENT, errno.ENOEXEC)
+_CANNOT_RUN = (errno.EACCES, errno.ENOENT, errno.ENOEXEC, errno.E2BIG)
 
 COMPLAINT_BYTES = 8 * 1024
 """Of standard error the last part is kept: what a program says before it ends is why."""
@@ -73,25 +77,57 @@ class Programs:
 
     async def _start(self, request: ProcessRequest) -> ProcessResponse:
         loop = asyncio.get_running_loop()
-        environment = {**os.environ, **request.environment}
-        _, output = await loop.subprocess_exec(
-            lambda: ProcessResponse(loop, self._running.discard),
-            *request.command, env=environment, start_new_session=True,
-        )  # fmt: skip
+        files = _Files(request.files)
+        try:
+            _, output = await loop.subprocess_exec(
+                lambda: ProcessResponse(loop, self._running.discard, files.remove),
+                *request.command, *files.options, env=dict(request.environment), start_new_session=True,
+            )  # fmt: skip
+        except BaseException:
+            files.remove()
+            raise
         if not output.exited.is_set():
             self._running.add(output)
         return output
 
 
+class _Files:
+    """Files for one run of a program, in a folder that only this user can enter."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="resilient-stream-")) if files else None
+        self.options: list[str] = []
+        for number, (option, content) in enumerate(files.items()):
+            assert self._folder is not None
+            file = self._folder / f"{number}.txt"
+            self.options += [option, str(file)]
+            try:
+                write_private(file, content)
+            except OSError:
+                self.remove()
+                raise
+
+    def remove(self) -> None:
+        """Idempotent."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
 class ProcessResponse(asyncio.SubprocessProtocol):
-    """One run of a program; see `contract.Response`. on_exit: told when the program has ended, in whatever way."""
+    """One run of a program; see `contract.Response`. on_exit: told when the program has ended, in whatever way.
+    clear: removes what was made for this run."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop | None = None, on_exit: Callable[[ProcessResponse], object] | None = None
+        self,
+        loop: asyncio.AbstractEventLoop | None = None,
+        on_exit: Callable[[ProcessResponse], object] | None = None,
+        clear: Callable[[], object] | None = None,
     ) -> None:
         self.loop = loop
         self.exited = asyncio.Event()
         self._on_exit = on_exit
+        self._clear = clear or (lambda: None)
         self.status = 200
         self.headers: Mapping[str, str] = {"content-type": "application/x-ndjson"}
         self._output = bytearray()
@@ -175,6 +211,7 @@ class ProcessResponse(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         """It ended, and if by itself, what it started and left behind ends with it."""
         self._kill_group()
+        self._clear()
         self.exited.set()
         if self._on_exit is not None:
             self._on_exit(self)
@@ -193,7 +230,8 @@ class ProcessResponse(asyncio.SubprocessProtocol):
         self.close()
 
     def close(self) -> None:
-        """End the program and its group, and close its pipes. Idempotent."""
+        """End the program and its group, close its pipes, and remove its files. Idempotent."""
+        self._clear()
         if self._transport is not None and not self._transport.is_closing():
             self._kill_group()
             self._transport.close()

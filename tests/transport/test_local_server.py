@@ -11,8 +11,10 @@ import subprocess
 import sys
 import textwrap
 import time
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,8 +62,30 @@ async def test_two_tasks_and_a_thread_start_one_server():
     in_thread = asyncio.to_thread(lambda: asyncio.run(local_server.base_url()))
     urls = await asyncio.gather(local_server.base_url(), local_server.base_url(), in_thread)
     assert len(set(urls)) == 1
-    with urllib.request.urlopen(urls[0] + "/models") as answer:
+    with urllib.request.urlopen(asking(urls[0], local_server.api_key(urls[0]))) as answer:
         assert json.load(answer)["data"][0]["id"] == "smollm2"
+
+
+def asking(url: str, key: str | None) -> urllib.request.Request:
+    """A request for the list of models, as a page in a browser would send it."""
+    headers = {"Origin": "https://page.example", **({"Authorization": f"Bearer {key}"} if key else {})}
+    return urllib.request.Request(f"{url}/models", headers=headers)
+
+
+@local_model
+async def test_nobody_else_can_use_the_server():
+    """Without the key, which is random and in no command line, it answers 401; no page may read what it says."""
+    url = await local_server.base_url()
+    key = local_server.api_key(url)
+    assert key is not None
+    assert len(key) > 30
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(asking(url, None))
+    with urllib.request.urlopen(asking(url, key)) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] in (None, "")
+    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [command for command in commands if key.encode() in command]
+    assert local_server.api_key("http://127.0.0.1:1/v1") is None
 
 
 @local_model

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import stat
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,7 +102,7 @@ async def test_the_prompt_arrives_whole(program: Program) -> None:
     async with Client(program(code)) as client:
         transcript = await client.complete("x" * 300_000 + "end", system="Be short.")
     assert transcript.text.startswith("300003 end --print --output-format stream-json")
-    assert "--model sonnet --system-prompt Be short. --tools" in transcript.text
+    assert "--model sonnet --tools" in transcript.text
 
 
 async def test_breaking_off_ends_the_program_and_what_it_started(program: Program, tmp_path: Path) -> None:
@@ -238,3 +241,102 @@ async def test_an_interrupted_read_raises_now(programs: Programs) -> None:
 def test_a_response_before_its_program_runs_can_be_closed() -> None:
     """Closing is idempotent and needs nothing to be there."""
     ProcessResponse().close()
+
+
+SEEN = (
+    EVENTS
+    + """
+words = sys.argv
+file = words[words.index('--system-prompt-file') + 1] if '--system-prompt-file' in words else ''
+mode = oct(os.stat(file).st_mode)[-3:] + ' ' + oct(os.stat(os.path.dirname(file)).st_mode)[-3:] if file else ''
+told = {'words': words, 'file': file, 'mode': mode, 'system': open(file).read() if file else '',
+        'environment': dict(os.environ), 'asked': asked[-40:]}
+piece(json.dumps(told)); result()
+"""
+)
+
+
+async def seen_by(target: Target, prompt: str = "hi", **options: str) -> dict[str, Any]:
+    """What the program was given."""
+    async with Client(target, retry=RetryPolicy.off()) as client:
+        return dict(json.loads((await client.complete(prompt, **options)).text))
+
+
+async def test_no_prompt_is_in_the_command_line(program: Program) -> None:
+    """All users of a machine can see it. The system prompt is in a private file, which is gone when the answer is."""
+    seen = await seen_by(program(SEEN), "secret prompt", system="secret rules " * 20_000)
+    assert "secret" not in " ".join(seen["words"])
+    assert (seen["system"], seen["asked"]) == ("secret rules " * 20_000, "secret prompt")
+    assert seen["mode"] == "600 700"
+    assert not Path(seen["file"]).parent.exists()
+
+
+@pytest.mark.parametrize("ending", ["close", "cancel", "failure", "no program"])
+async def test_the_private_file_is_removed_however_it_ends(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """Left, cancelled, failed or never started."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = {"failure": "sys.exit('no')", "no program": ""}.get(ending, HANGS)
+    target = program(code)
+    if ending == "no program":
+        (tmp_path / "claude").write_text("no program")
+    async with Client(target, retry=RetryPolicy.off()) as client:
+        stream = client.stream("hi", system="Be short.")
+        if ending in ("failure", "no program"):
+            with pytest.raises(StreamError):
+                await anext(stream)
+        else:
+            await anext(stream)
+            assert list(tmp_path.glob("resilient-stream-*/*"))
+        task = asyncio.create_task(stream.collect()) if ending == "cancel" else None
+        await asyncio.sleep(0)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        stream.close()
+        assert not list(tmp_path.glob("resilient-stream-*"))
+
+
+async def test_the_program_gets_the_variables_that_it_needs(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By name: no key of another provider's; a cloud's only where the program is to use that cloud."""
+    given = {"OPENAI_API_KEY": "a", "AWS_SECRET_ACCESS_KEY": "b", "ANTHROPIC_MODEL": "c", "https_proxy": "http://d",
+             "LC_ALL": "C.UTF-8", "MY_OWN": "f", "GITHUB_TOKEN": "g"}  # fmt: skip
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    environment = (await seen_by(program(SEEN)))["environment"]
+    assert set(given) & set(environment) == {"ANTHROPIC_MODEL", "https_proxy", "LC_ALL"}
+    assert "PATH" in environment
+    monkeypatch.setenv("CLAUDE_CODE_USE_BEDROCK", "1")
+    environment = (await seen_by(program(SEEN, environment=("MY_*",))))["environment"]
+    assert set(given) - set(environment) == {"OPENAI_API_KEY", "GITHUB_TOKEN"}
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        ("a\0b", {}, "a NUL"),
+        ("a\ud83d", {}, "half a character"),
+        ("m" * 200_000, {}, "longer than"),
+        ("m", {"arguments": ["--x", "y" * 200_000]}, "longer than"),
+        ("m", {"arguments": ["a\0"]}, "a NUL"),
+        ("m", {"tools": "\udfff"}, "half a character"),
+    ],
+)
+async def test_a_command_that_no_system_can_run_is_refused(
+    program: Program, model: str, options: dict[str, Any], said: str
+) -> None:
+    """Before anything is started, in words that do not repeat it."""
+    program(HELLO)
+    async with Client(Target(f"claude-code:{model}", **options), retry=RetryPolicy.off()) as client:
+        with pytest.raises(StreamError, match=said) as caught:
+            await client.complete("hi")
+    assert caught.value.kind == "client_config"
+    assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize("text", ["a\0b", "half \ud83d", "x" * 300_000])
+async def test_any_prompt_reaches_the_program(program: Program, text: str) -> None:
+    """NUL, half a character, or a long text, as a prompt and as a system prompt: they are in no command line."""
+    seen = await seen_by(program(SEEN), text, system=text)
+    assert len(seen["system"]) == len(text)

@@ -504,8 +504,8 @@ class Attempt:
 
     def _echoes(self, said: str) -> bool:
         url, headers = getattr(self._sent, "url", ""), getattr(self._sent, "headers", {})
-        if "@" in url or "?" in url or "=" in headers.get("Authorization", ""):
-            return True  # secrets in more than one piece
+        if "@" in url or "?" in url or any("=" in value for value in headers.values()):
+            return True  # secrets in more than one piece: a login, a signature, a cookie
         return any(len(value) >= SHORTEST and value.rpartition(" ")[2] in said for value in headers.values())
 
 

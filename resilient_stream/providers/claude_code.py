@@ -246,7 +246,10 @@ class ClaudeCode(msgspec.Struct, frozen=True):
         """A run without a word: by what it said on standard error, else a matter of how it is set up."""
         said = body.decode("utf-8", "replace").strip()
         failure = classify_error({"message": said}, rules_for(NAME), max_retry_after=max_retry_after)
-        if failure.kind is not ErrorKind.SERVER_ERROR:
+        if failure.kind not in (
+            ErrorKind.SERVER_ERROR,
+            ErrorKind.INVALID_REQUEST,
+        ):  # "unknown option" is of the program
             return failure
         reason = f"The claude program ended with: {' '.join(said.split())[:200].rstrip('.')}"
         return Failure(kind=ErrorKind.CLIENT_CONFIG, code="program_failed", fallback=True, facts={"reason": reason})

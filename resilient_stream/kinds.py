@@ -385,7 +385,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.CLIENT_CONFIG, "not_set_up"): Text(
         "Not set up",
         ("{reason}",),
-        ("Then try again, or name another target.",)),
+        ("Set that up and try again, or name another target that is set up.",)),
     (_K.CLIENT_CONFIG, "command_not_found"): Text(
         "Program not found",
         ("Claude Code's program was not found.", "{reason}"),
@@ -491,6 +491,8 @@ def _known(sentence: str, facts: Mapping[str, Any]) -> bool:
 def _finished(sentence: str) -> str:
     """A capital for `the provider` in front, but not for a name like xAI; a full stop after a fact without one."""
     sentence = sentence.strip()
+    if sentence.endswith("..") and not sentence.endswith("..."):
+        sentence = sentence[:-1]  # a fact that is a sentence of its own
     if sentence.startswith("the "):
         sentence = f"T{sentence[1:]}"
     return sentence if sentence.rstrip("\"')]").endswith((".", "!", "?", "…")) else f"{sentence}."

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from .. import readable
 from ..errors import ErrorCategory, ErrorKind, StreamError
-from ..kinds import KINDS
 from ..middleware.retry import attempts_for, waits
 from ..policy import Recovery, RetryPolicy
 
@@ -22,6 +21,20 @@ __all__ = ["Advice", "advice_for", "classes"]
 ENDS_AN_ANSWER = frozenset({ErrorKind.OUTPUT_TRUNCATED, ErrorKind.REFUSAL, ErrorKind.CONTENT_FILTERED})
 """Kinds that an answer may end with; then nothing is raised (DESIGN 1.1)."""
 
+BEFORE_CONTENT = frozenset({
+    ErrorKind.MODEL_LOADING, ErrorKind.CONFLICT, ErrorKind.DNS_FAILURE, ErrorKind.CONNECT_FAILED,
+    ErrorKind.CONNECT_TIMEOUT, ErrorKind.CONNECTION_LOST, ErrorKind.PROXY_ERROR, ErrorKind.INVALID_REQUEST,
+    ErrorKind.AUTHENTICATION, ErrorKind.PERMISSION_DENIED, ErrorKind.INSUFFICIENT_FUNDS, ErrorKind.QUOTA_EXHAUSTED,
+    ErrorKind.MODEL_NOT_FOUND, ErrorKind.CONTEXT_LENGTH_EXCEEDED, ErrorKind.REQUEST_TOO_LARGE,
+    ErrorKind.UNSUPPORTED_FEATURE, ErrorKind.TLS_FAILURE, ErrorKind.CLIENT_CONFIG, ErrorKind.UNEXPECTED_RESPONSE,
+    ErrorKind.PROXY_AUTH,
+})  # fmt: skip
+"""Kinds that a request ends with before an answer begins; of what happens after content there is nothing to say."""
+
+_ONCE = {
+    ErrorKind.AUTHENTICATION: "no, but once with fresh credentials where a session of temporary ones has expired",
+    ErrorKind.CONTENT_FILTERED: "no, but once where the filter only suspects a quotation (RECITATION)",
+}
 _WHY_NOT_ELSEWHERE = {
     ErrorCategory.CONTEXT: "no: you ended it",
     ErrorCategory.RESOURCE: "no: it is this process that lacks something, whichever target is asked",
@@ -31,7 +44,8 @@ _WHY_NOT_ELSEWHERE = {
 class Advice(NamedTuple):
     """attempts: requests in all at one target. waits: seconds between them, without the random part.
 
-    again, elsewhere, after_content: what is done, in words. catch: the class of the error and the wider ones.
+    again, elsewhere, after_content: what is done, in words; after_content is empty for a kind that ends a request
+    before there is any. catch: the class of the error and the wider ones.
     """
 
     attempts: int
@@ -61,8 +75,7 @@ def classes(error: StreamError) -> tuple[str, ...]:
 
 def _again(error: StreamError, attempts: int, between: tuple[float, ...], policy: RetryPolicy) -> str:
     if not error.retryable:
-        once = KINDS[error.kind].max_attempts
-        return "no" + (", but for one case in which the provider's answer says that it helps" if once else "")
+        return _ONCE.get(error.kind, "no")
     if attempts == 1:
         return "no: the policy allows one request"
     patience = f"or as long as the provider asks, up to {readable.duration(policy.max_retry_after)}"
@@ -78,6 +91,8 @@ def _elsewhere(error: StreamError) -> str:
 
 
 def _after(error: StreamError, recovery: Recovery) -> str:
+    if error.kind in BEFORE_CONTENT:
+        return ""
     if error.kind in ENDS_AN_ANSWER:
         return "no error: the answer is complete, and transcript.finish_kind says this"
     if error.category in _WHY_NOT_ELSEWHERE or not (error.retryable or error.fallback):

@@ -15,7 +15,7 @@ from ..contract import Adapter, Endpoint
 from ..errors import ErrorKind, Failure
 from ..target import Target
 
-__all__ = ["Program", "resolve"]
+__all__ = ["PASSED_ON", "PASSED_ON_FOR", "Program", "resolve"]
 
 
 class Program(NamedTuple):
@@ -27,7 +27,7 @@ class Program(NamedTuple):
     environment: Mapping[str, str] = {}
 
 
-_PASSED_ON = (
+PASSED_ON = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TERM", "TZ", "TMPDIR", "TMP", "TEMP",
     "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
@@ -39,7 +39,7 @@ _PASSED_ON = (
 )  # fmt: skip
 """What the program reads, as its documentation says, and what any program needs, on Windows too; in any case."""
 
-_PASSED_ON_FOR: Mapping[str, tuple[str, ...]] = {
+PASSED_ON_FOR: Mapping[str, tuple[str, ...]] = {
     "CLAUDE_CODE_USE_BEDROCK": ("AWS_*",),
     "CLAUDE_CODE_USE_VERTEX": ("GOOGLE_*", "GCLOUD_*", "CLOUDSDK_*", "CLOUD_ML_REGION", "VERTEX_REGION_*"),
     "CLAUDE_CODE_USE_FOUNDRY": ("AZURE_*",),
@@ -63,8 +63,8 @@ async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | No
 def _environment(more: Iterable[str]) -> dict[str, str]:
     """The variables that are passed on. more: names, or beginnings of names with a *, that the target adds."""
     more = (more,) if isinstance(more, str) else tuple(map(str, more))
-    clouds = [name for variable, names in _PASSED_ON_FOR.items() if os.environ.get(variable) for name in names]
-    wanted = [name.upper() for name in (*_PASSED_ON, *clouds, *more)]
+    clouds = [name for variable, names in PASSED_ON_FOR.items() if os.environ.get(variable) for name in names]
+    wanted = [name.upper() for name in (*PASSED_ON, *clouds, *more)]
     whole = {name for name in wanted if not name.endswith("*")}
     beginnings = tuple(name[:-1] for name in wanted if name.endswith("*"))
     return {

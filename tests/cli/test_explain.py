@@ -10,7 +10,7 @@ import pytest
 from resilient_stream import Client, RetryPolicy, errors
 from resilient_stream.cli import exit_codes
 from resilient_stream.cli.advice import advice_for
-from resilient_stream.cli.explain import as_dict, as_error, look_up, similar
+from resilient_stream.cli.explain import as_dict, as_error, explain, look_up, similar
 from resilient_stream.errors import ErrorKind, StreamError
 from resilient_stream.kinds import KINDS, TEXTS
 from resilient_stream.testing import FakeProvider, Status
@@ -137,3 +137,30 @@ async def test_classes_without_a_kind_have_their_meaning():
     ran = await run("explain", "resilient_stream.errors.AllTargetsFailed")
     assert ran.code == exit_codes.COMPLETE
     assert ran.out.startswith("AllTargetsFailed: No target could answer.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['400 {"error": {"message": "Unknown parameter", "type": "invalid_request_error"}}',
+     "Error code: 401 - {'error': {'message': 'Incorrect API key provided', 'code': 'invalid_api_key'}}",
+     'HTTP/1.1 429 Too Many Requests\n\n{"error": {"message": "Slow down"}}', "<html><title>503 x</title></html>"],
+)  # fmt: skip
+def test_a_body_that_was_pasted_is_not_asked_for(text, capsys):
+    """It was read; more than that there is not to paste."""
+    assert explain(text) == 0
+    assert "Paste the body" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["authentication", "insufficient_funds", "invalid_request", "dns_failure"])
+def test_nothing_is_said_of_content_where_there_is_none(kind, capsys):
+    """A bad key ends a request before an answer begins."""
+    assert explain(kind) == 0
+    out = capsys.readouterr().out
+    assert "after content" not in out
+    assert "one case" not in out
+
+
+def test_what_may_happen_in_an_answer_says_what_then(capsys):
+    """A cut answer is continued where a target can."""
+    assert explain("stream_interrupted") == 0
+    assert "after content  continued" in capsys.readouterr().out

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+import string
 from pathlib import Path
 
 import pytest
 
 from docs import tables
+from docs.error_examples import values_for
 from resilient_stream import Client, StreamMisused, policy
 from resilient_stream.cli import checks
 from resilient_stream.cli.app import app
 from resilient_stream.errors import ErrorKind
+from resilient_stream.kinds import KINDS, TEXTS
 from resilient_stream.providers import adapter_for, known_providers
 from resilient_stream.telemetry.names import METRICS
 
@@ -151,3 +154,27 @@ def test_figures_in_the_text_are_the_defaults():
     assert policy.Recovery().max_continuations == 2
     assert policy.Recovery().methods == ("native", "prefill", "replay")
     assert (len(ErrorKind), checks.MAX_TOKENS) == (40, 16)
+
+
+GENERAL = frozenset({"provider", "model", "target", "host", "address", "env_var", "dialect", "vendor", "gateway"})
+"""What an error knows by where it happened."""
+
+
+@pytest.mark.parametrize(("kind", "code"), [*((kind, "") for kind in KINDS), *TEXTS])
+def test_a_text_is_shown_with_values_of_its_own(kind: ErrorKind, code: str) -> None:
+    """Every place in a text is filled from its own row, and no row has a value that its text has no place for."""
+    row = TEXTS.get((kind, code)) or KINDS[kind]
+    parts = (string.Formatter().parse(sentence) for sentence in (*row.message, *row.resolution))
+    named = {name for sentence in parts for _, name, _, _ in sentence if name}
+    values, _ = values_for(kind, code)
+    assert set(values) == named - GENERAL
+
+
+@pytest.mark.parametrize(("kind", "code"), [*((kind, "") for kind in KINDS), *TEXTS])
+def test_a_shown_text_reads_well(kind: ErrorKind, code: str) -> None:
+    """One full stop at the end of a sentence, none behind another one, and a unit behind a bare large number."""
+    error = tables._example(kind, code)
+    for text in (error.message, error.resolution):
+        assert not re.search(r"\.['\")]?\.(?!\.)|  | [.,]", text)
+        assert not re.search(r"(?<![:\d,])\d[\d,]{3,}\.", text)
+        assert text.endswith(".")

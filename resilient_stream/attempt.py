@@ -227,7 +227,11 @@ class Attempt:
         self._waiting_since = self.call.now()
         try:
             while self._cause is None and not self._over:
-                batch = self._take(data := await self._read())
+                try:  # no scope is held over this await: `interrupt` wakes it through aiohttp's reader
+                    data = await (self._read_on() if self._first else self._receive())
+                except (Exception, asyncio.CancelledError) as error:
+                    data = await self._broken(error)
+                batch = self._take(data)
                 if batch and (self.committed or self._commits(batch, len(data))):
                     if self._whole is None:
                         return batch
@@ -243,16 +247,14 @@ class Attempt:
             self._commit()
         return rest
 
-    async def _read(self) -> bytes:
-        """One network read. No scope (R1): `interrupt` wakes it through aiohttp's reader."""
-        try:
-            return await self._read_on()
-        except asyncio.CancelledError as error:
+    async def _broken(self, error: Exception | asyncio.CancelledError) -> bytes:
+        """A network read failed: note why, and give what had arrived before."""
+        if isinstance(error, asyncio.CancelledError):
             if _is_ours():
-                raise
+                raise error
             self._cause = self._stray()
             self._cause.__cause__ = error
-        except Exception as error:
+        else:
             self._cause = self._reason() if isinstance(error, Interrupted) else _of_disk(error)
             error.__traceback__ = None  # aiohttp's reader keeps the error, and its frames lead to the stream
         return await self._drain()
@@ -506,7 +508,8 @@ class Attempt:
         url, headers = getattr(self._sent, "url", ""), getattr(self._sent, "headers", {})
         if "@" in url or "?" in url or any("=" in value for value in headers.values()):
             return True  # secrets in more than one piece: a login, a signature, a cookie
-        return any(len(value) >= SHORTEST and value.rpartition(" ")[2] in said for value in headers.values())
+        pieces = (value.rpartition(" ")[2] for value in headers.values())
+        return any(len(piece) >= SHORTEST and piece in said for piece in pieces)
 
 
 def _of_disk(error: Exception) -> Exception | Failure:

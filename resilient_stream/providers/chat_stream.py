@@ -23,6 +23,7 @@ from .counts import openai_usage
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .holdings import Holdings
+from .said import KEPT
 from .unmodelled import Unmodelled
 from .values import object_of, text_of
 
@@ -77,7 +78,7 @@ class ChatReader:
     """
 
     __slots__ = (
-        "_finish", "_provider", "_speaker", "_unmodelled", "done", "failure", "model", "plain", "progress",
+        "_finish", "_kept", "_provider", "_speaker", "_unmodelled", "done", "failure", "model", "plain", "progress",
         "response_id", "seen",
     )  # fmt: skip
 
@@ -87,6 +88,7 @@ class ChatReader:
         self._provider = provider
         self._unmodelled = Unmodelled(provider, raw=raw)
         self._speaker = Speaker(self._unmodelled, holdings or Holdings())
+        self._kept = self._speaker.text.kept  # at hand, since it grows with every read
         self._finish: str | None = None
         self.plain = False
         self.seen = False
@@ -103,9 +105,11 @@ class ChatReader:
 
     def text(self, events: list[TextEvent]) -> Batch:
         """The chunks of a read that is nothing but text."""
-        batch: Batch = [TextDelta(text) for event in events if (text := event.choices[0].delta.content)]
-        self._speaker.text.keep(batch)
-        return batch
+        texts = [text for event in events if (text := event.choices[0].delta.content)]
+        self._kept += texts
+        if len(self._kept) > KEPT:
+            self._speaker.text.measure()
+        return [TextDelta(text) for text in texts]
 
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, the counts at their end."""

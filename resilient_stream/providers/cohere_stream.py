@@ -111,9 +111,7 @@ class CohereReader:
 
     def text(self, events: list[_TextEvent]) -> Batch:
         """The chunks of a read that is nothing but text."""
-        batch: Batch = [TextDelta(text) for event in events if (text := event.delta.message.content.text)]
-        self._text.keep(batch)
-        return batch
+        return self._text.given([text for event in events if (text := event.delta.message.content.text)])
 
     def read(self, events: list[_Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, up to the end or a failure among them."""

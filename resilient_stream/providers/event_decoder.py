@@ -131,8 +131,10 @@ class EventDecoder(Generic[EventT]):
         if self.done or self.failure is not None:
             return []
         payloads = self._events.payloads(data)
-        batch = self._text(payloads) if payloads and self._reader.plain else None
-        if batch is None:  # a read of text alone changes nothing else, so there is nothing to follow
+        reader = self._reader
+        if payloads and reader.plain and (texts := reader.texts.decode(payloads)) is not None:
+            batch = reader.text(texts)  # a read of text alone changes nothing else, so there is nothing to follow
+        else:
             batch = self._read(self._events.decode(payloads), payloads)
         if self._events.done:
             self._end(batch)
@@ -169,14 +171,6 @@ class EventDecoder(Generic[EventT]):
         self.failure = self._mender.failure(self.failure)
         self.model, self.response_id = self._mender.name(self.model), self._mender.name(self.response_id)
         return batch + self._mender.end() if self.done else batch
-
-    def _text(self, payloads: list[bytes]) -> Batch | None:
-        """The whole read as text, or None when there is anything else in it."""
-        events = self._reader.texts.decode(payloads)
-        if events is None:
-            self._reader.plain = False
-            return None
-        return self._reader.text(events)
 
     def _follow(self) -> None:
         reader = self._reader

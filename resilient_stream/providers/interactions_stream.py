@@ -122,9 +122,7 @@ class InteractionReader:
     def text(self, events: list[TextEvent]) -> Batch:
         """The chunks of a read that is nothing but text."""
         self._event_id = events[-1].event_id or self._event_id
-        batch: Batch = [TextDelta(text) for event in events if (text := event.delta.text)]
-        self._text.keep(batch)
-        return batch
+        return self._text.given([text for event in events if (text := event.delta.text)])
 
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some events, up to the end or a failure among them."""

@@ -150,9 +150,7 @@ class OllamaReader:
 
     def text(self, events: list[_TextLine]) -> Batch:
         """The chunks of a read that is nothing but text."""
-        batch: Batch = [TextDelta(text) for line in events if (text := line.message.content)]
-        self._text.keep(batch)
-        return batch
+        return self._text.given([text for line in events if (text := line.message.content)])
 
     def read(self, events: list[_Line], payloads: Sequence[bytes], batch: Batch) -> None:
         """The chunks of some lines, up to the end or a failure among them."""

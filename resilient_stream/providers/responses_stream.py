@@ -115,9 +115,7 @@ class ResponsesReader:
     def text(self, events: list[TextEvent]) -> Batch:
         """The chunks of a read that is nothing but text."""
         self._sequence = events[-1].sequence_number
-        batch: Batch = [TextDelta(text) for event in events if (text := event.delta)]
-        self._items.text.keep(batch)
-        return batch
+        return self._items.text.given([text for event in events if (text := event.delta)])
 
     def may_end(self, marked: bool, cut: bool) -> bool:
         """Not before a final status. `[DONE]`: some hosts send it after that, none in its place."""

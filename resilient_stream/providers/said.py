@@ -3,60 +3,69 @@
 The one rule: nothing is said twice, and nothing is said of which it is not clear that it goes on. So a whole text
 counts only from where the pieces before it end, if they are its beginning.
 Must never: keep an answer. Its length and its last characters are enough; what came last is not even measured until
-somebody asks, so a read of text costs no more than a list's append. What waits is the chunks, which the caller has
+somebody asks, so a read of text costs no more than a list's growth. What waits is the texts, which the chunks have
 anyway, and not the events: those would stay in memory for it, and cost more than their decoding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from ..chunks import TextDelta
+from ..contract import Batch
 
-from ..chunks import Chunk
+__all__ = ["KEPT", "Said"]
 
-__all__ = ["Said"]
-
-KEPT = 64
-"""Reads whose chunks are kept before they are measured."""
+KEPT = 1024
+"""Pieces that are kept before they are measured."""
 TAIL = 64
 """Characters by which it is known that two texts have the same beginning."""
 
 
 class Said:
-    """The text, or the reasoning, of one answer. pieces: some of it came in deltas."""
+    """The text, or the reasoning, of one answer.
 
-    __slots__ = ("_grows", "_length", "_reads", "_tail", "pieces")
+    kept: the pieces that came last, one list for good: who reads text fast adds to it by itself, and calls `measure`
+    when it is longer than `KEPT`.
+    """
+
+    __slots__ = ("_grows", "_length", "_measured", "_tail", "kept")
 
     def __init__(self) -> None:
-        self._reads: list[Sequence[Chunk] | str] = []
+        self.kept: list[str] = []
         self._length = 0
         self._tail = ""
         self._grows = False
-        self.pieces = False
+        self._measured = False
 
-    def keep(self, batch: Sequence[Chunk]) -> None:
-        """Remember the chunks of one read, which are pieces of its text."""
-        self.pieces = True
-        self._reads.append(tuple(batch))
-        if len(self._reads) == KEPT:
-            self._measure()
+    @property
+    def pieces(self) -> bool:
+        """Whether some of it came in pieces."""
+        return self._measured or bool(self.kept)
+
+    def given(self, texts: list[str]) -> Batch:
+        """Remember the pieces of one read of text, and return them as chunks."""
+        self.kept += texts
+        if len(self.kept) > KEPT:
+            self.measure()
+        return [TextDelta(text) for text in texts]
 
     def add(self, text: str) -> None:
-        """The next piece of it."""
-        self.pieces = True
-        self._reads.append(text)
-        if len(self._reads) == KEPT:
-            self._measure()
+        """Remember the next piece."""
+        self.kept.append(text)
+        if len(self.kept) > KEPT:
+            self.measure()
 
     @property
     def length(self) -> int:
         """Characters said so far."""
-        self._measure()
+        self.measure()
         return self._length
 
-    def _measure(self) -> None:
-        reads, self._reads = self._reads, []
-        if reads:
-            self._add("".join(map(_text_of, reads)))
+    def measure(self) -> None:
+        """Count what was kept, and forget it."""
+        if self.kept:
+            self._measured = True
+            self._add("".join(self.kept))
+            self.kept.clear()
 
     def _add(self, text: str) -> None:
         self._length += len(text)
@@ -97,7 +106,3 @@ class Said:
         """Whether the last `said` characters are the beginning of `whole`."""
         known = self._tail[-min(said, TAIL) :] if said else ""
         return whole[max(0, said - TAIL) : said] == known
-
-
-def _text_of(read: Sequence[Chunk] | str) -> str:
-    return read if isinstance(read, str) else "".join([chunk.text for chunk in read])

@@ -64,6 +64,10 @@ class HeadTooLarge(HttpProcessingError):
     """A head beyond our limits; `classify/network.py` knows it by this name."""
 
 
+_received = ResponseHandler.data_received
+"""Called by name: `super()` costs as much as the count, and this runs for every network read."""
+
+
 class _Connection(ResponseHandler):
     """aiohttp's connection, which ends when much arrives and nothing of it is a body."""
 
@@ -85,7 +89,7 @@ class _Connection(ResponseHandler):
             self._head += data
         if self._fruitless > MAX_HEAD and self._is_too_much():
             return
-        super().data_received(data)
+        _received(self, data)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """A head was read: the final one, or an informational one in front of it."""

@@ -44,9 +44,9 @@ class SseDecoder:
     """Incremental decoder of one event stream.
 
     retry: the reconnection time last sent, in milliseconds. last_event_id: sticky across events, as in the text.
+    pings: the data of events that are named as signs of life; for whoever reads `payloads` to drop, and to forget.
     stray: lines that are no field but look like JSON; some servers append a bare error body to an event stream
         (Vertex, recordings QUIRKS 13d), which the text would have us ignore without a word.
-    pings: the data of events that are named as signs of life; for whoever reads `payloads` to drop, and to forget.
     Raises EventTooLarge when an event without an end exceeds `max_event_bytes`.
     """
 
@@ -79,7 +79,16 @@ class SseDecoder:
 
         Does not follow `id` and `retry`: use one of the two methods for a stream, not both.
         """
-        if self._is_one_event(data):
+        # Exactly one plain event, and nothing waits: what the reads of a paced answer are.
+        if (
+            data.startswith(b"data: ")
+            and data.find(b"\n") == len(data) - 2
+            and data.endswith(b"\n")
+            and self._started
+            and not self._rest
+            and not self._after_cr
+            and b"\r" not in data
+        ):
             return [data[6:-2]]
         block = self._whole(data)
         if not block:
@@ -117,18 +126,6 @@ class SseDecoder:
         """
         event = self._parse(self._take(b""))
         return [event.data] if event else []
-
-    def _is_one_event(self, data: bytes) -> bool:
-        """Exactly one plain event, and nothing waits: what the reads of a paced answer are."""
-        return (
-            data.startswith(b"data: ")
-            and data.find(b"\n") == len(data) - 2
-            and data.endswith(b"\n")
-            and self._started
-            and not self._rest
-            and not self._after_cr
-            and b"\r" not in data
-        )
 
     def _whole(self, data: bytes) -> bytes:
         """Everything up to the last blank line, line ends as LF; the rest is kept."""

@@ -213,27 +213,26 @@ def _show(counts: Counter[str]) -> None:
     print(*(f"{count:>8,}  {name}" for name, count in counts.items()), sep="\n")
 
 
-@pytest.mark.skipif(not ANSWERS, reason="the shared recordings are not here")
 def test_the_history_of_an_answer_cut_anywhere_is_accepted_everywhere() -> None:
     """At the end of every event and inside it: no cut answer gives a history that a provider would refuse."""
     counts = _accepted((recording, _places(recording)) for recording in ANSWERS)
     _show(counts)
-    assert counts["histories"] > 1000
-    assert counts["histories with calls"] > 30
+    shared = any("oracle" in recording.about for recording in ANSWERS)
+    assert counts["histories"] > (1000 if shared else 100)
+    assert counts["histories with calls"] > (30 if shared else 15)
     assert counts["histories with signed reasoning"] > 5
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not ANSWERS, reason="the shared recordings are not here")
 def test_the_same_all_through_the_bytes_of_the_answers_with_calls_or_reasoning() -> None:
-    """Nothing is special about the ends of events: every byte of the short ones, every 211th of the others."""
+    """Nothing is special about the ends of events: every third byte of the short ones, every 419th of the others."""
     chosen = [recording for recording in ANSWERS if _has_calls_or_reasoning(recording)]
     _show(_accepted((recording, _bytes_of(recording)) for recording in chosen))
 
 
 def _bytes_of(recording: Recording) -> range:
     length = len(recording.body)
-    return range(0, length + 1, 1 if length < 1000 else 211)
+    return range(0, length + 1, 3 if length < 1000 else 419)
 
 
 # -- what is kept -------------------------------------------------------------------------------

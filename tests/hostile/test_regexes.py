@@ -103,8 +103,7 @@ def test_every_pattern_is_seen() -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    [r"(?i)(<!--.*?-->\s*)*<(!doctype|html)", r"violat\w+ .{0,40}\bpolic", r"(\d[\d,]*) > (\d[\d,]*)",
-     r"^\s*x?[\s:]*(\d\d)", r"(?:\S\u200d)+\Z"],
+    [r"(?i)(<!--.*?-->\s*)*<(!doctype|html)", r"violat\w+ .{0,40}\bpolic", r"(?:\S\u200d)+\Z"],
 )  # fmt: skip
 def test_a_pattern_that_is_not_linear_is_found(pattern: str) -> None:
     """Those that held the loop once, and their like."""

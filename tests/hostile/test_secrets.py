@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import pytest
 
-from resilient_stream import Client, RetryPolicy, StreamError, Target
+from resilient_stream import Client, RetryPolicy, StreamError, Target, Timeouts
 from resilient_stream.testing import CleanEnd, ErrorEvent, Event, FakeProvider, Head, Script, Send, Status, Text
 from tests.loopback import Loopback
 from tests.telemetry.seen import Seen
@@ -117,6 +117,9 @@ def logged() -> Iterator[list[str]]:
 @pytest.fixture(autouse=True)
 def aws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Temporary credentials, of which the session token is the secret that is looked for."""
+    monkeypatch.setattr(
+        "resilient_stream.credentials.bedrock._SESSIONS", {}
+    )  # the next test has credentials of its own
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
     monkeypatch.setenv("AWS_SESSION_TOKEN", KEY)
@@ -147,8 +150,9 @@ async def provoke(make: Make, script: Script, file: Path, logged: list[str]) -> 
     seen, events = Seen(), list[Any]()
     async with FakeProvider(script) as server:
         async with Client(
-            make(server), retry=RetryPolicy.off(), telemetry=seen.telemetry(), record=file, on_event=events.append
-        ) as client:
+            make(server), retry=RetryPolicy.off(), timeouts=Timeouts(connect=0.3), telemetry=seen.telemetry(),
+            record=file, on_event=events.append,
+        ) as client:  # fmt: skip
             with pytest.raises(StreamError) as caught:
                 await client.complete("hi")
     spans = [(span.name, span.status.description, dict(span.attributes or {}), span.events) for span in seen.spans]

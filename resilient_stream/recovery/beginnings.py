@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["LOOK", "Overlap", "common", "ignored", "objection", "tells", "undecided"]
+__all__ = ["LOOK", "STARTS_OVER", "Overlap", "common", "objection", "tells"]
 
 TELLING = 12
 """Characters that two texts do not have in common by chance, if enough of them differ."""
@@ -39,25 +39,9 @@ _PREFACE = re.compile(
 """How a model that was asked to go on talks about it instead. In English; for other languages the other signs have
 to do."""
 
-_CONTINUES = re.compile(
-    r"""(?:sure|certainly|of\ course|okay|ok)\s*[,.!]\s*(?:here|i|let)\b
-    | (?:here(?:\ is|['’]s|\ are)|below\ is|let\ me|i(?:['’]ll|\ will))\ .{0,24}?
-        \b(?:rest|remain\w{0,9}|continu\w{0,9}|pick\ up|resum\w{0,9})\b
-    | (?:continuing|continuation|picking\ up|resuming)\b.{0,24}?\b(?:from|where|of|with)\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-"""The prefaces that no text has by itself, in English."""
-
-_PREFACES = (
-    "sure", "certainly", "of", "okay", "ok", "here", "below", "let", "i", "continuing", "continuation", "picking",
-    "resuming",
-)  # fmt: skip
-"""The first words of the above."""
-_CAPITAL = re.compile(r"[A-ZÀ-Þ][a-zß-ÿ]*")
-_WORD = re.compile(r"\w+")
 _FENCE = re.compile(r"^ {0,3}```", re.MULTILINE)
 _OPENS_FENCE = re.compile(r"```[^\s`]")
-_STARTS_OVER = re.compile(r"[A-ZÀ-Þ][a-zß-ÿ]*[ ,'’]|#{1,6} \S|…|\.\.\.")
+STARTS_OVER = re.compile(r"[A-ZÀ-Þ][a-zß-ÿ]*[ ,'’!:]|#{1,6} \S|…|\.\.\.")
 _LETS_BEGIN = (*"([{<\"'“‘«*_`#>|/\\@$=-",)
 """What a capital letter may stand behind without a space."""
 
@@ -133,70 +117,6 @@ class Overlap:
         return not inside_word and sum(map(str.isalnum, again)) >= 2
 
 
-def undecided(body: str, gap: str, reply: str) -> bool:
-    """Whether more of a reply is needed before `ignored` can tell; for most replies their first letters are enough."""
-    if len(reply) >= max(LOOK, len(body)) or reply[:1].isspace():
-        return False
-    if body.startswith(reply) or (_in_a_sentence(body, gap) and _CAPITAL.fullmatch(reply)):
-        return True
-    return len(reply) < LOOK and (_may_repeat(_words(body), reply) or _may_introduce(reply))
-
-
-def _may_repeat(ours: list[str], reply: str) -> bool:
-    """Whether all words of a reply so far are those of the text, the last one perhaps not yet whole."""
-    theirs = _words(reply)
-    if not theirs or len(theirs) > len(ours):
-        return False
-    *before, last = theirs
-    word = ours[len(before)]
-    return before == ours[: len(before)] and (word.startswith(last) if reply[-1].isalnum() else word == last)
-
-
-def _may_introduce(reply: str) -> bool:
-    """Whether a reply so far may become one of the prefaces."""
-    first, *more = _words(reply) or [""]
-    whole = bool(more) or not reply[-1:].isalnum()
-    return first in _PREFACES if whole else any(word.startswith(first) for word in _PREFACES)
-
-
-def ignored(body: str, gap: str, reply: str) -> str | None:
-    """Say why a reply is not what a model says that was given `body` as the beginning of its own turn.
-
-    A target that does not know unfinished turns answers the question anew, from its first word. gap: the white space
-    behind `body` that was delivered and not sent, with which a model that goes on begins. None: nothing speaks
-    against it. In doubt something does: a refused reply costs a request, one that is joined wrongly is a wrong answer.
-    """
-    if not reply or reply[0].isspace():
-        return None
-    if _CONTINUES.match(reply):
-        return "preface"
-    again = common(body, reply)
-    if again == len(reply):
-        return "echo"
-    if again == len(body) or tells(reply[:again]) or _same_words(body, reply):
-        return "anew"
-    return "anew" if _STARTS_OVER.match(reply) and _in_a_sentence(body, gap) else None
-
-
-def _same_words(body: str, reply: str) -> bool:
-    """Whether a reply begins with the words of `body`, in whatever case and punctuation: with two of them, or all."""
-    ours, theirs = _words(body), _words(reply)
-    whole = len(body) <= LOOK and ours == theirs[: len(ours)]
-    return bool(ours) and (whole or (len(ours) > 2 and ours[:2] == theirs[:2]))
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text[:LOOK].casefold())
-
-
-def _in_a_sentence(body: str, gap: str) -> bool:
-    """Whether a capital letter is out of place behind `body`: inside a sentence, or inside a word of small letters."""
-    if gap:
-        return body[-1:].isalnum() and "\n" not in gap
-    word = body[-LOOK:].split()[-1:]
-    return bool(word) and word[0].isalpha() and word[0].islower()  # `Git` may well go on with `Hub`
-
-
 def objection(body: str, gap: str, reply: str) -> str | None:
     """Why a reply without overlap is not what comes behind `body`; None when it may be.
 
@@ -212,7 +132,7 @@ def objection(body: str, gap: str, reply: str) -> str | None:
         return "preface"
     if reply.startswith("```") and _reopens_fence(body, gap, reply):
         return "fence"
-    if not gap and not body.endswith(_LETS_BEGIN) and _STARTS_OVER.match(reply):
+    if not gap and not body.endswith(_LETS_BEGIN) and STARTS_OVER.match(reply):
         return "anew"
     return "anew" if _repeats(body, reply) else None
 

@@ -12,9 +12,10 @@ from typing import NamedTuple, Protocol
 
 from ..chunks import Chunk, ReasoningDelta, TextDelta
 from ..contract import Batch
-from .beginnings import LOOK, Overlap, common, ignored, objection, tells, undecided
+from .beginnings import LOOK, Overlap, common, objection, tells
 from .joins import Join, split_end
 from .partial import Partial
+from .starting_over import ignored, undecided
 
 __all__ = ["REFUSALS", "Instructed", "Matcher", "Prefilled", "Refusal", "Replayed", "Restarted", "Resumed", "Rethought"]
 
@@ -235,11 +236,7 @@ class Prefilled(_Behind):
         if not self._looking:
             return text
         self._reply += text
-        if self._echoes:
-            waits = len(self._reply) < len(self._body) and self._body.startswith(self._reply)
-        else:
-            waits = undecided(self._body, self._gap, self._reply)
-        return "" if waits else self._decided()
+        return "" if undecided(self._body, self._gap, self._reply) else self._decided()
 
     def _rest(self) -> str:
         return self._decided() if self._looking else ""

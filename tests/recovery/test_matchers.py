@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import get_args
 
 import pytest
@@ -91,7 +92,12 @@ def test_prefill_is_exact_at_every_cut(text: str, data: st.DataObject, lengths: 
         assert delivered.text + added == text
     else:  # a rest that reads like the beginning of a text, without the space that a model goes on with
         assert splice.refusal.code in ("anew", "echo", "preface")
-        assert not rest[:1].isspace()
+        assert not rest[:1].isspace() or letters(rest).startswith(letters(shown)[:8])
+
+
+def letters(text: str) -> str:
+    """What is left of a text without the marks in front of it, in small letters."""
+    return re.sub(r"\A[\W_]*", "", text).casefold()
 
 
 @given(texts, st.data(), sizes)
@@ -136,6 +142,19 @@ def test_instruct_repeats_nothing(text: str, data: st.DataObject, lengths: list[
         ("It is", "Sure! Here is the rest of it: blue."),
         ("It is", "Continuing from where I stopped: blue."),
         ("中文", "中文字"),
+        ("The sky", "\n\nThe sky is blue."),
+        ("The sky is blue because air sc", "\nThe sky is blue because air scatters"),
+        ("The sky is blue because air sc", "\u200bThe sky is blue because air scatters"),
+        ("The sky is blue because air sc", "# The sky is blue because air scatters"),
+        ("The sky is", " **The sky is** blue"),
+        ("The sky is", "**THE SKY IS** blue"),
+        ("Happy birthday to you,\n", "\nHappy birthday to you,\nHappy"),
+        ("The", "Because of the air."),
+        ("Git", "Hub is a site."),
+        ("The sky", "Sure! Continuing: blue."),
+        ("The sky", "\n\nSure, here is the rest: blue."),
+        ("The sky", "sky is blue"),
+        ("- ", "- one"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 99])
@@ -149,8 +168,10 @@ def test_a_target_that_begins_anew_is_not_joined(delivered: str, answer: str, si
 @pytest.mark.parametrize(
     ("delivered", "rest"),
     [
-        ("one two ", " three"), ("Git", "Hub is a site."), ("The sky is bl", "ue."), ("x = ", "1"), ("Hello", ""),
+        ("one two ", " three"), ("get", "ElementById(x)"), ("The sky is bl", "ue."), ("x = ", "1"), ("Hello", ""),
         ("It was late. ", "The cat slept."), ("Yes", ", sure."), ("I", "'m here."), ("The cat", " and the cat"),
+        ("The sky", "\n\nis blue"),
+        ("ha ha", " ha"), ("The", "rmal"), ("say", "ing so"), ("- one", "\n- two"),
         ("1.\n", "2."),
     ],
 )  # fmt: skip
@@ -310,11 +331,6 @@ def test_white_space_meets_white_space(kept: str, lead: str, joined: str) -> Non
         ("|----------------", "----------------|", "|--------------------------------|"),
         ("1.\n", "\n2.", "1.\n2."),
         ("cafe", "\u0301 noir", "cafe\u0301 noir"),
-        (
-            "Happy birthday to you,\n",
-            "\nHappy birthday to you,\nHappy",
-            "Happy birthday to you,\nHappy birthday to you,\nHappy",
-        ),
         ("The cat sat there. ", "The dog lay.", "The cat sat there. The dog lay."),
         ("The sky is blue because", "The sky is blue because of", "The sky is blue because of"),
     ],

@@ -13,6 +13,7 @@ from ..contract import Batch
 from ..errors import NO_END_MARKER, ErrorKind, Failure
 from ..wire.broken import value_of
 from .counts import count
+from .ends import end_of, failed_end
 from .unmodelled import Fields, Unmodelled, names
 from .values import object_of, text_of
 
@@ -166,8 +167,8 @@ class FlatReader:
         self._counts.update({name: value for name, value in found if value is not None})
         reason = text_of(self._shape.reason(event))
         self._finish = reason or self._finish
-        if reason in FAILED_REASONS:
-            self.failure = Failure(kind=FAILED_REASONS[reason], code=reason)
+        if (failed := failed_end(reason, FAILED_REASONS, FINISH_REASONS)) is not None:
+            self.failure = Failure(kind=failed, code=reason)
         elif self._finish is not None:
             self._end(event, batch)
 
@@ -184,7 +185,7 @@ class FlatReader:
         self.done = True
         if self._finish is None:
             return []
-        reason, kind = FINISH_REASONS.get(self._finish, ("other", None))
+        reason, kind = end_of(self._finish, FINISH_REASONS)
         if self._filtered:
             reason, kind = "content_filter", "content_filtered"
         return [Finished(reason, self._finish, kind)]

@@ -20,6 +20,7 @@ from ..wire.json_events import JsonEvents
 from .chat_events import EVENTS, TEXT, Choice, Event, Speech, TextEvent, beside
 from .chat_speech import Speaker
 from .counts import openai_usage
+from .ends import end_of, failed_end
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .holdings import Holdings
@@ -150,7 +151,7 @@ class ChatReader:
             self._finished(choice.finish_reason, batch)
 
     def _finished(self, reason: str, batch: Batch) -> None:
-        kind = FAILED_REASONS.get(reason)
+        kind = failed_end(reason, FAILED_REASONS, FINISH_REASONS)
         if kind is not None:
             self.failure = self.failure or Failure(kind=kind, code=reason)
             return
@@ -183,5 +184,5 @@ class ChatReader:
     def _finished_chunk(self, raw: str) -> Finished:
         if self._speaker.refusal:
             return Finished("refusal", raw, "refusal", "".join(self._speaker.refusal))
-        reason, kind = FINISH_REASONS.get(raw, ("other", None))
+        reason, kind = end_of(raw, FINISH_REASONS)
         return Finished(reason, raw, kind)

@@ -19,6 +19,7 @@ from ..errors import ErrorKind, Failure
 from ..wire.broken import value_of
 from ..wire.json_events import BatchDecoder, JsonEvents
 from .counts import count
+from .ends import end_of, failed_end
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .holdings import Holdings
@@ -193,13 +194,13 @@ class CohereReader:
         reason = text_of(delta.get("finish_reason"))
         if (usage := read_usage(delta.get("usage"))) is not None:
             batch.append(usage)
-        if reason in FAILED_REASONS:
-            self.failure = _failure(reason, delta)
+        if (failed := failed_end(reason, FAILED_REASONS, FINISH_REASONS)) is not None:
+            self.failure = _failure(failed, reason, delta)
             return
         self.done = True
         self._whole(object_of(delta.get("message")), batch)
         batch += self._calls.whole()
-        finish, kind = FINISH_REASONS.get(reason, ("other", None))
+        finish, kind = end_of(reason, FINISH_REASONS)
         batch.append(Finished(finish, reason, kind))
 
     def _block_end(self, event: _Event, batch: Batch) -> None:
@@ -236,10 +237,10 @@ _READERS: Mapping[str, _Read] = {
 }
 
 
-def _failure(reason: str, delta: Mapping[str, Any]) -> Failure:
+def _failure(kind: ErrorKind, reason: str, delta: Mapping[str, Any]) -> Failure:
     """What an end that is none means: by its words, else by the reason alone."""
     said = {name: delta.get(name) for name in ("error", "error_type") if delta.get(name)}
-    return classify_error(said, rules_for("cohere")) if said else Failure(kind=FAILED_REASONS[reason], code=reason)
+    return classify_error(said, rules_for("cohere")) if said else Failure(kind=kind, code=reason)
 
 
 def read_usage(usage: Any) -> Usage | None:

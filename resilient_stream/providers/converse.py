@@ -20,6 +20,7 @@ from ..wire.json_events import BatchDecoder, what_can_be_read
 from .bedrock_frames import Frame
 from .block_calls import BlockCalls
 from .counts import count
+from .ends import end_of, failed_end
 from .foreign import ForeignBlocks
 from .holdings import Holdings
 from .unmodelled import Unmodelled, says
@@ -182,8 +183,8 @@ class ConverseReader:
         reason = text_of(event.stopReason)
         batch += self._calls.rest()
         batch += self._foreign.rest()
-        if reason in FAILED_REASONS:
-            self.failure = Failure(kind=FAILED_REASONS[reason], code=reason)
+        if (failed := failed_end(reason, FAILED_REASONS, FINISH_REASONS)) is not None:
+            self.failure = Failure(kind=failed, code=reason)
         self._finish = reason
         return True
 
@@ -210,7 +211,7 @@ class ConverseReader:
         self.done = True
         if self._finish is None:
             return []
-        reason, kind = FINISH_REASONS.get(self._finish, ("other", None))
+        reason, kind = end_of(self._finish, FINISH_REASONS)
         return [Finished(reason, self._finish, kind)]
 
 

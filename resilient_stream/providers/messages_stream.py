@@ -19,6 +19,7 @@ from ..wire.broken import value_of
 from ..wire.json_events import JsonEvents
 from .block_calls import BlockCalls
 from .counts import count
+from .ends import end_of, failed_end
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .foreign import ForeignBlocks
@@ -203,8 +204,10 @@ class MessagesReader:
         self.done = True
         batch += self._calls.rest()
         batch += self._foreign.rest()
-        if self._stop_reason is not None:
-            reason, kind = FINISH_REASONS.get(self._stop_reason, ("other", None))
+        if (failed := failed_end(self._stop_reason or "", {}, FINISH_REASONS)) is not None:
+            self.done, self.failure = False, Failure(kind=failed, code=self._stop_reason or "")
+        elif self._stop_reason is not None:
+            reason, kind = end_of(self._stop_reason, FINISH_REASONS)
             batch.append(Finished(reason, self._stop_reason, kind, self._explanation))
         return True
 

@@ -21,6 +21,7 @@ from ..wire.broken import value_of
 from ..wire.json_events import BatchDecoder
 from ..wire.json_lines import JsonLines
 from .counts import count
+from .ends import end_of, failed_end
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .holdings import Holdings
@@ -219,9 +220,9 @@ class OllamaReader:
         if read is not None or written is not None:
             batch.append(Usage(read, written))
         raw = line.done_reason or "stop"
-        if raw in FAILED_REASONS:
-            self.failure = Failure(kind=FAILED_REASONS[raw], code=raw)
+        if (failed := failed_end(raw, FAILED_REASONS, FINISH_REASONS)) is not None:
+            self.failure = Failure(kind=failed, code=raw)
             return
         self.done = True
-        reason, kind = FINISH_REASONS.get(raw, ("other", None))
+        reason, kind = end_of(raw, FINISH_REASONS)
         batch.append(Finished("tool_calls" if self._calls and reason == "stop" else reason, raw, kind))

@@ -23,7 +23,7 @@ from msgspec import structs
 
 from . import transcript as record
 from .call import NEVER, Answering, Call, Guard, Interrupted
-from .chunks import Chunk, Finished, Usage
+from .chunks import Chunk, Finished, Raw, TextDelta, Usage
 from .contract import Batch, Decoder, Endpoint, HttpRequest, Outgoing, Request, Response, Sending, WholeAdapter
 from .endpoint import host_of, resolve
 from .errors import NO_END_MARKER, ErrorKind, Failure, StreamError, error_for, is_no_answer
@@ -35,7 +35,7 @@ from .readable import one_line
 from .signatures import for_its_target
 from .tool_names import given_back, names_for, renamed
 from .transport.spool import IN_MEMORY, SpoolFailed
-from .understood import contradiction, warn
+from .understood import MAX_NAMES, contradiction, warn
 from .weight import size_of
 from .whole_body import WholeBody
 from .wire.broken import failure_of
@@ -52,7 +52,9 @@ logger = logging.getLogger("resilient_stream")
 MAX_NAME = 256
 """Characters of an id or of a model's name, which servers make as long as they like."""
 SHORTEST = 8
-"""Characters of a header that may be a key."""
+"""Characters of a name in which something of a key may be known."""
+_NAMED = frozenset({Raw, Finished})
+"""Chunks with a name that the server made."""
 
 ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_SECONDS = 5.0
@@ -99,7 +101,10 @@ class Attempt:
         self._cause: Exception | Failure | None = None
         self._sent: Outgoing | None = None
         self._hidden: tuple[Outgoing | None, Secrets] | None = None
+        self._quoted: tuple[Outgoing | None, Callable[[str], bool]] | None = None
+        self._named: dict[str, str] = {}
         self._over = False
+        self._raw = bool(request.target.options.get("raw"))
         self._continues = call.answering is not None
         self._progress = 0
         self._from = 0
@@ -295,6 +300,8 @@ class Attempt:
         except Exception as error:  # also while the attempt closes, where nobody could catch it
             self._cause = error
             return []
+        if batch and (type(batch[-1]) is not TextDelta or (len(batch) > 1 and self._has_names)):
+            batch = self._with_shown_names(batch)
         if decoder.failure is not None:
             # When the connection broke, the missing end marker is not the news: the break is.
             if not failed or decoder.failure.code != NO_END_MARKER.code:
@@ -309,6 +316,11 @@ class Attempt:
             self._progress = decoder.progress
             self._waiting_since = self.call.now()
         return batch
+
+    @property
+    def _has_names(self) -> bool:
+        """Whether there may be other chunks before a text. Asked instead of each chunk, of which text has many."""
+        return self._raw or bool(getattr(self._decoder, "unmodelled", True))
 
     def _meant(self, failure: Failure) -> Failure:
         """Where JSON came in place of a stream and is no answer, what it is: an error, or nothing of this dialect's."""
@@ -408,7 +420,7 @@ class Attempt:
         self._salvage()
         self._guard.interrupt()
         self.record.usage = self._last_usage()
-        warn(self.name, getattr(self._decoder, "unmodelled", ()))
+        warn(self.name, filter(None, map(self._shown, getattr(self._decoder, "unmodelled", ()))))
         self.call.sent = self.call.sent or self.sending.written
         self.record.response_id = self._shown(self._decoder.response_id)
         self.record.response_model = self._shown(self._decoder.model)
@@ -495,21 +507,40 @@ class Attempt:
         return self._hidden[1]
 
     def _shown(self, said: str | None) -> str | None:
-        """Return an id or a model's name that a server gave as it may be shown.
+        """Return an id or another name that a server gave as it may be shown.
 
-        It is asked about good answers, too, so a look at it has to do for a text that is short, plain, and has nothing
-        of the key or of a header in it.
+        It is asked about good answers, too, so a quick look has to do for one that is short and plain.
         """
-        if said is None or (len(said) <= MAX_NAME and said.isprintable() and not self._echoes(said)):
-            return said
-        return one_line(self._secrets().hide(said))[:MAX_NAME]
+        if said is None or said in self._named:
+            return said and self._named[said]
+        shown = said
+        if len(said) > MAX_NAME or not said.isprintable() or self._may_quote(said):
+            shown = one_line(self._secrets().hide(said))[:MAX_NAME]
+        if len(self._named) < MAX_NAMES:
+            self._named[said] = shown
+        return shown
 
-    def _echoes(self, said: str) -> bool:
-        url, headers = getattr(self._sent, "url", ""), getattr(self._sent, "headers", {})
-        if "@" in url or "?" in url or any("=" in value for value in headers.values()):
-            return True  # secrets in more than one piece: a login, a signature, a cookie
-        pieces = (value.rpartition(" ")[2] for value in headers.values())
-        return any(len(piece) >= SHORTEST and piece in said for piece in pieces)
+    def _may_quote(self, said: str) -> bool:
+        if len(said) < SHORTEST or said == self.model:
+            return False
+        if self._quoted is None or self._quoted[0] is not self._sent:
+            from .masking import quoted_by
+
+            self._quoted = (self._sent, quoted_by(self._sent))
+        return self._quoted[1](said)
+
+    def _with_shown_names(self, batch: Batch) -> Batch:
+        """The chunks, with such names as a server gives to fields and ends as they may be kept and counted."""
+        return [self._renamed(chunk) if type(chunk) in _NAMED else chunk for chunk in batch]
+
+    def _renamed(self, chunk: Chunk) -> Chunk:
+        if type(chunk) is Raw:
+            event = self._shown(chunk.event) or ""
+            return chunk if event == chunk.event else structs.replace(chunk, event=event)
+        if type(chunk) is Finished:
+            reason = self._shown(chunk.raw_reason) or ""
+            return chunk if reason == chunk.raw_reason else structs.replace(chunk, raw_reason=reason)
+        return chunk
 
 
 def _of_disk(error: Exception) -> Exception | Failure:

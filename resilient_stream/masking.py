@@ -13,14 +13,12 @@ it is masked where it stands behind a name, as in `Authorization: test`. Nor may
 from __future__ import annotations
 
 import base64
-import html
-import json
+import functools
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import getproxies
 
 from msgspec import structs
@@ -28,6 +26,7 @@ from msgspec import structs
 from .contract import Endpoint, HttpRequest, Outgoing, ProcessRequest
 from .errors import Failure
 from .harmless import HEADERS, QUERY, is_secret_name, safe_headers, safe_url
+from .spellings import SHORTEST, Finder, hints_in, hints_of, lower
 from .target import Target
 
 __all__ = ["HIDDEN", "MASK", "Secrets", "mask_response_headers", "mask_sent", "secrets_of", "secrets_of_environment"]
@@ -37,12 +36,10 @@ MASK = "***"
 HIDDEN = "[hidden]"
 """In errors, and so in logs, spans and tracebacks."""
 
-SHORTEST = 8
-"""Characters of a value that is masked wherever it stands, and of a part of it that is still known as its part."""
-LONGEST = 256
-"""Characters at the beginning and at the end of a value whose parts are known; the whole is, at any length."""
 MOST_TEXT = 16 * 1024
 """Characters of a text in which parts are looked for, too: an exception may quote a whole answer."""
+MOST_BYTES = 1024 * 1024
+"""Bytes of a body in which parts are looked for: 20 ms of work, once the answer has ended."""
 MOST_LINKS = 32
 """Of an exception's chain."""
 
@@ -57,9 +54,6 @@ _POSITION = (
 )
 """Where a short key is one: behind a name."""
 
-_LOWER = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
-"""A text in small letters of the same length: servers change the case of what they quote."""
-
 
 class Secrets:
     """Values that must not be shown. mask: what is shown in their place."""
@@ -69,22 +63,13 @@ class Secrets:
         self.mask = mask
         self.values = frozenset(value for value in found if len(value) >= SHORTEST)
         """Those that are masked wherever they stand."""
-        forms = {form for value in self.values for form in _forms(value)}
-        self._forms = {_lower(form) for form in forms}
-        self._parts = {_lower(part) for form in forms for part in _parts(form)}
+        self._finder = Finder(self.values)
         self._short = _short(found - self.values)
 
     def hide(self, text: str) -> str:
         """The text with what is secret replaced: whole, in another notation, or shortened to a part of some length."""
-        low = _lower(text)
-        secret = bytearray(len(text))
-        for form in self._forms:
-            for start in _places(low, form):
-                secret[start : start + len(form)] = b"\1" * len(form)
-        for start in range(len(low) - SHORTEST + 1) if len(low) <= MOST_TEXT else ():
-            if low[start : start + SHORTEST] in self._parts:
-                secret[start : start + SHORTEST] = b"\1" * SHORTEST
-        shown = _LOGIN.sub(f"{self.mask}@", self._without(text, secret) if any(secret) else text)
+        secret = self._finder.places(lower(text), MOST_TEXT)
+        shown = _LOGIN.sub(f"{self.mask}@", self._without(text, secret) if b"\1" in secret else text)
         return self._short.sub(rf"\g<1>{self.mask}", shown) if self._short else shown
 
     def _without(self, text: str, secret: bytearray) -> str:
@@ -142,16 +127,17 @@ class Secrets:
         return copy
 
     def hide_bytes(self, data: bytes) -> bytes:
-        """Bytes with each of the values in them replaced, as they are or in another notation."""
-        for secret in self.byte_forms:
-            data = data.replace(secret, self.mask.encode())
-        return data
+        """Bytes with each of the values in them replaced, as they are, in another notation, or shortened."""
+        secret = self.places(data)
+        return self._without(data.decode("latin-1"), secret).encode("latin-1") if b"\1" in secret else data
 
-    @cached_property
-    def byte_forms(self) -> list[bytes]:
-        """The values as they may stand in a body, the longest first."""
-        forms = {form.encode("utf-8", "replace") for value in self.values for form in _forms(value)}
-        return sorted(forms, key=len, reverse=True)
+    def places(self, data: bytes) -> bytearray:
+        """A 1 for each byte that is a secret's."""
+        return self._byte_finder.places(data.lower().decode("latin-1"), MOST_BYTES)
+
+    @functools.cached_property
+    def _byte_finder(self) -> Finder:
+        return Finder(self.values, of_bytes=True)
 
 
 def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target | None = None) -> Iterator[str]:
@@ -166,6 +152,22 @@ def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target 
     yield from _of_url(getattr(sent, "url", ""))
     yield from (value for name, value in getattr(sent, "environment", {}).items() if is_secret_name(name))
     yield from (part for address in getproxies().values() for part in _of_url(address))
+
+
+def quoted_by(sent: Outgoing | None) -> Callable[[str], bool]:
+    """A quick look at names that a server gave: may something be in one of what was sent? No is certain."""
+    url = getattr(sent, "url", "")
+    headers = tuple(each for each in getattr(sent, "headers", {}).items() if each[0].lower() not in HEADERS)
+    environment = tuple(getattr(sent, "environment", {}).items())
+    hints = _hints(headers, url if "?" in url or "@" in url else "", environment)
+    return lambda text: not hints.isdisjoint(hints_in(text)) or "://" in text
+
+
+@functools.lru_cache(maxsize=64)
+def _hints(headers: tuple[tuple[str, str], ...], url: str, environment: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    """Of a request. The next one to the same target most often has the same key."""
+    named = (value for name, value in environment if is_secret_name(name))
+    return hints_of((*_of_headers(dict(headers)), *_of_url(url), *named))
 
 
 def secrets_of_environment() -> Iterator[str]:
@@ -239,44 +241,6 @@ def _of_fields(credentials: Any) -> list[str]:
     fields: tuple[str, ...] = getattr(credentials, "__struct_fields__", ()) or getattr(credentials, "_fields", ())
     values = ((name, getattr(credentials, name)) for name in fields)
     return [value for name, value in values if isinstance(value, str) and is_secret_name(name)]
-
-
-def _lower(text: str) -> str:
-    """In small letters, and of the same length."""
-    return text.lower() if text.isascii() else text.translate(_LOWER)
-
-
-def _forms(value: str) -> set[str]:
-    """A value as it is, and as it is quoted in addresses, JSON, HTML, Basic credentials and dumps of bytes."""
-    raw = value.encode("utf-8", "replace")
-    value = raw.decode()  # without lone halves of surrogate pairs, which cannot be quoted, or sent
-    forms = {
-        value, quote(value, safe=""), quote(value), quote_plus(value), html.escape(value), raw.hex(),
-        json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], value.replace("/", r"\/"),
-    }  # fmt: skip
-    for before in range(3):  # Base64 of a text in which the value stands: its notation depends on the place in it
-        encoded = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
-        cut = encoded[(0, 2, 3)[before] : len(encoded) - ((before + len(raw)) % 3 > 0)]
-        forms |= {cut, cut.translate({ord("+"): "-", ord("/"): "_"})}
-    return {form for form in forms if len(form) >= SHORTEST}
-
-
-def _parts(form: str) -> Iterator[str]:
-    """Runs of SHORTEST characters by which a part of a value is known; what may be words of a sentence is none."""
-    pieces = {form[:LONGEST], form[-LONGEST:]}
-    runs = (piece[at : at + SHORTEST] for piece in pieces for at in range(len(piece) - SHORTEST + 1))
-    return (run for run in runs if not all(map(_is_word, re.split("[ _-]", run))))
-
-
-def _is_word(letters: str) -> bool:
-    return not letters or (letters.isalpha() and (letters[1:].islower() or letters.isupper() or len(letters) == 1))
-
-
-def _places(text: str, part: str) -> Iterator[int]:
-    at = text.find(part)
-    while at >= 0:
-        yield at
-        at = text.find(part, at + len(part))
 
 
 def _short(values: frozenset[str] | set[str]) -> re.Pattern[str] | None:

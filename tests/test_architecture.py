@@ -22,11 +22,11 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     "arguments", "chunks", "kinds", "readable", "harmless", "private", "errors", "given", "pictures", "meant",
     "api_shapes", "messages", "pairing", "policy", "target_options", "target", "history", "archive", "weight",
-    "understood", "transcript", "events", "options", "tools", "turns", "toolbox", "prompts", "contract", "masking",
-    "wire", "features", "signatures", "tool_names", "classify", "providers", "recovery", "transport", "credentials",
-    "endpoint", "unwind", "budget", "slots", "memory", "call", "telemetry", "whole_body", "attempt", "source",
-    "middleware", "chain", "stream", "scope", "conversation_call", "converse", "client", "__init__", "testing", "web",
-    "cli", "__main__",
+    "understood", "transcript", "events", "options", "tools", "turns", "toolbox", "prompts", "contract",
+    "spellings", "masking", "wire", "features", "signatures", "tool_names", "classify", "providers", "recovery",
+    "transport", "credentials", "endpoint", "unwind", "budget", "slots", "memory", "call", "telemetry",
+    "whole_body", "attempt", "source", "middleware", "chain", "stream", "scope", "conversation_call", "converse",
+    "client", "__init__", "testing", "web", "cli", "__main__",
 )  # fmt: skip
 """Imports go to the left only, or stay inside a package."""
 

@@ -12,6 +12,7 @@ each line: nothing is held open, and nothing has to be closed.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import time
@@ -247,7 +248,10 @@ def _body(sent: Outgoing) -> Any:
 def _pieces(pieces: list[tuple[float, bytes]], secrets: Secrets) -> list[Piece]:
     """The reads; as one, where a secret would be split over two of them and escape."""
     whole = b"".join(data for _, data in pieces)
-    found = [each for each in secrets.byte_forms if each in whole]
-    if any(whole.count(each) > sum(data.count(each) for _, data in pieces) for each in found):
+    secret = secrets.places(whole)
+    if b"\1" not in secret:
+        return [Piece(after, as_data(data)) for after, data in pieces]
+    ends = itertools.accumulate(len(data) for _, data in pieces)
+    if any(secret[end - 1 : end + 1] == b"\1\1" for end in ends):
         pieces = [(pieces[-1][0], whole)]
-    return [Piece(after, as_data(secrets.hide_bytes(data) if found else data)) for after, data in pieces]
+    return [Piece(after, as_data(secrets.hide_bytes(data))) for after, data in pieces]

@@ -29,6 +29,7 @@ from .endpoint import host_of, resolve
 from .errors import NO_END_MARKER, ErrorKind, Failure, StreamError, error_for, is_no_answer
 from .events import AttemptStarted
 from .features import unsupported
+from .harmless import forget_variables
 from .kinds import Phase
 from .providers import adapter_for
 from .readable import one_line
@@ -165,7 +166,8 @@ class Attempt:
     async def _endpoint(self) -> Endpoint:
         try:
             endpoint = await resolve(self.request.target, self.adapter, self.request.attempt)
-        except StreamError as error:  # a server that we start ourselves
+        except StreamError as error:  # a server that we start ourselves, a key or an address that is none
+            forget_variables(error)
             raise AttemptEnded(self, error.failure) from error
         except Exception as error:  # the user's own callable for the key
             reason = Failure(kind=ErrorKind.AUTHENTICATION, code="key_callable", detail=type(error).__name__)
@@ -526,7 +528,8 @@ class Attempt:
         if self._quoted is None or self._quoted[0] is not self._sent:
             from .masking import quoted_by
 
-            self._quoted = (self._sent, quoted_by(self._sent))
+            endpoint = self.sending.endpoint
+            self._quoted = (self._sent, quoted_by(self._sent, endpoint.base_url if endpoint is not None else ""))
         return self._quoted[1](said)
 
     def _with_shown_names(self, batch: Batch) -> Batch:

@@ -114,7 +114,7 @@ def checked_address(url: str, origin: str) -> str:
     """The address as it is sent: in ASCII. Raises StreamError, which has nothing of the address in it."""
     if wrong := wrong_address(url):
         reason = f"{origin} {wrong}"
-        raise error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code="base_url", facts={"reason": reason}))
+        raise error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code="base_url", fallback=True, facts={"reason": reason}))
     return url if _PLAIN.fullmatch(url) else _in_ascii(url)
 
 

@@ -1,15 +1,19 @@
 """What of a request may be shown: the names of harmless headers and query fields, and an address without the rest.
 
-The one rule: what is not on a list may be a key. Must never: look at a value to see whether it is one.
+The one rule: what is not on a list may be a key, whatever it looks like. Only what stands where names stand (a part of
+a path, a header's name) is judged by its look, since it mostly is one.
 """
 
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-__all__ = ["HEADERS", "QUERY", "is_secret_name", "safe_headers", "safe_url"]
+__all__ = [
+    "HEADERS", "QUERY", "forget_variables", "is_secret_name", "keys_in_path", "safe_headers", "safe_name", "safe_url",
+]  # fmt: skip
 
 HEADERS = frozenset({
     "accept", "accept-encoding", "accept-language", "anthropic-beta", "anthropic-version", "content-encoding",
@@ -39,11 +43,49 @@ def safe_headers(headers: Mapping[str, str], mask: str | None = None) -> dict[st
 
 
 def safe_url(url: str) -> str:
-    """A URL without user and password, and with the values of all but the harmless query fields masked."""
+    """A URL without user and password, and with the values of all but the harmless query fields masked, and what in its
+    path looks like a key."""
     try:
         parts = urlsplit(url)
         pairs = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
         return "***"
+    path = "/".join(map(_safe_part, parts.path.split("/")))
     query = "&".join(f"{name}={value if name in QUERY else '***'}" for name, value in pairs)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, query, ""))
+
+
+def safe_name(name: str, mask: str = "***") -> str:
+    """A name that a user or a server gave to something, or the mask where it looks like a key in the wrong place."""
+    return mask if looks_like_key(name) else name[:60]
+
+
+def keys_in_path(url: str) -> list[str]:
+    """What looks like a key in the path of an address."""
+    path = url.partition("://")[2].partition("?")[0].partition("/")[2]
+    return [part for segment in path.split("/") for part in segment.split(";") if looks_like_key(part)]
+
+
+def looks_like_key(text: str) -> bool:
+    """Whether it is long, and no words: small and capital letters and digits take turns, or one run of them is long.
+
+    Words with numbers (gpt-4o-mini-2024-07-18) do not look like one; an id of 32 hexadecimal digits does.
+    """
+    if len(text) < 16:
+        return False
+    return len(_TURN.findall(text)) >= 4 or any(len(run) >= 24 for run in _RUN.findall(text))
+
+
+_TURN = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
+_RUN = re.compile(r"[A-Za-z0-9]{24,}")
+
+
+def _safe_part(part: str) -> str:
+    """Of a path. Behind a ";" stand parameters, as in a query."""
+    name, sign, _ = part.partition(";")
+    return f"{'***' if looks_like_key(name) else name}{';***' if sign else ''}"
+
+
+def forget_variables(error: BaseException) -> None:
+    """Forget the variables of the functions that an exception has left: some tools show them with a traceback."""
+    traceback.clear_frames(error.__traceback__ and error.__traceback__.tb_next)

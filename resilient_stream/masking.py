@@ -25,7 +25,7 @@ from msgspec import structs
 
 from .contract import Endpoint, HttpRequest, Outgoing, ProcessRequest
 from .errors import Failure
-from .harmless import HEADERS, QUERY, is_secret_name, safe_headers, safe_url
+from .harmless import HEADERS, QUERY, is_secret_name, keys_in_path, safe_headers, safe_url
 from .spellings import SHORTEST, Finder, hints_in, hints_of, lower
 from .target import Target
 
@@ -143,7 +143,8 @@ class Secrets:
 def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target | None = None) -> Iterator[str]:
     """The values that must not be shown anywhere: what a request was sent with, or would have been."""
     if endpoint is not None:
-        yield from (endpoint.api_key or "", *_of_url(endpoint.base_url), *_of_fields(endpoint.credentials))
+        yield from (endpoint.api_key or "", *_of_url(endpoint.base_url), *keys_in_path(endpoint.base_url))
+        yield from _of_fields(endpoint.credentials)
     if target is not None:
         yield from (target.api_key if isinstance(target.api_key, str) else "", *_of_url(target.base_url or ""))
         yield from _of_headers(target.headers or {})
@@ -154,20 +155,22 @@ def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target 
     yield from (part for address in getproxies().values() for part in _of_url(address))
 
 
-def quoted_by(sent: Outgoing | None) -> Callable[[str], bool]:
+def quoted_by(sent: Outgoing | None, base_url: str = "") -> Callable[[str], bool]:
     """A quick look at names that a server gave: may something be in one of what was sent? No is certain."""
     url = getattr(sent, "url", "")
     headers = tuple(each for each in getattr(sent, "headers", {}).items() if each[0].lower() not in HEADERS)
     environment = tuple(getattr(sent, "environment", {}).items())
-    hints = _hints(headers, url if "?" in url or "@" in url else "", environment)
+    hints = _hints(headers, url if "?" in url or "@" in url else "", base_url, environment)
     return lambda text: not hints.isdisjoint(hints_in(text)) or "://" in text
 
 
 @functools.lru_cache(maxsize=64)
-def _hints(headers: tuple[tuple[str, str], ...], url: str, environment: tuple[tuple[str, str], ...]) -> frozenset[str]:
+def _hints(
+    headers: tuple[tuple[str, str], ...], url: str, base_url: str, environment: tuple[tuple[str, str], ...]
+) -> frozenset[str]:
     """Of a request. The next one to the same target most often has the same key."""
     named = (value for name, value in environment if is_secret_name(name))
-    return hints_of((*_of_headers(dict(headers)), *_of_url(url), *named))
+    return hints_of((*_of_headers(dict(headers)), *_of_url(url), *keys_in_path(base_url), *named))
 
 
 def secrets_of_environment() -> Iterator[str]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from .api_shapes import call_fields, dumped, message_fields, part_fields, split_results, tool_fields
 from .errors import StreamMisused
 from .given import Unfit, plain, text, whole_text
+from .harmless import safe_name
 from .pictures import canonical
 
 __all__ = [
@@ -283,7 +284,7 @@ def describe(error: ValidationError, name: str, most: int = 3) -> str:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{safe_name(step)}" for step in location)
 
 
 def _words(message: str) -> str:

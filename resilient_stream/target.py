@@ -8,7 +8,8 @@ Must never: read the environment or send anything; that happens when an attempt 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+import re
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
@@ -119,6 +120,10 @@ class Target(BaseModel):
         if options := fields.get("options"):
             yield "options", sorted(options)
 
+    def __iter__(self) -> Generator[tuple[str, Any], None, None]:
+        """What `dict(target)` has: the fields that a repr shows."""
+        yield from ((name, value) for name, value in self.__repr_args__() if name in _SHOWN)
+
     def __str__(self) -> str:
         return self.name if "model" in vars(self) else "Target()"
 
@@ -145,6 +150,13 @@ def _shown(name: str, value: Any) -> Any:
     return safe_url(value) if name == "base_url" and value else value
 
 
+def _without_login(url: str) -> str:
+    """An address to send to, without user, password, query and what stands behind a ";"; its path stays as it is."""
+    scheme, separator, rest = re.split("[?;]", url, maxsplit=1)[0].partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}"
+
+
 def _without_secrets(fields: dict[str, Any]) -> dict[str, Any]:
     """A target's fields without what a pickle should not have."""
     headers, url, options = fields["headers"], fields["base_url"], fields["options"]
@@ -152,6 +164,6 @@ def _without_secrets(fields: dict[str, Any]) -> dict[str, Any]:
         **fields,
         "api_key": None if isinstance(fields["api_key"], str) else fields["api_key"],
         "headers": headers and safe_headers(headers),
-        "base_url": url and safe_url(url).partition("?")[0],
+        "base_url": url and _without_login(url),
         "options": {name: value for name, value in options.items() if callable(value) or not is_secret_name(name)},
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .errors import StreamMisused
+from .harmless import safe_name
 from .meant import nearest
 
 __all__ = ["COMMON", "FIELDS", "OF_STREAM", "refuse_elsewhere", "refuse_unknown"]
@@ -86,4 +87,4 @@ def _advice(name: str, taken: tuple[str, ...]) -> str:
 
 
 def _misused(target: str, name: str, advice: str) -> StreamMisused:
-    return StreamMisused(f"Target({target!r}) has no option {name[:60]!r}: {advice}")
+    return StreamMisused(f"Target({target!r}) has no option {safe_name(name)!r}: {advice}")

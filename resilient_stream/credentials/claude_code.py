@@ -26,6 +26,9 @@ class Program(NamedTuple):
     model: str | None
     environment: Mapping[str, str] = {}
 
+    def __repr__(self) -> str:
+        return f"Program({self.path!r}, {self.model!r})"
+
 
 PASSED_ON = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TERM", "TZ", "TMPDIR", "TMP", "TEMP",

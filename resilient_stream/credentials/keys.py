@@ -57,4 +57,4 @@ def _sound(key: str, origin: str) -> str:
 
 
 def _no_key(reason: str) -> StreamError:
-    return error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code="api_key", facts={"reason": reason}))
+    return error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code="api_key", fallback=True, facts={"reason": reason}))

@@ -37,6 +37,7 @@ async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGen
         error = _named(attempt, cause)
         attempt.record.error = error
         error.__cause__ = attempt.clean(cause if isinstance(cause, Exception) else ended.__cause__)
+        del cause  # aiohttp's exceptions have the headers in their repr, and some tools show variables
         call.emit(AttemptFailed, attempt.name, request.attempt, error, attempt.record)
         if clean_up(call.transport, error, attempt.host):
             call.note(attempt.name, request.attempt, "idle_closed", attempt.record)

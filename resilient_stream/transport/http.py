@@ -20,6 +20,7 @@ import aiohttp
 from yarl import URL
 
 from ..contract import HttpRequest, Sending
+from ..harmless import forget_variables
 from .heads import as_text, refuse_encoding
 from .proxied import of_the_proxy, refuse_login
 from .routes import Route, route_for
@@ -186,8 +187,9 @@ class HttpTransport:
     async def open(self, request: HttpRequest, connect_timeout: float | None, sending: Sending) -> Response:
         """Send the request and wait for the answer's head; `sending` is kept up to date meanwhile."""
         here = self._sessions.get(asyncio.get_running_loop()) or await self._begin()
-        route = route_for(request, ours=here.own)
+        route: Route | None = None
         try:
+            route = route_for(request, ours=here.own)
             response = await here.session.request(
                 request.method,
                 URL(route.url, encoded=True),
@@ -201,7 +203,8 @@ class HttpTransport:
                 **route.options,
             )
         except Exception as error:
-            if route.proxy is not None:
+            forget_variables(error)  # aiohttp's, in which the headers are
+            if route is not None and route.proxy is not None:
                 of_the_proxy(error, route.proxy, route.url, sending)
             raise
         return _accepted(response, route)

@@ -48,6 +48,9 @@ class Proxy(NamedTuple):
     variable: str
     authorization: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Proxy({self.name!r}, {self.variable!r})"
+
 
 class UnusableProxy(Exception):
     """A variable names a proxy that cannot be used. reason: the end of a sentence about it."""

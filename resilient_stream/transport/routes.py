@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from ..contract import HttpRequest
 from ..errors import ErrorCategory, ErrorKind, Failure, error_for
+from ..harmless import safe_name, safe_url
 from . import certificates, proxies
 from .proxied import host_of
 
@@ -34,6 +35,9 @@ class Route(NamedTuple):
     options: dict[str, Any]
     proxy: proxies.Proxy | None
 
+    def __repr__(self) -> str:
+        return f"Route({safe_url(self.url)!r}{', through a proxy' if self.proxy is not None else ''})"
+
 
 def route_for(request: HttpRequest, *, ours: bool) -> Route:
     """ours: by our own session; a user's knows its proxy and certificates itself. Raises StreamError."""
@@ -53,7 +57,9 @@ def route_for(request: HttpRequest, *, ours: bool) -> Route:
 
 
 def _refuse(reason: str, code: str = "unsendable") -> NoReturn:
-    raise error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code=code, facts={"reason": reason})) from None
+    own = code == "unsendable"  # another target has another address and other headers; certificates are everybody's
+    facts = {"reason": reason}
+    raise error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code=code, fallback=own or None, facts=facts)) from None
 
 
 # -- the address ------------------------------------------------------------------------------
@@ -103,7 +109,7 @@ def _check_headers(headers: Mapping[str, str]) -> None:
         if not (name.isascii() and name.isprintable()) or not name or " " in name or ":" in name:
             _refuse("The name of a header is empty, or has a character that cannot be sent")
         if not (value.isascii() and value.isprintable()) and (odd := odd_character(value, name.lower() in _KEYS)):
-            _refuse(f"The header {name[:60]} has a character that cannot be in a header: {odd}")
+            _refuse(f"The header {safe_name(name)} has a character that cannot be in a header: {odd}")
 
 
 def odd_character(value: str, ascii_only: bool) -> str:

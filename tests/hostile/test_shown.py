@@ -14,9 +14,12 @@ from rich.pretty import pretty_repr
 
 from resilient_stream import Client, Message, RetryPolicy, StreamMisused, Target, Timeouts
 from resilient_stream.contract import Endpoint, HttpRequest, ProcessRequest, ReplayRequest, Request
+from resilient_stream.credentials.claude_code import Program
 from resilient_stream.messages import ImagePart, to_messages
 from resilient_stream.providers.aws_signature import SigningKey
 from resilient_stream.providers.azure import AzureAccess
+from resilient_stream.transport.proxies import Proxy
+from resilient_stream.transport.routes import Route
 
 KEY, PASSWORD, QUERY, HEADER, OPTION, PROMPT = (
     "KEY-4f2a9c", "PASS-81bd02", "QUERY-77aa1c", "HEADER-30fe9", "OPTION-5c11e", "PROMPT-aa4401",
@@ -39,6 +42,9 @@ VALUES: dict[str, Any] = {
     "settings": Client(TARGET).stream(PROMPT)._call.settings,
     "signing key": SigningKey(access_key=KEY, secret_key=KEY, token=KEY, region="us-east-1", now=""),
     "azure": AzureAccess(token=KEY),
+    "route": Route(url=URL, headers={"X-Mine": HEADER}, options={"proxy_headers": {"A": KEY}}, proxy=None),
+    "proxy": Proxy(url=URL, name="host:80", variable="HTTPS_PROXY", authorization=f"Basic {KEY}"),
+    "environment": Program(path="claude", model=None, environment={"ANTHROPIC_API_KEY": KEY}),
 }
 
 
@@ -51,10 +57,30 @@ def test_a_value_shows_no_secret(name: str, show: Callable[[Any], str]) -> None:
 
 
 def test_a_target_dumps_no_secret() -> None:
-    """pydantic's two ways to write a model out."""
-    dumped = str(TARGET.model_dump()) + TARGET.model_dump_json()
+    """pydantic's ways to write a model out."""
+    dumped = str(TARGET.model_dump()) + TARGET.model_dump_json() + str(dict(TARGET))
     assert [secret for secret in SECRETS if secret in dumped] == []
     assert "https://host.example/v1?key=***" in dumped
+
+
+LONG = "q7Zp-4vX1mLd9_RtB8wK2sYf6h"
+PATHS = {
+    f"https://host.example/{LONG}/v1": "https://host.example/***/v1",
+    f"https://host.example/v1;key={LONG}": "https://host.example/v1;***",
+    "https://host.example/v1/d41d8cd98f00b204e9800998ecf8427e": "https://host.example/v1/***",
+    "https://host.example/models/gpt-4o-mini-2024-07-18/chat": "https://host.example/models/gpt-4o-mini-2024-07-18/chat",
+    "https://h.example/openai/deployments/MyDeployment-v2": "https://h.example/openai/deployments/MyDeployment-v2",
+    "https://h.example/v1beta/openai/compatible-mode": "https://h.example/v1beta/openai/compatible-mode",
+}
+
+
+@pytest.mark.parametrize("url", PATHS)
+def test_what_looks_like_a_key_in_a_path_is_not_shown(url: str) -> None:
+    """Names of models and deployments, in which words and numbers take turns, are. A pickle keeps the path."""
+    target = Target("openai:m", base_url=url)
+    assert target.model_dump()["base_url"] == dict(target)["base_url"] == PATHS[url]
+    assert PATHS[url] in repr(target)
+    assert pickle.loads(pickle.dumps(target)).base_url == url.partition(";")[0]
 
 
 def test_a_half_made_target_has_a_repr() -> None:
@@ -94,6 +120,8 @@ def test_a_copy_has_everything(again: Callable[[Target], Target]) -> None:
 
 
 MISTAKES: dict[str, Callable[[], Any]] = {
+    "a header's name": lambda: Target("openai:m", headers={LONG: 1}),  # type: ignore[dict-item]
+    "an option's name": lambda: Client(Target("openai:m", **{LONG: 1})),  # type: ignore[arg-type]
     "headers": lambda: Target("openai:m", headers=[KEY]),  # type: ignore[arg-type]
     "headers' values": lambda: Target("openai:m", headers={"X-Mine": {"a": KEY}}),  # type: ignore[dict-item]
     "base_url": lambda: Target("openai:m", base_url=f"me:{PASSWORD}@host"),
@@ -115,4 +143,4 @@ def test_a_complaint_about_a_value_does_not_have_it(mistake: str) -> None:
         MISTAKES[mistake]()
     error = caught.value
     shown = "".join(traceback.format_exception(error)) + repr(error) + str(error.args)
-    assert [secret for secret in SECRETS if f"{secret!r}"[1:-1] in shown] == []
+    assert [secret for secret in (*SECRETS, LONG) if f"{secret!r}"[1:-1] in shown] == []

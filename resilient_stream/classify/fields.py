@@ -15,7 +15,7 @@ from ..kinds import ErrorKind
 from .body import Said
 from .rules import Verdict
 
-__all__ = ["OF_RIGHTS", "about_a_field", "names_a_parameter"]
+__all__ = ["OF_RIGHTS", "about_a_field", "forbids_a_thing", "names_a_parameter"]
 
 OF_RIGHTS = frozenset({ErrorKind.AUTHENTICATION, ErrorKind.PERMISSION_DENIED})
 """Kinds whose phrases do not count where the body names a parameter."""
@@ -37,11 +37,53 @@ _COMPLAINT = re.compile(
 """A validator's complaint in the middle of a text: its place in front of it, or as it is printed."""
 _ABOUT_A_KEY = re.compile(
     r"\b(?:api|secret|access|subscription)[ _-]?(?:keys?|tokens?)\b|\bauthori[sz]ation\b"
-    r"|\bfor (?:this|your|the) (?:project|organi[sz]ation|account|key|team|workspace|plan|tier|user)\b",
+    r"|\b(?:for|on) (?:this|your|the) (?:\w{1,24} )?(?:project|organi[sz]ation|account|key|team|"
+    r"workspace|plan|tier|user)\b",
     re.IGNORECASE,
 )
 _ABOUT_RIGHTS = re.compile(
     r"\b(?:organi[sz]ation|account|project|team|workspace|subscription|plan|billing)\b", re.IGNORECASE
+)
+_FORBIDDEN = re.compile(
+    r"(?:\bnot|n't) (?:be )?(?:permitted|authori[sz]ed|entitled|allowed)|\bunauthori[sz]ed\b|"
+    r"\b(?:access|permission)[ _]denied\b|\b(?:disabled|blocked|restricted)\b",
+    re.IGNORECASE,
+)
+"""Words of rights, of which the phrases are made that do not count where a thing is forbidden."""
+_THING = re.compile(
+    r"\b(?:inputs?|propert(?:y|ies)|fields?|param(?:eter)?s?|arg(?:ument)?s?|values?|options?|headers?|schemas?|roles?|"
+    r"messages?|turns?|prompts?|content|blocks?|parts?|strings?|arrays?|objects?|items?|sequences?|images?|audio|videos?|"
+    r"files?|documents?|tools?|functions?|calls?|results?|thinking|reasoning|budgets?|prefill\w{0,3}|prefix|suffix|"
+    r"temperature|top[ _][pk]|seed|stop|logprobs|penalt(?:y|ies)|formats?|metadata|json|null|names?|ids?)\b"
+    r"|\b[a-z]{2,24}_[a-z_]{2,40}\b|\b(?-i:[a-z]{2,24}[A-Z]\w{1,40})\b|[`'\"][\w.\[\]-]{1,60}[`'\"]",
+    re.IGNORECASE,
+)
+"""What may stand in a request: nouns, names of fields, quoted words."""
+_PLACE = re.compile(
+    r"(?:^|\s)[$\w-]{1,40}(?:\.\w{1,40}|\[\d{1,6}\]){1,12}: |\b(?:in|on|of|with|by) (?:this|the|an?|your)?\s?(?:"
+    r"request|body|payload|position|place|mode|schema|metadata|turn|messages?|json|object|array)\b",
+    re.IGNORECASE,
+)
+"""A place in the request, which says that a word like "key" or "user" is the name of a field."""
+_PARTY = re.compile(
+    r"\b(?:you|your|yours|accounts?|organi[sz]ations?|orgs?|teams?|projects?|workspaces?|tenants?|callers?|customers?|"
+    r"subscriptions?|plans?|tiers?|licen[cs]es?|principals?|iam|ip|countr(?:y|ies)|regions?|territor(?:y|ies)|"
+    r"permissions?|privileges?|scopes?|administrators?|admins?|billing|credentials?|authori[sz]ation|authenticat\w{1,4}|"
+    r"(?:api|access|secret|bearer|auth)[ _-]?(?:keys?|tokens?))\b|\barn:"
+    r"|\bmodels?\b.{0,80}\b(?:not|n't|unauthori[sz]ed|access|restricted|blocked|disabled)\b",
+    re.IGNORECASE,
+)
+"""Who may have rights, or lack them: a model, too, where it comes first, since it is asked for by its name."""
+_MAYBE_PARTY = re.compile(
+    r"\b(?:keys?|tokens?|users?|clients?|actions?|operations?|resources?|services?|locations?|domains?|deployments?|"
+    r"endpoints?|(?:permitted|allowed) to (?!be\b))\b",
+    re.IGNORECASE,
+)
+"""The same, unless a place in the request or a quoted name stands beside it."""
+_QUOTED = re.compile(
+    r"\b(?:key|user|client|action|token)s? [`'\"]|[`'\"](?:key|user|client|action|token)|"
+    r"\buser (?:turn|message|prompt|input|content)",
+    re.IGNORECASE,
 )
 _HEADER = re.compile(r"^headers?\.(?:authori[sz]ation|(?:x-)?api[-_]key)\b", re.IGNORECASE)
 _TYPES = frozenset({"extra_forbidden", "value_error", "literal_error", "string_type", "model_attributes_type"})
@@ -58,6 +100,18 @@ def about_a_field(said: Said, status: int) -> Verdict | None:
     text = said.message
     about = _COMPLAINT.search(text) or (_SENTENCE.search(text) and not _ABOUT_A_KEY.search(text))
     return Verdict(ErrorKind.INVALID_REQUEST) if about else None
+
+
+def forbids_a_thing(said: Said, status: int) -> bool:
+    """Whether words of rights ("not permitted", "unauthorized") are said of something in the request, and of nobody.
+
+    A server's own failure may quote such a sentence, too.
+    """
+    text = said.message
+    if not (status in _OPEN or status >= 500) or not _FORBIDDEN.search(text) or _PARTY.search(text):
+        return False
+    placed = _PLACE.search(text) or _QUOTED.search(text)
+    return bool(placed or (_THING.search(text) and not _MAYBE_PARTY.search(text)))
 
 
 def names_a_parameter(said: Said, status: int) -> bool:

@@ -18,7 +18,7 @@ from ..errors import Failure
 from ..kinds import KINDS, ErrorCategory, ErrorKind
 from .body import Said, read_body, read_error, words
 from .door import MAX_TEXT, small_headers
-from .fields import OF_RIGHTS, about_a_field, names_a_parameter
+from .fields import OF_RIGHTS, about_a_field, forbids_a_thing, names_a_parameter
 from .generic import GENERIC
 from .hints import asked_to_wait, hint, request_id
 from .rules import Rules, Verdict, parts_of
@@ -120,7 +120,7 @@ def _by_phrase(said: Said, status: int, rules: Rules) -> Verdict | None:
     if said.form == "html":
         return None
     text = "\n".join(_sayings(said, rules))[:MAX_TEXT]
-    silent = OF_RIGHTS if names_a_parameter(said, status) else ()
+    silent = OF_RIGHTS if names_a_parameter(said, status) or forbids_a_thing(said, status) else ()
     phrases = (phrase for phrase in rules.phrases if phrase.verdict.kind not in silent)
     return next((phrase.verdict for phrase in phrases if phrase.says(text, status)), None)
 
@@ -137,6 +137,8 @@ def _by_status(said: Said, status: int, rules: Rules, headers: Mapping[str, str]
         return rules.pages[status]
     if said.form != "json" and status == 404 and not headers.get("x-amzn-errortype"):
         return rules.pages[404]
+    if not status and forbids_a_thing(said, status):
+        return Verdict(_K.INVALID_REQUEST)
     return rules.statuses.get(status) or Verdict(_K.INVALID_REQUEST if 400 <= status < 500 else _K.SERVER_ERROR)
 
 

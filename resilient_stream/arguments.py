@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["as_object_text", "parse_arguments"]
+__all__ = ["as_object_text", "holds_more", "parse_arguments"]
 
 _NOTHING = frozenset({"", "null", "[]", '""', "None", "undefined"})
 """How servers write the arguments of a call that has none."""
@@ -55,6 +55,15 @@ def parse_arguments(text: str) -> dict[str, Any] | None:
         if value is None:
             value = _decoded(_without_halves(text), _leniently)
     return value if isinstance(value, dict) else None
+
+
+def holds_more(text: str) -> bool:
+    """Whether a text is a JSON value and then something else: as a rule, the arguments of two calls."""
+    text = text.strip()
+    try:
+        return json.JSONDecoder(strict=False).raw_decode(text)[1] < len(text)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _decoded(text: str, decode: Any) -> Any:

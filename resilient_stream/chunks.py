@@ -75,7 +75,8 @@ class ToolCall(msgspec.Struct, frozen=True):
     """A whole tool call. `parsed` is the arguments as an object, or None when the call must not be run.
 
     That is an error on this call, not the end of the stream: `arguments` has the text as it came. Where that is an
-    object all the same, `error` says why it is not trusted: no name, or pieces that contradict each other.
+    object all the same, `error` says why it is not trusted: no name, pieces that contradict each other, or no arguments
+    in an answer in which some had no place.
     Nothing in any spelling counts as `{}`: Anthropic sends no text at all for a tool without parameters, others `null`.
     """
 

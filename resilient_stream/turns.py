@@ -193,8 +193,9 @@ def _with_ids(calls: Sequence[ToolCall], number: int) -> tuple[ToolCall, ...]:
 
 
 def _cut(call: ToolCall) -> ToolCall:
-    """The output limit fell into this call before its arguments: without them it is not the call that was meant."""
-    return call if call.arguments.strip() else msgspec.structs.replace(call, arguments="{", parsed=None)
+    """The output limit may have fallen into this call before its arguments, whatever was put in their place: without
+    them it is not the call that was meant."""
+    return call if call.parsed != {} else msgspec.structs.replace(call, arguments="{", parsed=None)
 
 
 def _with_calls(answer: Sequence[Message], calls: Sequence[ToolCall]) -> Message:

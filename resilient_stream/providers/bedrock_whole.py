@@ -21,6 +21,7 @@ from ..errors import Failure
 from ..wire.json_outline import Node, paths
 from .anthropic import whole_events
 from .bedrock_frames import Frame
+from .call_fields import PLACES
 from .error_rules import rules_for
 from .openai import whole_message
 from .whole import has
@@ -126,7 +127,8 @@ def _tool(said: msgspec.Raw) -> Iterator[_Event]:
     use = _FIELDS.decode(said)
     arguments = msgspec.json.decode(use.pop("input", b"{}"))
     yield "contentBlockStart", {"start": {"toolUse": use}}
-    yield _delta(toolUse={"input": msgspec.json.encode(arguments).decode()})
+    if arguments != {} or not any(has(use, place) for place in PLACES):
+        yield _delta(toolUse={"input": msgspec.json.encode(arguments).decode()})
 
 
 def _reasoning(said: msgspec.Raw) -> Iterator[_Event]:

@@ -17,7 +17,7 @@ from ..wire.json_events import BatchDecoder
 from .unmodelled import NOTHING, Fields, Unmodelled, names, narrowed, says
 from .values import object_of
 
-__all__ = ["EVENTS", "TEXT", "Choice", "Event", "Fragment", "Function", "Speech", "TextEvent", "beside"]
+__all__ = ["EVENTS", "TEXT", "Choice", "Event", "Speech", "TextEvent", "beside"]
 
 
 class _TextContent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -54,28 +54,12 @@ class TextEvent(msgspec.Struct, gc=False):
     search_results: NOTHING = None
 
 
-class Function(msgspec.Struct, gc=False):
-    """A call's name and a piece of its arguments."""
-
-    name: str | None = None
-    arguments: Any = None
-
-
-class Fragment(msgspec.Struct, gc=False):
-    """A piece of a tool call."""
-
-    index: int | None = None
-    id: str | None = None
-    function: Function | None = None
-    extra_content: Any = None
-
-
 class Speech(msgspec.Struct, gc=False):
     """A `delta`, or a `message` in its place."""
 
     content: Any = None
-    tool_calls: list[Fragment] | None = None
-    function_call: Function | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    function_call: dict[str, Any] | None = None
     refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
 from ..chunks import Chunk, ReasoningDelta, TextDelta
 from ..contract import Batch
+from .chat_calls import Fragment, fragments_of
 from .chat_details import Details
-from .chat_events import Fragment, Function, Speech
+from .chat_events import Speech
 from .holdings import Holdings
 from .said import Said
 from .tool_calls import ToolCalls
@@ -78,7 +77,7 @@ class Speaker:
                 self._say(kind, text, batch)
             else:
                 batch += self._other(kind, text, part)
-        for fragment in _fragments(delta):
+        for fragment in fragments_of(delta):
             self._fragments = True
             batch.append(self._fragment(fragment))
         return batch
@@ -117,33 +116,27 @@ class Speaker:
         return [self._unmodelled.content(kind, part)]
 
     def _whole_calls(self, message: Speech) -> Batch:
-        """The calls of a message, unless deltas gave them. Each is one of its own, but for one that is sent again."""
+        """The calls of a message. Each is one of its own, but for one that is sent again, or was given by deltas."""
         batch: Batch = []
-        for fragment in () if self._fragments else _fragments(message):
-            function = fragment.function or Function()
-            key = (fragment.id or "", function.name or "", arguments_of(function.arguments))
-            if not (fragment.id and key in self._given):
+        for call in fragments_of(message):
+            if self._fragments:
+                batch += self.calls.again(call.id, call.name, call.said)
+                continue
+            key = (call.id, call.name, call.said.text)
+            if not (call.id and key in self._given):
                 self._holdings.item(*key)
                 self._given.add(key)
-                batch.append(self._fragment(fragment))
+                batch.append(self._fragment(call))
         return batch
 
-    def _fragment(self, fragment: Fragment) -> Chunk:
-        function = fragment.function or Function()
-        signature = _google_signature(fragment.extra_content)
-        return self.calls.add(fragment.index, fragment.id, function.name, arguments_of(function.arguments), signature)
+    def _fragment(self, call: Fragment) -> Chunk:
+        return self.calls.add(call.index, call.id, call.name, call.said, call.signature)
 
 
 def _is_plain(delta: Speech) -> bool:
     """Whether it is text, reasoning, or both, as most deltas are that are not text alone."""
     others = delta.tool_calls or delta.function_call or delta.refusal or delta.reasoning_details
     return not others and (delta.content is None or type(delta.content) is str)
-
-
-def _fragments(speech: Speech) -> Iterator[Fragment]:
-    yield from speech.tool_calls or ()
-    if speech.function_call is not None:
-        yield Fragment(0, None, speech.function_call)
 
 
 def _pieces(speech: Speech) -> Iterator[Piece]:
@@ -188,14 +181,3 @@ def _texts(value: Any, deep: int = DEEP) -> str:
     if isinstance(value, list) and deep:
         return "".join(_texts(each, deep - 1) for each in value)
     return text_of(object_of(value).get("text")) if isinstance(value, dict) else text_of(value)
-
-
-def arguments_of(value: Any) -> str:
-    """A fragment's arguments as text: some servers send an object instead, or null."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else msgspec.json.encode(value).decode()
-
-
-def _google_signature(extra: Any) -> str | None:
-    return text_of(object_of(object_of(extra).get("google")).get("thought_signature")) or None

@@ -18,6 +18,7 @@ from ..contract import Batch
 from ..errors import ErrorKind, Failure
 from ..wire.broken import value_of
 from ..wire.json_events import BatchDecoder, JsonEvents
+from .call_fields import arguments_in, function_of
 from .counts import count
 from .ends import end_of, failed_end
 from .error_rules import rules_for
@@ -175,19 +176,27 @@ class CohereReader:
             batch.append(TextDelta(new))
         batch += [chunk for block in blocks if not says([block.get("text"), block.get("thinking")])
                   for chunk in self._block(block)]  # fmt: skip
-        calls = list_of(message.get("tool_calls")) if not len(self._calls) else []
-        for place, call in enumerate(map(object_of, calls)):
-            batch.append(self._fragment(place, call))
+        again = len(self._calls) > 0
+        for place, call in enumerate(map(object_of, list_of(message.get("tool_calls")))):
+            batch += self._again(call) if again else [self._fragment(place, call)]
         for note in list_of(message.get("citations")):
             batch += [] if self.unmodelled.get("citation-start") else [self._unmodelled.content("citations", note)]
 
     def _tool_call(self, event: _Event, batch: Batch) -> None:
-        batch.append(self._fragment(event.index, object_of(_message(event).get("tool_calls"))))
+        sent = _message(event).get("tool_calls")
+        calls = [sent] if isinstance(sent, dict) else list_of(sent)
+        batch += [self._fragment(event.index, object_of(call)) for call in calls]
+        if not calls and says(event.delta):
+            self._calls.doubt()
 
     def _fragment(self, index: int, call: dict[str, Any]) -> Chunk:
-        function = object_of(call.get("function"))
-        name, arguments = text_of(function.get("name")), text_of(function.get("arguments"))
-        return self._calls.add(index, text_of(call.get("id")), name, arguments)
+        function = function_of(call)
+        return self._calls.add(index, text_of(call.get("id")), _name(call, function), arguments_in(function, call))
+
+    def _again(self, call: dict[str, Any]) -> Batch:
+        function = function_of(call)
+        said = arguments_in(function, call)
+        return [*self._calls.again(text_of(call.get("id")), _name(call, function), said)]
 
     def _end(self, event: _Event, batch: Batch) -> None:
         delta = object_of(event.delta)
@@ -235,6 +244,10 @@ _READERS: Mapping[str, _Read] = {
     "tool-call-end": CohereReader._block_end,
     "message-end": CohereReader._end,
 }
+
+
+def _name(call: Mapping[str, Any], function: Mapping[str, Any]) -> str:
+    return text_of(function.get("name")) or text_of(call.get("name"))
 
 
 def _failure(kind: ErrorKind, reason: str, delta: Mapping[str, Any]) -> Failure:

@@ -19,6 +19,7 @@ from ..wire.broken import value_of
 from ..wire.json_events import BatchDecoder, what_can_be_read
 from .bedrock_frames import Frame
 from .block_calls import BlockCalls
+from .call_fields import Arguments, argument_text, arguments_in
 from .counts import count
 from .ends import end_of, failed_end
 from .foreign import ForeignBlocks
@@ -140,7 +141,7 @@ class ConverseReader:
         if not use or use.get("type") == "server_tool_use":
             return self._begin_foreign(event.contentBlockIndex, start, batch)
         id, name = text_of(use.get("toolUseId")), text_of(use.get("name"))
-        batch += self._calls.begin(event.contentBlockIndex, id, name, use.get("input"))
+        batch += self._calls.begin(event.contentBlockIndex, id, name, arguments_in(use))
         return True
 
     def _begin_foreign(self, number: int, start: dict[str, Any], batch: Batch) -> bool:
@@ -154,15 +155,16 @@ class ConverseReader:
 
     def _block_delta(self, event: _Event, batch: Batch) -> bool:
         delta = event.delta or _Delta()
+        if self._calls.open and (delta.text or says(delta.reasoningContent)):
+            self._calls.odd(event.contentBlockIndex)
         if delta.text is not None:
             batch += [TextDelta(delta.text)] if delta.text else []
         elif delta.reasoningContent is not None:
             return self._reasoning(object_of(delta.reasoningContent), batch)
         elif delta.toolUse is None:
             return False
-        elif not self._foreign.piece(event.contentBlockIndex, text_of(object_of(delta.toolUse).get("input"))):
-            batch += self._calls.add(event.contentBlockIndex, text_of(object_of(delta.toolUse).get("input")))
-            return event.contentBlockIndex in self._calls
+        elif not self._foreign.piece(event.contentBlockIndex, (said := _said_of(delta.toolUse)).text):
+            return self._calls.take(event.contentBlockIndex, said, batch)
         return True
 
     def _reasoning(self, content: dict[str, Any], batch: Batch) -> bool:
@@ -205,7 +207,9 @@ class ConverseReader:
         for field, value in object_of(event.get("delta")).items():
             if says(value):
                 number = event.get("contentBlockIndex")
-                batch += self._foreign.delta(number if isinstance(number, int) else 0, field, value, len(payload))
+                block = number if isinstance(number, int) else 0
+                self._calls.odd(block)
+                batch += self._foreign.delta(block, field, value, len(payload))
 
     def _close(self) -> Batch:
         self.done = True
@@ -213,6 +217,10 @@ class ConverseReader:
             return []
         reason, kind = end_of(self._finish, FINISH_REASONS)
         return [Finished(reason, self._finish, kind)]
+
+
+def _said_of(use: Any) -> Arguments:
+    return arguments_in(use) if isinstance(use, dict) else Arguments(argument_text(use))
 
 
 _Reader: TypeAlias = Callable[[ConverseReader, _Event, Batch], bool]

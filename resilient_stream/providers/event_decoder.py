@@ -184,7 +184,10 @@ class EventDecoder(Generic[EventT]):
             return
         reader, marked, cut = self._reader, self._events.done, self._events.cut
         if reader.may_end(marked, cut) or (self._eof_ok and reader.seen and not cut):
-            batch += reader.close()
-            self.done = True
+            try:
+                batch += reader.close()
+                self.done = True
+            except READERS_RAISE as error:
+                self.failure = failure_of(error, "bad_event")
         else:
             self.failure = EMPTY_ANSWER if marked and not reader.seen else NO_END_MARKER

@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from ..wire.json_events import BatchDecoder
-from .gemini_calls import FunctionCall
 from .unmodelled import Fields, names, narrowed
 
 __all__ = [
@@ -52,7 +51,7 @@ class Part(msgspec.Struct, gc=False):
     text: str | None = None
     thought: bool | None = None
     thoughtSignature: str | None = None
-    functionCall: FunctionCall | None = None
+    functionCall: dict[str, Any] | None = None
     executableCode: Any = None
     codeExecutionResult: Any = None
     toolCall: Any = None

@@ -139,6 +139,7 @@ class GeminiReader:
             self.seen = self.seen or len(self._calls) > 0
             batch += made
             return
+        batch += self._calls.pause()
         if part.text:
             self.seen = True
             batch.append(ReasoningDelta(part.text) if part.thought else TextDelta(part.text))

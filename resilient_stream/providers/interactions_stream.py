@@ -19,6 +19,7 @@ from ..errors import ErrorKind, Failure
 from ..wire.broken import value_of
 from ..wire.json_events import JsonEvents
 from .block_calls import BlockCalls
+from .call_fields import arguments_in
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .foreign import ForeignBlocks
@@ -162,7 +163,7 @@ class InteractionReader:
         self._said.add(kind if kind in OWN_STEPS else "other")
         if kind == "function_call":
             id, name, signature = (text_of(step.get(field)) for field in ("id", "name", "signature"))
-            batch += self._calls.begin(event.index, id, name, step.get("arguments"), signature or None)
+            batch += self._calls.begin(event.index, id, name, arguments_in(step), signature or None)
         elif kind == "model_output":
             batch += self._content(step.get("content"), TextDelta)
         elif kind == "thought":
@@ -179,6 +180,8 @@ class InteractionReader:
         delta = object_of(event.delta)
         kind = delta.get("type")
         self._spoke = True
+        if self._calls.open and kind != "arguments_delta" and says({**delta, "type": None, "signature": None}):
+            self._calls.odd(event.index)
         if kind == "text":
             batch += self._content([delta], TextDelta)
         elif kind == "thought_summary":
@@ -187,9 +190,8 @@ class InteractionReader:
             batch += _signature(delta.get("signature"))
         elif kind != "arguments_delta":
             return False
-        elif not self._foreign.piece(event.index, text_of(delta.get("arguments"))):
-            batch += self._calls.add(event.index, text_of(delta.get("arguments")))
-            return event.index in self._calls
+        elif not self._foreign.piece(event.index, (said := arguments_in(delta)).text):
+            return self._calls.take(event.index, said, batch)
         return True
 
     def _content(self, content: Any, chunk: Callable[[str], TextDelta | ReasoningDelta]) -> Batch:
@@ -210,10 +212,9 @@ class InteractionReader:
 
     def _step_stop(self, event: Event, batch: Batch) -> bool:
         """A step has ended. Some gateways have all of it here, and nothing of it before."""
-        if not self._spoke and event.step:
+        if event.step and (not self._spoke or event.index in self._calls):
             self._step_start(event, batch)
-        batch += self._calls.end(event.index)
-        batch += self._foreign.end(event.index)
+        batch += [*self._calls.end(event.index), *self._foreign.end(event.index)]
         self.progress += 1
         return True
 
@@ -235,6 +236,7 @@ class InteractionReader:
     def _rest(self, said: Mapping[str, Any], batch: Batch) -> None:
         """What of the whole answer, at its end, no step before it had said."""
         steps = [object_of(step) for step in list_of(said.get("steps"))]
+        self._calls.settle({text_of(step.get("id")): arguments_in(step) for step in steps})
         before = frozenset(self._said)
         for place, step in enumerate(steps):
             kind = step.get("type")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import parse_arguments
 from ..chunks import ToolCall, ToolCallDelta
+from .call_fields import Arguments
 from .holdings import Holdings
-from .open_call import LOST, LateArguments, OpenCall
+from .open_call import LOST, TWO_PLACES, Doubts, LateArguments, OpenCall
 
 __all__ = ["ItemCalls"]
 
@@ -18,16 +20,17 @@ __all__ = ["ItemCalls"]
 class ItemCalls:
     """Calls that begin and end one by one, each with a key of its own: an output index, an item's id."""
 
-    __slots__ = ("_begun", "_calls", "_ended", "_holdings", "_ids", "_keys", "_lost")
+    __slots__ = ("_begun", "_calls", "_doubts", "_ended", "_holdings", "_ids", "_items", "_keys")
 
     def __init__(self, holdings: Holdings | None = None) -> None:
         self._holdings = holdings or Holdings()
         self._begun = 0
         self._calls: dict[str, OpenCall] = {}
-        self._ended: dict[str, str] = {}
+        self._doubts = Doubts()
+        self._ended: dict[str, tuple[str, bool]] = {}
         self._ids: dict[str, str] = {}
         self._keys: dict[str, str] = {}
-        self._lost = False
+        self._items: dict[str, str] = {}
 
     def __len__(self) -> int:
         """How many have begun, the ended ones included."""
@@ -42,14 +45,41 @@ class ItemCalls:
             self._keys[str(item_id)] = str(index)
         return str(index)
 
-    def begin(self, key: str, id: str, name: str, arguments: str) -> list[ToolCallDelta | ToolCall]:
+    def place(self, index: Any, item_id: Any) -> None:
+        """An item was announced with both. An id that several have says nothing."""
+        if index is not None and item_id:
+            known = self._items.setdefault(str(item_id), str(index))
+            if known != str(index):
+                self._items[str(item_id)] = ""
+
+    def key_of_piece(self, index: Any, item_id: Any) -> str:
+        """The key of the item that a piece belongs to. Where its two say different calls, neither is run."""
+        key = self.key(index, item_id)
+        known = self._items.get(str(item_id)) if index is not None else None
+        if known and known != key:
+            for each in (key, known):
+                if (call := self._calls.get(each)) is not None:
+                    call.wrong = call.wrong or TWO_PLACES
+            self._doubts.note(TWO_PLACES)
+        return key
+
+    def begin(self, key: str, id: str, name: str, said: str | Arguments) -> list[ToolCallDelta | ToolCall]:
         """A call begins. One that is open under the same key has ended without a word, if it was another."""
+        said = _arguments(said)
         self._ids.setdefault(id, key)
         call = self._calls.get(key)
         if call is None or not call.name or call.id == id:
-            return [self.add(key, id, name, arguments if call is None or call.blank else "")]
+            return [self._take(key, id, name, said if call is None or call.blank else said._replace(text=""))]
         call.wrong = call.wrong or (LOST if call.blank else None)
-        return [*self._give_out(key), self.add(key, id, name, arguments)]
+        return [*self._give_out(key), self._take(key, id, name, said)]
+
+    def _take(self, key: str, id: str, name: str, said: Arguments) -> ToolCallDelta:
+        delta = self.add(key, id, name, said.text)
+        self._notice(self._calls[key], said)
+        return delta
+
+    def _notice(self, call: OpenCall, said: Arguments) -> None:
+        call.odd, call.wrong = call.odd or said.odd, call.wrong or said.wrong
 
     def add(self, key: str, id: str, name: str, arguments: str) -> ToolCallDelta:
         """Take a fragment; the first of a call has its id and name, as a rule."""
@@ -64,11 +94,17 @@ class ItemCalls:
         self._holdings.piece(arguments)
         return call.add(arguments)
 
-    def say(self, key: str, name: str, arguments: str) -> list[ToolCallDelta]:
+    def say(self, key: str, name: str, said: str | Arguments) -> list[ToolCallDelta]:
         """All arguments of a call, said once more while it is open: what no fragment had said of them counts."""
+        said = _arguments(said)
+        arguments = said.text
         call = self._calls.get(key)
         if call is None:
-            return [] if key in self._ended or not arguments.strip() else [self.add(key, "", name, arguments)]
+            if key in self._ended:
+                self._must_be_known(key, arguments)
+                return []
+            return [self._take(key, "", name, said)] if arguments.strip() else []
+        self._notice(call, said)
         if call.blank and arguments.strip():
             return [self.add(key, "", name, arguments)]
         if len(arguments) > call.size and arguments.startswith(call.text):
@@ -78,31 +114,54 @@ class ItemCalls:
         call.named("", name)
         return []
 
-    def end(self, key: str, id: str, name: str, arguments: str) -> list[ToolCallDelta | ToolCall]:
+    def odd(self, key: str) -> None:
+        """Something came for an item that nobody here knows; where that is a call, it may be its arguments."""
+        if (call := self._calls.get(key)) is not None:
+            call.odd = True
+        else:
+            self._doubts.note()
+
+    def end(self, key: str, id: str, name: str, said: str | Arguments) -> list[ToolCallDelta | ToolCall]:
         """The call is whole, and said here once more; nothing when it had ended already."""
-        if key not in self._calls and key in self._ended and self._ended[key] == id:
+        said = _arguments(said)
+        if key not in self._calls and key in self._ended and self._ended[key][0] == id:
+            self._must_be_known(key, said.text)
             return []
         self._ids.setdefault(id, key)
         begun = key in self._calls
-        said: list[ToolCallDelta] = [] if begun else [self.add(key, id, name, arguments)]
+        made: list[ToolCallDelta] = [] if begun else [self._take(key, id, name, said)]
         self._calls[key].named(id, name)
         if begun:
-            said += self.say(key, name, arguments)
-        return [*said, *self._give_out(key)]
+            made += self.say(key, name, said)
+        return [*made, *self._give_out(key)]
 
-    def settle(self, id: str, name: str, arguments: str) -> list[ToolCallDelta | ToolCall]:
+    def settle(self, id: str, name: str, said: str | Arguments) -> list[ToolCallDelta | ToolCall]:
         """A call as the whole answer has it, at the end of everything: what is still open is whole with it."""
+        said = _arguments(said)
         key = self._ids.get(id)
         if key is None:
-            return self.end(f"whole {self._begun}", id, name, arguments)
-        return self.end(key, id, name, arguments) if key in self._calls else []
+            return self.end(f"whole {self._begun}", id, name, said)
+        if key in self._calls:
+            return self.end(key, id, name, said)
+        if id == self._ended[key][0]:
+            self._must_be_known(key, said.text)
+        return []
+
+    def _must_be_known(self, key: str, arguments: str) -> None:
+        """A call that has ended is said again. It must not have left without the arguments that it has here."""
+        id, empty = self._ended[key]
+        if id and empty and parse_arguments(arguments) != {}:
+            raise LateArguments
 
     def whole(self) -> list[ToolCall]:
         """The calls that never ended, as they stand."""
-        self._lost = self._lost or any(not call.name for call in self._calls.values())
         return [call for key in list(self._calls) for call in self._give_out(key)]
 
     def _give_out(self, key: str) -> list[ToolCall]:
         call = self._calls.pop(key)
-        self._ended[key] = call.id
-        return [call.whole(self._lost)]
+        self._ended[key] = call.id, call.blank
+        return self._doubts.ended(call, others=bool(self._calls))
+
+
+def _arguments(said: str | Arguments) -> Arguments:
+    return said if isinstance(said, Arguments) else Arguments(said)

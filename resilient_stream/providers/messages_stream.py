@@ -18,6 +18,7 @@ from ..errors import ErrorKind, Failure
 from ..wire.broken import value_of
 from ..wire.json_events import JsonEvents
 from .block_calls import BlockCalls
+from .call_fields import Arguments, argument_text, arguments_in
 from .counts import count
 from .ends import end_of, failed_end
 from .error_rules import rules_for
@@ -25,8 +26,8 @@ from .event_decoder import EventDecoder
 from .foreign import ForeignBlocks
 from .holdings import Holdings
 from .messages_events import EVENTS, TEXT, Delta, Event, TextEvent
-from .unmodelled import Unmodelled
-from .values import object_of, text_of
+from .unmodelled import Unmodelled, says
+from .values import list_of, object_of, text_of
 
 __all__ = ["FINISH_REASONS", "MessagesReader", "messages_decoder", "read_usage"]
 
@@ -150,7 +151,7 @@ class MessagesReader:
         before = len(batch)
         if kind == "tool_use":
             id, name = text_of(block.get("id")), text_of(block.get("name"))
-            batch += self._calls.begin(event.index, id, name, block.get("input"))
+            batch += self._calls.begin(event.index, id, name, arguments_in(block))
         elif kind == "text":
             batch += _text(block.get("text"))
         elif kind == "thinking":
@@ -169,22 +170,23 @@ class MessagesReader:
     def _block_delta(self, event: Event, batch: Batch) -> bool:
         delta = event.delta or Delta()
         self._spoke = True
+        if self._calls.open and (delta.text or delta.thinking):
+            self._calls.odd(event.index)
         if delta.type in ("text_delta", "") and (delta.text or not delta.thinking):
             batch += _text(delta.text)
         elif delta.type in ("thinking_delta", "signature_delta", ""):
             batch += _reasoning(delta.thinking, delta.signature)
-        elif delta.type != "input_json_delta":
+        elif delta.type != "input_json_delta" or (piece := _piece(delta)) is None:
             return False
-        elif self._foreign.piece(event.index, delta.partial_json or ""):
-            self.progress += 1
+        elif not self._foreign.piece(event.index, piece):
+            return self._calls.take(event.index, Arguments(piece), batch)
         else:
-            batch += self._calls.add(event.index, delta.partial_json or "")
-            return event.index in self._calls
+            self.progress += 1
         return True
 
     def _block_stop(self, event: Event, batch: Batch) -> bool:
         """A block has ended. Some gateways have all of it here, and nothing of it before."""
-        if not self._spoke and event.content_block:
+        if event.content_block and (not self._spoke or event.index in self._calls):
             self._block_start(event, batch)
         batch += self._calls.end(event.index)
         batch += self._foreign.end(event.index)
@@ -229,6 +231,8 @@ class MessagesReader:
         if event.type == "message":
             self._whole(said, batch)
         elif event.type == "content_block_delta" and event.delta is not None:
+            if says({**object_of(said.get("delta")), "type": None}):
+                self._calls.odd(event.index)
             batch += self._foreign.delta(event.index, event.delta.type, said, len(payload[0]))
         else:
             batch += self._unmodelled.event(event.type, payload[0], event.type.startswith("content_block"))
@@ -236,6 +240,8 @@ class MessagesReader:
     def _whole(self, message: dict[str, Any], batch: Batch) -> None:
         """A whole message in place of an event, from a server that does not stream; or at the end of one that does."""
         if self.seen or any(chunk.content for chunk in batch):
+            blocks = [object_of(block) for block in list_of(message.get("content"))]
+            self._calls.settle({text_of(block.get("id")): arguments_in(block) for block in blocks})
             message = {**message, "content": None}
         self._message_start(Event(message={**message, "id": message.get("id") or "message"}), batch)
         if self.failure is None and self._stop_reason is not None:
@@ -270,6 +276,11 @@ def _text(value: Any) -> Batch:
 def _reasoning(text: Any, signature: Any) -> Batch:
     thought, proof = text_of(text), text_of(signature)
     return [ReasoningDelta(thought, proof or None)] if thought or proof else []
+
+
+def _piece(delta: Delta) -> str | None:
+    found = (each for each in (delta.partial_json, delta.input, delta.arguments) if each not in (None, ""))
+    return next(map(argument_text, found), "" if delta.partial_json == "" else None)
 
 
 def _redacted(data: Any) -> Batch:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
+from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
@@ -25,7 +25,7 @@ from .ends import end_of, failed_end
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .holdings import Holdings
-from .open_call import tool_call
+from .ollama_calls import OllamaCalls
 from .said import Said
 from .unmodelled import Fields, Unmodelled, names, narrowed
 from .values import object_of
@@ -48,20 +48,10 @@ class _TextLine(msgspec.Struct, gc=False):
     error: None = None
 
 
-class _Function(msgspec.Struct, gc=False):
-    name: str | None = None
-    arguments: Any = None
-
-
-class _Call(msgspec.Struct, gc=False):
-    id: str | None = None
-    function: _Function | None = None
-
-
 class _Message(msgspec.Struct, gc=False):
     content: str | None = None
     thinking: str | None = None
-    tool_calls: list[_Call] | None = None
+    tool_calls: list[dict[str, Any]] | None = None
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -123,7 +113,7 @@ class OllamaReader:
     """One answer of `/api/chat`; see `event_decoder`. Ollama gives an answer no id."""
 
     __slots__ = (
-        "_calls", "_holdings", "_provider", "_text", "_turn", "_unmodelled", "done", "failure", "model", "plain",
+        "_calls", "_provider", "_text", "_turn", "_unmodelled", "done", "failure", "model", "plain",
         "progress", "response_id", "seen",
     )  # fmt: skip
 
@@ -133,8 +123,7 @@ class OllamaReader:
         self._provider = provider
         self._unmodelled = Unmodelled(provider, raw=raw)
         self._text = Said()
-        self._calls = 0
-        self._holdings = holdings or Holdings()
+        self._calls = OllamaCalls(holdings or Holdings())
         self._turn = ""
         self.plain = False
         self.seen = False
@@ -172,9 +161,9 @@ class OllamaReader:
         return False
 
     def close(self) -> Batch:
-        """Nothing is left: every line was whole."""
+        """A call that waited; every line was whole."""
         self.done = True
-        return []
+        return [*self._calls.rest()]
 
     def _beside(self, line: dict[str, Any]) -> list[Raw]:
         """What a line has that is not read."""
@@ -193,26 +182,19 @@ class OllamaReader:
         self.model = self.model or line.model
         self._turn = self._turn or re.sub(r"\D", "", (line.created_at or "")[:64])
         message = line.message or _Message()
-        if thought := message.thinking or line.thinking:
+        thought, text = message.thinking or line.thinking, message.content or line.response
+        if thought or text or line.done:
+            batch += self._calls.rest() if not message.tool_calls else []
+        if thought:
             batch.append(ReasoningDelta(thought))
-        if text := message.content or line.response:
+        if text:
             batch += self._said(text, line.done)
         batch += beside
         for call in message.tool_calls or ():
-            batch += self._call(call)
+            batch += self._calls.read(call, self._turn)
         if line.done:
+            batch += self._calls.rest()
             self._ended(line, batch)
-
-    def _call(self, call: _Call) -> list[ToolCallDelta | ToolCall]:
-        """Older servers give no id. Ours differ from turn to turn: some providers refuse one used twice."""
-        function = call.function or _Function()
-        index, self._calls = self._calls, self._calls + 1
-        id = call.id or f"call_{index}_{self._turn}"
-        given = function.arguments
-        text = given if isinstance(given, str) else msgspec.json.encode({} if given is None else given).decode()
-        name = function.name or ""
-        self._holdings.item(id, name, text)
-        return [ToolCallDelta(index, id, name, text), tool_call(index, id, name, text)]
 
     def _ended(self, line: _Line, batch: Batch) -> None:
         """The counts, then why; servers before 2024 gave no reason."""

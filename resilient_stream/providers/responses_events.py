@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from ..wire.json_events import BatchDecoder
-from .values import object_of, text_of
+from .values import object_of
 
-__all__ = ["EVENTS", "TEXT", "Event", "TextEvent", "id_of", "key_of", "said_of_call", "sealed", "sort_of"]
+__all__ = ["EVENTS", "TEXT", "Event", "TextEvent", "id_of", "key_of", "sealed", "sort_of"]
 
 
 class TextEvent(msgspec.Struct, tag_field="type", tag="response.output_text.delta", gc=False):
@@ -81,11 +81,6 @@ def id_of(event: Event) -> Any:
     """The id of the item that an event is about; a call's own where the item has none."""
     item = object_of(event.item)
     return event.item_id or item.get("id") or item.get("call_id")
-
-
-def said_of_call(item: Mapping[str, Any]) -> tuple[str, str, str]:
-    """A call's id, name and arguments, as its item has them."""
-    return text_of(item.get("call_id")), text_of(item.get("name")), text_of(item.get("arguments"))
 
 
 def sealed(item: Mapping[str, Any]) -> str | None:

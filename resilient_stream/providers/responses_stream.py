@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta
+from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
 from ..errors import ErrorKind, Failure
@@ -24,8 +24,8 @@ from .counts import count, openai_usage
 from .error_rules import rules_for
 from .event_decoder import EventDecoder
 from .holdings import Holdings
-from .item_calls import ItemCalls
-from .responses_events import EVENTS, TEXT, Event, TextEvent, id_of, key_of, said_of_call, sort_of
+from .responses_calls import ResponsesCalls
+from .responses_events import EVENTS, TEXT, Event, TextEvent, key_of, sort_of
 from .responses_items import Items
 from .unmodelled import Unmodelled
 from .values import object_of, text_of
@@ -84,7 +84,7 @@ class ResponsesReader:
         self._background = background
         self._resumed = resume is not None
         self._items = Items(resumed=resume is not None, holdings=holdings)
-        self._calls = ItemCalls(holdings)
+        self._calls = ResponsesCalls(holdings)
         self._sequence: int | str | None = None
         self.plain = False
         self.seen = resume is not None
@@ -133,6 +133,9 @@ class ResponsesReader:
             read = _READERS.get("error" if event.error or event.message else event.type)
             if read is not None:
                 read(self, event, batch)
+            elif (take := _OF_CALLS.get(event.type)) is not None:
+                batch += take(self._calls, event, payloads[place : place + 1])
+                self.progress += event.type.endswith("done")
             else:
                 self._pass(event, payloads[place : place + 1], batch)
             if self.done or self.failure is not None:
@@ -176,22 +179,13 @@ class ResponsesReader:
         item = object_of(event.item)
         self.progress += 1
         if item.get("type") == "function_call":
-            batch += self._calls.begin(self._key(event), *said_of_call(item))
-
-    def _arguments(self, event: Event, batch: Batch) -> None:
-        if piece := text_of(event.delta):
-            batch.append(self._calls.add(self._key(event), "", "", piece))
-
-    def _arguments_done(self, event: Event, batch: Batch) -> None:
-        """The whole of them once more; some servers send no pieces before."""
-        self.progress += 1
-        batch += self._calls.say(self._key(event), text_of(event.name), text_of(event.arguments))
+            batch += self._calls.added(event)
 
     def _item_done(self, event: Event, batch: Batch) -> None:
         item = object_of(event.item)
         self.progress += 1
         if item.get("type") == "function_call":
-            batch += self._calls.end(self._key(event), *said_of_call(item))
+            batch += self._calls.done(event)
         elif item.get("type") == "message":
             batch += self._items.message(item)
         elif item.get("type") == "reasoning":
@@ -208,12 +202,9 @@ class ResponsesReader:
         batch += self._items.rest(items)
         for item in items:
             if item.get("type") == "function_call":
-                batch += self._calls.settle(*said_of_call(item))
+                batch += self._calls.rest(item)
         for unsaid in self._items.unsaid(items):
             batch += self._items.beside(unsaid, self._unmodelled)
-
-    def _key(self, event: Event) -> str:
-        return self._calls.key(event.output_index, id_of(event))
 
     def _status(self, event: Event, batch: Batch) -> None:
         response = object_of(event.response)
@@ -283,8 +274,6 @@ _READERS: Mapping[str, _Read] = {
     "response.refusal.delta": ResponsesReader._refused,
     "response.reasoning_text.delta": ResponsesReader._reasoning,
     "response.reasoning_summary_text.delta": ResponsesReader._reasoning,
-    "response.function_call_arguments.delta": ResponsesReader._arguments,
-    "response.function_call_arguments.done": ResponsesReader._arguments_done,
     "response.output_item.added": ResponsesReader._item_added,
     "response.output_item.done": ResponsesReader._item_done,
     "response.created": ResponsesReader._status,
@@ -295,4 +284,9 @@ _READERS: Mapping[str, _Read] = {
     "response.failed": ResponsesReader._ended,
     "response.cancelled": ResponsesReader._ended,
     "error": ResponsesReader._error,
+}
+
+_OF_CALLS: Mapping[str, Callable[[ResponsesCalls, Event, Sequence[bytes]], Sequence[ToolCallDelta]]] = {
+    "response.function_call_arguments.delta": ResponsesCalls.piece,
+    "response.function_call_arguments.done": ResponsesCalls.all_said,
 }

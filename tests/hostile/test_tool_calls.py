@@ -9,10 +9,13 @@ from typing import Any, TypeAlias
 import pytest
 
 from resilient_stream import Client, Recovery, RetryPolicy, StreamError, ToolCall
-from resilient_stream.chunks import ToolCallDelta
+from resilient_stream.chunks import Chunk, ToolCallDelta
+from resilient_stream.providers.bedrock_frames import Frame
+from resilient_stream.providers.bedrock_whole import WHOLE
 from resilient_stream.providers.block_calls import BlockCalls
 from resilient_stream.providers.chat_stream import chat_decoder
 from resilient_stream.providers.cohere_stream import cohere_decoder
+from resilient_stream.providers.converse import ConverseReader
 from resilient_stream.providers.gemini_stream import gemini_decoder
 from resilient_stream.providers.interactions_stream import interaction_decoder
 from resilient_stream.providers.item_calls import ItemCalls
@@ -441,3 +444,295 @@ async def test_a_conversation_runs_parallel_calls_with_their_own_arguments() -> 
     fragments = ORDERS["one index, a new id begins, fragments without ids"][0]
     paths, _ = await ran(b"".join(map(chat_event, fragments)) + CHAT_END)
     assert sorted(paths) == ["/a", "/b"]
+
+
+# -- arguments that went astray ---------------------------------------------------------------
+
+EMPTY: list[Fragment] = [(0, "a", "delete", ""), (0, "b", "delete", "")]
+NUMBERED: list[Fragment] = [(0, "a", "delete", ""), (1, "b", "delete", "")]
+UNNUMBERED: list[Fragment] = [(None, "a", "delete", ""), (None, "b", "delete", "")]
+
+
+def chat(*fragments: Fragment) -> tuple[str, bytes]:
+    """A chat completion of these fragments."""
+    return "openai", b"".join(map(chat_event, fragments)) + CHAT_END
+
+
+def chat_call(function: Any, reason: str = "tool_calls", **beside: Any) -> tuple[str, bytes]:
+    """A chat completion with one fragment, in fields that may be odd."""
+    call = {"index": 0, "id": "a", "function": function, **beside}
+    end = sse({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}) + b"data: [DONE]\n\n"
+    return "openai", sse({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}) + end
+
+
+def chat_whole(*fragments: Fragment, arguments: str) -> tuple[str, bytes]:
+    """Fragments, and then the whole message with the arguments of call a."""
+    call = {"id": "a", "function": {"name": "delete", "arguments": arguments}}
+    message = sse({"choices": [{"index": 0, "message": {"tool_calls": [call]}}]})
+    return "openai", b"".join(map(chat_event, fragments)) + message + CHAT_END
+
+
+def messages(*events: dict[str, Any]) -> tuple[str, bytes]:
+    """An answer of the Messages API."""
+    return "anthropic", sse(*anthropic(*events))
+
+
+def delta(index: int, **fields: Any) -> dict[str, Any]:
+    """A delta of a block, in fields that may be odd."""
+    return {"type": "content_block_delta", "index": index, "delta": {"type": "input_json_delta", **fields}}
+
+
+def block(**fields: Any) -> dict[str, Any]:
+    """A call's block, in fields that may be odd."""
+    return {"type": "content_block_start", "index": 0,
+            "content_block": {"type": "tool_use", "id": "a", "name": "delete", **fields}}  # fmt: skip
+
+
+def responses(*events: Any) -> tuple[str, bytes]:
+    """An answer of the Responses API."""
+    return "openai-responses", sse(*events, DONE)
+
+
+def added(index: int, id: str) -> dict[str, Any]:
+    """An item that is a call begins."""
+    return item("output_item.added", index, item=said("", id, item_id=f"item-{id}"))
+
+
+def item_done(**fields: Any) -> dict[str, Any]:
+    """An item that is a call is whole, in fields that may be odd."""
+    call = {"type": "function_call", "id": "i", "call_id": "a", "name": "delete", **fields}
+    return item("output_item.done", item=call)
+
+
+def cohere(*events: tuple[str, int, Any], whole: Any = None) -> tuple[str, bytes]:
+    """An answer of Cohere's: events of calls, by type, index and call."""
+    sent = [{"type": kind, "index": index, "delta": {"message": {"tool_calls": call}}} for kind, index, call in events]
+    end = {"finish_reason": "TOOL_CALL"} | ({} if whole is None else {"message": {"tool_calls": [whole]}})
+    return "cohere", sse({"type": "message-start", "id": "m"}, *sent, {"type": "message-end", "delta": end})
+
+
+def start(index: int, id: str, **function: Any) -> tuple[str, int, Any]:
+    """A call of Cohere's begins."""
+    return "tool-call-start", index, {"id": id, "type": "function", "function": {"name": "delete", **function}}
+
+
+def more(index: int, arguments: str) -> tuple[str, int, Any]:
+    """A piece of its arguments."""
+    return "tool-call-delta", index, {"function": {"arguments": arguments}}
+
+
+def gemini(*calls: dict[str, Any]) -> tuple[str, bytes]:
+    """An answer of Gemini's with these parts, one in each event."""
+    return "gemini", sse(*(function_call(**call) for call in calls), GEMINI_END)
+
+
+def ollama(*calls: dict[str, Any]) -> tuple[str, bytes]:
+    """An answer of Ollama's with these calls, one in each line."""
+    lines = [{"message": {"content": "", "tool_calls": [call]}, "done": False} for call in calls]
+    end = {"message": {"content": ""}, "done": True, "done_reason": "stop"}
+    return "ollama", b"".join(json.dumps(line).encode() + b"\n" for line in [*lines, end])
+
+
+def steps(*events: tuple[str, int, dict[str, Any]], whole: Any = ()) -> tuple[str, bytes]:
+    """An answer of the Interactions API: events of steps, by kind, index and what they have."""
+    field = {"start": "step", "delta": "delta", "stop": "step"}
+    sent = [{"event_type": f"step.{kind}", "index": index, field[kind]: said} for kind, index, said in events]
+    end = {"id": "n", "status": "requires_action", "steps": list(whole)}
+    return "gemini-interactions", sse(*sent, {"event_type": "interaction.completed", "interaction": end})
+
+
+def step(index: int, id: str, **fields: Any) -> tuple[str, int, dict[str, Any]]:
+    """A step that is a call begins."""
+    return "start", index, {"type": "function_call", "id": id, "name": "delete", **fields}
+
+
+def step_piece(index: int, **fields: Any) -> tuple[str, int, dict[str, Any]]:
+    """A piece of its arguments."""
+    return "delta", index, {"type": "arguments_delta", **fields}
+
+
+PATH = {"path": "/a"}
+NAMED = {"name": "delete"}
+ASTRAY: dict[str, tuple[tuple[str, bytes], list[str]]] = {
+    "chat: two announced, pieces by the same index": (
+        chat(*EMPTY, (0, None, None, A), (0, None, None, B)), []),
+    "chat: three announced, two pieces": (
+        chat(*EMPTY, (0, "c", "delete", ""), (0, None, None, A), (0, None, None, B)), []),
+    "chat: two announced, pieces without an index": (
+        chat(*UNNUMBERED, (None, None, None, A), (None, None, None, B)), []),
+    "chat: two numbered, pieces without an index": (
+        chat(*NUMBERED, (None, None, None, A), (None, None, None, B)), []),
+    "chat: two numbered, pieces of one": (chat(*NUMBERED, (1, None, None, A), (1, None, None, B)), []),
+    "chat: two numbered, mixed pieces of one": (
+        chat(*NUMBERED, *((1, None, None, each) for each in (A[:9], B[:9], A[9:], B[9:]))), []),
+    "chat: one piece that may be of two": (chat(*NUMBERED, (None, None, None, A)), []),
+    "chat: an empty object and again with arguments": (
+        chat((0, "a", "delete", "{}"), (0, None, "delete", A)), ["/a"]),
+    "chat: empty objects, pieces of one": (
+        chat((0, "a", "delete", "{}"), (1, "b", "delete", "{}"), (1, None, None, A), (1, None, None, B)), []),
+    "chat: input": (chat_call({**NAMED, "input": A}), ["/a"]),
+    "chat: parameters": (chat_call({**NAMED, "parameters": PATH}), ["/a"]),
+    "chat: arguments beside the function": (chat_call(NAMED, arguments=A), ["/a"]),
+    "chat: all beside the function": (chat_call(None, name="delete", arguments=A), ["/a"]),
+    "chat: arguments in two places": (chat_call({**NAMED, "arguments": A, "input": B}), []),
+    "chat: a field that is not known": (chat_call({**NAMED, "arguments": "", "payload": A}), []),
+    "chat: a field beside that is not known": (chat_call(NAMED, payload=PATH), []),
+    "chat: a function that is a text": (chat_call(A, name="delete"), []),
+    "chat: the message at the end has them": (chat_whole((0, "a", "delete", ""), arguments=A), ["/a"]),
+    "chat: the end fell into the call": (chat_call({**NAMED, "arguments": "{}"}, "length"), []),
+    "messages: pieces of one block": (
+        messages(begin(0, "a"), begin(1, "b"), piece(1, A), piece(1, B), stop(0), stop(1)), []),
+    "messages: pieces of the second of two that follow": (
+        messages(begin(0, "a"), stop(0), begin(1, "b"), piece(1, A), piece(1, B), stop(1)), []),
+    "messages: arguments as text": (
+        messages(begin(0, "a"), delta(0, type="text_delta", text=A), stop(0)), []),
+    "messages: a delta that is not known": (
+        messages(begin(0, "a"), delta(0, type="args_delta", payload=A), stop(0)), []),
+    "messages: a delta's field that is not known": (messages(begin(0, "a"), delta(0, payload=A), stop(0)), []),
+    "messages: input of a delta": (messages(begin(0, "a"), delta(0, input=A), stop(0)), ["/a"]),
+    "messages: a delta that is an object": (messages(begin(0, "a"), delta(0, partial_json=PATH), stop(0)), ["/a"]),
+    "messages: the end of a block has them": (
+        messages(begin(0, "a"), {**begin(0, "a", path="/a"), "type": "content_block_stop"}), ["/a"]),
+    "messages: arguments": (messages(block(arguments=PATH), stop(0)), ["/a"]),
+    "messages: a block's field that is not known": (messages(block(input={}, payload=PATH), stop(0)), []),
+    "messages: a block that begins twice": (
+        messages(begin(0, "a"), piece(0, A), begin(0, "a"), stop(0)), ["/a"]),
+    "messages: the message at the end has them": (
+        messages(begin(0, "a"), stop(0), {"type": "message", "id": "m", "stop_reason": "tool_use",
+                                          "content": [block(input=PATH)["content_block"]]}), []),
+    "responses: pieces of one item": (
+        responses(added(0, "a"), added(1, "b"), item(DELTA, 1, delta=A), item(DELTA, 1, delta=B)), []),
+    "responses: index and id say different calls": (
+        responses(added(0, "a"), added(1, "b"), item(DELTA, 0, item_id="item-b", delta=A),
+                  item(DELTA, 1, item_id="item-a", delta=B)), []),
+    "responses: arguments that are an object": (responses(item_done(arguments=PATH)), ["/a"]),
+    "responses: input": (responses(item_done(input=A)), ["/a"]),
+    "responses: a field that is not known": (responses(item_done(arguments="", payload=A)), []),
+    "responses: arguments in two places": (responses(item_done(arguments=A, input=B)), []),
+    "responses: a delta that is an object": (responses(added(0, "a"), item(DELTA, delta=PATH)), ["/a"]),
+    "responses: arguments of a delta": (responses(added(0, "a"), item(DELTA, arguments=A)), ["/a"]),
+    "responses: a delta's field that is not known": (responses(added(0, "a"), item(DELTA, payload=A)), []),
+    "responses: the end's field that is not known": (responses(added(0, "a"), item(DELTA_DONE, payload=A)), []),
+    "responses: done twice, first without": (responses(item_done(arguments=""), item_done(arguments=A)), []),
+    "responses: done without, the whole answer has them": (
+        ("openai-responses", sse(item_done(arguments=""), {**DONE, "response": {
+            "status": "completed", "output": [said(A)]}})), []),
+    "cohere: pieces of one call": (cohere(start(0, "a"), start(1, "b"), more(1, A), more(1, B)), []),
+    "cohere: two announced under one index": (cohere(start(0, "a"), start(0, "b"), more(0, A), more(0, B)), []),
+    "cohere: parameters": (cohere(start(0, "a", parameters=PATH)), ["/a"]),
+    "cohere: arguments that are an object": (cohere(start(0, "a", arguments=PATH)), ["/a"]),
+    "cohere: a field that is not known": (cohere(start(0, "a", payload=A)), []),
+    "cohere: pieces in a list": (
+        cohere(start(0, "a"), ("tool-call-delta", 0, [{"function": {"arguments": A}}])), ["/a"]),
+    "cohere: the message at the end has them": (
+        cohere(start(0, "a"), whole={"id": "a", "function": {**NAMED, "arguments": A}}), ["/a"]),
+    "gemini: arguments without the name": (gemini(NAMED, {"args": PATH}), ["/a"]),
+    "gemini: arguments": (gemini({**NAMED, "arguments": PATH}), ["/a"]),
+    "gemini: arguments that are a text": (gemini({**NAMED, "args": A}), ["/a"]),
+    "gemini: a field that is not known": (gemini({**NAMED, "payload": PATH}), []),
+    "gemini: the same with arguments": (gemini(NAMED, {**NAMED, "args": PATH}), ["/a"]),
+    "gemini: arguments of no call": (gemini({"args": PATH}, NAMED), []),
+    "ollama: parameters": (ollama({"function": {**NAMED, "parameters": PATH}}), ["/a"]),
+    "ollama: arguments beside the function": (ollama({"function": NAMED, "arguments": PATH}), ["/a"]),
+    "ollama: a field that is not known": (ollama({"function": {**NAMED, "arguments": {}, "payload": PATH}}), []),
+    "ollama: the same index again with arguments": (
+        ollama(*({"function": {**NAMED, "index": 0, "arguments": each}} for each in ({}, PATH))), ["/a"]),
+    "ollama: arguments of no call": (ollama({"function": {"arguments": PATH}}, {"function": NAMED}), []),
+    "interactions: pieces of one step": (
+        steps(step(0, "a"), step(1, "b"), step_piece(1, arguments=A), step_piece(1, arguments=B),
+              ("stop", 0, {}), ("stop", 1, {})), []),
+    "interactions: input": (steps(step(0, "a", input=PATH), ("stop", 0, {})), ["/a"]),
+    "interactions: a piece that is an object": (
+        steps(step(0, "a"), step_piece(0, arguments=PATH), ("stop", 0, {})), ["/a"]),
+    "interactions: a field that is not known": (steps(step(0, "a", payload=PATH), ("stop", 0, {})), []),
+    "interactions: a delta that is not known": (
+        steps(step(0, "a"), ("delta", 0, {"type": "args", "payload": A}), ("stop", 0, {})), []),
+    "interactions: the whole answer has them": (
+        steps(step(0, "a"), whole=[{"type": "function_call", "id": "a", "name": "delete", "arguments": PATH}]), ["/a"]),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize(("answer", "paths"), ASTRAY.values(), ids=ASTRAY)
+async def test_a_call_whose_arguments_went_astray_is_never_run_without(
+    answer: tuple[str, bytes], paths: list[str]
+) -> None:
+    """They are read where they can mean one call only; otherwise no call that is left without any is run."""
+    provider, body = answer
+    found, _ = await ran(body, provider)
+    assert found == paths
+
+
+CLEAN: dict[str, tuple[str, bytes]] = {
+    "chat": chat(*NUMBERED, (1, None, None, A)),
+    "chat: known fields": chat_call({**NAMED, "arguments": ""}, type="function", extra_content={"google": {"a": "b"}}),
+    "messages": messages(begin(0, "a"), stop(0), begin(1, "b"), piece(1, A), stop(1)),
+    "messages: known fields": messages(block(input={}, caller={"type": "direct"}), piece(0, ""), stop(0)),
+    "responses": responses(added(0, "a"), item(DELTA, delta=""), item_done(arguments="", status="completed")),
+    "cohere": cohere(start(0, "a"), start(1, "b"), more(1, A)),
+    "gemini": gemini(NAMED),
+    "gemini: two": gemini({**NAMED, "args": {}}, {**NAMED, "args": {}}),
+    "ollama": ollama({"function": {**NAMED, "index": 0, "arguments": {}}}),
+    "ollama: another index": ollama(
+        *({"function": {**NAMED, "index": index, "arguments": each}} for index, each in enumerate(({}, PATH)))
+    ),
+    "interactions": steps(step(0, "a", arguments={}, signature="s"), ("stop", 0, {})),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize(("provider", "body"), CLEAN.values(), ids=CLEAN)
+async def test_a_call_without_arguments_is_run_in_an_answer_without_contradictions(provider: str, body: bytes) -> None:
+    """A tool may have no parameters, and a model may leave out those that have defaults."""
+    paths, _ = await ran(body, provider)
+    assert "/" in paths
+
+
+def frames(*events: tuple[str, int, Any]) -> list[Frame]:
+    """Events of ConverseStream, by name, block and the field that they have."""
+    field = {"contentBlockStart": "start", "contentBlockDelta": "delta", "contentBlockStop": "stop"}
+    sent = [Frame(name, json.dumps({"contentBlockIndex": at, field[name]: said}).encode()) for name, at, said in events]
+    return [*sent, Frame("messageStop", b'{"stopReason": "tool_use"}')]
+
+
+def tool_use(block: int, id: str, **fields: Any) -> tuple[str, int, Any]:
+    """A block that is a call begins."""
+    return "contentBlockStart", block, {"toolUse": {"toolUseId": id, "name": "delete", **fields}}
+
+
+def tool_piece(block: int, **fields: Any) -> tuple[str, int, Any]:
+    """A piece of its input."""
+    return "contentBlockDelta", block, {"toolUse": fields}
+
+
+CONVERSE = {
+    "pieces of one block": (
+        [tool_use(0, "a"), tool_use(1, "b"), tool_piece(1, input=A), tool_piece(1, input=B)], [None, None]),
+    "arguments": ([tool_use(0, "a", arguments=PATH)], [PATH]),
+    "a piece that is an object": ([tool_use(0, "a"), tool_piece(0, input=PATH)], [PATH]),
+    "arguments as text": ([tool_use(0, "a"), ("contentBlockDelta", 0, {"text": A})], [None]),
+    "a delta that is not known": ([tool_use(0, "a"), ("contentBlockDelta", 0, {"payload": {"a": A}})], [None]),
+    "a field that is not known": ([tool_use(0, "a", payload=A)], [None]),
+    "a piece's field that is not known": ([tool_use(0, "a"), tool_piece(0, payload=A)], [None]),
+    "none at all": ([tool_use(0, "a"), tool_piece(0, input="")], [{}]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("events", "parsed"), CONVERSE.values(), ids=CONVERSE)
+def test_bedrocks_calls_are_held_to_the_same(events: list[Any], parsed: list[Any]) -> None:
+    """A call that was left without arguments is an error where something of the answer was not understood."""
+    reading = ConverseReader(max_event_bytes=100_000, raw=False, eof_ok=False)
+    batch: list[Chunk] = []
+    reading.read(frames(*events), batch)
+    assert [call.parsed for call in batch if isinstance(call, ToolCall)] == parsed
+
+
+def test_a_whole_answer_of_bedrocks_is_held_to_the_same() -> None:
+    """Its input under another name is read; `{}` in its place is none."""
+    content = [{"toolUse": {"toolUseId": "a", "name": "delete", "parameters": PATH}}]
+    whole = {"output": {"message": {"content": content}}, "stopReason": "tool_use"}
+    events = json.loads(WHOLE["converse"][1](json.dumps(whole).encode()))
+    reading = ConverseReader(max_event_bytes=100_000, raw=False, eof_ok=False)
+    batch: list[Chunk] = []
+    reading.read([Frame(name, json.dumps(said).encode()) for name, said in events], batch)
+    assert [call.parsed for call in batch if isinstance(call, ToolCall)] == [PATH]

@@ -21,6 +21,14 @@ _LISTED = ("anyOf", "allOf", "oneOf", "prefixItems")
 _FURTHER = ("additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames")
 _SAYING = frozenset({"type", "$ref", "enum", "const", "anyOf", "allOf", "oneOf", "properties", "items", "prefixItems"})
 """A schema with none of these takes any value, objects among them."""
+_NEVER_STRICT = frozenset({
+    "allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies", "contains",
+    "prefixItems", "unevaluatedItems", "$dynamicRef", "$recursiveRef", "minContains", "maxContains", "minProperties",
+    "maxProperties", "uniqueItems",
+})  # fmt: skip
+"""Words that OpenAI's documentation of strict schemas leaves out; the API refuses them with a 400."""
+_IN_WORDS = frozenset({"title", "description", "default", "examples"})
+"""What says nothing of which values fit."""
 
 _LIMITS = (
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems",
@@ -42,17 +50,13 @@ def closed(schema: Schema) -> dict[str, Any] | None:
 def strict(schema: Schema) -> dict[str, Any] | None:
     """Closed, every property required, no defaults, nothing beside a `$ref`: OpenAI's demands, as its SDK meets them.
 
-    None when an object may have any names.
+    None where that cannot be said: an object may have any names, the answer is no object or one of several, or a word
+    is not known there.
     """
-    if is_open(schema):
+    schema = _each(schema, _plain)
+    definitions = _definitions(schema)
+    if is_open(schema) or not _is_rooted(schema, definitions) or _has(schema, _NEVER_STRICT):
         return None
-    definitions = {
-        f"#/{place}/{name}": value
-        for place in _NAMED[1:]
-        if isinstance(schema.get(place), Mapping)
-        for name, value in schema[place].items()
-        if isinstance(value, Mapping)
-    }
     made: dict[str, Any] = _each(schema, lambda part: _strict_part(part, definitions))
     return made
 
@@ -69,6 +73,42 @@ def _strict_part(part: dict[str, Any], definitions: Mapping[str, Any]) -> dict[s
     part = {name: value for name, value in part.items() if name != "default"}
     required = {"required": list(part["properties"])} if isinstance(part.get("properties"), Mapping) else {}
     return part | _no_more(part) | required
+
+
+def _plain(part: dict[str, Any]) -> dict[str, Any]:
+    """`allOf` of one schema, as pydantic 1 writes a reference with words beside it, is that schema."""
+    listed = part.get("allOf")
+    if not isinstance(listed, list) or len(listed) != 1 or not isinstance(listed[0], Mapping):
+        return part
+    beside = {name: value for name, value in part.items() if name != "allOf"}
+    both_say = listed[0].keys() & beside.keys() - _IN_WORDS
+    return part if both_say else {**listed[0], **beside}
+
+
+def _definitions(schema: Schema) -> dict[str, Any]:
+    """The named schemas, by the references to them."""
+    return {
+        f"#/{place}/{name}": value
+        for place in _NAMED[1:]
+        if isinstance(schema.get(place), Mapping)
+        for name, value in schema[place].items()
+        if isinstance(value, Mapping)
+    }
+
+
+def _is_rooted(schema: Schema, definitions: Mapping[str, Any]) -> bool:
+    """Whether the whole answer is one object, and not one of several."""
+    seen: set[Any] = set()
+    while isinstance(reference := schema.get("$ref"), str) and reference in definitions and reference not in seen:
+        seen.add(reference)
+        schema = definitions[reference]
+    return schema.get("type") == "object" and "anyOf" not in schema and "enum" not in schema
+
+
+def _has(schema: Any, words: frozenset[str]) -> bool:
+    if not isinstance(schema, Mapping):
+        return False
+    return not words.isdisjoint(schema) or any(_has(part, words) for part in _inner(schema))
 
 
 def in_words(schema: Schema) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
+from resilient_stream import Target
+from resilient_stream.contract import Endpoint, Request
+from resilient_stream.messages import to_messages
+from resilient_stream.providers import adapter_for
 from resilient_stream.providers.schemas import closed, strict
 
 
@@ -81,3 +86,105 @@ def test_defaults_go_and_limits_stay_where_they_are_understood() -> None:
     assert worded["properties"]["age"] == {
         "type": "integer", "title": "Age", "default": 18, "description": "In years. (minimum: 0, maximum: 150)",
     }  # fmt: skip
+
+
+class Cat(BaseModel):
+    """One of two."""
+
+    kind: Literal["cat"]
+
+
+class Dog(BaseModel):
+    """The other one."""
+
+    kind: Literal["dog"]
+
+
+class Owner(BaseModel):
+    """A union that is told apart by a field, which pydantic writes as oneOf."""
+
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+
+
+class Tags(BaseModel):
+    """A set, which pydantic writes as a list of unique items."""
+
+    tags: set[str]
+
+
+class Pair(BaseModel):
+    """A tuple, which pydantic writes with prefixItems."""
+
+    pair: tuple[int, str]
+
+
+def _with(**words: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": {"type": "string"}}, **words}
+
+
+ONE: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string"}}}
+REFUSED: dict[str, Any] = {
+    "a list": RootModel[list[City]].model_json_schema(),
+    "a text": {"type": "string"},
+    "one of several": RootModel[Cat | Dog].model_json_schema(),
+    "one of several by reference": {"$ref": "#/$defs/A", "$defs": {"A": {"anyOf": [ONE, ONE]}}},
+    "an object or null": {"type": ["object", "null"], "properties": {}},
+    "a choice beside properties": _with(anyOf=[{"required": ["a"]}, {"required": []}]),
+    "some objects only": _with(enum=[{"a": "x"}]),
+    "a reference to nothing": {"$ref": "#/$defs/A"},
+    "a reference in a circle": {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}},
+    "a condition": {**ONE, "if": {"required": ["a"]}, "then": {"required": []}, "else": {"required": []}},
+    "all of two": _with(allOf=[ONE, ONE]),
+    "all of one that says the same": _with(allOf=[{"properties": {"b": {"type": "string"}}}]),
+    "not": {**ONE, "properties": {"a": {"type": "string", "not": {"const": "x"}}}},
+    "a discriminated union": Owner.model_json_schema(),
+    "a set": Tags.model_json_schema(),
+    "a tuple": Pair.model_json_schema(),
+    "what depends": _with(dependentRequired={"a": ["b"]}),
+    "a list that contains": {**ONE, "properties": {"a": {"type": "array", "items": ONE, "contains": ONE}}},
+    "a number of properties": _with(minProperties=1),
+    "in a definition": {**ONE, "properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {**ONE, "oneOf": [ONE]}}},
+}
+
+
+def _format_sent(provider: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The format that is asked for, wherever the dialect has it."""
+    request = Request(messages=to_messages("Hi"), target=Target(f"{provider}:m"), output=schema)
+    outgoing: Any = adapter_for(provider).encode(request, Endpoint(base_url="http://localhost", api_key="key"))
+    body = json.loads(outgoing.body)
+    form: dict[str, Any] = body["text"]["format"] if "text" in body else body["response_format"]["json_schema"]
+    return form
+
+
+@pytest.mark.parametrize("schema", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("provider", ["openai", "openai-responses", "groq", "azure", "openrouter-responses"])
+def test_what_strict_refuses_is_sent_as_it_is_and_not_strict(provider: str, schema: dict[str, Any]) -> None:
+    """A request with it would be answered with a 400."""
+    form = _format_sent(provider, schema)
+    assert form["strict"] is False
+    assert form["schema"] == schema
+
+
+KEPT: dict[str, Any] = {
+    "a class": City.model_json_schema(),
+    "a class inside itself": {"$ref": "#/$defs/A", "$defs": {"A": {**ONE, "properties": {"a": {"$ref": "#/$defs/A"}}}}},
+    "a choice in a property": {**ONE, "properties": {"a": {"anyOf": [ONE, {"type": "null"}]}}},
+    "properties with such names": {**ONE, "properties": {key: {"type": "string"} for key in ("not", "if", "allOf")}},
+    "values with such names": {**ONE, "properties": {"a": {"type": "string", "examples": [{"oneOf": []}]}}},
+}
+
+
+@pytest.mark.parametrize("schema", KEPT.values(), ids=KEPT)
+@pytest.mark.parametrize("provider", ["openai", "openai-responses"])
+def test_what_strict_takes_stays_strict(provider: str, schema: dict[str, Any]) -> None:
+    """Names of properties and values are no words of a schema."""
+    assert _format_sent(provider, schema)["strict"] is True
+
+
+def test_all_of_one_is_that_one() -> None:
+    """As pydantic 1 writes a reference with a description beside it."""
+    part = {"allOf": [{"$ref": "#/$defs/A"}], "description": "The first."}
+    made: Any = strict({"type": "object", "properties": {"a": part}, "$defs": {"A": ONE}})
+    assert made["properties"]["a"]["description"] == "The first."
+    assert made["properties"]["a"]["additionalProperties"] is False
+    assert "allOf" not in made["properties"]["a"]

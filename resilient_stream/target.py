@@ -99,9 +99,13 @@ class Target(BaseModel):
 
     @field_validator("options")
     @classmethod
-    def _stream_is_yes_or_no(cls, options: dict[str, Any]) -> dict[str, Any]:
+    def _values_are_known(cls, options: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(options.get("stream"), bool | None):
             raise ValueError("stream is True, False, or not given")
+        if not isinstance(options.get("raw"), bool | None):
+            raise ValueError("raw is True, False, or not given")
+        if options.get("terminal") not in (None, "eof_ok"):
+            raise ValueError('terminal is "eof_ok", or not given')
         return options
 
     @property

@@ -146,3 +146,28 @@ def test_what_is_no_target_is_said(targets):
     """By its type."""
     with pytest.raises(StreamMisused, match='a target is "provider:model" or a Target'):
         Client(*targets)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("terminal", "eof-ok", 'terminal is "eof_ok", or not given'),
+        ("terminal", "EOF_OK", 'terminal is "eof_ok", or not given'),
+        ("terminal", True, 'terminal is "eof_ok", or not given'),
+        ("raw", "x", "raw is True, False, or not given"),
+        ("raw", 1, "raw is True, False, or not given"),
+        ("stream", "no", "stream is True, False, or not given"),
+    ],
+)
+def test_a_value_that_nobody_knows_is_answered_with_those_known(option, value, words):
+    """An end that was to count must not be ignored for a wrong letter; the value is not shown."""
+    with pytest.raises(StreamMisused) as caught:
+        Target("openai:m", **{option: value})
+    assert words in str(caught.value)
+    assert "eof-ok" not in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{"terminal": "eof_ok"}, {"terminal": None}, {"raw": True}, {"raw": None}])
+def test_values_that_are_known_are_taken(options):
+    """None is as good as not given."""
+    assert Target("openai:m", **options).options == options

@@ -16,6 +16,7 @@ from .api_shapes import call_fields, dumped, message_fields, part_fields, split_
 from .errors import StreamMisused
 from .given import Unfit, plain, text, whole_text
 from .harmless import safe_name
+from .meant import did_you_mean
 from .pictures import canonical
 
 __all__ = [
@@ -38,6 +39,17 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    if not TYPE_CHECKING:  # type checkers know the fields, each with its own type
+
+        def __init__(self, /, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise StreamMisused(complaint(error, type(self))) from None
+
+        # pydantic's own marker: what stands inside of another model is checked without this, so that the place is said.
+        __init__.__pydantic_base_init__ = True
 
     @model_validator(mode="before")
     @classmethod
@@ -272,6 +284,16 @@ def _part(value: Any, place: str) -> Part:
 _PARTS: Mapping[str, type[TextPart | ImagePart | ReasoningPart]] = {
     "text": TextPart, "image_url": ImagePart, "reasoning": ReasoningPart,
 }  # fmt: skip
+
+
+def complaint(error: ValidationError, model: type[BaseModel]) -> str:
+    """What is wrong with which field of a model; for a field that there is not, the one that was meant."""
+    extra = (each["loc"] for each in error.errors(include_input=False) if each["type"] == "extra_forbidden")
+    unknown = next((place[0] for place in extra if len(place) == 1), None)
+    if unknown is None:
+        return describe(error, model.__name__)
+    meant = did_you_mean(str(unknown), model.model_fields) or f". It has {', '.join(model.model_fields)}"
+    return f"{model.__name__} has no field {safe_name(str(unknown))!r}{meant}"
 
 
 def describe(error: ValidationError, name: str, most: int = 3) -> str:

@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from .errors import StreamMisused
-from .meant import did_you_mean
-from .messages import describe
+from .messages import complaint
 
 __all__ = [
     "Breaker",
@@ -50,7 +49,7 @@ class _Policy(BaseModel):
             try:
                 super().__init__(**values)
             except ValidationError as error:
-                raise StreamMisused(_complaint(error, type(self))) from None
+                raise StreamMisused(complaint(error, type(self))) from None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -72,16 +71,6 @@ def given(name: str, value: PolicyT | None, default: PolicyT) -> PolicyT:
         return value
     like = f"{kind.__name__}({next(iter(kind.model_fields))}=…)"
     raise StreamMisused(f"{name}= takes a {kind.__name__}, like {like}, not {type(value).__name__}")
-
-
-def _complaint(error: ValidationError, policy: type[BaseModel]) -> str:
-    """What is wrong with which field; for a field that there is not, the one that was meant."""
-    names = (item["loc"][0] for item in error.errors(include_input=False) if item["type"] == "extra_forbidden")
-    unknown = next(names, None)
-    if unknown is None:
-        return describe(error, policy.__name__)
-    meant = did_you_mean(str(unknown), policy.model_fields) or f". It has {', '.join(policy.model_fields)}"
-    return f"{policy.__name__} has no field {unknown!r}{meant}"
 
 
 class RetryPolicy(_Policy):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from resilient_stream import Client, ImagePart, Message, ReasoningPart, StreamMisused, TextPart
 from resilient_stream.messages import FunctionCall, Tool, to_messages
 
 USER = {"role": "user", "content": "Hi"}
+SECRET_TEXT = "what-is-private"
 PNG = "data:image/png;base64,AAAA"
 
 
@@ -181,3 +184,41 @@ def test_tools_come_in_three_shapes() -> None:
         {"name": "f", "description": "d", "input_schema": schema, "type": "custom"},
     ]
     assert list(Client("openai:m").stream("x", tools=shapes)._call.request.tools) == [tool] * 3
+
+
+WRONG = {
+    "a role": (lambda: Message(role="asistant", content="x"), "Message.role: "),
+    "a field": (lambda: Message(role="user", contant=SECRET_TEXT), "Message"),
+    "no role": (lambda: Message(content=SECRET_TEXT), "Message.role: "),
+    "a part": (lambda: Message(role="user", content=[{"type": "text"}]), "Message.content[0]"),
+    "no call answered": (lambda: Message(role="tool", content="x"), "tool_call_id"),
+    "a call": (lambda: Message(role="assistant", tool_calls=[{"id": "a", "name": ""}]), "Message.tool_calls[0].name"),
+    "a call's field": (lambda: Message(role="assistant", tool_calls=[{"id": "a", "name": "f", "x": 1}]), "tool_calls"),
+    "a tool's name": (lambda: Tool(name=""), "Tool.name: "),
+    "a tool's schema": (lambda: Tool(name="f", parameters=[SECRET_TEXT]), "Tool"),
+    "a picture": (lambda: ImagePart(url=3), "ImagePart.url: "),
+    "a text": (lambda: TextPart(text=[SECRET_TEXT]), "TextPart.text: "),
+    "reasoning": (lambda: ReasoningPart(text=1), "ReasoningPart.text: "),
+    "a function call": (lambda: FunctionCall(id=1, name="f"), "FunctionCall.id: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "words"), WRONG.values(), ids=WRONG)
+def test_a_wrong_value_is_misuse_wherever_it_is_given(make: Any, words: str) -> None:
+    """Made directly they raise what a call raises for a dict of that kind, with the place and without the value."""
+    with pytest.raises(StreamMisused) as caught:
+        make()
+    assert words in str(caught.value)
+    assert SECRET_TEXT not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_message_in_a_model_of_the_users_own_is_checked_by_pydantic() -> None:
+    """There all that is wrong is said together, each with its place in that model."""
+
+    class Asked(BaseModel):
+        messages: list[Message]
+        tool: Tool
+
+    with pytest.raises(ValidationError) as caught:
+        Asked.model_validate({"messages": [{"role": "user"}, {"role": "x"}], "tool": {"name": ""}})
+    assert [each["loc"] for each in caught.value.errors()] == [("messages", 1, "role"), ("tool", "name")]

@@ -158,8 +158,14 @@ class Attempt:
             raise AttemptEnded(self, error.failure) from error.__cause__
 
     def _encode(self, endpoint: Endpoint) -> Outgoing:
+        from .providers.earlier_turns import with_fitting_turns  # `import resilient_stream` loads no provider
+
         try:
-            return self.adapter.encode(renamed(for_its_target(self.request), self._names), endpoint)
+            request = for_its_target(self.request)
+            if (may := self.adapter.capabilities(self.model).earlier_turns) != "as_given":
+                own = endpoint.base_url == self.adapter.base_url  # who answers elsewhere may take less
+                request = with_fitting_turns(request, own and may == "texts")
+            return self.adapter.encode(renamed(request, self._names), endpoint)
         except StreamError as error:  # what this dialect has no words for
             raise AttemptEnded(self, error.failure) from error
 

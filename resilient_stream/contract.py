@@ -270,6 +270,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     taken up where it ended.
     streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
     tool_names: a pattern of the tools' names that fit; others are sent under a name that does (`tool_names.py`).
+    earlier_turns: what the model's own may be. "objects": none is empty, and the arguments of a call are a JSON object;
+    "texts": they may be any text, at the provider's own address; "as_given": anything (see `earlier_turns.py`).
     usage: tokens are counted in the stream. whole: an answer can be asked for in one piece (`Request.stream` False);
     the adapter is a `WholeAdapter` then.
     """
@@ -286,6 +288,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     native_resume: bool = False
     streaming_tools: bool = True
     tool_names: str = r"[a-zA-Z0-9_-]{1,64}"
+    earlier_turns: Literal["objects", "texts", "as_given"] = "objects"
     usage: bool = True
     whole: bool = False
 

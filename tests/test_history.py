@@ -35,6 +35,7 @@ from resilient_stream.chunks import Chunk
 from resilient_stream.contract import Endpoint, HttpRequest, Request
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.providers.earlier_turns import with_fitting_turns
 from resilient_stream.signatures import for_its_target
 from tests.dialect_rules import check
 from tests.providers.recordings import DIALECTS, Recording, recordings
@@ -85,7 +86,7 @@ WAYS = _ways_to_send()
 def sent(target: Target, messages: Iterable[Message]) -> tuple[str, bytes]:
     """The address and body of a request, as an attempt makes it."""
     adapter = adapter_for(target.provider)
-    request = for_its_target(Request(messages=tuple(messages), target=target))
+    request = with_fitting_turns(for_its_target(Request(messages=tuple(messages), target=target)), False)
     place = ENDPOINTS.get(target.provider) or Endpoint(base_url=adapter.base_url or "http://localhost", api_key="key")
     outgoing = adapter.encode(request, place)
     if isinstance(outgoing, HttpRequest):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from .effort import effort_for
 from .messages_request import may_think, system_with_schema
 from .schemas import closed
 from .system import some_turns
-from .told import refusal, without
+from .told import blank, left_out, model_first, without
 from .tool_calls import fitting_id, parse_arguments
 from .values import known, merged
 
@@ -36,7 +37,7 @@ def encode_body(request: Request) -> dict[str, Any]:
     """
     thinking = _thinking(request)
     limit = thinking.pop("max_tokens", request.max_tokens)
-    turns = _turns(some_turns(request.messages, request.target.name))
+    turns = _turns(some_turns(request.messages, request.target.name), request.target.name)
     fields = {
         "system": [{"text": text} for text in system_with_schema(request)] or None,
         "messages": turns,
@@ -51,31 +52,38 @@ def encode_body(request: Request) -> dict[str, Any]:
 # -- turns ------------------------------------------------------------------------------------
 
 
-def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Turns that alternate; a tool's result is the user's. Blank text is refused, and so is a turn of nothing else."""
+def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
+    """Turns that alternate; a tool's result is the user's. Blank text is refused, and so is a turn of nothing else.
+
+    The first has to be the user's. Calls in the model's are reported to be taken there, so they are left to the API.
+    """
     turns: list[dict[str, Any]] = []
-    for message in messages:
-        if not (blocks := _blocks(message)):
-            continue
-        role = "assistant" if message.role == "assistant" else "user"
-        if turns and turns[-1]["role"] == role:
+    for role, run in groupby(messages, _role):
+        blocks = [block for message in run for block in _blocks(message)]
+        if not _strip_last_reasoning(blocks):
+            left_out(target, f"a turn of the {role}'s", "nothing in it can be sent, so it is left out")
+        elif turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         else:
             turns.append({"role": role, "content": blocks})
-    for turn in turns:
-        _strip_last_reasoning(turn["content"])
-    turns = [turn for turn in turns if turn["content"]]
-    if turns and turns[-1]["role"] == "assistant" and "text" in (last := turns[-1]["content"][-1]):
-        last["text"] = last["text"].rstrip()  # an unfinished turn may not end in white space
     if not turns:
-        raise refusal("a conversation of blank messages")
+        raise blank()
+    if turns[0]["role"] == "assistant" and not any("toolUse" in block for block in turns[0]["content"]):
+        raise model_first()
+    if turns[-1]["role"] == "assistant" and "text" in (last := turns[-1]["content"][-1]):
+        last["text"] = last["text"].rstrip()  # an unfinished turn may not end in white space
     return turns
 
 
-def _strip_last_reasoning(blocks: list[dict[str, Any]]) -> None:
+def _role(message: Message) -> str:
+    return "assistant" if message.role == "assistant" else "user"
+
+
+def _strip_last_reasoning(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Claude refuses a turn that ends in thinking, as an answer does that was cut before its next word."""
     while blocks and "reasoningContent" in blocks[-1]:
         blocks.pop()
+    return blocks
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:

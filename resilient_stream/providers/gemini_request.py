@@ -13,6 +13,7 @@ from typing import Any
 from ..contract import Request
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from .system import system_texts, turns_of
+from .told import left_out, model_first
 from .tool_calls import parse_arguments
 from .values import known, merged
 
@@ -56,28 +57,34 @@ def encode_body(request: Request) -> dict[str, Any]:
 
 
 def _contents(request: Request) -> list[dict[str, Any]]:
-    """The turns, those of one role merged; a tool's result is the user's. System messages are elsewhere."""
+    """The turns, those of one role merged, the user's first; a tool's result is the user's. System messages are
+    elsewhere."""
     contents: list[dict[str, Any]] = []
     called: dict[str, str] = {}
     for message in turns_of(request.messages, request.target.name):
         called.update((call.id, call.name) for call in message.tool_calls)
         role = "model" if message.role == "assistant" else "user"
         parts = _parts(message, called, request.model)
-        if contents and contents[-1]["role"] == role:
+        if not parts:
+            left_out(request.target.name, "an assistant's turn", "nothing in it can be sent, so it is left out")
+        elif contents and contents[-1]["role"] == role:
             contents[-1]["parts"] += parts
         else:
             contents.append({"role": role, "parts": parts})
+    if contents and contents[0]["role"] == "model":
+        raise model_first()
     return contents or [{"role": "user", "parts": [_SPACE]}]
 
 
 def _parts(message: Message, called: Mapping[str, str], model: str) -> list[dict[str, Any]]:
-    """One message's parts; nothing at all is a single space, since Gemini refuses a turn without parts."""
+    """One message's parts. Gemini refuses a turn without any: nothing at all of the user's is a single space."""
     if message.role == "tool":
         images = [_image(part) for part in message.parts if isinstance(part, ImagePart)]
         return [_function_response(message, called), *images]
     calls = iter(_function_calls(message.tool_calls, model))
     blocks = (next(calls) if isinstance(each, FunctionCall) else _part(each) for each in message.blocks)
-    return [block for block in blocks if block is not None] or [_SPACE]
+    made = [block for block in blocks if block is not None]
+    return made if made or message.role == "assistant" else [_SPACE]
 
 
 def _part(part: Part) -> dict[str, Any] | None:

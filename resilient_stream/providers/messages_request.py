@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from ..contract import Request
@@ -16,7 +17,7 @@ from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, Te
 from .claude_models import Generation, generation_of, reasoning_fields
 from .schemas import closed, in_words
 from .system import SYSTEM, some_turns, system_texts
-from .told import left_out, without
+from .told import blank, left_out, without
 from .tool_calls import fitting_id, parse_arguments
 from .values import known
 
@@ -34,7 +35,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         "max_tokens": request.max_tokens or accepts.max_tokens,
         "stream": request.stream,
         "system": "\n\n".join(system_with_schema(request)) or None,
-        "messages": _turns(some_turns(request.messages, request.target.name)),
+        "messages": _turns(some_turns(request.messages, request.target.name), request.target.name),
         "tools": [_tool(tool) for tool in request.tools] or None,
         "tool_choice": _tool_choice(request.tool_choice),
         "stop_sequences": list(request.stop) or None,
@@ -63,26 +64,33 @@ def system_with_schema(request: Request) -> list[str]:
     return [*texts, in_words(request.output)]
 
 
-def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
+def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
     """Turns that alternate: messages of one role in a row become one, tool results are the user's."""
     turns: list[tuple[str, list[dict[str, Any]]]] = []
-    for message in messages:
-        role = "assistant" if message.role == "assistant" else "user"
-        if not turns or turns[-1][0] != role:
-            turns.append((role, []))
-        turns[-1][1].extend(_message_blocks(message))
-    for role, blocks in turns:
-        if role == "assistant":
-            _strip_last_thinking(blocks)
+    for role, run in groupby(messages, _role):
+        blocks = [block for message in run for block in _message_blocks(message)]
+        if role == "assistant" and not _strip_last_thinking(blocks):
+            left_out(target, "an assistant's turn", "nothing in it can be sent, so it is left out")
+        elif turns and turns[-1][0] == role:
+            turns[-1][1].extend(blocks)
+        else:
+            turns.append((role, blocks))
     if turns and turns[-1][0] == "assistant" and not _strip_prefill(turns[-1][1]):
         turns.pop()
+    if not turns:
+        raise blank()
     return [{"role": role, "content": _content(blocks)} for role, blocks in turns]
 
 
-def _strip_last_thinking(blocks: list[dict[str, Any]]) -> None:
+def _role(message: Message) -> str:
+    return "assistant" if message.role == "assistant" else "user"
+
+
+def _strip_last_thinking(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The API refuses a turn that ends in thinking, as an answer does that was cut before its next word."""
     while blocks and (blocks[-1]["type"] in _THINKING or not blocks[-1].get("text", "-").strip()):
         blocks.pop()
+    return blocks
 
 
 def _strip_prefill(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:

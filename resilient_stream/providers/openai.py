@@ -98,6 +98,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         """Prefill and reasoning are the host's columns; the rest every chat host can."""
         prefill = self.host.prefill
         return Capabilities(
+            earlier_turns="texts" if self.host.developer else "objects",
             prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
             reasoning=self.host.reasoning != "none" and _efforts(model, self.host) != (),
             stop=rule_for(self.host.title, model).stop, tool_names=self.host.tool_names,

@@ -58,7 +58,10 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Resuming is the host's column, and needs the target's option background=True. No stop sequences."""
-        return Capabilities(stop=False, native_resume=self.host.responses == "background", whole=True)
+        return Capabilities(
+            earlier_turns="texts" if self.host.developer else "objects", stop=False,
+            native_resume=self.host.responses == "background", whole=True,
+        )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """A request for a response, or for the rest of a stream."""

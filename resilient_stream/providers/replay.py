@@ -201,7 +201,7 @@ class Replay(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Whatever the recorded provider could: what it could not is a recorded failure, or was not recorded."""
-        return Capabilities(prefill=True, tool_names=r"(?s).*")
+        return Capabilities(prefill=True, earlier_turns="as_given", tool_names=r"(?s).*")
 
     def encode(self, request: Request, endpoint: Endpoint) -> ReplayRequest:
         """What to look for, where, and how fast to play it."""

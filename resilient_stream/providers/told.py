@@ -14,9 +14,19 @@ from typing import Any
 
 from ..errors import ErrorKind, Failure, StreamError, error_for
 
-__all__ = ["left_out", "refusal", "without"]
+__all__ = ["blank", "left_out", "model_first", "refusal", "without"]
 
 logger = logging.getLogger("resilient_stream")
+
+
+def blank() -> StreamError:
+    """What is raised where nothing of a conversation can be sent."""
+    return refusal("a conversation of blank messages")
+
+
+def model_first() -> StreamError:
+    """What is raised where the API takes no conversation that the model begins: a trimmed history, or a greeting."""
+    return refusal("a conversation that begins with the assistant (add a user's message in front)")
 
 
 @functools.lru_cache(maxsize=4096)

@@ -538,7 +538,7 @@ def test_no_turn_ends_in_thinking(last: tuple[TextPart, ...]) -> None:
     """The API refuses that; it is what is left of an answer that was cut after its thinking."""
     thinking = ReasoningPart(text="Hm.", signature="sig==")
     question, answer = Message(role="user", content="hi"), Message(role="assistant", content=(thinking, *last))
-    assert _sent([question, answer, question])[1] == {"role": "assistant", "content": " "}
+    assert _sent([question, answer, question]) == [{"role": "user", "content": [{"type": "text", "text": "hi"}] * 2}]
     assert len(_sent([question, answer])) == 1
     spoken = Message(role="assistant", content=(TextPart(text="Well"), thinking, *last))
     assert _sent([question, spoken, question])[1] == {"role": "assistant", "content": "Well"}

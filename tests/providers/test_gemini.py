@@ -660,6 +660,7 @@ def test_a_whole_conversation() -> None:
 def test_a_result_belongs_to_the_last_call_of_its_id() -> None:
     """Ids may come again in a later turn; a result without a known call has the name that the message has."""
     again = [
+        Message(role="user", content="go"),
         Message(role="assistant", tool_calls=(FunctionCall(id="call_0", name="first"),)),
         Message(role="tool", tool_call_id="call_0", content="[1]"),
         Message(role="assistant", tool_calls=(FunctionCall(id="call_0", name="second"),)),
@@ -678,10 +679,11 @@ def test_ids_go_back_when_they_are_gemini_s_own() -> None:
     """Its newer models match results by id; an id made up here, or by another provider, means nothing to it."""
     for id, sent in (("cxk8o6f8", {"id": "cxk8o6f8"}), ("call_0_eCS5", {}), ("toolu_01AbCd", {})):
         turns = [
+            Message(role="user", content="go"),
             Message(role="assistant", tool_calls=(FunctionCall(id=id, name="f"),)),
             Message(role="tool", tool_call_id=id, content="{}"),
         ]
-        called, answered = (content["parts"][0] for content in _body(turns)["contents"])
+        _, called, answered = (content["parts"][0] for content in _body(turns)["contents"])
         assert called["functionCall"] == {"name": "f", "args": {}} | sent
         assert answered["functionResponse"] == {"name": "f", "response": {}} | sent
 
@@ -697,7 +699,7 @@ def test_calls_of_another_model_pass_gemini_3() -> None:
         parts = _body(turns, model)["contents"][1]["parts"]
         assert [part.get("thoughtSignature") for part in parts] == expected
     signed = Message(role="assistant", tool_calls=(calls[0].model_copy(update={"signature": "s"}), calls[1]))
-    parts = _body([signed], "gemini-3-pro-preview")["contents"][0]["parts"]
+    parts = _body([turns[0], signed], "gemini-3-pro-preview")["contents"][1]["parts"]
     assert [part.get("thoughtSignature") for part in parts] == ["s", None]
 
 
@@ -709,7 +711,8 @@ def test_reasoning_goes_back_when_it_is_signed() -> None:
         ReasoningPart(text="unsigned"),
         TextPart(text="Yes."),
     )
-    assert _body([Message(role="assistant", content=parts)])["contents"][0]["parts"] == [
+    turns = [Message(role="user", content="go"), Message(role="assistant", content=parts)]
+    assert _body(turns)["contents"][1]["parts"] == [
         {"text": "Hm.", "thought": True, "thoughtSignature": "s1"},
         {"text": "", "thoughtSignature": "s2"},
         {"text": "Yes."},
@@ -759,7 +762,9 @@ def test_an_empty_turn_is_a_single_space(prompt: Any) -> None:
 def test_a_turn_of_calls_alone_has_no_space() -> None:
     """The space is for nothing at all."""
     turn = Message(role="assistant", tool_calls=(FunctionCall(id="a", name="f"),))
-    assert _body([turn])["contents"][0]["parts"] == [{"functionCall": {"name": "f", "args": {}}}]
+    assert _body([Message(role="user", content="go"), turn])["contents"][1]["parts"] == [
+        {"functionCall": {"name": "f", "args": {}}}
+    ]
 
 
 def test_tools_are_sent_with_their_whole_json_schema() -> None:

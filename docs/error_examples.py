@@ -45,6 +45,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "no_token": {"detail": "the service account is disabled"},
     "no_aws_credentials": {"reason": "The profile work is not in the configuration"},
     "held": {"limit": "8388608 bytes"},
+    "pieces": {"limit": "65536 pieces"},
     "unexpected_request": {"reason": "It met OverflowError"},
     "unexpected_answer": {"reason": "It met ValueError"},
     "header_too_long": {"reason": "the header x-trace is longer than 64 KiB"},

@@ -294,7 +294,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("All connections were busy for too long.", "The limit is {limit}."),
         ("Raise max_concurrency or send fewer requests at a time.",), 3),
     _K.BUFFER_LIMIT: Kind(
-        _S, "ResourceError", "no", False, "Event too large",
+        _S, "ResourceError", "no", True, "Event too large",
         ("{provider} sent a single piece that is too large.", "The limit is {limit}."),
         ("Raise Limits.max_event_bytes if such pieces are expected.",)),
 }  # fmt: skip
@@ -347,6 +347,10 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         ("{provider} sent more than can be held back: tool calls, a refusal, or events without content.",
          "The limit is {limit}."),
         ("Raise Limits.max_event_bytes if such answers are expected.",)),
+    (_K.BUFFER_LIMIT, "pieces"): Text(
+        "Too many small pieces",
+        ("{provider} sent nothing but tiny pieces, more at once than any answer has.", "The limit is {limit}."),
+        ("Check that the base URL belongs to {dialect}; otherwise, ask who runs it.",)),
     (_K.CLIENT_CONFIG, "unexpected"): Text(
         "Request could not be made",
         ("The request to {provider} could not be written.", "{reason}"),

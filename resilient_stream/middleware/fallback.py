@@ -1,7 +1,8 @@
 """fallback: the next target, when one cannot answer. Only before content was delivered.
 
 The one rule: a target is left only for an error that another one may not have (`StreamError.fallback`), and never
-because this process ran out of something: the next target needs a socket, too.
+because this process ran out of something: the next target needs a socket, too. An answer that is too large is its
+server's doing.
 Must never: hide an error. Each target's last one is in `AllTargetsFailed.errors`.
 """
 

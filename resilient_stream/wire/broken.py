@@ -12,16 +12,18 @@ from typing import Any
 import msgspec
 
 from ..errors import ErrorKind, Failure
-from .limits import EventTooLarge, HeldTooMuch
+from .limits import EventTooLarge, HeldTooMuch, TooManyPieces
 from .surrogates import marked
 
-__all__ = ["UNREADABLE", "failure_of", "objects_in", "place_of", "readable", "value_of", "without_halves"]
+__all__ = [
+    "UNREADABLE", "carries_nothing", "failure_of", "objects_in", "place_of", "readable", "value_of", "without_halves",
+]  # fmt: skip
 
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError)
 """What msgspec and Python raise for bytes that are not the JSON, or not of the type, that is asked for."""
 
 _NOTHING = re.compile(
-    rb'\s*+(?:null|true|false|-?[0-9][0-9.eE+-]*+|"(?:[^"\\]++|\\.)*+"|[^\w{["]*+(?:'
+    rb'\s*+(?:null|true|false|\[\s*+\]|-?[0-9][0-9.eE+-]*+|"(?:[^"\\]++|\\.)*+"|[^\w{["]*+(?:'
     rb"keep[ _-]?alive|ping|pong|heart[ _-]?beat|noop|ok|alive|waiting|processing|connected)[^\w{[\"]*+)?+\s*+",
     re.DOTALL | re.IGNORECASE,
 )
@@ -50,6 +52,8 @@ LONE = "\ufffd".encode()
 def failure_of(error: Exception, code: str = "bad_json") -> Failure:
     """What was raised while an answer was read, as the end of that answer."""
     if isinstance(error, EventTooLarge):
+        if isinstance(error, TooManyPieces):
+            return Failure(kind=ErrorKind.BUFFER_LIMIT, code="pieces", facts={"limit": f"{error.limit} pieces"})
         held = "held" if isinstance(error, HeldTooMuch) else ""
         return Failure(kind=ErrorKind.BUFFER_LIMIT, code=held, facts={"limit": f"{error.limit} bytes"})
     return Failure(kind=ErrorKind.PROTOCOL_ERROR, code=code, detail=place_of(error))
@@ -62,12 +66,17 @@ def place_of(error: Exception) -> str:
     return str(error).split("\n", 1)[0][:120]
 
 
+def carries_nothing(payload: bytes) -> bool:
+    """Whether an event is blank, a value that is no object, or a word that keeps a connection alive."""
+    return _NOTHING.fullmatch(payload) is not None
+
+
 def objects_in(payload: bytes) -> list[bytes]:
     """The JSON objects of an event that could not be decoded: none, where it carries nothing; those of a list.
 
     Raises one of UNREADABLE for half a JSON value, or text that is none.
     """
-    if _NOTHING.fullmatch(payload):
+    if carries_nothing(payload):
         return []
     if not payload.lstrip().startswith(b"[") or len(payload) > LONG_LIST:
         return [payload]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from .limits import BadFraming, EventTooLarge
+from .limits import BadFraming, EventTooLarge, TooManyPieces, too_small
 
 __all__ = ["JsonArrayDecoder"]
 
@@ -32,9 +32,9 @@ class JsonArrayDecoder:
 
     closed: the array's `]` was seen. A body that is one object instead (an error, mostly) is one element, given
     by `finish`.
-    Raises EventTooLarge when an element without an end exceeds `max_event_bytes`, and BadFraming for anything
-    that is no array of values: text before it, a missing comma, something after its end. Whole elements that
-    came before are returned first; the next call raises.
+    Raises EventTooLarge when an element without an end exceeds `max_event_bytes`, TooManyPieces for a read of nothing
+    but tiny elements, and BadFraming for anything that is no array of values: text before it, a missing comma,
+    something after its end. Whole elements that came before one of the others are returned first; the next call raises.
     """
 
     __slots__ = ("_at", "_buffer", "_depth", "_found", "_start", "_state", "closed", "max_event_bytes")
@@ -168,6 +168,8 @@ class JsonArrayDecoder:
     def _emit(self) -> bool:
         """The element from `_start` to `_at` is whole."""
         self._found.append(bytes(self._buffer[self._start : self._at]))
+        if too_small(len(self._found), self._at):
+            raise TooManyPieces(len(self._found))
         self._start = self._at
         self._state = JsonArrayDecoder._after
         return True

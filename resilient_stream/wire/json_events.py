@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ..errors import ErrorKind, Failure
-from .broken import UNREADABLE, failure_of, objects_in, place_of, readable
+from .broken import UNREADABLE, carries_nothing, failure_of, objects_in, place_of, readable
 from .json_array import JsonArrayDecoder
-from .limits import BadFraming, EventTooLarge
+from .limits import BadFraming, EventTooLarge, TooManyPieces
 from .sse import SseDecoder
 
 __all__ = ["UNREADABLE", "BatchDecoder", "JsonEvents", "place_of", "what_can_be_read"]
@@ -66,14 +66,24 @@ class BatchDecoder(Generic[EventT]):
         return [self.one.decode(text) for text in sound], sound, sound != texts
 
 
+MOST_ODD = 8_192
+"""Events of one network read that are looked at one by one. Nobody sends more of them where some are odd."""
+
+
 def what_can_be_read(batch: BatchDecoder[EventT], payloads: list[bytes]) -> tuple[list[EventT], bool, Failure | None]:
     """The events of some texts, one by one, up to one that cannot be read; whether halves of characters were marked.
 
     Afterwards `payloads` are the texts of these events, and no others.
     """
+    payloads[:] = [payload for payload in payloads if not carries_nothing(payload)]
+    if (sound := batch.decode(payloads)) is not None:
+        return sound, False, None
     events: list[EventT] = []
     kept: list[bytes] = []
     halves, failure = False, None
+    if len(payloads) > MOST_ODD:
+        del payloads[MOST_ODD:]
+        failure = failure_of(TooManyPieces(MOST_ODD))
     for payload in payloads:
         try:
             found, texts, odd = batch.leniently(payload)

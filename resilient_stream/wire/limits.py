@@ -5,11 +5,22 @@ The one rule: both say what was seen and carry no content.
 
 from __future__ import annotations
 
-__all__ = ["LEAST_HELD", "BadFraming", "EventTooLarge", "HeldTooMuch"]
+__all__ = ["LEAST_HELD", "MANY_PIECES", "BadFraming", "EventTooLarge", "HeldTooMuch", "TooManyPieces", "too_small"]
 
 
 LEAST_HELD = 1024 * 1024
 """Bytes of an answer that may be held back however small an event has to be."""
+
+
+MANY_PIECES = 4_096
+"""Values of one network read from which on their size is looked at."""
+LEAST_PIECE = 16
+"""Bytes of a value, on average, that many of them must have: half of what the shortest text of an answer takes."""
+
+
+def too_small(pieces: int, size: int) -> bool:
+    """Whether so many values in so many bytes can be no answer: each costs a step in Python, whatever it says."""
+    return pieces > MANY_PIECES and size < pieces * LEAST_PIECE
 
 
 class EventTooLarge(ValueError):
@@ -26,6 +37,14 @@ class HeldTooMuch(EventTooLarge):
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
         self.args = (f"more than {limit} bytes of an answer would have to be held back",)
+
+
+class TooManyPieces(EventTooLarge):
+    """One event has more lines, or one read more values, than any answer; each costs time, however small it is."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.args = (f"more than {limit} pieces at once",)
 
 
 class BadFraming(ValueError):

@@ -5,7 +5,7 @@ The one rule: one split per network read; what follows the last newline waits. M
 
 from __future__ import annotations
 
-from .limits import EventTooLarge
+from .limits import EventTooLarge, TooManyPieces, too_small
 
 __all__ = ["NdjsonDecoder"]
 
@@ -13,8 +13,8 @@ __all__ = ["NdjsonDecoder"]
 class NdjsonDecoder:
     """Incremental decoder of one body. Blank lines are no values; CRLF is as good as LF.
 
-    Raises EventTooLarge when a line without an end exceeds `max_event_bytes`. Whole lines that came before are
-    returned first; the next call raises.
+    Raises EventTooLarge when a line without an end exceeds `max_event_bytes`; whole lines that came before are returned
+    first, and the next call raises. Raises TooManyPieces for a read of nothing but tiny lines.
     """
 
     __slots__ = ("_held", "_rest", "max_event_bytes")
@@ -27,13 +27,19 @@ class NdjsonDecoder:
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that `data` makes whole."""
         lines: list[bytes] = []
+        size = 0
         if b"\n" in data:
-            *lines, data = self._take(data).split(b"\n")
+            data = self._take(data)
+            size = len(data)
+            *lines, data = data.split(b"\n")
         self._rest.append(data)
         self._held += len(data)
         if self._held > self.max_event_bytes and not lines:
             raise EventTooLarge(self.max_event_bytes)
-        return [value for line in lines if (value := line.strip())]
+        values = [value for line in lines if (value := line.strip())]
+        if too_small(len(values), size):
+            raise TooManyPieces(len(values))
+        return values
 
     def finish(self) -> list[bytes]:
         """The body ended: the last line, if it had no newline. It may be cut; its JSON tells."""

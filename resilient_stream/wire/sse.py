@@ -16,7 +16,7 @@ import re
 
 import msgspec
 
-from .limits import EventTooLarge
+from .limits import EventTooLarge, TooManyPieces
 
 __all__ = ["SseDecoder", "SseEvent"]
 
@@ -29,7 +29,16 @@ _LONE_CR = re.compile(rb"\r[^\n]")
 _PING = re.compile(rb"^event: ?(?:ping|keep|heartbeat)", re.MULTILINE | re.IGNORECASE)
 _PINGS = frozenset({"ping", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
 _SIGNS_OF_LIFE = (b"event: ping\n", b"event: keep", b"event: heartbeat\n")
-_COMMENT = re.compile(rb"^:.*\n", re.MULTILINE)
+_READ = rb"(?:data|event|id|retry)[:\n]|[{\[ \]}\n]"
+_NO_FIELD = re.compile(
+    rb"(?:[^deir{\[ \]}\n][^\n]*+\n|(?!%b)[^\n]++\n)*+((?:(?=%b)[^\n]*+\n|[^\n]++\Z)*+)" % (_READ, _READ)
+)
+"""Whole lines that say nothing, comments and unknown fields, and behind them (the group) those that are read."""
+
+MANY = 64
+"""Lines of one read, or of one event, from which on those that say nothing are dropped before the others are read."""
+MOST_LINES = 65_536
+"""Lines of one event that are read. A pretty-printed answer of megabytes has fewer; each costs a loop in Python."""
 
 
 class SseEvent(msgspec.Struct, frozen=True, gc=False):
@@ -47,12 +56,13 @@ class SseDecoder:
     pings: the data of events that are named as signs of life; for whoever reads `payloads` to drop, and to forget.
     stray: lines that are no field but look like JSON; some servers append a bare error body to an event stream
         (Vertex, recordings QUIRKS 13d), which the text would have us ignore without a word.
-    Raises EventTooLarge when an event without an end exceeds `max_event_bytes`.
+    Raises EventTooLarge when an event without an end exceeds `max_event_bytes`, and TooManyPieces for one of more than
+    `MOST_LINES` lines.
     """
 
     __slots__ = (
-        "_after_cr", "_block", "_held", "_look_at", "_rest", "_started", "_stray", "last_event_id", "max_event_bytes",
-        "pings", "retry",
+        "_after_cr", "_block", "_held", "_lines", "_look_at", "_rest", "_started", "_stray", "last_event_id",
+        "max_event_bytes", "pings", "retry",
     )  # fmt: skip
 
     def __init__(self, max_event_bytes: int = 8 * 1024 * 1024) -> None:
@@ -63,6 +73,7 @@ class SseDecoder:
         self._look_at = max_event_bytes
         self._rest: list[bytes] = []
         self._held = 0
+        self._lines = 0
         self._started = False
         self._after_cr = False
         self._block = b""
@@ -70,9 +81,7 @@ class SseDecoder:
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` makes whole."""
-        block = self._whole(data)
-        parsed = (self._parse(part) for part in block.split(b"\n\n") if part) if block else ()
-        return [event for event in parsed if event is not None]
+        return self._events(self._whole(data))
 
     def payloads(self, data: bytes) -> list[bytes]:
         """The data of the events that `data` makes whole; events without data are not there.
@@ -105,7 +114,14 @@ class SseDecoder:
         found: list[bytes] = _DATA_LAST.findall(block)
         if len(found) == block.count(b"\n\n") == block.count(b"\ndata") + block.startswith(b"data"):
             return found
-        return [event.data for part in block.split(b"\n\n") if part and (event := self._parse(part)) is not None]
+        return [event.data for event in self._events(block)]
+
+    def _events(self, block: bytes) -> list[SseEvent]:
+        """The events of some whole blocks, read line by line."""
+        parts = _parts(block)
+        if any(map(_is_long, parts)):
+            raise TooManyPieces(MOST_LINES)
+        return [event for part in parts if (event := self._parse(part)) is not None]
 
     @property
     def stray(self) -> bytes:
@@ -115,7 +131,7 @@ class SseDecoder:
     def named_pings(self) -> frozenset[bytes]:
         """The data of those events among the last that are named as signs of life; asked for when some is no JSON."""
         block, self._block = self._block, b""
-        events = [self._parse(part) for part in block.split(b"\n\n") if _PING.search(part)]
+        events = [self._parse(part) for part in _parts(block) if _PING.search(part) and not _is_long(part)]
         return frozenset(event.data for event in events if event is not None and event.event.lower() in _PINGS)
 
     def leftover(self) -> list[bytes]:
@@ -124,7 +140,8 @@ class SseDecoder:
         The text drops such an event. Real servers end their last one without the blank line (recordings QUIRKS
         12), so a caller may use it, if it is whole in its own format. Bare JSON there goes to `stray`.
         """
-        event = self._parse(self._take(b""))
+        rest = _with_fields(self._take(b""))
+        event = None if _is_long(rest) else self._parse(rest)
         return [event.data] if event else []
 
     def _whole(self, data: bytes) -> bytes:
@@ -168,15 +185,22 @@ class SseDecoder:
     def _take(self, data: bytes) -> bytes:
         """What was kept, and `data` after it."""
         data = b"".join((*self._rest, data))
-        self._rest, self._held = [], 0
+        self._rest, self._held, self._lines = [], 0, 0
         self._look_at = self.max_event_bytes
         return data
 
     def _keep(self, data: bytes) -> bytes:
+        lines = data.count(b"\n")
+        if lines > MANY:
+            # Its first line may be the rest of one that was kept.
+            start = data.find(b"\n") + 1 if self._rest and not self._ends_line() else 0
+            data = data[:start] + _with_fields(data[start:])
+            lines = data.count(b"\n")
         if data:
             self._rest.append(data)
             self._held += len(data)
-            if self._held > self._look_at:
+            self._lines += lines
+            if self._held > self._look_at or self._lines > 2 * MOST_LINES:
                 self._shrink()
         return b""
 
@@ -185,9 +209,12 @@ class SseDecoder:
 
         Looked at again when a quarter more has come, not with each comment: that would cost all of it each time.
         """
-        rest = _COMMENT.sub(b"", self._take(b""))
+        rest = _with_fields(self._take(b""))
+        self._lines = rest.count(b"\n")
         if len(rest) > self.max_event_bytes:
             raise EventTooLarge(self.max_event_bytes)
+        if self._lines > MOST_LINES:
+            raise TooManyPieces(MOST_LINES)
         self._rest, self._held = [rest], len(rest)
         self._look_at = max(self.max_event_bytes, len(rest) + self.max_event_bytes // 4)
 
@@ -209,3 +236,18 @@ class SseDecoder:
             elif line[:1] in b"{[ ]}" and line:
                 self._stray += line[: MAX_STRAY - len(self._stray)]
         return SseEvent(event or "message", b"\n".join(lines), self.last_event_id) if seen else None
+
+
+def _with_fields(lines: bytes) -> bytes:
+    """Some lines, the last of which may go on, without those that say nothing."""
+    return b"".join(_NO_FIELD.findall(lines))
+
+
+def _parts(block: bytes) -> list[bytes]:
+    """The events of some whole blocks; where they have many lines, without those that say nothing."""
+    block = _with_fields(block) if block.count(b"\n") > MANY else block
+    return [part for part in block.split(b"\n\n") if part]
+
+
+def _is_long(part: bytes) -> bool:
+    return len(part) > MOST_LINES and part.count(b"\n") > MOST_LINES

@@ -128,7 +128,7 @@ WORK: dict[str, tuple[int, Callable[[int], object]]] = {
     "SSE: by bytes": (40_000, lambda n: fed(SseDecoder(FULL).payloads, each(b"data: " + b"x" * n))),
     "lines by bytes": (40_000, lambda n: fed(NdjsonDecoder(FULL).feed, each(b"x" * n))),
     "array by bytes": (15_000, lambda n: fed(JsonArrayDecoder(FULL).feed, each(b'[{"a":"' + b'x\\"' * (n // 3)))),
-    "array of scalars": (10_000, lambda n: JsonArrayDecoder(FULL).feed(b"[" + b"1," * n)),
+    "array of scalars": (10_000, lambda n: JsonArrayDecoder(FULL).feed(b"[" + b"1234567890.123456," * n)),
     "outline by bytes": (10_000, lambda n: fed(JsonOutline(OUTLINE, FULL).feed, each(b'{"b":"' + b'x\\"' * (n // 3)))),
     "outline of keys": (8_000, lambda n: JsonOutline(OUTLINE, FULL).feed(b'{"a":[' + b'{"k":1},' * n)),
     "outline of a long text": (

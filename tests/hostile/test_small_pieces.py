@@ -1,0 +1,177 @@
+"""An event of as many bytes as is allowed may be made of tiny pieces: none of them holds the event loop for long."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from resilient_stream import Client, Limits, Recovery, RetryPolicy, StreamError
+from resilient_stream.chunks import Finished, TextDelta
+from resilient_stream.testing import FakeProvider, serve_bytes
+from resilient_stream.wire.sse import MOST_LINES, SseDecoder
+from tests.providers.test_event_decoder import ROWS
+
+MIB = 1024 * 1024
+READ = 64 * 1024
+LONGEST = 0.1
+"""Seconds of processor time for one read."""
+AT_ONCE = MIB
+"""Bytes of an event that comes in one read, which no network gives."""
+
+SSE = {name: row for name, row in ROWS.items() if name != "ollama"}
+
+every = pytest.mark.parametrize("row", SSE.values(), ids=SSE)
+
+SILENT = [b":\n", b"x\n", b":\r", b"x\r\n", b":\r\n", b"x: 1\n"]
+"""Lines that say nothing, however many there are."""
+READ_LINES = [
+    b"id:\n", b"id\n", b"data:\n", b"data\n", b"event:\n", b"retry:1\n", b"{\n", b" \n", b"x\nid:\n", b":\ndata:\n",
+]  # fmt: skip
+EVENTS = [
+    b"data: 1\n\n",
+    b"data:\n\n",
+    b"data: []\n\n",
+    b"data: null\n\n",
+    b"id:\ndata: 1\n\n",
+    b":\n\n",
+    b"x\n\n",
+    b"\n",
+]
+NAMED = [b"event: ping\ndata: {}\n\n", b"event: keepalive\ndata: zz\n\n"]
+
+
+def longest(feed: Callable[[bytes], Any], body: bytes, read: int = READ) -> float:
+    """The most processor time that one read of this body took."""
+    gc.collect()
+    worst = 0.0
+    for at in range(0, len(body), read):
+        piece = body[at : at + read]
+        before = time.thread_time()
+        feed(piece)
+        worst = max(worst, time.thread_time() - before)
+    return worst
+
+
+@every
+@pytest.mark.parametrize("piece", [*SILENT, *READ_LINES, *EVENTS, *NAMED], ids=repr)
+def test_tiny_lines_are_quickly_read(row: Any, piece: bytes) -> None:
+    """In reads of the usual size, whatever they are."""
+    decoder = row.make("openai", max_event_bytes=8 * MIB)
+    assert longest(decoder.feed, piece * (MIB // len(piece)) + b"\n\n") < LONGEST
+    before = time.thread_time()
+    decoder.finish()
+    assert time.thread_time() - before < LONGEST
+
+
+@pytest.mark.parametrize("piece", [*SILENT, *READ_LINES], ids=repr)
+def test_one_event_of_tiny_lines_is_quickly_read(piece: bytes) -> None:
+    """Also when it comes at once."""
+    decoder = ROWS["chat"].make("openai", max_event_bytes=8 * MIB)
+    assert longest(decoder.feed, piece * (AT_ONCE // len(piece)) + b"\n\n", AT_ONCE * 2) < LONGEST
+
+
+@every
+@pytest.mark.parametrize("piece", READ_LINES, ids=repr)
+def test_an_event_of_too_many_lines_is_a_buffer_limit(row: Any, piece: bytes) -> None:
+    """Whether it ends or not, and is its only event or stands behind others."""
+    lines = piece * (3 * MOST_LINES)
+    for body in (lines, lines + b"\n", row.text + lines):
+        decoder = row.make("openai", max_event_bytes=8 * MIB)
+        longest(decoder.feed, body)
+        assert decoder.failure is not None
+        assert (decoder.failure.kind, decoder.failure.code) == ("buffer_limit", "pieces")
+
+
+@every
+@pytest.mark.parametrize("piece", SILENT, ids=repr)
+def test_lines_that_say_nothing_for_ever_are_harmless(row: Any, piece: bytes) -> None:
+    """They keep a connection alive: the answer behind them is whole, and they are not held."""
+    decoder = row.make("openai", max_event_bytes=MIB // 4)
+    body = row.text + piece * (MIB // len(piece)) + b"\n\n" + row.text + row.end
+    chunks = [chunk for at in range(0, len(body), 999) for chunk in decoder.feed(body[at : at + 999])]
+    assert [type(chunk) for chunk in [*chunks, *decoder.finish()]] == [TextDelta, TextDelta, Finished]
+    assert (decoder.done, decoder.failure) == (True, None)
+
+
+@pytest.mark.parametrize("piece", SILENT, ids=repr)
+@pytest.mark.parametrize("read", [1, 7, 300, 5000])
+def test_lines_that_say_nothing_may_stand_within_an_event(piece: bytes, read: int) -> None:
+    """However it is split, what stands around them is unchanged."""
+    end = b"\r" if piece.endswith(b"\r") else b"\n"
+    body = b"data: {\n" + piece * 2000 + b"data: 1\n" + piece * 100 + b"data: }\n" + end + b"data: x\n\n"
+    decoder = SseDecoder(4096)
+    found = [event for at in range(0, len(body), read) for event in decoder.payloads(body[at : at + read])]
+    assert found == [b"{\n1\n}", b"x"]
+
+
+ELEMENTS = [b"1,", b'"",', b"{},", b"[],", b"[[]],", b"null , ", b'{"":{}},']
+
+
+@pytest.mark.parametrize("piece", ELEMENTS, ids=repr)
+@pytest.mark.parametrize("read", [READ, MIB])
+def test_an_array_of_tiny_elements_is_a_buffer_limit(piece: bytes, read: int) -> None:
+    """And takes no time."""
+    for row in (ROWS["gemini"], ROWS["chat"]):
+        decoder = row.make("openai", max_event_bytes=8 * MIB)
+        assert longest(decoder.feed, b"[" + piece * (MIB // len(piece)), read) < LONGEST
+        assert decoder.failure is not None
+        assert (decoder.failure.kind, decoder.failure.code) == ("buffer_limit", "pieces")
+
+
+@pytest.mark.parametrize("piece", [b"1\n", b"{}\n", b"null\n", b"{}\nx\n", b'""\r\n'], ids=repr)
+def test_tiny_lines_of_json_are_a_buffer_limit(piece: bytes) -> None:
+    """And take no time; blank ones are nothing."""
+    decoder = ROWS["ollama"].make("openai", max_event_bytes=8 * MIB)
+    assert longest(decoder.feed, piece * (MIB // len(piece))) < LONGEST
+    assert decoder.failure is not None
+    assert (decoder.failure.kind, decoder.failure.code) == ("buffer_limit", "pieces")
+    decoder = ROWS["ollama"].make("openai", max_event_bytes=8 * MIB)
+    assert longest(decoder.feed, b"\n" * MIB) < LONGEST
+    assert decoder.failure is None
+
+
+def test_a_burst_of_short_texts_is_no_limit() -> None:
+    """The shortest text that a dialect can say, as many as a read of a megabyte holds."""
+    for name, text in (
+        ("ollama", b'{"message":{"content":"a"}}\n'),
+        ("chat", b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'),
+        ("chat", b'id:1\ndata: {"choices":[{"delta":{"content":"a"}}]}\n\n'),
+    ):
+        decoder = ROWS[name].make("openai", max_event_bytes=8 * MIB)
+        count = MIB // len(text)
+        assert len(decoder.feed(text * count)) == count
+        assert decoder.failure is None
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("body", [b"data: " + b"x" * 9000, b"data:\n" * 3 * MOST_LINES], ids=["large", "many lines"])
+async def test_too_much_at_once_asks_the_next_target(body: bytes) -> None:
+    """The server is to blame for it, and another one may not be."""
+    async with FakeProvider(serve_bytes(body)) as bad, FakeProvider() as good:
+        limits = Limits(max_event_bytes=8192 if b"x" in body else 8 * MIB)
+        targets = bad.target("openai"), good.target("openai")
+        async with Client(*targets, limits=limits, recovery=Recovery.off()) as client:
+            stream = client.stream("Hello")
+            assert [chunk async for chunk in stream]
+        *failed, last = [attempt.error for attempt in stream.transcript.attempts]
+        assert {error and error.kind.value for error in failed} == {"buffer_limit"}
+        assert last is None
+
+
+@pytest.mark.usefixtures("nothing_left")
+async def test_too_much_at_once_behind_text_is_told() -> None:
+    """Without recovery, what was delivered stays, and the error is its."""
+    body = ROWS["chat"].text + b"data: " + b"x" * 2000
+    first = serve_bytes(body, splits=len(ROWS["chat"].text), pause=0.01)
+    async with FakeProvider(first) as bad, FakeProvider() as good:
+        targets = bad.target("openai"), good.target("openai")
+        limits, retry = Limits(max_event_bytes=1024), RetryPolicy(attempts=1)
+        async with Client(*targets, limits=limits, retry=retry, recovery=Recovery.off()) as client:
+            stream = client.stream("Hello")
+            with pytest.raises(StreamError) as caught:
+                [chunk async for chunk in stream]
+        assert (caught.value.kind, stream.transcript.text) == ("buffer_limit", "a")

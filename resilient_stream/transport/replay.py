@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -221,8 +222,9 @@ def _content(path: Path) -> bytes:
     if not is_plain(path):
         raise OSError(errno.EINVAL, "Is a directory" if path.is_dir() else "It is no plain file")
     with path.open("rb") as file:
-        content = file.read(MAX_FILE + 1)
-    if len(content) > MAX_FILE:
+        too_large = os.fstat(file.fileno()).st_size > MAX_FILE
+        content = b"" if too_large else file.read(MAX_FILE + 1)
+    if too_large or len(content) > MAX_FILE:  # it may have grown
         raise OSError(errno.EFBIG, f"It has more than {MAX_FILE // 1024**2} MiB")
     return content
 

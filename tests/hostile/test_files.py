@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,19 @@ async def test_a_file_that_is_too_large_is_not_played(tmp_path: Path, monkeypatc
     async with Client(f"replay:{file}") as client:
         with pytest.raises(StreamError, match="MiB"):
             await client.complete("hi")
+
+
+async def test_a_file_that_is_much_too_large_is_not_read(tmp_path: Path) -> None:
+    """Its size is looked at first."""
+    file = tmp_path / "a.jsonl"
+    with file.open("wb") as sparse:
+        sparse.truncate(3 * 1024**3)
+    tracemalloc.start()
+    async with Client(f"replay:{file}") as client:
+        with pytest.raises(StreamError, match="MiB"):
+            await client.complete("hi")
+    assert tracemalloc.get_traced_memory()[1] < 16 * 1024**2
+    tracemalloc.stop()
 
 
 async def test_a_disk_that_does_not_answer_does_not_hold_the_deadline(

@@ -17,7 +17,7 @@ from ..wire.json_events import BatchDecoder
 from .unmodelled import NOTHING, Fields, Unmodelled, names, narrowed, says
 from .values import object_of
 
-__all__ = ["EVENTS", "TEXT", "Choice", "Event", "Speech", "TextEvent", "beside"]
+__all__ = ["EVENTS", "FIRST", "TEXT", "Choice", "Event", "Speech", "TextEvent", "beside"]
 
 
 class _TextContent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -54,6 +54,10 @@ class TextEvent(msgspec.Struct, gc=False):
     search_results: NOTHING = None
 
 
+FIRST = (0, "0", None)
+"""The numbers of the answer that is read, where there are several."""
+
+
 class Speech(msgspec.Struct, gc=False):
     """A `delta`, or a `message` in its place."""
 
@@ -61,9 +65,10 @@ class Speech(msgspec.Struct, gc=False):
     tool_calls: list[dict[str, Any]] | None = None
     function_call: dict[str, Any] | None = None
     refusal: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
+    reasoning: Any = None
+    reasoning_content: Any = None
     reasoning_details: list[Any] | None = None
+    thinking: Any = None
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -73,7 +78,7 @@ class Choice(msgspec.Struct, gc=False):
     message: Speech | None = None
     text: str | None = None
     finish_reason: str | None = None
-    index: int | None = 0
+    index: int | str | None = 0
     error: Any = None
 
 
@@ -99,7 +104,7 @@ class Event(msgspec.Struct, gc=False):
 SPEECH = Fields(
     read=names(
         "role content tool_calls function_call refusal reasoning reasoning_content reasoning_details name index "
-        "tool_call_id id type"
+        "tool_call_id id type thinking"
     ),
     aside=names("channel provider_metadata provider_specific_fields metadata token_ids finish_reason stop_reason"),
     content=names(
@@ -153,7 +158,7 @@ def beside(event: dict[str, Any], unmodelled: Unmodelled) -> list[Raw]:
     found = unmodelled.fields(event, EVENT, once=True)
     choices = event.get("choices")
     for choice in map(object_of, choices if isinstance(choices, list) else ()):
-        if choice.get("index"):
+        if choice.get("index") not in FIRST:
             said = any(says(choice.get(name)) for name in ("delta", "message", "text", "finish_reason"))
             found += [unmodelled.content("choices", [choice])] if said else []
             continue

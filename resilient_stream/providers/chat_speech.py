@@ -35,6 +35,9 @@ _REASONING: Mapping[str, tuple[str, ...]] = {
 }
 """Types of parts that are reasoning, and where it may stand in them; the first place that has any counts."""
 
+_THOUGHTS = ("text", "content", "reasoning", "reasoning_content", "thinking", "summary")
+"""Where the text may stand in reasoning that is an object."""
+
 
 class Piece(NamedTuple):
     """A piece of a message. kind: "text", "reasoning", "refusal"; or the type of a part that is none of them."""
@@ -65,7 +68,7 @@ class Speaker:
         """The chunks of the next piece."""
         batch: Batch = []
         if _is_plain(delta):
-            if thought := delta.reasoning_content or delta.reasoning:
+            if thought := _thought(delta):
                 self._say("reasoning", thought, batch)
             if delta.content:
                 self._say("text", delta.content, batch)
@@ -136,14 +139,23 @@ class Speaker:
 def _is_plain(delta: Speech) -> bool:
     """Whether it is text, reasoning, or both, as most deltas are that are not text alone."""
     others = delta.tool_calls or delta.function_call or delta.refusal or delta.reasoning_details
-    return not others and (delta.content is None or type(delta.content) is str)
+    return not others and (delta.content is None or type(delta.content) is str) and type(_thought(delta) or "") is str
+
+
+def _thought(speech: Speech) -> Any:
+    """Its reasoning, as a text but for odd hosts; the same text under two names counts once."""
+    return speech.reasoning_content or speech.reasoning or speech.thinking
 
 
 def _pieces(speech: Speech) -> Iterator[Piece]:
-    """What a delta or message says, the reasoning first; the same text under two names counts once."""
+    """What a delta or message says, the reasoning first."""
     details = [object_of(item) for item in speech.reasoning_details or ()]
-    thought = speech.reasoning_content or speech.reasoning
-    if thought := thought or "".join(text_of(item.get("text")) or text_of(item.get("summary")) for item in details):
+    if odd := _thought(speech):
+        if thought := _thought_in(odd):
+            yield Piece("reasoning", thought)
+        elif says(odd):
+            yield Piece("reasoning_content", "", odd)
+    elif thought := "".join(text_of(item.get("text")) or text_of(item.get("summary")) for item in details):
         yield Piece("reasoning", thought)
     yield from _content(speech.content)
     if speech.refusal:
@@ -174,6 +186,15 @@ def _part(part: dict[str, Any]) -> Iterator[Piece]:
         yield Piece("text", text)
     elif kind not in ("", "text", "output_text") and says({**part, "type": None}):
         yield Piece(kind, "", part)
+
+
+def _thought_in(value: Any, deep: int = DEEP) -> str:
+    """The text of reasoning that may be a text, a part, or a list of these."""
+    if isinstance(value, list) and deep:
+        return "".join(_thought_in(each, deep - 1) for each in value)
+    if isinstance(value, dict):
+        return next(filter(None, (_texts(value.get(name)) for name in _THOUGHTS)), "")
+    return text_of(value)
 
 
 def _texts(value: Any, deep: int = DEEP) -> str:

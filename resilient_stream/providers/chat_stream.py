@@ -15,9 +15,9 @@ from ..chunks import Finished, FinishReason, TextDelta
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
-from ..wire.broken import value_of
+from ..wire.broken import event_value
 from ..wire.json_events import JsonEvents
-from .chat_events import EVENTS, TEXT, Choice, Event, Speech, TextEvent, beside
+from .chat_events import EVENTS, FIRST, TEXT, Choice, Event, Speech, TextEvent, beside
 from .chat_speech import Speaker
 from .counts import openai_usage
 from .ends import end_of, failed_end
@@ -121,10 +121,10 @@ class ChatReader:
                 break
             usage = event.usage or object_of(event.x_groq).get("usage") or usage
             for choice in event.choices or ():
-                if choice.index in (0, None):
+                if choice.index in FIRST:
                     self._read_choice(choice, batch)
             if place < len(payloads) and (type(event) is Event or self._unmodelled.raw):
-                batch += beside(object_of(value_of(payloads[place])), self._unmodelled)
+                batch += beside(object_of(event_value(payloads[place])), self._unmodelled)
         self._look_at(events, batch)
         if isinstance(usage, dict):
             batch.append(openai_usage(usage))

@@ -16,7 +16,7 @@ from ..chunks import Chunk, Finished, FinishReason, ReasoningDelta, TextDelta, U
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
-from ..wire.broken import value_of
+from ..wire.broken import event_value
 from ..wire.json_events import BatchDecoder, JsonEvents
 from .call_fields import arguments_in, function_of
 from .counts import count
@@ -218,7 +218,7 @@ class CohereReader:
     def _pass(self, event: _Event, payload: Sequence[bytes], batch: Batch) -> None:
         """Citations and what is new: work of the model, without a chunk of its own. A bare error has no type."""
         if not event.type and isinstance(event.message, dict):  # from a server that does not stream
-            said = object_of(value_of(payload[0])) if payload else {}
+            said = object_of(event_value(payload[0])) if payload else {}
             self._begin(_Event(id=event.id, delta={"message": event.message}), batch)
             self._end(_Event(delta={**said, "message": None}), batch)
             return

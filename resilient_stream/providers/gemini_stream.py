@@ -17,7 +17,7 @@ from ..chunks import Finished, ReasoningDelta, TextDelta, Usage
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
-from ..wire.broken import value_of
+from ..wire.broken import event_value
 from ..wire.json_events import JsonEvents
 from .counts import count
 from .error_rules import rules_for
@@ -102,7 +102,7 @@ class GeminiReader:
             for candidate in event.candidates or ():
                 self._read_candidate(candidate, batch)
             if place < len(texts) and (type(event) is Event or self._unmodelled.raw):
-                self._read_beside(object_of(value_of(texts[place])), batch)
+                self._read_beside(object_of(event_value(texts[place])), batch)
             self.failure = self.failure or self._failure_in(event)
             if self.failure is not None:
                 break
@@ -117,7 +117,7 @@ class GeminiReader:
         if not text or text == self._usage_text:
             return
         self._usage_text = text
-        counts = read_usage(value_of(text))
+        counts = read_usage(event_value(text))
         if counts is not None and counts != self._usage:
             self._usage = counts
             batch.append(counts)

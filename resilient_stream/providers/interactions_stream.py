@@ -16,7 +16,7 @@ from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, Usage
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
 from ..errors import ErrorKind, Failure
-from ..wire.broken import value_of
+from ..wire.broken import event_value
 from ..wire.json_events import JsonEvents
 from .block_calls import BlockCalls
 from .call_fields import arguments_in
@@ -262,7 +262,7 @@ class InteractionReader:
     def _pass(self, event: Event, payload: Sequence[bytes], batch: Batch) -> None:
         """What is new. Only a step's events are progress: another may be a keep-alive."""
         self.progress += event.event_type.startswith("step.")
-        said = object_of(value_of(payload[0])) if payload else {}
+        said = object_of(event_value(payload[0])) if payload else {}
         if not event.event_type and isinstance(said.get("steps"), list):  # from a server that does not stream
             self._completed(Event(interaction=said), batch)
         elif event.event_type == "step.delta" and payload:

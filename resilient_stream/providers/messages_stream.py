@@ -15,7 +15,7 @@ from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, Usage
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
-from ..wire.broken import value_of
+from ..wire.broken import event_value
 from ..wire.json_events import JsonEvents
 from .block_calls import BlockCalls
 from .call_fields import Arguments, argument_text, arguments_in
@@ -227,7 +227,7 @@ class MessagesReader:
         self.progress += event.type.startswith("content_block")
         if not payload:
             return
-        said = object_of(value_of(payload[0]))
+        said = object_of(event_value(payload[0]))
         if event.type == "message":
             self._whole(said, batch)
         elif event.type == "content_block_delta" and event.delta is not None:

@@ -17,7 +17,7 @@ from ..chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usa
 from ..classify import classify_error
 from ..contract import Batch
 from ..errors import ErrorKind, Failure
-from ..wire.broken import value_of
+from ..wire.broken import event_value
 from ..wire.json_events import BatchDecoder
 from ..wire.json_lines import JsonLines
 from .counts import count
@@ -149,7 +149,7 @@ class OllamaReader:
                 self.failure = classify_error({"error": line.error}, rules_for(self._provider))
             else:
                 odd = place < len(payloads) and (type(line) is _Line or self._unmodelled.raw)
-                found = self._beside(object_of(value_of(payloads[place]))) if odd else []
+                found = self._beside(object_of(event_value(payloads[place]))) if odd else []
                 self._read_line(line, found, batch)
             if self.done or self.failure is not None:
                 break

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..chunks import ToolCall, ToolCallDelta
-from ..wire.broken import value_of
+from ..wire.broken import event_value
 from .call_fields import Arguments, arguments_in
 from .item_calls import ItemCalls
 from .responses_events import Event, id_of
@@ -60,7 +60,7 @@ class ResponsesCalls(ItemCalls):
 
     def _odd_piece(self, event: Event, payload: Sequence[bytes]) -> tuple[str, Arguments]:
         """Arguments that do not stand where such an event has them, and the key of their item."""
-        sent = object_of(value_of(payload[0])) if payload else {"event": "unknown"}
+        sent = object_of(event_value(payload[0])) if payload else {"event": "unknown"}
         said = arguments_in(sent, {"arguments": event.delta or None}, known=_OF_A_PIECE)
         key = self._key_of_piece(event)
         if said.odd or said.wrong:

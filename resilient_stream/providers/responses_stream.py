@@ -18,7 +18,7 @@ from ..chunks import Finished, FinishReason, ReasoningDelta, TextDelta, ToolCall
 from ..classify import classify_error
 from ..contract import Batch, ResumePoint
 from ..errors import ErrorKind, Failure
-from ..wire.broken import value_of
+from ..wire.broken import event_value
 from ..wire.json_events import JsonEvents
 from .counts import count, openai_usage
 from .error_rules import rules_for
@@ -243,7 +243,7 @@ class ResponsesReader:
 
     def _whole(self, event: Event, payload: Sequence[bytes], batch: Batch) -> bool:
         """A whole response in place of an event, from a server that does not stream."""
-        said = object_of(value_of(payload[0])) if payload and not event.type else {}
+        said = object_of(event_value(payload[0])) if payload and not event.type else {}
         if not isinstance(said.get("output"), list):
             return False
         self._ended(Event(type=f"response.{text_of(said.get('status'))}", response=said), batch)
@@ -256,7 +256,7 @@ class ResponsesReader:
         if not payload or self._whole(event, payload, batch):
             return
         if (sort := sort_of(event.type)) == "step":
-            batch += self._unmodelled.aside(event.type, value_of(payload[0]))
+            batch += self._unmodelled.aside(event.type, event_value(payload[0]))
         else:
             batch += self._unmodelled.event(event.type, payload[0], sort == "content")
 

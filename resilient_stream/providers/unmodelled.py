@@ -16,7 +16,7 @@ import msgspec
 
 from ..chunks import Raw
 from ..understood import MAX_NAMES, clean, tally
-from ..wire.broken import value_of
+from ..wire.broken import event_value
 from .values import object_of
 
 __all__ = ["NOTHING", "Fields", "Unmodelled", "names", "narrowed", "says"]
@@ -124,7 +124,7 @@ class Unmodelled:
 
     def event(self, name: str, payload: bytes, content: bool) -> list[Raw]:
         """An event that nobody reads. content: its name says that it belongs to the answer."""
-        data = value_of(payload)
+        data = event_value(payload)
         if content:
             return [self.content(name, data)]
         said = {field: value for field, value in object_of(data).items() if field not in ENVELOPE}

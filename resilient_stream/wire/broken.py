@@ -16,7 +16,8 @@ from .limits import EventTooLarge, HeldTooMuch, TooManyPieces
 from .surrogates import marked
 
 __all__ = [
-    "UNREADABLE", "carries_nothing", "failure_of", "objects_in", "place_of", "readable", "value_of", "without_halves",
+    "LARGE", "MOST_VALUES", "UNREADABLE", "carries_nothing", "event_value", "failure_of", "has_crowded_error",
+    "is_crowded", "objects_in", "place_of", "readable", "value_of", "without_halves",
 ]  # fmt: skip
 
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError)
@@ -24,12 +25,16 @@ UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError)
 
 _NOTHING = re.compile(
     rb'\s*+(?:null|true|false|\[\s*+\]|-?[0-9][0-9.eE+-]*+|"(?:[^"\\]++|\\.)*+"|[^\w{["]*+(?:'
-    rb"keep[ _-]?alive|ping|pong|heart[ _-]?beat|noop|ok|alive|waiting|processing|connected)[^\w{[\"]*+)?+\s*+",
+    rb"keep[ _-]?alive|ping|pong|heart[ _-]?beat|noop|ok|alive|waiting|(?:openrouter )?processing|connected)"
+    rb"[^\w{[\"]*+)?+\s*+",
     re.DOTALL | re.IGNORECASE,
 )
 """An event that carries nothing: blank, a value that is no object, or a word that keeps a connection alive."""
 
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_ERROR = re.compile(rb'"error"\s*+:\s*+[\[{]')
 
 _HEX = rb"[0-9a-fA-F]{2}"
 _PAIR = rb"u[dD][89abAB]%b\\u[dD][c-fC-F]%b" % (_HEX, _HEX)
@@ -47,6 +52,10 @@ LONG_LIST = 64 * 1024
 MOST_PIECES = 4_000
 """Twice as many places of one event as are mended; an event with more of them stays unreadable."""
 LONE = "\ufffd".encode()
+LARGE = 1024 * 1024
+"""Bytes of an event from which on its values are counted before all of them become objects of Python."""
+MOST_VALUES = 100_000
+"""Commas and opening brackets of such an event; 200,000 keys take a tenth of a second."""
 
 
 def failure_of(error: Exception, code: str = "bad_json") -> Failure:
@@ -90,6 +99,34 @@ def readable(payload: bytes, mark: bool = True) -> bytes:
     is U+FFFD at once.
     """
     return without_halves(_without_numbers(payload), mark)
+
+
+def is_crowded(payload: bytes, start: int = 0) -> bool:
+    """Whether a large event has more values, from here on, than may be made into objects while everything waits."""
+    if len(payload) - start <= LARGE or _marks(payload, start) <= MOST_VALUES:
+        return False
+    # They may stand in a long text. Only where there are few texts, it costs little to leave those out.
+    quotes = payload.count(b'"', start) - payload.count(b'\\"', start)
+    return quotes > MOST_VALUES or _marks(_TEXT.sub(b"", payload[start:])) > MOST_VALUES
+
+
+def _marks(payload: bytes, start: int = 0) -> int:
+    return sum(payload.count(mark, start) for mark in (b",", b"[", b"{"))
+
+
+def has_crowded_error(payload: bytes) -> bool:
+    """The same for the errors in it: they are read whole, while most of an event is read by its types."""
+    if len(payload) <= LARGE or (at := payload.find(b'"error"')) < 0:
+        return False
+    error = _ERROR.search(payload, at)
+    return error is not None and is_crowded(payload, error.start())
+
+
+def event_value(payload: bytes) -> Any:
+    """An event that was skipped while it was read; None where it is no JSON. Raises TooManyPieces."""
+    if is_crowded(payload):
+        raise TooManyPieces(MOST_VALUES)
+    return value_of(payload)
 
 
 def value_of(payload: bytes) -> Any:

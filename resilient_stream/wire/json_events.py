@@ -12,7 +12,18 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ..errors import ErrorKind, Failure
-from .broken import UNREADABLE, carries_nothing, failure_of, objects_in, place_of, readable
+from .broken import (
+    LARGE,
+    MOST_VALUES,
+    UNREADABLE,
+    carries_nothing,
+    failure_of,
+    has_crowded_error,
+    is_crowded,
+    objects_in,
+    place_of,
+    readable,
+)
 from .json_array import JsonArrayDecoder
 from .limits import BadFraming, EventTooLarge, TooManyPieces
 from .sse import SseDecoder
@@ -42,14 +53,19 @@ class BatchDecoder(Generic[EventT]):
             return found
         if len(payloads) != 1:
             return self._all(self._many, payloads)
+        if has_crowded_error(payloads[0]):
+            return None
         try:
             return [self.one.decode(payloads[0])]
         except UNREADABLE:
             return None
 
     def _all(self, decoder: msgspec.json.Decoder[Any], payloads: list[bytes]) -> list[EventT] | None:
+        text = b"[%b]" % b",".join(payloads)
+        if len(text) > LARGE and has_crowded_error(text):
+            return None
         try:
-            events: list[EventT] = decoder.decode(b"[%b]" % b",".join(payloads))
+            events: list[EventT] = decoder.decode(text)
         except UNREADABLE:
             return None
         # One text that holds two values would pass as an array element more.
@@ -57,10 +73,14 @@ class BatchDecoder(Generic[EventT]):
 
     def leniently(self, payload: bytes) -> tuple[list[EventT], list[bytes], bool]:
         """One event that may be odd: what it holds, as events and as their texts, and whether halves of characters were
-        marked in them. Raises one of UNREADABLE when it cannot be read."""
+        marked in them. Raises one of UNREADABLE when it cannot be read, TooManyPieces where that takes too long."""
+        if has_crowded_error(payload):
+            raise TooManyPieces(MOST_VALUES)
         try:
             return [self.one.decode(payload)], [payload], False
         except UNREADABLE:
+            if is_crowded(payload):
+                raise
             texts = objects_in(payload)
         sound = [readable(text) for text in texts]
         return [self.one.decode(text) for text in sound], sound, sound != texts
@@ -87,7 +107,7 @@ def what_can_be_read(batch: BatchDecoder[EventT], payloads: list[bytes]) -> tupl
     for payload in payloads:
         try:
             found, texts, odd = batch.leniently(payload)
-        except UNREADABLE as error:
+        except (*UNREADABLE, EventTooLarge) as error:
             failure = failure_of(error)
             break
         events += found

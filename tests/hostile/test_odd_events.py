@@ -89,7 +89,19 @@ DIALECTS = {
 
 every = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 
-NOTHING = [b"null", b'""', b"0", b"-1.5e3", b'"ping"', b"[]", b"[1, null]", b"true", b"keep-alive", b"pong"]
+NOTHING = [
+    b"null",
+    b'""',
+    b"0",
+    b"-1.5e3",
+    b'"ping"',
+    b"[]",
+    b"[1, null]",
+    b"true",
+    b"keep-alive",
+    b"pong",
+    b"OPENROUTER PROCESSING",
+]
 
 
 def whole(decoder: Decoder, *reads: bytes) -> list[Any]:
@@ -312,3 +324,39 @@ def test_nesting_without_end_is_a_failure_and_nothing_else(dialect: Dialect) -> 
                 decoder = dialect.make(raw=raw)
                 chunks = whole(decoder, dialect.frame(dialect.text), dialect.frame(deep))
                 assert chunks[0] == TextDelta("a")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b'"thinking":"hm"',
+        b'"reasoning":{"text":"hm"}',
+        b'"reasoning":{"summary":[{"text":"h"},{"text":"m"}]}',
+        b'"reasoning_content":["h",{"type":"text","text":"m"}]',
+        b'"reasoning_content":[{"content":"hm"}]',
+        b'"thinking":{"thinking":"hm"}',
+    ],
+    ids=repr,
+)
+def test_reasoning_of_an_odd_shape_is_read(field: bytes) -> None:
+    """Whether it is a text, an object or a list."""
+    event = _sse(b'{"choices":[{"index":0,"delta":{"content":"a",%b}}]}' % field)
+    chunks = whole(chat_decoder("openai", **OPTIONS), event, ROWS["chat"].end)
+    assert chunks[:2] == [ReasoningDelta("hm"), TextDelta("a")]
+    assert [type(chunk) for chunk in chunks[2:]] == [Finished]
+
+
+def test_reasoning_without_a_text_is_given_as_it_is() -> None:
+    """Not left out without a word."""
+    event = _sse(b'{"choices":[{"index":0,"delta":{"content":"a","reasoning":{"new":"hm"}}}]}')
+    chunks = whole(chat_decoder("openai", **OPTIONS), event, ROWS["chat"].end)
+    assert [type(chunk) for chunk in chunks] == [Raw, TextDelta, Finished]
+
+
+def test_a_choice_may_be_numbered_by_a_text() -> None:
+    """The first is read, and the others are given as they are."""
+    events = [
+        _sse(b'{"choices":[{"index":"%b","delta":{"content":"%b"}}]}' % pair) for pair in [(b"0", b"a"), (b"1", b"b")]
+    ]
+    chunks = whole(chat_decoder("openai", **OPTIONS), *events, ROWS["chat"].end)
+    assert [type(chunk) for chunk in chunks] == [TextDelta, Raw, Finished]

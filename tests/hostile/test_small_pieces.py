@@ -175,3 +175,42 @@ async def test_too_much_at_once_behind_text_is_told() -> None:
             with pytest.raises(StreamError) as caught:
                 [chunk async for chunk in stream]
         assert (caught.value.kind, stream.transcript.text) == ("buffer_limit", "a")
+
+
+def crowded(count: int) -> dict[str, bytes]:
+    """JSON values of as many values each."""
+    return {
+        "keys": b"{%b}" % b",".join(b'"k%d":1' % number for number in range(count)),
+        "objects": b'{"message":"no","details":[%b]}' % b",".join([b'{"a":1}'] * count),
+        "numbers": b"[%b1]" % (b"1," * count * 4),
+        "huge numbers": b"[%b1]" % (b"1e999," * count),
+        "nested objects": b'{"error":' * count + b"1" + b"}" * count,
+        "nested lists": b"[" * count * 4 + b"]" * count * 4,
+    }
+
+
+CROWDED = crowded(250_000)
+
+
+@pytest.mark.parametrize("name", ["error", "never_heard_of"])
+@pytest.mark.parametrize("value", CROWDED.values(), ids=CROWDED)
+def test_an_event_of_very_many_values_is_quickly_read(value: bytes, name: str) -> None:
+    """Neither an error nor a field that nobody knows becomes a million objects."""
+    for row in ROWS.values():
+        event = b'{"%b":%b}' % (name.encode(), value)
+        decoder = row.make("openai", max_event_bytes=8 * MIB)
+        framed = event + b"\n" if row is ROWS["ollama"] else b"data: %b\n\n" % event
+        assert longest(decoder.feed, framed) < LONGEST
+        if name == "error":
+            assert decoder.failure is not None
+            assert decoder.failure.kind in ("buffer_limit", "protocol_error", "server_error")
+
+
+def test_a_long_text_of_commas_is_no_crowd() -> None:
+    """Only what stands outside of texts is counted."""
+    for field in (b"content", b"never_heard_of"):
+        decoder = ROWS["chat"].make("openai", max_event_bytes=8 * MIB)
+        text = b'x,\\"[{' * (MIB // 3)
+        found = decoder.feed(b'data: {"choices":[{"delta":{"%b":"%b"}}],"new":"y"}\n\n' % (field, text))
+        assert decoder.failure is None
+        assert found

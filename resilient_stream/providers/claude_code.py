@@ -97,6 +97,9 @@ class ClaudeCodeDecoder:
         for line in lines:
             try:
                 found, _, halves = _EVENTS.leniently(line)
+            except EventTooLarge as error:
+                self.failure = failure_of(error)
+                break
             except UNREADABLE:
                 continue  # half a line at the end is a cut; any other that is not JSON is a word to the user
             self._mender = self._mender or (Mender() if halves else None)

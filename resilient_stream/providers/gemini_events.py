@@ -61,7 +61,7 @@ class Part(msgspec.Struct, gc=False):
 
 
 class _Content(msgspec.Struct, gc=False):
-    parts: list[Part] | None = None
+    parts: list[Part] | Part | None = None
 
 
 class Candidate(msgspec.Struct, gc=False):

@@ -126,7 +126,8 @@ class GeminiReader:
         if candidate.index:
             batch.append(self._unmodelled.content("candidate", _as_json(candidate)))
             return
-        for part in (candidate.content and candidate.content.parts) or ():
+        parts = candidate.content.parts if candidate.content else None
+        for part in [parts] if isinstance(parts, Part) else parts or ():
             self._read_part(part, batch)
         reason = name_of(candidate.finishReason)
         if reason:
@@ -163,7 +164,8 @@ class GeminiReader:
         event = object_of(event.get("response")) or event
         candidates = map(object_of, list_of(event.get("candidates")))
         for candidate in (each for each in candidates if not each.get("index")):
-            for part in list_of(object_of(candidate.get("content")).get("parts")):
+            parts = object_of(candidate.get("content")).get("parts")
+            for part in [parts] if isinstance(parts, dict) else list_of(parts):
                 batch += self._others(object_of(part))
             batch += self._unmodelled.fields(candidate, CANDIDATE, once=True)
         batch += self._unmodelled.fields(event, EVENT, once=True)

@@ -18,6 +18,9 @@ __all__ = ["JsonLines"]
 
 LineT = TypeVar("LineT")
 
+_BESIDE = (b":", b"event:", b"id:", b"retry:")
+"""Beginnings of lines of an event stream that hold no data."""
+
 
 class JsonLines(Generic[LineT]):
     """Bytes in, typed lines out. After a failure nothing is decoded any more.
@@ -68,6 +71,15 @@ class JsonLines(Generic[LineT]):
         """Nothing stands between lines."""
 
     def _one_by_one(self, payloads: list[bytes]) -> list[LineT]:
+        payloads[:] = [_unframed(payload) for payload in payloads]
         lines, halves, self.failure = what_can_be_read(self._batch, payloads)
         self.halves = self.halves or halves
         return lines
+
+
+def _unframed(line: bytes) -> bytes:
+    """A line without the field's name that some gateways put before it: they send the lines as an event stream."""
+    if line.startswith(_BESIDE):
+        return b""
+    value = line.removeprefix(b"data:").strip()
+    return b"" if value == b"[DONE]" else value

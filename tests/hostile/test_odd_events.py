@@ -360,3 +360,22 @@ def test_a_choice_may_be_numbered_by_a_text() -> None:
     ]
     chunks = whole(chat_decoder("openai", **OPTIONS), *events, ROWS["chat"].end)
     assert [type(chunk) for chunk in chunks] == [TextDelta, Raw, Finished]
+
+
+@pytest.mark.parametrize("before", [b"", b": hello\n\n", b"event: message\nid: 7\n"], ids=repr)
+@pytest.mark.parametrize("read", [1, 20, 10_000])
+def test_json_lines_may_come_as_an_event_stream(before: bytes, read: int) -> None:
+    """Some gateways frame every answer so."""
+    row = ROWS["ollama"]
+    body = b"".join(before + _sse(line) for line in [*_payloads(row.text), *_payloads(row.end)]) + b"data: [DONE]\n\n"
+    decoder = row.make("openai", **OPTIONS)
+    chunks = whole(decoder, *(body[at : at + read] for at in range(0, len(body), read)))
+    assert [type(chunk) for chunk in chunks if type(chunk) is not Usage] == [TextDelta, Finished]
+    assert (decoder.done, decoder.failure) == (True, None)
+
+
+def test_parts_may_be_one_part() -> None:
+    """A list of one, written without the list."""
+    event = _sse(b'{"candidates":[{"content":{"role":"model","parts":{"text":"a"}}}]}')
+    chunks = whole(ROWS["gemini"].make("gemini", **OPTIONS), event, ROWS["gemini"].end)
+    assert [type(chunk) for chunk in chunks if type(chunk) is not Usage] == [TextDelta, Finished]

@@ -21,24 +21,26 @@ from pydantic import BaseModel
 
 from docs import prometheus
 from docs.error_examples import values_for
-from resilient_stream import errors, events, options, policy, readable
+from resilient_stream import events, options, policy
 from resilient_stream.classify.generic import GENERIC
 from resilient_stream.cli import exit_codes
-from resilient_stream.cli.advice import advice_for
+from resilient_stream.cli.explain.advice import advice_for
 from resilient_stream.cli.providers import FEATURES, LOGINS, PROGRAMS
 from resilient_stream.contract import Adapter
 from resilient_stream.credentials.claude_code import PASSED_ON, PASSED_ON_FOR
-from resilient_stream.endpoint import STARTED
+from resilient_stream.credentials.endpoint import STARTED
+from resilient_stream.engine.middleware.retry import waits
 from resilient_stream.errors import ErrorCategory, Failure, StreamError, error_for
 from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
-from resilient_stream.middleware.retry import waits
+from resilient_stream.outcome import errors
 from resilient_stream.policy import RetryPolicy
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.providers.hosts import HOSTS, UNKNOWN
-from resilient_stream.providers.model_rules import RULES, ModelRule
+from resilient_stream.providers.openai.hosts import HOSTS, UNKNOWN
+from resilient_stream.providers.openai.model_rules import RULES, ModelRule
 from resilient_stream.telemetry.attributes import OURS
 from resilient_stream.telemetry.log_fields import FIELDS
 from resilient_stream.telemetry.names import METRICS
+from resilient_stream.text import readable
 
 __all__ = ["OTHER_VARIABLES", "TABLES", "filled", "pages"]
 

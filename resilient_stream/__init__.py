@@ -13,19 +13,12 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .chunks import (
-    Chunk,
-    Finished,
-    Raw,
-    ReasoningDelta,
-    Seam,
-    TextDelta,
-    ToolCall,
-    ToolCallDelta,
-    Usage,
-)
+from .chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall, ToolCallDelta, Usage
 from .client import Client
-from .errors import (
+from .failures import ErrorCategory, ErrorKind, StreamMisused
+from .messages import FunctionCall, History, ImagePart, Message, Prompt, ReasoningPart, TextPart, Tool
+from .options import StreamOptions, TurnOptions
+from .outcome.errors import (
     AllTargetsFailed,
     AuthenticationFailed,
     ClientClosed,
@@ -34,8 +27,6 @@ from .errors import (
     ContextError,
     ContextLengthExceeded,
     DeadlineExceeded,
-    ErrorCategory,
-    ErrorKind,
     InvalidRequest,
     MalformedStream,
     ModelNotFound,
@@ -49,31 +40,28 @@ from .errors import (
     RetryableError,
     StreamError,
     StreamInterrupted,
-    StreamMisused,
 )
-from .messages import FunctionCall, History, ImagePart, Message, Prompt, ReasoningPart, TextPart, Tool
-from .options import StreamOptions, TurnOptions
+from .outcome.transcript import Attempt, Transcript
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts
 from .scope import Scope, ScopeReport
 from .stream import Stream
 from .target import Target
 from .telemetry.current import TraceIds
 from .telemetry.stderr import log_to_stderr
-from .transcript import Attempt, Transcript
 
 if TYPE_CHECKING:
-    from .converse import Conversation
-    from .prompts import Incomplete
-    from .tools import ToolError
-    from .turns import ConversationRecord, ToolResult, TurnStarted
+    from .conversation.conversation import Conversation
+    from .conversation.prompts import Incomplete
+    from .conversation.tools import ToolError
+    from .conversation.turns import ConversationRecord, ToolResult, TurnStarted
 
 _OF_CONVERSATIONS = {
-    "Conversation": "converse",
-    "ConversationRecord": "turns",
-    "Incomplete": "prompts",
-    "ToolError": "tools",
-    "ToolResult": "turns",
-    "TurnStarted": "turns",
+    "Conversation": "conversation.conversation",
+    "ConversationRecord": "conversation.turns",
+    "Incomplete": "conversation.prompts",
+    "ToolError": "conversation.tools",
+    "ToolResult": "conversation.turns",
+    "TurnStarted": "conversation.turns",
 }
 """Read when they are first asked for: who streams single answers does not pay for conversations at every start."""
 

@@ -13,34 +13,34 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from pydantic import BaseModel
 
-from .call import Call, Settings, closed_error
-from .chain import standard_chain
 from .contract import Middleware, Request, Transport
-from .errors import StreamMisused
+from .engine.call import Call, Settings, closed_error
+from .engine.chain import standard_chain
+from .engine.slots import Slots
 from .events import Observer, OnEvent
-from .given import json_object, number, text, whole_text
+from .failures import StreamMisused
+from .fitting.pairing import check_results
+from .given.checks import json_object, number, text, whole_text
+from .given.target_options import refuse_unknown
 from .messages import Message, Prompt, Tool, to_messages, to_tools
 from .options import Schema, StreamOptions, TurnOptions, checks_options, plain_function
-from .pairing import check_results
+from .outcome.transcript import Transcript
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts, given
 from .providers import adapter_for
 from .scope import Scope
-from .slots import Slots
 from .stream import Stream
 from .target import Target
-from .target_options import refuse_unknown
 from .telemetry.reporter import Reporter
-from .transcript import Transcript
 from .transport.outgoing import Outgoings
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from .converse import Conversation
-    from .prompts import OnIncomplete
-    from .toolbox import Outputs
-    from .tools import ToolSource
-    from .turns import ConversationRecord
+    from .conversation.conversation import Conversation
+    from .conversation.prompts import OnIncomplete
+    from .conversation.toolbox import Outputs
+    from .conversation.tools import ToolSource
+    from .conversation.turns import ConversationRecord
 
 __all__ = ["Client"]
 
@@ -199,10 +199,10 @@ class Client:
         is over everything, tools and prompts included.
         Raises StreamMisused for what cannot be sent, or not be offered as a tool.
         """
-        from .converse import Conversation
-        from .prompts import Prompts
-        from .toolbox import Toolbox
-        from .turns import ConversationRecord
+        from .conversation.conversation import Conversation
+        from .conversation.prompts import Prompts
+        from .conversation.toolbox import Toolbox
+        from .conversation.turns import ConversationRecord
 
         turns = _at_least("max_turns", max_turns, 1)
         toolbox = Toolbox(tools, outputs, _at_least("tool_timeout", tool_timeout, 0))
@@ -220,7 +220,7 @@ class Client:
 
         deadline: seconds from entering, for everything in it.
         """
-        return Scope(self, deadline)
+        return Scope(self.stream, deadline)
 
     async def aclose(self) -> None:
         """End every running stream with ClientClosed, then close the connections. Idempotent."""
@@ -243,7 +243,7 @@ class Client:
         await self.aclose()
 
     def _record_to(self, file: str | os.PathLike[str]) -> None:
-        from .transport.recording import Recorder, RecordingTransport
+        from .recording.recorder import Recorder, RecordingTransport
 
         recorder = Recorder(file)
         self.transport = RecordingTransport(self.transport, recorder)

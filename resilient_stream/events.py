@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from .errors import StreamError
-from .transcript import Attempt, Transcript
+from .outcome.errors import StreamError
+from .outcome.transcript import Attempt, Transcript
 
 __all__ = [
     "AttemptFailed",

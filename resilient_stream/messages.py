@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from .api_shapes import call_fields, dumped, message_fields, part_fields, split_results, tool_fields
-from .errors import StreamMisused
-from .given import Unfit, plain, text, whole_text
-from .harmless import safe_name
-from .meant import did_you_mean
-from .pictures import canonical
+from .failures import StreamMisused
+from .given.api_shapes import call_fields, dumped, message_fields, part_fields, split_results, tool_fields
+from .given.checks import Unfit, plain, text, whole_text
+from .given.nearest import did_you_mean
+from .given.pictures import canonical
+from .text.harmless import safe_name
 
 __all__ = [
     "FunctionCall",
@@ -76,7 +76,7 @@ class TextPart(_Frozen):
 class ImagePart(_Frozen):
     """A picture: an https URL, or a data URL (`data:image/png;base64,…`), or the base64 text alone.
 
-    `url` becomes a link or a data URL of a media type that providers know (see `pictures.py`).
+    `url` becomes a link or a data URL of a media type that providers know (see `given/pictures.py`).
     """
 
     type: Literal["image_url"] = "image_url"
@@ -105,7 +105,7 @@ class ReasoningPart(_Frozen):
 
     `signature` is that provider's proof; `redacted` its encrypted form when the text is hidden. Without either it goes
     only to hosts that take reasoning as plain text (DeepSeek, Moonshot, vLLM, Ollama, …). `signed_by`: the target it
-    came from, "provider:model"; to a model of another family it is not sent (see `signatures.py`). None: whoever
+    came from, "provider:model"; to a model of another family it is not sent (fitting/signatures.py). None: whoever
     wrote this knows that it fits.
     """
 

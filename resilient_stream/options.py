@@ -13,12 +13,12 @@ from typing import Any, TypeAlias, TypedDict, TypeVar, cast
 
 from pydantic import BaseModel
 
-from .errors import StreamMisused
-from .meant import did_you_mean
+from .failures import StreamMisused
+from .given.nearest import did_you_mean
 from .messages import Tool
+from .outcome.transcript import Transcript
 from .policy import Recovery, Timeouts
 from .target import Target
-from .transcript import Transcript
 
 __all__ = ["Schema", "StreamOptions", "TurnOptions", "checks_options", "plain_function"]
 

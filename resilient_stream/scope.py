@@ -7,19 +7,17 @@ Must never: hold a cancel scope or a task group; it closes streams, synchronousl
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 from weakref import WeakSet
 
-from .errors import StreamMisused
+from .failures import StreamMisused
 from .messages import Prompt
 from .options import StreamOptions, checks_options, plain_function
+from .outcome.transcript import Transcript
 from .stream import Stream
-from .transcript import Transcript
-
-if TYPE_CHECKING:
-    from .client import Client
 
 __all__ = ["Scope", "ScopeReport"]
 
@@ -37,8 +35,8 @@ class ScopeReport:
 class Scope:
     """Start streams with `stream`; leaving closes the ones that still run. Made by `client.scope()`."""
 
-    def __init__(self, client: Client, deadline: float | None) -> None:
-        self._client = client
+    def __init__(self, stream: Callable[..., Stream], deadline: float | None) -> None:
+        self._start = stream
         self._deadline = deadline
         self._until: float | None = None
         # Weak: a stream that is dropped inside the scope is to close then, not at the scope's end.
@@ -60,7 +58,7 @@ class Scope:
                 on_end(transcript)
 
         options["on_end"] = ended
-        stream = self._client.stream(prompt, **options)
+        stream = self._start(prompt, **options)
         stream._call.until = self._until
         self._streams.add(stream)
         self._opened += 1

@@ -17,11 +17,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import Any
 
-from .call import Call, closed_error
 from .chunks import Chunk
 from .contract import Batch, Handler
-from .errors import StreamError, StreamMisused
-from .transcript import Outcome, Transcript
+from .engine.call import Call, closed_error
+from .failures import StreamMisused
+from .outcome.errors import StreamError
+from .outcome.transcript import Outcome, Transcript
 
 __all__ = ["Stream", "TextStream", "outcome_of_dropping"]
 

@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 
-from .errors import StreamMisused
-from .harmless import is_secret_name, safe_headers, safe_url
+from .failures import StreamMisused
+from .given.target_options import refuse_elsewhere
 from .messages import describe
 from .policy import Limits, Timeouts
-from .target_options import refuse_elsewhere
+from .text.harmless import is_secret_name, safe_headers, safe_url
 
 __all__ = ["ApiKey", "Target"]
 

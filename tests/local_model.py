@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from resilient_stream.transport import local_server
+from resilient_stream.local import server as local_server
 
 needs_local_model = [
     pytest.mark.local_model,

@@ -28,10 +28,10 @@ from resilient_stream import (
     Transcript,
     Usage,
 )
-from resilient_stream.archive import pack
 from resilient_stream.chunks import Chunk
 from resilient_stream.errors import Failure, error_for
 from resilient_stream.kinds import ErrorCategory, ErrorKind
+from resilient_stream.outcome.archive import pack
 from resilient_stream.testing import Cut, FakeProvider, Status, Text
 from resilient_stream.transcript import Outcome
 

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from resilient_stream import Client, RateLimited, RetryBudget, RetryPolicy, StreamError
-from resilient_stream import budget as module
-from resilient_stream.budget import WINDOW, Ledger, ledger_of
-from resilient_stream.call import Call
 from resilient_stream.contract import Batch, Handler, Request
+from resilient_stream.engine import budget as module
+from resilient_stream.engine.budget import WINDOW, Ledger, ledger_of
+from resilient_stream.engine.call import Call
 from resilient_stream.errors import Failure
 from resilient_stream.kinds import GAVE_UP, ErrorKind
 from resilient_stream.target import Target

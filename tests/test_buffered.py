@@ -31,13 +31,16 @@ from resilient_stream import (
     Transcript,
 )
 from resilient_stream.contract import Capabilities, Request
+from resilient_stream.engine import spool
+from resilient_stream.engine.middleware import buffered as module
+from resilient_stream.engine.middleware.buffered import forget_learned, variable_of
+from resilient_stream.engine.spool import Spool
+from resilient_stream.engine.whole_body import SLICE, WholeBody
 from resilient_stream.events import Event, FellBack
 from resilient_stream.messages import to_messages
-from resilient_stream.middleware import buffered as module
-from resilient_stream.middleware.buffered import forget_learned, variable_of
-from resilient_stream.providers.event_decoder import EventDecoder
-from resilient_stream.providers.hosts import HOSTS
-from resilient_stream.providers.openai import OpenAIChat
+from resilient_stream.providers.openai.chat import OpenAIChat
+from resilient_stream.providers.openai.hosts import HOSTS
+from resilient_stream.providers.shared.event_decoder import EventDecoder
 from resilient_stream.testing import (
     CallTool,
     CleanEnd,
@@ -53,9 +56,6 @@ from resilient_stream.testing import (
     Text,
 )
 from resilient_stream.testing import Event as SseEvent
-from resilient_stream.transport import spool
-from resilient_stream.transport.spool import Spool
-from resilient_stream.whole_body import SLICE, WholeBody
 
 from .loopback import InThread, Loopback
 
@@ -504,7 +504,7 @@ async def test_a_large_answer_comes_from_disk_in_pieces(
     dialect: str, on_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the same text, and the connection is free before the first of them is taken."""
-    monkeypatch.setattr("resilient_stream.whole_body.PIECE", 1000)
+    monkeypatch.setattr("resilient_stream.engine.whole_body.PIECE", 1000)
     async with FakeProvider([Text(LONG), End()]) as provider:
         async with Client(provider.target(dialect, stream=False)) as client:
             stream = client.stream("hi")
@@ -663,7 +663,7 @@ async def test_however_it_ends_nothing_is_left(
     way: Callable[[Stream], Awaitable[None]], script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither connection nor file, while the body arrives or while it is handed out; on_end once."""
-    monkeypatch.setattr("resilient_stream.whole_body.PIECE", 500)
+    monkeypatch.setattr("resilient_stream.engine.whole_body.PIECE", 500)
     ended: list[Transcript] = []
     async with FakeProvider(script) as provider:
         async with Client(provider.target("openai", stream=False)) as client:

@@ -24,8 +24,8 @@ from resilient_stream import (
     Target,
     Timeouts,
     Transcript,
-    attempt,
 )
+from resilient_stream.engine import attempt
 from resilient_stream.events import AttemptStarted, Event, FellBack, RetryScheduled
 
 from .loopback import (

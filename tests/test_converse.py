@@ -23,11 +23,11 @@ from resilient_stream import (
     TurnStarted,
     Usage,
 )
-from resilient_stream.converse import Conversation
+from resilient_stream.conversation.conversation import Conversation
+from resilient_stream.conversation.toolbox import MAX_THREADS
 from resilient_stream.events import FellBack
 from resilient_stream.testing import CallTool, End, Event, FakeProvider, ReceivedRequest, Status, Text
 from resilient_stream.testing.steps import Script
-from resilient_stream.toolbox import MAX_THREADS
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

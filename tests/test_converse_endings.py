@@ -32,7 +32,7 @@ from resilient_stream import (
     Transcript,
     TurnStarted,
 )
-from resilient_stream.converse import Conversation
+from resilient_stream.conversation.conversation import Conversation
 from resilient_stream.errors import ErrorKind, Failure, error_for
 from resilient_stream.testing import CallTool, Cut, End, FakeProvider, ReceivedRequest, Stall, Status, Text
 from resilient_stream.testing.steps import Script

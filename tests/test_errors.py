@@ -11,11 +11,12 @@ from multiprocessing import get_context
 
 import pytest
 
-from resilient_stream import Client, Recovery, RetryPolicy, Timeouts, archive, errors
+from resilient_stream import Client, Recovery, RetryPolicy, Timeouts, errors
 from resilient_stream.errors import AllTargetsFailed, DeadlineExceeded, Failure, StreamError, error_for
 from resilient_stream.kinds import KINDS, TEXTS, ErrorCategory, ErrorKind
+from resilient_stream.outcome import archive
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.own_hosts import is_own
+from resilient_stream.providers.shared.own_hosts import is_own
 from resilient_stream.testing import Cut, End, FakeProvider, Preamble, Raw, Stall, Status, Text
 
 FIELDS = (

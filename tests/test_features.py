@@ -11,7 +11,7 @@ import pytest
 from resilient_stream import Client, InvalidRequest
 from resilient_stream.contract import Capabilities, Request
 from resilient_stream.errors import ErrorKind, error_for
-from resilient_stream.features import FEATURES, unsupported
+from resilient_stream.fitting.features import FEATURES, unsupported
 from resilient_stream.messages import ImagePart, Message, Tool
 from resilient_stream.providers import adapter_for
 from resilient_stream.target import Target

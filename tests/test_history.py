@@ -33,10 +33,10 @@ from resilient_stream import (
 )
 from resilient_stream.chunks import Chunk
 from resilient_stream.contract import Endpoint, HttpRequest, Request
+from resilient_stream.fitting.earlier_turns import with_fitting_turns
+from resilient_stream.fitting.signatures import for_its_target
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.providers.earlier_turns import with_fitting_turns
-from resilient_stream.signatures import for_its_target
 from tests.dialect_rules import check
 from tests.providers.recordings import DIALECTS, Recording, recordings
 from tests.test_values import transcript_of

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from resilient_stream import Client, DeadlineExceeded, FunctionCall, Message, StreamError, Target, Tool
-from resilient_stream.cli.demo_proxy import NO_CAPACITY, DemoProxy
-from resilient_stream.transport import local_server
+from resilient_stream.cli.demo.proxy import NO_CAPACITY, DemoProxy
+from resilient_stream.local import server as local_server
 from tests.local_model import needs_local_model
 
 pytestmark = [*needs_local_model, pytest.mark.usefixtures("nothing_left")]

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from resilient_stream import Transcript, readable
+from resilient_stream import Transcript
 from resilient_stream.chunks import TextDelta
 from resilient_stream.errors import AllTargetsFailed, Failure, StreamError, error_for
 from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind, Text
+from resilient_stream.text import readable
 
 KNOWN = {
     "provider": "openai", "provider_title": "OpenAI", "model": "gpt-5-mini", "host": "api.openai.com",

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, Message, StreamMisused, Target
+from resilient_stream.fitting.pairing import check_results, in_order
 from resilient_stream.messages import FunctionCall, to_messages
-from resilient_stream.pairing import check_results, in_order
 from tests.dialect_rules import check
 from tests.test_history import WAYS, sent
 

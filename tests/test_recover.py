@@ -23,9 +23,9 @@ from resilient_stream import (
     Transcript,
 )
 from resilient_stream.chunks import Chunk
+from resilient_stream.engine.recovery.joins import split_end
 from resilient_stream.events import AttemptFailed, Event, FellBack
 from resilient_stream.policy import RecoveryMethod
-from resilient_stream.recovery.joins import split_end
 from resilient_stream.testing import (
     CallTool,
     CleanEnd,

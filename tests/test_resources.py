@@ -25,11 +25,11 @@ from resilient_stream import (
     Target,
     Timeouts,
 )
+from resilient_stream.engine.memory import rss_bytes
+from resilient_stream.engine.middleware.cleanup import SCOPES
+from resilient_stream.engine.slots import Line, Slots
 from resilient_stream.errors import ErrorKind
 from resilient_stream.kinds import KINDS, ErrorCategory
-from resilient_stream.memory import rss_bytes
-from resilient_stream.middleware.cleanup import SCOPES
-from resilient_stream.slots import Line, Slots
 from resilient_stream.testing import (
     CleanEnd,
     End,

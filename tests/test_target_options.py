@@ -10,9 +10,9 @@ import pytest
 
 import resilient_stream
 from resilient_stream import Client, StreamMisused, Target
+from resilient_stream.given.target_options import FIELDS, OF_STREAM
 from resilient_stream.options import StreamOptions
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.target_options import FIELDS, OF_STREAM
 
 SECRET = "SECRET-VALUE"
 
@@ -98,7 +98,11 @@ def test_every_option_that_the_code_reads_is_declared_by_an_adapter():
     """A new `request.option("x")` has to be declared, or no target could have it."""
     declared = {name for provider in known_providers() for name in adapter_for(provider).options}  # type: ignore[attr-defined]
     package = Path(resilient_stream.__file__).parent
-    texts = [path.read_text() for part in ("providers", "credentials") for path in (package / part).glob("*.py")]
+    texts = [
+        path.read_text()
+        for part in ("providers", "credentials", "recording")
+        for path in (package / part).rglob("*.py")
+    ]
     read = {
         piece.split('"')[1]
         for text in texts

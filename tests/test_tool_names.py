@@ -10,10 +10,10 @@ import pytest
 
 from resilient_stream import Client, Message, RetryPolicy, StreamMisused, Target, Tool, ToolCall, ToolCallDelta
 from resilient_stream.contract import Request
+from resilient_stream.fitting.tool_names import given_back, names_for, renamed
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.chat_stream import chat_decoder
+from resilient_stream.providers.openai.chat_stream import chat_decoder
 from resilient_stream.testing import CallTool, End, FakeProvider, Text
-from resilient_stream.tool_names import given_back, names_for, renamed
 from tests.providers.test_same_conversation import ROWS, Row
 
 pytestmark = pytest.mark.usefixtures("nothing_left")

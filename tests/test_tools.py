@@ -12,8 +12,8 @@ import pytest
 from pydantic import BaseModel, Field, RootModel
 
 from resilient_stream import StreamMisused, Tool, ToolError
-from resilient_stream.toolbox import Toolbox
-from resilient_stream.tools import MAX_RESULT, FunctionTool, Submission, encode_result, is_async, tool_of
+from resilient_stream.conversation.toolbox import Toolbox
+from resilient_stream.conversation.tools import MAX_RESULT, FunctionTool, Submission, encode_result, is_async, tool_of
 
 
 class Unit(StrEnum):

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from resilient_stream import Client, Raw, RetryPolicy, StreamError, Transcript, understood
+from resilient_stream import Client, Raw, RetryPolicy, StreamError, Transcript
 from resilient_stream.chunks import Finished, ReasoningDelta, TextDelta, ToolCall, Usage
+from resilient_stream.outcome import understood
+from resilient_stream.outcome.understood import MAX_NAMES, OTHERS, contradiction
 from resilient_stream.testing import FakeProvider, serve_bytes
-from resilient_stream.understood import MAX_NAMES, OTHERS, contradiction
 from tests.providers.test_second_places import (
     SEARCH,
     STOP,

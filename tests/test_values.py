@@ -26,11 +26,11 @@ from resilient_stream import (
     Transcript,
     Usage,
 )
-from resilient_stream import errors as errors_module
+from resilient_stream.engine.middleware.retry import waits
 from resilient_stream.errors import Failure, error_for
 from resilient_stream.kinds import KINDS, TEXTS, ErrorCategory, ErrorKind
 from resilient_stream.messages import to_messages, to_tools
-from resilient_stream.middleware.retry import waits
+from resilient_stream.outcome import errors as errors_module
 
 
 def test_the_table_of_kinds_is_total() -> None:
@@ -225,3 +225,8 @@ def test_the_readmes_code_is_valid_and_its_files_exist() -> None:
     linked = re.findall(r"\]\(([^)#:]+)\)", text)
     named = re.findall(r"`((?:tests|benchmarks)/[\w./]+)`", text)
     assert [name for name in (*linked, *named) if not (root / name).exists()] == []
+
+
+def test_errors_are_called_by_the_module_that_users_import() -> None:
+    """A traceback, and whoever unpickles an error, sees `resilient_stream.errors`, wherever the classes are written."""
+    assert {cls.__module__ for cls in _tree(StreamError)} == {"resilient_stream.errors"}

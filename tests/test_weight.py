@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from resilient_stream import Client, Limits, Target
 from resilient_stream.chunks import Chunk, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from resilient_stream.outcome.weight import even, prefix, size_of
 from resilient_stream.testing import CleanEnd, End, FakeProvider, Text
 from resilient_stream.transcript import Transcript
-from resilient_stream.weight import even, prefix, size_of
 
 CHUNKS = st.lists(
     st.one_of(

@@ -16,7 +16,7 @@ from yarl import URL
 
 from resilient_stream import Client, PermanentError, RetryPolicy, Target
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.hosts import HOSTS, Host
+from resilient_stream.providers.openai.hosts import HOSTS, Host
 
 CHAT = b'data: {"choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 MESSAGES = (

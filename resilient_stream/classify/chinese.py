@@ -6,7 +6,7 @@ Must never: hold what only one provider says.
 
 from __future__ import annotations
 
-from ..kinds import ErrorKind
+from ..failures import ErrorKind
 from .rules import Phrase, phrase
 
 __all__ = ["CHINESE"]

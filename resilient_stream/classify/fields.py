@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from ..kinds import ErrorKind
+from ..failures import ErrorKind
 from .body import Said
 from .rules import Verdict
 

@@ -7,7 +7,7 @@ Must never: name a provider's host or model, or hold what only one provider says
 
 from __future__ import annotations
 
-from ..kinds import ErrorKind
+from ..failures import ErrorKind
 from .chinese import CHINESE
 from .rules import Verdict, make_rules, phrase
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ..errors import Failure
-from ..kinds import KINDS, ErrorCategory, ErrorKind
+from ..failures import ErrorCategory, ErrorKind, Failure
+from ..failures.kinds import KINDS
 from .body import Said, read_body, read_error, words
 from .door import MAX_TEXT, small_headers
 from .fields import OF_RIGHTS, about_a_field, forbids_a_thing, names_a_parameter

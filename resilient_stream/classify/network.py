@@ -17,9 +17,8 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from ..errors import Failure
-from ..kinds import ErrorKind
-from ..readable import one_line
+from ..failures import ErrorKind, Failure
+from ..text.readable import one_line
 
 __all__ = ["CLASSES", "classify_exception"]
 

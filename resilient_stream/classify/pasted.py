@@ -18,8 +18,7 @@ import socket
 from itertools import pairwise
 from typing import Any, Literal
 
-from ..errors import Failure
-from ..kinds import ErrorKind
+from ..failures import ErrorKind, Failure
 from .body import read_body, read_error
 from .door import MAX_TEXT
 from .generic import GENERIC

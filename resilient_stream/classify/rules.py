@@ -6,7 +6,7 @@
     statuses   the HTTP status, at last; `implied` is the status that a vague name stands for inside a stream
 
 The one rule: in that order, first hit wins (JUDGEMENTS 1, 2). A 429 may be money, a 400 may be a bad key.
-Must never: hold a row. The shared ones are in `generic.py`, a provider's own in `providers/error_rules.py`.
+Must never: hold a row. The shared ones are in `generic.py`, a provider's own in `providers/shared/error_rules.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
-from ..kinds import ErrorCategory, ErrorKind
+from ..failures import ErrorCategory, ErrorKind
 
 __all__ = ["Phrase", "Rules", "Verdict", "make_rules", "parts_of", "phrase"]
 

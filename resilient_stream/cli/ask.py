@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..client import Client
-from ..errors import StreamError, StreamMisused
 from ..events import Event, FellBack, RetryScheduled
+from ..failures import StreamMisused
+from ..outcome.errors import StreamError
+from ..outcome.transcript import Transcript
 from ..providers import adapter_for
-from ..transcript import Transcript
 from . import exit_codes, telling
 from .terminal import Answer, Notes, say_json
 

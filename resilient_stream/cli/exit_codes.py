@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..errors import ErrorCategory
+from ..failures import ErrorCategory
 
 __all__ = [
     "BY_CATEGORY",

@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..contract import Adapter
-from ..endpoint import STARTED, address_variables
+from ..credentials.endpoint import STARTED, address_variables
+from ..local import server as local_server
 from ..providers import adapter_for, known_providers
-from ..transport import local_server
 from .terminal import Screen, say_json, styled
 
 __all__ = ["FEATURES", "LOGINS", "PROGRAMS", "Row", "providers", "rows"]

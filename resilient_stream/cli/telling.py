@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from .. import readable
 from ..chunks import Seam, ToolCall, Usage
-from ..errors import AllTargetsFailed, StreamError
+from ..conversation.turns import ConversationRecord, ToolResult
 from ..events import AttemptStarted, Event, FellBack, RetryScheduled
-from ..kinds import KINDS
-from ..readable import printable
-from ..transcript import Attempt, Transcript
-from ..turns import ConversationRecord, ToolResult
+from ..failures.kinds import KINDS
+from ..outcome.errors import AllTargetsFailed, StreamError
+from ..outcome.transcript import Attempt, Transcript
+from ..text import readable
+from ..text.readable import printable
 
 __all__ = [
     "at_a_prompt",
@@ -103,7 +103,7 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 
 def summary(transcript: Transcript) -> str:
     """How it went in one line: outcome, target, tokens, attempts, times."""
-    tried = {0: "nothing sent", 1: "1 attempt"}.get(count := len(transcript.attempts), f"{count} attempts")
+    tried = {0: "nothing sent", 1: "1 attempt"}.get(count := transcript.requests, f"{count} attempts")
     first, whole = transcript.time_to_first_chunk, transcript.duration
     parts = (
         transcript.target,

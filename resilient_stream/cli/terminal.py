@@ -20,10 +20,10 @@ from rich.segment import Segment
 from rich.text import Text
 
 from ..chunks import Chunk, ReasoningDelta
-from ..errors import AllTargetsFailed, StreamError
-from ..readable import printable
-from ..transcript import Outcome, Transcript
-from ..turns import ConversationRecord
+from ..conversation.turns import ConversationRecord
+from ..outcome.errors import AllTargetsFailed, StreamError
+from ..outcome.transcript import Outcome, Transcript
+from ..text.readable import printable
 from . import exit_codes, telling
 
 __all__ = ["OUTCOME_STYLE", "Answer", "Notes", "Screen", "joined", "say", "say_json", "styled", "until_reader_leaves"]

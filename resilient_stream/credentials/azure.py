@@ -11,8 +11,8 @@ import os
 from typing import Any
 
 from ..contract import Adapter, Endpoint
-from ..errors import ErrorKind, Failure
-from ..providers.azure import AzureAccess
+from ..failures import ErrorKind, Failure
+from ..providers.openai.azure import AzureAccess
 from ..target import Target
 from .keys import asked
 

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import anyio.to_thread
 
 from ..contract import Adapter, Endpoint
-from ..errors import ErrorKind, Failure, error_for
-from ..providers.aws_signature import SigningKey
-from ..providers.urls import in_host
+from ..failures import ErrorKind, Failure
+from ..outcome.making import error_for
+from ..providers.bedrock.signature import SigningKey
+from ..providers.shared.urls import in_host
 from ..target import Target
 
 __all__ = ["resolve"]

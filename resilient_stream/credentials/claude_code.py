@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..contract import Adapter, Endpoint
-from ..errors import ErrorKind, Failure
+from ..failures import ErrorKind, Failure
 from ..target import Target
 
 __all__ = ["PASSED_ON", "PASSED_ON_FOR", "Program", "resolve"]

@@ -16,9 +16,9 @@ from typing import Any
 import anyio.to_thread
 
 from ..contract import Adapter, Endpoint
-from ..errors import ErrorKind, Failure
-from ..providers.urls import in_host
-from ..providers.vertex import Place
+from ..failures import ErrorKind, Failure
+from ..providers.google.vertex import Place
+from ..providers.shared.urls import in_host
 from ..target import Target
 
 __all__ = ["LOCATIONS", "PROJECTS", "resolve"]

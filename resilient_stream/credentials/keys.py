@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..contract import Adapter
-from ..errors import ErrorKind, Failure, StreamError, error_for
+from ..failures import ErrorKind, Failure
+from ..outcome.errors import StreamError
+from ..outcome.making import error_for
 from ..target import Target
 from ..transport.routes import odd_character
 

@@ -1,6 +1,6 @@
 """What Ollama needs: nothing on one's own machine; a key for ollama.com, which Ollama's own clients call optional.
 
-The one rule: OLLAMA_HOST is read as Ollama reads it, in all its forms (`providers/ollama.py`).
+The one rule: OLLAMA_HOST is read as Ollama reads it, in all its forms (`providers/ollama/adapter.py`).
 Must never: ask for a key.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from ..contract import Adapter, Endpoint
-from ..errors import ErrorKind, Failure
-from ..providers.ollama import address
+from ..failures import ErrorKind, Failure
+from ..providers.ollama.adapter import address
 from ..target import Target
 
 __all__ = ["resolve"]

@@ -14,23 +14,23 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from ..contract import Adapter
-from ..errors import StreamMisused
-from .hosts import HOSTS
+from ..failures import StreamMisused
+from .openai.hosts import HOSTS
 
 __all__ = ["adapter_for", "known_providers"]
 
 _OWN: dict[str, str] = {
-    "anthropic": "anthropic:ADAPTER",
-    "bedrock": "bedrock:ADAPTER",
-    "claude-code": "claude_code:ADAPTER",
-    "cohere": "cohere:ADAPTER",
-    "azure": "azure:CHAT",
-    "azure-responses": "azure:RESPONSES",
-    "gemini": "gemini:ADAPTER",
-    "gemini-interactions": "gemini_interactions:ADAPTER",
-    "vertex": "vertex:ADAPTER",
-    "ollama": "ollama:ADAPTER",
-    "replay": "replay:ADAPTER",
+    "anthropic": ".anthropic.adapter:ADAPTER",
+    "bedrock": ".bedrock.adapter:ADAPTER",
+    "claude-code": ".anthropic.claude_code:ADAPTER",
+    "cohere": ".cohere.adapter:ADAPTER",
+    "azure": ".openai.azure:CHAT",
+    "azure-responses": ".openai.azure:RESPONSES",
+    "gemini": ".google.gemini:ADAPTER",
+    "gemini-interactions": ".google.interactions:ADAPTER",
+    "vertex": ".google.vertex:ADAPTER",
+    "ollama": ".ollama.adapter:ADAPTER",
+    "replay": "..recording.provider:ADAPTER",
 }
 
 _RESPONSES = "-responses"
@@ -47,17 +47,17 @@ def known_providers() -> list[str]:
 def adapter_for(name: str) -> Adapter:
     """The adapter of a provider. StreamMisused says of an unknown one which was meant."""
     if name in HOSTS:
-        from .openai import OpenAIChat
+        from .openai.chat import OpenAIChat
 
         return cast(Adapter, OpenAIChat(name, HOSTS[name]))
     host = HOSTS.get(name.removesuffix(_RESPONSES)) if name.endswith(_RESPONSES) else None
     if host is not None and host.responses != "none":
-        from .openai_responses import OpenAIResponses
+        from .openai.responses import OpenAIResponses
 
         return cast(Adapter, OpenAIResponses(name, host))
     if name in _OWN:
         module, _, attribute = _OWN[name].partition(":")
-        return cast(Adapter, getattr(import_module(f".{module}", __name__), attribute))
+        return cast(Adapter, getattr(import_module(module, __name__), attribute))
     if name in (others := _third_parties()):
         return cast(Adapter, others[name].load())
     raise StreamMisused(_unknown(name))
@@ -65,7 +65,7 @@ def adapter_for(name: str) -> Adapter:
 
 def _unknown(name: str) -> str:
     """What to say of a name that no provider has: the one that was meant, or where all are listed."""
-    from .named import meant_by  # for a mistake only
+    from .shared.named import meant_by  # for a mistake only
 
     return f"no provider is called {name[:100]!r}. {meant_by(name, known_providers())}"
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from ..chunks import Usage
 from ..contract import Request
-from ..errors import StreamError
-from ..transcript import Attempt, Outcome, Transcript
+from ..outcome.errors import StreamError
+from ..outcome.transcript import Attempt, Outcome, Transcript
 
 __all__ = [
     "IS_ERROR",
@@ -186,7 +186,7 @@ def whole(transcript: Transcript) -> dict[str, Any]:
         "gen_ai.response.finish_reasons": finish and (finish,),
         "gen_ai.response.time_to_first_chunk": transcript.time_to_first_chunk,
         "resilient_stream.target": target,
-        "resilient_stream.attempts": len(transcript.attempts),
+        "resilient_stream.attempts": transcript.requests,
         "resilient_stream.outcome": transcript.outcome,
         "resilient_stream.request_id": transcript.request_id,
         "resilient_stream.finish_kind": transcript.finish_kind,

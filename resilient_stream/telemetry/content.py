@@ -13,7 +13,7 @@ import msgspec
 
 from ..contract import Request
 from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart
-from ..transcript import Transcript
+from ..outcome.transcript import Transcript
 
 __all__ = ["prompt", "reply"]
 

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import StreamError
-from ..transcript import Attempt, Transcript
+from ..outcome.errors import StreamError
+from ..outcome.transcript import Attempt, Transcript
 from .attributes import split_target
 from .words import code_of
 
@@ -83,7 +83,7 @@ def result(transcript: Transcript) -> dict[str, Any]:
     usage = transcript.usage
     return {
         **(named(transcript.target) if transcript.target else {}),
-        "outcome": transcript.outcome, "attempts": len(transcript.attempts), "duration": transcript.duration,
+        "outcome": transcript.outcome, "attempts": transcript.requests, "duration": transcript.duration,
         "time_to_first_chunk": transcript.time_to_first_chunk, "finish_reason": transcript.finish_reason,
         "request_id": transcript.request_id, "chunks": transcript._counts()[0],
         "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens,

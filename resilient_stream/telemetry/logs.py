@@ -16,8 +16,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..call import NEVER, Call
-from ..errors import ErrorCategory, ErrorKind, StreamError
+from ..engine.call import NEVER, Call
 from ..events import (
     AttemptFailed,
     AttemptProgress,
@@ -28,7 +27,9 @@ from ..events import (
     Step,
     StreamEnded,
 )
-from ..transcript import Attempt, Outcome, Transcript
+from ..failures import ErrorCategory, ErrorKind
+from ..outcome.errors import StreamError
+from ..outcome.transcript import Attempt, Outcome, Transcript
 from . import log_fields
 from .attributes import known
 from .current import log_within
@@ -139,7 +140,7 @@ class CallLog(Sink):
             advice = "" if event.how == "continuation" else f" About {event.source}: {self._words.advice(error)}"
             self._say(
                 logging.INFO, "%s fell back (%s); requests sent: %d, time left: %s.%s", self._call.id, event.how,
-                len(self._call.transcript.attempts), _left(self._call), advice, **facts,
+                self._call.transcript.requests, _left(self._call), advice, **facts,
             )  # fmt: skip
 
     def ended(self, event: StreamEnded) -> None:
@@ -148,7 +149,7 @@ class CallLog(Sink):
         outcome = transcript.outcome or "failed"
         if logger.isEnabledFor(LEVELS[outcome]):
             self._tell_end(transcript, outcome)
-        sent = len(transcript.attempts)
+        sent = transcript.requests
         if sent > 1 and logger.isEnabledFor(logging.INFO):
             tried = log_fields.tried(transcript)
             self._say(logging.INFO, "%s took %d requests: %s", call_id, sent, tried, attempts=sent, outcome=outcome)

@@ -12,9 +12,9 @@ from typing import Any
 
 from opentelemetry.metrics import Meter
 
-from ..errors import StreamError
 from ..events import AttemptFailed, AttemptStarted, FellBack, RetryScheduled, StreamEnded
-from ..transcript import Attempt, Outcome, Transcript
+from ..outcome.errors import StreamError
+from ..outcome.transcript import Attempt, Outcome, Transcript
 from .attributes import OPERATION, OTHER, error_type, known, model_label, place, provider_name, split_target, tokens
 from .names import METRICS
 from .sink import Sink

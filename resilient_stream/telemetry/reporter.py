@@ -11,10 +11,10 @@ import logging
 from functools import partial
 from typing import Any
 
-from ..call import Call
+from ..engine.call import Call
 from ..events import Observer
+from ..outcome.transcript import Attempt
 from ..policy import Telemetry
-from ..transcript import Attempt
 from . import sdk
 from .sink import Sink, telling
 

@@ -20,10 +20,10 @@ from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
-from ..call import Call
-from ..errors import StreamError
+from ..engine.call import Call
 from ..events import AttemptFailed, AttemptStarted, FellBack, RetryScheduled, StreamEnded
-from ..transcript import Attempt, Outcome, Transcript
+from ..outcome.errors import StreamError
+from ..outcome.transcript import Attempt, Outcome, Transcript
 from . import attributes, content
 from .sink import Sink
 from .words import Words

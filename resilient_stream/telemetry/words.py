@@ -15,9 +15,9 @@ from typing import Any
 
 from msgspec import structs
 
-from ..call import Call
-from ..errors import AllTargetsFailed, StreamError
-from ..readable import one_line
+from ..engine.call import Call
+from ..outcome.errors import AllTargetsFailed, StreamError
+from ..text.readable import one_line
 
 __all__ = ["Words", "code_of", "quotes", "tame"]
 

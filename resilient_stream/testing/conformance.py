@@ -30,8 +30,7 @@ from ..contract import (
     WholeAdapter,
     WholeDecoder,
 )
-from ..errors import Failure
-from ..kinds import ErrorKind
+from ..failures import ErrorKind, Failure
 from ..messages import Message
 from ..target import Target
 from ..wire.json_string import JsonString

@@ -6,8 +6,9 @@ Must never: look into a body.
 
 from __future__ import annotations
 
-from ..errors import ErrorKind, Failure, error_for
-from ..readable import one_line
+from ..failures import ErrorKind, Failure
+from ..outcome.making import error_for
+from ..text.readable import one_line
 
 __all__ = ["as_text", "refuse_encoding"]
 

@@ -20,7 +20,7 @@ import aiohttp
 from yarl import URL
 
 from ..contract import HttpRequest, Sending
-from ..harmless import forget_variables
+from ..text.harmless import forget_variables
 from .heads import as_text, refuse_encoding
 from .proxied import of_the_proxy, refuse_login
 from .routes import Route, route_for

@@ -13,8 +13,8 @@ from . import http
 if TYPE_CHECKING:
     import aiohttp
 
+    from ..recording.playback import Recordings
     from .process import Programs
-    from .replay import Recordings
 
 __all__ = ["Outgoings"]
 
@@ -35,7 +35,7 @@ class Outgoings:
             self._programs = self._programs or Programs()
             return await self._programs.run(request, sending)
         if isinstance(request, ReplayRequest):
-            from .replay import Recordings
+            from ..recording.playback import Recordings
 
             self._recordings = self._recordings or Recordings()
             return await self._recordings.play(request, sending)

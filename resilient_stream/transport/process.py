@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..contract import ProcessRequest, Sending
-from ..private import write_private
+from ..masking.private_files import write_private
 
 __all__ = ["ProcessResponse", "Programs"]
 

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from ..contract import Sending
-from ..errors import ErrorKind, Failure, error_for
+from ..failures import ErrorKind, Failure
+from ..outcome.making import error_for
 from .proxies import Proxy
 
 __all__ = ["host_of", "of_the_proxy", "refuse_login"]

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote
 
 from ..contract import HttpRequest
-from ..errors import ErrorCategory, ErrorKind, Failure, error_for
-from ..harmless import safe_name, safe_url
+from ..failures import ErrorCategory, ErrorKind, Failure
+from ..outcome.making import error_for
+from ..text.harmless import safe_name, safe_url
 from . import certificates, proxies
 from .proxied import host_of
 

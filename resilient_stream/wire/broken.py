@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import ErrorKind, Failure
+from ..failures import ErrorKind, Failure
 from .limits import EventTooLarge, HeldTooMuch, TooManyPieces
 from .surrogates import marked
 

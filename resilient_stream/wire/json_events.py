@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ..errors import ErrorKind, Failure
+from ..failures import ErrorKind, Failure
 from .broken import (
     LARGE,
     MOST_VALUES,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from ..errors import Failure
+from ..failures import Failure
 from .broken import failure_of
 from .json_events import BatchDecoder, what_can_be_read
 from .limits import EventTooLarge

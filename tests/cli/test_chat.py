@@ -16,12 +16,13 @@ import pytest
 
 from resilient_stream import Client, FunctionCall, Message, StreamMisused
 from resilient_stream.chunks import Seam, ToolCall
-from resilient_stream.cli import chat_files, exit_codes, telling
-from resilient_stream.cli.chat_commands import COMMANDS, Chat, is_command, run_command
-from resilient_stream.cli.chat_input import question
+from resilient_stream.cli import exit_codes, telling
+from resilient_stream.cli.chat import files as chat_files
+from resilient_stream.cli.chat.commands import COMMANDS, Chat, is_command, run_command
+from resilient_stream.cli.chat.input import question
+from resilient_stream.conversation.turns import ToolResult
 from resilient_stream.errors import ErrorCategory
 from resilient_stream.testing import CallTool, End, FakeProvider, Stall, Status, Text
-from resilient_stream.turns import ToolResult
 from tests.local_model import local_model
 
 from .conftest import begin, end, environment, run
@@ -126,7 +127,7 @@ async def test_retries_and_fallbacks_are_told_as_they_happen():
 )
 def test_a_bad_file_of_tools_is_said_at_once(content, said, tmp_path, capsys, monkeypatch):
     """Before anything is asked, with the file's name, and exit code 2."""
-    from resilient_stream.cli.chat import chat
+    from resilient_stream.cli.chat.command import chat
 
     path = tmp_path / "tools.py"
     if content is not None:

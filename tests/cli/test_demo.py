@@ -10,7 +10,7 @@ import pytest
 
 from resilient_stream import Client, Recovery, RetryPolicy, StreamError, Target
 from resilient_stream.cli import exit_codes
-from resilient_stream.cli.demo_proxy import CUT_AFTER, FLAKY_ANSWERS, DemoProxy
+from resilient_stream.cli.demo.proxy import CUT_AFTER, FLAKY_ANSWERS, DemoProxy
 from resilient_stream.errors import ErrorCategory, ErrorKind
 from tests.local_model import local_model
 

@@ -12,8 +12,8 @@ import time
 import pytest
 
 from resilient_stream.cli import exit_codes
-from resilient_stream.cli.checks import STEPS, Examination, wrong_url
-from resilient_stream.cli.doctor import configured_targets
+from resilient_stream.cli.doctor.checks import STEPS, Examination, wrong_url
+from resilient_stream.cli.doctor.command import configured_targets
 from resilient_stream.providers import adapter_for
 from resilient_stream.testing import Cut, FakeProvider, Preamble, Stall, Status, Text
 
@@ -148,7 +148,7 @@ async def test_a_proxy_is_said_and_not_gone_around(monkeypatch):
     """With a proxy for the host, name, connection and certificate are its business; its password is not shown."""
     monkeypatch.setenv("HTTP_PROXY", f"http://me:{SECRET}@proxy.example:3128")
     at(monkeypatch, "http://api.example.com/v1", "")
-    monkeypatch.setattr("resilient_stream.cli.checks.Client", None)
+    monkeypatch.setattr("resilient_stream.cli.doctor.checks.Client", None)
     found = Examination("openai", 1)
     await found.run()
     for step in ("name", "connect", "tls"):

@@ -9,8 +9,8 @@ import pytest
 
 from resilient_stream import Client, RetryPolicy, errors
 from resilient_stream.cli import exit_codes
-from resilient_stream.cli.advice import advice_for
-from resilient_stream.cli.explain import as_dict, as_error, explain, look_up, similar
+from resilient_stream.cli.explain.advice import advice_for
+from resilient_stream.cli.explain.command import as_dict, as_error, explain, look_up, similar
 from resilient_stream.errors import ErrorKind, StreamError
 from resilient_stream.kinds import KINDS, TEXTS
 from resilient_stream.testing import FakeProvider, Status

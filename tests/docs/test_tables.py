@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import resilient_stream
 from docs import tables
 from docs.error_examples import values_for
 from resilient_stream import Client, StreamMisused, policy
-from resilient_stream.cli import checks
 from resilient_stream.cli.app import app
+from resilient_stream.cli.doctor import checks
 from resilient_stream.errors import ErrorKind
 from resilient_stream.kinds import KINDS, TEXTS
 from resilient_stream.providers import adapter_for, known_providers
@@ -122,7 +123,7 @@ def test_every_metric_and_provider_is_listed():
 def test_every_variable_that_the_code_reads_is_documented():
     """Names like AN_UPPER_CASE_WORD in files that read the environment."""
     documented = tables.environment() + tables.other_variables()
-    package = Path(checks.__file__).parent.parent
+    package = Path(resilient_stream.__file__).parent
     missing = {
         name
         for path in package.rglob("*.py")

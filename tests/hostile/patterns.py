@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import resilient_stream
 from resilient_stream.classify.rules import Phrase, Rules
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.providers.error_rules import ERROR_RULES, rules_for
-from resilient_stream.providers.hosts import HOSTS
+from resilient_stream.providers.openai.hosts import HOSTS
+from resilient_stream.providers.shared.error_rules import ERROR_RULES, rules_for
 
 __all__ = ["Applied", "Pump", "patterns", "pumps", "unaccounted"]
 
@@ -60,23 +60,25 @@ def modules() -> Iterator[ModuleType]:
 
 
 TABLES: Mapping[tuple[str, str], Callable[[ModuleType], Iterable[str]]] = {
-    ("providers.named", "begins"): lambda module: module.FAMILIES,
+    ("providers.shared.named", "begins"): lambda module: module.FAMILIES,
     ("classify.rules", "self.pattern"): lambda _: (),  # all phrases are collected from the rules themselves
     ("classify.rules", "self.unless"): lambda _: (),
     ("classify.pasted", "pattern"): lambda m: [row[0] for row in (*m._OURS, *m._CAUSES, *m._SAYINGS)],
     ("classify.network", "pattern"): lambda m: [row[0] for row in m._REASONS],  # sentences are compiled there
     ("classify.wording", "pattern"): lambda _: (),  # compiled in tuples, which are walked
-    ("providers.bedrock_bodies", "row.models"): lambda m: [row.models for row in m.VENDORS],
-    ("providers.openai", "name"): lambda _: [name for host in HOSTS.values() for name in host.efforts or ()],
-    ("providers.openai", "self.host.sees"): lambda _: [host.sees for host in HOSTS.values()],
-    ("providers.chat_thoughts", "takes.models"): lambda _: [
+    ("providers.bedrock.bodies", "row.models"): lambda m: [row.models for row in m.VENDORS],
+    ("providers.openai.chat", "name"): lambda _: [name for host in HOSTS.values() for name in host.efforts or ()],
+    ("providers.openai.chat", "self.host.sees"): lambda _: [host.sees for host in HOSTS.values()],
+    ("providers.openai.chat_thoughts", "takes.models"): lambda _: [
         host.thoughts.models for host in HOSTS.values() if host.thoughts is not None
     ],
-    ("providers.model_rules", "rule.models"): lambda m: [rule.models for rule in m.RULES],
-    ("tool_names", "allowed"): lambda _: {adapter_for(name).capabilities("m").tool_names for name in known_providers()},
-    ("masking", "_POSITION % '|'.join(map(re.escape, longest_first))"): lambda m: [m._POSITION % "abcdefg"],
-    ("providers.openai", "f'[a-zA-Z0-9]{{{host.call_id_length}}}'"): lambda _: [r"[a-zA-Z0-9]{9}"],
-    ("cli.explain", "f'{re.escape(title)}( \\\\(|: |\\\\. |$)'"): lambda m: [
+    ("providers.openai.model_rules", "rule.models"): lambda m: [rule.models for rule in m.RULES],
+    ("fitting.tool_names", "allowed"): lambda _: {
+        adapter_for(name).capabilities("m").tool_names for name in known_providers()
+    },
+    ("masking.values", "_POSITION % '|'.join(map(re.escape, longest_first))"): lambda m: [m._POSITION % "abcdefg"],
+    ("providers.openai.chat", "f'[a-zA-Z0-9]{{{host.call_id_length}}}'"): lambda _: [r"[a-zA-Z0-9]{9}"],
+    ("cli.explain.command", "f'{re.escape(title)}( \\\\(|: |\\\\. |$)'"): lambda m: [
         rf"{re.escape(title)}( \(|: |\. |$)" for title, _ in m._titles()
     ],
 }

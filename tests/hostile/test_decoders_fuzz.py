@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from resilient_stream import Message, Target, ToolCall
-from resilient_stream.arguments import parse_arguments
 from resilient_stream.contract import Batch, Decoder, Request
 from resilient_stream.providers import adapter_for
 from resilient_stream.testing.dialects import DIALECTS, Called
 from resilient_stream.testing.dialects.dialect import Said, sse
+from resilient_stream.text.arguments import parse_arguments
 from tests.providers.recordings import aws_message
 
 CASES = int(os.environ.get("RESILIENT_STREAM_DECODER_FUZZ", "3000"))

@@ -13,7 +13,7 @@ import pytest
 from resilient_stream.classify import classify_error, classify_response
 from resilient_stream.classify.pasted import classify_pasted
 from resilient_stream.errors import Failure
-from resilient_stream.providers.error_rules import ERROR_RULES, rules_for
+from resilient_stream.providers.shared.error_rules import ERROR_RULES, rules_for
 
 SIZE = 8 << 20
 SOON = 0.1

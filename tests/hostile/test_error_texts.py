@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from resilient_stream.classify import classify_error, classify_response
-from resilient_stream.errors import MAX_TEXTS, ErrorKind, Failure, StreamError, error_for
-from resilient_stream.providers.error_rules import ERROR_RULES, rules_for
+from resilient_stream.errors import ErrorKind, Failure, StreamError, error_for
+from resilient_stream.failures.failure import MAX_TEXTS
+from resilient_stream.providers.shared.error_rules import ERROR_RULES, rules_for
 
 HOSTILE = (
     "\x1b[2J\x1b[31mred", "\x1b]52;c;aGk=\x07clip", "\x1b]0;title\x1b\\t", "\x9b31mc1", "\x9d52;c;x\x9cosc",

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from resilient_stream import Client, ErrorKind, Message, RetryPolicy, StreamError, StreamMisused, Target
-from resilient_stream.cli.chat_commands import Chat, run_command
-from resilient_stream.transport import replay
+from resilient_stream.cli.chat.commands import Chat, run_command
+from resilient_stream.recording import playback as replay
 from tests.loopback import Loopback, chat
 
 

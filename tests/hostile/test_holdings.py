@@ -11,19 +11,19 @@ import pytest
 from resilient_stream import Client, Limits, Recovery, StreamError, TextDelta, ToolCall, ToolCallDelta
 from resilient_stream.chunks import Raw
 from resilient_stream.contract import Decoder
-from resilient_stream.providers.bedrock import BedrockDecoder
-from resilient_stream.providers.bedrock_frames import BedrockFrames
-from resilient_stream.providers.chat_stream import chat_decoder
-from resilient_stream.providers.cohere_stream import cohere_decoder
-from resilient_stream.providers.converse import ConverseReader
-from resilient_stream.providers.gemini_stream import gemini_decoder
-from resilient_stream.providers.interactions_stream import interaction_decoder
-from resilient_stream.providers.messages_stream import messages_decoder
-from resilient_stream.providers.ollama_stream import ollama_decoder
-from resilient_stream.providers.responses_stream import responses_decoder
+from resilient_stream.outcome.weight import even
+from resilient_stream.providers.anthropic.stream import messages_decoder
+from resilient_stream.providers.bedrock.adapter import BedrockDecoder
+from resilient_stream.providers.bedrock.converse_stream import ConverseReader
+from resilient_stream.providers.bedrock.frames import BedrockFrames
+from resilient_stream.providers.cohere.stream import cohere_decoder
+from resilient_stream.providers.google.interactions_stream import interaction_decoder
+from resilient_stream.providers.google.stream import gemini_decoder
+from resilient_stream.providers.ollama.stream import ollama_decoder
+from resilient_stream.providers.openai.chat_stream import chat_decoder
+from resilient_stream.providers.openai.responses_stream import responses_decoder
 from resilient_stream.testing import FakeProvider, serve_bytes
 from resilient_stream.transcript import Transcript
-from resilient_stream.weight import even
 from tests.providers.recordings import aws_message
 
 LIMIT = 1024 * 1024

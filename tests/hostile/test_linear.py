@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from resilient_stream.providers.brackets import Brackets
-from resilient_stream.providers.chat_stream import chat_decoder
-from resilient_stream.providers.holdings import Holdings
-from resilient_stream.providers.item_calls import ItemCalls
-from resilient_stream.providers.messages_stream import messages_decoder
-from resilient_stream.providers.partial_arguments import PartialArguments
-from resilient_stream.providers.tool_calls import ToolCalls
+from resilient_stream.providers.anthropic.stream import messages_decoder
+from resilient_stream.providers.google.partial_arguments import PartialArguments
+from resilient_stream.providers.openai.chat_stream import chat_decoder
+from resilient_stream.providers.openai.item_calls import ItemCalls
+from resilient_stream.providers.shared.brackets import Brackets
+from resilient_stream.providers.shared.holdings import Holdings
+from resilient_stream.providers.shared.tool_calls import ToolCalls
 from resilient_stream.wire.broken import UNREADABLE, objects_in, readable
 from resilient_stream.wire.eventstream import EventStreamDecoder
 from resilient_stream.wire.json_array import JsonArrayDecoder

@@ -12,13 +12,13 @@ import pytest
 from resilient_stream import Client, Recovery, RetryPolicy, StreamError, Timeouts
 from resilient_stream.chunks import Finished, Raw, ReasoningDelta, TextDelta, ToolCall, Usage
 from resilient_stream.contract import Decoder
-from resilient_stream.providers.bedrock import BedrockDecoder
-from resilient_stream.providers.bedrock_frames import BedrockFrames
-from resilient_stream.providers.bedrock_invoke import InvokeReader
-from resilient_stream.providers.chat_stream import chat_decoder
-from resilient_stream.providers.claude_code import ClaudeCodeDecoder
-from resilient_stream.providers.converse import ConverseReader
-from resilient_stream.providers.messages_stream import messages_decoder
+from resilient_stream.providers.anthropic.claude_code import ClaudeCodeDecoder
+from resilient_stream.providers.anthropic.stream import messages_decoder
+from resilient_stream.providers.bedrock.adapter import BedrockDecoder
+from resilient_stream.providers.bedrock.converse_stream import ConverseReader
+from resilient_stream.providers.bedrock.frames import BedrockFrames
+from resilient_stream.providers.bedrock.invoke_stream import InvokeReader
+from resilient_stream.providers.openai.chat_stream import chat_decoder
 from resilient_stream.testing import FakeProvider, serve_bytes
 from tests.providers.recordings import aws_message
 from tests.providers.test_event_decoder import ROWS

@@ -13,7 +13,7 @@ import pytest
 
 from resilient_stream import Client, Raw, Recovery, RetryPolicy, Transcript
 from resilient_stream.contract import HttpRequest
-from resilient_stream.masking import MASK, Secrets, quoted_by
+from resilient_stream.masking.values import MASK, Secrets, quoted_by
 from resilient_stream.testing import CleanEnd, End, Event, FakeProvider, Head, Script, Send, Status, Text
 from tests.telemetry.seen import Seen
 

@@ -24,13 +24,13 @@ BOUNDS: dict[str, tuple[int, str]] = {
     "classify.rules": (4000, "door.MAX_MESSAGE; a name is shorter"),
     "classify.pasted": (64 * 1024, "pasted.MAX_PASTED"),
     "classify.network": (32 * 2000, "network.MAX_TEXT of each of 32 exceptions in a chain"),
-    "recovery.joins": (64, "joins.LONGEST_CLUSTER"),
-    "providers.claude_models": (1024, "a model's name, from the user's own target"),
-    "providers.ollama_stream": (64, "a date of the answer, cut where it is read"),
-    "middleware.buffered": (1024, "a provider's name, from the user's own target"),
+    "engine.recovery.joins": (64, "joins.LONGEST_CLUSTER"),
+    "providers.anthropic.models": (1024, "a model's name, from the user's own target"),
+    "providers.ollama.stream": (64, "a date of the answer, cut where it is read"),
+    "engine.middleware.buffered": (1024, "a provider's name, from the user's own target"),
     "telemetry.attributes": (200, "attributes.LONGEST_NAME, and names of the user's own targets"),
-    "harmless": (64 * 1024, "the name of a header or a field, which the transport bounds"),
-    "masking": (64 * 1024, "the texts of a failure, or of an exception: a head that the transport bounds"),
+    "text.harmless": (64 * 1024, "the name of a header or a field, which the transport bounds"),
+    "masking.values": (64 * 1024, "the texts of a failure, or of an exception: a head that the transport bounds"),
 }
 """What bounds a text before a module's patterns see it. Everything not named here must bear LONGEST."""
 

@@ -18,9 +18,9 @@ import pytest
 from resilient_stream import Client, ImagePart, Message, StreamError, StreamMisused, TextPart
 from resilient_stream.contract import Endpoint, HttpRequest
 from resilient_stream.errors import ErrorKind
-from resilient_stream.features import unsupported
+from resilient_stream.fitting.features import unsupported
+from resilient_stream.fitting.signatures import for_its_target
 from resilient_stream.providers import adapter_for
-from resilient_stream.signatures import for_its_target
 from tests.dialect_rules import check
 from tests.test_history import WAYS, sent
 from tests.testing.test_conformance import ENDPOINTS

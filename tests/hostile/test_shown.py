@@ -16,8 +16,8 @@ from resilient_stream import Client, Message, RetryPolicy, StreamMisused, Target
 from resilient_stream.contract import Endpoint, HttpRequest, ProcessRequest, ReplayRequest, Request
 from resilient_stream.credentials.claude_code import Program
 from resilient_stream.messages import ImagePart, to_messages
-from resilient_stream.providers.aws_signature import SigningKey
-from resilient_stream.providers.azure import AzureAccess
+from resilient_stream.providers.bedrock.signature import SigningKey
+from resilient_stream.providers.openai.azure import AzureAccess
 from resilient_stream.transport.proxies import Proxy
 from resilient_stream.transport.routes import Route
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import resilient_stream
-from resilient_stream.readable import one_line, printable
+from resilient_stream.text.readable import one_line, printable
 from tests.cli.conftest import HEAD, delta, finish, in_terminal, provider, refusal
 
 CLI = Path(resilient_stream.__file__).parent / "cli"
@@ -81,7 +81,7 @@ WRITERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("path", sorted(CLI.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(CLI.rglob("*.py")), ids=lambda path: str(path.relative_to(CLI)))
 def test_all_is_written_in_one_place(path: Path) -> None:
     """No command prints, or makes a text or a console, but in terminal.py; `__init__` says what to install."""
     if path.name in ("terminal.py", "__init__.py"):

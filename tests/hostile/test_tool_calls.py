@@ -10,20 +10,20 @@ import pytest
 
 from resilient_stream import Client, Recovery, RetryPolicy, StreamError, ToolCall
 from resilient_stream.chunks import Chunk, ToolCallDelta
-from resilient_stream.providers.bedrock_frames import Frame
-from resilient_stream.providers.bedrock_whole import WHOLE
-from resilient_stream.providers.block_calls import BlockCalls
-from resilient_stream.providers.chat_stream import chat_decoder
-from resilient_stream.providers.cohere_stream import cohere_decoder
-from resilient_stream.providers.converse import ConverseReader
-from resilient_stream.providers.gemini_stream import gemini_decoder
-from resilient_stream.providers.interactions_stream import interaction_decoder
-from resilient_stream.providers.item_calls import ItemCalls
-from resilient_stream.providers.messages_stream import messages_decoder
-from resilient_stream.providers.ollama_stream import ollama_decoder
-from resilient_stream.providers.open_call import LateArguments
-from resilient_stream.providers.responses_stream import responses_decoder
-from resilient_stream.providers.tool_calls import ToolCalls, parse_arguments
+from resilient_stream.providers.anthropic.stream import messages_decoder
+from resilient_stream.providers.bedrock.converse_stream import ConverseReader
+from resilient_stream.providers.bedrock.frames import Frame
+from resilient_stream.providers.bedrock.whole import WHOLE
+from resilient_stream.providers.cohere.stream import cohere_decoder
+from resilient_stream.providers.google.interactions_stream import interaction_decoder
+from resilient_stream.providers.google.stream import gemini_decoder
+from resilient_stream.providers.ollama.stream import ollama_decoder
+from resilient_stream.providers.openai.chat_stream import chat_decoder
+from resilient_stream.providers.openai.item_calls import ItemCalls
+from resilient_stream.providers.openai.responses_stream import responses_decoder
+from resilient_stream.providers.shared.block_calls import BlockCalls
+from resilient_stream.providers.shared.open_call import LateArguments
+from resilient_stream.providers.shared.tool_calls import ToolCalls, parse_arguments
 from resilient_stream.testing import End, FakeProvider, Text, serve_bytes
 
 Fragment: TypeAlias = tuple[int | None, str | None, str | None, str]

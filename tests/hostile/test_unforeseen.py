@@ -12,7 +12,7 @@ from resilient_stream import Client, RetryPolicy, StreamError, Target
 from resilient_stream.chunks import TextDelta
 from resilient_stream.errors import ErrorKind
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.openai import OpenAIChat
+from resilient_stream.providers.openai.chat import OpenAIChat
 from tests.loopback import HEAD, Loopback, chat, delta, status
 
 FAST = RetryPolicy(initial=0.001)
@@ -73,7 +73,7 @@ def weak(monkeypatch: pytest.MonkeyPatch) -> None:
         host = known("openai").host._replace(title="Weak", keys=())  # type: ignore[attr-defined]
         return Weak(name, host) if name.startswith("weak-") else known(name)
 
-    for module in ("attempt", "client", "middleware.buffered", "middleware.recover"):
+    for module in ("engine.attempt", "client", "engine.middleware.buffered", "engine.middleware.recover"):
         monkeypatch.setattr(f"resilient_stream.{module}.adapter_for", found)
 
 
@@ -137,7 +137,7 @@ async def test_a_decoder_that_fails_while_closing_keeps_nothing_open() -> None:
 
 async def test_a_fault_in_the_chain_itself_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also what a link raises that stands outside of the attempt."""
-    monkeypatch.setattr("resilient_stream.middleware.retry._Plan.ended", _raise)
+    monkeypatch.setattr("resilient_stream.engine.middleware.retry._Plan.ended", _raise)
     async with Loopback(chat("Hello")) as server, Client(server.target()) as client:
         with pytest.raises(StreamError) as caught:
             await client.complete("Hi")

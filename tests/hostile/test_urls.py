@@ -9,13 +9,13 @@ import pytest
 
 from resilient_stream import Client, RetryPolicy, StreamError, Target
 from resilient_stream.contract import Endpoint, Request, ResumePoint
-from resilient_stream.endpoint import wrong_address
+from resilient_stream.credentials.endpoint import wrong_address
 from resilient_stream.messages import Message
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.providers.aws_signature import SigningKey
-from resilient_stream.providers.azure import AzureAccess
-from resilient_stream.providers.urls import in_host, joined, segment, segments
-from resilient_stream.providers.vertex import Place
+from resilient_stream.providers.bedrock.signature import SigningKey
+from resilient_stream.providers.google.vertex import Place
+from resilient_stream.providers.openai.azure import AzureAccess
+from resilient_stream.providers.shared.urls import in_host, joined, segment, segments
 from tests.loopback import Loopback, chat
 
 HOST = "https://api.test"

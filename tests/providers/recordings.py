@@ -27,8 +27,8 @@ from resilient_stream.contract import Adapter, Decoder, Request
 from resilient_stream.errors import Failure
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.hosts import HOSTS
-from resilient_stream.providers.openai import OpenAIChat
+from resilient_stream.providers.openai.chat import OpenAIChat
+from resilient_stream.providers.openai.hosts import HOSTS
 from resilient_stream.target import Target
 from tests.corpus import make
 from tests.corpus.aws import aws_message

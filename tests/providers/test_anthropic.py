@@ -16,9 +16,9 @@ from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.errors import ErrorKind
 from resilient_stream.messages import FunctionCall, ImagePart, Message, ReasoningPart, TextPart, to_messages, to_tools
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.anthropic import ADAPTER
-from resilient_stream.providers.claude_models import BUDGETS, GENERATIONS, OTHER, generation_of
-from resilient_stream.providers.messages_stream import FINISH_REASONS
+from resilient_stream.providers.anthropic.adapter import ADAPTER
+from resilient_stream.providers.anthropic.models import BUDGETS, GENERATIONS, OTHER, generation_of
+from resilient_stream.providers.anthropic.stream import FINISH_REASONS
 from resilient_stream.target import Target
 from tests.providers.recordings import odd_ones
 

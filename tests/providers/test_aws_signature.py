@@ -10,7 +10,7 @@ import pytest
 
 from resilient_stream import Client, Target
 from resilient_stream.contract import Endpoint
-from resilient_stream.providers.aws_signature import SigningKey, sign
+from resilient_stream.providers.bedrock.signature import SigningKey, sign
 from resilient_stream.testing import FakeProvider
 from tests.shared_files import shared_or_none
 

@@ -9,10 +9,10 @@ import pytest
 
 from resilient_stream import AuthenticationFailed, Client, PermanentError, RetryPolicy, Target
 from resilient_stream.contract import Endpoint, Request, ResumePoint
-from resilient_stream.endpoint import resolve
+from resilient_stream.credentials.endpoint import resolve
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.azure import AzureAccess
+from resilient_stream.providers.openai.azure import AzureAccess
 from resilient_stream.testing import End, FakeProvider, Status, Text
 
 RESOURCE = "https://res.openai.azure.com"

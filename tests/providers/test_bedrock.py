@@ -17,9 +17,9 @@ from resilient_stream import Client, Message, RetryPolicy, StreamError, StreamMi
 from resilient_stream.chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, Usage
 from resilient_stream.contract import Decoder, Endpoint, HttpRequest, Request
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
-from resilient_stream.providers.aws_signature import SigningKey, sign
-from resilient_stream.providers.bedrock import ADAPTER
-from resilient_stream.providers.bedrock_flat import SHAPES
+from resilient_stream.providers.bedrock.adapter import ADAPTER
+from resilient_stream.providers.bedrock.invoke_flat import SHAPES
+from resilient_stream.providers.bedrock.signature import SigningKey, sign
 from resilient_stream.testing import CallTool, CleanEnd, End, FakeProvider, Head, Send, Status, Text
 from tests.providers.recordings import aws_message
 

@@ -14,9 +14,9 @@ import pytest
 from resilient_stream import Client, DeadlineExceeded, RetryPolicy, StreamError, Target
 from resilient_stream.contract import Endpoint
 from resilient_stream.credentials import bedrock
-from resilient_stream.endpoint import resolve
+from resilient_stream.credentials.endpoint import resolve
 from resilient_stream.errors import Failure
-from resilient_stream.providers.bedrock import ADAPTER
+from resilient_stream.providers.bedrock.adapter import ADAPTER
 from resilient_stream.testing import End, FakeProvider, Status, Text
 
 pytest.importorskip("botocore")

@@ -11,7 +11,7 @@ from resilient_stream import Finished, Message, ReasoningDelta, Target, TextDelt
 from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.cohere_stream import FAILED_REASONS, FINISH_REASONS, cohere_decoder
+from resilient_stream.providers.cohere.stream import FAILED_REASONS, FINISH_REASONS, cohere_decoder
 
 ENDPOINT = Endpoint(base_url="https://example.test", api_key="secret", headers={"X-Team": "a"})
 WEATHER = Tool(name="weather", description="The weather.", parameters={"type": "object", "properties": {}})

@@ -13,9 +13,9 @@ from yarl import URL
 
 from resilient_stream import Client, Message, ReasoningPart, RetryPolicy, StreamError, Target, TextPart
 from resilient_stream.contract import Request
+from resilient_stream.fitting.earlier_turns import with_fitting_turns
 from resilient_stream.messages import FunctionCall
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.earlier_turns import with_fitting_turns
 from resilient_stream.testing import End, FakeProvider, Text
 from tests.dialect_rules import check
 from tests.test_history import WAYS, sent

@@ -11,7 +11,7 @@ from resilient_stream.contract import Request
 from resilient_stream.errors import ErrorKind
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.ends import end_of, failed_end
+from resilient_stream.providers.shared.ends import end_of, failed_end
 from resilient_stream.target import Target
 from tests.corpus.dialects import DIALECTS
 from tests.corpus.said import Said

@@ -10,14 +10,14 @@ import pytest
 
 from resilient_stream.chunks import Finished, TextDelta
 from resilient_stream.errors import EMPTY_ANSWER, NO_END_MARKER
-from resilient_stream.providers.chat_stream import chat_decoder
-from resilient_stream.providers.cohere_stream import cohere_decoder
-from resilient_stream.providers.event_decoder import EventDecoder
-from resilient_stream.providers.gemini_stream import gemini_decoder
-from resilient_stream.providers.interactions_stream import interaction_decoder
-from resilient_stream.providers.messages_stream import messages_decoder
-from resilient_stream.providers.ollama_stream import ollama_decoder
-from resilient_stream.providers.responses_stream import responses_decoder
+from resilient_stream.providers.anthropic.stream import messages_decoder
+from resilient_stream.providers.cohere.stream import cohere_decoder
+from resilient_stream.providers.google.interactions_stream import interaction_decoder
+from resilient_stream.providers.google.stream import gemini_decoder
+from resilient_stream.providers.ollama.stream import ollama_decoder
+from resilient_stream.providers.openai.chat_stream import chat_decoder
+from resilient_stream.providers.openai.responses_stream import responses_decoder
+from resilient_stream.providers.shared.event_decoder import EventDecoder
 
 
 def sse(event: Any) -> bytes:

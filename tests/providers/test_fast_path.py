@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resilient_stream.chunks import Raw, TextDelta
-from resilient_stream.providers.chat_stream import ChatReader
+from resilient_stream.providers.openai.chat_stream import ChatReader
 from tests.providers.recordings import DIALECTS, Recording, read, recordings
 
 LONG = 20

@@ -11,33 +11,16 @@ from typing import Any
 
 import pytest
 
-from resilient_stream.chunks import (
-    Chunk,
-    Finished,
-    Raw,
-    ReasoningDelta,
-    TextDelta,
-    ToolCall,
-    ToolCallDelta,
-    Usage,
-)
+from resilient_stream.chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.errors import ErrorKind, Failure, error_for
-from resilient_stream.messages import (
-    FunctionCall,
-    ImagePart,
-    Message,
-    ReasoningPart,
-    TextPart,
-    to_messages,
-    to_tools,
-)
+from resilient_stream.messages import FunctionCall, ImagePart, Message, ReasoningPart, TextPart, to_messages, to_tools
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.gemini import ADAPTER, Gemini
-from resilient_stream.providers.gemini_ends import FAILED_REASONS, FINISH_REASONS
-from resilient_stream.providers.gemini_request import encode_body
-from resilient_stream.providers.gemini_stream import gemini_decoder
-from resilient_stream.providers.partial_arguments import PartialArguments, steps_of
+from resilient_stream.providers.google.ends import FAILED_REASONS, FINISH_REASONS
+from resilient_stream.providers.google.gemini import ADAPTER, Gemini
+from resilient_stream.providers.google.partial_arguments import PartialArguments, steps_of
+from resilient_stream.providers.google.request import encode_body
+from resilient_stream.providers.google.stream import gemini_decoder
 from resilient_stream.target import Target
 
 # -- what arrives -----------------------------------------------------------------------------

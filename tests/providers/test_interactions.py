@@ -11,8 +11,8 @@ from resilient_stream import Client, Message, Tool
 from resilient_stream.chunks import Finished, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 from resilient_stream.contract import Decoder, Endpoint, HttpRequest, Request, ResumePoint
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart, to_messages
-from resilient_stream.providers.gemini_interactions import ADAPTER
-from resilient_stream.providers.interactions_stream import FAILED_STATUSES, FINISH_REASONS, interaction_decoder
+from resilient_stream.providers.google.interactions import ADAPTER
+from resilient_stream.providers.google.interactions_stream import FAILED_STATUSES, FINISH_REASONS, interaction_decoder
 from resilient_stream.target import Target
 from resilient_stream.testing import CallTool, Cut, End, FakeProvider, Text
 

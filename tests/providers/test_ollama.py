@@ -22,11 +22,11 @@ from resilient_stream import (
 )
 from resilient_stream.chunks import ReasoningDelta, ToolCallDelta
 from resilient_stream.contract import Decoder, Endpoint, Request
-from resilient_stream.endpoint import resolve
+from resilient_stream.credentials.endpoint import resolve
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.ollama import address
-from resilient_stream.providers.ollama_stream import FAILED_REASONS, FINISH_REASONS, ollama_decoder
+from resilient_stream.providers.ollama.adapter import address
+from resilient_stream.providers.ollama.stream import FAILED_REASONS, FINISH_REASONS, ollama_decoder
 from resilient_stream.testing import CallTool, End, Event, FakeProvider, Text
 
 WEATHER = Tool(name="weather", description="The weather.", parameters={"type": "object", "properties": {}})

@@ -11,8 +11,8 @@ from resilient_stream import Finished, Message, ReasoningDelta, Target, TextDelt
 from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart, to_messages
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.chat_stream import FAILED_REASONS, FINISH_REASONS, chat_decoder
-from resilient_stream.providers.hosts import HOSTS
+from resilient_stream.providers.openai.chat_stream import FAILED_REASONS, FINISH_REASONS, chat_decoder
+from resilient_stream.providers.openai.hosts import HOSTS
 
 ENDPOINT = Endpoint(base_url="https://example.test/v1", api_key="secret", headers={"X-Team": "a"})
 WEATHER = Tool(name="weather", description="The weather.", parameters={"type": "object", "properties": {}})

@@ -13,8 +13,8 @@ from resilient_stream.chunks import ReasoningDelta, ToolCallDelta
 from resilient_stream.contract import Decoder, Endpoint, Request, ResumePoint
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.providers.hosts import HOSTS
-from resilient_stream.providers.responses_stream import FINISH_REASONS, responses_decoder
+from resilient_stream.providers.openai.hosts import HOSTS
+from resilient_stream.providers.openai.responses_stream import FINISH_REASONS, responses_decoder
 from resilient_stream.testing import CallTool, CleanEnd, Cut, End, ErrorEvent, Event, FakeProvider, Preamble, Text
 
 ENDPOINT = Endpoint(base_url="https://example.test/v1", api_key="secret", headers={"X-Team": "a"})

@@ -11,11 +11,11 @@ import pytest
 
 from resilient_stream import FunctionCall, ImagePart, Message, ReasoningPart, Target, TextPart, Tool
 from resilient_stream.contract import HttpRequest, Request
-from resilient_stream.features import unsupported
+from resilient_stream.fitting.features import unsupported
+from resilient_stream.fitting.signatures import for_its_target
+from resilient_stream.fitting.tool_names import names_for, renamed
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.hosts import HOSTS
-from resilient_stream.signatures import for_its_target
-from resilient_stream.tool_names import names_for, renamed
+from resilient_stream.providers.openai.hosts import HOSTS
 from tests import dialect_rules
 from tests.test_history import ENDPOINTS, WAYS
 from tests.test_history import Endpoint as At

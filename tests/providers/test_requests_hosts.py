@@ -14,11 +14,11 @@ import pytest
 
 from resilient_stream import ImagePart, Message, Target
 from resilient_stream.contract import Endpoint, Request
+from resilient_stream.fitting.told import left_out
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.providers.hosts import HOSTS, UNKNOWN, host_at
-from resilient_stream.providers.model_rules import RULES, rule_for
-from resilient_stream.providers.told import left_out
+from resilient_stream.providers.openai.hosts import HOSTS, UNKNOWN, host_at
+from resilient_stream.providers.openai.model_rules import RULES, rule_for
 
 CHAT = sorted(HOSTS)
 RESPONSES = [f"{name}-responses" for name, host in HOSTS.items() if host.responses != "none"]
@@ -64,8 +64,8 @@ def test_an_unknown_host_is_not_taken_for_openai(name: str, url: str) -> None:
 
 def test_an_old_api_of_azure_knows_no_developer() -> None:
     """API versions of before December 2024 refuse the role."""
-    from resilient_stream.providers.azure import CHAT as AZURE
-    from resilient_stream.providers.azure import AzureAccess
+    from resilient_stream.providers.openai.azure import CHAT as AZURE
+    from resilient_stream.providers.openai.azure import AzureAccess
 
     request = Request(messages=to_messages([{"role": "developer", "content": "A"}]), target=Target("azure:dep"))
     for version, role in (("2024-10-21", "system"), ("2024-12-01-preview", "developer"), ("preview", "developer")):

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, ImagePart, Message, RetryPolicy, StreamMisused, TextPart
+from resilient_stream.given.pictures import canonical
 from resilient_stream.messages import to_messages
-from resilient_stream.pictures import canonical
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.hosts import HOSTS
+from resilient_stream.providers.openai.hosts import HOSTS
 from resilient_stream.testing import End, FakeProvider, Text
 from tests import dialect_rules
 from tests.providers.test_requests_hosts import encode

@@ -20,10 +20,10 @@ from resilient_stream import (
     Transcript,
 )
 from resilient_stream.contract import Endpoint, Request
+from resilient_stream.fitting.signatures import for_its_target
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.chat_stream import chat_decoder
-from resilient_stream.providers.hosts import HOSTS
-from resilient_stream.signatures import for_its_target
+from resilient_stream.providers.openai.chat_stream import chat_decoder
+from resilient_stream.providers.openai.hosts import HOSTS
 from resilient_stream.testing import CallTool, End, FakeProvider, Text, serve_bytes
 
 FIELDS = ("reasoning", "reasoning_content", "reasoning_details")

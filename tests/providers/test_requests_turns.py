@@ -27,7 +27,7 @@ from resilient_stream import (
     Transcript,
 )
 from resilient_stream.messages import to_messages
-from resilient_stream.providers.schemas import closed, is_open, strict
+from resilient_stream.providers.shared.schemas import closed, is_open, strict
 from resilient_stream.testing import CallTool, End, FakeProvider, Text
 from tests.dialect_rules import check
 from tests.test_history import WAYS, going_on, sent

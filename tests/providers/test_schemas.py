@@ -12,7 +12,7 @@ from resilient_stream import Target
 from resilient_stream.contract import Endpoint, Request
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for
-from resilient_stream.providers.schemas import closed, strict
+from resilient_stream.providers.shared.schemas import closed, strict
 
 
 class City(BaseModel):

@@ -16,7 +16,7 @@ from resilient_stream.chunks import TextDelta
 from resilient_stream.contract import Endpoint, HttpRequest, Request
 from resilient_stream.credentials import google as credentials
 from resilient_stream.errors import Failure
-from resilient_stream.providers.vertex import ADAPTER, Place, publisher_of
+from resilient_stream.providers.google.vertex import ADAPTER, Place, publisher_of
 from resilient_stream.testing import FakeProvider, Status
 
 PLACE = Place("my-project", "europe-west1")

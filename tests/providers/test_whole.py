@@ -17,7 +17,7 @@ from resilient_stream.chunks import Chunk, Finished, ReasoningDelta, TextDelta, 
 from resilient_stream.contract import Adapter, Endpoint, HttpRequest, Request, WholeAdapter, WholeDecoder
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.providers.vertex import Place
+from resilient_stream.providers.google.vertex import Place
 from resilient_stream.target import Target
 from resilient_stream.testing import DIALECTS as SPOKEN
 from resilient_stream.testing.dialects import Called, Said

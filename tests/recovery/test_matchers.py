@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from resilient_stream.chunks import Chunk, Finished, ReasoningDelta, Seam, TextDelta, ToolCall, Usage
 from resilient_stream.contract import Capabilities, Request
+from resilient_stream.engine.recovery import METHODS, REFUSALS, Matcher, Partial, Splice
+from resilient_stream.engine.recovery.beginnings import Overlap, objection
+from resilient_stream.engine.recovery.joins import behind, split_end
+from resilient_stream.engine.recovery.matchers import Instructed, Prefilled, Replayed, Restarted, Resumed
 from resilient_stream.messages import Message, TextPart
 from resilient_stream.policy import RecoveryMethod
-from resilient_stream.recovery import METHODS, REFUSALS, Matcher, Partial, Splice
-from resilient_stream.recovery.beginnings import Overlap, objection
-from resilient_stream.recovery.joins import behind, split_end
-from resilient_stream.recovery.matchers import Instructed, Prefilled, Replayed, Restarted, Resumed
 from resilient_stream.target import Target
 
 STOP = Finished("stop", "stop")

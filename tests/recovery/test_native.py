@@ -13,8 +13,8 @@ from resilient_stream import Client, QuotaExhausted, Recovery, Target
 from resilient_stream.chunks import TextDelta
 from resilient_stream.contract import Batch, Capabilities, Decoder, Endpoint, HttpRequest, Request, ResumePoint
 from resilient_stream.providers import _OWN
-from resilient_stream.providers.hosts import HOSTS
-from resilient_stream.providers.openai import OpenAIChat
+from resilient_stream.providers.openai.chat import OpenAIChat
+from resilient_stream.providers.openai.hosts import HOSTS
 from resilient_stream.testing import (
     CallTool,
     CleanEnd,
@@ -77,7 +77,7 @@ def resumable(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("resilient_stream.providers.resumable")
     module.ADAPTER = Resumable("resumable", HOSTS["openai"])  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(_OWN, "resumable", "resumable:ADAPTER")
+    monkeypatch.setitem(_OWN, "resumable", ".resumable:ADAPTER")
 
 
 def two_at_a_time(request: ReceivedRequest) -> Script:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from resilient_stream import Client, Recovery, Stream, StreamError, Target, Timeouts
-from resilient_stream.call import Call
 from resilient_stream.contract import Batch, Handler, Request
+from resilient_stream.engine.call import Call
 from resilient_stream.testing import Cut, End, FakeProvider, Script, Stall, Status, Text
 from resilient_stream.transcript import Outcome
 

@@ -15,12 +15,12 @@ from resilient_stream.contract import Endpoint
 from resilient_stream.credentials.claude_code import Program
 from resilient_stream.errors import ErrorKind, Failure
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.providers.hosts import HOSTS
-from resilient_stream.providers.vertex import Place
+from resilient_stream.providers.google.vertex import Place
+from resilient_stream.providers.openai.hosts import HOSTS
+from resilient_stream.recording.format import Ending, Head, Line, lines_of
 from resilient_stream.testing import RULES, check_adapter
 from resilient_stream.testing.conformance import KEY
 from resilient_stream.testing.dialects import DIALECTS, Said
-from resilient_stream.wire.recording import Ending, Head, Line, lines_of
 
 TEXT = "Hello, wörld ☃"
 PIECES = ("Hello", ", wö", "rld ☃")

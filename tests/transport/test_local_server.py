@@ -21,12 +21,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from resilient_stream.errors import ErrorKind, PermanentError
-from resilient_stream.transport import llama_child, local_server
+from resilient_stream.local import child as llama_child
+from resilient_stream.local import server as local_server
 from tests.local_model import local_model
 
 ANSWERS_ITS_URL = """
     import asyncio, sys, time
-    from resilient_stream.transport import local_server
+    from resilient_stream.local import server as local_server
     print(asyncio.run(local_server.base_url()), flush=True)
 """
 

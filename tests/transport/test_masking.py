@@ -12,8 +12,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from resilient_stream.contract import Endpoint, HttpRequest, ProcessRequest
-from resilient_stream.harmless import safe_url
-from resilient_stream.masking import MASK, Secrets, mask_response_headers, mask_sent, secrets_of
+from resilient_stream.masking.values import MASK, Secrets, mask_response_headers, mask_sent, secrets_of
+from resilient_stream.text.harmless import safe_url
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,7 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, Recovery, RetryPolicy, StreamError, StreamMisused, Target, Timeouts
-from resilient_stream.testing import (
-    CleanEnd,
-    Cut,
-    End,
-    FakeProvider,
-    Head,
-    Reset,
-    Send,
-    Sleep,
-    Stall,
-    Status,
-    Text,
-)
+from resilient_stream.testing import CleanEnd, Cut, End, FakeProvider, Head, Reset, Send, Sleep, Stall, Status, Text
 from resilient_stream.transport.outgoing import Outgoings
 from tests.transport.recorded import QUICK, asked, lines_in
 
@@ -266,7 +254,7 @@ def test_a_client_that_does_not_record_has_nothing_of_it() -> None:
 
 async def test_an_answer_beyond_the_limit_is_kept_up_to_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded; the recording does not claim to be whole."""
-    monkeypatch.setattr("resilient_stream.transport.recording.MAX_BYTES", 3000)
+    monkeypatch.setattr("resilient_stream.recording.recorder.MAX_BYTES", 3000)
     async with FakeProvider([*[Text("x" * 500)] * 10, End()]) as provider:
         async with recording(file, provider.target("openai")) as client:
             transcript = await client.complete("hi")

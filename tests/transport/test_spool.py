@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from resilient_stream.transport import spool as module
-from resilient_stream.transport.spool import Spool, SpoolFailed
+from resilient_stream.engine import spool as module
+from resilient_stream.engine.spool import Spool, SpoolFailed
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -1,0 +1,1 @@
+"""`resilient-stream chat`: a conversation in a terminal."""

@@ -1,0 +1,170 @@
+"""What a chat keeps from one question to the next, and the commands that change it.
+
+The one rule: a command is a row of `COMMANDS`; `/help` and completion are made from it.
+Must never: send anything. A command that asks returns the question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from ...client import Client
+from ...conversation.conversation import Conversation
+from ...failures import StreamMisused
+from ...messages import Message
+from ...target import Target
+from . import files as chat_files
+
+__all__ = ["COMMANDS", "Chat", "Command", "Page", "is_command", "run_command"]
+
+_COMMAND = re.compile(r"/[a-z]+(\s|$)")
+"""`/help`, and not `/etc/hosts`."""
+
+
+class Page(Protocol):
+    """Where a command's answer is written."""
+
+    def note(self, text: str) -> None:
+        """A line."""
+
+    def confirm(self, question: str) -> bool:
+        """Ask a person; False where there is none."""
+
+
+class Chat:
+    """The state of a chat.
+
+    messages: what was said, ready to be sent again. asked, before: the last question, and what had been said until
+    then. targets: whom to ask, in order. options: for every question.
+    """
+
+    def __init__(
+        self, targets: Sequence[Target], tools: Sequence[Callable[..., Any]], options: Mapping[str, Any]
+    ) -> None:
+        self.targets = tuple(targets)
+        self.tools = tuple(tools)
+        self.options = dict(options)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.take([])
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Go on from these messages; the last question in them is the one that can be asked again."""
+        self.messages = list(messages)
+        places = [place for place, message in enumerate(messages) if message.role == "user"]
+        self.asked = messages[places[-1]] if places else None
+        self.before = self.messages[: places[-1]] if places else []
+
+    def ask(self, text: str) -> Message:
+        """A new question."""
+        self.asked, self.before = Message(role="user", content=text), self.messages
+        return self.asked
+
+    def answered(self, conversation: Conversation) -> None:
+        """Keep what came; a question that got nothing is not kept, but can be asked again."""
+        history = conversation.history
+        self.messages = history if len(history) > len(self.before) + 1 else list(self.before)
+
+
+class Command(NamedTuple):
+    """A row: what stands after the name, what it does, and the function, which may return a question to ask."""
+
+    arguments: str
+    help: str
+    run: Callable[[Chat, str, Page], Message | None]
+
+
+def is_command(text: str) -> bool:
+    """Whether a line is meant for the chat, and not for the model."""
+    return _COMMAND.match(text) is not None
+
+
+def run_command(text: str, chat: Chat, page: Page) -> Message | None:
+    """Do it. Raises StreamMisused for a command that there is not, or that cannot be done."""
+    name, _, rest = text[1:].strip().partition(" ")
+    if name not in COMMANDS:
+        raise StreamMisused(f"there is no command /{name}; /help lists them")
+    return COMMANDS[name].run(chat, rest.strip(), page)
+
+
+def _retry(chat: Chat, _: str, page: Page) -> Message:
+    if chat.asked is None:
+        raise StreamMisused("nothing was asked yet")
+    page.note(f"Asking again: {_shortened(chat.asked.text)}")
+    return chat.asked
+
+
+def _to(chat: Chat, names: str, page: Page) -> None:
+    if names:
+        chat.targets = Client(*re.split(r"[\s,]+", names)).targets
+    first, *others = (target.name for target in chat.targets)
+    page.note(f"Asking {first}" + (f", then {', '.join(others)}" if others else ""))
+
+
+def _save(chat: Chat, name: str, page: Page) -> None:
+    path = _path(name)
+    if path.exists() and not page.confirm(f"{path} exists. Overwrite it?"):
+        raise StreamMisused(f"{path} exists, and was left as it is")
+    chat_files.save(path, chat.messages, chat.options.get("system"))
+    page.note(f"Saved {len(chat.messages)} messages to {path}")
+
+
+def _load(chat: Chat, name: str, page: Page) -> None:
+    path = _path(name)
+    messages, system = chat_files.load(path)
+    chat.take(messages)
+    if system is not None:
+        chat.options["system"] = system
+    page.note(f"Loaded {len(messages)} messages from {path}")
+
+
+def _clear(chat: Chat, _: str, page: Page) -> None:
+    chat.forget()
+    page.note("Forgotten; the next question is the first one.")
+
+
+def _tools(chat: Chat, _: str, page: Page) -> None:
+    for function in chat.tools:
+        about = (function.__doc__ or "").strip().partition("\n")[0]
+        page.note(f"{function.__name__}  {about}")
+    if not chat.tools:
+        page.note("No tools; start with --tools FILE.py, whose public functions become the model's.")
+
+
+def _help(chat: Chat, _: str, page: Page) -> None:
+    for name, command in COMMANDS.items():
+        page.note(f"{f'/{name} {command.arguments}':<22}{command.help}")
+    page.note('A line that ends in \\ goes on in the next one; """ begins and ends a block of lines.')
+    page.note("Ctrl-C stops an answer and keeps what came of it; Ctrl-D leaves.")
+
+
+def _quit(chat: Chat, _: str, page: Page) -> None:
+    raise EOFError
+
+
+COMMANDS: Mapping[str, Command] = {
+    "retry": Command("", "ask the last question again", _retry),
+    "to": Command("PROVIDER:MODEL …", "whom to ask from now on, in order; alone: who it is", _to),
+    "save": Command("FILE", "write the conversation to FILE.json, or to FILE.md to be read", _save),
+    "load": Command("FILE.json", "go on from a saved conversation", _load),
+    "clear": Command("", "forget the conversation", _clear),
+    "tools": Command("", "list the tools that the model may call", _tools),
+    "help": Command("", "this list", _help),
+    "quit": Command("", "leave, like Ctrl-D", _quit),
+}
+
+
+def _path(name: str) -> Path:
+    if not name:
+        raise StreamMisused("name a file")
+    return Path(name).expanduser()
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else line[:59] + "…"

@@ -1,0 +1,76 @@
+"""Where a chat's questions come from: a terminal with line editing, or a pipe.
+
+The one rule: one question can have several lines. A line that ends in a backslash goes on in the next one; three
+quotes begin a block and end it; what is pasted into a terminal stays one question.
+Must never: keep what was typed anywhere but in memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from ...failures import StreamMisused
+
+__all__ = ["Read", "question", "reader_for"]
+
+Read: TypeAlias = Callable[[str], str]
+"""Gives the next line, without its end, for a prompt. Raises EOFError when there is none."""
+
+PROMPT, MORE, QUOTES = "> ", "… ", '"""'
+
+
+def question(read: Read) -> str:
+    """The next question, whole."""
+    line = read(PROMPT)
+    if line.lstrip().startswith(QUOTES):
+        return _block(line.lstrip().removeprefix(QUOTES), read)
+    lines = [line]
+    while lines[-1].endswith("\\"):
+        lines[-1] = lines[-1][:-1]
+        lines.append(_line_or("", read))
+    return "\n".join(lines)
+
+
+def reader_for(commands: Sequence[str]) -> tuple[Read, bool]:
+    """How to read from standard input, and whether a person types."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        return _terminal(commands), True
+    return _piped, False
+
+
+def _block(first: str, read: Read) -> str:
+    lines = [first]
+    while not lines[-1].rstrip().endswith(QUOTES):
+        lines.append(_line_or(QUOTES, read))
+    lines[-1] = lines[-1].rstrip().removesuffix(QUOTES)
+    return "\n".join(lines).strip("\n")
+
+
+def _line_or(end: str, read: Read) -> str:
+    """The next line; `end` where a pipe has none."""
+    try:
+        return read(MORE)
+    except EOFError:
+        return end
+
+
+def _piped(prompt: str) -> str:
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.rstrip("\n")
+
+
+def _terminal(commands: Sequence[str]) -> Read:
+    """Line editing and a history by prompt_toolkit; it also keeps what is pasted in one piece, line ends and all."""
+    try:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.completion import WordCompleter
+    except ModuleNotFoundError as error:
+        raise StreamMisused("a chat needs one more package: pip install 'resilient-stream[cli]'") from error
+
+    completer = WordCompleter(list(commands), sentence=True)
+    session: PromptSession[str] = PromptSession(completer=completer, complete_while_typing=False)
+    return lambda prompt: session.prompt([("bold", prompt)])

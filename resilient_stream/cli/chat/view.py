@@ -1,0 +1,87 @@
+"""How a chat looks: the answer as it comes, and around it, dimmed, what it took.
+
+The one rule: it is told chunks, events and ends, and shows them; it decides nothing.
+Must never: print anything but answers on standard output.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...chunks import Seam, ToolCall
+from ...conversation.conversation import ConversationChunk
+from ...conversation.turns import ConversationRecord, ToolResult, TurnStarted
+from ...events import Event, FellBack, RetryScheduled
+from ...outcome.errors import StreamError
+from .. import telling
+from ..terminal import Answer, Notes
+from .input import Read
+
+if TYPE_CHECKING:
+    from .commands import Chat
+
+__all__ = ["ChatView"]
+
+
+class ChatView:
+    """Standard output has the answers; standard error all the rest."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+        self._answer = Answer()
+        self._spaced = False
+        self.read: Read | None = None
+
+    def welcome(self, chat: Chat, interactive: bool) -> None:
+        """To a person: who is asked, and how to leave; and from now on an empty line between two questions."""
+        self._spaced = interactive
+        if interactive:
+            self.note(f"Chatting with {', '.join(target.name for target in chat.targets)}.")
+            self.note("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves.")
+
+    def note(self, text: str) -> None:
+        """A remark on a line of its own."""
+        self._answer.end()
+        self._notes.note(text)
+
+    def confirm(self, question: str) -> bool:
+        """Ask, and take nothing but a yes for one. From a pipe nobody answers."""
+        if not self._spaced or self.read is None:
+            return False
+        return self.read(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    def misuse(self, text: str) -> None:
+        """What is wrong with what was typed."""
+        self._notes.misuse(text)
+
+    def event(self, event: Event) -> None:
+        """A retry or a fallback, as it happens."""
+        if isinstance(event, RetryScheduled | FellBack) and (line := telling.told(event)):
+            self.note(line)
+
+    def chunk(self, chunk: ConversationChunk) -> None:
+        """A piece of an answer, a call and its result, or the place where another target took over."""
+        match chunk:
+            case ToolCall():
+                self.note(telling.called(chunk))
+            case ToolResult():
+                self.note(telling.result(chunk))
+            case Seam():
+                self.note(telling.seam(chunk))
+            case TurnStarted():
+                self._answer.end()
+            case _:
+                self._answer.show(chunk)
+
+    def interrupted(self) -> None:
+        """Ctrl-C, which the terminal shows as "^C" wherever the cursor is."""
+        self._answer.echoed("^C")
+
+    def end(self, record: ConversationRecord, error: StreamError | None) -> None:
+        """How it went."""
+        self._answer.end()
+        if error is not None:
+            self._notes.error(error)
+        self._notes.ended(record)
+        if self._spaced:
+            self._notes.note("")

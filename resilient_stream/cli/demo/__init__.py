@@ -1,0 +1,1 @@
+"""`resilient-stream demo`: an answer that is cut on purpose and comes whole."""

@@ -1,0 +1,152 @@
+"""Two providers for the demo: one fails by script, the other passes everything on to the real local model.
+
+The one rule: what fails here fails on the wire, in bytes, so the client sees what a bad provider would send.
+Must never: touch an answer of the model, but to cut it. What passes through is not read, only counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from types import TracebackType
+from urllib.parse import urlsplit
+
+from ...local import server as local_server
+
+__all__ = ["CUT_AFTER", "FLAKY_ANSWERS", "NO_CAPACITY", "DemoProxy"]
+
+_EVENT_ENDS = b"\n\n"
+_FINISH = re.compile(rb'"finish_reason": ?"')
+_JSON = b"content-type: application/json\r\nconnection: close\r\n"
+_PREAMBLE = (
+    b": a comment keeps the connection warm, and is no content\n\n"
+    b'data: {"id":"c1","object":"chat.completion.chunk",'
+    b'"choices":[{"index":0,"delta":{"role":"assistant"}}]}\n\n'
+)
+
+
+def _json_answer(status: bytes, headers: bytes, body: bytes) -> bytes:
+    return b"HTTP/1.1 %b\r\n%b%bcontent-length: %d\r\n\r\n%b" % (status, _JSON, headers, len(body), body)
+
+
+CUT_AFTER = 20
+"""Events of the model's answer that "flaky" passes on; fewer, when it would be whole by then."""
+
+NO_CAPACITY = _json_answer(
+    b"503 Service Unavailable",
+    b"x-should-retry: false\r\n",
+    b'{"error":{"message":"The server is overloaded","type":"server_error","code":"overloaded"}}',
+)
+"""Also says that asking again is of no use."""
+
+FLAKY_ANSWERS: tuple[bytes | int, ...] = (
+    _json_answer(
+        b"429 Too Many Requests",
+        b"retry-after: 1\r\n",
+        b'{"error":{"message":"Rate limit reached","type":"requests","code":"rate_limit_exceeded"}}',
+    ),
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    b"%x\r\n%b\r\n" % (len(_PREAMBLE), _PREAMBLE),
+    CUT_AFTER,
+    NO_CAPACITY,
+)
+"""What "flaky" answers, in this order, closing the connection after each: asks to wait a second; begins, and is cut
+before its first word; gives the model's answer, and is cut in its middle; has no capacity. A number: so many events of
+the model's answer. The last one stands for all further requests."""
+
+
+class DemoProxy:
+    """A loopback server for both; `async with`. upstream: the local model's base URL. answers: what "flaky" says."""
+
+    def __init__(self, upstream: str, answers: Sequence[bytes | int] = FLAKY_ANSWERS) -> None:
+        parts = urlsplit(upstream)
+        self._upstream = (parts.hostname or "", parts.port or 0)
+        self._key = local_server.api_key(upstream) or "none"
+        self._answers = list(answers)
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server
+
+    async def __aenter__(self) -> DemoProxy:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def base_url(self, provider: str) -> str:
+        """Where "flaky" or "steady" is."""
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/{provider}/v1"
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Tasks of our own: asyncio's complain when they are cancelled (Python 3.11).
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.readexactly(_content_length(head))
+            if not head.split(b" ", 2)[1].startswith(b"/flaky/"):
+                await self._pass_on(_for_upstream(head, self._key) + body, writer)
+            elif isinstance(answer := self._next_answer(), int):
+                await self._pass_on(_for_upstream(head, self._key) + body, writer, events=answer)
+            else:
+                writer.write(answer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # one of the two sides has left
+        finally:
+            writer.close()
+
+    def _next_answer(self) -> bytes | int:
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+    async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter, *, events: int | None = None) -> None:
+        """All of it, or so many events."""
+        upstream, to_upstream = await asyncio.open_connection(*self._upstream)
+        try:
+            to_upstream.write(request)
+            while data := await upstream.read(65536):
+                if events is not None:
+                    data, events = _at_most(data, events)
+                writer.write(data)
+                await writer.drain()
+                if events == 0:
+                    return
+        finally:
+            to_upstream.close()
+
+
+def _content_length(head: bytes) -> int:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line.partition(b":")[2])
+    return 0
+
+
+def _at_most(data: bytes, events: int) -> tuple[bytes, int]:
+    """As much of the data as holds so many events, and how many are left after it."""
+    pieces = data.split(_EVENT_ENDS)
+    whole = next((place for place, piece in enumerate(pieces) if _FINISH.search(piece)), len(pieces))
+    if min(events, whole) < len(pieces):
+        return b"".join(piece + _EVENT_ENDS for piece in pieces[: min(events, whole)]), 0
+    return data, events - len(pieces) + 1
+
+
+def _for_upstream(head: bytes, key: str) -> bytes:
+    """The request's head without the provider's name in its path, with the model's key, and for a connection of its
+    own."""
+    line, _, rest = head.partition(b"\r\n")
+    method, path, version = line.split(b" ", 2)
+    path = path[path.index(b"/", 1) :]
+    return (
+        b" ".join((method, path, version))
+        + b"\r\nconnection: close\r\nauthorization: Bearer %b\r\n" % key.encode()
+        + rest
+    )

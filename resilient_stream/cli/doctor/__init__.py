@@ -1,0 +1,1 @@
+"""`resilient-stream doctor`: whether the targets can be reached and answer."""

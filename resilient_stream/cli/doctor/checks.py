@@ -1,0 +1,279 @@
+"""The checks of one target: what is configured, whether its host can be reached, whether it answers.
+
+The one rule: the last check is a real answer through the real client; those before it say where that would break.
+Must never: read out a key, or print.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from ...classify import classify_exception
+from ...client import Client
+from ...contract import Adapter, Request
+from ...credentials.endpoint import host_of, resolve, wrong_address
+from ...failures import ErrorKind, Failure, StreamMisused
+from ...messages import to_messages
+from ...outcome.errors import StreamError
+from ...outcome.making import error_for
+from ...policy import Recovery, RetryPolicy
+from ...providers import adapter_for
+from ...target import Target
+from ...transport import proxies
+from ..telling import at_a_prompt
+
+__all__ = ["STEPS", "Check", "Examination", "State"]
+
+State: TypeAlias = Literal["waiting", "running", "ok", "failed", "skipped"]
+
+STEPS: Mapping[str, str] = {
+    "config": "the provider is known, the base URL is one, what it needs is installed",
+    "key": "an API key is set",
+    "name": "the host's name has an address (DNS)",
+    "connect": "the host accepts a connection (TCP)",
+    "tls": "the host's certificate is good (TLS)",
+    "stream": "a few tokens come, to the end",
+}
+"""The steps in their order, and what each one means when it is ok."""
+
+PROMPT = "Reply with OK."
+MAX_TOKENS = 16
+"""Tokens of the test answer: the least that every provider accepts."""
+
+CONNECT_SECONDS = 10.0
+_PATHS = ("/chat/completions", "/completions", "/messages", "/responses", "/chat")
+"""What the SDK adds to a base URL by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one step found. note: a few words for the table's reader. happened, to_do: of a failure."""
+
+    step: str
+    state: State = "waiting"
+    seconds: float | None = None
+    note: str = ""
+    happened: str = ""
+    to_do: str = ""
+    error: StreamError | None = None
+
+
+class _Stop(Exception):
+    """This step did not pass: what it found."""
+
+    def __init__(self, state: State, note: str = "", happened: str = "", to_do: str = "") -> None:
+        super().__init__(note)
+        self.state = state
+        self.note, self.happened, self.to_do = note, happened, to_do
+
+
+class Examination:
+    """One target, examined step by step; `checks` can be looked at meanwhile. deadline: seconds for all steps."""
+
+    def __init__(self, name: str, deadline: float) -> None:
+        self.name = name
+        self.checks: dict[str, Check] = {step: Check(step) for step in STEPS}
+        self._until = time.monotonic() + deadline
+        self._target: Target
+        self._adapter: Adapter
+        self._url = ""
+        self._missing: Failure | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    @property
+    def ok(self) -> bool:
+        """It answered."""
+        return self.checks["stream"].state == "ok"
+
+    @property
+    def failed(self) -> list[Check]:
+        """The steps that failed."""
+        return [check for check in self.checks.values() if check.state == "failed"]
+
+    async def run(self) -> None:
+        """All steps, as far as each makes sense after those before it."""
+        steps: dict[str, Callable[[], Awaitable[str]]] = {
+            "config": self._configure, "key": self._look_for_key, "name": self._look_up, "connect": self._connect,
+            "tls": self._secure, "stream": self._stream,
+        }  # fmt: skip
+        try:
+            for step, work in steps.items():
+                await self._step(step, work)
+        finally:
+            self._hang_up()
+
+    def _remaining(self) -> float:
+        return max(self._until - time.monotonic(), 0.001)
+
+    async def _step(self, step: str, work: Callable[[], Awaitable[str]]) -> None:
+        if (behind := self._stands_behind(step)) is not None:
+            self.checks[step] = Check(step, "skipped", note=f"not tried: {behind} failed")
+            return
+        self.checks[step] = Check(step, "running")
+        began = time.monotonic()
+        try:
+            self.checks[step] = Check(step, "ok", note=await work(), seconds=time.monotonic() - began)
+        except _Stop as stop:
+            self.checks[step] = Check(step, stop.state, None, stop.note, stop.happened, stop.to_do)
+        except StreamError as error:
+            self.checks[step] = Check(
+                step,
+                "failed",
+                time.monotonic() - began,
+                error.title,
+                error.message,
+                at_a_prompt(error.resolution),
+                error,
+            )
+
+    def _stands_behind(self, step: str) -> str | None:
+        """The step before this one whose failure leaves nothing to try."""
+        needed = {"key": ("config",), "stream": ("config", "key", "name", "connect", "tls")}
+        before = needed.get(step, ("config", "name", "connect"))
+        return next((name for name in before if name != step and self.checks[name].state == "failed"), None)
+
+    # -- on this machine ----------------------------------------------------------------------
+
+    async def _configure(self) -> str:
+        try:
+            self._target = Target.of(self.name)
+            self._adapter = adapter_for(self._target.provider)
+        except StreamMisused as misused:
+            advice = "Write provider:model; `resilient-stream providers` lists the providers."
+            raise _Stop("failed", "not a target", f"{str(misused).rstrip('.')}.", advice) from None
+        variable = self._adapter.url_variable
+        own = os.environ.get(variable, "") if variable else ""
+        if own and (wrong := wrong_url(own)):
+            raise _Stop(
+                "failed", "base URL", f"{variable} {wrong}.", "Correct it, or unset it to use the provider's own."
+            )
+        try:
+            async with asyncio.timeout(self._remaining()):
+                self._url = await self._address(own)
+        except TimeoutError:
+            raise _Stop("failed", "too slow", "Preparing the request took too long.", "Allow more time.") from None
+        return host_of(self._url) or "a program"
+
+    async def _address(self, own: str) -> str:
+        """Where a request would go, also when the key for it is missing."""
+        endpoint = await resolve(self._target, self._adapter)
+        if not isinstance(endpoint, Failure):
+            request = Request(messages=to_messages(PROMPT), target=self._target)
+            return str(getattr(self._adapter.encode(request, endpoint), "url", ""))
+        if endpoint.kind is not ErrorKind.AUTHENTICATION:
+            raise self._error(endpoint)
+        self._missing = endpoint
+        return own or ("" if "{" in self._adapter.base_url else self._adapter.base_url)
+
+    async def _look_for_key(self) -> str:
+        if self._missing is not None:
+            raise self._error(self._missing)
+        variables = self._adapter.key_variables
+        if not variables:
+            raise _Stop("skipped", "needs none")
+        given = next((name for name in variables if os.environ.get(name)), None)
+        if given is None:
+            raise _Stop("skipped", "none set, and the base URL is your own")
+        return given
+
+    # -- on the network -----------------------------------------------------------------------
+
+    async def _look_up(self) -> str:
+        host, port = self._host()
+        if _is_address(host):
+            raise _Stop("skipped", "an address already")
+        found = await self._within(asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        return str(found[0][4][0])
+
+    async def _connect(self) -> str:
+        host, port = self._host()
+        _, self._writer = await self._within(asyncio.open_connection(host, port))
+        return f"port {port}"
+
+    async def _secure(self) -> str:
+        host, _ = self._host()
+        if not self._url.startswith("https:") or self._writer is None:
+            raise _Stop("skipped", "plain http")
+        await self._within(self._writer.start_tls(ssl.create_default_context(), server_hostname=host))
+        version: str = self._writer.get_extra_info("ssl_object").version()
+        return version
+
+    def _host(self) -> tuple[str, int]:
+        """Host and port, where they are ours to reach."""
+        parts = urlsplit(self._url)
+        if not parts.hostname:
+            raise _Stop("skipped", "a program, no host")
+        if (proxy := proxy_for(self._url)) is not None:
+            raise _Stop("skipped", f"through the proxy {proxy}, which finds the host itself")
+        return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+    async def _within(self, work: Awaitable[Any]) -> Any:
+        """Await it for as long as a connection may take; what fails has its name from the classifier."""
+        seconds = min(CONNECT_SECONDS, self._remaining())
+        try:
+            async with asyncio.timeout(seconds):
+                return await work
+        except TimeoutError as late:
+            if late.errno is None:
+                raise self._error(Failure(kind=ErrorKind.CONNECT_TIMEOUT, facts={"seconds": seconds})) from late
+            raise self._classified(late) from late
+        except (OSError, ssl.SSLError) as error:
+            raise self._classified(error) from error
+
+    def _classified(self, error: Exception) -> StreamError:
+        failure = classify_exception(error, phase="connect", host=host_of(self._url))
+        return self._error(failure or Failure(kind=ErrorKind.CONNECT_FAILED))
+
+    def _hang_up(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    # -- an answer ----------------------------------------------------------------------------
+
+    async def _stream(self) -> str:
+        if not self._target.model and self._adapter.default_model is None:
+            raise _Stop("skipped", f"no model was named; try: doctor {self._target.provider}:MODEL")
+        async with Client(self._target, retry=RetryPolicy.off(), recovery=Recovery.off()) as client:
+            transcript = await client.complete(PROMPT, max_tokens=MAX_TOKENS, deadline=self._remaining())
+        first = transcript.time_to_first_chunk
+        return "" if first is None else f"first chunk after {first:.2f} s"
+
+    def _error(self, failure: Failure) -> StreamError:
+        adapter, target = self._adapter, self._target
+        return error_for(
+            failure, phase="connect", provider=target.provider, model=target.model, provider_title=adapter.title,
+            host=host_of(self._url) or None, env_var=" or ".join(adapter.key_variables) or None,
+        )  # fmt: skip
+
+
+def wrong_url(url: str) -> str | None:
+    """What is wrong with an address, in words that do not repeat what may be secret in it; None when it is fine."""
+    if (wrong := wrong_address(url.strip())) is not None:
+        return wrong
+    doubled = next((path for path in _PATHS if url.rstrip("/ ").endswith(path)), None)
+    return f"ends in {doubled}, which is added by itself" if doubled else None
+
+
+def proxy_for(url: str) -> str | None:
+    """The host of the proxy that a request to this address would take, by the environment."""
+    try:
+        proxy = proxies.proxy_for(url)
+    except proxies.UnusableProxy as error:
+        return f"{error.name or '?'}; {error.variable} {error.reason}"
+    return None if proxy is None else proxy.name
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return host == "localhost"

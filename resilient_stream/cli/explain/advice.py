@@ -1,0 +1,109 @@
+"""What the SDK does about a failure, in sentences and figures: again, elsewhere, after content, what to catch.
+
+The one rule: worked out from `KINDS` and the policies by the functions that the middlewares use; nothing is told here
+that they would not do.
+Must never: print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import NamedTuple
+
+from ...engine.middleware.retry import attempts_for, waits
+from ...failures import ErrorCategory, ErrorKind
+from ...outcome.errors import StreamError
+from ...policy import Recovery, RetryPolicy
+from ...text import readable
+
+__all__ = ["Advice", "advice_for", "classes"]
+
+ENDS_AN_ANSWER = frozenset({ErrorKind.OUTPUT_TRUNCATED, ErrorKind.REFUSAL, ErrorKind.CONTENT_FILTERED})
+"""Kinds that an answer may end with; then nothing is raised (DESIGN 1.1)."""
+
+BEFORE_CONTENT = frozenset({
+    ErrorKind.MODEL_LOADING, ErrorKind.CONFLICT, ErrorKind.DNS_FAILURE, ErrorKind.CONNECT_FAILED,
+    ErrorKind.CONNECT_TIMEOUT, ErrorKind.CONNECTION_LOST, ErrorKind.PROXY_ERROR, ErrorKind.INVALID_REQUEST,
+    ErrorKind.AUTHENTICATION, ErrorKind.PERMISSION_DENIED, ErrorKind.INSUFFICIENT_FUNDS, ErrorKind.QUOTA_EXHAUSTED,
+    ErrorKind.MODEL_NOT_FOUND, ErrorKind.CONTEXT_LENGTH_EXCEEDED, ErrorKind.REQUEST_TOO_LARGE,
+    ErrorKind.UNSUPPORTED_FEATURE, ErrorKind.TLS_FAILURE, ErrorKind.CLIENT_CONFIG, ErrorKind.UNEXPECTED_RESPONSE,
+    ErrorKind.PROXY_AUTH,
+})  # fmt: skip
+"""Kinds that a request ends with before an answer begins; of what happens after content there is nothing to say."""
+
+_ONCE = {
+    ErrorKind.AUTHENTICATION: "no, but once with fresh credentials where a session of temporary ones has expired",
+    ErrorKind.CONTENT_FILTERED: "no, but once where the filter only suspects a quotation (RECITATION)",
+}
+_WHY_NOT_ELSEWHERE = {
+    ErrorCategory.CONTEXT: "no: you ended it",
+    ErrorCategory.RESOURCE: "no: it is this process that lacks something, whichever target is asked",
+}
+
+
+class Advice(NamedTuple):
+    """attempts: requests in all at one target. waits: seconds between them, without the random part.
+
+    again, elsewhere, after_content: what is done, in words; after_content is empty for a kind that ends a request
+    before there is any. catch: the class of the error and the wider ones.
+    """
+
+    attempts: int
+    waits: tuple[float, ...]
+    again: str
+    elsewhere: str
+    after_content: str
+    catch: tuple[str, ...]
+
+
+def advice_for(error: StreamError, retry: RetryPolicy | None = None, recovery: Recovery | None = None) -> Advice:
+    """What happens when this error ends a request. Without policies: the defaults."""
+    retry, recovery = retry or RetryPolicy(), recovery or Recovery()
+    attempts = attempts_for(error.failure, retry) if error.retryable else 1
+    schedule = waits(retry.model_copy(update={"jitter": 0.0}))
+    between = tuple(islice(schedule, attempts - 1))
+    return Advice(
+        attempts, between, _again(error, attempts, between, retry), _elsewhere(error), _after(error, recovery),
+        classes(error),
+    )  # fmt: skip
+
+
+def classes(error: StreamError) -> tuple[str, ...]:
+    """The error's class and those above it, the narrowest first."""
+    return tuple(dict.fromkeys(cls.__name__ for cls in type(error).__mro__ if issubclass(cls, StreamError)))
+
+
+def _again(error: StreamError, attempts: int, between: tuple[float, ...], policy: RetryPolicy) -> str:
+    if not error.retryable:
+        return _ONCE.get(error.kind, "no")
+    if attempts == 1:
+        return "no: the policy allows one request"
+    patience = f"or as long as the provider asks, up to {readable.duration(policy.max_retry_after)}"
+    return f"yes: up to {attempts} requests in all, after waits of {_listed(between)} s, {patience}"
+
+
+def _elsewhere(error: StreamError) -> str:
+    if error.fallback:
+        return "yes, " + ("after that" if error.retryable else "at once")
+    if error.kind is ErrorKind.CONTENT_FILTERED:
+        return "no: whether to send it on is for you to decide"
+    return _WHY_NOT_ELSEWHERE.get(error.category, "no: it would be the same there")
+
+
+def _after(error: StreamError, recovery: Recovery) -> str:
+    if error.kind in BEFORE_CONTENT:
+        return ""
+    if error.kind in ENDS_AN_ANSWER:
+        return "no error: the answer is complete, and transcript.finish_kind says this"
+    if error.category in _WHY_NOT_ELSEWHERE or not (error.retryable or error.fallback):
+        return "raised, with all that was received in its transcript"
+    if not recovery.methods or not recovery.max_continuations:
+        return "never sent again: raised, with all that was received in its transcript"
+    methods = ", ".join(recovery.methods)
+    return f"continued, where a target can ({methods}; {recovery.max_continuations} times at most); else raised"
+
+
+def _listed(figures: Iterable[float]) -> str:
+    *others, last = (f"{figure:g}" for figure in figures)
+    return f"{', '.join(others)} and {last}" if others else last

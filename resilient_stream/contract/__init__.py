@@ -1,0 +1,33 @@
+"""The contracts between the parts: requests, transports, adapters with their decoders, and links of the chain.
+
+Nothing here does anything: no implementation is imported. A provider of your own needs `Adapter`, a link `Middleware`.
+"""
+
+from .adapter import Adapter, Batch, Capabilities, Decoder, Echo, WholeAdapter, WholeDecoder
+from .middleware import CallContext, Handler, Middleware, Policies
+from .request import Endpoint, Request, ResumePoint
+from .transport import HttpRequest, Outgoing, ProcessRequest, ReplayRequest, Response, Sending, Transport
+
+__all__ = [
+    "CallContext",
+    "Policies",
+    "Adapter",
+    "Batch",
+    "Capabilities",
+    "Decoder",
+    "Echo",
+    "Endpoint",
+    "Handler",
+    "HttpRequest",
+    "Middleware",
+    "Outgoing",
+    "ProcessRequest",
+    "ReplayRequest",
+    "Request",
+    "Response",
+    "ResumePoint",
+    "Sending",
+    "Transport",
+    "WholeAdapter",
+    "WholeDecoder",
+]

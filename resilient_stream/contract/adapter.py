@@ -1,0 +1,147 @@
+"""What a provider's dialect is: an adapter that writes requests, and a decoder that reads one answer.
+
+Both are pure. They turn values into bytes and bytes into values, never await, and never raise for what a server sent:
+a decoder reports a `Failure` instead, so that what came before it in the same read is still delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+
+from ..chunks import Chunk
+from ..failures import Failure
+from .request import Endpoint, Request
+from .transport import Outgoing
+
+__all__ = ["Adapter", "Batch", "Capabilities", "Decoder", "Echo", "WholeAdapter", "WholeDecoder"]
+
+Batch: TypeAlias = list[Chunk]
+Echo: TypeAlias = Literal["never", "whole", "always"]
+"""When an answer begins with the unfinished turn that it continues: only where it is asked for in one piece, or always.
+"""
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model at a provider can do beyond a plain answer.
+
+    tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. image_links: also
+    by URL, without the data. forced_tools: a call can be demanded. stop: stop sequences. prefill: an assistant's
+    unfinished turn is continued; echoes_prefill: when it is sent again. native_resume: a broken stream can be
+    taken up where it ended.
+    streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
+    tool_names: a pattern of the tools' names that fit; others are sent under one that does (fitting/tool_names.py).
+    earlier_turns: what the model's own may be. "objects": none is empty, and the arguments of a call are a JSON object;
+    "texts": they may be any text, at the provider's own address; "as_given": anything (fitting/earlier_turns.py).
+    usage: tokens are counted in the stream. whole: an answer can be asked for in one piece (`Request.stream` False);
+    the adapter is a `WholeAdapter` then.
+    """
+
+    tools: bool = True
+    images: bool = True
+    output: bool = True
+    reasoning: bool = True
+    image_links: bool = True
+    forced_tools: bool = True
+    stop: bool = True
+    prefill: bool = False
+    echoes_prefill: Echo = "never"
+    native_resume: bool = False
+    streaming_tools: bool = True
+    tool_names: str = r"[a-zA-Z0-9_-]{1,64}"
+    earlier_turns: Literal["objects", "texts", "as_given"] = "objects"
+    usage: bool = True
+    whole: bool = False
+
+
+class Decoder(Protocol):
+    """Turns one response body into chunks. One object per response.
+
+    failure: set when the stream reported an error, or cannot be read; nothing is decoded after it.
+    done: the provider's end marker was seen and nothing more is expected.
+    progress: goes up with each event of substance that made no chunk (not for pings and comments), so that
+        work the model reports but we do not model keeps the stall clock quiet.
+    model, response_id: as the provider names them, once known. A decoder whose provider can resume also has
+    `resume_point`, a `ResumePoint` or None, kept up with what it has decoded.
+    """
+
+    failure: Failure | None
+    done: bool
+    progress: int
+    model: str | None
+    response_id: str | None
+
+    def feed(self, data: bytes) -> Batch:
+        """Decode what has become whole. Chunks that precede a failure in `data` are returned, then it is set."""
+        ...
+
+    def finish(self) -> Batch:
+        """The body ended. Returns what only the end makes whole; sets `failure` (stream_interrupted) when the
+        provider's end marker is missing. Idempotent."""
+        ...
+
+
+class WholeDecoder(Decoder, Protocol):
+    """Turns the body of a whole answer into chunks: none until `finish`, which gives them all.
+
+    A text there that is a key of `spans` stands for a long one, which was checked but not kept: the inside of a JSON
+    string, from one byte of the body up to another.
+    """
+
+    spans: Mapping[str, tuple[int, int]]
+
+
+class Adapter(Protocol):
+    """One provider's dialect. Stateless: one object serves every request.
+
+    name: as in "name:model". title: for people. base_url: its own. key_variables: environment variables that may
+    hold the key, in order; empty when it needs none. url_variable: the one for the base URL. default_model: for
+    a target that names none ("local"). media_types: the beginnings of the content types that its stream comes as;
+    a 200 with another one is looked at before it is believed.
+
+    An adapter may also have `options`, a tuple of names: what `Target(…)` may be given for it beside `raw`, `terminal`
+    and `stream`. Another name is refused then; without `options` any is taken. The names of `stream()`'s own options,
+    and those that given/target_options.py sends elsewhere (verify, timeout …), are refused for every provider.
+    It may have `addresses`, too: other domains of the same provider. At any other host than these and `base_url`'s,
+    errors name the host that answered.
+    """
+
+    name: str
+    title: str
+    base_url: str
+    key_variables: tuple[str, ...]
+    url_variable: str
+    default_model: str | None
+    media_types: tuple[str, ...]
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What this model can do."""
+        ...
+
+    def encode(self, request: Request, endpoint: Endpoint) -> Outgoing:
+        """The request for a streaming answer, or for a whole one where `request.stream` is False.
+
+        Raises StreamError (unsupported_feature) for what the dialect cannot say
+        in this request, where `capabilities` alone do not tell."""
+        ...
+
+    def decoder(self, request: Request) -> Decoder:
+        """A fresh decoder for one response."""
+        ...
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """What an answer other than a stream means. Header names are in lower case.
+
+        max_retry_after: seconds that the policy waits at most. It decides no kind: `retry` looks at the wait itself.
+        """
+        ...
+
+
+class WholeAdapter(Adapter, Protocol):
+    """An adapter that can also ask for the answer in one piece."""
+
+    def whole_decoder(self, request: Request) -> WholeDecoder:
+        """A fresh decoder for one answer to a request whose `stream` is False."""
+        ...

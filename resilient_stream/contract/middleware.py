@@ -1,0 +1,105 @@
+"""What a link of the chain is, and what it may use of the call that it runs in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from ..events import Event
+from ..failures import ErrorKind
+from ..outcome.errors import StreamError
+from ..outcome.transcript import Transcript
+from ..policy import Limits, Recovery, RetryPolicy, Timeouts
+from ..target import Target
+from .adapter import Batch
+from .request import Request
+
+__all__ = ["CallContext", "Handler", "Middleware", "Policies"]
+
+ResultT = TypeVar("ResultT")
+
+
+class Policies(Protocol):
+    """What a call goes by: the client's policies, with the call's own in their place. deadline: seconds in all."""
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """How often, and after which waits, a target is asked again."""
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The longest times between two events of a call."""
+
+    @property
+    def limits(self) -> Limits:
+        """How much of an answer is kept, and how many streams run at once."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """How an answer that was cut is gone on with."""
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds that the call may take in all; None for as long as it takes."""
+
+
+class CallContext(Protocol):
+    """The running call, as a link of the chain may use it.
+
+    id: the call's name in this process, as in its log lines. request: what the user asked, before any link changed it.
+    transcript: everything received so far.
+    """
+
+    @property
+    def id(self) -> str:
+        """The call's name in this process, as in log lines and events."""
+
+    @property
+    def request(self) -> Request:
+        """What the user asked, for the first target."""
+
+    @property
+    def settings(self) -> Policies:
+        """The policies of this call."""
+
+    @property
+    def transcript(self) -> Transcript:
+        """What was received and tried so far."""
+
+    def remaining(self) -> float:
+        """Seconds until the call's deadline; infinite without one."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, unless the call ends meanwhile: then its error is raised at once."""
+
+    async def wait(self, start: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Await what `start` gives, unless the call ends meanwhile: then its error is raised at once."""
+        ...
+
+    def emit(self, make: Callable[..., Event], *values: Any) -> None:
+        """Tell whoever watches the call: `make(call_id, *values)` is called only where somebody does."""
+
+    def fail_at(
+        self,
+        target: Target,
+        kind: ErrorKind,
+        *,
+        code: str = "",
+        detail: str = "",
+        retry_after: float | None = None,
+        attempt: int = 1,
+    ) -> StreamError:
+        """Return the error for a request that a link does not send, for it to raise.
+
+        The transcript gets a record of an attempt that was not sent, and whoever watches is told, telemetry included.
+        `kind` decides whether the target is tried again and whether the next one is asked. code: tells errors of one
+        kind apart ("breaker_open"). detail: a sentence for a developer. retry_after: seconds. attempt: from 1.
+        """
+
+
+Handler: TypeAlias = Callable[[Request, CallContext], AsyncGenerator[Batch, None]]
+"""The rest of the chain: yields batches, one list of chunks for each network wake-up; raises StreamError."""
+
+Middleware: TypeAlias = Callable[[Request, CallContext, Handler], AsyncGenerator[Batch, None]]
+"""One link: calls `call_next(request, call)` any number of times, forwards its batches, closes each generator.
+Runs once per call, outside in; must not hold a scope, timeout or task group across a `yield` (R1)."""

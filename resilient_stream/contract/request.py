@@ -1,0 +1,98 @@
+"""What is asked: one call as the user meant it, for one target, and where it is to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ..messages import Message, Tool
+from ..target import Target
+from ..text.harmless import safe_url
+
+__all__ = ["Endpoint", "Request", "ResumePoint"]
+
+
+class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a provider's own resume takes a broken stream up again: after event `sequence`, a number or a name, of
+    `response_id`.
+
+    state: what else the next decoder has to know, in its adapter's own form: tool calls that had begun.
+    """
+
+    response_id: str
+    sequence: int | str
+    state: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Request:
+    """One call as the user meant it, checked, for one target. Adapters encode it; middlewares `replace` it.
+
+    tool_choice: "auto", "none", "required" or a tool's name. output: a JSON schema the answer must follow. reasoning:
+    an effort ("none", "minimal", "low", "medium", "high") or a budget in tokens. extra: merged into the provider's body
+    last; a None there takes a field out. max_event_bytes: the decoder's bound on one event, and on what it holds back.
+    attempt: which one at this target, from 1. targets: all that may be tried, in order; `target` is the one at hand.
+    resume: take this broken stream up again instead of asking anew; only where the adapter's capabilities have
+    native_resume. stream: False asks for the answer in one piece; only where they have `whole`.
+    """
+
+    messages: tuple[Message, ...]
+    target: Target
+    targets: tuple[Target, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str | None = None
+    output: Mapping[str, Any] | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    reasoning: str | int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    max_event_bytes: int = 8 * 1024 * 1024
+    attempt: int = 1
+    resume: ResumePoint | None = None
+    stream: bool = True
+
+    def __repr__(self) -> str:
+        return f"Request({self.target.name}, {len(self.messages)} messages)"
+
+    @property
+    def model(self) -> str:
+        """The model's name at the provider."""
+        return self.target.model
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """A target's option: what only some providers know."""
+        return self.target.options.get(name, default)
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """What every decoder is made with: its bound, and the target's options `raw` and `terminal="eof_ok"`."""
+        return {
+            "max_event_bytes": self.max_event_bytes,
+            "raw": bool(self.option("raw")),
+            "eof_ok": self.option("terminal") == "eof_ok",
+        }
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to send, resolved for one attempt: environment read, key fetched. Its repr has no key.
+
+    credentials: what a provider needs beyond one key, as its own resolver made it (a signing key, a project).
+    """
+
+    base_url: str
+    api_key: str | None = None
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    credentials: Any = None
+
+    def __repr__(self) -> str:
+        return f"Endpoint({safe_url(self.base_url)!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("base_url", safe_url(self.base_url))]

@@ -1,0 +1,294 @@
+"""`Conversation`: what `client.converse()` gives: a stream over all turns, which calls the tools in between.
+
+The one rule: it ends like a stream, once, and never looks complete unless it was: the model finished, and every
+output is there. Whatever ended it, its `history` can be sent again.
+Must never: hold a scope across a yield (tools and prompts run inside one pull, R1), or be referred to by the loop or
+a callback (R5): they hold the call and the record.
+
+Each turn is a stream of its own, with retries, fallbacks and a transcript. Over all of them is one `Call` that sends
+nothing: it is the conversation's clock and guard, and is known to the client, which ends it in `aclose`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel
+
+from ..chunks import Chunk, ToolCall, Usage
+from ..engine.call import Owner, closed_error
+from ..events import FellBack
+from ..failures import ErrorCategory, ErrorKind, Failure, StreamMisused
+from ..messages import Message
+from ..outcome.errors import StreamError
+from ..outcome.transcript import Outcome, Transcript
+from ..stream import Stream, TextStream, outcome_of_dropping
+from .link import Link, call_over
+from .prompts import Incomplete, Prompts, trigger_of
+from .toolbox import Toolbox
+from .turns import GO_ON, ConversationRecord, ToolResult, Turn, TurnStarted
+
+__all__ = ["Conversation", "ConversationChunk"]
+
+ConversationChunk: TypeAlias = Chunk | TurnStarted | ToolResult
+Ask: TypeAlias = Callable[[list[Message], Callable[[Transcript], object]], Stream]
+
+
+class Conversation:
+    """A conversation on its way: an async iterator of chunks of all turns, and an async context manager.
+
+    Nothing is sent before the first pull; the deadline's clock starts there. Raises StreamError when a turn fails,
+    when outputs stay missing or the turns run out; StreamMisused when two tasks pull at once, or a tool misuses us.
+    """
+
+    __slots__ = (
+        "__weakref__", "_ask", "_call", "_done", "_link", "_max_turns", "_prompts", "_ready", "_stream", "_toolbox",
+        "_turn_call", "_upcoming", "record",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        owner: Owner,
+        record: ConversationRecord,
+        ask: Ask,
+        toolbox: Toolbox,
+        prompts: Prompts,
+        max_turns: int,
+        on_end: Callable[[ConversationRecord], object] | None,
+    ) -> None:
+        self.record = record
+        self._ask = ask
+        self._toolbox = toolbox
+        self._prompts = prompts
+        self._max_turns = max_turns
+        self._link = Link()
+        self._upcoming: Stream | None = ask(record.history, self._link.ended)  # made now: bad options are refused now
+        self._call = self._turn_call = call_over(self._link, owner, self._upcoming, record, on_end)
+        self._stream: Stream | None = None
+        self._ready: deque[Any] = deque()
+        self._done = False
+
+    def __repr__(self) -> str:
+        state = self.outcome or ("running" if self._call.loop is not None else "not started")
+        turns = "1 turn" if len(self.record.turns) == 1 else f"{len(self.record.turns)} turns"
+        return f"<Conversation {self._turn_call.request.target.name}, {state}, {turns}>"
+
+    # -- what is known ------------------------------------------------------------------------
+
+    @property
+    def history(self) -> list[Message]:
+        """The messages until now; they can be sent again at any time, see `ConversationRecord`."""
+        return self.record.history
+
+    @property
+    def transcripts(self) -> tuple[Transcript, ...]:
+        """One for each turn."""
+        return self.record.transcripts
+
+    @property
+    def outputs(self) -> dict[str, BaseModel]:
+        """The outputs that the model has handed in, by name."""
+        return self.record.outputs
+
+    @property
+    def pending(self) -> tuple[ToolCall, ...]:
+        """The calls that wait for the caller's answer: those of tools that came without a function."""
+        return self.record.pending
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all turns together."""
+        return self.record.usage
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; None while it runs."""
+        return self.record.outcome
+
+    def answer(self, call_id: str, result: Any) -> None:
+        """Give the result of a pending call, after the end; `history` then has it, for the next conversation."""
+        self.record.answer(call_id, result)
+
+    # -- pulling ------------------------------------------------------------------------------
+
+    def __aiter__(self) -> Conversation:
+        return self
+
+    async def __anext__(self) -> ConversationChunk:
+        if self._ready:  # in a turn, this is what its stream has received
+            return self._ready.popleft()  # type: ignore[no-any-return]
+        return await self._pull()
+
+    async def _pull(self) -> ConversationChunk:
+        call = self._call
+        if call.busy or call.loop is None or self.record.outcome is not None:
+            self._begin_pull()
+        call.busy = True
+        try:
+            call.check()
+            return await self._next()
+        except StopAsyncIteration:
+            call.finish("complete")
+            raise
+        except asyncio.CancelledError as error:
+            self._mark(error)
+            call.finish("cancelled", error)
+            raise
+        except StreamError as error:
+            ending = call.dead or error  # whoever ended both may have told the turn's stream first
+            call.fail(ending)
+            raise ending from (None if ending is error else error)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        finally:
+            call.busy = False
+
+    def _begin_pull(self) -> None:
+        """The first pull, or one that must not be."""
+        if self._call.busy:
+            raise StreamMisused("this conversation is being read by another task")
+        outcome = self.record.outcome
+        if outcome == "complete":
+            raise StopAsyncIteration
+        if outcome is not None:
+            raise self.record.error or closed_error(outcome)
+        self._call.start()
+        self._call.join(self._link)
+
+    async def _next(self) -> ConversationChunk:
+        """The next chunk of the turn; at its end what its calls gave, and then the next turn."""
+        while not self._ready:
+            if self._done:
+                raise StopAsyncIteration
+            if self._stream is None:
+                self._begin_turn()
+                continue
+            self._ready = self._stream._ready
+            try:
+                return await self._stream.__anext__()
+            except StopAsyncIteration:
+                self._stream, self._ready = None, deque()
+            await self._settle(self.record.turns[-1])
+        return self._ready.popleft()  # type: ignore[no-any-return]
+
+    # -- turns --------------------------------------------------------------------------------
+
+    def _begin_turn(self) -> None:
+        number = len(self.record.turns) + 1
+        if number > self._max_turns:
+            raise self._failure("max_turns", limit=self._max_turns)
+        stream, self._upcoming = self._upcoming or self._ask(self.record.history, self._link.ended), None
+        self._stream, self._turn_call = stream, stream._call
+        self._link.begin(stream)
+        self.record.turns.append(Turn(number, stream.transcript))
+        self._ready.append(TurnStarted(number))
+
+    async def _settle(self, turn: Turn) -> None:
+        """The answer is whole: do what it asks for, and decide whether there is another turn."""
+        turn.settle()
+        outputs = self.record.outputs
+        if turn.calls:
+            await self._call.wait(lambda: self._toolbox.answer(turn.calls, turn.results, outputs))
+            self._ready.extend(turn.results[call.id] for call in turn.calls if call.id in turn.results)
+            expected = bool(outputs) and not self._toolbox.missing(outputs)
+            self._done = bool(turn.unanswered) or expected
+        elif turn.transcript.finish_reason == "pause":
+            turn.reply = GO_ON
+        elif missing := self._toolbox.missing(outputs):
+            turn.reply = await self._prompt(turn, missing)
+        else:
+            self._done = True
+
+    # -- the interactive prompt ---------------------------------------------------------------
+
+    async def _prompt(self, turn: Turn, missing: tuple[str, ...]) -> str:
+        """Ask a person how to go on. Raises PermanentError where nobody can be asked, or nobody helps."""
+        used = self._prompts.used
+        helped = f"It was helped {used} times" if used else None
+        error = self._failure("outputs_missing", feature=", ".join(missing), reason=helped)
+        if not self._prompts.left:
+            raise error
+        incomplete = Incomplete(trigger_of(self.record.turns), missing, turn.transcript.text, turn.number, used)
+        where = turn.transcript.target or ""
+        self._turn_call.emit(FellBack, where, where, error, "interactive")
+        reply = await self._call.wait(lambda: self._prompts.ask(incomplete))
+        if reply is None:
+            raise error
+        return reply
+
+    def _failure(self, code: str, **facts: Any) -> StreamError:
+        """An end that is the model's doing. Permanent: all of it again would call the tools again."""
+        permanent = ErrorCategory.PERMANENT
+        kind = ErrorKind.MODEL_OUTPUT_INVALID
+        failure = Failure(kind=kind, code=code, category=permanent, retry=False, fallback=False, facts=facts)
+        error = self._turn_call.context(failure)
+        error.phase = "finish"
+        return error
+
+    # -- other ways to read -------------------------------------------------------------------
+
+    def texts(self) -> TextStream:
+        """The text of all turns only, piece by piece."""
+        return TextStream(self)
+
+    async def collect(self) -> ConversationRecord:
+        """Read to the end. Raises StreamError when it fails; `record` has what there is."""
+        async for _ in self:
+            pass
+        return self.record
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End it as `abandoned`: the connection is gone after this line, tools are cancelled. Idempotent."""
+        self._close("abandoned")
+
+    async def aclose(self) -> None:
+        """The same as `close`, for `contextlib.aclosing`."""
+        self.close()
+
+    async def __aenter__(self) -> Conversation:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self._mark(error)
+        self._close("cancelled" if isinstance(error, asyncio.CancelledError) else "abandoned")
+
+    def _mark(self, error: asyncio.CancelledError) -> None:
+        if self.record.turns and Transcript.of(error) is None:
+            self.record.turns[-1].transcript._mark(error)
+
+    def _close(self, outcome: Outcome) -> None:
+        if self._call.busy:
+            self._call.expire(closed_error(outcome), outcome)
+        else:
+            self._link.finish(outcome)
+
+    def __del__(self) -> None:
+        link: Link | None = getattr(self, "_link", None)
+        if link is None or link.outer is None or link.outer.transcript.outcome is not None:
+            return
+        loop = link.outer.loop
+        if loop is None or loop.is_closed() or threading.get_ident() == link.outer.thread:
+            link.finish(outcome_of_dropping())
+            return
+        # The cyclic collector may run in any thread; the turn's stream is kept until it can be closed on the loop's.
+        try:
+            loop.call_soon_threadsafe(_finish, link, self._stream)
+        except RuntimeError:  # the loop closed just now
+            link.finish("abandoned")
+
+
+def _finish(link: Link, stream: Stream | None) -> None:
+    """On the loop's thread."""
+    link.finish("abandoned")
+    del stream

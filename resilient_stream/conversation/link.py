@@ -1,0 +1,89 @@
+"""The call over a conversation's turns: its clock, its guard, its one end; and the link to the call of each turn.
+
+The one rule: whatever ends the one ends the other, at once and synchronously, a turn's good end excepted.
+Must never: refer to the `Conversation` (R5): dropping it is how an abandoned one is noticed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from ..engine.call import Call, Owner
+from ..failures import Failure
+from ..outcome.errors import StreamError
+from ..outcome.making import error_for
+from ..outcome.transcript import Outcome, Transcript
+from ..stream import Stream
+from .turns import ConversationRecord
+
+__all__ = ["Link", "call_over"]
+
+
+class Link:
+    """Between the call over a conversation and the call of the turn at hand. A `Live` part of the former."""
+
+    def __init__(self) -> None:
+        self.outer: Call | None = None
+        self.inner: Call | None = None
+
+    def context(self, failure: Failure) -> StreamError:
+        """Errors of the whole name the target of the turn."""
+        return error_for(failure) if self.inner is None else self.inner.context(failure)
+
+    def begin(self, turn: Stream) -> None:
+        """From now on this is the turn at hand; it has no deadline but the conversation's."""
+        inner, outer = turn._call, self.outer
+        if outer is not None:
+            inner.settings = dataclasses.replace(inner.settings, deadline=None)
+            inner.until = outer.now() + outer.remaining()
+        self.inner = inner
+
+    def ended(self, transcript: Transcript) -> None:
+        """The turn's stream ended. Unless that is its good end, the conversation ends with it."""
+        self.inner = None
+        outcome, outer = transcript.outcome, self.outer
+        if outer is not None and not outer.busy and outcome not in (None, "complete"):
+            outer.finish(outcome, transcript.error)  # a pull that runs does it itself
+
+    def finish(self, outcome: Outcome) -> None:
+        """End both from outside."""
+        if self.inner is not None:
+            self.inner.finish(outcome)
+        if self.outer is not None:
+            self.outer.finish(outcome)
+
+    def watch(self, now: float) -> None:
+        """The turn has a clock of its own."""
+
+    def interrupt(self) -> None:
+        """The conversation was ended from outside."""
+        if self.inner is not None and self.outer is not None and self.outer.dead is not None:
+            self.inner.expire(self.outer.dead, self.outer._ends_as)
+
+    def close(self) -> None:
+        """The turn's stream has ended by now, or does so as it unwinds."""
+        if self.outer is not None:
+            self.outer.leave(self)
+
+
+def call_over(
+    link: Link,
+    owner: Owner,
+    first: Stream,
+    record: ConversationRecord,
+    on_end: Callable[[ConversationRecord], object] | None,
+) -> Call:
+    """It has the settings of the first turn, and sends nothing, so nothing is told of it but its end."""
+
+    def ended(transcript: Transcript) -> None:
+        record.end(transcript, call.allowed)
+        if on_end is not None:
+            on_end(record)
+
+    settings = first._call.settings
+    timeouts = settings.timeouts.model_copy(update={"consumer": None})  # each turn watches its consumer
+    own = dataclasses.replace(settings, timeouts=timeouts, on_end=ended, on_event=None, observers=())
+    call = link.outer = Call(owner, own, first._call.request)  # `ended` is called when there is one
+    call.context = link.context
+    return call

@@ -1,0 +1,84 @@
+"""The interactive prompt: a person is asked how to go on when the model finished without all that it must hand in.
+
+The one rule: it is bounded, in number and in time, and silence is an answer: nothing more is asked.
+Must never: run on the event loop what may block it: a plain function may well be waiting for a keyboard.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+import anyio
+
+from ..failures import StreamMisused
+from .tools import in_thread, is_async
+from .turns import Turn
+
+__all__ = ["Incomplete", "OnIncomplete", "Prompts", "Trigger", "trigger_of"]
+
+Trigger: TypeAlias = Literal["missing_outputs", "no_tool_calls", "finished_early"]
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """The model finished a turn without a call, and outputs are missing: what a person is shown to help it on.
+
+    trigger: `finished_early`: the turn was cut (output limit, filter) or refused; `no_tool_calls`: the model has
+    called nothing in the whole conversation; `missing_outputs`: it has, but not for all outputs.
+    missing: their names. message: the model's last text. turn: its number. prompts_used: prompts before this one.
+    """
+
+    trigger: Trigger
+    missing: tuple[str, ...]
+    message: str
+    turn: int
+    prompts_used: int
+
+
+OnIncomplete: TypeAlias = Callable[[Incomplete], str | Awaitable[str | None] | None]
+
+
+class Prompts:
+    """The prompts of one conversation: whom to ask, how often at most, how long to wait, and how often it was."""
+
+    def __init__(
+        self, on_incomplete: OnIncomplete | None, most: int, timeout: float | None, threads: anyio.CapacityLimiter
+    ) -> None:
+        self.used = 0
+        self._on_incomplete = on_incomplete
+        self._most = most
+        self._timeout = timeout
+        self._threads = threads
+
+    @property
+    def left(self) -> bool:
+        """Whether somebody can be asked."""
+        return self._on_incomplete is not None and self.used < self._most
+
+    async def ask(self, incomplete: Incomplete) -> str | None:
+        """What the person says; None for nothing, or nothing in time. Raises StreamMisused for what is no text."""
+        self.used += 1
+        reply: Any = None
+        with anyio.move_on_after(self._timeout):
+            reply = await self._asked(incomplete)
+        if reply is not None and not isinstance(reply, str):
+            raise StreamMisused(f"on_incomplete must return a string or None, not {type(reply).__name__}")
+        return reply if reply and reply.strip() else None
+
+    async def _asked(self, incomplete: Incomplete) -> Any:
+        ask: Any = self._on_incomplete
+        if is_async(ask):
+            return await ask(incomplete)
+        found = await in_thread(partial(ask, incomplete), "on_incomplete", self._threads)
+        return await found if inspect.isawaitable(found) else found
+
+
+def trigger_of(turns: list[Turn]) -> Trigger:
+    """Why the last turn is not enough."""
+    if turns[-1].transcript.finish_reason != "stop":
+        return "finished_early"
+    return "missing_outputs" if any(turn.calls for turn in turns) else "no_tool_calls"

@@ -1,0 +1,140 @@
+"""A conversation's tools at work: the calls of one turn, run side by side, each one answered whatever happens.
+
+The one rule: what a tool raises is told to the model, like any other result; only a bug in the calling code
+(StreamMisused) and a cancellation leave.
+Must never: keep a task: the group opens and closes inside one coroutine (R1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import anyio
+from pydantic import BaseModel
+
+from ..chunks import ToolCall
+from ..failures import StreamMisused
+from ..messages import Tool
+from .tools import FunctionTool, Submission, ToolError, ToolSource, tool_of
+from .turns import ToolResult, result_of
+
+__all__ = ["Outputs", "Toolbox"]
+
+logger = logging.getLogger("resilient_stream")
+
+Outputs: TypeAlias = Mapping[str, type[BaseModel]] | Iterable[type[BaseModel]]
+"""What a conversation must give: pydantic models, as a list or by name."""
+
+MAX_THREADS = 16
+"""Plain functions at once in one conversation. Those that hang and are given up count until they end."""
+
+
+class Toolbox:
+    """The tools of one conversation. declared: all of them, as the model is told; timeout: seconds for each call."""
+
+    def __init__(self, tools: Iterable[ToolSource], outputs: Outputs, timeout: float | None) -> None:
+        made = [tool_of(source, f"tools[{place}]") for place, source in enumerate(tools)]
+        handed_in = [Submission(name, model) for name, model in _named(outputs).items()]
+        self._functions = {each.tool.name: each for each in made if isinstance(each, FunctionTool)}
+        self._submissions = {each.tool.name: each for each in handed_in}
+        self.declared: tuple[Tool, ...] = (
+            *(each.tool if isinstance(each, FunctionTool) else each for each in made),
+            *(submission.tool for submission in handed_in),
+        )
+        self._names = tuple(tool.name for tool in self.declared)
+        self._timeout = timeout
+        self.threads = anyio.CapacityLimiter(MAX_THREADS)
+        if twice := {name for name in self._names if self._names.count(name) > 1}:
+            raise StreamMisused(f"two tools have one name: {', '.join(sorted(twice))}")
+
+    def missing(self, outputs: Mapping[str, BaseModel]) -> tuple[str, ...]:
+        """The names of the outputs that were not handed in yet."""
+        return tuple(each.name for each in self._submissions.values() if each.name not in outputs)
+
+    async def answer(
+        self, calls: Iterable[ToolCall], results: dict[str, ToolResult], outputs: dict[str, BaseModel]
+    ) -> None:
+        """Run the calls, all at once; `results` and `outputs` are filled as they end. Calls of tools without a
+        function stay unanswered."""
+        ours = [call for call in calls if call.name in self._functions or not self._is_callers(call)]
+
+        async def one(call: ToolCall) -> None:
+            started = time.perf_counter()
+            result, error = await self._told(call, outputs)
+            results[call.id] = result_of(call, result, error, time.perf_counter() - started)
+
+        try:
+            async with anyio.create_task_group() as group:
+                for call in ours:
+                    group.start_soon(one, call)
+        except BaseExceptionGroup as failed:
+            raise _first(failed) from None
+
+    def _is_callers(self, call: ToolCall) -> bool:
+        return call.name in self._names and call.name not in self._submissions
+
+    async def _told(self, call: ToolCall, outputs: dict[str, BaseModel]) -> tuple[Any, bool]:
+        """What the model is to be told, and whether it is a complaint."""
+        try:
+            with anyio.move_on_after(self._timeout):
+                return await self._result(call, outputs), False
+            return f"{call.name} gave no result within {self._timeout:g} s.", True
+        except ToolError as error:
+            return str(error), True
+        except StreamMisused:
+            raise
+        except Exception as error:
+            logger.warning("the tool %s raised %s; the model is told", call.name, type(error).__name__)
+            return f"{type(error).__name__}: {error}", True
+        except asyncio.CancelledError:
+            if _is_ours():
+                raise
+            return f"{call.name} was cancelled.", True  # by something inside it; nobody cancelled us
+
+    async def _result(self, call: ToolCall, outputs: dict[str, BaseModel]) -> Any:
+        if (submission := self._submissions.get(call.name)) is not None:
+            output = submission.read(call.arguments)
+            _refuse(call)
+            outputs[submission.name] = output
+            return self._accepted(outputs)
+        if (function := self._functions.get(call.name)) is None:
+            raise ToolError(f"Tool not found: {call.name}. Available tools: {', '.join(self._names)}")
+        arguments = function.arguments(call.arguments)
+        _refuse(call)
+        return await function.call(arguments, self.threads)
+
+    def _accepted(self, outputs: Mapping[str, BaseModel]) -> str:
+        missing = self.missing(outputs)
+        return f"Accepted. Still missing: {', '.join(missing)}." if missing else "Accepted."
+
+
+def _refuse(call: ToolCall) -> None:
+    """What came of it may not be what was meant, though it reads well: it is never run."""
+    if call.parsed is None:
+        wrong = call.error or "what came of the call is not whole"
+        raise ToolError(f"{call.name} was not run: {wrong}. Call it again with all of its arguments.")
+
+
+def _named(outputs: Outputs) -> dict[str, type[BaseModel]]:
+    """Those of a list have their class's name. StreamMisused says what is no model."""
+    given: Any = (outputs,) if isinstance(outputs, type) else outputs
+    named = dict(given) if isinstance(given, Mapping) else {getattr(model, "__name__", ""): model for model in given}
+    for name, model in named.items():
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise StreamMisused(f"outputs: give pydantic model classes, as a list or by name; {name!r} is none")
+    return named
+
+
+def _is_ours() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The bug, or the signal, that ended the group."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

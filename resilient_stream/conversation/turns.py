@@ -1,0 +1,224 @@
+"""The record of a conversation: its turns, what its tools answered, and the history that can be sent again.
+
+The one rule: `history` can be sent at any moment, however the conversation stands: each call in it has an answer.
+Must never: know how a turn is asked for, or how a tool is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from pydantic import BaseModel
+
+from ..chunks import Certainty, Seam, ToolCall, Usage
+from ..failures import ErrorKind, StreamMisused
+from ..messages import FunctionCall, Message, Part, TextPart
+from ..outcome.errors import StreamError
+from ..outcome.transcript import Outcome, Transcript
+from .tools import encode_parts, encode_result
+
+__all__ = ["ConversationRecord", "ToolResult", "Turn", "TurnStarted", "result_of"]
+
+GO_ON = "Please go on."
+"""Asks for the rest where an assistant's turn stands last: many models do not take up an unfinished turn."""
+
+NO_RESULT = "No result: the conversation was interrupted before this call was answered."
+
+_NOT_CALLED = ("refusal", "content_filter")
+_COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_input_tokens", "cache_write_tokens")
+
+
+class TurnStarted(msgspec.Struct, frozen=True, gc=False):
+    """The model is asked for its next turn; the first one is number 1."""
+
+    type: ClassVar[Literal["turn_started"]] = "turn_started"
+    text: ClassVar[str] = ""
+    number: int
+
+
+class ToolResult(msgspec.Struct, frozen=True, gc=False):
+    """A tool was called, and this is what the model is told.
+
+    id, name: of the call. content: the result as text or JSON. error: it is a complaint, about the call or by the
+    tool. duration: seconds that the tool ran. parts: text and pictures as the model gets them, where the tool returned
+    a picture.
+    """
+
+    type: ClassVar[Literal["tool_result"]] = "tool_result"
+    text: ClassVar[str] = ""
+    id: str
+    name: str
+    content: str
+    error: bool
+    duration: float
+    parts: tuple[Part, ...] = ()
+
+
+def result_of(call: ToolCall, result: Any, error: bool = False, duration: float = 0.0) -> ToolResult:
+    """What a tool returned, as the model is told it."""
+    parts = encode_parts(result, call.name)
+    told = (
+        "".join(part.text for part in parts if isinstance(part, TextPart))
+        if parts
+        else encode_result(result, call.name)
+    )
+    return ToolResult(call.id, call.name, told, error, duration, parts)
+
+
+class Turn:
+    """One answer of the model, the results of its calls, and what was said to it after that.
+
+    calls: empty until the answer is whole. results: by the call's id, as they come in. reply: a user's turn.
+    """
+
+    def __init__(self, number: int, transcript: Transcript) -> None:
+        self.number = number
+        self.transcript = transcript
+        self.calls: tuple[ToolCall, ...] = ()
+        self.results: dict[str, ToolResult] = {}
+        self.reply: str | None = None
+
+    def settle(self) -> None:
+        """The answer is whole: take its calls, unless a filter stopped it among them."""
+        if self.transcript.finish_reason not in _NOT_CALLED:
+            self.calls = _with_ids(_calls_that_stand(self.transcript), self.number)
+            if self.transcript.finish_reason == "length":
+                self.calls = (*self.calls[:-1], *map(_cut, self.calls[-1:]))
+
+    @property
+    def unanswered(self) -> tuple[ToolCall, ...]:
+        """The calls without a result."""
+        return tuple(call for call in self.calls if call.id not in self.results)
+
+    def messages(self) -> list[Message]:
+        """The turn as it can be sent back."""
+        answer = self.transcript.as_history(calls=bool(self.calls))
+        if self.calls:
+            answer = [_with_calls(answer, self.calls), *map(self._result, self.calls)]
+        return answer if self.reply is None else [*answer, Message(role="user", content=self.reply)]
+
+    def _result(self, call: ToolCall) -> Message:
+        result = self.results.get(call.id)
+        content = NO_RESULT if result is None else result.parts or result.content
+        return Message(role="tool", tool_call_id=call.id, content=content)
+
+
+class ConversationRecord:
+    """Everything known about a conversation, at any time; final once `outcome` is set.
+
+    outputs: those that the model has handed in, by name. outcome: as for a stream; `complete` when the model had
+    nothing more to say or call, and every output is there. error: what ended it, if it failed.
+    """
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        goes_on = messages[-1].role == "assistant"
+        self._messages = [*messages, *([Message(role="user", content=GO_ON)] if goes_on else [])]
+        self.turns: list[Turn] = []
+        self.outputs: dict[str, BaseModel] = {}
+        self.outcome: Outcome | None = None
+        self.error: StreamError | None = None
+        self.duration: float | None = None
+
+    @property
+    def history(self) -> list[Message]:
+        """What was given and what was said since, without `system=`. It can be sent again, however this ended.
+
+        A call that has no result is answered with that; an answer that was cut is there as far as it came.
+        """
+        return [*self._messages, *(message for turn in self.turns for message in turn.messages())]
+
+    @property
+    def transcripts(self) -> tuple[Transcript, ...]:
+        """One for each turn."""
+        return tuple(turn.transcript for turn in self.turns)
+
+    @property
+    def text(self) -> str:
+        """The text of the last turn."""
+        return self.turns[-1].transcript.text if self.turns else ""
+
+    @property
+    def pending(self) -> tuple[ToolCall, ...]:
+        """The calls of the last turn without a result: those of tools without a function are the caller's."""
+        return self.turns[-1].unanswered if self.turns else ()
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all turns together; `estimated` when a turn was not counted."""
+        counted = [transcript.usage for transcript in self.transcripts]
+        sums = {name: _sum([getattr(usage, name) for usage in counted]) for name in _COUNTS}
+        return Usage(**sums, certainty=_certainty({usage.certainty for usage in counted}))
+
+    def answer(self, call_id: str, result: Any) -> None:
+        """Give the result of a pending call, so that it is in `history`."""
+        call = next((call for call in self.pending if call.id == call_id), None)
+        if call is None or self.outcome is None:
+            raise StreamMisused(f"no call {call_id!r} is waiting for an answer; see `pending`, after the end")
+        self.turns[-1].results[call.id] = result_of(call, result)
+
+    def end(self, ended: Transcript, allowed: float) -> None:
+        """Written by the conversation, once: how it ended, and what was known then on its error."""
+        self.outcome, self.error, self.duration = ended.outcome, ended.error, ended.duration
+        if self.error is None:
+            return
+        self.error.history = self.history
+        if self.turns:
+            self.error.transcript = self.turns[-1].transcript
+        if self.error.kind is ErrorKind.DEADLINE_EXCEEDED:  # a turn's clock knows only what was left for it
+            self.error.failure = msgspec.structs.replace(self.error.failure, facts={"seconds": allowed})
+
+
+def _calls_that_stand(transcript: Transcript) -> list[ToolCall]:
+    """What stood before a restart is void, calls included."""
+    calls: list[ToolCall] = []
+    for chunk in transcript.chunks:
+        if type(chunk) is Seam and chunk.restart:
+            calls.clear()
+        elif type(chunk) is ToolCall:
+            calls.append(chunk)
+    return calls
+
+
+def _with_ids(calls: Sequence[ToolCall], number: int) -> tuple[ToolCall, ...]:
+    """Calls as they can be answered: each with an id that no other call of the turn has, and a name."""
+    seen: set[str] = set()
+    made: list[ToolCall] = []
+    for call in calls:
+        own = call.id if call.id and call.id not in seen else f"call_{number}_{call.index}_{len(made)}"
+        seen.add(own)
+        parsed = call.parsed if call.name and not call.error else None
+        made.append(msgspec.structs.replace(call, id=own, name=call.name or "unnamed", parsed=parsed))
+    return tuple(made)
+
+
+def _cut(call: ToolCall) -> ToolCall:
+    """The output limit may have fallen into this call before its arguments, whatever was put in their place: without
+    them it is not the call that was meant."""
+    return call if call.parsed != {} else msgspec.structs.replace(call, arguments="{", parsed=None)
+
+
+def _with_calls(answer: Sequence[Message], calls: Sequence[ToolCall]) -> Message:
+    """The model's turn with all of its calls, as `as_history` has them. One whose arguments are no object is not among
+    them, and has none at all here: some servers refuse the whole request for a history with broken JSON."""
+    said = answer[0] if answer else Message(role="assistant")
+    whole = iter(said.tool_calls)
+    made = [
+        FunctionCall(id=call.id, name=call.name)
+        if call.parsed is None
+        else next(whole).model_copy(update={"id": call.id})
+        for call in calls
+    ]
+    return said.model_copy(update={"tool_calls": tuple(made)})
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _certainty(found: set[Certainty]) -> Certainty:
+    if found in ({"exact"}, {"estimated"}):
+        return found.pop()
+    return "estimated" if found - {"unknown"} else "unknown"

@@ -1,0 +1,177 @@
+"""Where an attempt is sent: the environment read, the key fetched, a local server started.
+
+The one rule: it happens anew for each attempt, so that a rotated key is used by the very next one.
+Must never: put a key into an error.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from string import Formatter
+from urllib.parse import quote, urlsplit
+
+from msgspec import structs
+
+from ..contract import Adapter, Endpoint
+from ..failures import ErrorKind, Failure
+from ..outcome.making import error_for
+from ..target import Target
+from .keys import key_of, missing_key
+
+__all__ = ["STARTED", "address_variables", "checked_address", "host_of", "resolve", "wrong_address"]
+
+STARTED: Mapping[str, str] = {"local": "resilient_stream.local.server"}
+"""Providers whose server we start ourselves: a module with an async `base_url()`, and `api_key(base_url)`."""
+
+_OWN_WAYS: Mapping[str, str] = {
+    "bedrock": "resilient_stream.credentials.bedrock",
+    "claude-code": "resilient_stream.credentials.claude_code",
+    "vertex": "resilient_stream.credentials.google",
+    "azure": "resilient_stream.credentials.azure",
+    "azure-responses": "resilient_stream.credentials.azure",
+    "ollama": "resilient_stream.credentials.ollama",
+}
+"""Providers that need more than an address and a key: a module of `credentials/` with an async
+`resolve(target, adapter, base_url, key, attempt)` that gives an Endpoint or a Failure. base_url and key are what
+target and environment say, or ""/None; attempt counts from 1, and a later one may want fresh credentials."""
+
+
+async def resolve(target: Target, adapter: Adapter, attempt: int = 1) -> Endpoint | Failure:
+    """The address and key for one attempt, or why there is none. Raises StreamError for an address or a key that is
+    none; a failing key callable raises as it is."""
+    endpoint = await _resolved(target, adapter, attempt)
+    if isinstance(endpoint, Failure) or not endpoint.base_url:
+        return endpoint
+    address = checked_address(endpoint.base_url, _named_by(target, adapter))
+    return endpoint if address == endpoint.base_url else structs.replace(endpoint, base_url=address)
+
+
+async def _resolved(target: Target, adapter: Adapter, attempt: int) -> Endpoint | Failure:
+    base_url = target.base_url or os.environ.get(adapter.url_variable, "").strip().rstrip("/")
+    key = await key_of(target, adapter)
+    if target.provider in _OWN_WAYS:
+        own = import_module(_OWN_WAYS[target.provider])
+        endpoint: Endpoint | Failure = await own.resolve(target, adapter, base_url, key, attempt)
+        return endpoint
+    if not base_url and target.provider in STARTED:
+        base_url, own_key = await _start(target.provider)
+        key = key or own_key
+    # At an address of the user's own a key may not be needed; a blank one was meant to be one.
+    if key is None and adapter.key_variables and (not base_url or target.api_key is not None):
+        return missing_key(adapter)
+    address = base_url or _address(adapter)
+    if isinstance(address, Failure):
+        return address
+    return Endpoint(base_url=address, api_key=key, headers=target.headers or {})
+
+
+def address_variables(adapter: Adapter) -> list[str]:
+    """The variables that an address is made of, where a provider has none that is everybody's."""
+    if adapter.base_url:
+        return [name for _, name, _, _ in Formatter().parse(adapter.base_url) if name]
+    return [adapter.url_variable] if adapter.url_variable else []
+
+
+def _address(adapter: Adapter) -> str | Failure:
+    """The adapter's own address, the names in it (hosts.py) filled in from the environment."""
+    if not adapter.base_url and not adapter.url_variable:
+        return ""  # a recording has none
+    names = address_variables(adapter)
+    missing = [name for name in names if not os.environ.get(name)]
+    if missing:
+        facts = {"env_var": " and ".join(missing)}
+        return Failure(kind=ErrorKind.CLIENT_CONFIG, code="missing_address", fallback=True, facts=facts)
+    filled = _filled(adapter.base_url)
+    return filled if "://" in filled else f"https://{filled}"
+
+
+def _filled(template: str) -> str:
+    """Each variable in its place: a whole address, a part of a host's name, or one segment of the path."""
+    from ..providers.shared.urls import in_host, segment  # `import resilient_stream` loads no provider
+
+    address = ""
+    for text, name, _, _ in Formatter().parse(template):
+        address += text
+        if name:
+            value = os.environ[name].strip().rstrip("/")
+            whole, in_path = not address, "/" in address.partition("://")[2]
+            address += value if whole else segment(value, name) if in_path else in_host(value, name, dots=True)
+    return address
+
+
+def _named_by(target: Target, adapter: Adapter) -> str:
+    """Where an address comes from, for a message."""
+    if target.base_url:
+        return "The target's base_url"
+    return adapter.url_variable if os.environ.get(adapter.url_variable) else "The base URL"
+
+
+@functools.lru_cache(maxsize=64)
+def checked_address(url: str, origin: str) -> str:
+    """The address as it is sent: in ASCII. Raises StreamError, which has nothing of the address in it."""
+    if wrong := wrong_address(url):
+        reason = f"{origin} {wrong}"
+        raise error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code="base_url", fallback=True, facts={"reason": reason}))
+    return url if _PLAIN.fullmatch(url) else _in_ascii(url)
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9:/?&=@%._~!$'()*+,;\[\]-]*")
+_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(%[\w.-]+)?", re.IGNORECASE)
+
+
+def wrong_address(url: str) -> str | None:
+    """What is wrong with an address, as the end of a sentence that repeats nothing of it; None when it is fine."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "has a port that is no number, or brackets that do not match"
+    if parts.scheme not in ("http", "https"):
+        return "does not begin with http:// or https://"
+    if not parts.hostname or not url.isprintable() or any(mark.isspace() for mark in url):
+        return "has no host, or a space or an invisible character in it"
+    if not _HOST.fullmatch(parts.hostname):
+        return "has a character in its host's name that no host has"
+    if port == 0:
+        return "has port 0"
+    if "#" in url or "\\" in url:
+        return "has a # or a backslash in it; in a password, write %23 or %5C"
+    return None
+
+
+def _in_ascii(url: str) -> str:
+    """A host's name in Punycode, and what is not ASCII in path, query and login percent-encoded."""
+    parts = urlsplit(url)
+    login, at, place = parts.netloc.rpartition("@")
+    if not place.isascii():
+        host, colon, port = place.partition(":")
+        place = f"{_punycode(host)}{colon}{port}"
+    path, query = quote(parts.path, safe="/:@!$&'()*+,;=~%"), quote(parts.query, safe="/:@!$&'()*+,;=~%?")
+    return f"{parts.scheme}://{quote(login, safe=':!$&*+,;=~%')}{at}{place}{path}{'?' if query else ''}{query}"
+
+
+def _punycode(host: str) -> str:
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return quote(host)
+
+
+async def _start(provider: str) -> tuple[str, str | None]:
+    """The address of a server of our own, and its key."""
+    server = import_module(STARTED[provider])
+    address: str = await server.base_url()
+    return address, server.api_key(address)
+
+
+def host_of(url: str) -> str:
+    """The host and port of a URL, for messages; never its user, password, path or query."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,61 @@
+"""classify: gives whatever ended an attempt its name. The innermost link, next to the source.
+
+Only a `StreamError` with its context leaves this link. An exception that no table knows becomes one, too, with the
+exception as its cause: whatever a server, the environment or a prompt provoked in this library or in one that it uses,
+the next target is still asked. A user's own links stand outside of this one, and what they raise stays as it is.
+Nothing is retried here, and no message's text is looked at; the tables of `classify/` and the providers do that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Literal
+
+from msgspec import structs
+
+from ...contract import Batch, Handler, Request
+from ...events import AttemptFailed
+from ...failures import ErrorKind, Failure, StreamMisused
+from ...outcome.errors import StreamError
+from ..attempt import Attempt, AttemptEnded
+from ..call import Call
+from .cleanup import clean_up
+
+__all__ = ["classify"]
+
+
+async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
+    """Forward the attempt's batches; turn its bad end into a StreamError."""
+    try:
+        async with aclosing(call_next(request, call)) as batches:
+            async for batch in batches:
+                yield batch
+    except AttemptEnded as ended:
+        attempt, cause = ended.attempt, ended.cause
+        if isinstance(cause, StreamMisused):  # a bug in the calling code, which no other target mends
+            raise cause from None
+        error = _named(attempt, cause)
+        attempt.record.error = error
+        error.__cause__ = attempt.clean(cause if isinstance(cause, Exception) else ended.__cause__)
+        del cause  # aiohttp's exceptions have the headers in their repr, and some tools show variables
+        call.emit(AttemptFailed, attempt.name, request.attempt, error, attempt.record)
+        if clean_up(call.transport, error, attempt.host):
+            call.note(attempt.name, request.attempt, "idle_closed", attempt.record)
+        raise error from error.__cause__
+
+
+def _named(attempt: Attempt, cause: Exception | Failure) -> StreamError:
+    """Return the error for a finding or an exception of this attempt."""
+    if isinstance(cause, Failure):
+        return attempt.error(cause)
+    from ...classify import classify_exception, unforeseen  # paid for when something fails, not by the import
+
+    phase: Literal["connect", "request", "stream"]
+    phase = "stream" if attempt.status is not None else "request" if attempt.sending.written else "connect"
+    failure = classify_exception(cause, phase=phase, host=attempt.host)
+    if failure is None:
+        failure = unforeseen(cause, attempt.status, sent=attempt.sending.written)
+    if failure.kind is ErrorKind.CONNECTION_LOST and attempt.sending.reused:
+        failure = structs.replace(failure, code="stale_connection")  # the server closed it while it lay in the pool
+    return attempt.error(failure)

@@ -1,0 +1,46 @@
+"""fallback: the next target, when one cannot answer. Only before content was delivered.
+
+The one rule: a target is left only for an error that another one may not have (`StreamError.fallback`), and never
+because this process ran out of something: the next target needs a socket, too. An answer that is too large is its
+server's doing.
+Must never: hide an error. Each target's last one is in `AllTargetsFailed.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from ...contract import Batch, Handler, Request
+from ...events import FellBack
+from ...outcome.errors import AllTargetsFailed, StreamError
+from ...outcome.making import forget_frames
+from ..call import Call
+
+__all__ = ["fallback"]
+
+
+async def fallback(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
+    """Try the request's targets in order. Raises the only error there was, or AllTargetsFailed with each target's."""
+    targets = request.targets
+    errors: list[StreamError] = []
+    for number, target in enumerate(targets, 1):
+        delivered = False
+        try:
+            async with aclosing(call_next(replace(request, target=target), call)) as batches:
+                async for batch in batches:
+                    delivered = True
+                    yield batch
+            return
+        except StreamError as error:
+            if delivered or error is call.dead:
+                raise
+            errors.append(error)
+            if not error.fallback or number == len(targets):
+                break
+            forget_frames(error)
+            call.emit(FellBack, target.name, targets[number].name, error)
+    if len(errors) == 1:
+        raise errors[0]
+    raise AllTargetsFailed.of(errors, untried=len(targets) - len(errors)) from errors[-1]

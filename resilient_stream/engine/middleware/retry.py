@@ -1,0 +1,129 @@
+"""retry: the same target again, after a wait, as long as nothing was delivered.
+
+The one rule: no wait outlives the call's deadline, and none is begun that the target's retry budget does not allow
+(`budget`): the error goes on to the next target, or to the caller, now, and says why.
+Must never: retry after content was delivered.
+
+The waits are backoff's exponential generator; its decorators sleep without knowing a deadline, so only the
+schedule is used.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import replace
+
+import backoff
+
+from ...contract import Batch, Handler, Request
+from ...events import RetryScheduled
+from ...failures import ErrorCategory, Failure, GaveUp
+from ...failures.kinds import KINDS
+from ...outcome.errors import StreamError
+from ...outcome.making import forget_frames
+from ...policy import RetryPolicy
+from ...target import Target
+from ..budget import ledger_of
+from ..call import Call
+
+__all__ = ["attempts_for", "retry", "waits"]
+
+
+async def retry(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
+    """Try the request's target until it answers, or its policy or the deadline says that it is enough."""
+    plan = _Plan(call, request.target)
+    while True:
+        delivered = False
+        try:
+            async with aclosing(call_next(replace(request, attempt=plan.attempt), call)) as batches:
+                async for batch in batches:
+                    if not delivered:
+                        delivered = True
+                        plan.ended()
+                    yield batch
+            return
+        except StreamError as error:
+            wait = None if delivered else plan.wait_after(error)
+            if wait is None:
+                raise
+            forget_frames(error)
+            call.emit(RetryScheduled, error.target, plan.attempt - 1, plan.allowed(error), wait, error)
+        await call.sleep(wait)
+
+
+def waits(policy: RetryPolicy) -> Iterator[float]:
+    """The waits before retry 0, 1, 2 …: `min(initial * 2**n, maximum)`, with up to `jitter` of it on top."""
+    schedule = backoff.expo(base=2, factor=policy.initial, max_value=policy.maximum)
+    next(schedule)  # its first value starts the generator
+    return (wait * (1 + random.uniform(0, policy.jitter)) for wait in schedule)
+
+
+def attempts_for(failure: Failure, policy: RetryPolicy) -> int:
+    """Attempts in all at one target: the policy's, or the kind's or this failure's own cap if that is lower.
+
+    A kind that is not retried, but this once (RECITATION, x-should-retry), gets one more attempt.
+    """
+    row = KINDS[failure.kind]
+    own = 2 if row.retry == "no" else row.max_attempts
+    return min(policy.attempts, own or policy.attempts, failure.max_attempts or policy.attempts)
+
+
+class _Plan:
+    """What is left of one target's retries in one call."""
+
+    def __init__(self, call: Call, target: Target) -> None:
+        policy = call.settings.retry
+        self.attempt = 1
+        self._call = call
+        self._target = target
+        self._policy = policy
+        self._schedule = waits(policy)
+        self._until = call.now() + (policy.max_elapsed or float("inf"))
+        self._free = True
+
+    def allowed(self, error: StreamError) -> int:
+        """Attempts in all for this kind of error."""
+        return attempts_for(error.failure, self._policy)
+
+    def wait_after(self, error: StreamError) -> float | None:
+        """Seconds until the next attempt; None when there is none, and then the error says why."""
+        if error.retryable and self._free and error.failure.code == "stale_connection":
+            self._free = False  # the pool's fault, not the provider's: at once, and not counted (JUDGEMENTS 30)
+            return 0.0
+        self.ended()
+        if not error.retryable:
+            return None
+        wait = self._wait(error.retry_after)
+        error.gave_up = self._why_not(error, wait)
+        if error.gave_up is not None:
+            return None
+        self.attempt += 1
+        return wait
+
+    def ended(self) -> None:
+        """An attempt has its answer, or has failed. The first one is a request of its own to the budget."""
+        if self.attempt == 1:
+            ledger_of(self._target).request()
+
+    def _why_not(self, error: StreamError, wait: float) -> GaveUp | None:
+        """What forbids another attempt after `wait`. The budget is asked last: it counts what it grants."""
+        call = self._call
+        if self.attempt >= self.allowed(error):
+            return "attempts"
+        if (error.retry_after or 0) > self._policy.max_retry_after:
+            error.longest_wait = self._policy.max_retry_after
+            return "hint"
+        if wait >= call.remaining():
+            return "deadline"
+        if call.now() + wait >= self._until:
+            return "patience"
+        if error.category is ErrorCategory.RESOURCE:
+            return None  # nothing was sent, and the target is not to blame
+        return None if call.spend(self._target) else "budget"
+
+    def _wait(self, hint: float | None) -> float:
+        """Our own schedule, or the server's hint with jitter upward only: a thousand others got the same one."""
+        own = next(self._schedule)
+        return hint * (1 + random.uniform(0, self._policy.jitter)) if hint else own

@@ -1,0 +1,297 @@
+"""The ways in which a second answer is checked against what was delivered, one class for each.
+
+The one rule: a matcher is fed the content of one answer, gives what of it may be delivered, and holds the rest until
+it knows. Once it has given anything, or the answer has ended, it is not asked again.
+Must never: give a character before it knows that it follows what was delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from ...chunks import Chunk, ReasoningDelta, TextDelta
+from ...contract import Batch
+from .beginnings import LOOK, Overlap, common, objection, tells
+from .joins import Join, split_end
+from .partial import Partial
+from .starting_over import ignored, undecided
+
+__all__ = ["REFUSALS", "Instructed", "Matcher", "Prefilled", "Refusal", "Replayed", "Restarted", "Resumed", "Rethought"]
+
+REFUSALS: Mapping[str, str] = {
+    "differs": "its answer differs from character {at}",
+    "shorter": "its answer ended at character {at}, before the end of what was delivered",
+    "echo": "it only repeated what was delivered",
+    "anew": "it began anew",
+    "preface": "it talked about the task instead",
+    "fence": "it opened a code block again",
+    "half_character": "it did not finish a character that was half delivered",
+    "empty": "its answer was empty",
+}
+"""Why a second answer was not joined to the first, for people."""
+
+CONTRADICTIONS = frozenset({"differs", "shorter"})
+
+
+class Refusal(NamedTuple):
+    """Why an answer is not joined. at: how many characters of the delivered text it agreed with."""
+
+    code: str
+    at: int = 0
+
+    @property
+    def contradicts(self) -> bool:
+        """The same request got another answer."""
+        return self.code in CONTRADICTIONS
+
+    def __str__(self) -> str:
+        return REFUSALS[self.code].format(at=self.at)
+
+
+class Matcher(Protocol):
+    """See the module. overlap: characters recognised as delivered, and dropped. refusal: set when it does not fit.
+    restarts: whether what it gives takes the place of all that was delivered."""
+
+    overlap: int
+    refusal: Refusal | None
+    restarts: bool
+
+    def take(self, chunk: Chunk) -> Batch:
+        """The next piece of content; gives what may be delivered."""
+        ...
+
+    def end(self) -> Batch:
+        """The answer is whole; gives what was still held."""
+        ...
+
+
+class Resumed:
+    """The provider's own resume: it begins where the other ended."""
+
+    restarts = False
+
+    def __init__(self) -> None:
+        self.overlap = 0
+        self.refusal: Refusal | None = None
+
+    def take(self, chunk: Chunk) -> Batch:
+        """All of it is new."""
+        return [chunk]
+
+    def end(self) -> Batch:
+        """Nothing is held."""
+        return []
+
+
+class Restarted(Resumed):
+    """A new answer in place of the old one: all of it is delivered, but nothing is not taken for an answer."""
+
+    restarts = True
+
+    def end(self) -> Batch:
+        """It had no content."""
+        self.refusal = Refusal("empty")
+        return []
+
+
+class Replayed:
+    """The same request again: its answer has to begin with what was delivered, text and reasoning alike."""
+
+    restarts = False
+
+    def __init__(self, partial: Partial) -> None:
+        self.overlap = 0
+        self.refusal: Refusal | None = None
+        self._pieces = partial.pieces
+        self._piece = 0
+        self._at = 0
+
+    def take(self, chunk: Chunk) -> Batch:
+        """Swallow what agrees."""
+        if isinstance(chunk, TextDelta):
+            rest = self._compare(True, chunk.text)
+            return [TextDelta(rest)] if rest else []
+        if isinstance(chunk, ReasoningDelta):
+            rest = self._compare(False, chunk.reasoning)
+            new = rest or (self._through and (chunk.signature or chunk.redacted))
+            if chunk.redacted and not self._through:  # encrypted reasoning where none was delivered
+                self.refusal = self.refusal or Refusal("differs", self.overlap)
+            return [ReasoningDelta(rest, chunk.signature, chunk.redacted)] if new else []
+        return [*self.end(), chunk]
+
+    def end(self) -> Batch:
+        """It must not end before the delivered part does."""
+        if not self._through and self.refusal is None:
+            self.refusal = Refusal("shorter", self.overlap)
+        return []
+
+    @property
+    def _through(self) -> bool:
+        return self._piece == len(self._pieces)
+
+    def _compare(self, is_text: bool, text: str) -> str:
+        """What of `text` goes beyond the delivered pieces."""
+        while text and not self._through:
+            wanted_text, wanted = self._pieces[self._piece]
+            same = min(len(text), len(wanted) - self._at)
+            if is_text != wanted_text or not wanted.startswith(text[:same], self._at):
+                agreed = common(wanted[self._at : self._at + same], text) if is_text and wanted_text else 0
+                self.refusal = Refusal("differs", self.overlap + agreed)
+                return ""
+            self.overlap += same * is_text
+            self._at += same
+            text = text[same:]
+            if self._at == len(wanted):
+                self._piece, self._at = self._piece + 1, 0
+        return text
+
+
+class Rethought(Replayed):
+    """The same request again, after reasoning alone was delivered. It goes on where it says the same.
+
+    Where it does not, all of it is given, in place of the reasoning that was delivered.
+    """
+
+    def __init__(self, partial: Partial) -> None:
+        super().__init__(partial)
+        self.restarts = False
+        self._all: Batch = []
+
+    def take(self, chunk: Chunk) -> Batch:
+        """Swallow what agrees, or give all that has come when it does not."""
+        self._all.append(chunk)
+        return self._instead(super().take(chunk))
+
+    def end(self) -> Batch:
+        """Give what came, when it is another answer than the one whose beginning was delivered."""
+        return self._instead(super().end())
+
+    def _instead(self, given: Batch) -> Batch:
+        if self.refusal is None or not self._all:
+            return given
+        self.refusal, self.overlap, self.restarts = None, 0, True
+        return self._all
+
+
+class _Behind:
+    """What the two methods have in common that send the delivered text along: holding, and the join."""
+
+    restarts = False
+
+    def __init__(self, partial: Partial) -> None:
+        self.overlap = 0
+        self.refusal: Refusal | None = None
+        self._body, kept = split_end(partial.text)
+        self._join = Join(kept)
+        self._others: Batch = []
+
+    def take(self, chunk: Chunk) -> Batch:
+        """Text is looked at; reasoning waits for it; a tool call is no part of the text and settles it."""
+        if isinstance(chunk, TextDelta):
+            return self._given(self._join.feed(self._text(chunk.text)))
+        self._others.append(chunk)
+        return [] if isinstance(chunk, ReasoningDelta) else self.end()
+
+    def end(self) -> Batch:
+        """What was held goes on, or it was nothing that goes on."""
+        rest = self._join.feed(self._rest())
+        return self._given(rest + self._join.end(), certain=True)
+
+    def _given(self, text: str, *, certain: bool = False) -> Batch:
+        if not self._join.fits:
+            self.refusal = self.refusal or Refusal("half_character")
+        if self.refusal is not None or not (text or certain):
+            return []
+        self.overlap += self._join.dropped
+        others, self._others = self._others, []
+        reasoning = [chunk for chunk in others if isinstance(chunk, ReasoningDelta)]
+        calls = [chunk for chunk in others if not isinstance(chunk, ReasoningDelta)]
+        return [*reasoning, *([TextDelta(text)] if text else []), *calls]
+
+    def _text(self, text: str) -> str:
+        """What of a piece of text is known to go on."""
+        raise NotImplementedError
+
+    def _rest(self) -> str:
+        """What of the held text goes on, now that no more comes."""
+        raise NotImplementedError
+
+
+class Prefilled(_Behind):
+    """The delivered text was the beginning of the model's own turn. echoes: the provider is known to send it again.
+
+    Others do so unasked (llama.cpp without streaming), or do not know an unfinished turn and begin anew. So the
+    beginning of every reply is looked at before it is believed.
+    """
+
+    def __init__(self, partial: Partial, *, echoes: bool = False) -> None:
+        super().__init__(partial)
+        self._gap = partial.text[len(self._body) :]
+        self._echoes = echoes
+        self._reply = ""
+        self._looking = True
+
+    def _text(self, text: str) -> str:
+        if not self._looking:
+            return text
+        self._reply += text
+        return "" if undecided(self._body, self._gap, self._reply) else self._decided()
+
+    def _rest(self) -> str:
+        return self._decided() if self._looking else ""
+
+    def _decided(self) -> str:
+        self._looking = False
+        body, reply = self._body, self._reply
+        if reply.startswith(body) and (self._echoes or (tells(body) and len(reply) > len(body))):
+            self.overlap = len(body)
+            return reply[len(body) :]
+        if code := ignored(body, self._gap, reply):
+            self.refusal = Refusal(code, common(body, reply))
+            return ""
+        return reply
+
+
+class Instructed(_Behind):
+    """The model was asked to go on. It says its last words again first, or goes on at once, or does neither."""
+
+    def __init__(self, partial: Partial) -> None:
+        super().__init__(partial)
+        self._kept = partial.text[len(self._body) :]
+        self._lead = ""
+        self._reply = ""
+        self._overlap = Overlap(self._body)
+        self._looking = True
+
+    def _text(self, text: str) -> str:
+        if not self._looking:
+            return text
+        if not self._reply:
+            word = text.lstrip()
+            self._lead += text[: len(text) - len(word)]
+            text = word
+        self._reply += text
+        self._overlap.feed(text)
+        if len(self._reply) < LOOK:
+            self._overlap.look()
+        enough = self._overlap.length or len(self._reply) >= LOOK
+        return self._decided() if enough and not self._overlap.open else ""
+
+    def _rest(self) -> str:
+        rest = self._decided() if self._looking else ""
+        if not rest and self.overlap >= len(self._body.lstrip()):
+            self.refusal = self.refusal or Refusal("echo", self.overlap)
+        return rest
+
+    def _decided(self) -> str:
+        self._looking = False
+        self._overlap.look()
+        length, reply = self._overlap.length, self._reply
+        if length:
+            self.overlap = length
+            return reply[length:]
+        if reply and (code := objection(self._body, self._kept or self._lead, reply)) is not None:
+            self.refusal = Refusal(code)
+            return ""
+        return self._lead + reply

@@ -1,0 +1,31 @@
+"""What a message calls whoever answered: the provider, or a host that speaks its dialect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["MARK", "introduced", "who_answered"]
+
+
+def who_answered(title: str, host: str | None, *, foreign: bool) -> dict[str, Any]:
+    """What a message calls the one who was asked. foreign: the host is not the provider's own."""
+    provider = f"t{title[1:]}" if title.startswith("The ") else title
+    if foreign and host:
+        return {"provider": host, "dialect": provider, "gateway": host, "vendor": "", "address": ""}
+    return {"provider": provider, "dialect": provider, "gateway": "", "vendor": provider, "address": host}
+
+
+MARK = "\0"
+"""In front of the name of whoever answered, where it is not the provider."""
+
+
+def introduced(text: str, dialect: str) -> str:
+    """A message in which the first mention of the one who answered says what it is."""
+    before, _, behind = text.partition(MARK)
+    host, blank, rest = behind.replace(MARK, "").partition(" ")
+    name = host.rstrip(".,;:")
+    if not name or name.endswith("'s"):
+        return f"{before}{host}{blank}{rest}"
+    whose = f"{dialect}'" if dialect.endswith("s") else f"{dialect}'s"
+    end = host[len(name) :] or ("," if rest else "")
+    return f"{before}{name}, which speaks {whose} dialect{end}{blank}{rest}"

@@ -1,0 +1,91 @@
+"""`Failure`: what was found to be wrong, as a plain value: a kind and the facts around it.
+
+It is what everything pure speaks of a failure in (decoders, classifiers, adapters). An exception is made of it where it
+leaves the library, with the context of the attempt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..text.readable import one_line, printable
+from .kinds import ErrorCategory, ErrorKind
+
+__all__ = ["EMPTY_ANSWER", "MAX_TEXTS", "NO_END_MARKER", "Failure", "is_no_answer"]
+
+MAX_NOTE = 8000
+MAX_TEXTS = 440
+"""Bytes of all texts in a failure, which servers make as long as they like: an error stays under 1 KB."""
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pure classifier found: a kind and the facts around it. No context, no exception.
+
+    `detail`: the provider's own message (shortened by `error_for`; never shown for kinds whose text may quote
+    the user). `retry`: overrides the table's word for this one case (x-should-retry, RECITATION). `category`
+    likewise. `max_attempts`: in all, fewer than the kind's. `retry_after`: seconds the server asked for.
+    `resets_at`: ISO time of a quota's reset.
+    `facts`: extra values for the message's `{placeholders}`: limit, used, feature, reason, proxy, host, seconds;
+    numbers are made readable there.
+    """
+
+    kind: ErrorKind
+    detail: str = ""
+    code: str = ""
+    status: int | None = None
+    retry_after: float | None = None
+    resets_at: str | None = None
+    request_id: str | None = None
+    retry: bool | None = None
+    fallback: bool | None = None
+    category: ErrorCategory | None = None
+    max_attempts: int | None = None
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # The one place through which all that a server says passes: printable, on one line, fit for UTF-8, bounded.
+        for name in ("detail", "code", "request_id", "resets_at"):
+            text = getattr(self, name)
+            if text and (clean := _clean(text, MAX_TEXTS)) != text:
+                msgspec.structs.force_setattr(self, name, clean)
+        if self.facts:
+            facts = {name: _clean_fact(name, value) for name, value in self.facts.items()}
+            msgspec.structs.force_setattr(self, "facts", facts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the fields' names, which would be a third of a pickled error.
+        return (_failure, (self.kind.value, *msgspec.structs.astuple(self)[1:]))
+
+
+def _failure(kind: str, *values: Any) -> Failure:
+    return Failure(kind=ErrorKind(kind), **dict(zip(Failure.__struct_fields__[1:], values, strict=True)))
+
+
+def _clean(text: str, limit: int) -> str:
+    return one_line(text[: limit * 4])[:limit]
+
+
+def _clean_fact(name: str, value: Any) -> Any:
+    """A note is for a developer and may have several lines."""
+    if not isinstance(value, str):
+        return value
+    return printable(value[: MAX_NOTE * 2])[:MAX_NOTE] if name == "note" else _clean(value, MAX_TEXTS)
+
+
+NO_END_MARKER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
+"""A body ended, and its provider's end marker had not come. One value: an attempt knows it by its code."""
+
+EMPTY_ANSWER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="empty")
+"""An end marker, and nothing before it."""
+
+
+def is_no_answer(read: Failure, found: Failure) -> bool:
+    """Whether JSON in a good status, of which no answer could be read, is something else: an error, or nothing known.
+
+    read: why it could not. found: what it is as the body of an error. A body of no known shape that was read as far as
+    a failure of its own is an answer that failed.
+    """
+    unreadable = read.kind in (ErrorKind.PROTOCOL_ERROR, ErrorKind.STREAM_INTERRUPTED)
+    return unreadable or found.kind is not ErrorKind.UNEXPECTED_RESPONSE

@@ -1,0 +1,9 @@
+"""The error for a mistake in the calling code, which no retry and no other target can help."""
+
+from __future__ import annotations
+
+__all__ = ["StreamMisused"]
+
+
+class StreamMisused(RuntimeError):
+    """A bug in the calling code: two tasks pulling one stream, a bad message, no target."""

@@ -1,0 +1,64 @@
+"""The model's earlier turns as they are sent again, whatever it wrote: none without content, arguments as JSON objects.
+
+The one rule: what cannot be sent as it was given is left out, and that is said in the log. A turn with nothing in it is
+refused with a 400 by some APIs and means nothing to the others. A call's arguments that are no object are sent as they
+are to an API that takes any text, so that the model sees what it wrote; elsewhere the call is sent with none.
+Must never: guess what was meant, or know a provider.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import replace
+
+from ..contract import Request
+from ..messages import FunctionCall, Message, TextPart
+from ..text.arguments import as_object_text
+from .told import blank, left_out
+
+__all__ = ["with_fitting_turns"]
+
+
+def with_fitting_turns(request: Request, any_arguments: bool) -> Request:
+    """The request with turns that can be sent; the same object where all of them can. Raises StreamError for none.
+
+    any_arguments: a call's arguments may be any text. A last turn of a space stays: it may be gone on with.
+    """
+    target, given = request.target.name, request.messages
+    kept = [message for message in given[:-1] if _says(message)]
+    kept += [message for message in given[-1:] if message.text or _says(message)]
+    if len(kept) < len(given):
+        left_out(target, "an assistant's turn without content", "there is nothing in it, so it is left out")
+    if given and not kept:
+        raise blank()
+    made = tuple(_with_objects(message, target, any_arguments) for message in kept)
+    same = len(made) == len(given) and all(map(operator.is_, made, given))
+    return request if same else replace(request, messages=made)
+
+
+def _says(message: Message) -> bool:
+    """Whether there is anything in it. Whoever else speaks without content does so on purpose."""
+    if message.role != "assistant" or message.tool_calls:
+        return True
+    if isinstance(message.content, str):
+        return bool(message.content.strip())
+    return any(not isinstance(part, TextPart) or part.text.strip() for part in message.content)
+
+
+def _with_objects(message: Message, target: str, any_arguments: bool) -> Message:
+    if not message.tool_calls:
+        return message
+    calls = tuple(_with_object(call, target, any_arguments) for call in message.tool_calls)
+    same = all(map(operator.is_, calls, message.tool_calls))
+    return message if same else message.model_copy(update={"tool_calls": calls})
+
+
+def _with_object(call: FunctionCall, target: str, any_arguments: bool) -> FunctionCall:
+    text = as_object_text(call.arguments)
+    if text is None and any_arguments:
+        return call
+    if text is None:
+        left_out(target, "a call of an earlier turn", "its arguments are no JSON object, so it is sent with none")
+    elif text == call.arguments.strip():
+        return call
+    return call.model_copy(update={"arguments": text or "{}"})

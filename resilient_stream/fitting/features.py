@@ -1,0 +1,61 @@
+"""What a request asks for that its target cannot do, told before anything is sent.
+
+The one rule: a feature is refused only where the answer would be wrong without it: tools, pictures, a schema, an
+end at a stop sequence.
+A wish that changes nothing but the way to the answer (reasoning, seed) is left to the adapter, which leaves it out;
+refusing it would take targets out of a chain that could answer. An answer in one piece was asked for by name.
+Must never: know a provider. Its adapter's capabilities say it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..contract import Adapter, Request
+from ..failures import ErrorKind, Failure
+from ..messages import ImagePart
+
+__all__ = ["FEATURES", "Feature", "unsupported"]
+
+
+class Feature(NamedTuple):
+    """A row: the column of `Capabilities`, its name for people, and whether a request asks for it."""
+
+    capability: str
+    name: str
+    asked: Callable[[Request], bool]
+
+
+def _has_picture(request: Request) -> bool:
+    return any(isinstance(part, ImagePart) for message in request.messages for part in message.parts)
+
+
+def _has_link(request: Request) -> bool:
+    parts = (part for message in request.messages for part in message.parts)
+    return any(isinstance(part, ImagePart) and part.data() is None for part in parts)
+
+
+def _forces_a_call(request: Request) -> bool:
+    return request.tool_choice not in (None, "auto", "none")
+
+
+FEATURES: tuple[Feature, ...] = (
+    Feature("tools", "tools", lambda request: bool(request.tools)),
+    Feature("images", "images", _has_picture),
+    Feature("image_links", "images by link (a data URL would do)", _has_link),
+    Feature("forced_tools", "demanding a tool call (tool_choice=)", _forces_a_call),
+    Feature("stop", "stop sequences (stop=)", lambda request: bool(request.stop)),
+    Feature("output", "a JSON schema for the answer (output=)", lambda request: request.output is not None),
+    Feature("whole", "an answer in one piece (stream=False)", lambda request: not request.stream),
+)
+
+
+def unsupported(request: Request, adapter: Adapter) -> Failure | None:
+    """The first feature that the request's model lacks, as a failure; None when it has them all."""
+    able = adapter.capabilities(request.model)
+    lacking = next((row for row in FEATURES if not getattr(able, row.capability) and row.asked(request)), None)
+    if lacking is None:
+        return None
+    facts = {"feature": lacking.name}
+    return Failure(kind=ErrorKind.UNSUPPORTED_FEATURE, code="not_sent", facts=facts)

@@ -1,0 +1,125 @@
+"""Names of tools as a provider takes them, and back: MCP allows dots, slashes and 128 characters, few others do.
+
+The one rule: a caller sees his own names only. What is sent in their place is made from the names alone, so it is the
+same in each request, and no two of a request are the same.
+Must never: know a provider; `Capabilities.tool_names` says what it takes. A name that fits is not touched, and where
+all of them fit nothing is done at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar, cast
+
+from msgspec import structs
+
+from ..chunks import ToolCall, ToolCallDelta
+from ..contract import Batch, Decoder, Request
+from ..messages import Message
+
+__all__ = ["Names", "given_back", "names_for", "renamed"]
+
+Names = Mapping[str, str]
+"""The caller's names that do not fit, and what is sent for each."""
+
+DecoderT = TypeVar("DecoderT", bound=Decoder)
+
+_CHOICES = ("auto", "none", "required")
+_OTHER = re.compile(r"[^a-zA-Z0-9_-]")
+_KEPT = 40
+"""Characters of a long name that are kept in front of its hash."""
+
+
+def names_for(request: Request, allowed: str) -> Names:
+    """What has to be sent for the names of this request. allowed: a pattern of the names that fit."""
+    fits = re.compile(allowed).fullmatch
+    odd = {name for name in _names(request) if not fits(name)}
+    if not odd:
+        return {}
+    taken = {name for name in _names(request) if name not in odd}
+    spelled = {name: _OTHER.sub("_", name) for name in odd}
+    alike = Counter(spelled.values())
+    made: dict[str, str] = {}
+    for name, plain in sorted(spelled.items()):
+        alone = alike[plain] == 1 and plain not in taken and fits(plain)
+        made[name] = plain if alone else _hashed(name, plain, taken)
+        taken.add(made[name])
+    return made
+
+
+def renamed(request: Request, names: Names) -> Request:
+    """The request with the names that are sent."""
+    if not names:
+        return request
+    choice = request.tool_choice
+    return replace(
+        request,
+        messages=tuple(_message(message, names) for message in request.messages),
+        tools=tuple(tool.model_copy(update={"name": names.get(tool.name, tool.name)}) for tool in request.tools),
+        tool_choice=choice if choice is None or choice in _CHOICES else names.get(choice, choice),
+    )
+
+
+def given_back(decoder: DecoderT, names: Names) -> DecoderT:
+    """A decoder whose calls have the caller's names; the same object where no name was changed."""
+    return cast(DecoderT, _Renaming(decoder, {sent: own for own, sent in names.items()})) if names else decoder
+
+
+class _Renaming:
+    """A decoder, and all that it has, with other names in its calls."""
+
+    def __init__(self, decoder: Decoder, own: Mapping[str, str]) -> None:
+        self._decoder = decoder
+        self._own = own
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder, name)
+
+    def feed(self, data: bytes) -> Batch:
+        """As the decoder's."""
+        return self._named(self._decoder.feed(data))
+
+    def finish(self) -> Batch:
+        """As the decoder's."""
+        return self._named(self._decoder.finish())
+
+    def _named(self, batch: Batch) -> Batch:
+        return [
+            structs.replace(chunk, name=self._own.get(chunk.name, chunk.name))
+            if type(chunk) is ToolCall or type(chunk) is ToolCallDelta
+            else chunk
+            for chunk in batch
+        ]
+
+
+def _names(request: Request) -> Iterator[str]:
+    yield from (tool.name for tool in request.tools)
+    for message in request.messages:
+        yield from (call.name for call in message.tool_calls)
+        if message.role == "tool" and message.name:
+            yield message.name
+    if request.tool_choice is not None and request.tool_choice not in _CHOICES:
+        yield request.tool_choice
+
+
+def _hashed(name: str, plain: str, taken: set[str]) -> str:
+    """A name that nothing else of the request has; it begins with a letter or `_`, as some demand."""
+    begin = plain[:_KEPT] if plain[:1].isalpha() or plain[:1] == "_" else f"_{plain[:_KEPT]}"
+    mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    made = f"{begin}_{mark[:16]}"
+    return made if made not in taken else _hashed(mark, plain, taken)
+
+
+def _message(message: Message, names: Names) -> Message:
+    calls = tuple(
+        call.model_copy(update={"name": names[call.name]}) if call.name in names else call
+        for call in message.tool_calls
+    )
+    name = names.get(message.name, message.name) if message.role == "tool" and message.name else message.name
+    if calls == message.tool_calls and name == message.name:
+        return message
+    return message.model_copy(update={"tool_calls": calls, "name": name})

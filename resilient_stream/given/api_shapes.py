@@ -1,0 +1,237 @@
+"""Messages as APIs give them, as fields of our own: dumps of an SDK's objects, OpenAI's parts, Anthropic's blocks.
+
+The one rule: nothing is lost in silence. A field that is null or empty, or that only describes an answer (`READ_ONLY`),
+is left out; any other that has no place here is refused by name (Unfit).
+Must never: import the classes that these fields are for, or change what was given.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from .checks import Unfit, plain
+from .nearest import nearest
+
+__all__ = ["READ_ONLY", "call_fields", "dumped", "message_fields", "part_fields", "split_results", "tool_fields"]
+
+READ_ONLY = frozenset({
+    "annotations", "citations", "logprobs", "id", "index", "object", "created", "created_at", "model", "stop_reason",
+    "stop_sequence", "stop_details", "usage", "status", "finish_reason", "provider_specific_fields", "caller",
+    "container", "reasoning_details", "phase",
+})  # fmt: skip
+"""What an answer has beside its content. No API wants it back."""
+
+Names: TypeAlias = Collection[str]
+"""The fields of ours that there are."""
+
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+
+
+def dumped(value: Any) -> Any:
+    """An SDK's object as the dict it dumps; anything else as it is."""
+    dump = getattr(value, "model_dump", None)
+    return dump() if callable(dump) and not isinstance(value, type) else value
+
+
+def tool_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """A tool in OpenAI's, its Responses API's or Anthropic's shape."""
+    fields = {**value, **_inner(value, "function")}
+    _only_type(fields, "function", "custom")
+    if "input_schema" in fields:
+        fields["parameters"] = fields.pop("input_schema")
+    fields.pop("function", None)
+    return _known(fields, names, "")
+
+
+def call_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """A call in OpenAI's shape, or Ollama's, whose arguments are an object."""
+    fields = {"id": "", **value, **_inner(value, "function")}
+    _only_type(fields, "function")
+    fields.pop("function", None)
+    fields["arguments"] = _json_text(fields.get("arguments"))
+    return _known(fields, names, "")
+
+
+def message_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """A message, with what its content says of calls and reasoning in the places for them."""
+    fields = dict(value)
+    if fields.get("type") == "message":
+        del fields["type"]
+    thought = next((fields[name] for name in _THOUGHTS if isinstance(fields.get(name), str) and fields[name]), None)
+    refusal = fields.pop("refusal", None)
+    for name in _THOUGHTS:
+        if isinstance(fields.get(name), str):
+            del fields[name]
+    content, calls = _content(fields.get("content"))
+    if isinstance(refusal, str) and refusal:
+        content = [*_as_parts(content), {"type": "text", "text": refusal}] if content else refusal
+    if thought and not _has_reasoning(content):
+        content = [{"type": "reasoning", "text": thought}, *_as_parts(content)]
+    fields["content"] = content
+    if calls:
+        fields["tool_calls"] = [*(fields.get("tool_calls") or ()), *calls]
+    elif fields.get("tool_calls") is None:
+        fields["tool_calls"] = ()
+    return _known(fields, names, "")
+
+
+def split_results(messages: Iterable[Any]) -> Iterator[Any]:
+    """The messages, with results of tools that stand in a user's turn (Anthropic's shape) as messages of their own."""
+    for each in map(dumped, messages):
+        content = each.get("content") if isinstance(each, Mapping) and each.get("role") == "user" else None
+        blocks = [dumped(block) for block in content] if isinstance(content, list | tuple) else []
+        if not any(map(_is_result, blocks)):
+            yield each
+            continue
+        yield from (
+            {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": block.get("content")}
+            for block in blocks
+            if _is_result(block)
+        )
+        if rest := [block for block in blocks if not _is_result(block)]:
+            yield {**each, "content": rest}
+
+
+def part_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """A part of a message in any accepted shape, as the fields of one of ours."""
+    kind = value.get("type", "text" if "text" in value else None)
+    if kind == "reasoning":
+        return _known(value, names, "")
+    if not isinstance(kind, str) or kind not in _PARTS:
+        raise Unfit(f".type: {_short(kind)} is not known; known are text, image_url, reasoning, {', '.join(_OTHERS)}")
+    read, own = _PARTS[kind]
+    _left_out(value, ("type", *own), "")
+    return read(value)
+
+
+# -- parts --------------------------------------------------------------------------------------
+
+
+def _as_text(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "text", "text": value.get("text", value.get("refusal"))}
+
+
+def _as_image(value: Mapping[str, Any]) -> dict[str, Any]:
+    """OpenAI's: a URL, or an object that has one."""
+    image = value.get("image_url", value.get("url"))
+    inner = dict(image) if isinstance(image, Mapping) else {"url": image}
+    return {"type": "image_url", "detail": value.get("detail"), **_known(inner, ("url", "detail"), ".image_url")}
+
+
+def _as_source(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Anthropic's: data with its type, or a URL."""
+    source = value.get("source")
+    source = source if isinstance(source, Mapping) else {}
+    if source.get("type") == "base64":
+        return {"type": "image_url", "url": f"data:{source.get('media_type')};base64,{source.get('data')}"}
+    if source.get("type") == "url":
+        return {"type": "image_url", "url": source.get("url")}
+    raise Unfit(f".source.type: {_short(source.get('type'))} is not known; known are base64, url")
+
+
+def _as_thinking(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Anthropic's, and Mistral's, which is a list of texts."""
+    thought = value.get("thinking")
+    if isinstance(thought, list | tuple):
+        thought = "".join(str(part.get("text", "")) for part in thought if isinstance(part, Mapping))
+    return {"type": "reasoning", "text": thought or "", "signature": value.get("signature") or None}
+
+
+def _as_redacted(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "reasoning", "redacted": value.get("data")}
+
+
+_PARTS: Mapping[str, tuple[Callable[[Mapping[str, Any]], dict[str, Any]], Names]] = {
+    "text": (_as_text, ("text",)),
+    "image_url": (_as_image, ("url", "image_url", "detail")),
+    "input_text": (_as_text, ("text",)),
+    "output_text": (_as_text, ("text",)),
+    "refusal": (_as_text, ("refusal",)),
+    "input_image": (_as_image, ("image_url", "detail")),
+    "image": (_as_source, ("source",)),
+    "thinking": (_as_thinking, ("thinking", "signature", "closed")),
+    "redacted_thinking": (_as_redacted, ("data",)),
+}
+"""For each type of a part but reasoning, which is ours, what reads it and which fields it has."""
+
+_OTHERS = tuple(name for name in _PARTS if name not in ("text", "image_url"))
+
+
+# -- fields -------------------------------------------------------------------------------------
+
+
+def _content(content: Any) -> tuple[Any, list[dict[str, Any]]]:
+    """The content without the calls in it (Anthropic's shape), and those calls, each with its place."""
+    if not isinstance(content, list | tuple):
+        return "" if content is None else content, []
+    parts: list[Any] = []
+    calls: list[dict[str, Any]] = []
+    for block in map(dumped, content):
+        if isinstance(block, Mapping) and block.get("type") == "tool_use":
+            given = {"id": block.get("id"), "name": block.get("name"), "arguments": block.get("input")}
+            _left_out(block, ("type", *_TOOL_USE), "")
+            calls.append({**given, "place": len(parts)})
+        else:
+            parts.append(block)
+    return parts, [call | ({"place": None} if call["place"] == len(parts) else {}) for call in calls]
+
+
+_TOOL_USE = ("id", "name", "input")
+
+
+def _as_parts(content: Any) -> list[Any]:
+    return (
+        list(content) if isinstance(content, list | tuple) else [{"type": "text", "text": content}] if content else []
+    )
+
+
+def _has_reasoning(content: Any) -> bool:
+    found = (
+        block.get("type") if isinstance(block, Mapping) else getattr(block, "type", "") for block in _as_parts(content)
+    )
+    return any(kind in ("reasoning", "thinking", "redacted_thinking") for kind in found)
+
+
+def _is_result(block: Any) -> bool:
+    return isinstance(block, Mapping) and block.get("type") == "tool_result"
+
+
+def _inner(value: Mapping[str, Any], name: str) -> dict[str, Any]:
+    inner = dumped(value.get(name))
+    return dict(inner) if isinstance(inner, Mapping) else {}
+
+
+def _only_type(fields: dict[str, Any], *types: str) -> None:
+    if (kind := fields.pop("type", None)) is not None and kind not in types:
+        raise Unfit(f".type: {_short(kind)} is not known; known is {types[0]}")
+
+
+def _json_text(arguments: Any) -> Any:
+    if arguments is None:
+        return "{}"
+    return json.dumps(plain(arguments, ".arguments")) if isinstance(arguments, Mapping) else arguments
+
+
+def _known(fields: Mapping[str, Any], names: Names, place: str) -> dict[str, Any]:
+    _left_out(fields, names, place)
+    return {name: fields[name] for name in names if name in fields}
+
+
+def _left_out(fields: Mapping[str, Any], names: Names, place: str) -> None:
+    """See that the fields that are not among `names` may be left out. Raises Unfit for one that may not."""
+    for name, value in fields.items():
+        if name not in names and name not in READ_ONLY and not _is_nothing(value):
+            near = nearest(str(name), names)
+            hint = f"did you mean {near}?" if near else "it has no place here and would be lost; leave it out"
+            raise Unfit(f"{place}.{str(name)[:40]}: not a known field: {hint}")
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or value is False or (isinstance(value, str | list | tuple | Mapping) and not value)
+
+
+def _short(value: Any) -> str:
+    """A name that was given, no longer than a name may be."""
+    return repr(value[:40] if isinstance(value, str) else value if value is None else type(value).__name__)

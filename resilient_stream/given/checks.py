@@ -1,0 +1,125 @@
+"""What a caller gives, made fit to be sent: texts that can be written as UTF-8, values that JSON has.
+
+The one rule: what cannot be sent is said with its place (`.limits[3].most`) before anything is sent.
+Must never: change what the caller gave; what comes out is a copy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from ..failures import StreamMisused
+
+__all__ = ["MAX_DEPTH", "Unfit", "check_depth", "json_object", "number", "plain", "text", "whole_text"]
+
+MAX_DEPTH = 100
+"""Levels of objects and lists in one another: more than any provider reads, and less than a decoder can bear."""
+
+_MAX_INT = 2**63 - 1
+
+
+class Unfit(ValueError):
+    """A value that cannot be sent. Its words begin with the place, like `.name[3]: …`."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(text(words))  # pydantic cannot show half a character
+
+
+def text(value: str) -> str:
+    """A text as it can be sent: two halves of a character are joined, half of one becomes U+FFFD."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
+
+
+def whole_text(name: str, value: Any) -> str:
+    """The same for what should be a text. Raises StreamMisused for anything else."""
+    if not isinstance(value, str):
+        raise StreamMisused(f"{name}: give a text, not {_kind(value)}")
+    return text(value)
+
+
+def json_object(name: str, value: Any) -> dict[str, Any]:
+    """An object that JSON can write, as a copy. StreamMisused says what is wrong in it, and where."""
+    if not isinstance(value, Mapping):
+        raise StreamMisused(f"{name}: give a dict, not {_kind(value)}")
+    try:
+        made: dict[str, Any] = plain(value)
+    except Unfit as error:
+        raise StreamMisused(f"{name}{error}") from None
+    return made
+
+
+def check_depth(name: str, value: Any, most: int) -> None:
+    """Raise StreamMisused for objects and lists that stand in one another more than so many levels deep."""
+    waiting = [(value, 0)]
+    while waiting:
+        each, depth = waiting.pop()
+        if isinstance(each, Mapping | list | tuple):
+            if depth >= most:
+                raise StreamMisused(f"{name}: more than {most} levels in one another, or a circle")
+            waiting += [(item, depth + 1) for item in (each.values() if isinstance(each, Mapping) else each)]
+
+
+def number(name: str, value: Any, least: float | None, *, whole: bool = False) -> Any:
+    """A number in range, or a message that names it. None stays; NaN and infinity are in no range."""
+    if value is None:
+        return None
+    wanted = "an integer" if whole else "a number"
+    of_kind = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not of_kind or not (-_MAX_INT <= value <= _MAX_INT) or (least is not None and value < least):
+        raise StreamMisused(
+            f"{name} must be {wanted}{'' if least is None else f' of at least {least:g}'}, not {_shown(value)}"
+        )
+    return value
+
+
+def plain(value: Any, place: str = "", depth: int = 0) -> Any:
+    """A value as JSON has it, texts made fit. Raises Unfit."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return text(str.__str__(value))
+    if isinstance(value, int | float):
+        return _number(value, place)
+    if depth >= MAX_DEPTH:
+        raise Unfit(f"{place[:60]}…: more than {MAX_DEPTH} levels in one another, or a circle")
+    if isinstance(value, Mapping):
+        return {_key(key, place): plain(item, f"{place}.{key}", depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, f"{place}[{number}]", depth + 1) for number, item in enumerate(value)]
+    if isinstance(value, Enum):
+        return plain(value.value, place, depth + 1)
+    raise Unfit(f"{place}: JSON has no {type(value).__name__}")
+
+
+def _number(value: float, place: str) -> int | float:
+    if isinstance(value, int):
+        if not -_MAX_INT - 1 <= value <= 2 * _MAX_INT + 1:
+            raise Unfit(f"{place}: an integer of more than 64 bits")
+        return int(value)
+    if not math.isfinite(value):
+        raise Unfit(f"{place}: JSON has no {value}")
+    return float(value)
+
+
+def _key(key: Any, place: str) -> str:
+    if not isinstance(key, str):
+        raise Unfit(f"{place}: names in JSON are texts, not {_kind(key)}")
+    return text(key)
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
+def _shown(value: Any) -> str:
+    """A number as it is, unless it is longer than a line; of anything else the type."""
+    if isinstance(value, int) and abs(value) > _MAX_INT:
+        return "one of more than 64 bits"
+    return repr(value) if isinstance(value, int | float) else _kind(value)

@@ -1,0 +1,279 @@
+"""Secrets by value: what an attempt was sent with, taken out of everything that leaves it.
+
+    Secrets     what must not be shown: keys, headers, query values, logins; and the ways in which servers quote them
+    hide        in a text, `hide_in` in plain values, `hide_failure` in a finding, `hide_cause` in an exception's chain
+    mask_...    a request and an answer's headers as a recording has them
+
+The one rule: a header of a request is harmless only when its name is on the short list of harmless ones; and a value
+that was sent is masked wherever it turns up: in a body, a prompt, an error in which the provider quotes it.
+Must never: mask short values everywhere. A key of less than eight characters protects nothing, and "test" is a word:
+it is masked where it stands behind a name, as in `Authorization: test`. Nor may it run while nothing goes wrong.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.request import getproxies
+
+from msgspec import structs
+
+from ..contract import Endpoint, HttpRequest, Outgoing, ProcessRequest
+from ..failures import Failure
+from ..target import Target
+from ..text.harmless import HEADERS, QUERY, is_secret_name, keys_in_path, safe_headers, safe_url
+from .spellings import SHORTEST, Finder, hints_in, hints_of, lower
+
+__all__ = ["HIDDEN", "MASK", "Secrets", "mask_response_headers", "mask_sent", "secrets_of", "secrets_of_environment"]
+
+MASK = "***"
+"""In recordings, whose form is documented."""
+HIDDEN = "[hidden]"
+"""In errors, and so in logs, spans and tracebacks."""
+
+MOST_TEXT = 16 * 1024
+"""Characters of a text in which parts are looked for, too: an exception may quote a whole answer."""
+MOST_BYTES = 1024 * 1024
+"""Bytes of a body in which parts are looked for: 20 ms of work, once the answer has ended."""
+MOST_LINKS = 32
+"""Of an exception's chain."""
+
+_SECRET_FIELD = re.compile(
+    r"(?i)^(authorization|password|secret|token|client_secret|.*(api|access|secret)_?(key|token))$"
+)
+_LOGIN = re.compile(r"""(?<=://)[^/\s?#'"<>]*@""")
+"""User and password in an address, wherever one stands in a text."""
+_POSITION = (
+    r"(?i)((?:authorization|api.?key|\bkey|token|secret|passw\w{0,8}|credentials?|bearer|basic|cookie)"
+    r"[\"'`]?\s?[:=]?\s?[\"'`]?(?:bearer |basic )?)(?:%s)(?!\w)"
+)
+"""Where a short key is one: behind a name."""
+
+
+class Secrets:
+    """Values that must not be shown. mask: what is shown in their place."""
+
+    def __init__(self, values: Iterable[str], mask: str = HIDDEN) -> None:
+        found = {value for value in values if value and value != mask}
+        self.mask = mask
+        self.values = frozenset(value for value in found if len(value) >= SHORTEST)
+        """Those that are masked wherever they stand."""
+        self._finder = Finder(self.values)
+        self._short = _short(found - self.values)
+
+    def hide(self, text: str) -> str:
+        """The text with what is secret replaced: whole, in another notation, or shortened to a part of some length."""
+        secret = self._finder.places(lower(text), MOST_TEXT)
+        shown = _LOGIN.sub(f"{self.mask}@", self._without(text, secret) if b"\1" in secret else text)
+        return self._short.sub(rf"\g<1>{self.mask}", shown) if self._short else shown
+
+    def _without(self, text: str, secret: bytearray) -> str:
+        pieces, end = [], 0
+        for found in re.finditer(rb"\x01+", secret):
+            pieces.append(text[end : found.start()])
+            end = found.end()
+        return self.mask.join([*pieces, text[end:]])
+
+    def hide_in(self, value: Any) -> Any:
+        """JSON values with each of the secrets in them replaced, in names too."""
+        if isinstance(value, str):
+            return self.hide(value)
+        if isinstance(value, Mapping):
+            return {self.hide_in(name): self.hide_in(item) for name, item in value.items()}
+        return [self.hide_in(item) for item in value] if isinstance(value, list | tuple) else value
+
+    def hide_failure(self, failure: Failure) -> Failure:
+        """A finding without secrets in any of its texts."""
+        return structs.replace(
+            failure,
+            detail=self.hide(failure.detail),
+            code=self.hide(failure.code),
+            request_id=failure.request_id and self.hide(failure.request_id),
+            resets_at=failure.resets_at and self.hide(failure.resets_at),
+            facts=self.hide_in(failure.facts),
+        )
+
+    def hide_cause(self, error: BaseException | None, seen: set[int] | None = None) -> BaseException | None:
+        """An exception whose traceback says no secret: itself, or in its place one that is named alike.
+
+        aiohttp's exceptions have the address in their text, and the request's headers in their repr.
+        """
+        seen = set() if seen is None else seen
+        if error is None or id(error) in seen or len(seen) > MOST_LINKS:
+            return None
+        seen.add(id(error))
+        shown, hushed = self._clean(error), error.__suppress_context__
+        shown.__cause__ = self.hide_cause(error.__cause__, seen)
+        shown.__context__ = None if hushed else self.hide_cause(error.__context__, seen)
+        shown.__suppress_context__ = hushed
+        return shown
+
+    def _clean(self, error: BaseException) -> BaseException:
+        said = _said(error)
+        notes = [str(note) for note in getattr(error, "__notes__", ())]
+        if all(self.hide(text) == text for text in (*said, *notes)):
+            return error
+        kind = type(error)
+        alike = type(kind.__name__, (Exception,), {"__module__": kind.__module__, "__qualname__": kind.__qualname__})
+        copy = alike(self.hide(said[0])).with_traceback(error.__traceback__)
+        for note in notes:
+            copy.add_note(self.hide(note))
+        assert isinstance(copy, Exception)
+        return copy
+
+    def hide_bytes(self, data: bytes) -> bytes:
+        """Bytes with each of the values in them replaced, as they are, in another notation, or shortened."""
+        secret = self.places(data)
+        return self._without(data.decode("latin-1"), secret).encode("latin-1") if b"\1" in secret else data
+
+    def places(self, data: bytes) -> bytearray:
+        """A 1 for each byte that is a secret's."""
+        return self._byte_finder.places(data.lower().decode("latin-1"), MOST_BYTES)
+
+    @functools.cached_property
+    def _byte_finder(self) -> Finder:
+        return Finder(self.values, of_bytes=True)
+
+
+def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target | None = None) -> Iterator[str]:
+    """The values that must not be shown anywhere: what a request was sent with, or would have been."""
+    if endpoint is not None:
+        yield from (endpoint.api_key or "", *_of_url(endpoint.base_url), *keys_in_path(endpoint.base_url))
+        yield from _of_fields(endpoint.credentials)
+    if target is not None:
+        yield from (target.api_key if isinstance(target.api_key, str) else "", *_of_url(target.base_url or ""))
+        yield from _of_headers(target.headers or {})
+        yield from (value for name, value in target.options.items() if isinstance(value, str) and is_secret_name(name))
+    yield from _of_headers(getattr(sent, "headers", {}))
+    yield from _of_url(getattr(sent, "url", ""))
+    yield from (value for name, value in getattr(sent, "environment", {}).items() if is_secret_name(name))
+    yield from (part for address in getproxies().values() for part in _of_url(address))
+
+
+def quoted_by(sent: Outgoing | None, base_url: str = "") -> Callable[[str], bool]:
+    """A quick look at names that a server gave: may something be in one of what was sent? No is certain."""
+    url = getattr(sent, "url", "")
+    headers = tuple(each for each in getattr(sent, "headers", {}).items() if each[0].lower() not in HEADERS)
+    environment = tuple(getattr(sent, "environment", {}).items())
+    hints = _hints(headers, url if "?" in url or "@" in url else "", base_url, environment)
+    return lambda text: not hints.isdisjoint(hints_in(text)) or "://" in text
+
+
+@functools.lru_cache(maxsize=64)
+def _hints(
+    headers: tuple[tuple[str, str], ...], url: str, base_url: str, environment: tuple[tuple[str, str], ...]
+) -> frozenset[str]:
+    """Of a request. The next one to the same target most often has the same key."""
+    named = (value for name, value in environment if is_secret_name(name))
+    return hints_of((*_of_headers(dict(headers)), *_of_url(url), *keys_in_path(base_url), *named))
+
+
+def secrets_of_environment() -> Iterator[str]:
+    """The values of the variables that are named like a secret, for a text that no attempt of ours brought."""
+    return (value for name, value in os.environ.items() if len(value) >= SHORTEST and is_secret_name(name))
+
+
+def mask_sent(request: Outgoing, body: Any) -> dict[str, Any]:
+    """The request as it is written. body: what was sent, as JSON values or text."""
+    if isinstance(request, HttpRequest):
+        headers = safe_headers(request.headers, MASK)
+        return {"method": request.method, "url": safe_url(request.url), "headers": headers, "body": _fields(body)}
+    if isinstance(request, ProcessRequest):
+        environment = dict.fromkeys(request.environment, MASK)
+        files = {option: content.decode("utf-8", "replace") for option, content in request.files.items()}
+        sent = {"command": list(request.command), "environment": environment, "stdin": body}
+        return {**sent, "files": files} if files else sent
+    return {}
+
+
+def mask_response_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Cookies, and what else by its name is nobody's business; the rest says how the provider is doing."""
+    return {name: _response_header(name, value) for name, value in headers.items()}
+
+
+def _of_url(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        fields = [value for name, value in parse_qsl(parts.query) if name not in QUERY]
+    except ValueError:
+        return []
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    login = f"{user}:{password}" if password else ""
+    return [user if len(user) >= SHORTEST else "", password, login, *fields]
+
+
+def _of_headers(headers: Mapping[str, str]) -> Iterator[str]:
+    for name, value in headers.items():
+        if name.lower() not in HEADERS and isinstance(value, str):
+            yield from _of_header(value, named=is_secret_name(name))
+
+
+def _of_header(value: str, *, named: bool) -> Iterator[str]:
+    """A header's value and, of one that is named like a secret, what in it is the secret: behind "Bearer", in the
+    fields of a signature, in cookies."""
+    scheme, blank, rest = value.partition(" ")
+    if not (named and blank):
+        yield value if named or len(value) >= SHORTEST else ""
+    if not named:
+        return
+    if blank and "=" not in rest.rstrip("="):
+        yield rest.strip()
+    for field in re.split(r"[,;]\s*|\s+", value):
+        name, sign, said = field.partition("=")
+        if sign and said.strip("=") and name.lower() != "signedheaders":
+            yield said.partition("/")[0] if name == "Credential" else said
+    if scheme.lower() == "basic":
+        yield from _of_basic(rest)
+
+
+def _of_basic(encoded: str) -> list[str]:
+    try:
+        login = base64.b64decode(encoded, validate=True).decode()
+    except ValueError:
+        return []
+    return [login, login.partition(":")[2]]
+
+
+def _of_fields(credentials: Any) -> list[str]:
+    """Of what a provider's own resolver made, the fields that are named like a secret: a signing key's, a token."""
+    fields: tuple[str, ...] = getattr(credentials, "__struct_fields__", ()) or getattr(credentials, "_fields", ())
+    values = ((name, getattr(credentials, name)) for name in fields)
+    return [value for name, value in values if isinstance(value, str) and is_secret_name(name)]
+
+
+def _short(values: frozenset[str] | set[str]) -> re.Pattern[str] | None:
+    longest_first = sorted(values, key=len, reverse=True)
+    return re.compile(_POSITION % "|".join(map(re.escape, longest_first))) if values else None
+
+
+def _said(error: BaseException) -> tuple[str, str]:
+    """What a traceback and a debugger show of it. A half-made exception of a library may have neither."""
+    said = []
+    for show in (str, str if isinstance(error, UnicodeError) else repr):  # its repr has all the data
+        try:
+            said.append(show(error))
+        except Exception:
+            said.append("")
+    return said[0], said[1]
+
+
+def _response_header(name: str, value: str) -> str:
+    if is_secret_name(name):
+        return MASK
+    return safe_url(value) if name == "location" else value
+
+
+def _fields(value: Any) -> Any:
+    """A body without the values of fields that are named like a secret."""
+    if isinstance(value, dict):
+        return {name: MASK if _is_secret(name, item) else _fields(item) for name, item in value.items()}
+    return [_fields(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    return isinstance(value, str) and _SECRET_FIELD.search(name) is not None

@@ -1,0 +1,186 @@
+"""Chunks, errors and attempts as plain values, for a database or a file, and back.
+
+The one rule: what comes back says the same: text, calls, usage, seams, what was delivered, the error with its words.
+Runs of deltas are joined, so an answer of a thousand tokens is a handful of values.
+Must never: trust what it reads. Whatever is missing or of a wrong type is a StreamMisused that names its place.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from ..chunks import Chunk, ReasoningDelta, Seam, TextDelta, ToolCallDelta, Usage
+from ..failures import ErrorCategory, ErrorKind, Failure, GaveUp, Phase, StreamMisused
+from ..failures.kinds import Text
+from .errors import AllTargetsFailed, StreamError
+from .making import error_for
+
+__all__ = ["MAX_LEVELS", "pack", "plain", "plain_chunk", "read", "read_chunk"]
+
+ValueT = TypeVar("ValueT")
+
+CHUNKS: Mapping[str, type[Any]] = {cls.type: cls for cls in get_args(Chunk)}
+
+MAX_LEVELS = 500
+"""Objects and lists in one another: an event that we kept raw may have many, and Python bears some 900."""
+
+_ERRORS_DEEP = 8
+"""Errors that name others, in one another."""
+
+
+# -- fewer chunks -------------------------------------------------------------------------------
+
+
+def pack(chunks: Sequence[Chunk], places: Sequence[int]) -> tuple[list[Chunk], list[int]]:
+    """Fewer chunks that say the same, and where `places` of the old ones are among them: no run goes over one."""
+    bounds = sorted(places)
+    runs = groupby(_latest_usage(chunks), lambda item: _run(item[0], item[1], bisect_right(bounds, item[0])))
+    packed: list[Chunk] = []
+    sides: list[int] = []
+    for (side, *_), run in runs:
+        packed.append(_joined([chunk for _, chunk in run]))
+        sides.append(side)
+    return packed, [bisect_right(sides, bisect_right(bounds, place) - 1) for place in places]
+
+
+def _latest_usage(chunks: Sequence[Chunk]) -> Iterator[tuple[int, Chunk]]:
+    """All chunks with their places, but of the counts of each request only the last: they are cumulative."""
+    last: dict[int, int] = {}
+    request = 0
+    for place, chunk in enumerate(chunks):
+        request += type(chunk) is Seam
+        if type(chunk) is Usage:
+            last[request] = place
+    kept = set(last.values())
+    return ((place, chunk) for place, chunk in enumerate(chunks) if type(chunk) is not Usage or place in kept)
+
+
+def _run(place: int, chunk: Chunk, side: int) -> tuple[Any, ...]:
+    """What this chunk may be joined by; its own place for one that stays alone."""
+    if type(chunk) is TextDelta:
+        return side, "text"
+    if type(chunk) is ReasoningDelta and not (chunk.signature or chunk.redacted):
+        return side, "reasoning"
+    if type(chunk) is ToolCallDelta:
+        return side, "call", chunk.index
+    return side, place
+
+
+def _joined(run: list[Chunk]) -> Chunk:
+    last = run[-1]
+    if len(run) == 1:
+        return last
+    if type(last) is ToolCallDelta:
+        arguments = "".join(chunk.arguments for chunk in run if type(chunk) is ToolCallDelta)
+        return ToolCallDelta(last.index, last.id, last.name, arguments)
+    if type(last) is ReasoningDelta:
+        return ReasoningDelta("".join(chunk.reasoning for chunk in run if type(chunk) is ReasoningDelta))
+    return TextDelta("".join(chunk.text for chunk in run))
+
+
+# -- plain values and back ----------------------------------------------------------------------
+
+
+class _Error(msgspec.Struct, kw_only=True):
+    """A StreamError's `to_dict`, as far as an error is made from it again."""
+
+    kind: ErrorKind
+    category: ErrorCategory
+    title: str
+    message: str
+    resolution: str
+    phase: Phase = "request"
+    provider: str = ""
+    model: str = ""
+    status: int | None = None
+    code: str = ""
+    request_id: str | None = None
+    retry_after: float | None = None
+    resets_at: str | None = None
+    retryable: bool | None = None
+    fallback: bool | None = None
+    attempt: int = 0
+    gave_up: GaveUp | None = None
+    billed_maybe: bool = False
+    host: str | None = None
+    cause: str | None = None
+    untried: int = 0
+    errors: list[Any] | None = None
+
+
+def plain(value: Any) -> Any:
+    """A value of ours as what JSON has."""
+    return msgspec.to_builtins(value, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.to_dict() if isinstance(value, StreamError) else str(value)
+
+
+def plain_chunk(chunk: Chunk) -> dict[str, Any]:
+    """A chunk with its type, without what is as usual."""
+    usual = {item.name: item.default for item in msgspec.structs.fields(chunk)}
+    fields: dict[str, Any] = plain(chunk)
+    return {"type": chunk.type} | {name: value for name, value in fields.items() if value != usual[name]}
+
+
+def read(kind: type[ValueT], values: Any, name: str) -> ValueT:
+    """Plain values as this type; StreamMisused says which of them is wrong, as `name.field[3]`."""
+    try:
+        return msgspec.convert(values, kind, dec_hook=_special)
+    except msgspec.ValidationError as error:
+        place, said = _complaint(error)
+        raise StreamMisused(f"{name}{place}: {said}") from error
+
+
+def _complaint(error: Exception) -> tuple[str, str]:
+    """msgspec's complaint as the place, like `.field[3]`, and what is wrong there."""
+    said, _, place = str(error).rpartition(" - at `$")
+    return (place.removesuffix("`"), said) if said else ("", place)
+
+
+def read_chunk(values: Any, name: str) -> Chunk:
+    """A chunk from `plain_chunk`."""
+    kind = values.get("type") if isinstance(values, dict) else None
+    if not isinstance(kind, str) or kind not in CHUNKS:
+        raise StreamMisused(f"{name}.type: Expected one of {', '.join(CHUNKS)}")
+    chunk: Chunk = read(CHUNKS[kind], values, name)
+    return chunk
+
+
+def _special(kind: type[Any], values: Any) -> Any:
+    """For msgspec, which knows nothing of our errors."""
+    if kind is not StreamError:
+        raise NotImplementedError
+    try:
+        return _error(values)
+    except msgspec.ValidationError as error:
+        place, said = _complaint(error)
+        raise ValueError(f"{place.removeprefix('.')}: {said}" if place else said) from None
+
+
+def _error(values: Any, depth: int = 0) -> StreamError:
+    if depth > _ERRORS_DEEP:
+        raise ValueError(f"more than {_ERRORS_DEEP} errors in one another")
+    stored = msgspec.convert(values, _Error)
+    failure = Failure(
+        kind=stored.kind, category=stored.category, code=stored.code, status=stored.status,
+        request_id=stored.request_id, retry_after=stored.retry_after, resets_at=stored.resets_at,
+        retry=stored.retryable, fallback=stored.fallback,
+    )  # fmt: skip
+    make: Callable[..., StreamError] = error_for
+    context: dict[str, Any] = {
+        name: getattr(stored, name)
+        for name in ("phase", "provider", "model", "host", "attempt", "gave_up", "billed_maybe")
+    }  # fmt: skip
+    if stored.cause:
+        context["_cause"] = stored.cause
+    if stored.errors:
+        make, context["errors"] = AllTargetsFailed, tuple(_error(each, depth + 1) for each in stored.errors)
+        context["untried"] = stored.untried
+    return make(failure, said=Text(stored.title, (stored.message,), (stored.resolution,)), **context)

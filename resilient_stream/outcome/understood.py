@@ -1,0 +1,123 @@
+"""Whether an answer was understood: what was passed on without a class of its own, and ends that contradict it.
+
+An answer can come to its proper end and still say nothing, because what it said stood where nobody looked. So what has
+no chunk class is counted here, and an end without content is held against the reason and the token count beside it.
+Must never: know a provider, or be asked per chunk. An answer is looked at once, at its end.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+
+from ..chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, Usage
+from ..failures import ErrorKind, Failure
+
+__all__ = ["MAX_NAMES", "NOTHING_READ", "OTHERS", "clean", "contradiction", "tally", "warn"]
+
+logger = logging.getLogger("resilient_stream")
+
+NOTHING_READ = "nothing_read"
+"""The code of the failure of an answer that ended well and said nothing that could be read."""
+
+FEW = 10
+"""Output tokens that an empty answer may cost: marks that begin and end a turn are counted by some servers, and a stop
+sequence at once is. Recorded empty answers have 0 to 4."""
+
+MAX_NAMES = 64
+"""Names that are counted one by one; servers make them."""
+OTHERS = "others"
+"""What the names beyond that are counted as."""
+MAX_NAME = 64
+MAX_WARNED = 1024
+SHOWN = 6
+"""Names in an error's message."""
+
+_CONTROL = re.compile(r"[^\x20-\x7e]")
+_warned: set[tuple[str, str]] = set()
+
+
+def clean(name: str) -> str:
+    """A name from a server, as it may stand in a log line or a terminal."""
+    return _CONTROL.sub("", name[: 4 * MAX_NAME])[:MAX_NAME] or "unnamed"
+
+
+def tally(names: Iterable[str], counts: dict[str, int]) -> dict[str, int]:
+    """Count names into `counts`, of which there are no more than `MAX_NAMES` and one for the rest."""
+    for name in names:
+        known = name if name in counts or len(counts) < MAX_NAMES else OTHERS
+        counts[known] = counts.get(known, 0) + 1
+    return counts
+
+
+def warn(target: str, names: Iterable[str]) -> None:
+    """Say in the log, once a target and name, that something of an answer comes as `Raw`."""
+    for name in names:
+        if (target, name) not in _warned and len(_warned) < MAX_WARNED:
+            _warned.add((target, name))
+            logger.warning(
+                "%s sent content that is not modelled, %s: it is passed on as a Raw chunk", target, name,
+                extra={"target": target, "event": name},
+            )  # fmt: skip
+
+
+def contradiction(chunks: Sequence[Chunk]) -> Failure | None:
+    """Why an answer that came to its end is none: its end speaks of content that is not there. None when it is one.
+
+    Content that is passed on as `Raw` is there. What may be content, but only by doubt, is not.
+    """
+    finished = next((chunk for chunk in reversed(chunks) if type(chunk) is Finished), None)
+    reason = finished.reason if finished is not None else "stop"
+    if reason == "tool_calls":
+        return _without_a_call(chunks)
+    if reason not in ("stop", "other") or (finished is not None and finished.explanation):
+        return None  # cut, blocked or declined: that is why there is nothing
+    return None if any(map(_speaks, chunks)) else _silent(chunks)
+
+
+def _without_a_call(chunks: Sequence[Chunk]) -> Failure | None:
+    """It ended in order to have tools called. A tool that ran at the provider is passed on as `Raw`."""
+    if any(type(chunk) is ToolCall or (type(chunk) is Raw and chunk.content) for chunk in chunks):
+        return None
+    if not any(map(_speaks, chunks)):
+        return _nothing_read(chunks, "tool calls")
+    # Its text was delivered, so neither this target nor another one is asked for it again.
+    return Failure(kind=ErrorKind.MODEL_OUTPUT_INVALID, code="no_call", retry=False, fallback=False)
+
+
+def _silent(chunks: Sequence[Chunk]) -> Failure | None:
+    """It has no text and no call. Reasoning alone is believed, unless the provider counted more than that."""
+    unread = _unread(chunks)
+    if unread is not None:
+        return _nothing_read(chunks, f"{unread} tokens") if unread > FEW else None
+    reasoned = any(type(chunk) is ReasoningDelta for chunk in chunks)
+    return _nothing_read(chunks, "") if _doubtful(chunks) and not reasoned else None
+
+
+def _unread(chunks: Sequence[Chunk]) -> int | None:
+    """Output tokens beyond the reasoning, which some providers count within them and some beside them."""
+    usage = next((chunk for chunk in reversed(chunks) if type(chunk) is Usage), None)
+    if usage is None or usage.output_tokens is None:
+        return None
+    written, thought = usage.output_tokens, usage.reasoning_tokens
+    if thought is None:
+        return None if any(type(chunk) is ReasoningDelta for chunk in chunks) else written
+    return written - thought if thought <= written else written
+
+
+def _speaks(chunk: Chunk) -> bool:
+    return chunk.content and type(chunk) is not ReasoningDelta and not (type(chunk) is TextDelta and not chunk.text)
+
+
+def _doubtful(chunks: Sequence[Chunk]) -> list[str]:
+    """The names of what may have been content."""
+    return list(dict.fromkeys(chunk.event for chunk in chunks if type(chunk) is Raw and chunk.standing == "doubt"))
+
+
+def _nothing_read(chunks: Sequence[Chunk], missing: str) -> Failure:
+    """One more try at this target: what a host cannot say in this way, it will not say in it the third time either."""
+    names = _doubtful(chunks)
+    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    facts = {"missing": missing or None, "unknown": shown or None}
+    return Failure(kind=ErrorKind.UNEXPECTED_RESPONSE, code=NOTHING_READ, retry=True, facts=facts)

@@ -1,0 +1,112 @@
+"""What chunks weigh in a transcript, and how they are kept small.
+
+The one rule: no text is lost or moved here; only the places where it is divided into chunks change.
+Must never: run while an answer is of an ordinary length. A transcript asks when its limit is near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ..chunks import Chunk, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
+
+__all__ = ["even", "prefix", "size_of"]
+
+SMALL = 64
+"""What a chunk without a text of its own weighs."""
+
+AS_OBJECTS = 4
+"""How much more memory decoded JSON takes than its text, at least."""
+
+
+def size_of(chunk: Chunk) -> int:
+    """Characters that a chunk weighs in a transcript."""
+    if type(chunk) is TextDelta:
+        return len(chunk.text)
+    if type(chunk) is ReasoningDelta:
+        return len(chunk.reasoning) + len(chunk.redacted or "")
+    if type(chunk) is Raw:
+        return SMALL + AS_OBJECTS * len(msgspec.json.encode(chunk.data, enc_hook=str))
+    return SMALL + len(chunk.arguments) if isinstance(chunk, ToolCallDelta | ToolCall) else SMALL
+
+
+def prefix(chunks: Iterable[Chunk], limit: int) -> int:
+    """How many chunks from the start fit into the limit."""
+    size = count = 0
+    for count, chunk in enumerate(chunks):
+        size += size_of(chunk)
+        if size > limit:
+            return count
+        count += 1
+    return count
+
+
+def even(chunks: Iterable[Chunk], size: int) -> list[Chunk]:
+    """The same texts in pieces of `size` characters: as an object, a chunk is larger than most of their texts are.
+
+    A piece that has its size already is passed on, so doing it again costs what is new.
+    """
+    found: list[Chunk] = []
+    run = _Run(size)
+    for chunk in chunks:
+        text = _divisible(chunk)
+        if text == "" and type(chunk) is not ToolCallDelta:  # that begins a call, for whoever shows it
+            continue
+        if text is None or len(text) == size:
+            found += [*run.end(), chunk]
+        else:
+            found += run.add(chunk, text)
+    return found + run.end()
+
+
+class _Run:
+    """Texts of one kind in a row, of which no more than a piece and one text are held."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._first: Chunk | None = None
+        self._texts: list[str] = []
+        self._held = 0
+
+    def add(self, chunk: Chunk, text: str) -> list[Chunk]:
+        """The pieces that it makes whole. text: the chunk's own."""
+        ended = self.end() if self._first is None or not _alike(chunk, self._first) else []
+        self._first = chunk
+        self._texts.append(text)
+        self._held += len(text)
+        if self._held < self._size:
+            return ended
+        joined = "".join(self._texts)
+        whole = len(joined) - len(joined) % self._size
+        self._texts, self._held = [joined[whole:]], len(joined) - whole
+        return ended + [self._chunk(joined[at : at + self._size]) for at in range(0, whole, self._size)]
+
+    def end(self) -> list[Chunk]:
+        """What is held, as the last piece."""
+        begun, rest = bool(self._texts), "".join(self._texts)
+        self._texts, self._held = [], 0
+        return [self._chunk(rest)] if rest or (begun and type(self._first) is ToolCallDelta) else []
+
+    def _chunk(self, text: str) -> Chunk:
+        first = self._first
+        if type(first) is ToolCallDelta:
+            return ToolCallDelta(first.index, first.id, first.name, text)
+        return TextDelta(text) if type(first) is TextDelta else ReasoningDelta(text)
+
+
+def _alike(chunk: Chunk, other: Chunk) -> bool:
+    """Whether their texts belong together."""
+    if type(chunk) is ToolCallDelta and type(other) is ToolCallDelta:
+        return (chunk.index, chunk.id, chunk.name) == (other.index, other.id, other.name)
+    return type(chunk) is type(other)
+
+
+def _divisible(chunk: Chunk) -> str | None:
+    """The text of a chunk that is nothing else, or another piece of a call that is known."""
+    if type(chunk) is TextDelta:
+        return chunk.text
+    if type(chunk) is ReasoningDelta and chunk.signature is None and chunk.redacted is None:
+        return chunk.reasoning
+    return chunk.arguments if type(chunk) is ToolCallDelta else None

@@ -1,0 +1,1 @@
+"""Anthropic's Messages dialect, and the program claude-code, which prints its events."""

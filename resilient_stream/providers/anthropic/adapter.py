@@ -1,0 +1,112 @@
+"""Anthropic's Messages API: where it is, how a request to it looks, and whole answers.
+
+The one rule: this is the one place that knows Anthropic's own address and headers; the body (`messages_request.py`) and
+the stream (`messages_stream.py`) are spoken by others too.
+Must never: await.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from ...classify import classify_response
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ...failures import Failure
+from ...wire.json_outline import paths
+from ..shared.error_rules import rules_for
+from ..shared.urls import joined
+from ..shared.values import with_extra
+from ..shared.whole import WholeAnswer, accepted, has, sse
+from .models import generation_of
+from .request import encode_body
+from .stream import messages_decoder
+
+__all__ = ["ADAPTER", "AnthropicMessages", "whole_events"]
+
+TOOL_NAMES = r"[a-zA-Z0-9_-]{1,128}"
+"""As in Anthropic's "Define tools"."""
+
+# -- a whole answer ---------------------------------------------------------------------------
+
+LONG_TEXTS = paths("content.*.text", "content.*.thinking")
+
+_MESSAGE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def as_stream(outline: bytes) -> bytes:
+    """A whole message as a stream whose first event has it all already (see `_given`); an error is an event."""
+    message = _MESSAGE.decode(outline)
+    if has(message, "error"):
+        return sse(outline)
+    return sse(*map(msgspec.json.encode, whole_events(message)))
+
+
+def whole_events(message: Mapping[str, msgspec.Raw]) -> list[dict[str, Any]]:
+    """A whole message as the events of a stream. The first has it all; without a stop reason it has no end."""
+    begin = {"type": "message_start", "message": message}
+    if not has(message, "stop_reason"):
+        return [begin]
+    delta = {name: message[name] for name in ("stop_reason", "stop_details") if name in message}
+    return [begin, {"type": "message_delta", "delta": delta}, {"type": "message_stop"}]
+
+
+# -- what is sent -----------------------------------------------------------------------------
+
+
+class AnthropicMessages(msgspec.Struct, frozen=True):
+    """The adapter of Anthropic's API; see `contract.Adapter`. What becomes of a request's fields there:
+
+    max_tokens: the API demands it; unset, it is the `max_tokens` of the model's row in `claude_models.py`
+        (4,096 for Claude 3 to 32,000 since 4.6), plus the thinking budget.
+    reasoning: a budget, or adaptive thinking with an effort, whichever the model takes. Left out where the
+        API refuses it: with a forced tool, and while an assistant turn goes on that began without thinking.
+    temperature, top_p: left out for models that refuse them (4.7 and later) and while the model thinks; where
+        both together are refused (4.1 and later), temperature is sent.
+    seed: has no equivalent and is ignored.
+    output: `output_config.format`, for Claude 4.5 and later.
+    """
+
+    name: str = "anthropic"
+    title: str = "Anthropic"
+    base_url: str = "https://api.anthropic.com"
+    key_variables: tuple[str, ...] = ("ANTHROPIC_API_KEY",)
+    url_variable: str = "ANTHROPIC_BASE_URL"
+    default_model: str | None = None
+    media_types: tuple[str, ...] = ("text/event-stream",)
+    options: ClassVar[tuple[str, ...]] = ()
+
+    def capabilities(self, model: str) -> Capabilities:
+        """Prefill is a column of the model's row."""
+        return Capabilities(prefill=generation_of(model).prefill, whole=True, tool_names=TOOL_NAMES)
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
+        """A Messages request."""
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": accepted(request),
+            "anthropic-version": "2023-06-01",
+        }
+        if endpoint.api_key:
+            headers["x-api-key"] = endpoint.api_key
+        headers.update(endpoint.headers)
+        body = with_extra(encode_body(request), request.extra)
+        url = joined(endpoint.base_url, "/v1/messages")
+        return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
+
+    def decoder(self, request: Request) -> Decoder:
+        """A decoder for one answer, as the target's options ask for it."""
+        return messages_decoder(self.name, **request.decoding)
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """The shared rules with Anthropic's own in front."""
+        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+
+
+ADAPTER = AnthropicMessages()

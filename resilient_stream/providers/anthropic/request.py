@@ -1,0 +1,187 @@
+"""What is sent to Anthropic's Messages API; Vertex and Bedrock send the same body.
+
+The one rule: turns alternate, and nothing stands in them that the API is known to refuse: rows of `claude_models.py`
+say what a model accepts.
+Must never: decide by a model's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from ...contract import Request
+from ...fitting.told import blank, left_out, without
+from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ..shared.schemas import closed, in_words
+from ..shared.system import SYSTEM, some_turns, system_texts
+from ..shared.tool_calls import fitting_id, parse_arguments
+from ..shared.values import known
+from .models import Generation, generation_of, reasoning_fields
+
+__all__ = ["encode_body", "may_think", "system_with_schema"]
+
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_THINKING = ("thinking", "redacted_thinking")
+
+
+def encode_body(request: Request) -> dict[str, Any]:
+    """The request's body, without `extra`; Vertex and Bedrock send it with the model elsewhere."""
+    accepts = generation_of(request.model)
+    fields: dict[str, Any] = {
+        "model": request.model,
+        "max_tokens": request.max_tokens or accepts.max_tokens,
+        "stream": request.stream,
+        "system": "\n\n".join(system_with_schema(request)) or None,
+        "messages": _turns(some_turns(request.messages, request.target.name), request.target.name),
+        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tool_choice": _tool_choice(request.tool_choice),
+        "stop_sequences": list(request.stop) or None,
+        **reasoning_fields(
+            request.model,
+            request.reasoning,
+            request.max_tokens,
+            tool_is_forced=request.tool_choice not in (None, "auto", "none"),
+            may_think=may_think(request.messages),
+        ),
+    }
+    if request.output is not None and (schema := closed(request.output)) is not None:
+        form = {"type": "json_schema", "schema": schema}
+        fields["output_config"] = {**fields.get("output_config", {}), "format": form}
+    fields |= _sampling_fields(request, accepts, fields.get("thinking"))
+    return known(fields)
+
+
+def system_with_schema(request: Request) -> list[str]:
+    """The system messages, with the schema of the answer where it cannot be enforced: an object in it may have any
+    names, and the API takes only those that have none but their own."""
+    texts = system_texts(request.messages)
+    if request.output is None or closed(request.output) is not None:
+        return texts
+    left_out(request.target.name, "output=", "an object in it has names of its own; it is asked for in words")
+    return [*texts, in_words(request.output)]
+
+
+def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
+    """Turns that alternate: messages of one role in a row become one, tool results are the user's."""
+    turns: list[tuple[str, list[dict[str, Any]]]] = []
+    for role, run in groupby(messages, _role):
+        blocks = [block for message in run for block in _message_blocks(message)]
+        if role == "assistant" and not _strip_last_thinking(blocks):
+            left_out(target, "an assistant's turn", "nothing in it can be sent, so it is left out")
+        elif turns and turns[-1][0] == role:
+            turns[-1][1].extend(blocks)
+        else:
+            turns.append((role, blocks))
+    if turns and turns[-1][0] == "assistant" and not _strip_prefill(turns[-1][1]):
+        turns.pop()
+    if not turns:
+        raise blank()
+    return [{"role": role, "content": _content(blocks)} for role, blocks in turns]
+
+
+def _role(message: Message) -> str:
+    return "assistant" if message.role == "assistant" else "user"
+
+
+def _strip_last_thinking(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The API refuses a turn that ends in thinking, as an answer does that was cut before its next word."""
+    while blocks and (blocks[-1]["type"] in _THINKING or not blocks[-1].get("text", "-").strip()):
+        blocks.pop()
+    return blocks
+
+
+def _strip_prefill(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The API refuses an unfinished turn that ends in white space, and one of nothing else."""
+    while blocks and "text" in blocks[-1]:
+        blocks[-1]["text"] = blocks[-1]["text"].rstrip()
+        if blocks[-1]["text"]:
+            break
+        blocks.pop()
+    return blocks
+
+
+def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    """Text alone as a string. Blank text is refused beside other blocks; nothing at all is a single space."""
+    kept = [block for block in blocks if block.get("text", "-").strip()]
+    if all(block.keys() == {"type", "text"} for block in kept) and len(kept) < 2:
+        return kept[0]["text"] if kept else " "
+    return kept
+
+
+def _message_blocks(message: Message) -> list[dict[str, Any]]:
+    blocks = [block for each in message.blocks if (block := _block(each)) is not None]
+    if message.role == "tool":
+        id = fitting_id(message.tool_call_id or "", _CALL_ID)
+        return [{"type": "tool_result", "tool_use_id": id, "content": _content(blocks)}]
+    return blocks
+
+
+def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
+    if isinstance(part, FunctionCall):
+        return _tool_use(part)
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        return {"type": "image", "source": _image_source(part)}
+    return _thinking_block(part)
+
+
+def _image_source(image: ImagePart) -> dict[str, Any]:
+    data = image.data()
+    if data is None:
+        return {"type": "url", "url": image.url}
+    return {"type": "base64", "media_type": data[0], "data": data[1]}
+
+
+def _thinking_block(part: ReasoningPart) -> dict[str, Any] | None:
+    """Signed or encrypted reasoning goes back as it came; unsigned reasoning would be refused."""
+    if part.redacted:
+        return {"type": "redacted_thinking", "data": part.redacted}
+    if part.signature:
+        return {"type": "thinking", "thinking": part.text, "signature": part.signature}
+    return None
+
+
+def _tool_use(call: FunctionCall) -> dict[str, Any]:
+    arguments = parse_arguments(call.arguments) or {}
+    return {"type": "tool_use", "id": fitting_id(call.id, _CALL_ID), "name": call.name, "input": arguments}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    fields: dict[str, Any] = {"name": tool.name, "input_schema": {"type": "object", **tool.parameters}}
+    if tool.description:
+        fields["description"] = tool.description
+    if tool.strict:
+        fields["strict"] = True
+    return fields
+
+
+def _tool_choice(choice: str | None) -> dict[str, Any] | None:
+    if choice is None:
+        return None
+    kind = {"auto": "auto", "none": "none", "required": "any"}.get(choice)
+    return {"type": kind} if kind else {"type": "tool", "name": choice}
+
+
+def _sampling_fields(request: Request, accepts: Generation, thinking: Any) -> dict[str, Any]:
+    """temperature and top_p where they are accepted; where only one of them is, temperature stands."""
+    fields = {"temperature": request.temperature, "top_p": request.top_p}
+    if accepts.sampling == "none" or thinking is not None:
+        return without(request.target.name, fields, tuple(fields), "Claude takes none while it thinks, or ever")
+    if accepts.sampling == "one" and request.temperature is not None:
+        return without(request.target.name, fields, ("top_p",), "this model takes it or temperature, not both")
+    return fields
+
+
+def may_think(messages: Sequence[Message]) -> bool:
+    """Whether the assistant turn that goes on (a prefill, a tool loop), if any, began with thinking."""
+    after = [message.role for message in messages if message.role not in SYSTEM]
+    while after and after[-1] == "tool":
+        after.pop()
+    if not after or after[-1] != "assistant":
+        return True
+    last = next(message for message in reversed(messages) if message.role == "assistant")
+    return any(isinstance(part, ReasoningPart) and _thinking_block(part) for part in last.parts[:1])

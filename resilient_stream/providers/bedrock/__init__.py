@@ -1,0 +1,1 @@
+"""Amazon Bedrock: Converse, and InvokeModel with each vendor's own bodies, in event-stream frames."""

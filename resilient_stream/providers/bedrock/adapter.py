@@ -1,0 +1,188 @@
+"""Amazon Bedrock's runtime: where its two APIs are, streaming or not, and how a request to them is authorised.
+
+    Target("bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0")              Converse, one dialect for all
+    Target("bedrock:…", api="invoke")                                           InvokeModel, each vendor's own
+
+The one rule: the path is signed as it is sent, so it is written here in the one way that aiohttp leaves alone.
+Must never: await, or look for credentials; `credentials/bedrock.py` has found them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from ...classify import classify_response
+from ...contract import Batch, Capabilities, Endpoint, HttpRequest, Request
+from ...failures import Failure, StreamMisused
+from ...messages import ImagePart
+from ...wire.broken import failure_of
+from ..anthropic.models import generation_of
+from ..shared.error_rules import rules_for
+from ..shared.mending import Mender
+from ..shared.open_call import READERS_RAISE
+from ..shared.urls import joined, segment
+from ..shared.whole import WholeAnswer
+from . import bodies as bedrock_bodies
+from . import converse_request
+from .converse_stream import ConverseReader
+from .frames import BedrockFrames
+from .invoke_stream import InvokeReader
+from .signature import SigningKey, sign
+from .whole import WHOLE, PlainFrames
+
+__all__ = ["ADAPTER", "APIS", "Bedrock", "BedrockDecoder"]
+
+APIS: Mapping[str, tuple[str, str]] = {
+    "converse": ("converse-stream", "converse"),
+    "invoke": ("invoke-with-response-stream", "invoke"),
+}
+"""What `Target(..., api=…)` may say, and the end of its path: for a stream, and for an answer in one piece."""
+
+_ERROR_TYPE = "x-amzn-errortype"
+_WHOLE_CALLS = re.compile(r"meta\.llama(3-\d-|4)|writer\.palmyra")
+"""Models that take tools, but not with a stream: "This model doesn't support tool use in streaming mode"."""
+
+
+class BedrockDecoder:
+    """One answer; see `contract.Decoder`. The reader knows the events, and the frames how they came."""
+
+    __slots__ = ("_frames", "_mender", "_reader", "done", "failure", "model", "progress", "response_id")
+
+    def __init__(self, reader: ConverseReader | InvokeReader, frames: BedrockFrames | PlainFrames) -> None:
+        self._frames = frames
+        self._reader = reader
+        self._mender: Mender | None = None
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._reader.unmodelled
+
+    def feed(self, data: bytes) -> Batch:
+        """Decode one network read."""
+        if self.done or self.failure is not None:
+            return []
+        return self._guarded(lambda batch: self._reader.read(self._frames.feed(data), batch))
+
+    def finish(self) -> Batch:
+        """The body ended. Whole after the dialect's own end, or where the target says eof_ok."""
+        if self.done or self.failure is not None:
+            return []
+        return self._guarded(lambda batch: batch.extend(self._reader.finish()))
+
+    def _guarded(self, read: Callable[[Batch], None]) -> Batch:
+        """What a reader cannot take ends the answer, behind what came before it."""
+        batch: Batch = []
+        reader = self._reader
+        try:
+            read(batch)
+            failure = reader.failure or (None if reader.done else self._frames.failure)
+            self.done = reader.done
+        except READERS_RAISE as error:
+            failure = failure_of(error, "bad_event")
+        self.failure, self.progress = failure, reader.progress
+        self.model, self.response_id = reader.model, reader.response_id
+        return self._mended(batch) if reader.halves else batch
+
+    def _mended(self, batch: Batch) -> Batch:
+        """In an answer in which halves of characters came."""
+        mender = self._mender = self._mender or Mender()
+        batch = mender.mend(batch)
+        self.failure = mender.failure(self.failure)
+        return batch + mender.end() if self.done else batch
+
+
+class Bedrock(msgspec.Struct, frozen=True):
+    """The adapter of Bedrock's runtime; see `contract.Adapter`. A target's own options:
+
+    api: "converse" (default) or "invoke". region, profile: over the environment's. session: a session of boto3 or
+    botocore to take credentials from.
+    """
+
+    name: ClassVar[str] = "bedrock"
+    title: ClassVar[str] = "Amazon Bedrock"
+    base_url: ClassVar[str] = "https://bedrock-runtime.us-east-1.amazonaws.com"
+    key_variables: ClassVar[tuple[str, ...]] = ("AWS_BEARER_TOKEN_BEDROCK",)
+    url_variable: ClassVar[str] = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+    default_model: ClassVar[str | None] = None
+    options: ClassVar[tuple[str, ...]] = ("api", "region", "profile", "session")
+    media_types: ClassVar[tuple[str, ...]] = ("application/vnd.amazon.eventstream",)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """Of a Claude, what its generation can; no other model is known to go on with an unfinished turn."""
+        streams_calls = _WHOLE_CALLS.search(model) is None
+        return Capabilities(prefill=generation_of(model).prefill, streaming_tools=streams_calls, whole=True)
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
+        """A request to one of the two APIs. Raises StreamError for what cannot be said there."""
+        _refuse_links(request)
+        api = _api(request)
+        encode_body = converse_request.encode_body if api == "converse" else bedrock_bodies.encode_body
+        body = msgspec.json.encode(encode_body(request))
+        stream, whole = APIS[api]
+        method = stream if request.stream else whole
+        url = joined(endpoint.base_url, f"/model/{segment(request.model, keep=':')}/{method}")
+        accept = self.media_types[0] if request.stream else "application/json"
+        headers = {"Content-Type": "application/json", "Accept": accept}
+        if api == "invoke" and request.stream:
+            headers["X-Amzn-Bedrock-Accept"] = "application/json"
+        headers.update(endpoint.headers)
+        return HttpRequest(url=url, headers=_authorised(url, headers, body, endpoint), body=body)
+
+    def decoder(self, request: Request) -> BedrockDecoder:
+        """A decoder for one answer, as the target's options ask for it."""
+        return BedrockDecoder(_reader(request), BedrockFrames(request.max_event_bytes))
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        decoder = BedrockDecoder(_reader(request), PlainFrames())
+        return WholeAnswer(decoder, *WHOLE[_api(request)], **request.decoding)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """The shared rules with Bedrock's own in front. An error's class is in a header, up to a colon."""
+        if _ERROR_TYPE in headers:
+            headers = {**headers, _ERROR_TYPE: headers[_ERROR_TYPE].partition(":")[0]}
+        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+
+
+ADAPTER = Bedrock()
+
+
+def _api(request: Request) -> str:
+    api: Any = request.option("api", "converse")
+    if api not in APIS:
+        raise StreamMisused(f"{request.target.name}: api is {' or '.join(map(repr, APIS))}; got {api!r}")
+    return str(api)
+
+
+def _reader(request: Request) -> ConverseReader | InvokeReader:
+    options = request.decoding
+    if _api(request) == "invoke":
+        return InvokeReader(**options)
+    return ConverseReader(**options)
+
+
+def _refuse_links(request: Request) -> None:
+    """Bedrock fetches nothing from the web; only Converse takes pictures from S3."""
+    for part in (part for message in request.messages for part in message.parts if isinstance(part, ImagePart)):
+        if part.data() is None and not (part.url.startswith("s3://") and _api(request) == "converse"):
+            raise bedrock_bodies.refusal("pictures by link (a data: URL would do, or s3:// with Converse)")
+
+
+def _authorised(url: str, headers: dict[str, str], body: bytes, endpoint: Endpoint) -> dict[str, str]:
+    """With the key, or with a signature over the headers that no proxy changes."""
+    if endpoint.api_key:
+        return {"Authorization": f"Bearer {endpoint.api_key}", **headers}
+    if not isinstance(endpoint.credentials, SigningKey):
+        return headers
+    kept = {name: value for name, value in headers.items() if name.lower().startswith(("content-type", "x-amz"))}
+    return {**sign("POST", url, kept, body, endpoint.credentials), **headers}

@@ -1,0 +1,194 @@
+"""A request in the words of Bedrock's Converse API.
+
+The one rule: what Converse refuses is not sent: blank text, turns of one role in a row, a tool's result without the
+tools. Must never: know where it is sent, or by whom it is signed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from ...contract import Request
+from ...fitting.told import blank, left_out, model_first, without
+from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ..anthropic.models import generation_of, reasoning_fields
+from ..anthropic.request import may_think, system_with_schema
+from ..shared.effort import effort_for
+from ..shared.schemas import closed
+from ..shared.system import some_turns
+from ..shared.tool_calls import fitting_id, parse_arguments
+from ..shared.values import known, merged
+
+__all__ = ["encode_body"]
+
+_TOOL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_TOOL_BLOCKS = frozenset({"toolUse", "toolResult"})
+
+
+def encode_body(request: Request) -> dict[str, Any]:
+    """The body; `extra` is merged last, objects into objects (guardrailConfig, performanceConfig, requestMetadata).
+
+    seed has no equivalent and is ignored. reasoning is sent for Claude, Nova and gpt-oss, each in its own words.
+    """
+    thinking = _thinking(request)
+    limit = thinking.pop("max_tokens", request.max_tokens)
+    turns = _turns(some_turns(request.messages, request.target.name), request.target.name)
+    fields = {
+        "system": [{"text": text} for text in system_with_schema(request)] or None,
+        "messages": turns,
+        "inferenceConfig": _inference(request, limit, thinking) or None,
+        "toolConfig": _tool_config(request, turns),
+        "outputConfig": _output_config(request.output),
+        "additionalModelRequestFields": thinking or None,
+    }
+    return merged(known(fields), request.extra)
+
+
+# -- turns ------------------------------------------------------------------------------------
+
+
+def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
+    """Turns that alternate; a tool's result is the user's. Blank text is refused, and so is a turn of nothing else.
+
+    The first has to be the user's. Calls in the model's are reported to be taken there, so they are left to the API.
+    """
+    turns: list[dict[str, Any]] = []
+    for role, run in groupby(messages, _role):
+        blocks = [block for message in run for block in _blocks(message)]
+        if not _strip_last_reasoning(blocks):
+            left_out(target, f"a turn of the {role}'s", "nothing in it can be sent, so it is left out")
+        elif turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        else:
+            turns.append({"role": role, "content": blocks})
+    if not turns:
+        raise blank()
+    if turns[0]["role"] == "assistant" and not any("toolUse" in block for block in turns[0]["content"]):
+        raise model_first()
+    if turns[-1]["role"] == "assistant" and "text" in (last := turns[-1]["content"][-1]):
+        last["text"] = last["text"].rstrip()  # an unfinished turn may not end in white space
+    return turns
+
+
+def _role(message: Message) -> str:
+    return "assistant" if message.role == "assistant" else "user"
+
+
+def _strip_last_reasoning(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Claude refuses a turn that ends in thinking, as an answer does that was cut before its next word."""
+    while blocks and "reasoningContent" in blocks[-1]:
+        blocks.pop()
+    return blocks
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    parts = [block for each in message.blocks if (block := _block(each)) is not None]
+    if message.role == "tool":
+        return [{"toolResult": {"toolUseId": fitting_id(message.tool_call_id or "", _TOOL_ID), "content": parts}}]
+    return parts
+
+
+def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
+    if isinstance(part, FunctionCall):
+        return _tool_use(part)
+    if isinstance(part, TextPart):
+        return {"text": part.text} if part.text.strip() else None
+    return _image(part) if isinstance(part, ImagePart) else _reasoning(part)
+
+
+def _image(image: ImagePart) -> dict[str, Any]:
+    """The data, or an s3:// address; other links were refused before (`bedrock.py`)."""
+    data = image.data()
+    form = data[0] if data else image.url.partition("?")[0].rpartition(".")[2]
+    source = {"bytes": data[1]} if data else {"s3Location": {"uri": image.url}}
+    name = form.removeprefix("image/").lower()
+    return {"image": {"format": "jpeg" if name == "jpg" else name, "source": source}}
+
+
+def _reasoning(part: ReasoningPart) -> dict[str, Any] | None:
+    """Signed or encrypted reasoning goes back as it came; Claude refuses it without its signature."""
+    if part.redacted:
+        return {"reasoningContent": {"redactedContent": part.redacted}}
+    if part.signature:
+        return {"reasoningContent": {"reasoningText": {"text": part.text, "signature": part.signature}}}
+    return None
+
+
+def _tool_use(call: FunctionCall) -> dict[str, Any]:
+    arguments = parse_arguments(call.arguments) or {}
+    return {"toolUse": {"toolUseId": fitting_id(call.id, _TOOL_ID), "name": call.name, "input": arguments}}
+
+
+# -- the rest ---------------------------------------------------------------------------------
+
+
+def _tool_config(request: Request, turns: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Tools, and which are to be called. Converse cannot forbid them: for "none" they are left out, unless the
+    conversation has calls in it, which are refused without the tools."""
+    history = any(_TOOL_BLOCKS & block.keys() for turn in turns for block in turn["content"])
+    tools = request.tools or (_tools_of(request.messages) if history else ())
+    if not tools or (request.tool_choice == "none" and not history):
+        return None
+    return known({"tools": [_tool(tool) for tool in tools], "toolChoice": _tool_choice(request.tool_choice)})
+
+
+def _tools_of(messages: Sequence[Message]) -> tuple[Tool, ...]:
+    """The tools that a conversation has calls of, where the caller names none any more."""
+    names = dict.fromkeys(call.name for message in messages for call in message.tool_calls)
+    return tuple(Tool(name=name) for name in names)
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    schema = {"json": {"type": "object", **tool.parameters}}
+    described = tool.description if tool.description.strip() else None
+    fields = {"name": tool.name, "description": described, "inputSchema": schema, "strict": tool.strict or None}
+    return {"toolSpec": known(fields)}
+
+
+def _tool_choice(choice: str | None) -> dict[str, Any] | None:
+    if choice is None or choice == "none":
+        return None
+    kind = {"auto": "auto", "required": "any"}.get(choice)
+    return {kind: {}} if kind else {"tool": {"name": choice}}
+
+
+def _output_config(output: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A schema goes as JSON text, closed: Bedrock refuses objects that may have more."""
+    if output is None or (made := closed(output)) is None:
+        return None
+    schema = {"name": "answer", "schema": msgspec.json.encode(made).decode()}
+    return {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}}
+
+
+def _inference(request: Request, limit: int | None, thinking: Mapping[str, Any]) -> dict[str, Any]:
+    """Claude refuses temperature and top_p while it thinks, newer ones the two together, the newest either."""
+    accepts, target = generation_of(request.model).sampling, request.target.name
+    sampling = {"temperature": request.temperature, "topP": request.top_p}
+    if accepts == "none" or "thinking" in thinking:
+        sampling = without(target, sampling, tuple(sampling), "Claude takes none while it thinks, or ever")
+    elif accepts == "one" and request.temperature is not None:
+        sampling = without(target, sampling, ("topP",), "this model takes it or temperature, not both")
+    return known({"maxTokens": limit, **sampling, "stopSequences": list(request.stop) or None})
+
+
+def _thinking(request: Request) -> dict[str, Any]:
+    """What asks for reasoning, in the words of the model's vendor; nothing for those that have none."""
+    model, wish = request.model, request.reasoning
+    if wish is None:
+        return {}
+    if "claude" in model:
+        forced = request.tool_choice not in (None, "auto", "none")
+        can = may_think(request.messages)
+        return reasoning_fields(model, wish, request.max_tokens, tool_is_forced=forced, may_think=can)
+    off = wish in ("none", 0)
+    if "nova-2" in model or "nova-premier-2" in model:
+        effort = effort_for(wish).replace("minimal", "low")
+        return {"reasoningConfig": {"type": "disabled"} if off else {"type": "enabled", "maxReasoningEffort": effort}}
+    if "gpt-oss" in model:
+        return {"reasoning_effort": "low" if off else effort_for(wish).replace("minimal", "low")}
+    return {}

@@ -1,0 +1,76 @@
+"""Bedrock's messages as (event type, payload), or as the failure that one of them is.
+
+The one rule: an error has no event type. It comes as a message of type `exception` (its class in a header, recordings
+QUIRKS 14) or `error` (code and words in headers), and what stood before it is still delivered.
+Must never: read an event's payload.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ...classify import classify_error
+from ...failures import ErrorKind, Failure
+from ...wire.broken import failure_of
+from ...wire.eventstream import EventStreamDecoder, Message
+from ...wire.json_events import UNREADABLE
+from ...wire.limits import BadFraming, EventTooLarge
+from ..shared.error_rules import rules_for
+
+__all__ = ["BedrockFrames", "Frame"]
+
+
+class Frame(NamedTuple):
+    """One event: its type as the header has it, and its payload as JSON text."""
+
+    event: str
+    payload: bytes
+
+
+class BedrockFrames:
+    """Bytes in, frames out. After a failure nothing is read any more."""
+
+    __slots__ = ("_messages", "failure")
+
+    def __init__(self, max_event_bytes: int) -> None:
+        self._messages = EventStreamDecoder(max_event_bytes)
+        self.failure: Failure | None = None
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The events that `data` makes whole, up to an error among them."""
+        frames: list[Frame] = []
+        for message in self._read(data):
+            kind = message.headers.get(":message-type", "event")
+            if kind != "event":
+                self.failure = _failure(message)
+                break
+            frames.append(Frame(str(message.headers.get(":event-type", "")), message.payload))
+        return frames
+
+    def _read(self, data: bytes) -> list[Message]:
+        if self.failure is not None:
+            return []
+        try:
+            return self._messages.feed(data)
+        except EventTooLarge as error:
+            self.failure = failure_of(error)
+        except BadFraming as error:
+            self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_framing", detail=str(error))
+        return []
+
+
+def _failure(message: Message) -> Failure:
+    headers = {name: value for name, value in message.headers.items() if isinstance(value, str)}
+    said = _json(message.payload)
+    if said is None:
+        said = {"message": headers.get(":error-message", "")}
+    return classify_error(said, rules_for("bedrock"), headers=headers)
+
+
+def _json(payload: bytes) -> Any:
+    try:
+        return msgspec.json.decode(payload)
+    except UNREADABLE:
+        return None

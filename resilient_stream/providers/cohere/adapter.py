@@ -1,0 +1,175 @@
+"""Cohere's chat API, version 2: what is sent, and whole answers. Its stream is read by `cohere_stream.py`.
+
+The one rule: what the API has no word for is said in the nearest one, and the class says which.
+Must never: await.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from ...classify import classify_response
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ...failures import Failure
+from ...messages import ImagePart, Message, ReasoningPart
+from ...wire.json_outline import paths
+from ..shared.chat_shape import encode_call, encode_content, encode_part, encode_tool
+from ..shared.error_rules import rules_for
+from ..shared.system import role_of
+from ..shared.urls import joined
+from ..shared.values import known, with_extra
+from ..shared.whole import WholeAnswer, accepted, sse
+from .stream import cohere_decoder
+
+__all__ = ["ADAPTER", "Cohere"]
+
+
+# -- a whole answer ---------------------------------------------------------------------------
+
+LONG_TEXTS = paths("message.content.*.text", "message.content.*.thinking", "message.tool_plan")
+
+
+class _WholeMessage(msgspec.Struct):
+    content: list[msgspec.Raw] | None = None
+    tool_calls: list[msgspec.Raw] | None = None
+    tool_plan: str | None = None
+
+
+class _Whole(msgspec.Struct):
+    message: _WholeMessage
+    id: msgspec.Raw = msgspec.Raw(b"null")
+    finish_reason: msgspec.Raw = msgspec.Raw(b"null")
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_WHOLE = msgspec.json.Decoder(_Whole)
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def as_stream(outline: bytes) -> bytes:
+    """A whole answer as a stream, a block an event; what has no message is an error and stays as it is."""
+    if not bytes(_OBJECT.decode(outline).get("message", b"")).startswith(b"{"):
+        return sse(outline)
+    answer = _WHOLE.decode(outline)
+    said = answer.message
+    events: list[dict[str, Any]] = [{"type": "message-start", "id": answer.id}]
+    if said.tool_plan:
+        events.append(_delta("tool-plan-delta", 0, tool_plan=said.tool_plan))
+    events += [_delta("content-start", number, content=block) for number, block in enumerate(said.content or ())]
+    events += [_delta("tool-call-start", number, tool_calls=call) for number, call in enumerate(said.tool_calls or ())]
+    events.append({"type": "message-end", "delta": {"finish_reason": answer.finish_reason, "usage": answer.usage}})
+    return sse(*map(msgspec.json.encode, events))
+
+
+def _delta(kind: str, index: int, **message: Any) -> dict[str, Any]:
+    return {"type": kind, "index": index, "delta": {"message": message}}
+
+
+# -- what is sent -----------------------------------------------------------------------------
+
+
+class Cohere(msgspec.Struct, frozen=True):
+    """The adapter of Cohere's chat API; see `contract.Adapter`. What becomes of a request's fields there:
+
+    tool_choice: the API can demand a call, not a certain one; a name is sent as REQUIRED with that tool alone.
+    reasoning: a budget in tokens, or on and off; an effort is on.
+    """
+
+    name: ClassVar[str] = "cohere"
+    title: ClassVar[str] = "Cohere"
+    base_url: ClassVar[str] = "https://api.cohere.com"
+    key_variables: ClassVar[tuple[str, ...]] = ("CO_API_KEY", "COHERE_API_KEY")
+    url_variable: ClassVar[str] = "CO_API_URL"
+    default_model: ClassVar[str | None] = None
+    options: ClassVar[tuple[str, ...]] = ()
+    media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """All but prefill."""
+        return Capabilities(whole=True)
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
+        """A chat request."""
+        headers = {"Content-Type": "application/json", "Accept": accepted(request)}
+        if endpoint.api_key:
+            headers["Authorization"] = f"Bearer {endpoint.api_key}"
+        headers.update(endpoint.headers)
+        body = msgspec.json.encode(with_extra(_body(request), request.extra))
+        return HttpRequest(url=joined(endpoint.base_url, "/v2/chat"), headers=headers, body=body)
+
+    def decoder(self, request: Request) -> Decoder:
+        """A decoder for one answer, as the target's options ask for it."""
+        return cohere_decoder(**request.decoding)
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """The shared rules with Cohere's own in front."""
+        return classify_response(status, headers, body, rules_for("cohere"), max_retry_after=max_retry_after)
+
+
+ADAPTER = Cohere()
+
+
+def _body(request: Request) -> dict[str, Any]:
+    choice = request.tool_choice
+    named = choice not in (None, "auto", "none", "required")
+    tools = [tool for tool in request.tools if not named or tool.name == choice]
+    fields: dict[str, Any] = {
+        "model": request.model,
+        "messages": list(_turns(request.messages)),
+        "stream": request.stream,
+        "tools": [encode_tool(tool) for tool in tools] or None,
+        "tool_choice": "REQUIRED" if named or choice == "required" else "NONE" if choice == "none" else None,
+        "response_format": None if request.output is None else {"type": "json_object", "json_schema": request.output},
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "p": request.top_p,
+        "stop_sequences": list(request.stop) or None,
+        "seed": request.seed,
+        "thinking": _thinking(request.reasoning),
+    }
+    return known(fields)
+
+
+def _turns(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
+    """The turns. A result is text; pictures in one come behind all results of a turn, as the user's."""
+    pictures: list[dict[str, Any]] = []
+    for message in messages:
+        if message.role != "tool" and pictures:
+            yield _shown(pictures)
+            pictures = []
+        yield _turn(message)
+        if message.role == "tool":
+            pictures += filter(None, (encode_part(part) for part in message.parts if isinstance(part, ImagePart)))
+    if pictures:
+        yield _shown(pictures)
+
+
+def _shown(pictures: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": "text", "text": "The pictures that the tools gave:"}, *pictures]}
+
+
+def _turn(message: Message) -> dict[str, Any]:
+    """One message. A model's plan is its reasoning; Cohere has no name for a developer's message."""
+    turn: dict[str, Any] = {"role": role_of(message)}
+    if message.role == "tool":
+        return {**turn, "tool_call_id": message.tool_call_id, "content": message.text}
+    if message.tool_calls:
+        turn["tool_calls"] = [encode_call(call) for call in message.tool_calls]
+        plan = "".join(part.text for part in message.parts if isinstance(part, ReasoningPart))
+        return {**turn, "tool_plan": plan or message.text or None} if plan or message.text else turn
+    return {**turn, "content": encode_content(message)}
+
+
+def _thinking(reasoning: str | int | None) -> dict[str, Any] | None:
+    if reasoning is None:
+        return None
+    if reasoning == "none" or reasoning == 0:
+        return {"type": "disabled"}
+    return {"type": "enabled"} | ({"token_budget": reasoning} if isinstance(reasoning, int) else {})

@@ -1,0 +1,273 @@
+"""Cohere's chat API, version 2, as it is streamed: events into chunks.
+
+The one rule: `message-end` ends an answer, and its finish reason says whether it is one: ERROR and TIMEOUT are
+failures in the clothes of an end (recordings QUIRKS 15), read by the words beside them.
+Must never: await. The plan before tool calls (`tool_plan`) is what the model thinks, and leaves as reasoning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ...chunks import Chunk, Finished, FinishReason, ReasoningDelta, TextDelta, Usage
+from ...classify import classify_error
+from ...contract import Batch
+from ...failures import ErrorKind, Failure
+from ...wire.broken import event_value
+from ...wire.json_events import BatchDecoder, JsonEvents
+from ..shared.call_fields import arguments_in, function_of
+from ..shared.counts import count
+from ..shared.ends import end_of, failed_end
+from ..shared.error_rules import rules_for
+from ..shared.event_decoder import EventDecoder
+from ..shared.holdings import Holdings
+from ..shared.said import Said
+from ..shared.tool_calls import ToolCalls
+from ..shared.unmodelled import Unmodelled, says
+from ..shared.values import list_of, object_of, text_of
+
+__all__ = ["FAILED_REASONS", "FINISH_REASONS", "CohereReader", "cohere_decoder"]
+
+
+class _TextContent(msgspec.Struct, gc=False):
+    text: str
+    thinking: None = None
+
+
+class _TextMessage(msgspec.Struct, gc=False):
+    content: _TextContent
+
+
+class _TextDelta(msgspec.Struct, gc=False):
+    message: _TextMessage
+
+
+class _TextEvent(msgspec.Struct, tag_field="type", tag="content-delta", gc=False):
+    """A piece of text and nothing else; any other event is a ValidationError."""
+
+    delta: _TextDelta
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str = ""
+    index: int = 0
+    delta: Any = None
+    id: Any = None
+    message: Any = None
+
+
+_TEXT = BatchDecoder(_TextEvent)
+_EVENTS = BatchDecoder(_Event)
+
+FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
+    "COMPLETE": ("stop", None),
+    "STOP_SEQUENCE": ("stop", None),
+    "TOOL_CALL": ("tool_calls", None),
+    "MAX_TOKENS": ("length", "output_truncated"),
+}
+"""What an answer may end with, and the kind when it is not a whole one. Not here and not below: "other"."""
+
+FAILED_REASONS: Mapping[str, ErrorKind] = {
+    "ERROR": ErrorKind.SERVER_ERROR,
+    "TIMEOUT": ErrorKind.PROVIDER_TIMEOUT,
+}
+"""Ends that are no answer, and what they are when nothing beside them says more."""
+
+
+def cohere_decoder(*, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> EventDecoder[_Event]:
+    """The decoder of one answer."""
+    reader = CohereReader(raw=raw, holdings=Holdings(max_event_bytes))
+    return EventDecoder("cohere", reader, JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
+
+
+class CohereReader:
+    """One answer; see `event_decoder`."""
+
+    __slots__ = (
+        "_calls", "_text", "_thought", "_unmodelled", "done", "failure", "model", "plain", "progress", "response_id",
+        "seen",
+    )  # fmt: skip
+
+    texts = _TEXT
+
+    def __init__(self, *, raw: bool = False, holdings: Holdings | None = None) -> None:
+        self._calls = ToolCalls(holdings)
+        self._unmodelled = Unmodelled("cohere", raw=raw)
+        self._text = Said()
+        self._thought = False
+        self.plain = False
+        self.seen = False
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
+
+    def text(self, events: list[_TextEvent]) -> Batch:
+        """The chunks of a read that is nothing but text."""
+        return self._text.given([text for event in events if (text := event.delta.message.content.text)])
+
+    def read(self, events: list[_Event], payloads: Sequence[bytes], batch: Batch) -> None:
+        """The chunks of some events, up to the end or a failure among them."""
+        for place, event in enumerate(events):
+            reader = _READERS.get(event.type)
+            if reader is not None:
+                reader(self, event, batch)
+            else:
+                self._pass(event, payloads[place : place + 1], batch)
+            if self.done or self.failure is not None:
+                break
+        self.seen = self.seen or bool(batch)
+        self.plain = bool(batch) and type(batch[-1]) is TextDelta
+
+    def may_end(self, marked: bool, cut: bool) -> bool:
+        """Not before `message-end`, whatever else ends."""
+        return False
+
+    def close(self) -> Batch:
+        """The calls as they stand."""
+        self.done = True
+        return [*self._calls.whole()]
+
+    def _begin(self, event: _Event, batch: Batch) -> None:
+        self.response_id = event.id if isinstance(event.id, str) else None
+        self._whole(_message(event), batch)
+
+    def _content(self, event: _Event, batch: Batch) -> None:
+        """The start of a block and each delta have the same shape; a start may have text already."""
+        piece = object_of(_message(event).get("content"))
+        batch += self._block(piece)
+
+    def _block(self, piece: dict[str, Any]) -> Batch:
+        """A piece of a block, or all of it; one that is neither text nor thinking is passed on."""
+        batch: Batch = []
+        if thought := text_of(piece.get("thinking")):
+            self._thought = True
+            batch.append(ReasoningDelta(thought))
+        if text := text_of(piece.get("text")):
+            self._text.add(text)
+            batch.append(TextDelta(text))
+        if not batch and piece.get("type") not in ("text", "thinking") and says({**piece, "type": None}):
+            batch.append(self._unmodelled.content(text_of(piece.get("type")) or "content", piece))
+        return batch
+
+    def _plan(self, event: _Event, batch: Batch) -> None:
+        if thought := text_of(_message(event).get("tool_plan")):
+            self._thought = True
+            batch.append(ReasoningDelta(thought))
+
+    def _whole(self, message: dict[str, Any], batch: Batch) -> None:
+        """A message that is whole, at the beginning, at the end, or in place of a stream: what of it was not said."""
+        content = message.get("content")
+        blocks = [{"text": content}] if isinstance(content, str) else list(map(object_of, list_of(content)))
+        thought = text_of(message.get("tool_plan")) + "".join(text_of(block.get("thinking")) for block in blocks)
+        if thought and not self._thought:
+            self._thought = True
+            batch.append(ReasoningDelta(thought))
+        if new := self._text.rest("".join(text_of(block.get("text")) for block in blocks)):
+            batch.append(TextDelta(new))
+        batch += [chunk for block in blocks if not says([block.get("text"), block.get("thinking")])
+                  for chunk in self._block(block)]  # fmt: skip
+        again = len(self._calls) > 0
+        for place, call in enumerate(map(object_of, list_of(message.get("tool_calls")))):
+            batch += self._again(call) if again else [self._fragment(place, call)]
+        for note in list_of(message.get("citations")):
+            batch += [] if self.unmodelled.get("citation-start") else [self._unmodelled.content("citations", note)]
+
+    def _tool_call(self, event: _Event, batch: Batch) -> None:
+        sent = _message(event).get("tool_calls")
+        calls = [sent] if isinstance(sent, dict) else list_of(sent)
+        batch += [self._fragment(event.index, object_of(call)) for call in calls]
+        if not calls and says(event.delta):
+            self._calls.doubt()
+
+    def _fragment(self, index: int, call: dict[str, Any]) -> Chunk:
+        function = function_of(call)
+        return self._calls.add(index, text_of(call.get("id")), _name(call, function), arguments_in(function, call))
+
+    def _again(self, call: dict[str, Any]) -> Batch:
+        function = function_of(call)
+        said = arguments_in(function, call)
+        return [*self._calls.again(text_of(call.get("id")), _name(call, function), said)]
+
+    def _end(self, event: _Event, batch: Batch) -> None:
+        delta = object_of(event.delta)
+        reason = text_of(delta.get("finish_reason"))
+        if (usage := read_usage(delta.get("usage"))) is not None:
+            batch.append(usage)
+        if (failed := failed_end(reason, FAILED_REASONS, FINISH_REASONS)) is not None:
+            self.failure = _failure(failed, reason, delta)
+            return
+        self.done = True
+        self._whole(object_of(delta.get("message")), batch)
+        batch += self._calls.whole()
+        finish, kind = end_of(reason, FINISH_REASONS)
+        batch.append(Finished(finish, reason, kind))
+
+    def _block_end(self, event: _Event, batch: Batch) -> None:
+        self.progress += 1
+
+    def _pass(self, event: _Event, payload: Sequence[bytes], batch: Batch) -> None:
+        """Citations and what is new: work of the model, without a chunk of its own. A bare error has no type."""
+        if not event.type and isinstance(event.message, dict):  # from a server that does not stream
+            said = object_of(event_value(payload[0])) if payload else {}
+            self._begin(_Event(id=event.id, delta={"message": event.message}), batch)
+            self._end(_Event(delta={**said, "message": None}), batch)
+            return
+        if not event.type and event.message is not None:
+            self.failure = classify_error(msgspec.to_builtins(event), rules_for("cohere"))
+            return
+        known = event.type.startswith(("citation", "content", "tool"))
+        self.progress += known
+        if payload and event.type != "citation-end":
+            batch += self._unmodelled.event(event.type, payload[0], known)
+
+
+_Read: TypeAlias = Callable[[CohereReader, _Event, Batch], None]
+
+_READERS: Mapping[str, _Read] = {
+    "message-start": CohereReader._begin,
+    "content-start": CohereReader._content,
+    "content-delta": CohereReader._content,
+    "content-end": CohereReader._block_end,
+    "tool-plan-delta": CohereReader._plan,
+    "tool-call-start": CohereReader._tool_call,
+    "tool-call-delta": CohereReader._tool_call,
+    "tool-call-end": CohereReader._block_end,
+    "message-end": CohereReader._end,
+}
+
+
+def _name(call: Mapping[str, Any], function: Mapping[str, Any]) -> str:
+    return text_of(function.get("name")) or text_of(call.get("name"))
+
+
+def _failure(kind: ErrorKind, reason: str, delta: Mapping[str, Any]) -> Failure:
+    """What an end that is none means: by its words, else by the reason alone."""
+    said = {name: delta.get(name) for name in ("error", "error_type") if delta.get(name)}
+    return classify_error(said, rules_for("cohere")) if said else Failure(kind=kind, code=reason)
+
+
+def read_usage(usage: Any) -> Usage | None:
+    """Tokens as the model counted them; what is billed where only that is told."""
+    counts = object_of(usage)
+    tokens = object_of(counts.get("tokens")) or object_of(counts.get("billed_units"))
+    if not tokens:
+        return None
+    return Usage(
+        input_tokens=count(tokens.get("input_tokens")),
+        output_tokens=count(tokens.get("output_tokens")),
+        cached_input_tokens=count(counts.get("cached_tokens")),
+    )
+
+
+def _message(event: _Event) -> dict[str, Any]:
+    return object_of(object_of(event.delta).get("message"))

@@ -1,0 +1,1 @@
+"""Gemini's two dialects, generateContent and Interactions, and Vertex, which serves it and Claude."""

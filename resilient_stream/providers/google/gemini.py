@@ -1,0 +1,101 @@
+"""Gemini's generateContent: where it is, how a request to it looks, and whole answers.
+
+The one rule: this is the one place that knows the Gemini API's own address and key; the body (`gemini_request.py`) and
+the stream (`gemini_stream.py`) are Vertex's too.
+Must never: await.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import msgspec
+
+from ...classify import classify_response
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ...failures import Failure
+from ...wire.json_outline import paths
+from ..shared.error_rules import rules_for
+from ..shared.urls import joined, segment, segments
+from ..shared.whole import WholeAnswer, accepted, sse
+from .request import TOOL_NAMES, encode_body
+from .stream import gemini_decoder
+
+__all__ = ["ADAPTER", "STREAMS", "Gemini", "form_of", "method"]
+
+STREAMS = ("text/event-stream", "application/json")
+"""What a streamed answer may come as."""
+
+
+def method(request: Request) -> str:
+    """The end of the path: a stream, or an answer in one piece."""
+    return "streamGenerateContent" if request.stream else "generateContent"
+
+
+def form_of(request: Request) -> list[str]:
+    """The query: in which form a stream is to come."""
+    return ["alt=sse"] if request.stream and request.option("stream_format") != "array" else []
+
+
+def _model(name: str) -> str:
+    """A model's path. A colon would begin the method's name."""
+    own = name.startswith(("models/", "tunedModels/"))
+    return segments(name, keep="@") if own else f"models/{segment(name, keep='@')}"
+
+
+LONG_TEXTS = paths("candidates.0.content.parts.*.text")
+"""Where a whole answer may have long texts."""
+
+
+def as_stream(outline: bytes) -> bytes:
+    """A whole answer as a stream: it is what the stream's only event would be."""
+    return sse(outline)
+
+
+class Gemini(msgspec.Struct, frozen=True):
+    """The adapter of the Gemini API; see `contract.Adapter`.
+
+    Target("gemini:…", stream_format="array") asks for one JSON array in place of server-sent events, for gateways that
+    know only that; an answer in either form is read whatever was asked for.
+    """
+
+    name: ClassVar[str] = "gemini"
+    title: ClassVar[str] = "Gemini"
+    base_url: ClassVar[str] = "https://generativelanguage.googleapis.com"
+    key_variables: ClassVar[tuple[str, ...]] = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    url_variable: ClassVar[str] = "GEMINI_BASE_URL"
+    default_model: ClassVar[str | None] = None
+    options: ClassVar[tuple[str, ...]] = ("stream_format",)
+    media_types: ClassVar[tuple[str, ...]] = STREAMS
+
+    def capabilities(self, model: str) -> Capabilities:
+        """No prefill: a model's unfinished turn is answered, not continued."""
+        return Capabilities(whole=True, tool_names=TOOL_NAMES)
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
+        """A streamGenerateContent request, or a generateContent one."""
+        headers = {"Content-Type": "application/json", "Accept": accepted(request)}
+        if endpoint.api_key:
+            headers["x-goog-api-key"] = endpoint.api_key
+        headers.update(endpoint.headers)
+        return HttpRequest(
+            url=joined(endpoint.base_url, f"/v1beta/{_model(request.model)}:{method(request)}", form_of(request)),
+            headers=headers,
+            body=msgspec.json.encode(encode_body(request)),
+        )
+
+    def decoder(self, request: Request) -> Decoder:
+        """A decoder for one answer, as the target's options ask for it."""
+        return gemini_decoder(self.name, **request.decoding)
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """The shared rules with Google's own in front."""
+        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+
+
+ADAPTER = Gemini()

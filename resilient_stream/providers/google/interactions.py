@@ -1,0 +1,225 @@
+"""Gemini's Interactions API: what is sent, and whole answers. Its stream is read by `interactions_stream.py`.
+
+The one rule: a conversation stands whole in each request, as the steps that it was. Nothing is stored at the provider
+(`store: false`); the exception is background=True, which needs storing.
+Must never: await, or send a thought without its signature: it would be refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from ...classify import classify_response
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request, ResumePoint
+from ...failures import Failure
+from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ...wire.json_outline import paths
+from ..shared.effort import effort_for
+from ..shared.error_rules import rules_for
+from ..shared.system import some_turns, system_text
+from ..shared.tool_calls import parse_arguments
+from ..shared.urls import joined, segment
+from ..shared.values import known, merged
+from ..shared.whole import WholeAnswer, accepted, has, sse
+from .interactions_stream import FAILED_STATUSES, FINISH_REASONS, interaction_decoder
+from .request import TOOL_NAMES
+
+__all__ = ["ADAPTER", "GeminiInteractions"]
+
+
+class GeminiInteractions(msgspec.Struct, frozen=True):
+    """The adapter of the Interactions API; see `contract.Adapter`. A target's options:
+
+    background: the provider keeps the answer and goes on without us, so that a broken stream can be taken up again.
+
+    reasoning: a level; "none" is the least one, a budget the nearest. What the model thought is asked for with it.
+    """
+
+    name: ClassVar[str] = "gemini-interactions"
+    title: ClassVar[str] = "Gemini"
+    base_url: ClassVar[str] = "https://generativelanguage.googleapis.com"
+    key_variables: ClassVar[tuple[str, ...]] = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    url_variable: ClassVar[str] = "GEMINI_BASE_URL"
+    default_model: ClassVar[str | None] = None
+    options: ClassVar[tuple[str, ...]] = ("background",)
+    media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """Resuming needs the target's option background=True. No prefill: an unfinished turn is answered."""
+        return Capabilities(native_resume=True, whole=True, tool_names=TOOL_NAMES)
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
+        """A request for an interaction, or for the rest of a stream."""
+        headers = {"Content-Type": "application/json", "Accept": accepted(request)}
+        if endpoint.api_key:
+            headers["x-goog-api-key"] = endpoint.api_key
+        headers.update(endpoint.headers)
+        if request.resume is not None:
+            url = joined(endpoint.base_url, *_rest_of(request.resume))
+            return HttpRequest(method="GET", url=url, headers=headers, body=b"")
+        url = joined(endpoint.base_url, "/v1beta/interactions")
+        return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(_body(request)))
+
+    def decoder(self, request: Request) -> Decoder:
+        """A decoder for one answer, as the target's options ask for it."""
+        background = bool(request.option("background"))
+        return interaction_decoder(self.name, background=background, resume=request.resume, **request.decoding)
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """The shared rules with Google's own in front."""
+        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+
+
+ADAPTER = GeminiInteractions()
+
+
+# -- a whole answer ---------------------------------------------------------------------------
+
+LONG_TEXTS = paths("steps.*.content.*.text", "steps.*.summary.*.text", "output_text")
+"""Where long texts may stand; the last one says again what the steps said."""
+
+_ENDS = FINISH_REASONS.keys() | FAILED_STATUSES.keys()
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_STEPS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def as_stream(outline: bytes) -> bytes:
+    """Each step begun with all that it has, and the end where the status is one; without a status it is an error."""
+    answer = _OBJECT.decode(outline)
+    if not has(answer, "status"):
+        return sse(outline)
+    steps = _STEPS.decode(answer.pop("steps")) if has(answer, "steps") else []
+    events: list[dict[str, Any]] = [{"event_type": "interaction.created", "interaction": answer}]
+    for index, step in enumerate(steps):
+        events.append({"event_type": "step.start", "index": index, "step": step})
+        events.append({"event_type": "step.stop", "index": index})
+    if msgspec.json.decode(answer["status"], type=str) in _ENDS:
+        events.append({"event_type": "interaction.completed", "interaction": answer})
+    return sse(*map(msgspec.json.encode, events))
+
+
+# -- what is sent -----------------------------------------------------------------------------
+
+
+def _rest_of(point: ResumePoint) -> tuple[str, list[str]]:
+    """The path and the query of a stream that goes on after an event."""
+    path = f"/v1beta/interactions/{segment(point.response_id, 'interaction')}"
+    return path, [urlencode({"stream": "true", "last_event_id": point.sequence})]
+
+
+def _body(request: Request) -> dict[str, Any]:
+    """`extra` is merged last, objects into objects."""
+    background = bool(request.option("background"))
+    fields: dict[str, Any] = {
+        "model": request.model,
+        "input": list(_input(some_turns(request.messages, request.target.name))),
+        "system_instruction": system_text(request.messages),
+        "tools": [_tool(tool) for tool in request.tools] or None,
+        "response_format": _response_format(request.output),
+        "generation_config": _generation_config(request) or None,
+        "stream": request.stream or None,
+        "store": background,
+        "background": background or None,
+    }
+    return merged(known(fields), request.extra)
+
+
+def _input(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
+    """The turns as the steps that they were; a result goes by its call's id, with the tool's name beside it."""
+    called: dict[str, str] = {}
+    for message in messages:
+        called.update((call.id, call.name) for call in message.tool_calls)
+        if message.role == "tool":
+            id = message.tool_call_id or ""
+            name = called.get(id) or message.name
+            yield known({"type": "function_result", "call_id": id, "name": name, "result": _result(message)})
+        else:
+            yield from _steps(message)
+
+
+def _steps(message: Message) -> Iterator[dict[str, Any]]:
+    """One turn."""
+    if message.role == "user":
+        content = [encoded for part in message.parts if (encoded := _content(part))]
+        yield {"type": "user_input", "content": content or [{"type": "text", "text": " "}]}
+    elif message.role == "assistant":
+        yield from (step for block in message.blocks if (step := _model_step(block)))
+
+
+def _result(message: Message) -> str | list[dict[str, Any]]:
+    """A result with a picture in it is a list."""
+    if not any(isinstance(part, ImagePart) for part in message.parts):
+        return message.text
+    return [encoded for part in message.parts if (encoded := _content(part))]
+
+
+def _content(part: Part) -> dict[str, Any] | None:
+    if isinstance(part, ImagePart):
+        data = part.data()
+        if data is None:
+            return {"type": "image", "uri": part.url}
+        return {"type": "image", "mime_type": data[0], "data": data[1]}
+    return {"type": "text", "text": part.text} if isinstance(part, TextPart) and part.text else None
+
+
+def _model_step(part: Part | FunctionCall) -> dict[str, Any] | None:
+    if isinstance(part, FunctionCall):
+        return _call(part)
+    if isinstance(part, ReasoningPart):
+        if not part.signature:
+            return None
+        summary = [{"type": "text", "text": part.text}] if part.text else None
+        return known({"type": "thought", "signature": part.signature, "summary": summary})
+    content = _content(part)
+    return {"type": "model_output", "content": [content]} if content else None
+
+
+def _call(call: FunctionCall) -> dict[str, Any]:
+    arguments = parse_arguments(call.arguments) or {}
+    return known({
+        "type": "function_call", "id": call.id, "name": call.name, "arguments": arguments, "signature": call.signature,
+    })  # fmt: skip
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return known(
+        {"type": "function", "name": tool.name, "description": tool.description or None, "parameters": tool.parameters}
+    )
+
+
+def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if schema is None else {"type": "text", "mime_type": "application/json", "schema": dict(schema)}
+
+
+def _generation_config(request: Request) -> dict[str, Any]:
+    return known({
+        "max_output_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "stop_sequences": list(request.stop) or None,
+        "seed": request.seed,
+        "tool_choice": _tool_choice(request.tool_choice),
+        **_thinking(request.reasoning),
+    })  # fmt: skip
+
+
+def _thinking(reasoning: str | int | None) -> dict[str, Any]:
+    if reasoning is None:
+        return {}
+    if reasoning in ("none", 0):
+        return {"thinking_level": "minimal"}
+    return {"thinking_level": effort_for(reasoning), "thinking_summaries": "auto"}
+
+
+def _tool_choice(choice: str | None) -> str | dict[str, Any] | None:
+    if choice is None or choice in ("auto", "none"):
+        return choice
+    return "any" if choice == "required" else {"allowed_tools": {"mode": "any", "tools": [choice]}}

@@ -1,0 +1,61 @@
+"""The events of the Interactions API's stream, as types.
+
+Most network reads of an answer hold nothing but text. Those are decoded as `TextEvent`, whose types admit nothing else,
+so no field needs a look per token; any other read is decoded as `Event` and taken apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ...chunks import Usage
+from ...wire.json_events import BatchDecoder
+from ..shared.counts import count
+
+__all__ = ["EVENTS", "OWN_STEPS", "TEXT", "Event", "TextEvent", "counts_of"]
+
+OWN_STEPS = frozenset({"function_call", "model_output", "thought"})
+"""Steps that are read; any other is a tool that Google runs, or new."""
+
+
+class _Text(msgspec.Struct, tag_field="type", tag="text", gc=False):
+    text: str
+
+
+class TextEvent(msgspec.Struct, tag_field="event_type", tag="step.delta", gc=False):
+    """A delta of text and nothing else; any other event is a ValidationError."""
+
+    delta: _Text
+    event_id: str | None = None
+    metadata: None = None
+
+
+class Event(msgspec.Struct, gc=False):
+    """Any event."""
+
+    event_type: str = ""
+    index: int = 0
+    event_id: Any = None
+    step: Any = None
+    delta: Any = None
+    interaction: Any = None
+    interaction_id: Any = None
+    metadata: Any = None
+    error: Any = None
+
+
+TEXT = BatchDecoder(TextEvent)
+EVENTS = BatchDecoder(Event)
+
+
+def counts_of(usage: Mapping[str, Any]) -> Usage:
+    """Google's counts as it gives them: thoughts are not among the output."""
+    return Usage(
+        input_tokens=count(usage.get("total_input_tokens")),
+        output_tokens=count(usage.get("total_output_tokens")),
+        reasoning_tokens=count(usage.get("total_thought_tokens")),
+        cached_input_tokens=count(usage.get("total_cached_tokens")),
+    )

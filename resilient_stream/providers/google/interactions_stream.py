@@ -1,0 +1,300 @@
+"""Gemini's Interactions API as it is streamed: steps, begun, filled and stopped, into chunks.
+
+The one rule: `interaction.completed` ends an answer, and its status says whether it is one. `[DONE]` may follow, and
+proves nothing (recordings QUIRKS 6).
+Must never: await, or call a tool that Google runs itself the caller's.
+The events' types are in `interactions_events.py`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ...chunks import Finished, FinishReason, ReasoningDelta, TextDelta, Usage
+from ...classify import classify_error
+from ...contract import Batch, ResumePoint
+from ...failures import ErrorKind, Failure
+from ...wire.broken import event_value
+from ...wire.json_events import JsonEvents
+from ..shared.block_calls import BlockCalls
+from ..shared.call_fields import arguments_in
+from ..shared.error_rules import rules_for
+from ..shared.event_decoder import EventDecoder
+from ..shared.foreign import ForeignBlocks
+from ..shared.holdings import Holdings
+from ..shared.said import Said
+from ..shared.unmodelled import Unmodelled, says
+from ..shared.values import list_of, object_of, text_of
+from .interactions_events import EVENTS, OWN_STEPS, TEXT, Event, TextEvent, counts_of
+
+__all__ = ["FAILED_STATUSES", "FINISH_REASONS", "InteractionReader", "interaction_decoder"]
+
+
+FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
+    "completed": ("stop", None),
+    "requires_action": ("tool_calls", None),
+    "incomplete": ("length", "output_truncated"),
+    "budget_exceeded": ("length", "output_truncated"),
+    "requires_continuation": ("pause", None),
+}
+"""Statuses that end an answer, and the kind when it is not a whole one. Not here and not below: "other"."""
+
+FAILED_STATUSES: Mapping[str, ErrorKind] = {
+    "failed": ErrorKind.SERVER_ERROR,
+    "cancelled": ErrorKind.STREAM_INTERRUPTED,
+}
+"""Statuses that are no answer. Our own cancellation closes the connection, so the second is somebody else's."""
+
+
+def interaction_decoder(
+    provider: str,
+    *,
+    max_event_bytes: int,
+    raw: bool = False,
+    eof_ok: bool = False,
+    background: bool = False,
+    resume: ResumePoint | None = None,
+) -> EventDecoder[Event]:
+    """The decoder of one interaction; background and resume as in `InteractionReader`."""
+    reader = InteractionReader(
+        provider, raw=raw, background=background, resume=resume, holdings=Holdings(max_event_bytes)
+    )
+    return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
+
+
+class InteractionReader:
+    """One interaction; see `event_decoder`.
+
+    background: the provider keeps the answer, so the reader keeps a `resume_point`. resume: go on from there.
+    """
+
+    __slots__ = (
+        "_background", "_calls", "_event_id", "_foreign", "_provider", "_resumed", "_said", "_spoke", "_text",
+        "_unmodelled", "_usage", "done", "failure", "model", "plain", "progress", "response_id", "seen",
+    )  # fmt: skip
+
+    texts = TEXT
+
+    def __init__(
+        self,
+        provider: str,
+        *,
+        raw: bool = False,
+        background: bool = False,
+        resume: ResumePoint | None = None,
+        holdings: Holdings | None = None,
+    ) -> None:
+        self._provider = provider
+        self._unmodelled = Unmodelled(provider, raw=raw)
+        self._foreign = ForeignBlocks(self._unmodelled, holdings, "arguments")
+        self._text = Said()
+        self._said: set[str] = set()
+        self._spoke = False
+        self._resumed = resume is not None
+        self._background = background
+        self._usage: Usage | None = None
+        self._calls = BlockCalls(holdings)
+        self._event_id = ""
+        self.plain = False
+        self.seen = resume is not None
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+        if resume is not None:
+            self._event_id, self.response_id = str(resume.sequence), resume.response_id
+            self._calls = copy.deepcopy(resume.state)  # the point may be used again
+
+    @property
+    def resume_point(self) -> ResumePoint | None:
+        """Where the provider can take this answer up again; None when it does not keep it."""
+        if not (self._background and self.response_id and self._event_id):
+            return None
+        return ResumePoint(response_id=self.response_id, sequence=self._event_id, state=self._calls)
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
+
+    def text(self, events: list[TextEvent]) -> Batch:
+        """The chunks of a read that is nothing but text."""
+        self._event_id = events[-1].event_id or self._event_id
+        return self._text.given([text for event in events if (text := event.delta.text)])
+
+    def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
+        """The chunks of some events, up to the end or a failure among them."""
+        for place, event in enumerate(events):
+            read = _READERS.get("error" if event.error else event.event_type)
+            if read is None or not read(self, event, batch):
+                self._pass(event, payloads[place : place + 1], batch)
+            if self.done or self.failure is not None:
+                break
+            self._event_id = text_of(event.event_id) or self._event_id
+            self._count(object_of(event.metadata), batch)
+        self.seen = self.seen or any(chunk.content for chunk in batch)
+        self.plain = bool(batch) and type(batch[-1]) is TextDelta
+
+    def may_end(self, marked: bool, cut: bool) -> bool:
+        """Not before `interaction.completed`, whatever else ends."""
+        return False
+
+    def close(self) -> Batch:
+        """The calls as they stand."""
+        self.done = True
+        return [*self._calls.rest(), *self._foreign.rest()]
+
+    # Each reader says whether it knew the event.
+
+    def _status(self, event: Event, batch: Batch) -> bool:
+        said = object_of(event.interaction)
+        self.response_id = text_of(said.get("id")) or text_of(event.interaction_id) or self.response_id
+        self.model = text_of(said.get("model")) or self.model
+        return True
+
+    def _step_start(self, event: Event, batch: Batch) -> bool:
+        """A step has its type here, and a call its name; in a whole answer it has everything."""
+        step = object_of(event.step)
+        kind = text_of(step.get("type"))
+        before = len(batch)
+        self._said.add(kind if kind in OWN_STEPS else "other")
+        if kind == "function_call":
+            id, name, signature = (text_of(step.get(field)) for field in ("id", "name", "signature"))
+            batch += self._calls.begin(event.index, id, name, arguments_in(step), signature or None)
+        elif kind == "model_output":
+            batch += self._content(step.get("content"), TextDelta)
+        elif kind == "thought":
+            batch += self._content(step.get("summary"), ReasoningDelta)
+            batch += _signature(step.get("signature"))
+        else:
+            self._calls.begin_foreign(event.index)
+            batch += self._foreign.begin(event.index, kind or "step", step)
+        self._spoke = len(batch) > before
+        self.progress += not batch
+        return True
+
+    def _step_delta(self, event: Event, batch: Batch) -> bool:
+        delta = object_of(event.delta)
+        kind = delta.get("type")
+        self._spoke = True
+        if self._calls.open and kind != "arguments_delta" and says({**delta, "type": None, "signature": None}):
+            self._calls.odd(event.index)
+        if kind == "text":
+            batch += self._content([delta], TextDelta)
+        elif kind == "thought_summary":
+            batch += self._content([delta.get("content")], ReasoningDelta)
+        elif kind == "thought_signature":
+            batch += _signature(delta.get("signature"))
+        elif kind != "arguments_delta":
+            return False
+        elif not self._foreign.piece(event.index, (said := arguments_in(delta)).text):
+            return self._calls.take(event.index, said, batch)
+        return True
+
+    def _content(self, content: Any, chunk: Callable[[str], TextDelta | ReasoningDelta]) -> Batch:
+        """The texts of content parts; a part of another type is passed on."""
+        batch: Batch = []
+        for part in map(object_of, list_of(content)):
+            if text := text_of(part.get("text")):
+                batch.append(chunk(text))
+                self._heard(chunk is TextDelta, text)
+            elif says({**part, "type": None}):
+                batch.append(self._unmodelled.content(text_of(part.get("type")) or "part", part))
+        return batch
+
+    def _heard(self, spoken: bool, text: str) -> None:
+        self._said.add("model_output" if spoken else "thought")
+        if spoken:
+            self._text.add(text)
+
+    def _step_stop(self, event: Event, batch: Batch) -> bool:
+        """A step has ended. Some gateways have all of it here, and nothing of it before."""
+        if event.step and (not self._spoke or event.index in self._calls):
+            self._step_start(event, batch)
+        batch += [*self._calls.end(event.index), *self._foreign.end(event.index)]
+        self.progress += 1
+        return True
+
+    def _completed(self, event: Event, batch: Batch) -> bool:
+        self._status(event, batch)
+        said = object_of(event.interaction)
+        self._count(said, batch)
+        if not self._resumed:
+            self._rest(said, batch)
+        status = text_of(said.get("status"))
+        if status in FAILED_STATUSES:
+            self.failure = self._failed(status, said.get("errors"))
+            return True
+        batch += self.close()
+        reason, kind = FINISH_REASONS.get(status, ("other", None))
+        batch.append(Finished(reason, status, kind))
+        return True
+
+    def _rest(self, said: Mapping[str, Any], batch: Batch) -> None:
+        """What of the whole answer, at its end, no step before it had said."""
+        steps = [object_of(step) for step in list_of(said.get("steps"))]
+        self._calls.settle({text_of(step.get("id")): arguments_in(step) for step in steps})
+        before = frozenset(self._said)
+        for place, step in enumerate(steps):
+            kind = step.get("type")
+            if kind != "model_output" and (kind if kind in OWN_STEPS else "other") not in before:
+                self._step_start(Event(index=place, step=step), batch)
+                self._step_stop(Event(index=place), batch)
+        parts = [part for step in steps if step.get("type") == "model_output" for part in list_of(step.get("content"))]
+        text = "".join(text_of(object_of(part).get("text")) for part in parts)
+        if new := self._text.rest(text or text_of(said.get("output_text"))):
+            batch.append(TextDelta(new))
+        if "model_output" not in before:
+            batch += self._content([part for part in parts if not object_of(part).get("text")], TextDelta)
+
+    def _failed(self, status: str, errors: Any) -> Failure:
+        if isinstance(errors, list) and errors:
+            return classify_error({"error": errors[0]}, rules_for(self._provider))
+        return Failure(kind=FAILED_STATUSES[status], code=status)
+
+    def _error(self, event: Event, batch: Batch) -> bool:
+        self.failure = classify_error({"error": event.error or {}}, rules_for(self._provider))
+        return True
+
+    def _pass(self, event: Event, payload: Sequence[bytes], batch: Batch) -> None:
+        """What is new. Only a step's events are progress: another may be a keep-alive."""
+        self.progress += event.event_type.startswith("step.")
+        said = object_of(event_value(payload[0])) if payload else {}
+        if not event.event_type and isinstance(said.get("steps"), list):  # from a server that does not stream
+            self._completed(Event(interaction=said), batch)
+        elif event.event_type == "step.delta" and payload:
+            kind = text_of(object_of(event.delta).get("type")) or "delta"
+            batch += self._foreign.delta(event.index, kind, said, len(payload[0]))
+        elif payload:
+            batch += self._unmodelled.event(event.event_type, payload[0], event.event_type.startswith("step."))
+
+    def _count(self, holder: Mapping[str, Any], batch: Batch) -> None:
+        """Counts come with some events, each time all of them; what they say last stands."""
+        usage = object_of(holder.get("usage") or holder.get("total_usage"))
+        if not usage:
+            return
+        counts = counts_of(usage)
+        if counts != self._usage:
+            self._usage = counts
+            batch.append(counts)
+
+
+_Read: TypeAlias = Callable[[InteractionReader, Event, Batch], bool]
+
+_READERS: Mapping[str, _Read] = {
+    "interaction.created": InteractionReader._status,
+    "interaction.status_update": InteractionReader._status,
+    "interaction.completed": InteractionReader._completed,
+    "step.start": InteractionReader._step_start,
+    "step.delta": InteractionReader._step_delta,
+    "step.stop": InteractionReader._step_stop,
+    "error": InteractionReader._error,
+}
+
+
+def _signature(value: Any) -> Batch:
+    proof = text_of(value)
+    return [ReasoningDelta("", proof)] if proof else []

@@ -1,0 +1,183 @@
+"""What is sent to Gemini: the body, the same for the Gemini API and Vertex.
+
+The one rule: a turn has parts, and a model's own turn the signatures that came with it.
+Must never: know how a request is signed, or where a model is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ...contract import Request
+from ...fitting.told import left_out, model_first
+from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ..shared.system import system_texts, turns_of
+from ..shared.tool_calls import parse_arguments
+from ..shared.values import known, merged
+
+__all__ = ["TOOL_NAMES", "encode_body"]
+
+TOOL_NAMES = r"[a-zA-Z_][a-zA-Z0-9_.-]{0,63}"
+"""Function names, as in Google's reference of `FunctionDeclaration`."""
+
+_SPACE = {"text": " "}
+
+# What Google's compatibility layer for OpenAI clients makes of an effort, for models that think by a budget.
+_BUDGETS: Mapping[str, int] = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
+_LEVELS: Mapping[str, str] = {"none": "MINIMAL", "minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM"}
+_SMALLEST_PRO_BUDGET = 128
+
+# Google's own placeholder for a call that another model made: Gemini 3 refuses a turn whose first call has no
+# signature.
+_FOREIGN_CALL = "skip_thought_signature_validator"
+_OWN_ID = re.compile(r"[a-z0-9]{8}")
+
+_IMAGE_TYPES: Mapping[str, str] = {
+    "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif",
+    "heic": "image/heic", "heif": "image/heif",
+}  # fmt: skip
+
+
+def encode_body(request: Request) -> dict[str, Any]:
+    """The request's body, the same for the Gemini API and Vertex.
+
+    `extra` is merged last, objects into objects (`generationConfig` keeps what it has); lists are replaced.
+    """
+    system = system_texts(request.messages)
+    fields: dict[str, Any] = {
+        "contents": _contents(request),
+        "systemInstruction": {"parts": [{"text": text} for text in system]} if system else None,
+        "tools": [{"functionDeclarations": [_tool(tool) for tool in request.tools]}] if request.tools else None,
+        "toolConfig": _tool_config(request.tool_choice),
+        "generationConfig": _generation_config(request) or None,
+    }
+    return merged(known(fields), request.extra)
+
+
+def _contents(request: Request) -> list[dict[str, Any]]:
+    """The turns, those of one role merged, the user's first; a tool's result is the user's. System messages are
+    elsewhere."""
+    contents: list[dict[str, Any]] = []
+    called: dict[str, str] = {}
+    for message in turns_of(request.messages, request.target.name):
+        called.update((call.id, call.name) for call in message.tool_calls)
+        role = "model" if message.role == "assistant" else "user"
+        parts = _parts(message, called, request.model)
+        if not parts:
+            left_out(request.target.name, "an assistant's turn", "nothing in it can be sent, so it is left out")
+        elif contents and contents[-1]["role"] == role:
+            contents[-1]["parts"] += parts
+        else:
+            contents.append({"role": role, "parts": parts})
+    if contents and contents[0]["role"] == "model":
+        raise model_first()
+    return contents or [{"role": "user", "parts": [_SPACE]}]
+
+
+def _parts(message: Message, called: Mapping[str, str], model: str) -> list[dict[str, Any]]:
+    """One message's parts. Gemini refuses a turn without any: nothing at all of the user's is a single space."""
+    if message.role == "tool":
+        images = [_image(part) for part in message.parts if isinstance(part, ImagePart)]
+        return [_function_response(message, called), *images]
+    calls = iter(_function_calls(message.tool_calls, model))
+    blocks = (next(calls) if isinstance(each, FunctionCall) else _part(each) for each in message.blocks)
+    made = [block for block in blocks if block is not None]
+    return made if made or message.role == "assistant" else [_SPACE]
+
+
+def _part(part: Part) -> dict[str, Any] | None:
+    if isinstance(part, TextPart):
+        return {"text": part.text} if part.text else None
+    return _image(part) if isinstance(part, ImagePart) else _reasoning(part)
+
+
+def _image(part: ImagePart) -> dict[str, Any]:
+    data = part.data()
+    if data is not None:
+        return {"inlineData": {"mimeType": data[0], "data": data[1]}}
+    ending = part.url.partition("?")[0].rpartition(".")[2].lower()
+    return {"fileData": known({"mimeType": _IMAGE_TYPES.get(ending), "fileUri": part.url})}
+
+
+def _reasoning(part: ReasoningPart) -> dict[str, Any] | None:
+    """Signed reasoning goes back, a bare signature on an empty part as it came. Unsigned is left out."""
+    if not part.signature:
+        return None
+    thought = {"thought": True} if part.text else {}
+    return {"text": part.text, **thought, "thoughtSignature": part.signature}
+
+
+def _function_calls(calls: tuple[FunctionCall, ...], model: str) -> list[dict[str, Any]]:
+    """The calls of a turn with their signatures; of parallel ones only the first has one, from Gemini too."""
+    foreign = _generation(model) >= 3 and not any(call.signature for call in calls)
+    return [_function_call(call, _FOREIGN_CALL if foreign and not place else None) for place, call in enumerate(calls)]
+
+
+def _function_call(call: FunctionCall, placeholder: str | None) -> dict[str, Any]:
+    arguments = parse_arguments(call.arguments) or {}
+    inner = known({"id": _own_id(call.id), "name": call.name, "args": arguments})
+    return known({"functionCall": inner, "thoughtSignature": call.signature or placeholder})
+
+
+def _function_response(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
+    """A tool's result: an object as it is, anything else as `result`. Gemini knows a call by its name."""
+    id = message.tool_call_id or ""
+    result = parse_arguments(message.text) if message.text.strip() else None
+    response = {"result": message.text} if result is None else result
+    name = called.get(id) or message.name or id
+    return {"functionResponse": known({"id": _own_id(id), "name": name, "response": response})}
+
+
+def _own_id(id: str) -> str | None:
+    """An id that Gemini made (only its newer models do); the ones made up here mean nothing to it."""
+    return id if _OWN_ID.fullmatch(id) else None
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    # `parameters` takes a part of OpenAPI only and refuses the rest of JSON schema; this takes all of it.
+    return known({"name": tool.name, "description": tool.description or None, "parametersJsonSchema": tool.parameters})
+
+
+def _tool_config(choice: str | None) -> dict[str, Any] | None:
+    if choice is None:
+        return None
+    mode = {"auto": "AUTO", "none": "NONE", "required": "ANY"}.get(choice)
+    named = {"mode": "ANY", "allowedFunctionNames": [choice]}
+    return {"functionCallingConfig": {"mode": mode} if mode else named}
+
+
+def _generation_config(request: Request) -> dict[str, Any]:
+    output = request.output
+    return known({
+        "maxOutputTokens": request.max_tokens,
+        "temperature": request.temperature,
+        "topP": request.top_p,
+        "stopSequences": list(request.stop) or None,
+        "seed": request.seed,
+        "thinkingConfig": _thinking(request.reasoning, request.model),
+        "responseMimeType": None if output is None else "application/json",
+        "responseJsonSchema": None if output is None else dict(output),
+    })  # fmt: skip
+
+
+def _thinking(reasoning: str | int | None, model: str) -> dict[str, Any] | None:
+    """An effort is a level from Gemini 3 on and a budget before; all of them take a budget."""
+    if reasoning is None:
+        return None
+    shown = {"includeThoughts": reasoning not in ("none", 0)}
+    if isinstance(reasoning, int):
+        return {"thinkingBudget": reasoning, **shown}
+    pro = "pro" in model
+    if _generation(model) >= 3:
+        level = _LEVELS.get(reasoning, "HIGH")
+        return {"thinkingLevel": "LOW" if pro and level == "MINIMAL" else level, **shown}
+    budget = _BUDGETS.get(reasoning, _BUDGETS["high"])
+    return {"thinkingBudget": max(budget, _SMALLEST_PRO_BUDGET) if pro else budget, **shown}
+
+
+def _generation(model: str) -> int:
+    """The number in a Gemini's name; an alias without one (gemini-flash-latest) is new, another model 0."""
+    found = re.search(r"gemini-(\d+)?", model)
+    return int(found.group(1) or 3) if found else 0

@@ -1,0 +1,132 @@
+"""Google's Vertex AI: Gemini and Claude behind Google's addresses and credentials.
+
+The one rule: the model's name says whose dialect it is, and that dialect's own encoder and decoder are used as they
+are; what is Vertex's is the address, the key and two fields of Claude's body.
+Must never: fetch a token. `credentials/google.py` does, before each attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from ...classify import classify_response
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ...failures import ErrorKind, Failure
+from ..anthropic import adapter as anthropic
+from ..anthropic import request as messages_request
+from ..anthropic.stream import messages_decoder
+from ..shared.error_rules import rules_for
+from ..shared.urls import joined, segment, segments
+from ..shared.values import with_extra
+from ..shared.whole import WholeAnswer, accepted
+from . import gemini
+from . import request as gemini_request
+from .stream import gemini_decoder
+
+__all__ = ["ADAPTER", "Place", "Vertex", "publisher_of"]
+
+ANTHROPIC_VERSION = "vertex-2023-10-16"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a model is asked: a project and a location. express: by an API key alone, which knows its project."""
+
+    project: str
+    location: str
+    express: bool = False
+
+
+def publisher_of(model: str) -> str:
+    """Whose model it is; a full path (`publishers/…/models/…`) says so itself."""
+    if "publishers/" in model:
+        return model.partition("publishers/")[2].partition("/")[0]
+    return "anthropic" if model.startswith("claude") else "google"
+
+
+class Vertex(msgspec.Struct, frozen=True):
+    """The adapter of Vertex AI; see `contract.Adapter`.
+
+    Target("vertex:gemini-2.5-flash", project=…, location=…); by default from GOOGLE_CLOUD_PROJECT and
+    GOOGLE_CLOUD_LOCATION, the location "global". A key is an API key of the express mode.
+    """
+
+    name: ClassVar[str] = "vertex"
+    title: ClassVar[str] = "Vertex AI"
+    base_url: ClassVar[str] = "https://aiplatform.googleapis.com"
+    key_variables: ClassVar[tuple[str, ...]] = ()
+    url_variable: ClassVar[str] = "GOOGLE_VERTEX_BASE_URL"
+    default_model: ClassVar[str | None] = None
+    options: ClassVar[tuple[str, ...]] = ("project", "location", "credentials", "stream_format")
+    media_types: ClassVar[tuple[str, ...]] = gemini.STREAMS
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What the model can do anywhere."""
+        if publisher_of(model) == "anthropic":
+            return anthropic.ADAPTER.capabilities(_short(model))
+        return gemini.ADAPTER.capabilities(model)
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
+        """The dialect's own body, to Vertex's address."""
+        publisher = publisher_of(request.model)
+        if publisher == "anthropic":
+            body: dict[str, Any] = with_extra(messages_request.encode_body(request), request.extra)
+            body.pop("model", None)
+            body["anthropic_version"] = ANTHROPIC_VERSION
+            method, query = "streamRawPredict" if request.stream else "rawPredict", list[str]()
+        else:
+            body = gemini_request.encode_body(request)
+            method, query = gemini.method(request), gemini.form_of(request)
+        return HttpRequest(
+            url=joined(endpoint.base_url, f"/v1/{_path(endpoint, publisher, request.model)}:{method}", query),
+            headers={"Content-Type": "application/json", "Accept": accepted(request)}
+            | _key(endpoint)
+            | dict(endpoint.headers),
+            body=msgspec.json.encode(body),
+        )
+
+    def decoder(self, request: Request) -> Decoder:
+        """The dialect's own."""
+        if publisher_of(request.model) == "anthropic":
+            return messages_decoder(self.name, **request.decoding)
+        return gemini_decoder(self.name, **request.decoding)
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        dialect = anthropic if publisher_of(request.model) == "anthropic" else gemini
+        return WholeAnswer(self.decoder(request), dialect.LONG_TEXTS, dialect.as_stream, **request.decoding)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """The shared rules with Google's own in front; Claude's errors are in the shared ones.
+
+        A refused token is tried once more: the next attempt brings a new one (JUDGEMENTS 20).
+        """
+        failure = classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+        expired = status == 401 and failure.kind is ErrorKind.AUTHENTICATION
+        return msgspec.structs.replace(failure, retry=True) if expired else failure
+
+
+ADAPTER = Vertex()
+
+
+def _short(model: str) -> str:
+    """Claude's name as Anthropic has it: without path and `@version`."""
+    return model.rpartition("/")[2].partition("@")[0]
+
+
+def _path(endpoint: Endpoint, publisher: str, model: str) -> str:
+    """The model's place: in a project and location, or alone in the express mode."""
+    place: Place = endpoint.credentials
+    own = model.startswith(("publishers/", "projects/"))
+    named = segments(model, keep="@") if own else f"publishers/{publisher}/models/{segment(model, keep='@')}"
+    if place.express or named.startswith("projects/"):
+        return named
+    return f"projects/{segment(place.project, 'project')}/locations/{segment(place.location, 'location')}/{named}"
+
+
+def _key(endpoint: Endpoint) -> dict[str, str]:
+    place: Place = endpoint.credentials
+    key = endpoint.api_key or ""
+    return {"x-goog-api-key": key} if place.express else {"Authorization": f"Bearer {key}"}

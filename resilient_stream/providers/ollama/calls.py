@@ -1,0 +1,67 @@
+"""Ollama's tool calls: each comes whole, as an object.
+
+The one rule: a call without arguments waits for what comes next, since a proxy may send the same call again with them.
+Must never: run a call whose arguments came in another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...chunks import ToolCall, ToolCallDelta
+from ...text.arguments import parse_arguments
+from ..shared.call_fields import arguments_in, function_of
+from ..shared.holdings import Holdings
+from ..shared.open_call import TWICE, Doubts, OpenCall
+from ..shared.values import text_of
+
+__all__ = ["OllamaCalls"]
+
+
+class OllamaCalls:
+    """The calls of one answer."""
+
+    __slots__ = ("_begun", "_doubts", "_holdings", "_number", "_waiting")
+
+    def __init__(self, holdings: Holdings) -> None:
+        self._holdings = holdings
+        self._begun = 0
+        self._doubts = Doubts()
+        self._number: Any = None
+        self._waiting: OpenCall | None = None
+
+    def __len__(self) -> int:
+        """How many have begun."""
+        return self._begun
+
+    def read(self, sent: Mapping[str, Any], turn: str) -> list[ToolCallDelta | ToolCall]:
+        """A call; and the one that waited, before it. turn: what tells this answer's ids from those of others."""
+        function = function_of(sent)
+        number = function.get("index")
+        call = self._begin(sent, function, turn)
+        empty = parse_arguments(call.text) == {}
+        waiting = self._waiting
+        if waiting is not None and not empty and waiting.name == call.name and number == self._number:
+            waiting.wrong = waiting.wrong or TWICE
+        made = self.rest()
+        self._waiting, self._number = call, number
+        return made if empty else made + self.rest()
+
+    def _begin(self, sent: Mapping[str, Any], function: Mapping[str, Any], turn: str) -> OpenCall:
+        """Older servers give no id. Ours differ from turn to turn: some providers refuse one used twice."""
+        said = arguments_in(function, sent)
+        id = text_of(sent.get("id")) or f"call_{self._begun}_{turn}"
+        name = text_of(function.get("name")) or text_of(sent.get("name"))
+        call = OpenCall(self._begun, id, name, wrong=said.wrong, odd=said.odd)
+        self._begun += 1
+        self._holdings.item(id, name, said.text)
+        call.add(said.text or "{}")
+        return call
+
+    def rest(self) -> list[ToolCallDelta | ToolCall]:
+        """The call that waits, if any, as it stands."""
+        call, self._waiting = self._waiting, None
+        if call is None:
+            return []
+        return [ToolCallDelta(call.index, call.id, call.name, call.text), *self._doubts.all_of([call])]

@@ -1,0 +1,210 @@
+"""Ollama's own API as it is streamed: JSON lines into chunks; tool calls come whole, and as objects.
+
+The one rule: only `"done": true` ends an answer, and not with every reason: a proxy whose upstream died says
+`done_reason: "error"`, a server that only loaded the model says "load".
+Must never: await.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from ...chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
+from ...classify import classify_error
+from ...contract import Batch
+from ...failures import ErrorKind, Failure
+from ...wire.broken import event_value
+from ...wire.json_events import BatchDecoder
+from ...wire.json_lines import JsonLines
+from ..shared.counts import count
+from ..shared.ends import end_of, failed_end
+from ..shared.error_rules import rules_for
+from ..shared.event_decoder import EventDecoder
+from ..shared.holdings import Holdings
+from ..shared.said import Said
+from ..shared.unmodelled import Fields, Unmodelled, names, narrowed
+from ..shared.values import object_of
+from .calls import OllamaCalls
+
+__all__ = ["FAILED_REASONS", "FINISH_REASONS", "OllamaReader", "ollama_decoder"]
+
+
+class _TextMessage(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    content: str
+    role: str | None = None
+    thinking: None = None
+    tool_calls: None = None
+
+
+class _TextLine(msgspec.Struct, gc=False):
+    """A line of text and nothing else; any other line is a ValidationError."""
+
+    message: _TextMessage
+    done: Literal[False] = False
+    error: None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str | None = None
+    thinking: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    message: _Message | None = None
+    response: str | None = None
+    thinking: str | None = None
+    done: bool = False
+    done_reason: str | None = None
+    model: str | None = None
+    created_at: str | None = None
+    prompt_eval_count: Any = None
+    eval_count: Any = None
+    error: Any = None
+
+
+MESSAGE = Fields(
+    read=names("role content thinking tool_calls tool_name name"), content=names("images audio citations annotations")
+)
+LINE = Fields(
+    read=names("message response thinking done done_reason model created_at prompt_eval_count eval_count error"),
+    aside=names(
+        "total_duration load_duration prompt_eval_duration eval_duration context logprobs remote_model remote_host "
+        "prompt_eval_cached_count peak_memory id"
+    ),
+    content=names("images image citations annotations sources"),
+)
+_KnownMessage: Any = narrowed(_Message, "role")
+_KnownLine: Any = narrowed(
+    _Line, "total_duration load_duration prompt_eval_duration eval_duration", message=_KnownMessage | None
+)
+
+_TEXT = BatchDecoder(_TextLine)
+_LINES = BatchDecoder(_Line, _KnownLine)
+"""A line that comes as `_Line` itself has something in it that is not read, or is rare."""
+
+FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
+    "stop": ("stop", None),
+    "length": ("length", "output_truncated"),
+}
+"""What an answer may end with. Not here and not below: "other"."""
+
+FAILED_REASONS: Mapping[str, ErrorKind] = {
+    "error": ErrorKind.SERVER_ERROR,
+    "load": ErrorKind.MODEL_LOADING,
+    "unload": ErrorKind.MODEL_LOADING,
+}
+"""Ends that are no answer."""
+
+
+def ollama_decoder(
+    provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
+) -> EventDecoder[_Line]:
+    """The decoder of one answer of `/api/chat`; also of `/api/generate`, which some gateways answer as."""
+    reader = OllamaReader(provider, Holdings(max_event_bytes), raw=raw)
+    return EventDecoder(provider, reader, JsonLines(_LINES, max_event_bytes), eof_ok=eof_ok)
+
+
+class OllamaReader:
+    """One answer of `/api/chat`; see `event_decoder`. Ollama gives an answer no id."""
+
+    __slots__ = (
+        "_calls", "_provider", "_text", "_turn", "_unmodelled", "done", "failure", "model", "plain",
+        "progress", "response_id", "seen",
+    )  # fmt: skip
+
+    texts = _TEXT
+
+    def __init__(self, provider: str, holdings: Holdings | None = None, *, raw: bool = False) -> None:
+        self._provider = provider
+        self._unmodelled = Unmodelled(provider, raw=raw)
+        self._text = Said()
+        self._calls = OllamaCalls(holdings or Holdings())
+        self._turn = ""
+        self.plain = False
+        self.seen = False
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
+
+    def text(self, events: list[_TextLine]) -> Batch:
+        """The chunks of a read that is nothing but text."""
+        return self._text.given([text for line in events if (text := line.message.content)])
+
+    def read(self, events: list[_Line], payloads: Sequence[bytes], batch: Batch) -> None:
+        """The chunks of some lines, up to the end or a failure among them."""
+        for place, line in enumerate(events):
+            if line.error:
+                self.failure = classify_error({"error": line.error}, rules_for(self._provider))
+            else:
+                odd = place < len(payloads) and (type(line) is _Line or self._unmodelled.raw)
+                found = self._beside(object_of(event_value(payloads[place]))) if odd else []
+                self._read_line(line, found, batch)
+            if self.done or self.failure is not None:
+                break
+        self.seen = self.seen or bool(batch)
+        self.plain = bool(batch) and type(batch[-1]) is TextDelta
+
+    def may_end(self, marked: bool, cut: bool) -> bool:
+        """Not before `"done": true`, whatever else ends."""
+        return False
+
+    def close(self) -> Batch:
+        """A call that waited; every line was whole."""
+        self.done = True
+        return [*self._calls.rest()]
+
+    def _beside(self, line: dict[str, Any]) -> list[Raw]:
+        """What a line has that is not read."""
+        return [*self._unmodelled.fields(line.get("message"), MESSAGE), *self._unmodelled.fields(line, LINE, once=True)]
+
+    def _said(self, text: str, last: bool) -> Batch:
+        """A piece of text; in the last line some proxies say all of it once more."""
+        again = last and len(text) >= self._text.length > 0 and self._text.begins(text)
+        if again:
+            text = self._text.rest(text)
+        else:
+            self._text.add(text)
+        return [TextDelta(text)] if text else []
+
+    def _read_line(self, line: _Line, beside: list[Raw], batch: Batch) -> None:
+        self.model = self.model or line.model
+        self._turn = self._turn or re.sub(r"\D", "", (line.created_at or "")[:64])
+        message = line.message or _Message()
+        thought, text = message.thinking or line.thinking, message.content or line.response
+        if thought or text or line.done:
+            batch += self._calls.rest() if not message.tool_calls else []
+        if thought:
+            batch.append(ReasoningDelta(thought))
+        if text:
+            batch += self._said(text, line.done)
+        batch += beside
+        for call in message.tool_calls or ():
+            batch += self._calls.read(call, self._turn)
+        if line.done:
+            batch += self._calls.rest()
+            self._ended(line, batch)
+
+    def _ended(self, line: _Line, batch: Batch) -> None:
+        """The counts, then why; servers before 2024 gave no reason."""
+        read, written = count(line.prompt_eval_count), count(line.eval_count)
+        if read is not None or written is not None:
+            batch.append(Usage(read, written))
+        raw = line.done_reason or "stop"
+        if (failed := failed_end(raw, FAILED_REASONS, FINISH_REASONS)) is not None:
+            self.failure = Failure(kind=failed, code=raw)
+            return
+        self.done = True
+        reason, kind = end_of(raw, FINISH_REASONS)
+        batch.append(Finished("tool_calls" if self._calls and reason == "stop" else reason, raw, kind))

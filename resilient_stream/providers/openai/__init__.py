@@ -1,0 +1,1 @@
+"""OpenAI's two dialects, chat completions and Responses, the many hosts that speak them, and Azure."""

@@ -1,0 +1,226 @@
+"""OpenAI's chat completions, as OpenAI and all the hosts of `hosts.py` speak it: what is sent, and whole answers.
+
+The one rule: rows of `hosts.py` say in what the hosts differ. Their streams are read by `chat_stream.py`.
+Must never: await, or know a host by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from ...classify import classify_response
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ...failures import Failure
+from ...messages import FunctionCall, Message
+from ...wire.json_outline import paths
+from ..shared.chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
+from ..shared.effort import effort_for, nearest
+from ..shared.error_rules import rules_for
+from ..shared.schemas import strict
+from ..shared.tool_calls import fitting_id
+from ..shared.urls import joined
+from ..shared.values import known, with_extra
+from ..shared.whole import WholeAnswer, accepted, has, sse
+from .chat_stream import chat_decoder
+from .chat_thoughts import Thinking
+from .chat_turns import fitted
+from .hosts import Host, Prefill, host_at
+from .model_rules import rule_for, sampling_of
+
+__all__ = ["OpenAIChat", "whole_message"]
+
+
+# -- a whole answer ---------------------------------------------------------------------------
+
+LONG_TEXTS = paths(
+    "choices.0.message.content",
+    "choices.0.message.content.*.text",
+    "choices.0.message.reasoning",
+    "choices.0.message.reasoning_content",
+)
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_OBJECTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+
+
+def as_stream(outline: bytes) -> bytes:
+    """A whole chat completion as one event of a stream and its end marker: each `message` becomes a `delta`."""
+    answer = _OBJECT.decode(outline)
+    if has(answer, "choices"):
+        answer["choices"] = _raw([_as_delta(choice) for choice in _OBJECTS.decode(answer["choices"])])
+    return sse(msgspec.json.encode(answer), b"[DONE]")
+
+
+def _as_delta(choice: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    return {**choice, "delta": _raw(whole_message(choice))}
+
+
+def whole_message(choice: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """The message of a whole choice, its calls numbered; empty where the choice has none."""
+    message = _OBJECT.decode(choice["message"]) if has(choice, "message") else {}
+    if has(message, "tool_calls"):
+        # Each is a call of its own, also where a server gives no ids to tell them apart by.
+        calls = _OBJECTS.decode(message["tool_calls"])
+        message["tool_calls"] = _raw([{**call, "index": number} for number, call in enumerate(calls)])
+    return message
+
+
+def _raw(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+# -- what is sent -----------------------------------------------------------------------------
+
+_ANY_ID = re.compile(r".{1,40}", re.DOTALL)
+"""OpenAI refuses a longer one."""
+
+
+class OpenAIChat(msgspec.Struct, frozen=True):
+    """The adapter of one host; see `contract.Adapter`."""
+
+    name: str
+    host: Host
+
+    title = property(lambda self: self.host.title)
+    base_url = property(lambda self: self.host.base_url)
+    key_variables = property(lambda self: self.host.keys)
+    url_variable = property(lambda self: self.host.url_variable)
+    addresses = property(lambda self: self.host.addresses)
+    default_model = property(lambda self: self.host.default_model)
+    options: ClassVar[tuple[str, ...]] = ()
+    media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """Prefill and reasoning are the host's columns; the rest every chat host can."""
+        prefill = self.host.prefill
+        return Capabilities(
+            earlier_turns="texts" if self.host.developer else "objects",
+            prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
+            reasoning=self.host.reasoning != "none" and _efforts(model, self.host) != (),
+            stop=rule_for(self.host.title, model).stop, tool_names=self.host.tool_names,
+            images=bool(re.search(self.host.sees, model)),
+        )  # fmt: skip
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
+        """A chat completion request."""
+        headers = {"Content-Type": "application/json", "Accept": accepted(request)}
+        if endpoint.api_key:
+            headers["Authorization"] = f"Bearer {endpoint.api_key}"
+        headers.update(endpoint.headers)
+        body = with_extra(self._body(request, host_at(self.host, endpoint.base_url)), request.extra)
+        url = joined(self._place(request, endpoint), self.host.path)
+        return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
+
+    def decoder(self, request: Request) -> Decoder:
+        """A decoder for one answer, as the target's options ask for it."""
+        return chat_decoder(self.name, **request.decoding)
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """The shared rules with this host's own in front."""
+        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+
+    def _prefill(self, request: Request) -> Prefill | None:
+        """How the last turn is marked as unfinished, if it is the assistant's and the host goes on with it."""
+        last = request.messages[-1] if request.messages else None
+        return self.host.prefill if last is not None and last.role == "assistant" and not last.tool_calls else None
+
+    def _place(self, request: Request, endpoint: Endpoint) -> str:
+        """Where that host takes unfinished turns, unless the user has named an address."""
+        prefill = self._prefill(request)
+        if prefill is None or prefill.base_url is None or endpoint.base_url != self.host.base_url:
+            return endpoint.base_url
+        return prefill.base_url
+
+    def _body(self, request: Request, host: Host) -> dict[str, Any]:
+        prefill = self._prefill(request)
+        rule = rule_for(host.title, request.model)
+        fields: dict[str, Any] = {
+            "model": request.model,
+            "messages": _messages(request, host, prefill),
+            "stream": request.stream,
+            "stream_options": {"include_usage": True} if host.usage and request.stream else None,
+            "tools": [encode_tool(tool) for tool in request.tools] or None,
+            "tool_choice": host.must_call
+            if request.tool_choice == "required"
+            else encode_tool_choice(request.tool_choice),
+            "response_format": _response_format(request.output),
+            rule.max_tokens or host.max_tokens: request.max_tokens,
+            **sampling_of(request, host.title),
+            "stop": list(request.stop) or None,
+            host.seed: request.seed,
+            **_reasoning_fields(request.reasoning, request.model, host),
+            **(prefill.body if prefill else {}),
+        }
+        return known(fields)
+
+
+def _tool_choice(choice: str | None, host: Host) -> str | dict[str, Any] | None:
+    return host.must_call if choice == "required" else encode_tool_choice(choice)
+
+
+def _messages(request: Request, host: Host, prefill: Prefill | None) -> list[dict[str, Any]]:
+    """The turns, the last one marked as unfinished where it is to be continued."""
+    turns = fitted(request, host)
+    thinking = Thinking(request, host)
+    made = [_message(message, request.model, host) | thinking.fields(message) for message in turns]
+    if prefill:
+        made[-1].update(prefill.turn)
+    return made
+
+
+def _message(message: Message, model: str, host: Host) -> dict[str, Any]:
+    """One turn, its calls as this host takes them."""
+    fields = encode_message(message)
+    if message.tool_calls:
+        fields["tool_calls"] = [_tool_call(call, model, host) for call in message.tool_calls]
+    if message.tool_call_id:
+        fields["tool_call_id"] = _call_id(message.tool_call_id, host)
+    return fields
+
+
+def _tool_call(call: FunctionCall, model: str, host: Host) -> dict[str, Any]:
+    fields = encode_call(call) | {"id": _call_id(call.id, host)}
+    if call.signature and "gemini" in model:  # Google's own OpenAI-shaped API refuses a turn without it
+        fields["extra_content"] = {"google": {"thought_signature": call.signature}}
+    return fields
+
+
+def _call_id(id: str, host: Host) -> str:
+    """Another provider's id as this host takes it; the same for a call and its result."""
+    if host.call_id_length is None:
+        return fitting_id(id, _ANY_ID)
+    return fitting_id(id, re.compile(f"[a-zA-Z0-9]{{{host.call_id_length}}}"), host.call_id_length)
+
+
+def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if schema is None:
+        return None
+    made = strict(schema)
+    form = {"name": "output", "schema": schema if made is None else made, "strict": made is not None}
+    return {"type": "json_schema", "json_schema": form}
+
+
+def _reasoning_fields(reasoning: str | int | None, model: str, host: Host) -> dict[str, Any]:
+    """An effort, or a budget where the host takes one; elsewhere a budget becomes the nearest effort."""
+    efforts = _efforts(model, host)
+    if reasoning is None or host.reasoning == "none" or efforts == ():
+        return {}
+    if host.reasoning == "object":
+        return {"reasoning": {"max_tokens" if isinstance(reasoning, int) else "effort": reasoning}}
+    effort = effort_for(reasoning)
+    return {"reasoning_effort": effort if efforts is None else nearest(effort, efforts)}
+
+
+def _efforts(model: str, host: Host) -> tuple[str, ...] | None:
+    """Which efforts a model takes; none of them where a host's others do. None: any, for all we know."""
+    if host.efforts is None:
+        return None
+    return next((taken for name, taken in host.efforts.items() if re.search(name, model)), ())

@@ -1,0 +1,204 @@
+"""What a chat message says, in deltas and whole: text, reasoning, a refusal, calls, and parts that are none of these.
+
+The one rule: a delta is the next piece, and what a whole message has counts only as far as no delta said it. Some
+gateways send messages in place of deltas, some both, some the whole text so far with each event.
+Must never: know a host by name. A part is read by what it has, not by who sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ...chunks import Chunk, ReasoningDelta, TextDelta
+from ...contract import Batch
+from ..shared.holdings import Holdings
+from ..shared.said import Said
+from ..shared.tool_calls import ToolCalls
+from ..shared.unmodelled import Unmodelled, says
+from ..shared.values import object_of, text_of
+from .chat_calls import Fragment, fragments_of
+from .chat_details import Details
+from .chat_events import Speech
+
+__all__ = ["Speaker"]
+
+DEEP = 8
+"""Levels of lists in lists."""
+
+_REASONING: Mapping[str, tuple[str, ...]] = {
+    "thinking": ("thinking", "text", "content"),
+    "reasoning": ("summary", "reasoning", "text", "content"),
+    "reasoning_text": ("text",),
+    "reasoning_content": ("text", "reasoning_content"),
+    "summary_text": ("text",),
+}
+"""Types of parts that are reasoning, and where it may stand in them; the first place that has any counts."""
+
+_THOUGHTS = ("text", "content", "reasoning", "reasoning_content", "thinking", "summary")
+"""Where the text may stand in reasoning that is an object."""
+
+
+class Piece(NamedTuple):
+    """A piece of a message. kind: "text", "reasoning", "refusal"; or the type of a part that is none of them."""
+
+    kind: str
+    text: str
+    part: Any = None
+
+
+class Speaker:
+    """One answer's message. refusal: the pieces of a refusal; calls: those that are not yet whole; details: the proofs
+    of its reasoning, which stand behind it."""
+
+    __slots__ = ("_fragments", "_given", "_holdings", "_unmodelled", "calls", "details", "reasoning", "refusal", "text")
+
+    def __init__(self, unmodelled: Unmodelled, holdings: Holdings) -> None:
+        self.text = Said()
+        self.reasoning = Said()
+        self.refusal: list[str] = []
+        self.calls = ToolCalls(holdings)
+        self._holdings = holdings
+        self.details = Details(holdings)
+        self._unmodelled = unmodelled
+        self._fragments = False
+        self._given: set[tuple[str, str, str]] = set()
+
+    def delta(self, delta: Speech) -> Batch:
+        """The chunks of the next piece."""
+        batch: Batch = []
+        if _is_plain(delta):
+            if thought := _thought(delta):
+                self._say("reasoning", thought, batch)
+            if delta.content:
+                self._say("text", delta.content, batch)
+            return batch
+        if delta.reasoning_details:
+            self.details.add(delta.reasoning_details)
+        for kind, text, part in _pieces(delta):
+            if kind in ("text", "reasoning"):
+                self._say(kind, text, batch)
+            else:
+                batch += self._other(kind, text, part)
+        for fragment in fragments_of(delta):
+            self._fragments = True
+            batch.append(self._fragment(fragment))
+        return batch
+
+    def _say(self, kind: str, text: str, batch: Batch) -> None:
+        if kind == "text":
+            self.text.add(text)
+            batch.append(TextDelta(text))
+        else:
+            self.reasoning.add(text)
+            batch.append(ReasoningDelta(text))
+
+    def message(self, message: Speech, *, last: bool) -> Batch:
+        """The chunks of what a message has beyond what was said. last: the answer ends with it."""
+        pieces = [*_pieces(message)]
+        if message.reasoning_details and not self.details:
+            self.details.add(message.reasoning_details)
+        thought = "".join(piece.text for piece in pieces if piece.kind == "reasoning")
+        said = "".join(piece.text for piece in pieces if piece.kind == "text")
+        batch: Batch = []
+        if thought and (new := self.reasoning.take(thought, last=last)):
+            batch.append(ReasoningDelta(new))
+        if said and (new := self.text.take(said, last=last)):
+            batch.append(TextDelta(new))
+        refused = bool(self.refusal)
+        for kind, text, part in pieces:
+            if kind not in ("text", "reasoning") and not (kind == "refusal" and refused):
+                batch += self._other(kind, text, part)
+        return batch + self._whole_calls(message)
+
+    def _other(self, kind: str, text: str, part: Any) -> Batch:
+        if kind == "refusal":
+            self._holdings.piece(text)
+            self.refusal.append(text)
+            return []
+        return [self._unmodelled.content(kind, part)]
+
+    def _whole_calls(self, message: Speech) -> Batch:
+        """The calls of a message. Each is one of its own, but for one that is sent again, or was given by deltas."""
+        batch: Batch = []
+        for call in fragments_of(message):
+            if self._fragments:
+                batch += self.calls.again(call.id, call.name, call.said)
+                continue
+            key = (call.id, call.name, call.said.text)
+            if not (call.id and key in self._given):
+                self._holdings.item(*key)
+                self._given.add(key)
+                batch.append(self._fragment(call))
+        return batch
+
+    def _fragment(self, call: Fragment) -> Chunk:
+        return self.calls.add(call.index, call.id, call.name, call.said, call.signature)
+
+
+def _is_plain(delta: Speech) -> bool:
+    """Whether it is text, reasoning, or both, as most deltas are that are not text alone."""
+    others = delta.tool_calls or delta.function_call or delta.refusal or delta.reasoning_details
+    return not others and (delta.content is None or type(delta.content) is str) and type(_thought(delta) or "") is str
+
+
+def _thought(speech: Speech) -> Any:
+    """Its reasoning, as a text but for odd hosts; the same text under two names counts once."""
+    return speech.reasoning_content or speech.reasoning or speech.thinking
+
+
+def _pieces(speech: Speech) -> Iterator[Piece]:
+    """What a delta or message says, the reasoning first."""
+    details = [object_of(item) for item in speech.reasoning_details or ()]
+    if odd := _thought(speech):
+        if thought := _thought_in(odd):
+            yield Piece("reasoning", thought)
+        elif says(odd):
+            yield Piece("reasoning_content", "", odd)
+    elif thought := "".join(text_of(item.get("text")) or text_of(item.get("summary")) for item in details):
+        yield Piece("reasoning", thought)
+    yield from _content(speech.content)
+    if speech.refusal:
+        yield Piece("refusal", speech.refusal)
+
+
+def _content(content: Any, deep: int = DEEP) -> Iterator[Piece]:
+    """The pieces of a message's content: a text, or parts of many types."""
+    if isinstance(content, str):
+        if content:
+            yield Piece("text", content)
+    elif isinstance(content, list) and deep:
+        for part in content:
+            yield from _content(part, deep - 1)
+    elif isinstance(content, dict):
+        yield from _part(content)
+
+
+def _part(part: dict[str, Any]) -> Iterator[Piece]:
+    kind = text_of(part.get("type"))
+    if kind in _REASONING:
+        found = (_texts(part.get(name)) for name in _REASONING[kind])
+        if thought := next(filter(None, found), ""):
+            yield Piece("reasoning", thought)
+    elif kind == "refusal":
+        yield Piece("refusal", text_of(part.get("refusal")) or text_of(part.get("text")))
+    elif text := _texts(part.get("text")):
+        yield Piece("text", text)
+    elif kind not in ("", "text", "output_text") and says({**part, "type": None}):
+        yield Piece(kind, "", part)
+
+
+def _thought_in(value: Any, deep: int = DEEP) -> str:
+    """The text of reasoning that may be a text, a part, or a list of these."""
+    if isinstance(value, list) and deep:
+        return "".join(_thought_in(each, deep - 1) for each in value)
+    if isinstance(value, dict):
+        return next(filter(None, (_texts(value.get(name)) for name in _THOUGHTS)), "")
+    return text_of(value)
+
+
+def _texts(value: Any, deep: int = DEEP) -> str:
+    """A text, or the texts of a list of parts."""
+    if isinstance(value, list) and deep:
+        return "".join(_texts(each, deep - 1) for each in value)
+    return text_of(object_of(value).get("text")) if isinstance(value, dict) else text_of(value)

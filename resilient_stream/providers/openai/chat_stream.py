@@ -1,0 +1,188 @@
+"""OpenAI's chat completions as they are streamed, by OpenAI and all the hosts of `hosts.py`: events into chunks.
+
+The one rule: read what is sent, by whomever. Where a server's chunk goes in one of the many ways seen on the
+wire (recordings QUIRKS 24-34) it is read, never refused; only the ends are strict: `[DONE]` or a finish reason.
+What a message has that no delta said counts as well, and what is content without a chunk class is passed on.
+Must never: await, or know a host by name. The events' types, and why there are two, are in `chat_events.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...chunks import Finished, FinishReason, TextDelta
+from ...classify import classify_error
+from ...contract import Batch
+from ...failures import ErrorKind, Failure
+from ...wire.broken import event_value
+from ...wire.json_events import JsonEvents
+from ..shared.counts import openai_usage
+from ..shared.ends import end_of, failed_end
+from ..shared.error_rules import rules_for
+from ..shared.event_decoder import EventDecoder
+from ..shared.holdings import Holdings
+from ..shared.said import KEPT
+from ..shared.unmodelled import Unmodelled
+from ..shared.values import object_of, text_of
+from .chat_events import EVENTS, FIRST, TEXT, Choice, Event, Speech, TextEvent, beside
+from .chat_speech import Speaker
+
+__all__ = ["FAILED_REASONS", "FINISH_REASONS", "ChatReader", "chat_decoder"]
+
+
+FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
+    "stop": ("stop", None),
+    "end_turn": ("stop", None),
+    "eos": ("stop", None),
+    "eos_token": ("stop", None),
+    "stop_sequence": ("stop", None),
+    "COMPLETE": ("stop", None),
+    "length": ("length", "output_truncated"),
+    "max_tokens": ("length", "output_truncated"),
+    "model_length": ("length", "output_truncated"),
+    "model_context_window_exceeded": ("length", "output_truncated"),
+    "tool_calls": ("tool_calls", None),
+    "tool_use": ("tool_calls", None),
+    "function_call": ("tool_calls", None),
+    "content_filter": ("content_filter", "content_filtered"),
+    "sensitive": ("content_filter", "content_filtered"),
+    "safety": ("content_filter", "content_filtered"),
+    "refusal": ("refusal", "refusal"),
+}
+"""What an answer may end with, and the kind when it is not a whole one. Not here and not below: "other"."""
+
+FAILED_REASONS: Mapping[str, ErrorKind] = {
+    "error": ErrorKind.SERVER_ERROR,
+    "network_error": ErrorKind.SERVER_ERROR,
+    "abort": ErrorKind.STREAM_INTERRUPTED,
+    "insufficient_system_resource": ErrorKind.PROVIDER_OVERLOADED,
+    "malformed_function_call": ErrorKind.MODEL_OUTPUT_INVALID,
+    "MALFORMED_FUNCTION_CALL": ErrorKind.MODEL_OUTPUT_INVALID,
+    "function_call_filter: MALFORMED_FUNCTION_CALL": ErrorKind.MODEL_OUTPUT_INVALID,
+}
+"""The known-bad list: ends that are no answer. OpenRouter, Z.ai, SGLang, DeepSeek, Gemini's own compatibility."""
+
+
+def chat_decoder(
+    provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
+) -> EventDecoder[Event]:
+    """The decoder of one chat completion."""
+    reader = ChatReader(provider, raw=raw, holdings=Holdings(max_event_bytes))
+    return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
+
+
+class ChatReader:
+    """One chat completion; see `event_decoder`. Choice 0 is the answer; others come as `Raw`.
+
+    The finish reason is not yet the end: the token counts may follow it, so `[DONE]` is, or the end of the body.
+    """
+
+    __slots__ = (
+        "_finish", "_kept", "_provider", "_speaker", "_unmodelled", "done", "failure", "model", "plain", "progress",
+        "response_id", "seen",
+    )  # fmt: skip
+
+    texts = TEXT
+
+    def __init__(self, provider: str, *, raw: bool = False, holdings: Holdings | None = None) -> None:
+        self._provider = provider
+        self._unmodelled = Unmodelled(provider, raw=raw)
+        self._speaker = Speaker(self._unmodelled, holdings or Holdings())
+        self._kept = self._speaker.text.kept  # at hand, since it grows with every read
+        self._finish: str | None = None
+        self.plain = False
+        self.seen = False
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class, by name."""
+        return self._unmodelled.counts
+
+    def text(self, events: list[TextEvent]) -> Batch:
+        """The chunks of a read that is nothing but text."""
+        texts = [text for event in events if (text := event.choices[0].delta.content)]
+        self._kept += texts
+        if len(self._kept) > KEPT:
+            self._speaker.text.measure()
+        return [TextDelta(text) for text in texts]
+
+    def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
+        """The chunks of some events, the counts at their end."""
+        usage: Any = None
+        for place, event in enumerate(events):
+            if (failure := self._failure_in(event)) is not None:
+                self.failure = failure
+                break
+            usage = event.usage or object_of(event.x_groq).get("usage") or usage
+            for choice in event.choices or ():
+                if choice.index in FIRST:
+                    self._read_choice(choice, batch)
+            if place < len(payloads) and (type(event) is Event or self._unmodelled.raw):
+                batch += beside(object_of(event_value(payloads[place])), self._unmodelled)
+        self._look_at(events, batch)
+        if isinstance(usage, dict):
+            batch.append(openai_usage(usage))
+
+    def _look_at(self, events: list[Event], batch: Batch) -> None:
+        """Once per read: names, and whether the next read is worth trying as text alone."""
+        self.seen = self.seen or bool(batch)
+        self.model = self.model or next(filter(None, (text_of(event.model) for event in events)), None)
+        self.response_id = self.response_id or next(filter(None, (text_of(event.id) for event in events)), None)
+        text = bool(batch) and type(batch[-1]) is TextDelta
+        self.plain = text and not events[-1].usage and not self._unmodelled.raw
+
+    def _read_choice(self, choice: Choice, batch: Batch) -> None:
+        last = bool(choice.finish_reason)
+        if choice.delta is not None:
+            batch += self._speaker.delta(choice.delta)
+        if choice.message is not None:
+            batch += self._speaker.message(choice.message, last=last)
+        if choice.text:
+            batch += self._speaker.message(Speech(content=choice.text), last=last)
+        if self._speaker.refusal:
+            self.progress += 1
+        if choice.finish_reason:
+            self._finished(choice.finish_reason, batch)
+
+    def _finished(self, reason: str, batch: Batch) -> None:
+        kind = failed_end(reason, FAILED_REASONS, FINISH_REASONS)
+        if kind is not None:
+            self.failure = self.failure or Failure(kind=kind, code=reason)
+            return
+        self._finish = self._finish or reason
+        batch += [*self._speaker.details.chunks(), *self._speaker.calls.whole()]
+
+    def _failure_in(self, event: Event) -> Failure | None:
+        error = event.error or next((choice.error for choice in event.choices or () if choice.error), None)
+        if error:
+            return classify_error({"error": error}, rules_for(self._provider))
+        if isinstance(event.base_resp, dict) and event.base_resp.get("status_code"):
+            return classify_error({"base_resp": event.base_resp}, rules_for(self._provider))
+        if event.choices is None and event.usage is None and (event.message or event.detail or event.object == "error"):
+            said = {"message": event.message or event.detail, "code": event.code, "type": event.type}
+            return classify_error(said, rules_for(self._provider))
+        return None
+
+    def may_end(self, marked: bool, cut: bool) -> bool:
+        """After a finish reason, or at a `[DONE]` that follows anything."""
+        return self._finish is not None or (marked and self.seen)
+
+    def close(self) -> Batch:
+        """Whole tool calls, and the finish reason last of all."""
+        self.done = True
+        batch: Batch = [*self._speaker.details.chunks(), *self._speaker.calls.whole()]
+        if self._finish is not None:
+            batch.append(self._finished_chunk(self._finish))
+        return batch
+
+    def _finished_chunk(self, raw: str) -> Finished:
+        if self._speaker.refusal:
+            return Finished("refusal", raw, "refusal", "".join(self._speaker.refusal))
+        reason, kind = end_of(raw, FINISH_REASONS)
+        return Finished(reason, raw, kind)

@@ -1,0 +1,136 @@
+"""The turns of a conversation as a host of OpenAI's shape takes them: their roles, and their order.
+
+The one rule: nothing that was said is lost, and what the host takes as it is stays the same object.
+Must never: know a host by name; columns of `hosts.py` say what it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from ...contract import Request
+from ...fitting.told import left_out
+from ...messages import ImagePart, Message, Part, ReasoningPart, TextPart
+from ..shared.system import SYSTEM, role_of
+from .hosts import Host
+from .model_rules import rule_for
+
+__all__ = ["fitted"]
+
+_JOINED = ("system", "user", "assistant")
+_FOLLOWS = "(See the picture in the message that follows.)"
+_UNDERSTOOD = "Understood."
+
+
+def fitted(request: Request, host: Host, *, shows: bool = False) -> list[Message]:
+    """The turns for this host. shows: a tool's result may have pictures in it, as only the Responses API takes it."""
+    turns = list(request.messages) if host.developer else [_in_known_role(message) for message in request.messages]
+    if not shows:
+        turns = _pictures_behind(turns)
+    if host.joins == "strict":
+        turns = _system_in_front(turns, request.target.name)
+    if rule_for(host.title, request.model).bridged:
+        turns = _bridged(turns)
+    return turns if host.joins == "no" else _joined(turns)
+
+
+def _pictures_behind(turns: list[Message]) -> list[Message]:
+    """Pictures of tools' results as a user's turn behind all results of a turn: a result is text."""
+    if not any(turn.role == "tool" and _has_picture(turn) for turn in turns):
+        return turns
+    made: list[Message] = []
+    for is_result, run in groupby(turns, key=lambda turn: turn.role == "tool"):
+        if not is_result:
+            made += run
+            continue
+        results = list(run)
+        made += map(_as_text, results)
+        if any(map(_has_picture, results)):
+            pictures = (part for result in results for part in _introduced(result))
+            made.append(Message.model_construct(role="user", content=tuple(pictures)))
+    return made
+
+
+def _has_picture(message: Message) -> bool:
+    return any(isinstance(part, ImagePart) for part in message.parts)
+
+
+def _as_text(result: Message) -> Message:
+    if not _has_picture(result):
+        return result
+    text = f"{result.text}\n\n{_FOLLOWS}" if result.text.strip() else _FOLLOWS
+    return result.model_copy(update={"content": text})
+
+
+def _introduced(result: Message) -> list[Part]:
+    """The pictures of one result, and which result it was."""
+    pictures: list[Part] = [part for part in result.parts if isinstance(part, ImagePart)]
+    what = f"tool call {result.tool_call_id}" if result.name is None else f"{result.name} ({result.tool_call_id})"
+    return [TextPart(text=f"From the result of {what}:"), *pictures] if pictures else []
+
+
+def _bridged(turns: list[Message]) -> list[Message]:
+    """An assistant's turn between a result and the user's next one."""
+    made: list[Message] = []
+    for turn in turns:
+        if turn.role == "user" and made and made[-1].role == "tool":
+            made.append(Message.model_construct(role="assistant", content=_UNDERSTOOD))
+        made.append(turn)
+    return made
+
+
+def _in_known_role(message: Message) -> Message:
+    role = role_of(message)
+    return message if role == message.role else message.model_copy(update={"role": role})
+
+
+def _system_in_front(turns: list[Message], target: str) -> list[Message]:
+    """A system message behind the first turn keeps its place, as the user's."""
+    begin = next((place for place, turn in enumerate(turns) if turn.role not in SYSTEM), len(turns))
+    if any(turn.role in SYSTEM for turn in turns[begin:]):
+        left_out(target, "a system message in mid-conversation", "it is sent as the user's; no other may stand there")
+    moved = (turn.model_copy(update={"role": "user"}) if turn.role in SYSTEM else turn for turn in turns[begin:])
+    return [*turns[:begin], *moved]
+
+
+def _joined(turns: list[Message]) -> list[Message]:
+    """Turns of one role in a row as one. What follows calls is never a part of their turn."""
+    made: list[Message] = []
+    for _, run in groupby(turns, key=lambda turn: (turn.role in _JOINED, role_of(turn))):
+        first, *rest = run
+        made.append(first)
+        for turn in rest:
+            if turn.role in _JOINED and not made[-1].tool_calls:
+                made[-1] = _both(made[-1], turn)
+            else:
+                made.append(turn)
+    return made
+
+
+def _both(one: Message, other: Message) -> Message:
+    named = one.name == other.name
+    parts = _parts(one, other) if named else _parts(_with_name(one), _with_name(other))
+    calls = tuple(call.model_copy(update={"place": None}) for call in other.tool_calls)
+    return one.model_copy(update={"content": parts, "tool_calls": calls, "name": one.name if named else None})
+
+
+def _with_name(message: Message) -> Message:
+    """Who speaks as a part of what is said: one turn has one name."""
+    if not message.name:
+        return message
+    return message.model_copy(update={"content": (TextPart(text=f"{message.name}: "), *message.parts)})
+
+
+def _parts(one: Message, other: Message) -> str | tuple[Part, ...]:
+    """Their content, texts with a blank line between."""
+    parts = (*one.parts, *other.parts)
+    if _has_picture(one) or _has_picture(other):
+        return parts
+    text = "\n\n".join(_texts((one, other)))
+    thoughts = tuple(part for part in parts if isinstance(part, ReasoningPart))
+    return (*thoughts, TextPart(text=text)) if thoughts else text
+
+
+def _texts(messages: Iterable[Message]) -> Iterable[str]:
+    return (message.text for message in messages if message.text.strip())

@@ -1,0 +1,263 @@
+"""The hosts that speak OpenAI's chat completions, one row each; those with a Responses API speak that, too.
+
+The one rule: a host is data. What differs between two hosts is a column; what they stream is told apart by the
+decoder, which accepts every dialect's oddities from everyone.
+Must never: hold code for a single host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+__all__ = ["HOSTS", "REASONS_IN_THE_OPEN", "UNKNOWN", "Host", "Joins", "Prefill", "Thoughts", "host_at"]
+
+ReasoningStyle: TypeAlias = Literal["effort", "object", "none"]
+ResponsesStyle: TypeAlias = Literal["none", "plain", "encrypted", "background"]
+Joins: TypeAlias = Literal["no", "turns", "strict"]
+"""Whether turns of one role that follow each other are sent as one, and "strict": system messages only in front."""
+
+
+class Prefill(NamedTuple):
+    """How an unfinished assistant turn at the end is marked, where it is continued.
+
+    turn, body: fields of that turn, and of the request. base_url: where, if not at the host's own. echoed: when the
+    answer begins with that turn again (see `contract.Echo`).
+    """
+
+    turn: Mapping[str, Any] = {}
+    body: Mapping[str, Any] = {}
+    base_url: str | None = None
+    echoed: Literal["never", "whole", "always"] = "never"
+
+
+class Thoughts(NamedTuple):
+    """How what a model thought in an earlier turn is sent back. fields: of the assistant's message, each with the text;
+    `reasoning_details` instead has the list that the host itself gave. models: whose, by a pattern of their names.
+    demanded: a turn that has none gets a placeholder, for models that refuse a turn without (see `model_rules.py`).
+    """
+
+    fields: tuple[str, ...]
+    models: str = ""
+    demanded: bool = False
+
+
+class Host(NamedTuple):
+    """One row. base_url: as that host's users write it, up to but without `path`. A name in braces is read from the
+    environment; empty where each user has an address of their own.
+
+    keys: environment variables that may hold the key; empty when none is needed. max_tokens: the field's name.
+    usage: whether `stream_options.include_usage` is understood (Mistral, Perplexity, Databricks send usage unasked,
+    and the first refuses unknown fields). reasoning: how an effort is asked for; efforts: by a pattern of their names,
+    the models that take one, and which of them; None where nothing is known of any. prefill: how an unfinished
+    assistant turn is continued; None where it is not. responses: what its Responses API does, each more than the
+    one before it: answer; give reasoning encrypted, to be sent back; answer in the background, so that a broken
+    stream can be resumed. seed: the field's name. must_call: the word that demands a tool call. call_id_length: of
+    a tool call's id, exactly and letters and digits only; None where up to 40 characters of any kind are taken.
+    developer: knows that role; elsewhere it is sent as `system`, which all of them know. joins: turns of one role in a
+    row, which a host or the chat template of a model may refuse. thoughts: what goes back of a model's reasoning; None
+    where the field is refused, or nothing is known. general: its users name other addresses too, and then the row is
+    found by the address (`host_at`). addresses: other domains of the same host.
+    tool_names: a pattern of those that are taken.
+    sees: found in the names of its models that take pictures.
+    """
+
+    title: str
+    base_url: str
+    keys: tuple[str, ...]
+    url_variable: str
+    max_tokens: str = "max_tokens"
+    usage: bool = True
+    reasoning: ReasoningStyle = "effort"
+    efforts: Mapping[str, tuple[str, ...]] | None = None
+    prefill: Prefill | None = None
+    default_model: str | None = None
+    seed: str = "seed"
+    must_call: str = "required"
+    call_id_length: int | None = None
+    responses: ResponsesStyle = "none"
+    path: str = "/chat/completions"
+    developer: bool = False
+    joins: Joins = "no"
+    thoughts: Thoughts | None = None
+    general: bool = False
+    addresses: tuple[str, ...] = ()
+    tool_names: str = r"[a-zA-Z0-9_-]{1,64}"
+    sees: str = ""
+
+
+REASONS_IN_THE_OPEN = r"deepseek|kimi|moonshot|glm-|qwen|qwq|minimax|mimo"
+"""Models whose own APIs give their reasoning as text and take it back as `reasoning_content`."""
+
+# Sources, by the name of the document. DeepSeek: "Thinking Mode" (a 400 without it where tools were called; ignored on
+# other turns). Moonshot: "Use Kimi K2 Thinking Model". Z.ai: "Thinking Mode", interleaved. Alibaba Cloud:
+# `preserve_thinking` of "Deep thinking", and relayed DeepSeek models. Fireworks: "Reasoning". vLLM: RFC 27755, which
+# renamed `reasoning_content`; before it only that is read, after it only `reasoning`. OpenRouter: "Preserving
+# reasoning". xAI: "Troubleshooting Reasoning". Groq and Cerebras answer 400 to the field.
+_TOLD = Thoughts(("reasoning_content",))
+_DEMANDED = Thoughts(("reasoning_content",), demanded=True)
+_BOTH_NAMES = Thoughts(("reasoning", "reasoning_content"))
+_DETAILS = Thoughts(("reasoning", "reasoning_details"))
+
+_GOES_ON: Mapping[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
+
+HOSTS: dict[str, Host] = {
+    "openai": Host(
+        "OpenAI", "https://api.openai.com/v1", ("OPENAI_API_KEY",), "OPENAI_BASE_URL", "max_completion_tokens",
+        responses="background",
+        developer=True, general=True,
+    ),
+    "groq": Host(
+        "Groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), "GROQ_BASE_URL", responses="plain"
+    ),
+    # Its Responses API is at the root only; chat completions are there and under /v1.
+    "deepseek": Host(
+        "DeepSeek", "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), "DEEPSEEK_BASE_URL", reasoning="none",
+        prefill=Prefill({"prefix": True}, base_url="https://api.deepseek.com/beta"), responses="plain",
+        joins="turns", thoughts=_DEMANDED, sees=r"vision|vl|ocr",
+    ),
+    "openrouter": Host(
+        "OpenRouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), "OPENROUTER_BASE_URL",
+        reasoning="object", responses="encrypted",
+        thoughts=_DETAILS,
+    ),
+    "xai": Host(
+        "xAI", "https://api.x.ai/v1", ("XAI_API_KEY",), "XAI_BASE_URL", responses="encrypted",
+        thoughts=_TOLD,
+    ),
+    "together": Host(
+        "Together AI", "https://api.together.xyz/v1", ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"), "TOGETHER_BASE_URL"
+    ),
+    "fireworks": Host(
+        "Fireworks", "https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",), "FIREWORKS_BASE_URL",
+        responses="plain",
+        joins="turns", thoughts=_TOLD,
+    ),
+    "mistral": Host(
+        "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", usage=False,
+        # Its other models answer the field with a 400; those named Magistral reason unasked.
+        efforts={
+            r"mistral-large-4": ("none", "low", "medium", "high"),
+            r"mistral-(small-(latest|2603)|medium-3-5)": ("none", "high"),
+        },
+        prefill=Prefill({"prefix": True}, echoed="always"), seed="random_seed", must_call="any",
+        call_id_length=9,
+    ),
+    "perplexity": Host(
+        "Perplexity", "https://api.perplexity.ai", ("PERPLEXITY_API_KEY", "PPLX_API_KEY"), "PERPLEXITY_BASE_URL",
+        usage=False,
+        joins="strict",
+    ),
+    "cerebras": Host(
+        "Cerebras", "https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",), "CEREBRAS_BASE_URL", "max_completion_tokens"
+    ),
+    "huggingface": Host(
+        "Hugging Face", "https://router.huggingface.co/v1", ("HF_TOKEN", "HUGGINGFACE_API_KEY"), "HUGGINGFACE_BASE_URL",
+        responses="plain",
+        joins="turns",
+    ),
+    "moonshot": Host(
+        "Moonshot", "https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",), "MOONSHOT_BASE_URL", reasoning="none",
+        prefill=Prefill({"partial": True}),
+        thoughts=_DEMANDED, addresses=("api.moonshot.cn", "api.kimi.com"),
+        tool_names=r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}",
+    ),
+    "zai": Host(
+        "Z.ai", "https://api.z.ai/api/paas/v4", ("ZAI_API_KEY",), "ZAI_BASE_URL", reasoning="none",
+        thoughts=_TOLD, addresses=("open.bigmodel.cn",),
+    ),
+    "alibaba": Host(
+        "Alibaba Cloud", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", ("DASHSCOPE_API_KEY",
+    ),
+        "DASHSCOPE_BASE_URL", reasoning="none", prefill=Prefill({"partial": True}),
+        thoughts=_DEMANDED, addresses=("dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"),
+    ),
+    "avian": Host("Avian", "https://api.avian.io/v1", ("AVIAN_API_KEY",), "AVIAN_BASE_URL"),
+    "bedrock-mantle": Host(
+        "Bedrock Mantle", "https://bedrock-mantle.{AWS_REGION}.api.aws/openai/v1", ("AWS_BEARER_TOKEN_BEDROCK",
+    ),
+        "BEDROCK_MANTLE_BASE_URL", responses="encrypted",
+    ),
+    "cloudflare": Host(
+        "Cloudflare", "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai/v1",
+        ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"), "CLOUDFLARE_BASE_URL",
+    ),
+    "databricks": Host(
+        "Databricks", "{DATABRICKS_HOST}/serving-endpoints", ("DATABRICKS_TOKEN",), "DATABRICKS_BASE_URL", usage=False,
+        joins="turns",
+    ),
+    "deepinfra": Host(
+        "DeepInfra", "https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
+        "DEEPINFRA_BASE_URL",
+    ),
+    "gpustack": Host(
+        "GPUStack", "", ("GPUSTACK_API_KEY",), "GPUSTACK_BASE_URL",
+        joins="turns", thoughts=_BOTH_NAMES,
+    ),
+    "nebius": Host("Nebius", "https://api.studio.nebius.com/v1", ("NEBIUS_API_KEY",), "NEBIUS_BASE_URL"),
+    "nvidia": Host(
+        "NVIDIA", "https://integrate.api.nvidia.com/v1", ("NVIDIA_API_KEY",), "NVIDIA_BASE_URL",
+        joins="turns", thoughts=_TOLD,
+    ),
+    "sambanova": Host("SambaNova", "https://api.sambanova.ai/v1", ("SAMBANOVA_API_KEY",), "SAMBANOVA_BASE_URL"),
+    "snowflake": Host(
+        "Snowflake", "https://{SNOWFLAKE_ACCOUNT}.snowflakecomputing.com/api/v2/cortex/v1", ("SNOWFLAKE_TOKEN",
+    ),
+        "SNOWFLAKE_BASE_URL", reasoning="object",
+    ),
+    "vercel": Host(
+        "Vercel AI Gateway", "https://ai-gateway.vercel.sh/v1", ("AI_GATEWAY_API_KEY",), "AI_GATEWAY_BASE_URL",
+        reasoning="object", responses="plain",
+        thoughts=_DETAILS,
+    ),
+    "writer": Host(
+        "Writer", "https://api.writer.com/v1", ("WRITER_API_KEY",), "WRITER_BASE_URL", reasoning="none", path="/chat"
+    ),
+    "vllm": Host(
+        "vLLM", "http://127.0.0.1:8000/v1", (), "VLLM_BASE_URL", prefill=Prefill(body=_GOES_ON), responses="plain",
+        joins="turns", thoughts=_BOTH_NAMES,
+    ),
+    "sglang": Host(
+        "SGLang", "http://127.0.0.1:30000/v1", (), "SGLANG_BASE_URL", prefill=Prefill(body=_GOES_ON),
+        joins="turns", thoughts=_TOLD,
+    ),
+    "llamacpp": Host(
+        "llama.cpp", "http://127.0.0.1:8080/v1", (), "LLAMACPP_BASE_URL", prefill=Prefill(echoed="whole"),
+        responses="plain",
+        joins="turns", thoughts=_TOLD,
+    ),
+    "lmstudio": Host(
+        "LM Studio", "http://127.0.0.1:1234/v1", (), "LMSTUDIO_BASE_URL", responses="plain",
+        joins="turns",
+    ),
+    # The small model of the extra `local`; its address is known once its process runs (local/server.py).
+    "local": Host(
+        "The local model", "", (), "LOCAL_BASE_URL", prefill=Prefill(echoed="whole"), default_model="smollm2",
+        joins="turns", sees=r"(?!)", reasoning="none",
+    ),
+}  # fmt: skip
+
+UNKNOWN = HOSTS["openai"]._replace(
+    developer=False, thoughts=Thoughts(("reasoning_content", "reasoning_details"), REASONS_IN_THE_OPEN, demanded=True)
+)
+"""Whoever answers at an address that no row has: OpenAI's dialect, without what only OpenAI takes."""
+
+
+def host_at(host: Host, url: str) -> Host:
+    """The row that holds for requests to this address: its own, and of a general one that of whoever is there."""
+    if not host.general or url == host.base_url:
+        return host
+    place = urlsplit(url).hostname or ""
+    if f".{place}".endswith(f".{urlsplit(host.base_url).hostname}"):
+        return host
+    return _PLACES.get(place, UNKNOWN)
+
+
+def _places(host: Host) -> tuple[str, ...]:
+    place = urlsplit(host.base_url).hostname or ""
+    own = (place,) if host.base_url.startswith("https:") and "{" not in host.base_url else ()
+    return (*own, *host.addresses)
+
+
+_PLACES: Mapping[str, Host] = {place: host for host in HOSTS.values() for place in _places(host)}

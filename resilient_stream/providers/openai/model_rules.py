@@ -1,0 +1,111 @@
+"""What single models refuse of a request that others take, for the dialects of OpenAI's shape.
+
+The one rule: a rule is data, and holds by the model's name, since a model refuses the same at whichever host.
+Must never: guess. A name that no row fits is a model that takes everything.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from ...contract import Request
+from ...fitting.told import without
+
+__all__ = ["ModelRule", "rule_for", "sampling_of"]
+
+Sampling: TypeAlias = Literal["free", "unthinking", "fixed"]
+
+
+class ModelRule(NamedTuple):
+    """One row. models: found in the model's name. title: of them, for people. hosts: titles of those where it holds;
+    empty for all.
+
+    sampling: whether `temperature` and `top_p` are taken; "unthinking": where no reasoning is asked for. stop: whether
+    stop sequences are. max_tokens: the name of that field, where it is not the host's. thoughts: the turns that are
+    refused without what the model thought: those with calls, or every one of a conversation with calls.
+    bridged: a user's turn right behind a tool's result is refused.
+    """
+
+    models: str
+    title: str = ""
+    hosts: tuple[str, ...] = ()
+    sampling: Sampling = "free"
+    stop: bool = True
+    max_tokens: str | None = None
+    thoughts: Literal["", "calls", "all"] = ""
+    bridged: bool = False
+
+
+_NAME = r"(^|[/.:]|openai-|databricks-)"
+_DEPLOYMENT = r"(?<![a-z0-9])"
+_AZURE = ("Azure OpenAI",)
+_NEW_NAME = "max_completion_tokens"
+
+# Sources, by the name of the document. OpenAI: "Reasoning models" and "Using GPT-5.2", parameter compatibility (5.1 and
+# newer take both while their effort is none, which is their default up to 5.4); `stop` in the API reference of chat
+# completions. Moonshot: "Kimi K2.5 quickstart", parameters that differ. xAI: "Reasoning" (`stop` is an error).
+# Mistral's error 3230, "Unexpected role 'user' after role 'tool'", which its chat templates raise at other hosts, too.
+# DeepSeek: "Thinking Mode". Moonshot: "Use Kimi K2 Thinking Model".
+RULES: tuple[ModelRule, ...] = (
+    ModelRule(r"gpt-?5[^/]*chat|gpt-oss", "GPT-5 Chat, gpt-oss"),
+    ModelRule(
+        _DEPLOYMENT + r"gpt-?5\.[1-4](?!\d|.*(pro|codex))",
+        "GPT-5.1 to 5.4",
+        sampling="unthinking",
+        max_tokens=_NEW_NAME,
+    ),
+    ModelRule(
+        _DEPLOYMENT + r"(gpt-?([5-9]|1\d)(?!\d)|codex)",
+        "GPT-5 and newer",
+        sampling="fixed",
+        stop=False,
+        max_tokens=_NEW_NAME,
+    ),
+    ModelRule(_NAME + r"o(3-mini|1)(?![a-z0-9])", "o1, o3-mini", sampling="fixed", max_tokens=_NEW_NAME),
+    ModelRule(_NAME + r"o[34](?![a-z0-9])", "o3, o4-mini", sampling="fixed", stop=False, max_tokens=_NEW_NAME),
+    ModelRule(
+        _DEPLOYMENT + r"o(3-mini|1)(?![a-z0-9])",
+        "a deployment of o1 or o3-mini, by its name",
+        _AZURE,
+        sampling="fixed",
+        max_tokens=_NEW_NAME,
+    ),
+    ModelRule(
+        _DEPLOYMENT + r"o[34](?![a-z0-9])",
+        "a deployment of o3 or o4-mini, by its name",
+        _AZURE,
+        sampling="fixed",
+        stop=False,
+        max_tokens=_NEW_NAME,
+    ),
+    ModelRule(r"kimi-k(2\.[5-9]|[3-9])", "Kimi K2.5 and newer", ("Moonshot",), sampling="fixed", thoughts="calls"),
+    ModelRule(
+        r"(?i)kimi-?(k2-?thinking|k2[.p][5-9]|k[3-9]|for-coding)|^k2p[5-9]", "Kimi that thinks", thoughts="calls"
+    ),
+    ModelRule(r"(?i)deepseek[-_]?(reasoner|v3\.2(?!.*chat)|v[4-9])", "DeepSeek that thinks", thoughts="all"),
+    ModelRule("", "all", ("Mistral",), bridged=True),
+    ModelRule(r"(?i)mi[sx]tral|(dev|mag|minis|codes)tral|pixtral", "Mistral's models", bridged=True),
+    ModelRule(r"grok-(3-mini|4|code|build)(?!.*non-reasoning)", "Grok that reasons", ("xAI",), stop=False),
+)
+"""The first row that fits."""
+
+_FREE = ModelRule("")
+_THOUGHTLESS = (None, "none", 0)
+
+
+@functools.lru_cache(maxsize=1024)
+def rule_for(host: str, model: str) -> ModelRule:
+    """What holds for a model at a host, by the host's title."""
+    fits = (rule for rule in RULES if (not rule.hosts or host in rule.hosts) and re.search(rule.models, model))
+    return next(fits, _FREE)
+
+
+def sampling_of(request: Request, host: str) -> dict[str, Any]:
+    """temperature and top_p, where the model takes them; what it does not take is said in the log, once."""
+    given = {"temperature": request.temperature, "top_p": request.top_p}
+    rule = rule_for(host, request.model)
+    if rule.sampling == "free" or (rule.sampling == "unthinking" and request.reasoning in _THOUGHTLESS):
+        return given
+    return without(request.target.name, given, tuple(given), "this model does not let it be chosen")

@@ -1,0 +1,224 @@
+"""OpenAI's Responses API, as OpenAI and the hosts with `responses` in `hosts.py` speak it: the adapter, what is sent.
+
+The one rule: a conversation stands whole in each request. Nothing is stored at the provider (`store: false`), and
+reasoning goes back as the encrypted item that it came as; the exception is background=True, which needs storing.
+Must never: await, or know a host by name; its column `responses` says what it can do.
+
+system messages stay where they are, as input items: `instructions` is a single string, which not every host has.
+temperature, top_p: as given. stop, seed: the API has neither; the first is refused, the second left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import msgspec
+
+from ...classify import classify_response
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request, ResumePoint
+from ...failures import Failure
+from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ..shared.effort import effort_for
+from ..shared.error_rules import rules_for
+from ..shared.schemas import strict
+from ..shared.tool_calls import fitting_id
+from ..shared.urls import joined, segment
+from ..shared.values import known, with_extra
+from ..shared.whole import WholeAnswer, accepted
+from .chat_turns import fitted
+from .hosts import Host, host_at
+from .model_rules import sampling_of
+from .responses_stream import responses_decoder
+from .responses_whole import LONG_TEXTS, as_stream
+
+__all__ = ["OpenAIResponses"]
+
+
+class OpenAIResponses(msgspec.Struct, frozen=True):
+    """The adapter of one host; see `contract.Adapter`. A target's options:
+
+    background: the provider keeps the answer and goes on without us, so that a broken stream can be taken up again.
+    reasoning_summary: "auto", "concise" or "detailed", to see what the model thought.
+    """
+
+    name: str
+    host: Host
+
+    title = property(lambda self: self.host.title)
+    base_url = property(lambda self: self.host.base_url)
+    key_variables = property(lambda self: self.host.keys)
+    url_variable = property(lambda self: self.host.url_variable)
+    addresses = property(lambda self: self.host.addresses)
+    default_model = property(lambda self: self.host.default_model)
+    options: ClassVar[tuple[str, ...]] = ("background", "reasoning_summary")
+    media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """Resuming is the host's column, and needs the target's option background=True. No stop sequences."""
+        return Capabilities(
+            earlier_turns="texts" if self.host.developer else "objects", stop=False,
+            native_resume=self.host.responses == "background", whole=True,
+        )  # fmt: skip
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
+        """A request for a response, or for the rest of a stream."""
+        headers = {"Content-Type": "application/json", "Accept": accepted(request)}
+        if endpoint.api_key:
+            headers["Authorization"] = f"Bearer {endpoint.api_key}"
+        headers.update(endpoint.headers)
+        if request.resume is not None:
+            url = joined(endpoint.base_url, *_rest_of(request.resume))
+            return HttpRequest(method="GET", url=url, headers=headers, body=b"")
+        body = with_extra(_body(request, host_at(self.host, endpoint.base_url)), request.extra)
+        url = joined(endpoint.base_url, "/responses")
+        return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
+
+    def decoder(self, request: Request) -> Decoder:
+        """A decoder for one answer, as the target's options ask for it."""
+        background = bool(request.option("background"))
+        return responses_decoder(self.name, background=background, resume=request.resume, **request.decoding)
+
+    def whole_decoder(self, request: Request) -> WholeAnswer:
+        """The same for an answer in one piece."""
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """The shared rules with this host's own in front."""
+        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+
+
+_REASONS = re.compile(r"(^|[/.])(o\d|gpt-([5-9]|\d\d)(?!.*chat)|codex|grok-4)")
+"""Models that encrypt their reasoning; others refuse to be asked for it. A request that names an effort is for one."""
+
+
+_CALL_ID = re.compile(r".{1,64}", re.DOTALL)
+
+
+def _body(request: Request, host: Host) -> dict[str, Any]:
+    background = bool(request.option("background")) and request.stream  # in one piece: we wait for all of it
+    fields: dict[str, Any] = {
+        "model": request.model,
+        "input": [item for message in fitted(request, host, shows=True) for item in _items(message)],
+        "stream": request.stream,
+        "store": background,
+        "background": background or None,
+        "include": ["reasoning.encrypted_content"] if _wants_reasoning_back(request, host) else None,
+        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tool_choice": _tool_choice(request.tool_choice),
+        "text": _text_format(request.output),
+        "max_output_tokens": request.max_tokens,
+        **sampling_of(request, host.title),
+        "reasoning": _reasoning_fields(request) or None,
+    }
+    return known(fields)
+
+
+def _rest_of(point: ResumePoint) -> tuple[str, list[str]]:
+    """The path and the query of a stream that goes on after an event."""
+    path = f"/responses/{segment(point.response_id, 'response')}"
+    return path, ["stream=true", f"starting_after={quote(str(point.sequence), safe='')}"]
+
+
+def _unsealed(part: ReasoningPart) -> dict[str, Any] | None:
+    """The item again; None when the proof is another provider's, or none."""
+    try:
+        kept = msgspec.json.decode(part.signature or "", type=dict[str, str])
+    except msgspec.DecodeError:
+        return None
+    if not kept:
+        return None
+    if kept.get("encrypted_content"):
+        summary = [{"type": "summary_text", "text": part.text}] if part.text else []
+        return {"type": "reasoning", **kept, "summary": summary}
+    return {"type": "reasoning", **kept, "summary": [], "content": [{"type": "reasoning_text", "text": part.text}]}
+
+
+def _wants_reasoning_back(request: Request, host: Host) -> bool:
+    able = host.responses in ("encrypted", "background")
+    return able and (request.reasoning not in (None, "none", 0) or bool(_REASONS.search(request.model)))
+
+
+def _items(message: Message) -> Iterator[dict[str, Any]]:
+    if message.role == "tool":
+        id = fitting_id(message.tool_call_id or "", _CALL_ID)
+        yield {"type": "function_call_output", "call_id": id, "output": _content(message)}
+    elif message.role == "assistant":
+        yield from _answer(message)
+    else:
+        yield {"role": message.role, "content": _content(message)}
+
+
+def _answer(message: Message) -> list[dict[str, Any]]:
+    """An earlier answer: its reasoning, its text, its calls, as they came. Reasoning that nothing follows would be
+    refused."""
+    items: list[dict[str, Any]] = []
+    for block in message.blocks:
+        if isinstance(block, TextPart) and block.text:
+            _say(items, block.text)
+        elif isinstance(block, FunctionCall):
+            items.append(_function_call(block))
+        elif isinstance(block, ReasoningPart) and (item := _unsealed(block)):
+            items.append(item)
+    while items and items[-1]["type"] == "reasoning":
+        items.pop()
+    return items
+
+
+def _say(items: list[dict[str, Any]], text: str) -> None:
+    """Texts that nothing parts are one. The long form: llama.cpp takes no other for the assistant."""
+    if items and items[-1]["type"] == "message":
+        items[-1]["content"][0]["text"] += text
+    else:
+        items.append({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]})
+
+
+def _function_call(call: FunctionCall) -> dict[str, Any]:
+    id = fitting_id(call.id, _CALL_ID)
+    return {"type": "function_call", "call_id": id, "name": call.name, "arguments": call.arguments}
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    if not any(isinstance(part, ImagePart) for part in message.parts):
+        return message.text
+    return [encoded for part in message.parts if (encoded := _part(part)) is not None]
+
+
+def _part(part: Part) -> dict[str, Any] | None:
+    if isinstance(part, TextPart):
+        return {"type": "input_text", "text": part.text}
+    if isinstance(part, ImagePart):
+        return {"type": "input_image", "image_url": part.url, "detail": part.detail or "auto"}
+    return None
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    """Said even when it is not asked for: unlike chat completions, this API is strict unless told otherwise."""
+    return {
+        "type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters,
+        "strict": bool(tool.strict),
+    }  # fmt: skip
+
+
+def _tool_choice(choice: str | None) -> str | dict[str, Any] | None:
+    if choice is None or choice in ("auto", "none", "required"):
+        return choice
+    return {"type": "function", "name": choice}
+
+
+def _text_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if schema is None:
+        return None
+    made = strict(schema)
+    form = {"name": "output", "schema": schema if made is None else made, "strict": made is not None}
+    return {"format": {"type": "json_schema", **form}}
+
+
+def _reasoning_fields(request: Request) -> dict[str, Any]:
+    fields = {
+        "effort": effort_for(request.reasoning) if request.reasoning is not None else None,
+        "summary": request.option("reasoning_summary"),
+    }
+    return known(fields)

@@ -1,0 +1,73 @@
+"""The tool calls of a Responses answer, from the events that are about them.
+
+The one rule: an event's `output_index` and `item_id` must mean the same call; see `item_calls.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...chunks import ToolCall, ToolCallDelta
+from ...wire.broken import event_value
+from ..shared.call_fields import Arguments, arguments_in
+from ..shared.values import object_of, text_of
+from .item_calls import ItemCalls
+from .responses_events import Event, id_of
+
+__all__ = ["ResponsesCalls"]
+
+_OF_A_PIECE = frozenset({"output_index", "sequence_number", "obfuscation", "response_id", "event_id", "delta"})
+
+
+class ResponsesCalls(ItemCalls):
+    """Those of one answer."""
+
+    __slots__ = ()
+
+    def added(self, event: Event) -> list[ToolCallDelta | ToolCall]:
+        """An item that is a call begins."""
+        self.place(event.output_index, object_of(event.item).get("id"))
+        return self.begin(self._key(event), *_said_of(object_of(event.item), event.arguments))
+
+    def piece(self, event: Event, payload: Sequence[bytes]) -> list[ToolCallDelta]:
+        """A piece of its arguments."""
+        if not isinstance(event.delta, str):
+            key, said = self._odd_piece(event, payload)
+            return [self.add(key, "", "", said.text)] if said.text else []
+        return [self.add(self._key_of_piece(event), "", "", event.delta)] if event.delta else []
+
+    def all_said(self, event: Event, payload: Sequence[bytes]) -> list[ToolCallDelta]:
+        """The whole of them once more; some servers send no pieces before."""
+        if not isinstance(event.arguments, str):
+            key, said = self._odd_piece(event, payload)
+            return self.say(key, text_of(event.name), said)
+        return self.say(self._key_of_piece(event), text_of(event.name), event.arguments)
+
+    def done(self, event: Event) -> list[ToolCallDelta | ToolCall]:
+        """An item that is a call is whole."""
+        return self.end(self._key(event), *_said_of(object_of(event.item), event.arguments))
+
+    def rest(self, item: Mapping[str, Any]) -> list[ToolCallDelta | ToolCall]:
+        """A call of the whole answer, at its end."""
+        return self.settle(*_said_of(item))
+
+    def _key(self, event: Event) -> str:
+        return self.key(event.output_index, id_of(event))
+
+    def _key_of_piece(self, event: Event) -> str:
+        return self.key_of_piece(event.output_index, id_of(event))
+
+    def _odd_piece(self, event: Event, payload: Sequence[bytes]) -> tuple[str, Arguments]:
+        """Arguments that do not stand where such an event has them, and the key of their item."""
+        sent = object_of(event_value(payload[0])) if payload else {"event": "unknown"}
+        said = arguments_in(sent, {"arguments": event.delta or None}, known=_OF_A_PIECE)
+        key = self._key_of_piece(event)
+        if said.odd or said.wrong:
+            self.odd(key)
+        return key, said
+
+
+def _said_of(item: Mapping[str, Any], beside: Any = None) -> tuple[str, str, Arguments]:
+    """A call's id, name and arguments, as its item has them, or the event beside it."""
+    return text_of(item.get("call_id")), text_of(item.get("name")), arguments_in(item, {"arguments": beside})

@@ -1,0 +1,154 @@
+"""The items of a Responses answer where they are said whole: after their deltas, or in their place.
+
+    deltas                      output_text.delta, reasoning_text.delta …
+    parts and texts, whole      output_text.done, content_part.done, reasoning_summary_text.done …
+    items, whole                output_item.done
+    all of it                   response.completed
+
+The one rule: each of these says again what stood above it, and counts only as far as nothing above it was said.
+Gateways leave out any of them.
+Must never: say twice what has come, or take an item's place in the list for its identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...chunks import Chunk, ReasoningDelta, TextDelta
+from ...contract import Batch
+from ..shared.holdings import Holdings
+from ..shared.said import Said
+from ..shared.unmodelled import Unmodelled, says
+from ..shared.values import list_of, object_of, text_of
+from .responses_events import sealed
+
+__all__ = ["OWN_ITEMS", "Items", "texts_of"]
+
+OWN_ITEMS = frozenset({"message", "reasoning", "function_call"})
+"""What is read here. Any other item is a tool that the provider runs, or new."""
+
+MAX_PARTS = 4096
+"""Parts that are remembered by their numbers; of more than that, what is said again in their end events is not read."""
+
+
+class Items:
+    """What one answer's items have said. refusal: its pieces.
+
+    resumed: the answer began in another stream, so it is not known what of a whole item was said there.
+    """
+
+    def __init__(self, *, resumed: bool = False, holdings: Holdings | None = None) -> None:
+        self._blind = resumed
+        self._holdings = holdings or Holdings()
+        self.text = Said()
+        self.reasoning = Said()
+        self.refusal: list[str] = []
+        self._settled: set[str] = set()
+        self._parts = {"text": 0, "reasoning": 0}
+        self._items = {"text": 0, "reasoning": 0}
+        self._mixed = False
+        self._cited = 0
+        self._reported: dict[str, int] = {}
+
+    def part(self, kind: str, key: str, sure: bool, text: str) -> Batch:
+        """A text is whole: what no delta said of it. sure: its key is a number, which no proxy changes on its way."""
+        said = self.text if kind == "text" else self.reasoning
+        since = self._parts[kind]
+        doubled = said.length == since > self._items[kind] and said.ends(text) and (self._mixed or not sure)
+        if self._blind or doubled or key in self._settled or len(self._settled) >= MAX_PARTS:
+            return []
+        self._holdings.item(key)
+        self._settled.add(key)
+        self._mixed = not said.begins(text, since)  # pieces of two parts came before the end of the first
+        new = said.rest(text, since)
+        self._parts[kind] = said.length
+        return _chunks(kind, new)
+
+    def refuses(self, piece: str) -> None:
+        """A piece of a refusal."""
+        self._holdings.piece(piece)
+        self.refusal.append(piece)
+
+    def refused(self, text: str) -> None:
+        """A refusal is whole."""
+        if text and not self.refusal:
+            self.refuses(text)
+
+    def message(self, item: Mapping[str, Any]) -> Batch:
+        """A message is whole: what of all its texts was not said."""
+        new = "" if self._blind else self.text.rest(texts_of(item.get("content")), self._items["text"])
+        self._end("text", self.text)
+        self.refused(_refusal(item))
+        return _chunks("text", new)
+
+    def thought(self, item: Mapping[str, Any]) -> Batch:
+        """A reasoning item is whole. Where anything of it was said, all was: summary and text may both be there."""
+        unsaid = self.reasoning.length == self._items["reasoning"] and not self._blind
+        new = texts_of(item.get("summary")) + texts_of(item.get("content")) if unsaid else ""
+        batch = _chunks("reasoning", self.reasoning.rest(new, self._items["reasoning"]))
+        self._end("reasoning", self.reasoning)
+        seal = sealed(item)
+        return batch if seal is None else [*batch, ReasoningDelta("", seal)]
+
+    def _end(self, kind: str, said: Said) -> None:
+        self._parts[kind] = self._items[kind] = said.length
+        self._mixed = False
+
+    def cited(self) -> None:
+        """An annotation came as an event of its own."""
+        self._cited += 1
+
+    def beside(self, item: Mapping[str, Any], unmodelled: Unmodelled) -> list[Chunk]:
+        """What a whole item has that is not read: itself, or of a message its annotations and unknown parts."""
+        kind = text_of(item.get("type"))
+        if kind not in OWN_ITEMS:
+            if kind not in self._reported:
+                self._holdings.item(kind)
+            self._reported[kind] = self._reported.get(kind, 0) + 1
+            return [unmodelled.content(kind or "item", item)] if says({**item, "type": None}) else []
+        found: list[Chunk] = []
+        for part in map(object_of, list_of(item.get("content")) if kind == "message" else ()):
+            notes = list_of(part.get("annotations"))
+            found += [unmodelled.content("annotations", note) for note in notes[self._cited :]]
+            self._cited = max(0, self._cited - len(notes))
+            if not any(text_of(part.get(name)) for name in ("text", "refusal")) and says({**part, "type": None}):
+                found.append(unmodelled.content(text_of(part.get("type")) or "part", part))
+        return found
+
+    # -- the whole answer -----------------------------------------------------------------------
+
+    def unsaid(self, items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Of a whole answer's items of other types, those that did not come before."""
+        left = dict(self._reported)
+        found: list[dict[str, Any]] = []
+        for item in items:
+            kind = text_of(item.get("type"))
+            if kind not in OWN_ITEMS and not left.get(kind):
+                found.append(item)
+            left[kind] = left.get(kind, 0) - 1
+        return found
+
+    def rest(self, items: list[dict[str, Any]]) -> Batch:
+        """What of a whole answer's texts was not said, by where all of its text ends."""
+        messages = [item for item in items if item.get("type") == "message"]
+        thoughts = [item for item in items if item.get("type") == "reasoning" and not self.reasoning.length]
+        thought = "".join(texts_of(item.get(name)) for item in thoughts for name in ("summary", "content"))
+        self.refused("".join(map(_refusal, messages)))
+        new = self.text.rest("".join(texts_of(item.get("content")) for item in messages))
+        return [*_chunks("reasoning", self.reasoning.rest(thought)), *_chunks("text", new)]
+
+
+def texts_of(parts: Any) -> str:
+    """The texts of content parts, joined."""
+    return "".join(text_of(object_of(part).get("text")) for part in list_of(parts))
+
+
+def _refusal(message: Mapping[str, Any]) -> str:
+    return "".join(text_of(object_of(part).get("refusal")) for part in list_of(message.get("content")))
+
+
+def _chunks(kind: str, text: str) -> Batch:
+    if not text:
+        return []
+    return [TextDelta(text) if kind == "text" else ReasoningDelta(text)]

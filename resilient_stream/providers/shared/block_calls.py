@@ -1,0 +1,142 @@
+"""Whole tool calls from numbered blocks, as Anthropic, Bedrock and Gemini's Interactions have them.
+
+The one rule: a piece belongs to the block that is open under its number; one without such a block makes every call
+suspect that has no arguments.
+Must never: hold more of an answer than `Holdings` allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...chunks import ToolCall, ToolCallDelta
+from ...contract import Batch
+from ...text.arguments import parse_arguments
+from .call_fields import Arguments, argument_text
+from .holdings import Holdings
+from .open_call import LOST, TWICE, Doubts, LateArguments, OpenCall
+
+__all__ = ["BlockCalls"]
+
+
+class BlockCalls:
+    """Calls that come as blocks of an answer: each begins, grows and ends under the number of its block. open: those
+    that have begun and not ended."""
+
+    __slots__ = ("_begun", "_blank", "_doubts", "_ended", "_foreign", "_holdings", "open")
+
+    def __init__(self, holdings: Holdings | None = None) -> None:
+        self._holdings = holdings or Holdings()
+        self._begun = 0
+        self.open: dict[int, OpenCall] = {}
+        self._ended: set[int] = set()
+        self._foreign: set[int] = set()
+        self._blank: set[str] = set()
+        self._doubts = Doubts()
+
+    def begin(
+        self, block: int, id: str, name: str, given: Any = None, signature: str | None = None
+    ) -> list[ToolCallDelta | ToolCall]:
+        """A block is a call. given: its arguments, where the first event has them; nothing or the whole of them.
+
+        The same call may be said again. Another that is still open under that number has ended without a word.
+        """
+        said = _beyond_nothing(given if isinstance(given, Arguments) else Arguments(argument_text(given)))
+        call = self.open.get(block)
+        if call is not None and call.id == id and call.name == name and (id or not call.arguments):
+            self._again(call, said)
+            return []
+        ended = [] if call is None else self._end_unsaid(block, call)
+        self._foreign.discard(block)
+        self._ended.discard(block)
+        self._holdings.item(id, name, said.text)
+        call = self.open[block] = OpenCall(self._begun, id, name, said.text, signature, said.wrong, odd=said.odd)
+        self._begun += 1
+        return [*ended, ToolCallDelta(call.index, id, name, "")]
+
+    def _again(self, call: OpenCall, said: Arguments) -> None:
+        """A call, said once more while it is open. What no piece had said of it counts."""
+        call.odd, call.wrong = call.odd or said.odd, call.wrong or said.wrong
+        if call.blank:
+            call.given = call.given or said.text
+        elif said.text:
+            call.says_again(said.text)
+
+    def settle(self, said: Mapping[str, Arguments]) -> None:
+        """The calls of the whole answer by their ids, at the end of everything: what is open has what is said of it
+        here. Raises LateArguments when one had left without these."""
+        for call in self.open.values():
+            if call.id in said:
+                self._again(call, _beyond_nothing(said[call.id]))
+        if any(id and id in self._blank and parse_arguments(each.text) != {} for id, each in said.items()):
+            raise LateArguments
+
+    def odd(self, block: int) -> None:
+        """Something came for a block that nobody here knows; where that is a call, it may be its arguments."""
+        call = self.open.get(block)
+        if call is not None:
+            call.odd = True
+
+    def begin_foreign(self, block: int) -> None:
+        """A block is something else whose deltas may look like a call's: a tool that the provider runs itself."""
+        if block not in self._foreign:
+            self._holdings.item()
+            self._foreign.add(block)
+
+    def add(self, block: int, piece: str) -> list[ToolCallDelta]:
+        """A piece of a call's arguments; nothing when there is none, or the block is no call. Raises LateArguments."""
+        call = self.open.get(block)
+        if call is None:
+            if piece.strip() and block not in self._foreign:
+                if block in self._ended:
+                    raise LateArguments
+                self._doubts.note()
+            return []
+        if not piece:
+            return []
+        self._holdings.piece(piece)
+        return [call.add(piece)]
+
+    def take(self, block: int, said: Arguments, batch: Batch) -> bool:
+        """What an event has of a call's arguments, put into `batch`; whether the block is a call."""
+        if said.odd or said.wrong:
+            self.odd(block)
+        batch += self.add(block, said.text)
+        return block in self.open
+
+    def end(self, block: int) -> list[ToolCallDelta | ToolCall]:
+        """The block is whole: the call, if it is one. What was given counts when no piece followed."""
+        self._foreign.discard(block)
+        call = self.open.get(block)
+        if call is None:
+            return []
+        missing: list[ToolCallDelta] = []
+        if call.blank:
+            missing = self.add(block, call.given)
+        elif call.given and parse_arguments(call.text) == {}:
+            call.wrong = call.wrong or TWICE
+        if call.blank:
+            self._blank.add(call.id)
+        del self.open[block]
+        self._ended.add(block)
+        return [*missing, *self._doubts.ended(call, others=bool(self.open))]
+
+    def rest(self) -> list[ToolCallDelta | ToolCall]:
+        """The calls whose blocks never ended, as they stand."""
+        return [chunk for block in list(self.open) for chunk in self.end(block)]
+
+    def __contains__(self, block: int) -> bool:
+        """Whether a block is a call that is still open."""
+        return block in self.open
+
+    def _end_unsaid(self, block: int, call: OpenCall) -> list[ToolCallDelta | ToolCall]:
+        """Another call begins under its number. Without arguments it may be the one that those to come are for."""
+        if call.blank and not call.given:
+            call.wrong = LOST
+        return self.end(block)
+
+
+def _beyond_nothing(said: Arguments) -> Arguments:
+    """Without an empty object, as an announcement has it whose pieces follow."""
+    return said._replace(text="") if parse_arguments(said.text) == {} else said

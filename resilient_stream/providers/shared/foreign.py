@@ -1,0 +1,80 @@
+"""Blocks of an answer that are not for the caller: tools that the provider runs itself, their results, and what is new.
+
+    begin -> pieces of its input, deltas of types that nobody knows -> end: one `Raw` with all of it
+
+The one rule: one block is one chunk, named after its type, when it is whole; what is open at the end leaves as it is.
+Must never: hold more of an answer than `Holdings` allows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ...chunks import Raw
+from ...wire.broken import value_of
+from .holdings import Holdings
+from .unmodelled import Unmodelled
+
+__all__ = ["ForeignBlocks"]
+
+
+class _Block(msgspec.Struct):
+    name: str
+    data: dict[str, Any]
+    pieces: list[str] = []
+    deltas: list[Any] = []
+
+
+class ForeignBlocks:
+    """Of one answer. input: the field in which a block's own input stands, when it is whole."""
+
+    __slots__ = ("_blocks", "_holdings", "_input", "_unmodelled")
+
+    def __init__(self, unmodelled: Unmodelled, holdings: Holdings | None = None, input: str = "input") -> None:
+        self._unmodelled = unmodelled
+        self._input = input
+        self._holdings = holdings or Holdings()
+        self._blocks: dict[int, _Block] = {}
+
+    def begin(self, number: int, name: str, data: dict[str, Any]) -> list[Raw]:
+        """A block begins. Another one under its number has ended without a word."""
+        ended = self.end(number)
+        self._holdings.item(name)
+        self._blocks[number] = _Block(name, data)
+        return ended
+
+    def piece(self, number: int, text: str) -> bool:
+        """A piece of a block's input; whether there is such a block."""
+        block = self._blocks.get(number)
+        if block is not None:
+            self._holdings.piece(text)
+            block.pieces.append(text)
+        return block is not None
+
+    def delta(self, number: int, name: str, delta: Any, size: int) -> list[Raw]:
+        """A delta of a type that nobody knows. Outside of such a block it stands for itself. size: its bytes."""
+        block = self._blocks.get(number)
+        if block is None:
+            return [self._unmodelled.content(name, delta)]
+        self._holdings.take(size)
+        block.deltas.append(delta)
+        return []
+
+    def end(self, number: int) -> list[Raw]:
+        """A block is whole; nothing when there is none under that number."""
+        block = self._blocks.pop(number, None)
+        if block is None:
+            return []
+        data = dict(block.data)
+        if text := "".join(block.pieces):
+            given = value_of(text.encode("utf-8", "replace"))
+            data[self._input] = text if given is None else given
+        if block.deltas:
+            data["deltas"] = block.deltas
+        return [self._unmodelled.content(block.name, data)]
+
+    def rest(self) -> list[Raw]:
+        """The blocks that never ended, as they stand."""
+        return [raw for number in list(self._blocks) for raw in self.end(number)]

@@ -1,0 +1,88 @@
+"""Chunks whose texts have marked halves of characters in them, made whole again.
+
+The one rule: it runs only in an answer in which such a half has come (`surrogates.py` says why and what). What a half
+waits for comes in a later chunk of the same text: the answer's, the reasoning's, or one call's arguments.
+Must never: change a chunk that has no mark.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import fields, replace
+
+from ...chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
+from ...contract import Batch
+from ...failures import Failure
+from ...text.arguments import parse_arguments
+from ...wire.broken import UNREADABLE
+from ...wire.surrogates import Joiner, joined
+
+__all__ = ["Mender"]
+
+
+class Mender:
+    """The chunks of one answer, in their order."""
+
+    __slots__ = ("_joiner",)
+
+    def __init__(self) -> None:
+        self._joiner = Joiner()
+
+    def mend(self, batch: Batch) -> Batch:
+        """The same chunks without marks; an empty one where all of its text still waits is left out."""
+        return [whole for chunk in batch for whole in self._whole(chunk)]
+
+    def end(self) -> Batch:
+        """At the end of the answer: what still waits is alone."""
+        return [_MADE[key](text) for key, text in self._joiner.rest() if key in _MADE]
+
+    def failure(self, failure: Failure | None) -> Failure | None:
+        """What a provider said of a failure, without marks."""
+        return None if failure is None else _without_marks(failure)
+
+    def name(self, name: str | None) -> str | None:
+        """A name without marks."""
+        return None if name is None else joined(name)
+
+    def _whole(self, chunk: Chunk) -> Batch:
+        if type(chunk) is TextDelta:
+            text = self._joiner.feed("text", chunk.text)
+            return [TextDelta(text)] if text else []
+        if type(chunk) is ReasoningDelta:
+            thought = self._joiner.feed("reasoning", chunk.reasoning)
+            return [replace(chunk, reasoning=thought)] if thought or chunk.signature or chunk.redacted else []
+        if type(chunk) is ToolCallDelta:
+            piece = self._joiner.feed(f"call {chunk.index}", chunk.arguments)
+            return [_without_marks(replace(chunk, arguments=piece))]
+        if type(chunk) is ToolCall:
+            return [_call(chunk)]
+        if type(chunk) is Finished:
+            return [*self.end(), _without_marks(chunk)]
+        return [replace(chunk, data=_data(chunk.data)) if type(chunk) is Raw else chunk]
+
+
+_MADE: dict[str, Any] = {"text": TextDelta, "reasoning": ReasoningDelta}
+
+
+def _without_marks(value: Any) -> Any:
+    """A struct whose own texts have none."""
+    texts = ((field.name, getattr(value, field.name)) for field in fields(value))
+    found = {name: joined(text) for name, text in texts if isinstance(text, str)}
+    return replace(value, **{name: text for name, text in found.items() if text != getattr(value, name)})
+
+
+def _call(call: ToolCall) -> ToolCall:
+    made: ToolCall = _without_marks(call)
+    if made.parsed is not None and made.arguments != call.arguments:
+        return replace(made, parsed=parse_arguments(made.arguments))
+    return made
+
+
+def _data(data: Any) -> Any:
+    try:
+        text = msgspec.json.encode(data).decode()
+        return data if (whole := joined(text)) == text else msgspec.json.decode(whole)
+    except UNREADABLE:
+        return data

@@ -1,0 +1,173 @@
+"""One tool call while its pieces come, and why one must not be run.
+
+The one rule: a call leaves as one that can be run only when all of its pieces were said of it without contradiction.
+Anything else (two names, arguments that belong to no call) leaves with `parsed=None` and an `error`. Where a piece of
+an answer went astray, every call of it without arguments is one that may have lost them; see `Doubts`.
+Must never: guess at broken JSON, or look at a piece twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ...chunks import ToolCall, ToolCallDelta
+from ...text.arguments import holds_more, parse_arguments
+from ...wire.broken import UNREADABLE
+from ...wire.limits import EventTooLarge
+from .brackets import Brackets
+
+__all__ = [
+    "EITHER", "LOST", "READERS_RAISE", "TWICE", "TWO_IDS", "TWO_NAMES", "TWO_PLACES", "Doubts", "LateArguments",
+    "OpenCall",
+]  # fmt: skip
+
+_NO_NAME = "the call has no name"
+TWO_NAMES = "the call was given two names"
+TWO_IDS = "the call was given two ids"
+TWICE = "the arguments were given twice, and differ"
+LOST = "arguments came that belong to no call, and this call has none"
+EITHER = "arguments came that may be this call's or another's"
+TWO_PLACES = "arguments came under the number of one call and the id of another"
+ODD = "the call has a field that is not known, and no arguments elsewhere"
+
+
+class LateArguments(ValueError):
+    """Arguments of a call came after the call had been given out as whole: what was given out is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("arguments of a tool call came after its end")
+
+
+MOST_REPEATS = 4
+"""How often a call's arguments may be said again in other words: at their end, with their item, with the answer."""
+
+READERS_RAISE = (*UNREADABLE, EventTooLarge, LateArguments)
+"""What may be raised while the events of a dialect are read; each of it ends the answer."""
+
+
+class OpenCall(msgspec.Struct):
+    """One call while it comes. given: its arguments as its beginning had them. wrong: what contradicts itself.
+
+    at: the number that it began with. odd: it has a field that nobody here knows, so it needs arguments to be run.
+    """
+
+    index: int
+    id: str
+    name: str
+    given: str = ""
+    signature: str | None = None
+    wrong: str | None = None
+    at: int | None = None
+    odd: bool = False
+    arguments: list[str] = []
+    blank: bool = True
+    size: int = 0
+    repeated: int = 0
+    brackets: Brackets = msgspec.field(default_factory=Brackets)
+
+    def says_again(self, arguments: str) -> bool:
+        """Whether all of its arguments, said once more, are what is known of them. Otherwise it contradicts itself.
+
+        In other words nobody says them more than a few times, and each time costs a look at all of them.
+        """
+        if len(arguments) == self.size and arguments == self.text:
+            return True
+        self.repeated += 1
+        if self.repeated <= MOST_REPEATS and parse_arguments(arguments) == parse_arguments(self.text):
+            return True
+        self.wrong = self.wrong or TWICE
+        return False
+
+    @property
+    def text(self) -> str:
+        """The arguments so far."""
+        return "".join(self.arguments)
+
+    @property
+    def complete(self) -> bool:
+        """Whether its arguments are an object already. Each piece is looked at once, and only when this is asked."""
+        if self.arguments[:1] == ["null"]:
+            return True
+        self.brackets.follow(self.arguments)
+        return self.brackets.closed
+
+    def add(self, piece: str) -> ToolCallDelta:
+        """Keep a piece, and give it to whoever shows it as it comes."""
+        self.blank = self.blank and not piece.strip()
+        self.size += len(piece)
+        self.arguments.append(piece)
+        return ToolCallDelta(self.index, self.id, self.name, piece)
+
+    def named(self, id: str, name: str) -> None:
+        """What is said of it besides its arguments: once, or the same each time."""
+        if name and self.name and name != self.name:
+            self.wrong = TWO_NAMES
+        if id and self.id and id != self.id:
+            self.wrong = TWO_IDS
+        self.id, self.name = self.id or id, self.name or name
+
+    def whole(self) -> ToolCall:
+        """The call as it stands."""
+        wrong = self.wrong or (None if self.name else _NO_NAME)
+        text = self.text
+        return ToolCall(
+            self.index, self.id, self.name, text, None if wrong else parse_arguments(text), self.signature, wrong
+        )
+
+
+class Doubts:
+    """Whether something of an answer's calls went astray. Each call of the answer leaves through here.
+
+    What may be the arguments of a call is in another call, or in none: then no call of the answer is run that would be
+    run without arguments. One that has left already cannot be taken back, so the answer ends there.
+    """
+
+    __slots__ = ("_left_empty", "_waiting", "_why")
+
+    def __init__(self) -> None:
+        self._why: str | None = None
+        self._left_empty = False
+        self._waiting: list[OpenCall] = []
+
+    def note(self, why: str = LOST) -> None:
+        """Something has no place. Raises LateArguments when a call without arguments has left already."""
+        if self._left_empty:
+            raise LateArguments
+        self._why = self._why or why
+
+    def ended(self, call: OpenCall, *, others: bool) -> list[ToolCall]:
+        """A call has ended. others: some are still open; one without arguments waits for them, since they may have
+        its arguments."""
+        if others and call.blank:
+            self._waiting.append(call)
+            return []
+        calls = [call]
+        if not others:
+            calls = sorted([*self._waiting, call], key=lambda each: each.index)
+            self._waiting = []
+        return self.all_of(calls)
+
+    def all_of(self, calls: Iterable[OpenCall]) -> list[ToolCall]:
+        """These calls as they leave: first each is looked at, since one may put the others in doubt."""
+        made = [(call, call.whole()) for call in calls]
+        for call, whole in made:
+            self._look_at(call, whole)
+        return [self._judged(call, whole) for call, whole in made]
+
+    def _look_at(self, call: OpenCall, whole: ToolCall) -> None:
+        """A call whose brackets are all closed and which is no object has pieces of another one, as a rule."""
+        if whole.error is not None:
+            if call.wrong is not None or not call.blank:
+                self.note()
+        elif whole.parsed is None and call.complete and (not self._left_empty or holds_more(whole.arguments)):
+            self.note()
+
+    def _judged(self, call: OpenCall, whole: ToolCall) -> ToolCall:
+        if whole.parsed != {}:
+            return whole
+        if (why := ODD if call.odd else self._why) is None:
+            self._left_empty = True
+            return whole
+        return msgspec.structs.replace(whole, parsed=None, error=why)

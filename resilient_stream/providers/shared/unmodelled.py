@@ -1,0 +1,138 @@
+"""What an answer says that has no chunk class of its own: made into `Raw` chunks, and counted.
+
+    content     its place says that it is part of the answer: a part, a block, an item, a field that is known as such
+    doubt       a field or an event that nobody here knows, with a value in it
+    aside       known, and no content: a moderation's scores, a model's fingerprint; only with `raw=True`
+
+What a dialect's fields are is a table in the dialect's own file (`Fields`). Must never: look at an event of text alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from ...chunks import Raw
+from ...outcome.understood import MAX_NAMES, clean, tally
+from ...wire.broken import event_value
+from .values import object_of
+
+__all__ = ["NOTHING", "Fields", "Unmodelled", "names", "narrowed", "says"]
+
+DEEP = 8
+"""Levels of a value that are searched for something said."""
+
+NOTHING: TypeAlias = Annotated[list[Any], msgspec.Meta(max_length=0)] | None
+"""Null or an empty list: some hosts send each field with every token."""
+
+ENVELOPE = frozenset({"type", "event_type", "event", "id", "event_id", "object", "model", "status", "created_at"})
+"""Fields of an event that say nothing of its content."""
+ALIVE = ("ping", "keepalive", "keep-alive", "keep_alive", "heartbeat")
+
+
+class Fields(NamedTuple):
+    """The fields of one object of a dialect. read: by its reader, or of no meaning; aside, content: see the module."""
+
+    read: frozenset[str]
+    aside: frozenset[str] = frozenset()
+    content: frozenset[str] = frozenset()
+
+
+def narrowed(base: type[Any], usual: str, **inner: Any) -> type[Any]:
+    """A struct like `base` that admits no other fields than its own and the usual ones, which are not read.
+
+    usual: those that many hosts send with every event; naming all that is known would cost more than it saves. inner:
+    fields with a narrower type than in `base`, or that are admitted only without a value.
+    """
+    plain = [(each, msgspec.Raw, msgspec.Raw(b"")) for each in sorted(names(usual))]
+    held = [(each, kind, None) for each, kind in inner.items()]
+    options: Any = {"bases": (base,), "forbid_unknown_fields": True, "gc": False}
+    made: type[Any] = msgspec.defstruct(f"Known{base.__name__}", [*plain, *held], **options)
+    return made
+
+
+def names(text: str) -> frozenset[str]:
+    """The words of a text as a set."""
+    return frozenset(text.split())
+
+
+def says(value: Any, deep: int = DEEP) -> bool:
+    """Whether a field's value says anything: a text, or a list or object with a text or a number in it.
+
+    A bare number or flag is a setting or a count, and never what a model says.
+    """
+    if isinstance(value, str):
+        return bool(value)
+    inner: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return deep > 0 and any(_counts(each) or says(each, deep - 1) for each in inner)
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value != 0
+
+
+class Unmodelled:
+    """Of one answer. counts: how often each name came, but for what is only there with `raw=True`."""
+
+    __slots__ = ("_last", "_provider", "counts", "raw")
+
+    def __init__(self, provider: str, *, raw: bool) -> None:
+        self.raw = raw
+        self.counts: dict[str, int] = {}
+        self._provider = provider
+        self._last: dict[str, int] = {}
+
+    def content(self, name: str, data: Any) -> Raw:
+        """A part of the answer."""
+        name = clean(name)
+        tally([name], self.counts)
+        return Raw(self._provider, name, data)
+
+    def doubt(self, name: str, data: Any) -> Raw:
+        """What may be a part of the answer."""
+        name = clean(name)
+        tally([name], self.counts)
+        return Raw(self._provider, name, data, "doubt")
+
+    def aside(self, name: str, data: Any) -> list[Raw]:
+        """What is none; nothing unless it was asked for."""
+        return [Raw(self._provider, clean(name), data, "extra")] if self.raw else []
+
+    def fields(self, holder: Any, fields: Fields, *, once: bool = False) -> list[Raw]:
+        """What an object has beside what is read. once: the same value may come with each event, and is told once."""
+        found: list[Raw] = []
+        for name, value in object_of(holder).items():
+            if name in fields.read or (name in fields.aside and not self.raw) or not says(value):
+                continue
+            if not (once and self._repeats(name, value)):
+                found += self._field(name, value, fields)
+        return found
+
+    def _repeats(self, name: str, value: Any) -> bool:
+        now = hash(repr(value))  # the value itself may be as long as an event
+        same = self._last.get(name) == now
+        if name in self._last or len(self._last) < MAX_NAMES:
+            self._last[name] = now
+        return same
+
+    def _field(self, name: str, value: Any, fields: Fields) -> list[Raw]:
+        if name in fields.aside:
+            return self.aside(name, value)
+        return [self.content(name, value) if name in fields.content else self.doubt(name, value)]
+
+    def event(self, name: str, payload: bytes, content: bool) -> list[Raw]:
+        """An event that nobody reads. content: its name says that it belongs to the answer."""
+        data = event_value(payload)
+        if content:
+            return [self.content(name, data)]
+        said = {field: value for field, value in object_of(data).items() if field not in ENVELOPE}
+        if _keeps_alive(name):
+            return self.aside(name, data)
+        return [self.doubt(name, data)] if says(said) else self.aside(name, data)
+
+
+def _keeps_alive(name: str) -> bool:
+    lower = name[:128].lower()
+    return any(word in lower for word in ALIVE)

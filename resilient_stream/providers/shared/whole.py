@@ -1,0 +1,114 @@
+"""Whole answers, for every dialect: the answer that was not streamed is read by the decoder that reads streams.
+
+    body -> outline (its long texts taken out) -> the same as a stream -> the dialect's own decoder -> chunks
+
+The one rule: a dialect adds two things, the places where its texts stand and a function from an outline to the bytes
+of a stream that says the same. What a tool call, a usage or a refusal looks like it knows already.
+Must never: give a chunk before the body is whole and good, so that any failure can be answered by another request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ...contract import Batch, Decoder, Request
+from ...failures import NO_END_MARKER, Failure
+from ...wire.broken import UNREADABLE, failure_of, readable
+from ...wire.json_outline import JsonOutline, Node
+from ...wire.limits import BadFraming, EventTooLarge
+
+__all__ = ["WholeAnswer", "accepted", "has", "sse"]
+
+
+class WholeAnswer:
+    """The decoder of one whole answer; see `contract.WholeDecoder`.
+
+    stream: the dialect's decoder. places: where long texts may stand. as_stream: an outline as the bytes of a stream;
+    may raise what msgspec raises for JSON that is not of the expected shape.
+    """
+
+    __slots__ = (
+        "_as_stream", "_outline", "_stream", "done", "failure", "model", "progress", "response_id", "spans",
+    )  # fmt: skip
+
+    def __init__(
+        self, stream: Decoder, places: Node, as_stream: Callable[[bytes], bytes], *, max_event_bytes: int, **_: Any
+    ) -> None:
+        self._stream = stream
+        self._outline = JsonOutline(places, max_event_bytes)
+        self._as_stream = as_stream
+        self.failure: Failure | None = None
+        self.done = False
+        self.progress = 0
+        self.model: str | None = None
+        self.response_id: str | None = None
+        self.spans: Mapping[str, tuple[int, int]] = self._outline.spans
+
+    @property
+    def closed(self) -> bool:
+        """Whether the JSON of the answer is whole, whatever it says."""
+        return self._outline.closed
+
+    @property
+    def unmodelled(self) -> Mapping[str, int]:
+        """What came that has no chunk class of its own, by name."""
+        counts: Mapping[str, int] = getattr(self._stream, "unmodelled", {})
+        return counts
+
+    def feed(self, data: bytes) -> Batch:
+        """Take a part of the body. Space is no progress: servers send it to keep a connection alive."""
+        if self.failure is None:
+            try:
+                self._outline.feed(data)
+            except (EventTooLarge, BadFraming) as error:
+                self.failure = failure_of(error)
+            self.progress += bool(data.strip())
+        return []
+
+    def finish(self) -> Batch:
+        """The body ended: the whole answer, or why there is none."""
+        if self.done or self.failure is not None:
+            return []
+        if not self._outline.closed:
+            self.failure = NO_END_MARKER
+            return []
+        batch = self._read(bytes(self._outline.text))
+        self.model, self.response_id = self._stream.model, self._stream.response_id
+        self.failure = self.failure or self._stream.failure
+        self.done = self.failure is None
+        return batch if self.done else []
+
+    def _read(self, outline: bytes) -> Batch:
+        try:
+            data = self._stream_of(outline)
+        except UNREADABLE as error:
+            self.failure = failure_of(error)
+            return []
+        return [*self._stream.feed(data), *self._stream.finish()]
+
+    def _stream_of(self, outline: bytes) -> bytes:
+        """Once more without what strict readers refuse, if it has any."""
+        try:
+            return self._as_stream(outline)
+        except UNREADABLE:
+            if (sound := readable(outline, mark=False)) == outline:
+                raise
+        return self._as_stream(sound)
+
+
+def sse(*payloads: bytes) -> bytes:
+    """JSON texts as server-sent events, whatever lines they are written in."""
+    return b"".join(b"data: %b\n\n" % b"\ndata: ".join(payload.splitlines()) for payload in payloads)
+
+
+def accepted(request: Request) -> str:
+    """The Accept header of a request that may ask for either."""
+    return "text/event-stream" if request.stream else "application/json"
+
+
+def has(fields: Mapping[str, msgspec.Raw], name: str) -> bool:
+    """Whether an object of undecoded values has this one; null is none."""
+    return name in fields and bytes(fields[name]) != b"null"

@@ -1,0 +1,87 @@
+"""Figures as a person reads them: seconds, amounts, moments, and the line shown while the SDK waits; and foreign text
+made fit to be shown.
+
+The one rule: one wording for one thing. Errors, the command line and the log say a wait in the same words.
+Must never: look at a clock or a locale. The same value gives the same words, today and in last year's log.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+__all__ = ["amount", "duration", "kept", "moment", "one_line", "printable", "retrying"]
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_STEPS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+_EXACT_BELOW = 120
+"""Seconds up to which people count in seconds."""
+
+# What steers a terminal, in its 7-bit form (ESC and a letter) and its 8-bit one. No class holds the beginning of
+# another sequence, so the time is linear in the text.
+_SEQUENCES = (
+    r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC
+    r"|(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]?"  # CSI
+    r"|\x1b[ -/]*+[0-~]?"  # all others, and the beginning of a string that does not end
+)
+_CONTROLS = {
+    **dict.fromkeys([*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)]),
+    **dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xE0000, 0xE0080)]),
+    0x2028: "\n",
+    0x2029: "\n",
+}
+"""Control characters but for tab and line feed; what turns the direction of a line around; invisible tags."""
+
+
+def duration(seconds: float) -> str:
+    """`0.25 s`, `3.2 s`, `90 s`, `9 min 38 s`, `5 h 12 min`, `2 d 3 h`: two units at most."""
+    if seconds < 10:
+        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f}".removesuffix(".0") + " s"
+    if seconds < _EXACT_BELOW:
+        return f"{seconds:.0f} s"
+    size, name, small, small_name = next(step for step in _STEPS if seconds >= step[0])
+    whole, rest = divmod(round(seconds / small) * small, size)
+    return f"{whole:.0f} {name} {rest / small:.0f} {small_name}" if rest else f"{whole:.0f} {name}"
+
+
+def amount(value: object) -> str:
+    """`128,000` or `30,601 tokens`: separators between thousands."""
+    return re.sub(r"\d{4,}", lambda digits: f"{int(digits[0]):,}", str(value))
+
+
+def moment(iso: str) -> str:
+    """`on 1 August 2026 at 14:05 UTC`, from ISO 8601; a text that is none stays as it is."""
+    try:
+        when = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    when = when.astimezone(UTC) if when.tzinfo else when
+    return f"on {when.day} {_MONTHS[when.month - 1]} {when.year} at {when:%H:%M} UTC"
+
+
+def kept(characters: int) -> str | None:
+    """`312 characters were`, for what was received of an answer; None for nothing."""
+    return None if not characters else "1 character was" if characters == 1 else f"{characters:,} characters were"
+
+
+def retrying(wait: float, attempt: int, attempts: int) -> str:
+    """`Retrying in 3.2 s (attempt 2/5)`. attempt: the one that comes after the wait."""
+    when = f"in {duration(wait)}" if wait > 0 else "now"
+    return f"Retrying {when} (attempt {attempt}/{attempts})"
+
+
+def printable(text: str) -> str:
+    """Foreign text without what could steer a terminal, reorder a line or break an encoding: escape sequences whole,
+    control characters but for line feed and tab, bidirectional overrides, tags; half a surrogate pair becomes U+FFFD.
+    """
+    if text.isprintable():
+        return text
+    return re.sub("[\ud800-\udfff]", "\ufffd", re.sub(_SEQUENCES, "", text).translate(_CONTROLS))
+
+
+def one_line(text: str) -> str:
+    """The same on one line: white space of any kind, a line's end included, is one blank."""
+    return printable(" ".join(text.split()))

@@ -227,7 +227,7 @@ class Conversation:
         permanent = ErrorCategory.PERMANENT
         kind = ErrorKind.MODEL_OUTPUT_INVALID
         failure = Failure(kind=kind, code=code, category=permanent, retry=False, fallback=False, facts=facts)
-        error = self._turn_call.context(failure)
+        error = self._turn_call.error(failure)
         error.phase = "finish"
         return error
 

@@ -27,9 +27,13 @@ class Link:
         self.outer: Call | None = None
         self.inner: Call | None = None
 
-    def context(self, failure: Failure) -> StreamError:
-        """Errors of the whole name the target of the turn."""
-        return error_for(failure) if self.inner is None else self.inner.context(failure)
+    def error(self, failure: Failure) -> StreamError:
+        """Return the error for a finding about the whole; it names the target of the turn."""
+        return error_for(failure) if self.inner is None else self.inner.error(failure)
+
+    def clean(self, cause: BaseException | None) -> BaseException | None:
+        """Return the exception behind an error as it may be shown."""
+        return cause if self.inner is None else self.inner.clean(cause)
 
     def begin(self, turn: Stream) -> None:
         """From now on this is the turn at hand; it has no deadline but the conversation's."""
@@ -85,5 +89,5 @@ def call_over(
     timeouts = settings.timeouts.model_copy(update={"consumer": None})  # each turn watches its consumer
     own = dataclasses.replace(settings, timeouts=timeouts, on_end=ended, on_event=None, observers=())
     call = link.outer = Call(owner, own, first._call.request)  # `ended` is called when there is one
-    call.context = link.context
+    call.origin = link
     return call

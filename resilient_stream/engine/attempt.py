@@ -16,47 +16,36 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 import anyio
 from msgspec import structs
 
-from ..chunks import Chunk, Finished, Raw, TextDelta, Usage
+from ..chunks import Chunk, Finished, TextDelta, Usage
 from ..contract import Batch, Decoder, Endpoint, HttpRequest, Outgoing, Request, Response, Sending, WholeAdapter
 from ..credentials.endpoint import host_of, resolve
 from ..events import AttemptStarted
-from ..failures import NO_END_MARKER, ErrorKind, Failure, Phase, is_no_answer
+from ..failures import NO_END_MARKER, ErrorKind, Failure, is_no_answer
 from ..fitting.features import unsupported
 from ..fitting.signatures import for_its_target
 from ..fitting.tool_names import given_back, names_for, renamed
 from ..outcome import transcript as record
 from ..outcome.errors import StreamError
-from ..outcome.making import error_for
-from ..outcome.understood import MAX_NAMES, contradiction, warn
+from ..outcome.understood import contradiction, warn
 from ..outcome.weight import size_of
 from ..providers import adapter_for
 from ..text.harmless import forget_variables
-from ..text.readable import one_line
 from ..wire.broken import failure_of
 from ..wire.forms import BLANK, Taken, form_of, taken_as
 from ..wire.limits import LEAST_HELD, HeldTooMuch
 from .call import NEVER, Answering, Call, Guard, Interrupted
+from .origin import Origin
 from .spool import IN_MEMORY, SpoolFailed
 from .whole_body import WholeBody
-
-if TYPE_CHECKING:
-    from ..masking.values import Secrets
 
 __all__ = ["Attempt", "AttemptEnded"]
 
 logger = logging.getLogger("resilient_stream")
-
-MAX_NAME = 256
-"""Characters of an id or of a model's name, which servers make as long as they like."""
-SHORTEST = 8
-"""Characters of a name in which something of a key may be known."""
-_NAMED = frozenset({Raw, Finished})
-"""Chunks with a name that the server made."""
 
 ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_SECONDS = 5.0
@@ -83,11 +72,11 @@ class Attempt:
         self.adapter = adapter_for(request.target.provider)
         self.model = request.target.model
         self.name = request.target.name
-        self.host = ""
         self.status: int | None = None
         self.committed = False
         self.record = record.Attempt(target=self.name, model=self.model, started=time.time())
         self.sending = Sending(request, self.record)
+        self.origin = Origin(request, self.adapter, self.sending)
         self._timeouts = call.settings.timeouts_for(request.target)
         self._guard = Guard()
         self._response: Response | None = None
@@ -101,20 +90,18 @@ class Attempt:
         self._held: Batch = []
         self._held_bytes = 0
         self._cause: Exception | Failure | None = None
-        self._sent: Outgoing | None = None
-        self._hidden: tuple[Outgoing | None, Secrets] | None = None
-        self._quoted: tuple[Outgoing | None, Callable[[str], bool]] | None = None
-        self._named: dict[str, str] = {}
         self._over = False
         self._raw = bool(request.target.options.get("raw"))
+        self._answer: Answering | None = None
         self._continues = call.answering is not None
+        self._receiver = call.receiver
         self._progress = 0
         self._from = 0
         self._waiting_since: float | None = None
         self._started = call.now()
         self._first_by = self._started + (self._timeouts.first_content or NEVER)
         call.join(self)
-        call.context, call.clean = self.error, self.clean
+        call.origin = self.origin
         call.arm(self._first_by)
 
     # -- the request --------------------------------------------------------------------------
@@ -127,7 +114,7 @@ class Attempt:
         self.record.status, self.record.time_to_headers = response.status, self.call.now() - self._started
         if self._guard.interrupted:  # exactly as the head arrived
             raise self._reason()
-        self.record.request_id = self._shown(_request_id(response))
+        self.record.request_id = self.origin.shown(_request_id(response))
         self.call.note(self.name, self.request.attempt, "head", self.record)
         if not 200 <= response.status < 300:
             await self._refuse(response)
@@ -146,13 +133,13 @@ class Attempt:
             raise AttemptEnded(self, lacking)
         endpoint = self.sending.endpoint = await self._endpoint()
         request = self._encode(endpoint)
-        self.host = host_of(request.url)
+        self.origin.host = host_of(request.url)
         self.call.transcript.attempts.append(self.record)
         asked = self.request
-        self.call.emit(AttemptStarted, self.name, asked.attempt, self.record, self.host, asked.stream)
+        self.call.emit(AttemptStarted, self.name, asked.attempt, self.record, self.origin.host, asked.stream)
         if (more := self.call.trace_headers) is not None and isinstance(request, HttpRequest):
             request = structs.replace(request, headers={**request.headers, **more(self.record)})
-        self._sent = request
+        self.origin.sent = request
         try:
             return await self.call.transport.open(request, self._timeouts.connect, self.sending)
         except StreamError as error:  # a transport that knows what happened
@@ -310,7 +297,7 @@ class Attempt:
             self._cause = error
             return []
         if batch and (type(batch[-1]) is not TextDelta or (len(batch) > 1 and self._has_names)):
-            batch = self._with_shown_names(batch)
+            batch = self.origin.with_shown_names(batch)
         if decoder.failure is not None:
             # When the connection broke, the missing end marker is not the news: the break is.
             if not failed or decoder.failure.code != NO_END_MARKER.code:
@@ -379,14 +366,15 @@ class Attempt:
     def _commit(self) -> None:
         """This attempt is the one that answers; the stall clock takes over."""
         now = self.call.now()
-        self.committed = True
+        self.committed = self.origin.committed = True
         self.record.time_to_first_chunk = now - self._started
-        self.record.request_id = self.record.request_id or self._shown(self._decoder.response_id)
+        self.record.request_id = self.record.request_id or self.origin.shown(self._decoder.response_id)
         transcript = self.call.transcript
         request = self.request
-        self.call.answering = Answering(request.target, request.attempt, self.record, self._whole is not None)
+        answer = self._answer = Answering(request.target, request.attempt, self.record, self._whole is not None)
+        self.call.answering = answer
         self._from = transcript._place()
-        transcript.target, transcript.model = self.name, self._shown(self._decoder.model) or self.model
+        transcript.target, transcript.model = self.name, self.origin.shown(self._decoder.model) or self.model
         transcript.request_id = self.record.request_id
         self.call.note(self.name, self.request.attempt, "content", self.record)
         self.call.arm(now + (self._timeouts.stall or NEVER))
@@ -429,12 +417,12 @@ class Attempt:
         self._salvage()
         self._guard.interrupt()
         self.record.usage = self._last_usage()
-        warn(self.name, filter(None, map(self._shown, getattr(self._decoder, "unmodelled", ()))))
+        warn(self.name, filter(None, map(self.origin.shown, getattr(self._decoder, "unmodelled", ()))))
         self.call.sent = self.call.sent or self.sending.written
-        self.record.response_id = self._shown(self._decoder.response_id)
-        self.record.response_model = self._shown(self._decoder.model)
-        if self.committed:
-            self.call.resume_point = getattr(self._decoder, "resume_point", None)
+        self.record.response_id = self.origin.shown(self._decoder.response_id)
+        self.record.response_model = self.origin.shown(self._decoder.model)
+        if self._answer is not None:
+            self._answer.resume_point = getattr(self._decoder, "resume_point", None)
         self.call.leave(self)
         if self._whole is not None:
             self._whole.close()
@@ -457,7 +445,7 @@ class Attempt:
         elif self.committed and self._response is not None and self._cause is None and not self._over:
             self._cause = self._reason()
             if data := self._response.drain():
-                self.call.transcript._receive(self.call.sift(self._take(data)))
+                self.call.transcript._receive(self._receiver(self._take(data)))
 
     def _last_usage(self) -> Usage | None:
         """What the provider counted last, also when the answer never began."""
@@ -474,83 +462,6 @@ class Attempt:
     def _stray(self) -> AttemptEnded:
         """A cancellation from inside the transport, nobody's request: the connection is lost, no more (R6)."""
         return AttemptEnded(self, Failure(kind=ErrorKind.CONNECTION_LOST, code="stray_cancel"))
-
-    # -- for classify -------------------------------------------------------------------------
-
-    @property
-    def phase(self) -> Phase:
-        """How far it came: connect until the request was written, request until content, then stream."""
-        if self.committed:
-            return "stream"
-        return "request" if self.sending.written else "connect"
-
-    def error(self, failure: Failure) -> StreamError:
-        """The finding as an error, with everything known about this attempt but its secrets."""
-        from ..providers.shared.own_hosts import is_own  # paid for when something fails, not by the import
-
-        ended = self.committed and failure.code == NO_END_MARKER.code
-        return error_for(
-            self._secrets().hide_failure(failure),
-            phase="finish" if ended else self.phase,
-            provider=self.request.target.provider,
-            model=self.model,
-            attempt=self.request.attempt,
-            host=self.host or None,
-            env_var=" or ".join(self.adapter.key_variables) or None,
-            provider_title=self.adapter.title,
-            foreign=not is_own(self.adapter, self.host),
-            billed_maybe=self.sending.written,
-        )
-
-    def clean(self, cause: BaseException | None) -> BaseException | None:
-        """Return the exception behind an error, or one that is named alike where it says what was sent as a secret."""
-        return self._secrets().hide_cause(cause)
-
-    def _secrets(self) -> Secrets:
-        """Return what this attempt was sent with and nobody else may see."""
-        from ..masking.values import Secrets, secrets_of
-
-        if self._hidden is None or self._hidden[0] is not self._sent:
-            values = secrets_of(self._sent, self.sending.endpoint, self.request.target)
-            self._hidden = (self._sent, Secrets(values))
-        return self._hidden[1]
-
-    def _shown(self, said: str | None) -> str | None:
-        """Return an id or another name that a server gave as it may be shown.
-
-        It is asked about good answers, too, so a quick look has to do for one that is short and plain.
-        """
-        if said is None or said in self._named:
-            return said and self._named[said]
-        shown = said
-        if len(said) > MAX_NAME or not said.isprintable() or self._may_quote(said):
-            shown = one_line(self._secrets().hide(said))[:MAX_NAME]
-        if len(self._named) < MAX_NAMES:
-            self._named[said] = shown
-        return shown
-
-    def _may_quote(self, said: str) -> bool:
-        if len(said) < SHORTEST or said == self.model:
-            return False
-        if self._quoted is None or self._quoted[0] is not self._sent:
-            from ..masking.values import quoted_by
-
-            endpoint = self.sending.endpoint
-            self._quoted = (self._sent, quoted_by(self._sent, endpoint.base_url if endpoint is not None else ""))
-        return self._quoted[1](said)
-
-    def _with_shown_names(self, batch: Batch) -> Batch:
-        """The chunks, with such names as a server gives to fields and ends as they may be kept and counted."""
-        return [self._renamed(chunk) if type(chunk) in _NAMED else chunk for chunk in batch]
-
-    def _renamed(self, chunk: Chunk) -> Chunk:
-        if type(chunk) is Raw:
-            event = self._shown(chunk.event) or ""
-            return chunk if event == chunk.event else structs.replace(chunk, event=event)
-        if type(chunk) is Finished:
-            reason = self._shown(chunk.raw_reason) or ""
-            return chunk if reason == chunk.raw_reason else structs.replace(chunk, raw_reason=reason)
-        return chunk
 
 
 def _of_disk(error: Exception) -> Exception | Failure:

@@ -19,7 +19,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 
@@ -80,13 +80,28 @@ class Settings:
         return target.limits or self.limits
 
 
-class Answering(NamedTuple):
-    """A target that has given content, in which of its attempts, and that attempt's record. whole: in one piece."""
+@dataclass(slots=True)
+class Answering:
+    """A target that has given content, in which of its attempts, and that attempt's record. whole: in one piece.
+
+    resume_point: where its provider can take the answer up again, once the attempt is over.
+    """
 
     target: Target
     number: int
     record: Attempt
     whole: bool = False
+    resume_point: ResumePoint | None = None
+
+
+class Names(Protocol):
+    """What gives a call's errors their names: an attempt's origin, or whatever the call waits in."""
+
+    def error(self, failure: Failure) -> StreamError:
+        """Return the error for a finding."""
+
+    def clean(self, cause: BaseException | None) -> BaseException | None:
+        """Return the exception behind an error as it may be shown."""
 
 
 class Owner(Protocol):
@@ -164,17 +179,13 @@ class Call:
         self.sent = False
         """Whether a request has been written, so that the call may be on a bill."""
         self.thread = 0
-        self.context: Callable[[Failure], StreamError] = error_for
-        """How a finding becomes an error of this call: the latest attempt sets it to name itself."""
-        self.clean: Callable[[BaseException | None], BaseException | None] = lambda error: error
-        """How an exception becomes one that may be shown as an error's cause: the latest attempt knows its secrets."""
-        self.resume_point: ResumePoint | None = None
-        """Where the latest attempt that had content can be resumed by its provider, if it can."""
+        self.origin: Names | None = None
+        """What names an error of this call: the latest attempt's target, or the line that it waits in."""
         self.answering: Answering | None = None
         """Whose content came last."""
-        self.sift: Callable[[Batch], Batch] = as_it_is
-        """What of a batch belongs to the answer. While a continuation is compared with what was delivered, also what
-        is found in a reader at the end of the call has to go through here."""
+        self.receiver: Callable[[Batch], Batch] = as_it_is
+        """What an attempt that begins now passes its last batch through, found in its reader as the call ends. A
+        continuation sets it, to compare that batch, too, with what was delivered."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self.chain: Callable[[], AsyncGenerator[Batch, None] | None] = lambda: None
         """A weak reference to the stream's generators, to finish them where they are suspended."""
@@ -373,7 +384,7 @@ class Call:
         now = self.now()
         if now >= self._deadline:
             failure = Failure(kind=ErrorKind.DEADLINE_EXCEEDED, facts={"seconds": self.allowed})
-            self.expire(self.context(failure), "deadline")
+            self.expire(self.error(failure), "deadline")
             return
         self.arm(self._deadline)
         self._watch_consumer(now)
@@ -417,7 +428,15 @@ class Call:
             return error
         from ..classify import classify_exception, unforeseen  # paid for when something fails, not by the import
 
-        return self.context(classify_exception(error, phase="stream") or unforeseen(error))
+        return self.error(classify_exception(error, phase="stream") or unforeseen(error))
+
+    def error(self, failure: Failure) -> StreamError:
+        """Return the error for a finding about this call, which names the latest attempt's target."""
+        return error_for(failure) if self.origin is None else self.origin.error(failure)
+
+    def clean(self, cause: BaseException | None) -> BaseException | None:
+        """Return the exception behind an error as it may be shown: without a secret of the latest attempt."""
+        return cause if self.origin is None else self.origin.clean(cause)
 
     def fail(self, error: BaseException) -> None:
         """End because the pull raised `error`."""
@@ -453,7 +472,7 @@ def closed_error(why: str) -> StreamError:
 
 
 def as_it_is(batch: Batch) -> Batch:
-    """All of it."""
+    """Return the batch unchanged."""
     return batch
 
 

@@ -37,10 +37,10 @@ async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGen
             raise cause from None
         error = _named(attempt, cause)
         attempt.record.error = error
-        error.__cause__ = attempt.clean(cause if isinstance(cause, Exception) else ended.__cause__)
+        error.__cause__ = attempt.origin.clean(cause if isinstance(cause, Exception) else ended.__cause__)
         del cause  # aiohttp's exceptions have the headers in their repr, and some tools show variables
         call.emit(AttemptFailed, attempt.name, request.attempt, error, attempt.record)
-        if clean_up(call.transport, error, attempt.host):
+        if clean_up(call.transport, error, attempt.origin.host):
             call.note(attempt.name, request.attempt, "idle_closed", attempt.record)
         raise error from error.__cause__
 
@@ -48,14 +48,14 @@ async def classify(request: Request, call: Call, call_next: Handler) -> AsyncGen
 def _named(attempt: Attempt, cause: Exception | Failure) -> StreamError:
     """Return the error for a finding or an exception of this attempt."""
     if isinstance(cause, Failure):
-        return attempt.error(cause)
+        return attempt.origin.error(cause)
     from ...classify import classify_exception, unforeseen  # paid for when something fails, not by the import
 
     phase: Literal["connect", "request", "stream"]
     phase = "stream" if attempt.status is not None else "request" if attempt.sending.written else "connect"
-    failure = classify_exception(cause, phase=phase, host=attempt.host)
+    failure = classify_exception(cause, phase=phase, host=attempt.origin.host)
     if failure is None:
         failure = unforeseen(cause, attempt.status, sent=attempt.sending.written)
     if failure.kind is ErrorKind.CONNECTION_LOST and attempt.sending.reused:
         failure = structs.replace(failure, code="stale_connection")  # the server closed it while it lay in the pool
-    return attempt.error(failure)
+    return attempt.origin.error(failure)

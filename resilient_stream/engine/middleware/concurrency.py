@@ -10,7 +10,6 @@ Must never: cost anything where there is no limit. It is not even a link then.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -50,17 +49,28 @@ async def _in_a_place(request: Request, call: Call, call_next: Handler, limit: i
 
 async def _take(request: Request, call: Call, line: Line, limit: int) -> None:
     """Wait for a place. Raises what ended the call."""
-    context, call.context = call.context, functools.partial(_in_the_line, request, limit)
+    before, call.origin = call.origin, _Waiting(request, limit)
     try:
         await call.wait(lambda: line.take(limit))
     finally:
-        call.context = context
+        call.origin = before
 
 
-def _in_the_line(request: Request, limit: int, failure: Failure) -> StreamError:
-    """An error of a call that waits for a place."""
-    target = request.target
-    if failure.kind is ErrorKind.DEADLINE_EXCEEDED:
-        failure = structs.replace(failure, code="in_the_line", facts={**failure.facts, "limit": limit})
-    context = {"provider": target.provider, "model": target.model, "attempt": request.attempt}
-    return error_for(failure, phase="connect", **context)
+class _Waiting:
+    """Names the errors of a call that waits for a place at a target."""
+
+    def __init__(self, request: Request, limit: int) -> None:
+        self._request = request
+        self._limit = limit
+
+    def error(self, failure: Failure) -> StreamError:
+        """Return the error for a finding; a deadline that passes here has passed in the line."""
+        request = self._request
+        if failure.kind is ErrorKind.DEADLINE_EXCEEDED:
+            failure = structs.replace(failure, code="in_the_line", facts={**failure.facts, "limit": self._limit})
+        context = {"provider": request.target.provider, "model": request.model, "attempt": request.attempt}
+        return error_for(failure, phase="connect", **context)
+
+    def clean(self, cause: BaseException | None) -> BaseException | None:
+        """Return the exception unchanged: nothing was sent."""
+        return cause

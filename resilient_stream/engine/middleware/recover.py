@@ -94,7 +94,7 @@ class _Continuation:
         self._splice: Splice | None = None
         transcript = self._call.transcript
         self._named = transcript.target, transcript.model, transcript.request_id
-        self._call.sift = self.feed
+        self._call.receiver = self.feed
 
     @property
     def target(self) -> Target:
@@ -127,7 +127,7 @@ class _Continuation:
 
     def close(self) -> None:
         """It is over. What was named after it gets its name back, if nothing of it was delivered."""
-        self._call.sift = as_it_is
+        self._call.receiver = as_it_is
         if not self.begun and self.answered and self._call.answering is not None:
             record, usage = self._call.answering.record, self._spliced.usage
             record.usage = record.usage or usage
@@ -175,7 +175,7 @@ class _Rescue:
         """Read off what the caller has, and who gave the last of it."""
         transcript, answering = self.call.transcript, self.call.answering
         self.died = answering.target if answering is not None else self.targets[0]
-        chunks, resume = transcript._answer(), self.call.resume_point
+        chunks, resume = transcript._answer(), None if answering is None else answering.resume_point
         self.partial = Partial.of(chunks, whole=not transcript._trimmed, resume=resume)
 
     # -- the next one ---------------------------------------------------------------------------
@@ -264,7 +264,7 @@ class _Rescue:
         answering = self.call.answering
         if answering is not None:
             facts = {"reason": str(refusal)}
-            error = self.call.context(Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="not_joined", facts=facts))
+            error = self.call.error(Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="not_joined", facts=facts))
             answering.record.error = error
             self.call.emit(AttemptFailed, answering.target.name, answering.number, error, answering.record)
 

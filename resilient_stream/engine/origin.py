@@ -1,0 +1,123 @@
+"""`Origin`: where an attempt's answer comes from. It names the attempt's errors, and hides what was sent as a secret.
+
+It refers to no call and no connection, so a call may keep the latest one for the errors of its own clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from ..chunks import Chunk, Finished, Raw
+from ..contract import Adapter, Batch, Outgoing, Request, Sending
+from ..failures import NO_END_MARKER, Failure, Phase
+from ..outcome.errors import StreamError
+from ..outcome.making import error_for
+from ..outcome.understood import MAX_NAMES
+from ..text.readable import one_line
+
+if TYPE_CHECKING:
+    from ..masking.values import Secrets
+
+__all__ = ["Origin"]
+
+MAX_NAME = 256
+"""Characters of an id or of a model's name, which servers make as long as they like."""
+SHORTEST = 8
+"""Characters of a name in which something of a key may be known."""
+_NAMED = frozenset({Raw, Finished})
+"""Chunks with a name that the server made."""
+
+
+class Origin:
+    """The target, the host and the secrets of one attempt. host, sent: known once its request was encoded."""
+
+    __slots__ = ("_hidden", "_quoted", "_shown", "adapter", "committed", "host", "request", "sending", "sent")
+
+    def __init__(self, request: Request, adapter: Adapter, sending: Sending) -> None:
+        self.request = request
+        self.adapter = adapter
+        self.sending = sending
+        self.host = ""
+        self.sent: Outgoing | None = None
+        self.committed = False
+        self._hidden: tuple[Outgoing | None, Secrets] | None = None
+        self._quoted: tuple[Outgoing | None, Callable[[str], bool]] | None = None
+        self._shown: dict[str, str] = {}
+
+    @property
+    def phase(self) -> Phase:
+        """How far the attempt came: connect until the request was written, request until content, then stream."""
+        if self.committed:
+            return "stream"
+        return "request" if self.sending.written else "connect"
+
+    def error(self, failure: Failure) -> StreamError:
+        """Return the error for a finding, with everything known about this attempt but its secrets."""
+        from ..providers.shared.own_hosts import is_own  # paid for when something fails, not by the import
+
+        ended = self.committed and failure.code == NO_END_MARKER.code
+        return error_for(
+            self._secrets().hide_failure(failure),
+            phase="finish" if ended else self.phase,
+            provider=self.request.target.provider,
+            model=self.request.model,
+            attempt=self.request.attempt,
+            host=self.host or None,
+            env_var=" or ".join(self.adapter.key_variables) or None,
+            provider_title=self.adapter.title,
+            foreign=not is_own(self.adapter, self.host),
+            billed_maybe=self.sending.written,
+        )
+
+    def clean(self, cause: BaseException | None) -> BaseException | None:
+        """Return the exception behind an error, or one that is named alike where it says what was sent as a secret."""
+        return self._secrets().hide_cause(cause)
+
+    def shown(self, said: str | None) -> str | None:
+        """Return an id or another name that a server gave as it may be shown.
+
+        It is asked about good answers, too, so a quick look has to do for one that is short and plain.
+        """
+        if said is None or said in self._shown:
+            return said and self._shown[said]
+        shown = said
+        if len(said) > MAX_NAME or not said.isprintable() or self._may_quote(said):
+            shown = one_line(self._secrets().hide(said))[:MAX_NAME]
+        if len(self._shown) < MAX_NAMES:
+            self._shown[said] = shown
+        return shown
+
+    def with_shown_names(self, batch: Batch) -> Batch:
+        """Return the chunks, with such names as a server gives to fields and ends as they may be kept and counted."""
+        return [self._renamed(chunk) if type(chunk) in _NAMED else chunk for chunk in batch]
+
+    def _renamed(self, chunk: Chunk) -> Chunk:
+        if type(chunk) is Raw:
+            event = self.shown(chunk.event) or ""
+            return chunk if event == chunk.event else structs.replace(chunk, event=event)
+        if type(chunk) is Finished:
+            reason = self.shown(chunk.raw_reason) or ""
+            return chunk if reason == chunk.raw_reason else structs.replace(chunk, raw_reason=reason)
+        return chunk
+
+    def _secrets(self) -> Secrets:
+        """Return what this attempt was sent with and nobody else may see."""
+        from ..masking.values import Secrets, secrets_of
+
+        if self._hidden is None or self._hidden[0] is not self.sent:
+            values = secrets_of(self.sent, self.sending.endpoint, self.request.target)
+            self._hidden = (self.sent, Secrets(values))
+        return self._hidden[1]
+
+    def _may_quote(self, said: str) -> bool:
+        if len(said) < SHORTEST or said == self.request.model:
+            return False
+        if self._quoted is None or self._quoted[0] is not self.sent:
+            from ..masking.values import quoted_by
+
+            endpoint = self.sending.endpoint
+            self._quoted = (self.sent, quoted_by(self.sent, endpoint.base_url if endpoint is not None else ""))
+        return self._quoted[1](said)

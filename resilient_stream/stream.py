@@ -66,7 +66,8 @@ class Stream:
         try:
             if call.dead is not None:
                 raise call.dead
-            self.transcript._receive(await self._batches.__anext__())
+            batch = await call.direct.read_ahead() if call.direct is not None else None
+            self.transcript._receive(batch or await self._batches.__anext__())
             return self._ready.popleft()
         except StopAsyncIteration:
             call.finish("complete")

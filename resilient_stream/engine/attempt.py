@@ -21,7 +21,7 @@ from typing import TypeVar, cast
 import anyio
 from msgspec import structs
 
-from ..chunks import Chunk, Finished, TextDelta, Usage
+from ..chunks import Chunk, Finished, ReasoningDelta, TextDelta, Usage
 from ..contract import Batch, Decoder, Endpoint, HttpRequest, Outgoing, Request, Response, Sending, WholeAdapter
 from ..credentials.endpoint import host_of, resolve
 from ..events import AttemptStarted
@@ -46,6 +46,8 @@ from .whole_body import WholeBody
 __all__ = ["Attempt", "AttemptEnded"]
 
 logger = logging.getLogger("resilient_stream")
+
+_PIECES = frozenset({TextDelta, ReasoningDelta})
 
 ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_SECONDS = 5.0
@@ -89,6 +91,8 @@ class Attempt:
         self._says_stream = False
         self._held: Batch = []
         self._held_bytes = 0
+        self._ahead: Batch = []
+        self._alone = False
         self._cause: Exception | Failure | None = None
         self._over = False
         self._raw = bool(request.target.options.get("raw"))
@@ -223,8 +227,37 @@ class Attempt:
 
     # -- the answer ---------------------------------------------------------------------------
 
+    async def read_ahead(self) -> Batch:
+        """Read once for the stream itself, while the chain sleeps: the next chunks, where they may skip the links.
+
+        Empty where they may not, or the answer ended: then `read_batch` has them, and the chain has to be asked.
+        """
+        batch: Batch = []
+        self._waiting_since = self.call.now()
+        try:
+            while not (batch or self._over) and self._cause is None:
+                try:
+                    data = await self._receive()
+                except (Exception, asyncio.CancelledError) as error:
+                    data = await self._broken(error)
+                batch = self._take(data)
+        finally:
+            self._waiting_since = None
+        if self._goes_well(batch):
+            return batch
+        self.call.direct = None
+        self._ahead = batch
+        return []
+
+    def _goes_well(self, batch: Batch) -> bool:
+        """Whether the answer goes on after this batch, and no link has to see it."""
+        return self._alone and self._cause is None and not self._over and may_skip_links(batch)
+
     async def read_batch(self) -> Batch:
         """The next chunks, content first of all; empty at the end of a whole answer. Raises what cut it."""
+        if self._ahead:
+            ahead, self._ahead = self._ahead, []
+            return ahead
         self._waiting_since = self.call.now()
         try:
             while self._cause is None and not self._over:
@@ -235,6 +268,7 @@ class Attempt:
                 batch = self._take(data)
                 if batch and (self.committed or self._commits(batch, len(data))):
                     if self._whole is None:
+                        self.call.direct = self if self._goes_well(batch) else None
                         return batch
                     self._whole.hand_out(batch)
             if self._whole is not None and self._whole.waiting:
@@ -377,6 +411,7 @@ class Attempt:
         transcript.target, transcript.model = self.name, self.origin.shown(self._decoder.model) or self.model
         transcript.request_id = self.record.request_id
         self.call.note(self.name, self.request.attempt, "content", self.record)
+        self._alone = self._whole is None and not self._continues and not self.call.settings.own_links
         self.call.arm(now + (self._timeouts.stall or NEVER))
 
     # -- the clocks ---------------------------------------------------------------------------
@@ -424,6 +459,8 @@ class Attempt:
         if self._answer is not None:
             self._answer.resume_point = getattr(self._decoder, "resume_point", None)
         self.call.leave(self)
+        if self.call.direct is self:
+            self.call.direct = None
         if self._whole is not None:
             self._whole.close()
         response, self._response = self._response, None
@@ -462,6 +499,15 @@ class Attempt:
     def _stray(self) -> AttemptEnded:
         """A cancellation from inside the transport, nobody's request: the connection is lost, no more (R6)."""
         return AttemptEnded(self, Failure(kind=ErrorKind.CONNECTION_LOST, code="stray_cancel"))
+
+
+def may_skip_links(batch: Batch) -> bool:
+    """Whether a batch of an answer that goes well needs no link of the chain: its last chunk is a piece of text.
+
+    No link of ours looks at text after the commit. A link that has to see it makes this say no; where a user's own
+    links are in the chain, or a continuation is compared with what was delivered, it is not asked.
+    """
+    return bool(batch) and type(batch[-1]) in _PIECES
 
 
 def _of_disk(error: Exception) -> Exception | Failure:

@@ -104,6 +104,14 @@ class Names(Protocol):
         """Return the exception behind an error as it may be shown."""
 
 
+class Direct(Protocol):
+    """An attempt whose answer has begun, as the stream reads it without the chain."""
+
+    async def read_ahead(self) -> Batch:
+        """Read once: the next chunks, where no link needs to see them; else none, and the chain is to be asked."""
+        ...
+
+
 class Owner(Protocol):
     """What a call needs of its client. warned: it was told that its calls run inside another's retries."""
 
@@ -183,6 +191,8 @@ class Call:
         """What names an error of this call: the latest attempt's target, or the line that it waits in."""
         self.answering: Answering | None = None
         """Whose content came last."""
+        self.direct: Direct | None = None
+        """The attempt that the stream reads from itself, while the links of the chain sleep; set from the commit on."""
         self.receiver: Callable[[Batch], Batch] = as_it_is
         """What an attempt that begins now passes its last batch through, found in its reader as the call ends. A
         continuation sets it, to compare that batch, too, with what was delivered."""
@@ -463,6 +473,7 @@ class Call:
         if self.settings.on_end is not None:
             _safely(self.settings.on_end, transcript)
         self.emit(StreamEnded, transcript)
+        self.in_trouble = None  # it refers to the call; without it, one that is over is freed without the collector
 
 
 def closed_error(why: str) -> StreamError:

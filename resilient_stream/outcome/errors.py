@@ -214,7 +214,7 @@ class StreamError(Exception):
             "status": failure.status,
             "retry_after": self._wait(),
             "resets_at": None if failure.resets_at is None else readable.moment(failure.resets_at),
-            "kept": readable.kept(len(self.transcript.text)) if self.transcript is not None else None,
+            "kept": readable.kept(self.transcript._characters()) if self.transcript is not None else None,
             **{name: _readable_fact(name, value) for name, value in failure.facts.items()},
         }
 

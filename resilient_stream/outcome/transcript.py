@@ -21,6 +21,7 @@ from ..messages import Message
 from .archive import MAX_LEVELS, pack, plain, plain_chunk, read, read_chunk
 from .errors import StreamError
 from .history import ended_well, omission, to_history
+from .joined import JoinedText
 from .understood import tally
 from .weight import even, prefix, size_of
 
@@ -103,6 +104,7 @@ class Transcript:
 
     __slots__ = (
         "_chunks",
+        "_delivered",
         "_dropped",
         "_head",
         "_limit",
@@ -110,6 +112,7 @@ class Transcript:
         "_ready",
         "_restarted",
         "_start",
+        "_text",
         "_trimmed",
         "_unmodelled",
         "_wire",
@@ -138,6 +141,8 @@ class Transcript:
         self._dropped = 0
         self._unmodelled: dict[str, int] = {}
         self._restarted = False
+        self._text = JoinedText()
+        self._delivered = JoinedText()
         self._start = 0.0
         self.omitted = 0
         self.outcome: Outcome | None = None
@@ -194,6 +199,8 @@ class Transcript:
         """Count bytes from the wire: an upper bound of the text, so that short answers are never measured."""
         self._wire += wire_bytes
         if self._wire > self._next_look:
+            self._text.forget()
+            self._delivered.forget()
             self._drop_void()
             self._even()
             self._wire = sum(map(size_of, self._chunks))
@@ -238,12 +245,12 @@ class Transcript:
     @property
     def text(self) -> str:
         """The answer's text as received so far."""
-        return self._join(len(self._chunks))
+        return self._join(len(self._chunks), self._text)
 
     @property
     def delivered(self) -> str:
         """The text that was handed to the caller so far."""
-        return self._join(len(self._chunks) - len(self._ready) - self._withheld)
+        return self._join(len(self._chunks) - len(self._ready) - self._withheld, self._delivered)
 
     @property
     def reasoning(self) -> str:
@@ -403,11 +410,15 @@ class Transcript:
     def _last(self, kind: type[_ChunkT]) -> _ChunkT | None:
         return next((chunk for chunk in reversed(self._chunks) if type(chunk) is kind), None)
 
-    def _join(self, count: int) -> str:
+    def _characters(self) -> int:
+        """How long the text is that was received so far."""
+        return sum(len(chunk.text) for chunk in self._answer())
+
+    def _join(self, count: int, joined: JoinedText) -> str:
         begins = self._begins(count)
-        chunks = self._chunks[begins:count]
         if not self.omitted:
-            return "".join([chunk.text for chunk in chunks])
+            return joined.of(self._chunks, begins, count)
+        chunks = self._chunks[begins:count]
         note = omission(self.omitted)
         middle = max(0, self._head - begins)
         head, tail = chunks[:middle], chunks[middle:]

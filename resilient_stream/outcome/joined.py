@@ -1,0 +1,41 @@
+"""The text of a growing list of chunks, of which what was joined once is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..chunks import Chunk
+
+__all__ = ["JoinedText"]
+
+
+class JoinedText:
+    """The text of the chunks from one place up to another that moves on.
+
+    Whoever shows an answer reads its text after each chunk; joining all of it each time costs the square of its length.
+    Nothing is kept at the first read: most callers read the text once, at the end, and a second copy may be large.
+    """
+
+    __slots__ = ("_begins", "_count", "_reads", "_text")
+
+    def __init__(self) -> None:
+        self._reads = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """The chunks were changed before the place up to which they were joined."""
+        self._begins = self._count = 0
+        self._text = ""
+
+    def of(self, chunks: Sequence[Chunk], begins: int, count: int) -> str:
+        """Return the text of `chunks[begins:count]`."""
+        self._reads += 1
+        if self._reads == 1:
+            return "".join([chunk.text for chunk in chunks[begins:count]])
+        if begins != self._begins or count < self._count:
+            self._begins = self._count = begins
+            self._text = ""
+        if count > self._count:
+            self._text += "".join([chunk.text for chunk in chunks[self._count : count]])
+            self._count = count
+        return self._text

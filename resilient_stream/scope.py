@@ -7,16 +7,18 @@ Must never: hold a cancel scope or a task group; it closes streams, synchronousl
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Unpack
 from weakref import WeakSet
 
+from .engine.in_turns import end_in_turns
 from .failures import StreamMisused
 from .messages import Prompt
 from .options import StreamOptions, checks_options, plain_function
-from .outcome.transcript import Transcript
+from .outcome.transcript import Outcome, Transcript
 from .stream import Stream
 
 __all__ = ["Scope", "ScopeReport"]
@@ -80,5 +82,5 @@ class Scope:
     ) -> None:
         self._until = None
         cancelled = isinstance(error, asyncio.CancelledError)
-        for stream in list(self._streams):
-            stream._close("cancelled" if cancelled else "abandoned")
+        outcome: Outcome = "cancelled" if cancelled else "abandoned"
+        await end_in_turns([functools.partial(stream._close, outcome) for stream in self._streams])

@@ -1,0 +1,165 @@
+"""From the commit on a stream reads plain text itself; the links of the chain sleep until something else happens."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pytest
+
+from resilient_stream import Recovery, RetryPolicy, StreamError, Timeouts
+from resilient_stream.chunks import Finished, Raw, ReasoningDelta, TextDelta
+from resilient_stream.contract import Batch, CallContext, Handler, Request
+from resilient_stream.engine.attempt import may_skip_links
+
+from .scripted import END, STOP, Answer, client_over, text_event
+
+TEXT = [text_event("a"), text_event("b"), text_event("c")]
+
+
+async def test_the_first_text_comes_through_the_links_and_the_rest_without():
+    """The attempt that answers is read directly after its first content, and no longer once it has ended."""
+    client, _ = client_over(Answer(*TEXT, STOP, END))
+    async with client:
+        stream = client.stream("Hi")
+        assert stream._call.direct is None
+        await anext(stream)
+        assert stream._call.direct is not None
+        assert [chunk.text async for chunk in stream if chunk.text] == ["b", "c"]
+    assert stream._call.direct is None
+    assert stream.transcript.outcome == "complete"
+
+
+@pytest.mark.parametrize(
+    ("batch", "skips"),
+    [
+        ([TextDelta("a")], True),
+        ([ReasoningDelta("a")], True),
+        ([Finished("stop", "stop")], False),
+        ([TextDelta("a"), Finished("stop", "stop")], False),
+        ([Raw("openai", "annotations", {})], False),
+        ([], False),
+    ],
+    ids=["text", "reasoning", "end", "text and end", "raw", "nothing"],
+)
+def test_only_pieces_of_text_skip_the_links(batch, skips):
+    """One function says which batches may."""
+    assert may_skip_links(batch) is skips
+
+
+async def test_a_link_of_the_user_sees_every_batch():
+    """Where the user's own links are in the chain, nothing passes beside them."""
+    seen: list[str] = []
+
+    async def mine(request: Request, call: CallContext, call_next: Handler) -> AsyncGenerator[Batch, None]:
+        async with aclosing(call_next(request, call)) as batches:
+            async for batch in batches:
+                seen.extend(chunk.text for chunk in batch)
+                yield batch
+
+    client, _ = client_over(Answer(*TEXT, STOP, END), middlewares=[mine])
+    async with client:
+        await client.stream("Hi").collect()
+    assert "".join(seen) == "abc"
+
+
+async def test_an_error_in_a_direct_read_is_named_and_keeps_the_text():
+    """The links are asked again: the error has its kind and its attempt, and what was received stays."""
+    client, _ = client_over(Answer(*TEXT, ConnectionResetError()), retry=RetryPolicy.off(), recovery=Recovery.off())
+    async with client:
+        with pytest.raises(StreamError) as raised:
+            await client.stream("Hi").collect()
+    assert (raised.value.kind, raised.value.cause) == ("stream_interrupted", "ConnectionResetError")
+    assert raised.value.transcript is not None
+    assert raised.value.transcript.text == "abc"
+    assert raised.value.transcript.attempts[0].error is raised.value
+
+
+async def test_what_had_arrived_before_the_error_is_delivered_first():
+    """The bytes in the reader behind a failed read come to the consumer before the error."""
+    client, _ = client_over(
+        Answer(TEXT[0], ConnectionResetError(), TEXT[1], TEXT[2]), retry=RetryPolicy.off(), recovery=Recovery.off()
+    )
+    got: list[str] = []
+    async with client:
+        with pytest.raises(StreamError):
+            async for chunk in client.stream("Hi"):
+                got.append(chunk.text)
+    assert got == ["a", "b", "c"]
+
+
+async def test_a_continuation_passes_the_links():
+    """An answer that was cut is gone on with, and what goes on is compared with what was delivered: by the links."""
+    client, transport = client_over(
+        Answer(text_event("One two three four "), text_event("five six seven "), ConnectionResetError()),
+        Answer(text_event("One two three four "), text_event("five six seven "), text_event("eight."), STOP, END),
+        recovery=Recovery(methods=("replay",)), retry=RetryPolicy(initial=0),
+    )  # fmt: skip
+    async with client:
+        stream = client.stream("Hi")
+        transcript = await stream.collect()
+    assert transcript.text == "One two three four five six seven eight."
+    assert len(transcript.seams) == 1
+    assert len(transport.requests) == 2
+
+
+async def test_a_cancelled_direct_read_closes_the_connection_and_keeps_what_had_come():
+    """The pull is cancelled where it waits: the answer is closed at once, and the outcome says who ended it."""
+    waits: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    answer = Answer(TEXT[0], waits, TEXT[1])
+    client, _ = client_over(answer)
+    async with client:
+        stream = client.stream("Hi")
+        task = asyncio.create_task(stream.collect())
+        while answer.reads < 2:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert answer.closed == 1
+    assert stream.transcript.outcome == "cancelled"
+    assert stream.transcript.text == "ab"
+
+
+async def test_keep_alives_do_not_restart_the_stall_clock():
+    """Comments between direct reads are no progress: the clock runs from the moment at which the pull began to wait."""
+    client, _ = client_over(Answer(TEXT[0], *[b": ping\n\n"] * 5, TEXT[1], STOP, END), timeouts=Timeouts(stall=30))
+    times: list[float | None] = []
+    async with client:
+        stream = client.stream("Hi")
+        await anext(stream)
+        attempt = stream._call.direct
+        received = attempt._receive  # type: ignore[union-attr]
+
+        async def noted() -> bytes:
+            times.append(attempt._waiting_since)  # type: ignore[union-attr]
+            return await received()
+
+        attempt._receive = noted  # type: ignore[union-attr]
+        await anext(stream)
+    assert len(times) == 6
+    assert len(set(times)) == 1
+
+
+async def test_a_call_that_is_over_leaves_nothing_to_the_collector():
+    """A good call has no cycle in it: it is freed as soon as nobody holds it."""
+    reads = [*TEXT, STOP, END]
+    client, _ = client_over(*(Answer(*reads) for _ in range(25)))
+    async with client:
+        for _ in range(5):
+            await client.stream("Hi").collect()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                await client.stream("Hi").collect()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            ours = [found for found in gc.garbage if type(found).__module__.startswith("resilient_stream")]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+    assert ours == []

@@ -53,10 +53,15 @@ class BatchDecoder(Generic[EventT]):
             return found
         if len(payloads) != 1:
             return self._all(self._many, payloads)
-        if has_crowded_error(payloads[0]):
+        one = self.single(payloads[0])
+        return None if one is None else [one]
+
+    def single(self, payload: bytes) -> EventT | None:
+        """One of them; None when it is not of this type."""
+        if len(payload) > LARGE and has_crowded_error(payload):
             return None
         try:
-            return [self.one.decode(payloads[0])]
+            return self.one.decode(payload)
         except UNREADABLE:
             return None
 
@@ -137,6 +142,10 @@ class JsonEvents(Generic[EventT]):
     def feed(self, data: bytes) -> list[EventT]:
         """The events that `data` makes whole."""
         return self.decode(self.payloads(data))
+
+    def single(self, data: bytes) -> bytes | None:
+        """The JSON object of a read that is one plain event, in an answer that has begun; None for any other read."""
+        return self._sse.single(data) if self._array is None else None
 
     def payloads(self, data: bytes) -> list[bytes]:
         """The JSON texts that `data` makes whole, not yet decoded."""

@@ -42,6 +42,9 @@ class JsonLines(Generic[LineT]):
         """The lines that `data` makes whole."""
         return self.decode(self.payloads(data))
 
+    def single(self, data: bytes) -> None:
+        """No read is taken as one line without a look at what was kept before it; `payloads` does that."""
+
     def payloads(self, data: bytes) -> list[bytes]:
         """The lines that `data` makes whole, not yet decoded."""
         if self.failure is not None:

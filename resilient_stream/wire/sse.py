@@ -83,14 +83,13 @@ class SseDecoder:
         """The events that `data` makes whole."""
         return self._events(self._whole(data))
 
-    def payloads(self, data: bytes) -> list[bytes]:
-        """The data of the events that `data` makes whole; events without data are not there.
+    def single(self, data: bytes) -> bytes | None:
+        """The JSON object of a read that is one plain event, where nothing waits: a read of a paced answer.
 
-        Does not follow `id` and `retry`: use one of the two methods for a stream, not both.
+        None for any other, and nothing has changed then: `payloads` reads it.
         """
-        # Exactly one plain event, and nothing waits: what the reads of a paced answer are.
         if (
-            data.startswith(b"data: ")
+            data.startswith(b"data: {")
             and data.find(b"\n") == len(data) - 2
             and data.endswith(b"\n")
             and self._started
@@ -98,7 +97,14 @@ class SseDecoder:
             and not self._after_cr
             and b"\r" not in data
         ):
-            return [data[6:-2]]
+            return data[6:-2]
+        return None
+
+    def payloads(self, data: bytes) -> list[bytes]:
+        """The data of the events that `data` makes whole; events without data are not there.
+
+        Does not follow `id` and `retry`: use one of the two methods for a stream, not both.
+        """
         block = self._whole(data)
         if not block:
             return []

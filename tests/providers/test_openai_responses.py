@@ -411,8 +411,8 @@ async def test_a_background_answer_resumed_over_a_socket() -> None:
                 async for batch in call_next(asked, call):
                     yield batch
             finally:
-                if call.resume_point is not None:
-                    points.append(call.resume_point)
+                if call.answering is not None and call.answering.resume_point is not None:
+                    points.append(call.answering.resume_point)
 
         off = {"retry": RetryPolicy.off(), "recovery": Recovery.off()}
         async with Client(target, **off, middlewares=[resuming]) as client:  # type: ignore[arg-type]

@@ -38,6 +38,10 @@ class EventSource(Protocol[EventT]):
     halves: bool
     failure: Failure | None
 
+    def single(self, data: bytes) -> bytes | None:
+        """The JSON text of a read that is one event and nothing else; None for any other, and nothing has changed."""
+        ...
+
     def payloads(self, data: bytes) -> list[bytes]:
         """The JSON texts that `data` makes whole."""
         ...
@@ -130,8 +134,12 @@ class EventDecoder(Generic[EventT]):
         """Decode one network read."""
         if self.done or self.failure is not None:
             return []
-        payloads = self._events.payloads(data)
         reader = self._reader
+        one = self._events.single(data) if reader.plain else None
+        if one is not None and (text := reader.texts.single(one)) is not None:
+            batch = reader.text([text])
+            return batch if self._mender is None else self._mended(batch)
+        payloads = self._events.payloads(data)
         if payloads and reader.plain and (texts := reader.texts.decode(payloads)) is not None:
             batch = reader.text(texts)  # a read of text alone changes nothing else, so there is nothing to follow
         else:

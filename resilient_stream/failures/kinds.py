@@ -294,7 +294,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         ("All connections were busy for too long.", "The limit is {limit}."),
         ("Raise max_concurrency or send fewer requests at a time.",), 3),
     _K.BUFFER_LIMIT: Kind(
-        _S, "ResourceError", "no", True, "Event too large",
+        _S, "ResourceError", "no", False, "Event too large",
         ("{provider} sent a single piece that is too large.", "The limit is {limit}."),
         ("Raise Limits.max_event_bytes if such pieces are expected.",)),
 }  # fmt: skip

@@ -7,3 +7,6 @@ __all__ = ["StreamMisused"]
 
 class StreamMisused(RuntimeError):
     """A bug in the calling code: two tasks pulling one stream, a bad message, no target."""
+
+
+StreamMisused.__module__ = "resilient_stream.errors"  # where users import it from; tracebacks show this name

@@ -24,7 +24,7 @@ from ..text.harmless import forget_variables
 from .heads import as_text, refuse_encoding
 from .proxied import of_the_proxy, refuse_login
 from .routes import Route, route_for
-from .sessions import HEADER_LIMITS, let_go, new_session
+from .sessions import HEADER_LIMITS, OPENING, Opening, let_go, new_session
 
 __all__ = ["HttpTransport", "Response"]
 
@@ -188,6 +188,8 @@ class HttpTransport:
         """Send the request and wait for the answer's head; `sending` is kept up to date meanwhile."""
         here = self._sessions.get(asyncio.get_running_loop()) or await self._begin()
         route: Route | None = None
+        opening = Opening(sending)
+        before = OPENING.set(opening)
         try:
             route = route_for(request, ours=here.own)
             response = await here.session.request(
@@ -198,7 +200,6 @@ class HttpTransport:
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_connect=None),
                 allow_redirects=False,
                 read_bufsize=READ_BUFFER,
-                trace_request_ctx=sending,
                 **HEADER_LIMITS,
                 **route.options,
             )
@@ -207,6 +208,9 @@ class HttpTransport:
             if route is not None and route.proxy is not None:
                 of_the_proxy(error, route.proxy, route.url, sending)
             raise
+        finally:
+            opening.sending = None
+            OPENING.reset(before)
         return _accepted(response, route)
 
     async def _begin(self) -> _Here:

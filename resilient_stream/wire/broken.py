@@ -62,7 +62,8 @@ def failure_of(error: Exception, code: str = "bad_json") -> Failure:
     """What was raised while an answer was read, as the end of that answer."""
     if isinstance(error, EventTooLarge):
         if isinstance(error, TooManyPieces):
-            return Failure(kind=ErrorKind.BUFFER_LIMIT, code="pieces", facts={"limit": f"{error.limit} pieces"})
+            facts = {"limit": f"{error.limit} pieces"}  # no answer has so many: another target may be sound
+            return Failure(kind=ErrorKind.BUFFER_LIMIT, code="pieces", fallback=True, facts=facts)
         held = "held" if isinstance(error, HeldTooMuch) else ""
         return Failure(kind=ErrorKind.BUFFER_LIMIT, code=held, facts={"limit": f"{error.limit} bytes"})
     return Failure(kind=ErrorKind.PROTOCOL_ERROR, code=code, detail=place_of(error))

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ... import errors
 from ...classify.pasted import classify_pasted
 from ...failures import ErrorCategory, ErrorKind, Failure, StreamMisused
 from ...failures.kinds import KINDS, TEXTS
 from ...masking.values import Secrets, secrets_of_environment
-from ...outcome import errors
 from ...outcome.errors import StreamError
 from ...outcome.making import error_for
 from ...providers import adapter_for
@@ -54,8 +54,9 @@ def explain(text: str | None, *, provider: str | None = None, as_json: bool = Fa
 
 def _without_kinds(text: str, notes: Notes) -> int:
     """One of our classes that no kind has (AllTargetsFailed, StreamMisused), or nothing that is known."""
-    cls = getattr(errors, text.strip().rpartition(".")[2], None)
-    if isinstance(cls, type) and issubclass(cls, Exception) and cls.__module__ == errors.__name__:
+    name = text.strip().rpartition(".")[2]
+    cls = getattr(errors, name, None) if name in errors.__all__ else None
+    if isinstance(cls, type) and issubclass(cls, Exception):
         say(f"{cls.__name__}: {' '.join((cls.__doc__ or '').split())}")
         return exit_codes.COMPLETE
     notes.misuse(_unknown(text))

@@ -82,7 +82,8 @@ class Attempt:
         self._timeouts = call.settings.timeouts_for(request.target)
         self._guard = Guard()
         self._response: Response | None = None
-        self._names = names_for(request, self.adapter.capabilities(request.model).tool_names)
+        self._able = self.adapter.capabilities(request.model)
+        self._names = names_for(request, self._able.tool_names)
         self._decoder: Decoder = given_back(self.adapter.decoder(request), self._names)
         self._whole: WholeBody | None = None
         self._unasked: bytes | None = None
@@ -133,7 +134,7 @@ class Attempt:
 
     async def _send(self) -> Response:
         _load_what_a_failure_needs()
-        if (lacking := unsupported(self.request, self.adapter)) is not None:
+        if (lacking := unsupported(self.request, self._able)) is not None:
             raise AttemptEnded(self, lacking)
         endpoint = self.sending.endpoint = await self._endpoint()
         request = self._encode(endpoint)
@@ -154,7 +155,7 @@ class Attempt:
 
         try:
             request = for_its_target(self.request)
-            if (may := self.adapter.capabilities(self.model).earlier_turns) != "as_given":
+            if (may := self._able.earlier_turns) != "as_given":
                 own = endpoint.base_url == self.adapter.base_url  # who answers elsewhere may take less
                 request = with_fitting_turns(request, own and may == "texts")
             return self.adapter.encode(renamed(request, self._names), endpoint)
@@ -201,7 +202,7 @@ class Attempt:
     @property
     def _whole_able(self) -> bool:
         """Whether an answer in one piece can be read, also where a stream was asked for."""
-        return self.request.resume is None and self.adapter.capabilities(self.model).whole
+        return self.request.resume is None and self._able.whole
 
     def _expect_whole(self, response: Response) -> None:
         self._unasked = b"" if self.request.stream else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ..contract import Adapter, Request
+from ..contract import Capabilities, Request
 from ..failures import ErrorKind, Failure
 from ..messages import ImagePart
 
@@ -51,9 +51,8 @@ FEATURES: tuple[Feature, ...] = (
 )
 
 
-def unsupported(request: Request, adapter: Adapter) -> Failure | None:
-    """The first feature that the request's model lacks, as a failure; None when it has them all."""
-    able = adapter.capabilities(request.model)
+def unsupported(request: Request, able: Capabilities) -> Failure | None:
+    """Return the first feature that the request's model lacks, as a failure; None when it has them all."""
     lacking = next((row for row in FEATURES if not getattr(able, row.capability) and row.asked(request)), None)
     if lacking is None:
         return None

@@ -142,7 +142,7 @@ def outcome(given: dict[str, Any], target: Any) -> str:
     except StreamMisused as error:
         return "misused" if len(str(error)) < 2_000 else "a complaint of many pages"
     adapter = adapter_for(target.provider)
-    if unsupported(request, adapter) is not None:
+    if unsupported(request, adapter.capabilities(request.model)) is not None:
         return "unsupported"
     place = ENDPOINTS.get(target.provider) or Endpoint(base_url=adapter.base_url or "http://localhost", api_key="key")
     try:

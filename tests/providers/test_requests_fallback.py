@@ -49,7 +49,7 @@ def sent(target: Target, *, pictures: bool) -> HttpRequest | None:
     request = Request(
         messages=conversation(pictures=pictures), target=target, tools=TOOLS, temperature=0.7, top_p=0.9, max_tokens=99
     )
-    if unsupported(request, adapter) is not None:
+    if unsupported(request, adapter.capabilities(request.model)) is not None:
         return None
     place = ENDPOINTS.get(target.provider) or At(base_url=adapter.base_url or "http://localhost", api_key="key")
     names = names_for(request, adapter.capabilities(target.model).tool_names)

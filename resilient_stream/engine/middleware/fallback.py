@@ -16,6 +16,7 @@ from ...contract import Batch, Handler, Request
 from ...events import FellBack
 from ...outcome.errors import AllTargetsFailed, StreamError
 from ...outcome.making import forget_frames
+from ...target import Target
 from ..call import Call
 
 __all__ = ["fallback"]
@@ -28,7 +29,7 @@ async def fallback(request: Request, call: Call, call_next: Handler) -> AsyncGen
     for number, target in enumerate(targets, 1):
         delivered = False
         try:
-            async with aclosing(call_next(replace(request, target=target), call)) as batches:
+            async with aclosing(call_next(_at(request, target), call)) as batches:
                 async for batch in batches:
                     delivered = True
                     yield batch
@@ -44,3 +45,7 @@ async def fallback(request: Request, call: Call, call_next: Handler) -> AsyncGen
     if len(errors) == 1:
         raise errors[0]
     raise AllTargetsFailed.of(errors, untried=len(targets) - len(errors)) from errors[-1]
+
+
+def _at(request: Request, target: Target) -> Request:
+    return request if request.target is target else replace(request, target=target)

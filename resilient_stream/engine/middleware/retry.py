@@ -37,7 +37,7 @@ async def retry(request: Request, call: Call, call_next: Handler) -> AsyncGenera
     while True:
         delivered = False
         try:
-            async with aclosing(call_next(replace(request, attempt=plan.attempt), call)) as batches:
+            async with aclosing(call_next(_numbered(request, plan.attempt), call)) as batches:
                 async for batch in batches:
                     if not delivered:
                         delivered = True
@@ -51,6 +51,10 @@ async def retry(request: Request, call: Call, call_next: Handler) -> AsyncGenera
             forget_frames(error)
             call.emit(RetryScheduled, error.target, plan.attempt - 1, plan.allowed(error), wait, error)
         await call.sleep(wait)
+
+
+def _numbered(request: Request, attempt: int) -> Request:
+    return request if request.attempt == attempt else replace(request, attempt=attempt)
 
 
 def waits(policy: RetryPolicy) -> Iterator[float]:

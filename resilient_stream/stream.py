@@ -20,6 +20,7 @@ from typing import Any
 from .chunks import Chunk
 from .contract import Batch, Handler
 from .engine.call import Call, closed_error
+from .engine.lone import Lone, may_begin_alone
 from .failures import StreamMisused
 from .outcome.errors import StreamError
 from .outcome.transcript import Outcome, Transcript
@@ -34,12 +35,12 @@ class Stream:
     StreamMisused when two tasks pull at once. `transcript` is readable at any time, and final after the end.
     """
 
-    __slots__ = ("__weakref__", "_batches", "_call", "_ready", "transcript")
+    __slots__ = ("__weakref__", "_batches", "_call", "_chain", "_ready", "transcript")
 
     def __init__(self, call: Call, chain: Handler) -> None:
         self._call = call
-        self._batches: AsyncGenerator[Batch, None] = chain(call.request, call)
-        call.chain = weakref.ref(self._batches)
+        self._chain = chain
+        self._batches: AsyncGenerator[Batch, None] | None = None
         self.transcript: Transcript = call.transcript
         self._ready = call.transcript._ready
 
@@ -67,7 +68,7 @@ class Stream:
             if call.dead is not None:
                 raise call.dead
             batch = await call.direct.read_ahead() if call.direct is not None else None
-            self.transcript._receive(batch or await self._batches.__anext__())
+            self.transcript._receive(batch or await self._more())
             return self._ready.popleft()
         except StopAsyncIteration:
             call.finish("complete")
@@ -89,6 +90,22 @@ class Stream:
             call.busy = False
             if call.settings.own_code:
                 call.exit(outer)
+
+    async def _more(self) -> Batch:
+        """The next chunks, where they do not come from a direct read. Raises StopAsyncIteration at the end."""
+        call = self._call
+        if self._batches is None:
+            lone: Lone | None = call.lone
+            if lone is None and may_begin_alone(call.request, call):
+                lone = call.lone = Lone(call)
+                if first := await lone.first():
+                    return first
+            elif lone is not None and lone.is_whole:
+                raise StopAsyncIteration
+            self._batches = self._chain(call.request, call)
+            call.chain = weakref.ref(self._batches)
+        batch = await self._batches.__anext__()
+        return batch or await self._batches.__anext__()  # an empty one told the links what was delivered before
 
     def _begin_pull(self) -> None:
         """The first pull, or one that must not be."""
@@ -192,7 +209,7 @@ def outcome_of_dropping() -> Outcome:
     return "cancelled" if task is not None and task.cancelling() else "abandoned"
 
 
-def _finish(call: Call, batches: AsyncGenerator[Batch, None]) -> None:
+def _finish(call: Call, batches: AsyncGenerator[Batch, None] | None) -> None:
     """On the loop's thread: the chain is kept alive until here, so that `finish` can unwind it."""
     call.finish("abandoned")
     del batches

@@ -103,8 +103,8 @@ class Attempt:
         self._progress = 0
         self._from = 0
         self._waiting_since: float | None = None
-        self._started = call.now()
-        self._first_by = self._started + (self._timeouts.first_content or NEVER)
+        self.started = call.now()
+        self._first_by = self.started + (self._timeouts.first_content or NEVER)
         call.join(self)
         call.origin = self.origin
         call.arm(self._first_by)
@@ -116,7 +116,7 @@ class Attempt:
         self.call.check()
         response = self._response = await self._guarded(self._send)
         self._receive, self.status = response.read, response.status
-        self.record.status, self.record.time_to_headers = response.status, self.call.now() - self._started
+        self.record.status, self.record.time_to_headers = response.status, self.call.now() - self.started
         if self._guard.interrupted:  # exactly as the head arrived
             raise self._reason()
         self.record.request_id = self.origin.shown(_request_id(response))
@@ -250,9 +250,21 @@ class Attempt:
         self._ahead = batch
         return []
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the provider's end marker came, and nothing is left to be given out."""
+        return self._over and self._cause is None and not self._ahead
+
     def _goes_well(self, batch: Batch) -> bool:
-        """Whether the answer goes on after this batch, and no link has to see it."""
-        return self._alone and self._cause is None and not self._over and may_skip_links(batch)
+        """Whether no link has to see this batch: nothing is wrong, and it is text, or there is no chain yet.
+
+        `buffered` learns from tool calls, so a chain is made for them.
+        """
+        if self._cause is not None or not self._alone or not batch:
+            return False
+        if self.call.lone is not None and not self.request.tools:
+            return True
+        return not self._over and may_skip_links(batch)
 
     async def read_batch(self) -> Batch:
         """The next chunks, content first of all; empty at the end of a whole answer. Raises what cut it."""
@@ -402,7 +414,7 @@ class Attempt:
         """This attempt is the one that answers; the stall clock takes over."""
         now = self.call.now()
         self.committed = self.origin.committed = True
-        self.record.time_to_first_chunk = now - self._started
+        self.record.time_to_first_chunk = now - self.started
         self.record.request_id = self.record.request_id or self.origin.shown(self._decoder.response_id)
         transcript = self.call.transcript
         request = self.request
@@ -449,7 +461,7 @@ class Attempt:
         """Give the connection back, or close it. Idempotent."""
         if self.record.duration is not None:
             return
-        self.record.duration = self.call.now() - self._started
+        self.record.duration = self.call.now() - self.started
         self._salvage()
         self._guard.interrupt()
         self.record.usage = self._last_usage()

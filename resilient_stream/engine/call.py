@@ -191,6 +191,8 @@ class Call:
         """What names an error of this call: the latest attempt's target, or the line that it waits in."""
         self.answering: Answering | None = None
         """Whose content came last."""
+        self.lone: Any = None
+        """The first attempt while there is no chain (`lone.Lone`); None from when the chain has taken it over."""
         self.direct: Direct | None = None
         """The attempt that the stream reads from itself, while the links of the chain sleep; set from the commit on."""
         self.receiver: Callable[[Batch], Batch] = as_it_is
@@ -469,6 +471,9 @@ class Call:
             known.transcript = transcript
             known.billed_maybe = known.billed_maybe or self.sent
         transcript._end(outcome, known)
+        if self.lone is not None and self.answering is not None:
+            ledger_of(self.request.target).request()  # what `retry` counts where there is a chain
+        self.lone = self.direct = None
         self._owner.calls.discard(self)
         if self.settings.on_end is not None:
             _safely(self.settings.on_end, transcript)

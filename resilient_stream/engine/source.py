@@ -18,9 +18,15 @@ __all__ = ["source"]
 
 async def source(request: Request, call: Call) -> AsyncGenerator[Batch, None]:
     """One request's answer. Raises AttemptEnded (for `classify`) or what ended the whole call."""
-    attempt = Attempt(call, request)
+    lone, call.lone = call.lone, None
+    attempt: Attempt = Attempt(call, request) if lone is None else lone.attempt
     try:
-        await attempt.open()
+        if lone is None:
+            await attempt.open()
+        elif lone.error is not None:
+            raise lone.error
+        elif lone.delivered:
+            yield []  # the links hear that content was delivered
         while batch := await attempt.read_batch():
             yield batch
     except (StreamError, AttemptEnded):

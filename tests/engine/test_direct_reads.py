@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import pytest
 
@@ -13,6 +13,7 @@ from resilient_stream import Recovery, RetryPolicy, StreamError, Timeouts
 from resilient_stream.chunks import Finished, Raw, ReasoningDelta, TextDelta
 from resilient_stream.contract import Batch, CallContext, Handler, Request
 from resilient_stream.engine.attempt import may_skip_links
+from resilient_stream.engine.budget import Ledger, ledger_of
 
 from .scripted import END, STOP, Answer, client_over, text_event
 
@@ -163,3 +164,55 @@ async def test_a_call_that_is_over_leaves_nothing_to_the_collector():
             gc.garbage.clear()
             gc.enable()
     assert ours == []
+
+
+async def test_a_good_answer_is_read_without_a_chain():
+    """No link has anything to do for it, so none is made."""
+    client, _ = client_over(Answer(*TEXT, STOP, END))
+    async with client:
+        stream = client.stream("Hi")
+        await stream.collect()
+    assert stream._batches is None
+    assert stream.transcript.outcome == "complete"
+
+
+async def test_a_first_attempt_that_fails_is_taken_over_by_the_chain():
+    """It is retried as any other: one attempt failed, the second one answers, and the waits are the policy's."""
+    client, transport = client_over(
+        Answer(ConnectionResetError()), Answer(*TEXT, STOP, END), retry=RetryPolicy(initial=0)
+    )
+    async with client:
+        stream = client.stream("Hi")
+        await stream.collect()
+    first, second = stream.transcript.attempts
+    assert (first.error and first.error.kind.value, second.error) == ("stream_interrupted", None)
+    assert len(transport.requests) == 2
+    assert stream.transcript.text == "abc"
+
+
+async def test_an_answer_that_began_without_a_chain_is_not_retried():
+    """The links are told that content was delivered: a cut is no reason for a second answer."""
+    client, transport = client_over(
+        Answer(*TEXT, ConnectionResetError()), Answer(*TEXT, STOP, END), retry=RetryPolicy(initial=0),
+        recovery=Recovery.off(), targets=2,
+    )  # fmt: skip
+    async with client:
+        with pytest.raises(StreamError):
+            await client.stream("Hi").collect()
+    assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize("reads", [[*TEXT, STOP, END], [TEXT[0], ConnectionResetError()]], ids=["whole", "cut"])
+async def test_a_request_without_a_chain_counts_for_the_retry_budget(reads):
+    """One answer is one request to the target's budget, with a chain or without, and never two."""
+    client, _ = client_over(Answer(*reads), retry=RetryPolicy.off(), recovery=Recovery.off())
+    ledger = ledger_of(client.targets[0])
+    before = _counted(ledger)
+    async with client:
+        with suppress(StreamError):
+            await client.stream("Hi").collect()
+    assert _counted(ledger) == before + 1
+
+
+def _counted(ledger: Ledger) -> int:
+    return sum(slot.requests for slot in ledger._slots)

@@ -14,6 +14,7 @@ Must never: buffer what was asked to stream (`Target(..., stream=True)`), or wha
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -65,6 +66,16 @@ async def buffered(request: Request, call: Call, call_next: Handler) -> AsyncGen
             yield batch
 
 
+def asks_for_a_stream(request: Request, call: Call) -> bool:
+    """Whether nothing speaks against asking for a stream now; what does is told by the link itself."""
+    wish = request.option("stream")
+    if wish is False or (wish is None and _disabled(request.target.provider)):
+        return False
+    if request.tools and not adapter_for(request.target.provider).capabilities(request.model).streaming_tools:
+        return False
+    return wish is True or _reason(request, call) is None
+
+
 class _Way:
     """How one attempt is asked, and what its answer teaches."""
 
@@ -79,7 +90,7 @@ class _Way:
         asked = wish is False or (wish is None and _disabled(request.target.provider))
         if asked or (self._free and request.tools and not able.streaming_tools):
             self.request = replace(request, stream=False)
-        elif self._free and (reason := _reason(request, call)) is not None:
+        elif self._free and call.lone is None and (reason := _reason(request, call)) is not None:
             self.turn(reason)
 
     def turn(self, reason: StreamError) -> None:
@@ -91,7 +102,7 @@ class _Way:
     def look(self, batch: Batch) -> None:
         """Learn from tool calls. One that max_tokens cut is broken as well, and no fault of the stream."""
         self._delivered = True
-        if not self.request.tools or type(batch[-1]) is TextDelta:
+        if not self.request.tools or not batch or type(batch[-1]) is TextDelta:
             return
         for chunk in batch:
             if type(chunk) is ToolCall and chunk.parsed is None:
@@ -126,6 +137,7 @@ def forget_learned() -> None:
     _learned.clear()
 
 
+@functools.cache
 def variable_of(provider: str) -> str:
     """The environment variable that switches streaming off: `OPENAI_RESPONSES_DISABLE_STREAMING` and so on."""
     return re.sub(r"\W", "_", provider).upper() + "_DISABLE_STREAMING"

@@ -84,7 +84,8 @@ class _Plan:
         self._target = target
         self._policy = policy
         self._schedule = waits(policy)
-        self._until = call.now() + (policy.max_elapsed or float("inf"))
+        began = call.now() if call.lone is None else call.lone.attempt.started
+        self._until = began + (policy.max_elapsed or float("inf"))
         self._free = True
 
     def allowed(self, error: StreamError) -> int:

@@ -1,0 +1,48 @@
+"""The first attempt of a call, made before there is a chain.
+
+Most answers come well, and no link has anything to do for them. So the chain is built when something happens that a
+link has to see; its source takes the attempt over then, with what became of it.
+"""
+
+from __future__ import annotations
+
+from ..contract import Batch, Request
+from .attempt import Attempt
+from .call import Call
+from .middleware.buffered import asks_for_a_stream
+
+__all__ = ["Lone", "may_begin_alone"]
+
+
+def may_begin_alone(request: Request, call: Call) -> bool:
+    """Whether no link has to do anything before the first request: no place to wait for, no whole answer to ask for."""
+    if call.settings.own_links or call.settings.limits_for(request.target).max_concurrency is not None:
+        return False
+    return asks_for_a_stream(request, call)
+
+
+class Lone:
+    """An attempt without a chain. error: what it ended with before content. delivered: content was given out."""
+
+    __slots__ = ("attempt", "delivered", "error")
+
+    def __init__(self, call: Call) -> None:
+        self.attempt = Attempt(call, call.request)
+        self.error: Exception | None = None
+        self.delivered = False
+
+    async def first(self) -> Batch:
+        """Send the request, and return the first content; nothing where the chain has to be asked."""
+        try:
+            await self.attempt.open()
+            batch = await self.attempt.read_batch()
+        except Exception as error:
+            self.error = error
+            return []
+        self.delivered = bool(batch)
+        return batch
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the answer has come to its end, and all of it was given out."""
+        return self.delivered and self.attempt.is_whole

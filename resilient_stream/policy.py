@@ -137,7 +137,7 @@ class Timeouts(_Policy):
 
 
 class Recovery(_Policy):
-    """What happens when a stream dies after content was delivered, see DESIGN 1.4.
+    """How an answer goes on when its stream breaks after content was delivered.
 
     Methods are tried in the given order, each only where the target can do it.
     """

@@ -57,7 +57,7 @@ SCOPES = frozenset({
     "timeout", "timeout_at", "fail_after", "move_on_after", "CancelScope", "create_task_group", "TaskGroup",
     "start_as_current_span", "use_span", "attach", "run",
 })  # fmt: skip
-"""Context managers that must not be open while a generator is suspended (R1)."""
+"""Context managers that must not be open while a generator is suspended: they would act on the caller's code."""
 
 
 def part_of(path: Path) -> str:
@@ -172,7 +172,7 @@ def test_the_core_is_pure(source_file: tuple[Path, ast.Module]) -> None:
 
 
 def test_no_scope_spans_a_yield(source_file: tuple[Path, ast.Module]) -> None:
-    """No cancel scope, timeout, task group or current span is open while a generator is suspended (R1)."""
+    """No cancel scope, timeout, task group or current span is open while a generator is suspended."""
     assert scopes_across_yields(source_file[1]) == []
 
 

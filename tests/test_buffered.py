@@ -413,7 +413,7 @@ async def test_a_page_is_not_the_api(name: str) -> None:
 async def test_an_answer_that_is_whole_when_the_connection_breaks_is_whole(
     times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing of it is missing but the end of its framing; the last of a large one still lies in a buffer (R7)."""
+    """An answer that lacks only the end of its HTTP framing is whole, also when its last part is still in a buffer."""
     write = Spool.write
 
     async def slowly(self: Spool, data: bytes) -> None:

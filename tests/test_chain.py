@@ -317,7 +317,7 @@ async def test_a_missing_key_names_its_variable_and_sends_nothing() -> None:
 
 @pytest.mark.parametrize("end", ["reset", "cut"])
 async def test_what_had_arrived_before_a_failure_is_delivered_first(end: Literal["reset", "cut"]) -> None:
-    """aiohttp gives up its buffer when the connection breaks; we do not (R7). Fails when its private fields go."""
+    """What aiohttp had buffered when the connection broke is delivered; fails when its private fields are gone."""
     async with Loopback([HEAD, delta("a"), 0.01, delta("b") + delta("c"), 0.01, end]) as server:
         async with Client(server.target()) as client:
             stream = client.stream("hi")

@@ -208,7 +208,7 @@ async def test_timeouts_around_a_stream_work_as_they_should(client: Client) -> N
 
 
 async def test_a_timed_out_pull_does_not_become_a_whole_answer() -> None:
-    """wait_for around a pull, and on with the loop: the next pull raises, it does not end the loop (E2)."""
+    """After a wait_for around one pull has timed out, the next pull raises instead of ending the loop."""
     async with Loopback(QUIET) as server, Client(server.target()) as client:
         stream = client.stream("hi")
         assert (await anext(stream)).text == "tok"
@@ -365,7 +365,7 @@ async def test_a_middleware_that_awaits_in_its_finally_is_finished(server: Loopb
 
 
 async def test_a_cancellation_from_inside_the_transport_is_a_lost_connection() -> None:
-    """Nobody asked our task to cancel: the chain treats it as a failure and goes on (R6)."""
+    """A CancelledError that nobody asked for is a failure of the attempt, and the chain goes on."""
 
     async def stray(request, call, call_next):  # type: ignore[no-untyped-def]
         if request.attempt == 1:

@@ -1,12 +1,15 @@
-"""`Conversation`: what `client.converse()` gives: a stream over all turns, which calls the tools in between.
+"""`Conversation`, which `client.converse()` returns: one stream over all turns that calls the tools in between.
 
-The one rule: it ends like a stream, once, and never looks complete unless it was: the model finished, and every
-output is there. Whatever ended it, its `history` can be sent again.
-Must never: hold a scope across a yield (tools and prompts run inside one pull, R1), or be referred to by the loop or
-a callback (R5): they hold the call and the record.
+A conversation ends once, like a stream. Its outcome is `complete` only if the model finished and every output is there.
+Its `history` can be sent again, whatever ended it.
 
-Each turn is a stream of its own, with retries, fallbacks and a transcript. Over all of them is one `Call` that sends
-nothing: it is the conversation's clock and guard, and is known to the client, which ends it in `aclose`.
+Each turn is a stream of its own, with retries, fallbacks and a transcript. Above the turns is one more `Call`, which
+sends nothing: it has the conversation's deadline and wakes tools and prompts when it passes. The client ends it in
+`aclose`.
+
+No cancel scope is open across a `yield` (it could cancel the caller's code), so tools and prompts run inside one pull.
+The event loop and callbacks refer to the call and the record, never to the `Conversation`: when the caller drops it, it
+must be collected, because that is how an abandoned conversation is noticed.
 """
 
 from __future__ import annotations

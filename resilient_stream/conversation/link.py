@@ -1,7 +1,10 @@
-"""The call over a conversation's turns: its clock, its guard, its one end; and the link to the call of each turn.
+"""The call above a conversation's turns, and its link to the call of each turn.
 
-The one rule: whatever ends the one ends the other, at once and synchronously, a turn's good end excepted.
-Must never: refer to the `Conversation` (R5): dropping it is how an abandoned one is noticed.
+Whatever ends one of the two calls also ends the other, at once and without an `await`. The exception is a turn that
+ends well: the conversation goes on.
+
+Nothing here refers to the `Conversation`: when the caller drops it, it must be collected, because that is how an
+abandoned conversation is noticed.
 """
 
 from __future__ import annotations

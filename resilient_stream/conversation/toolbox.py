@@ -1,8 +1,7 @@
-"""A conversation's tools at work: the calls of one turn, run side by side, each one answered whatever happens.
+"""Run the tool calls of one turn side by side, and give each of them a result.
 
-The one rule: what a tool raises is told to the model, like any other result; only a bug in the calling code
-(StreamMisused) and a cancellation leave.
-Must never: keep a task: the group opens and closes inside one coroutine (R1).
+What a tool raises is sent to the model, like any other result. Only a bug in the calling code (`StreamMisused`) and a
+cancellation are raised. The task group opens and closes inside one coroutine, so no task is left behind.
 """
 
 from __future__ import annotations

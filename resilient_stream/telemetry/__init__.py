@@ -1,6 +1,8 @@
-"""What operators see of a call: spans and metrics through OpenTelemetry's API, and log records.
+"""Telemetry of a call for operators: spans and metrics through OpenTelemetry's API, and log records.
 
-The one rule: it watches. It is told of events by the call and changes nothing about the stream; without an
-OpenTelemetry SDK, and with logging off, a call has no observer and pays nothing.
-Must never: make a span current across a yield (R1), or record a prompt, an answer, a header or a key unless asked.
+Telemetry is told of events by the call and never changes the stream. Without an OpenTelemetry SDK, and with logging
+off, a call has no observer and pays nothing.
+
+No span is the current one across a `yield`: the caller's own spans would become its children. Prompts and answers are
+recorded only when the user asks for it (`Telemetry(content=True)`), headers and keys never.
 """

@@ -4,10 +4,11 @@
       request gpt-5-mini                 one request: where to, status, times, why it failed
       request claude-haiku-4-5
 
-The one rule: each span is ended exactly once, with the status of its own end and the times of the record. A caller
-that leaves is no error; a failure and a deadline are.
-Must never: make a span current across a yield (R1). A span's parent is given, and the caller's is the one that was
-current at the first pull.
+Each span is ended exactly once, with its own status and with the times of the attempt's record. A failure and a missed
+deadline are errors; a caller that leaves is not.
+
+No span is the current one across a `yield`: the caller's own spans would become its children. So the parent is passed
+explicitly. The parent of the call's span is the one that was current at the first pull.
 """
 
 from __future__ import annotations

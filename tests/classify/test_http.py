@@ -92,7 +92,7 @@ def test_a_secret_is_known_by_its_shape(secret: str) -> None:
 
 
 def test_a_minutes_limit_is_not_the_models_window() -> None:
-    """`Reduce the length of the messages` may be about the minute's allowance (JUDGEMENTS 19)."""
+    """`Reduce the length of the messages` is a rate limit where the body names a limit for each minute."""
     advice = "Please reduce the length of the messages."
     assert kind(429, openai(f"Limit of 40000 tokens per minute reached. {advice}")) == "rate_limited"
     assert kind(400, openai(advice)) == "context_length_exceeded"
@@ -128,7 +128,7 @@ def test_the_figures_of_an_overlong_conversation(message: str, used: int | None,
 
 
 def test_figures_of_a_request_that_never_fits() -> None:
-    """More than a whole minute's allowance: too large, however it is called (JUDGEMENTS 10)."""
+    """A request larger than a whole minute's allowance is too large, even where the provider calls it a rate limit."""
     failure = classify_response(
         429,
         {},
@@ -146,7 +146,7 @@ def test_the_missing_feature_is_named() -> None:
 
 
 def test_should_retry_false_is_obeyed_always() -> None:
-    """Whatever the kind (JUDGEMENTS 16)."""
+    """`x-should-retry: false` forbids a retry of every kind."""
     failure = classify_response(529, {"x-should-retry": "false"}, b"")
     assert (failure.kind.value, error_for(failure).retryable) == ("provider_overloaded", False)
 
@@ -168,13 +168,13 @@ def test_should_retry_true_has_exceptions(body: bytes, expected: str, retryable:
 
 
 def test_402_with_retry_after_is_a_rate_limit() -> None:
-    """A budget for requests in flight; without the header it is the bill (JUDGEMENTS 3)."""
+    """A 402 with Retry-After is a limit on requests in flight; without that header the account is empty."""
     assert kind(402, openai("?"), retry_after="3") == "rate_limited"
     assert kind(402, openai("?")) == kind(402, openai("?"), retry_after="0") == "insufficient_funds"
 
 
 def test_recitation_is_tried_again_and_elsewhere() -> None:
-    """The one filter that sampling may get past (JUDGEMENTS 11)."""
+    """A recitation filter is retried and falls back, because another sample of the model may pass it."""
     error = error_for(classify_error({"code": "RECITATION"}))
     assert (error.kind.value, error.retryable, error.fallback) == ("content_filtered", True, True)
     other = error_for(classify_error({"code": "SAFETY"}))
@@ -214,7 +214,7 @@ def test_too_little_memory_over_there_is_permanent_and_not_ours() -> None:
     ],
 )
 def test_what_is_not_the_api(status: int, content_type: str, body: bytes, expected: str) -> None:
-    """Pages, redirects, empty answers and JSON where a stream should be (JUDGEMENTS 14, 15)."""
+    """A page, a redirect, an empty body or JSON in the place of a stream is an error, never an empty answer."""
     assert kind(status, body, content_type=content_type) == expected
 
 

@@ -24,7 +24,7 @@ from .rows import Row, exception_of, rows
 CASES = rows("aiohttp_observed.tsv")
 
 ELSEWHERE = {
-    "pool_wait_timeout": "our own semaphore has its own failure; the connector has no limit (JUDGEMENTS 24)",
+    "pool_wait_timeout": "our own semaphore has its own failure; the connector has no limit",
     "cancelled_before_headers": "CancelledError is never classified",
     "cancelled_mid_body": "CancelledError is never classified",
     "raise_for_status_429": "never called: the status of a response is read from the response",
@@ -32,7 +32,7 @@ ELSEWHERE = {
     "proxy_bad_scheme": "the same exception as a refused proxy; the URL of a proxy is checked when it is set",
     "session_closed_mid_body": "the client closes the call itself, and knows",
     "session_closed_mid_body_sock_read": "the client closes the call itself, and knows",
-    "memory_error_read": "leaves no trace in the exception (JUDGEMENTS 27)",
+    "memory_error_read": "aiohttp swallows it; it leaves no trace in the exception",
 }
 """Observed conditions that no exception tells, besides those that raise none."""
 

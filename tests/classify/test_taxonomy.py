@@ -20,7 +20,7 @@ ANSWER = "an answer with a finish reason: Finished.kind, by the dialect's decode
 NO_FAILURE = "not a failure at all: the decoder goes on"
 NO_MARKER = "the end marker is missing: the decoder's finish()"
 FRAMING = "unreadable bytes: the framing's own failure"
-OURS = "told from our own state, never from the wire (JUDGEMENTS 8, 23, 24)"
+OURS = "told from our own state, never from the wire"
 SILENT = "nothing is raised: the decoder misses the end marker, or our limit is hit"
 
 ELSEWHERE = {

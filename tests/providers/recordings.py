@@ -84,7 +84,7 @@ class Recording(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Folder and case, as in QUIRKS.md."""
+        """The folder and the case, joined by a slash."""
         return f"{self.folder}/{self.case}"
 
     @property
@@ -609,34 +609,34 @@ CORRECTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "Groq's SDK reads x_groq.usage only; these counts stand in the usual place",
         {"usage": (7, 50, None, None, None)}),
     "groq-chat/pydantic-ai__test_tool_use_failed_error_streaming": (
-        "the error inside the stream is the end of it (QUIRKS 13)",
+        "the error inside the stream is the end of it",
         {"failure": "model_output_invalid"}),
     "openai-responses/prism__stream-unknown-error-responses-1": (
-        "the error inside the stream is the end of it; its code is one that nobody knows (QUIRKS 13)",
+        "the error inside the stream is the end of it; its code is one that nobody knows",
         {"failure": "server_error"}),
     "openai-responses/vercel__openai-error.1": (
-        "the error inside the stream is the end of it, reported once (QUIRKS 13)",
+        "the error inside the stream is the end of it, reported once",
         {"failure": "insufficient_funds"}),
     "mistral-chat/vercel__mistral-incremental-tool-call": (
         "Mistral's SDK does not put the pieces of a call together",
         {"calls": (("chatcmpl-tool-9f149c74c42f265b", "webSearchTool", {"query": "current Berlin weather"}),)}),
     "cerebras-chat/vercel__cererebras-structured-output-tools.1": (
-        "two calls with one index are two calls: their ids differ (QUIRKS 31)",
+        "two calls with one index are two calls: their ids differ",
         {"calls": (("bbd2b9d98", "nonUsefulTool", {}), ("e0ecf32e0", "nonUsefulTool", {}))}),
     "snowflake-chat/pydantic-ai__test_snowflake_thinking_streaming": (
-        "the SDK does not read reasoning_details (QUIRKS 32)",
+        "the SDK does not read reasoning_details",
         {"reasoning": "15 * 27 = 405"}),
     "anthropic-messages/vercel__anthropic-programmatic-tool-calling.1": (
         "16 responses in one file: ours ends at the first message_stop, the SDK mixes them",
         {"finish": "tool_use", "usage": (3369, 725, None, 0, 0)}),
     "quoted-errors/anthropic-200-midstream-overloaded-event": (
-        "an error inside a 200 is an error (QUIRKS 16)",
+        "an error inside a 200 is an error",
         {"failure": "provider_overloaded"}),
     "cohere-v2-chat/langchain-cohere__test_sql_agent__1": (
-        "an end with the reason ERROR is a failure (QUIRKS 15)",
+        "an end with the reason ERROR is a failure",
         {"finish": None, "failure": "model_output_invalid"}),
     "bedrock-converse-stream/req_llm__converse_stream_validation_exception": (
-        "an exception among the events is an error (QUIRKS 14)", {"failure": "invalid_request"}),
+        "an exception among the events is an error", {"failure": "invalid_request"}),
     "bedrock-converse-stream/ruby_llm__chat_web_search_with_bedrock_amazon_nova-2-lite-v1_0_streams_grounded_turns": (
         "a tool that Bedrock runs itself is not for the caller", {"calls": ()}),
     "bedrock-invoke-stream/chatlas__test_reasoning": (
@@ -658,7 +658,7 @@ CORRECTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "a guardrail that blocks leaves the reason and Bedrock's counts out; Titan's own counts end the answer",
         {"finish": "guardrail_intervened", "usage": (6, 3, None, None, None)}),
     "gemini/adk-go__TestPluginCallbackIntegration_agent_tool_default_schema__1": (
-        "a finish reason that is no answer is a failure (QUIRKS 22)",
+        "a finish reason that is no answer is a failure",
         {"finish": None, "failure": "model_output_invalid"}),
     "gemini/generative-ai-js__streaming-failure-empty-content": (
         "no finish reason came", {"failure": "stream_interrupted"}),
@@ -673,11 +673,11 @@ CORRECTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "vertex-gemini/firebase__streaming-failure-empty-content": (
         "no finish reason came", {"failure": "stream_interrupted"}),
     "vertex-gemini/firebase__streaming-failure-error-mid-stream": (
-        "the bare JSON error after the events counts (QUIRKS 13)", {"finish": None, "failure": "server_error"}),
+        "the bare JSON error after the events counts", {"finish": None, "failure": "server_error"}),
     "vertex-gemini/firebase__streaming-failure-invalid-json": (
         "no finish reason came", {"failure": "stream_interrupted"}),
     "vertex-gemini/firebase__streaming-failure-prompt-blocked-safety": (
-        "a blocked prompt is a failure (QUIRKS 22)", {"failure": "content_filtered"}),
+        "a blocked prompt is a failure", {"failure": "content_filtered"}),
     "vertex-gemini/firebase__streaming-failure-unknown-finish-enum": (
         "a finish reason that nobody knows is no proof of an answer", {"finish": None, "failure": "server_error"}),
 }  # fmt: skip

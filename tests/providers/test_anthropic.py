@@ -230,13 +230,13 @@ def test_a_refusal_part_way_keeps_its_text_and_has_its_explanation() -> None:
 
 
 def test_an_empty_answer_is_an_answer() -> None:
-    """No block between message_start and message_delta is legal (QUIRKS 38)."""
+    """An answer without a block between message_start and message_delta is complete."""
     chunks, decoder = _read(*_end())
     assert (chunks, decoder.done, decoder.failure) == (STOPPED, True, None)
 
 
 def test_a_second_message_start_of_the_same_message_is_ignored() -> None:
-    """Proxies repeat it; the answer is not doubled (QUIRKS 37)."""
+    """Proxies repeat message_start; the answer is not doubled."""
     begun = _message_start(content=[{"type": "text", "text": "Hello"}])
     decoder = _decoder()
     chunks = decoder.feed(_sse(begun, begun, _text(", you"), *_end()))

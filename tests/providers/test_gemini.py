@@ -229,7 +229,7 @@ def test_streamed_arguments_are_put_together_by_their_paths() -> None:
 
 
 def test_a_call_without_its_last_piece_is_whole_when_the_next_begins_or_the_answer_stops() -> None:
-    """Neither the empty last piece nor a missing willContinue is needed (recordings QUIRKS 39)."""
+    """A call is whole without an empty last piece and without a piece that lacks willContinue."""
     chunks, _ = _read(
         _event(_called(name="a", willContinue=True)),
         _piece("$.x", numberValue=1),
@@ -434,7 +434,7 @@ def test_any_other_reason_is_a_failure_also_after_content(reason: str) -> None:
     ],
 )
 def test_a_reason_without_an_answer(reason: str, kind: str, retryable: bool, fallback: bool) -> None:
-    """No content at all: blocked, and what follows is the judgement's (JUDGEMENTS 11, 22)."""
+    """A finish reason without any content is a failure; its kind says whether to retry and whether to fall back."""
     chunks, decoder = _read({"candidates": [{"finishReason": reason, "index": 0}]})
     assert chunks == []
     assert decoder.failure is not None
@@ -486,7 +486,7 @@ ERROR = {"error": {"code": 503, "message": "The model is overloaded.", "status":
     ids=["event", "list", "bare", "bare list", "no blank line"],
 )
 def test_an_error_after_good_events_is_classified_in_any_shape(body: bytes) -> None:
-    """An event, a list of one, or a bare body in the stream; what came before it stays (QUIRKS 13d)."""
+    """An error is found as an event, as a list of one and as a bare body; what came before it stays."""
     decoder = _decoder()
     chunks = [*decoder.feed(_sse(_text("First", finish="STOP"))), *decoder.feed(body), *decoder.finish()]
     assert chunks == [TextDelta("First")]

@@ -208,7 +208,7 @@ def test_unusable_arguments_are_that_calls_error_only() -> None:
     ],
 )
 def test_reasoning_goes_by_many_names(delta: dict[str, Any]) -> None:
-    """One piece of reasoning, counted once, whatever the host calls it (QUIRKS 32)."""
+    """A piece of reasoning is read once, whatever the host calls its field."""
     chunks, _ = read(choice(delta), choice({"content": "x"}, "stop"))
     assert chunks[0] == ReasoningDelta("hm")
 
@@ -265,7 +265,7 @@ def test_the_last_event_counts_without_its_blank_line() -> None:
 
 
 def test_errors_in_the_stream_stop_it_after_what_came_before() -> None:
-    """An `error` beside choices, alone, or as a bare body (QUIRKS 13)."""
+    """An `error` ends the stream beside choices, alone and as a bare body; what came before it stays."""
     for error in (
         {"error": {"message": "no", "code": 429}},
         {**choice({"content": ""}), "error": {"message": "no", "code": 429}},
@@ -282,7 +282,7 @@ def test_errors_in_the_stream_stop_it_after_what_came_before() -> None:
 
 
 def test_other_choices_are_not_mixed_in() -> None:
-    """n>1: choice 0 is the answer, the others come raw (QUIRKS 33)."""
+    """With n > 1, choice 0 is the answer and the others come as Raw."""
     events = [choice({"content": "a"}), choice({"content": "B"}, index=1), choice(finish="stop"), "[DONE]"]
     for raw in (False, True):
         assert [c.type for c in read(*events, raw=raw)[0]] == ["text_delta", "raw", "finished"]

@@ -226,7 +226,7 @@ def call(id: str, name: str, arguments: str = "") -> dict[str, Any]:
 
 
 def test_parallel_calls_go_by_output_index_and_leave_when_each_is_whole() -> None:
-    """Item ids that change in mid-answer do not matter (QUIRKS 27); the first whole call does not wait."""
+    """Item ids that change inside an answer do not matter, and the first whole call does not wait for the second."""
     chunks, _ = read(
         event("response.output_item.added", output_index=1, item=call("a", "f")),
         event("response.output_item.added", output_index=3, item=call("b", "g")),

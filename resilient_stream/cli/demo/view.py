@@ -1,4 +1,4 @@
-"""How the demo looks: plain lines in a pipe or a file, a live panel in a terminal (demo_panel.py).
+"""How the demo looks: plain lines in a pipe or a file, a live panel in a terminal (panel.py).
 
 The one rule: a view is told events and chunks, and draws them; it decides nothing.
 Must never: leave the terminal in another state than it was found in.

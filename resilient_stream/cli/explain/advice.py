@@ -1,8 +1,7 @@
-"""What the SDK does about a failure, in sentences and figures: again, elsewhere, after content, what to catch.
+"""Explain what the SDK does about a kind of failure: retries, fallback, recovery after content, and what to catch.
 
-The one rule: worked out from `KINDS` and the policies by the functions that the middlewares use; nothing is told here
-that they would not do.
-Must never: print.
+The sentences are made from `KINDS`, the policies and the functions that the middlewares use, so they cannot differ from
+what the SDK does. Nothing is printed here.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from ...text import readable
 __all__ = ["Advice", "advice_for", "classes"]
 
 ENDS_AN_ANSWER = frozenset({ErrorKind.OUTPUT_TRUNCATED, ErrorKind.REFUSAL, ErrorKind.CONTENT_FILTERED})
-"""Kinds that an answer may end with; then nothing is raised (DESIGN 1.1)."""
+"""Kinds that an answer may also end with. Then nothing is raised: it is complete, and `Finished.kind` says so."""
 
 BEFORE_CONTENT = frozenset({
     ErrorKind.MODEL_LOADING, ErrorKind.CONFLICT, ErrorKind.DNS_FAILURE, ErrorKind.CONNECT_FAILED,

@@ -21,7 +21,7 @@ from typing import TypeVar, cast
 import anyio
 from msgspec import structs
 
-from ..chunks import Chunk, Finished, ReasoningDelta, TextDelta, Usage
+from ..chunks import Chunk, Finished, TextDelta, Usage
 from ..contract import Batch, Decoder, Endpoint, HttpRequest, Outgoing, Request, Response, Sending, WholeAdapter
 from ..credentials.endpoint import host_of, resolve
 from ..events import AttemptStarted
@@ -31,6 +31,7 @@ from ..fitting.signatures import for_its_target
 from ..fitting.tool_names import given_back, names_for, renamed
 from ..outcome import transcript as record
 from ..outcome.errors import StreamError
+from ..outcome.traits import SKIP_LINKS
 from ..outcome.understood import contradiction, warn
 from ..outcome.weight import size_of
 from ..providers import adapter_for
@@ -46,8 +47,6 @@ from .whole_body import WholeBody
 __all__ = ["Attempt", "AttemptEnded"]
 
 logger = logging.getLogger("resilient_stream")
-
-_PIECES = frozenset({TextDelta, ReasoningDelta})
 
 ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_SECONDS = 5.0
@@ -520,7 +519,7 @@ def may_skip_links(batch: Batch) -> bool:
     No link of ours looks at text after the commit. A link that has to see it makes this say no; where a user's own
     links are in the chain, or a continuation is compared with what was delivered, it is not asked.
     """
-    return bool(batch) and type(batch[-1]) in _PIECES
+    return bool(batch) and type(batch[-1]) in SKIP_LINKS
 
 
 def _of_disk(error: Exception) -> Exception | Failure:

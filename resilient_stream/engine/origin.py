@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from ..chunks import Chunk, Finished, Raw
+from ..chunks import Chunk
 from ..contract import Adapter, Batch, Outgoing, Request, Sending
 from ..failures import NO_END_MARKER, Failure, Phase
 from ..outcome.errors import StreamError
 from ..outcome.making import error_for
+from ..outcome.traits import SERVER_NAMES
 from ..outcome.understood import MAX_NAMES
 from ..text.readable import one_line
 
@@ -27,8 +28,6 @@ MAX_NAME = 256
 """Characters of an id or of a model's name, which servers make as long as they like."""
 SHORTEST = 8
 """Characters of a name in which something of a key may be known."""
-_NAMED = frozenset({Raw, Finished})
-"""Chunks with a name that the server made."""
 
 
 class Origin:
@@ -92,16 +91,13 @@ class Origin:
 
     def with_shown_names(self, batch: Batch) -> Batch:
         """Return the chunks, with such names as a server gives to fields and ends as they may be kept and counted."""
-        return [self._renamed(chunk) if type(chunk) in _NAMED else chunk for chunk in batch]
+        return [self._renamed(chunk) if type(chunk) in SERVER_NAMES else chunk for chunk in batch]
 
     def _renamed(self, chunk: Chunk) -> Chunk:
-        if type(chunk) is Raw:
-            event = self.shown(chunk.event) or ""
-            return chunk if event == chunk.event else structs.replace(chunk, event=event)
-        if type(chunk) is Finished:
-            reason = self.shown(chunk.raw_reason) or ""
-            return chunk if reason == chunk.raw_reason else structs.replace(chunk, raw_reason=reason)
-        return chunk
+        field = SERVER_NAMES[type(chunk)]
+        said: str = getattr(chunk, field)
+        shown = self.shown(said) or ""
+        return chunk if shown == said else structs.replace(chunk, **{field: shown})
 
     def _secrets(self) -> Secrets:
         """Return what this attempt was sent with and nobody else may see."""

@@ -17,9 +17,10 @@ from typing import Any, TypeVar, cast
 
 from msgspec import structs
 
-from ..chunks import ToolCall, ToolCallDelta
+from ..chunks import Chunk
 from ..contract import Batch, Decoder, Request
 from ..messages import Message
+from ..outcome.traits import TOOL_NAMES
 
 __all__ = ["Names", "given_back", "names_for", "renamed"]
 
@@ -88,12 +89,12 @@ class _Renaming:
         return self._named(self._decoder.finish())
 
     def _named(self, batch: Batch) -> Batch:
-        return [
-            structs.replace(chunk, name=self._own.get(chunk.name, chunk.name))
-            if type(chunk) is ToolCall or type(chunk) is ToolCallDelta
-            else chunk
-            for chunk in batch
-        ]
+        return [self._renamed(chunk) if type(chunk) in TOOL_NAMES else chunk for chunk in batch]
+
+    def _renamed(self, chunk: Chunk) -> Chunk:
+        field = TOOL_NAMES[type(chunk)]
+        sent: str = getattr(chunk, field)
+        return structs.replace(chunk, **{field: self._own.get(sent, sent)})
 
 
 def _names(request: Request) -> Iterator[str]:

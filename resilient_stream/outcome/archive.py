@@ -14,11 +14,12 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from ..chunks import Chunk, ReasoningDelta, Seam, TextDelta, ToolCallDelta, Usage
+from ..chunks import Chunk, Seam
 from ..failures import ErrorCategory, ErrorKind, Failure, GaveUp, Phase, StreamMisused
 from ..failures.kinds import Text
 from .errors import AllTargetsFailed, StreamError
 from .making import error_for
+from .traits import TRAITS, is_sealed, piece_of, with_piece
 
 __all__ = ["MAX_LEVELS", "pack", "plain", "plain_chunk", "read", "read_chunk"]
 
@@ -39,7 +40,7 @@ _ERRORS_DEEP = 8
 def pack(chunks: Sequence[Chunk], places: Sequence[int]) -> tuple[list[Chunk], list[int]]:
     """Fewer chunks that say the same, and where `places` of the old ones are among them: no run goes over one."""
     bounds = sorted(places)
-    runs = groupby(_latest_usage(chunks), lambda item: _run(item[0], item[1], bisect_right(bounds, item[0])))
+    runs = groupby(_latest(chunks), lambda item: _run(item[0], item[1], bisect_right(bounds, item[0])))
     packed: list[Chunk] = []
     sides: list[int] = []
     for (side, *_), run in runs:
@@ -48,39 +49,28 @@ def pack(chunks: Sequence[Chunk], places: Sequence[int]) -> tuple[list[Chunk], l
     return packed, [bisect_right(sides, bisect_right(bounds, place) - 1) for place in places]
 
 
-def _latest_usage(chunks: Sequence[Chunk]) -> Iterator[tuple[int, Chunk]]:
-    """All chunks with their places, but of the counts of each request only the last: they are cumulative."""
-    last: dict[int, int] = {}
+def _latest(chunks: Sequence[Chunk]) -> Iterator[tuple[int, Chunk]]:
+    """Give all chunks with their places, but of those that replace earlier ones of their request only the last."""
+    last: dict[tuple[int, type[Chunk]], int] = {}
     request = 0
     for place, chunk in enumerate(chunks):
         request += type(chunk) is Seam
-        if type(chunk) is Usage:
-            last[request] = place
+        if TRAITS[type(chunk)].latest:
+            last[request, type(chunk)] = place
     kept = set(last.values())
-    return ((place, chunk) for place, chunk in enumerate(chunks) if type(chunk) is not Usage or place in kept)
+    return ((place, chunk) for place, chunk in enumerate(chunks) if not TRAITS[type(chunk)].latest or place in kept)
 
 
 def _run(place: int, chunk: Chunk, side: int) -> tuple[Any, ...]:
     """What this chunk may be joined by; its own place for one that stays alone."""
-    if type(chunk) is TextDelta:
-        return side, "text"
-    if type(chunk) is ReasoningDelta and not (chunk.signature or chunk.redacted):
-        return side, "reasoning"
-    if type(chunk) is ToolCallDelta:
-        return side, "call", chunk.index
-    return side, place
+    piece = TRAITS[type(chunk)].piece
+    if piece is None or is_sealed(chunk):
+        return side, place
+    return side, piece, getattr(chunk, "index", None)
 
 
 def _joined(run: list[Chunk]) -> Chunk:
-    last = run[-1]
-    if len(run) == 1:
-        return last
-    if type(last) is ToolCallDelta:
-        arguments = "".join(chunk.arguments for chunk in run if type(chunk) is ToolCallDelta)
-        return ToolCallDelta(last.index, last.id, last.name, arguments)
-    if type(last) is ReasoningDelta:
-        return ReasoningDelta("".join(chunk.reasoning for chunk in run if type(chunk) is ReasoningDelta))
-    return TextDelta("".join(chunk.text for chunk in run))
+    return run[-1] if len(run) == 1 else with_piece(run[-1], "".join(map(piece_of, run)))
 
 
 # -- plain values and back ----------------------------------------------------------------------

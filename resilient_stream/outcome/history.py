@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import assert_never
 
-from ..chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall
+from ..chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall, ToolCallDelta, Usage
 from ..messages import FunctionCall, Message, Part, ReasoningPart, TextPart
 from ..text.arguments import as_object_text
 
@@ -66,19 +67,24 @@ class _Turn:
         self._blind = False
 
     def take(self, chunk: Chunk) -> None:
-        if type(chunk) is ReasoningDelta:
-            self._reason(chunk)
-        elif type(chunk) is TextDelta:
-            self._end_thought()  # a proof would have come before the text
-            self._text.append(chunk.text)
-        elif type(chunk) is ToolCall:
-            self._end_thought()
-            self._call(chunk)
-        elif type(chunk) is Seam:
-            self._end_thought()
-            self._target = chunk.target
-        elif type(chunk) is Raw:
-            self._lost = self._lost or (chunk.content and not _BESIDE.search(chunk.event))
+        match chunk:
+            case ReasoningDelta():
+                self._reason(chunk)
+            case TextDelta():
+                self._end_thought()  # a proof would have come before the text
+                self._text.append(chunk.text)
+            case ToolCall():
+                self._end_thought()
+                self._call(chunk)
+            case Seam():
+                self._end_thought()
+                self._target = chunk.target
+            case Raw():
+                self._lost = self._lost or (chunk.content and not _BESIDE.search(chunk.event))
+            case ToolCallDelta() | Usage() | Finished():
+                pass
+            case _:
+                assert_never(chunk)
 
     def missing(self, characters: int) -> None:
         """Here the middle of the answer is not known. A proof that comes next may be of what is missing."""

@@ -22,6 +22,7 @@ from .archive import MAX_LEVELS, pack, plain, plain_chunk, read, read_chunk
 from .errors import StreamError
 from .history import ended_well, omission, to_history
 from .joined import JoinedText
+from .traits import TRAITS
 from .understood import tally
 from .weight import even, prefix, size_of
 
@@ -231,7 +232,7 @@ class Transcript:
         end = max(len(self._chunks) - keep, self._head)
         dropped = self._chunks[self._head : end]
         # Whoever reads this needs all of these; a decoder bounds how much the calls of an answer are.
-        kept = [chunk for chunk in dropped if type(chunk) is Seam or type(chunk) is ToolCall]
+        kept = [chunk for chunk in dropped if TRAITS[type(chunk)].outlives]
         self.omitted += sum(len(chunk.text) for chunk in dropped)
         tally(_unmodelled(dropped), self._unmodelled)
         self._chunks[self._head : end] = kept

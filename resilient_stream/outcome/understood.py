@@ -11,8 +11,9 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 
-from ..chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, Usage
+from ..chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, Usage
 from ..failures import ErrorKind, Failure
+from .traits import TRAITS
 
 __all__ = ["MAX_NAMES", "NOTHING_READ", "OTHERS", "clean", "contradiction", "tally", "warn"]
 
@@ -78,7 +79,7 @@ def contradiction(chunks: Sequence[Chunk]) -> Failure | None:
 
 def _without_a_call(chunks: Sequence[Chunk]) -> Failure | None:
     """It ended in order to have tools called. A tool that ran at the provider is passed on as `Raw`."""
-    if any(type(chunk) is ToolCall or (type(chunk) is Raw and chunk.content) for chunk in chunks):
+    if any(chunk.content and TRAITS[type(chunk)].calls for chunk in chunks):
         return None
     if not any(map(_speaks, chunks)):
         return _nothing_read(chunks, "tool calls")
@@ -107,7 +108,7 @@ def _unread(chunks: Sequence[Chunk]) -> int | None:
 
 
 def _speaks(chunk: Chunk) -> bool:
-    return chunk.content and type(chunk) is not ReasoningDelta and not (type(chunk) is TextDelta and not chunk.text)
+    return chunk.content and TRAITS[type(chunk)].answers and not (type(chunk) is TextDelta and not chunk.text)
 
 
 def _doubtful(chunks: Sequence[Chunk]) -> list[str]:

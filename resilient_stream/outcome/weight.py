@@ -7,10 +7,12 @@ Must never: run while an answer is of an ordinary length. A transcript asks when
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import assert_never
 
 import msgspec
 
-from ..chunks import Chunk, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
+from ..chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall, ToolCallDelta, Usage
+from .traits import TRAITS, is_sealed, piece_of, with_piece
 
 __all__ = ["even", "prefix", "size_of"]
 
@@ -23,13 +25,19 @@ AS_OBJECTS = 4
 
 def size_of(chunk: Chunk) -> int:
     """Characters that a chunk weighs in a transcript."""
-    if type(chunk) is TextDelta:
-        return len(chunk.text)
-    if type(chunk) is ReasoningDelta:
-        return len(chunk.reasoning) + len(chunk.redacted or "")
-    if type(chunk) is Raw:
-        return SMALL + AS_OBJECTS * len(msgspec.json.encode(chunk.data, enc_hook=str))
-    return SMALL + len(chunk.arguments) if isinstance(chunk, ToolCallDelta | ToolCall) else SMALL
+    match chunk:
+        case TextDelta():
+            return len(chunk.text)
+        case ReasoningDelta():
+            return len(chunk.reasoning) + len(chunk.redacted or "")
+        case ToolCallDelta() | ToolCall():
+            return SMALL + len(chunk.arguments)
+        case Raw():
+            return SMALL + AS_OBJECTS * len(msgspec.json.encode(chunk.data, enc_hook=str))
+        case Usage() | Finished() | Seam():
+            return SMALL
+        case _:
+            assert_never(chunk)
 
 
 def prefix(chunks: Iterable[Chunk], limit: int) -> int:
@@ -90,10 +98,8 @@ class _Run:
         return [self._chunk(rest)] if rest or (begun and type(self._first) is ToolCallDelta) else []
 
     def _chunk(self, text: str) -> Chunk:
-        first = self._first
-        if type(first) is ToolCallDelta:
-            return ToolCallDelta(first.index, first.id, first.name, text)
-        return TextDelta(text) if type(first) is TextDelta else ReasoningDelta(text)
+        assert self._first is not None
+        return with_piece(self._first, text)
 
 
 def _alike(chunk: Chunk, other: Chunk) -> bool:
@@ -105,8 +111,4 @@ def _alike(chunk: Chunk, other: Chunk) -> bool:
 
 def _divisible(chunk: Chunk) -> str | None:
     """The text of a chunk that is nothing else, or another piece of a call that is known."""
-    if type(chunk) is TextDelta:
-        return chunk.text
-    if type(chunk) is ReasoningDelta and chunk.signature is None and chunk.redacted is None:
-        return chunk.reasoning
-    return chunk.arguments if type(chunk) is ToolCallDelta else None
+    return None if TRAITS[type(chunk)].piece is None or is_sealed(chunk) else piece_of(chunk)

@@ -8,9 +8,9 @@ Must never: give a character before it knows that it follows what was delivered.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, assert_never
 
-from ...chunks import Chunk, ReasoningDelta, TextDelta
+from ...chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall, ToolCallDelta, Usage
 from ...contract import Batch
 from .beginnings import LOOK, Overlap, common, objection, tells
 from .joins import Join, split_end
@@ -109,16 +109,23 @@ class Replayed:
 
     def take(self, chunk: Chunk) -> Batch:
         """Swallow what agrees."""
-        if isinstance(chunk, TextDelta):
-            rest = self._compare(True, chunk.text)
-            return [TextDelta(rest)] if rest else []
-        if isinstance(chunk, ReasoningDelta):
-            rest = self._compare(False, chunk.reasoning)
-            new = rest or (self._through and (chunk.signature or chunk.redacted))
-            if chunk.redacted and not self._through:  # encrypted reasoning where none was delivered
-                self.refusal = self.refusal or Refusal("differs", self.overlap)
-            return [ReasoningDelta(rest, chunk.signature, chunk.redacted)] if new else []
-        return [*self.end(), chunk]
+        match chunk:
+            case TextDelta():
+                rest = self._compare(True, chunk.text)
+                return [TextDelta(rest)] if rest else []
+            case ReasoningDelta():
+                return self._take_reasoning(chunk)
+            case ToolCallDelta() | ToolCall() | Raw() | Usage() | Finished() | Seam():
+                return [*self.end(), chunk]
+            case _:
+                assert_never(chunk)
+
+    def _take_reasoning(self, chunk: ReasoningDelta) -> Batch:
+        rest = self._compare(False, chunk.reasoning)
+        new = rest or (self._through and (chunk.signature or chunk.redacted))
+        if chunk.redacted and not self._through:  # encrypted reasoning where none was delivered
+            self.refusal = self.refusal or Refusal("differs", self.overlap)
+        return [ReasoningDelta(rest, chunk.signature, chunk.redacted)] if new else []
 
     def end(self) -> Batch:
         """It must not end before the delivered part does."""
@@ -188,10 +195,17 @@ class _Behind:
 
     def take(self, chunk: Chunk) -> Batch:
         """Text is looked at; reasoning waits for it; a tool call is no part of the text and settles it."""
-        if isinstance(chunk, TextDelta):
-            return self._given(self._join.feed(self._text(chunk.text)))
-        self._others.append(chunk)
-        return [] if isinstance(chunk, ReasoningDelta) else self.end()
+        match chunk:
+            case TextDelta():
+                return self._given(self._join.feed(self._text(chunk.text)))
+            case ReasoningDelta():
+                self._others.append(chunk)
+                return []
+            case ToolCallDelta() | ToolCall() | Raw() | Usage() | Finished() | Seam():
+                self._others.append(chunk)
+                return self.end()
+            case _:
+                assert_never(chunk)
 
     def end(self) -> Batch:
         """What was held goes on, or it was nothing that goes on."""

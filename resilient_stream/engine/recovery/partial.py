@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ...chunks import Chunk, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
+from ...chunks import Chunk, ReasoningDelta, Usage
 from ...contract import ResumePoint
+from ...outcome.traits import SPOKEN, TRAITS, fixes, is_sealed, piece_of
 
 __all__ = ["Partial"]
 
@@ -48,12 +49,12 @@ class Partial:
         return cls(
             pieces=pieces,
             text="".join(piece for is_text, piece in pieces if is_text),
-            fixed=any(map(_is_fixed, chunks)),
+            fixed=any(map(fixes, chunks)),
             whole=whole,
             tokens=_tokens(chunks, pieces),
             resume=resume,
             thinks=_only_reasoning(chunks),
-            sealed=any(map(_is_sealed, chunks)),
+            sealed=any(map(is_sealed, chunks)),
         )
 
     @property
@@ -63,30 +64,22 @@ class Partial:
 
 
 def _pieces(chunks: Iterable[Chunk]) -> Iterable[tuple[bool, str]]:
-    spoken = (chunk for chunk in chunks if isinstance(chunk, TextDelta | ReasoningDelta))
-    for is_text, group in groupby(spoken, lambda chunk: type(chunk) is TextDelta):
-        joined = "".join(chunk.text or getattr(chunk, "reasoning", "") for chunk in group)
+    spoken = (chunk for chunk in chunks if type(chunk) in SPOKEN)
+    for is_text, group in groupby(spoken, lambda chunk: SPOKEN[type(chunk)] == "text"):
+        joined = "".join(map(piece_of, group))
         if joined:
             yield is_text, joined
 
 
-def _is_fixed(chunk: Chunk) -> bool:
-    return isinstance(chunk, ToolCall | ToolCallDelta | Raw) or _is_sealed(chunk)
-
-
-def _is_sealed(chunk: Chunk) -> bool:
-    return bool(getattr(chunk, "signature", None) or getattr(chunk, "redacted", None))
-
-
 def _only_reasoning(chunks: Sequence[Chunk]) -> bool:
-    content = [chunk for chunk in chunks if chunk.content or isinstance(chunk, Raw)]
+    content = [chunk for chunk in chunks if chunk.content or TRAITS[type(chunk)].fixes == "always"]
     return bool(content) and all(isinstance(chunk, ReasoningDelta) for chunk in content)
 
 
 def _tokens(chunks: Sequence[Chunk], pieces: Sequence[tuple[bool, str]]) -> int:
     """The largest of three counts that are each too low: the provider's, which may be of an early moment (Anthropic
     says 1 at the start); a token for each chunk; a token for each six bytes."""
-    spoken = sum(isinstance(chunk, TextDelta | ReasoningDelta) for chunk in chunks)
+    spoken = sum(type(chunk) in SPOKEN for chunk in chunks)
     counted = next((chunk.output_tokens for chunk in reversed(chunks) if isinstance(chunk, Usage)), None)
     size = sum(len(piece.encode("utf-8", "replace")) for _, piece in pieces)
     return max(spoken, counted or 0, size // BYTES_PER_TOKEN)

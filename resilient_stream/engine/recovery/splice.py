@@ -7,8 +7,9 @@ Must never: let anything of a refused continuation through. Its last count is ke
 
 from __future__ import annotations
 
-from ...chunks import Chunk, Finished, Seam, Usage
+from ...chunks import Chunk, Seam, Usage
 from ...contract import Batch
+from ...outcome.traits import TRAITS
 from .matchers import Matcher, Refusal
 
 __all__ = ["Splice"]
@@ -34,7 +35,7 @@ class Splice:
         if self.begun or self.refusal is not None:
             return batch if self.begun else []
         for place, chunk in enumerate(batch, 1):
-            if type(chunk) is Finished:
+            if TRAITS[type(chunk)].continuing == "ends":
                 ready: Batch = [*self._matcher.end(), chunk]
             elif chunk.content:
                 ready = self._matcher.take(chunk)

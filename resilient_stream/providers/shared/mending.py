@@ -7,12 +7,12 @@ Must never: change a chunk that has no mark.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 from msgspec.structs import fields, replace
 
-from ...chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
+from ...chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall, ToolCallDelta, Usage
 from ...contract import Batch
 from ...failures import Failure
 from ...text.arguments import parse_arguments
@@ -47,20 +47,26 @@ class Mender:
         return None if name is None else joined(name)
 
     def _whole(self, chunk: Chunk) -> Batch:
-        if type(chunk) is TextDelta:
-            text = self._joiner.feed("text", chunk.text)
-            return [TextDelta(text)] if text else []
-        if type(chunk) is ReasoningDelta:
-            thought = self._joiner.feed("reasoning", chunk.reasoning)
-            return [replace(chunk, reasoning=thought)] if thought or chunk.signature or chunk.redacted else []
-        if type(chunk) is ToolCallDelta:
-            piece = self._joiner.feed(f"call {chunk.index}", chunk.arguments)
-            return [_without_marks(replace(chunk, arguments=piece))]
-        if type(chunk) is ToolCall:
-            return [_call(chunk)]
-        if type(chunk) is Finished:
-            return [*self.end(), _without_marks(chunk)]
-        return [replace(chunk, data=_data(chunk.data)) if type(chunk) is Raw else chunk]
+        match chunk:
+            case TextDelta():
+                text = self._joiner.feed("text", chunk.text)
+                return [TextDelta(text)] if text else []
+            case ReasoningDelta():
+                thought = self._joiner.feed("reasoning", chunk.reasoning)
+                return [replace(chunk, reasoning=thought)] if thought or chunk.signature or chunk.redacted else []
+            case ToolCallDelta():
+                piece = self._joiner.feed(f"call {chunk.index}", chunk.arguments)
+                return [_without_marks(replace(chunk, arguments=piece))]
+            case ToolCall():
+                return [_call(chunk)]
+            case Finished():
+                return [*self.end(), _without_marks(chunk)]
+            case Raw():
+                return [replace(chunk, data=_data(chunk.data))]
+            case Usage() | Seam():
+                return [chunk]
+            case _:
+                assert_never(chunk)
 
 
 _MADE: dict[str, Any] = {"text": TextDelta, "reasoning": ReasoningDelta}

@@ -1,8 +1,7 @@
 """Turning what went wrong into a `Failure`: HTTP answers, errors inside a stream, exceptions of the network.
 
-The one rule: pure. Bytes, headers and exceptions go in, one `Failure` comes out;
-what decides are rows of tables.
-Must never: await, import an HTTP library, raise for anything a server sent, or decide what happens next.
+Pure. Bytes, headers and exceptions go in, one `Failure` comes out; what decides are rows of tables. This module must
+never await, import an HTTP library, raise for anything a server sent, or decide what happens next.
 """
 
 from __future__ import annotations

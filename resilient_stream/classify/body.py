@@ -4,8 +4,8 @@
     [{"error": {...}}]   {"detail": [...]}   {"response": {"error": {...}}}      {"errors": [...]}
     data: {...}          <html>              plain text                          nothing
 
-The one rule: shapes are dealt with here and nowhere else; all that follows reads a `Said`.
-Must never: read what `door` did not let in: it bounds every text and leaves the user's own out.
+Shapes are dealt with here and nowhere else; all that follows reads a `Said`. This module must never read what `door`
+did not let in: it bounds every text and leaves the user's own out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The same families of sentences in Chinese: hosts and gateways there answer in it, with codes of their own.
 
-The one rule: as in `generic`, where these are asked first.
-Must never: hold what only one provider says.
+As in `generic`, where these are asked first. This module must never hold what only one provider says.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """What of an answer is looked at at all: a small copy of it, made before anything reads it.
 
-The one rule: all rules, patterns and look-ups read the copy, so that the longest text and the widest or deepest
-object that a server can send costs them no more than a long error message does.
-Must never: copy a key that nobody reads. Among the others is the user's own text: `failed_generation`,
-`flagged_input`, pydantic's `input`.
+All rules, patterns and look-ups read the copy, so that the longest text and the widest or deepest object that a server
+can send costs them no more than a long error message does. This module must never copy a key that nobody reads. Among
+the others is the user's own text: `failed_generation`, `flagged_input`, pydantic's `input`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     context_management: Extra inputs are not permitted     [{"loc": ["body", "seed"], "type": "extra_forbidden", ...}]
     temperature is not allowed with this model             Unknown parameter: 'top_k'.       max_tokens: Field required
 
-The one rule: only where the status leaves it open: a 401 or 403 is about a key, whatever its words.
-Must never: be asked before the codes, which say more than any sentence.
+Only where the status leaves it open: a 401 or 403 is about a key, whatever its words. This module must never be asked
+before the codes, which say more than any sentence.
 """
 
 from __future__ import annotations

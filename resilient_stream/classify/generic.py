@@ -1,8 +1,8 @@
 """The shared error rules: what names, sentences and statuses mean at any provider.
 
-The one rule: families, not quotations. A row is here when an unseen provider would mean the same by it. The
-order of the phrases is part of the meaning: money before limits, limits before length, a key before permission.
-Must never: name a provider's host or model, or hold what only one provider says.
+Families, not quotations. A row is here when an unseen provider would mean the same by it. The order of the phrases is
+part of the meaning: money before limits, limits before length, a key before permission. This module must never name a
+provider's host or model, or hold what only one provider says.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """When to come back: the server's hints in their order, and the id of the request.
 
-The one rule: the first usable source wins; zero, negative, NaN and infinite ones count as absent, since real
-servers send them (Azure: `retry-after-ms: 0` beside `retry-after: 1`). The order is KINDS.md's.
-Must never: trust the local clock where the response carries its own `date`.
+The first usable source wins; zero, negative, NaN and infinite ones count as absent, since real servers send them
+(Azure: `retry-after-ms: 0` beside `retry-after: 1`). The order is KINDS.md's. This module must never trust the local
+clock where the response carries its own `date`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     body code -> phrases (money, quota, context, ...) -> body type -> status        (JUDGEMENTS 1, 2)
 
-The one rule: the status is asked last. Exceptions that the order cannot express are one function each, named.
-Must never: read a user's own words (`body.py` sees to it), or take `cancelled` from the wire (JUDGEMENTS 8).
+The status is asked last. Exceptions that the order cannot express are one function each, named. This module must never
+read a user's own words (`body.py` sees to it), or take `cancelled` from the wire (JUDGEMENTS 8).
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     errno of a resource, anywhere in the chain -> causes that say more than their wrapper
         -> sentences -> errno of the network -> class
 
-The one rule: what is not a fault of the network or of this host is None, so that our own bugs stay visible.
-Must never: import the HTTP library (classes are known by name), or read `ClientResponseError.status`: the 400
-in it is the parser's, no server sent it (JUDGEMENTS 25). Nor is it given `CancelledError`.
+What is not a fault of the network or of this host is None, so that our own bugs stay visible. This module must never
+import the HTTP library (classes are known by name), or read `ClientResponseError.status`: the 400 in it is the
+parser's, no server sent it (JUDGEMENTS 25). Nor is it given `CancelledError`.
 """
 
 from __future__ import annotations

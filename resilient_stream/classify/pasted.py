@@ -3,8 +3,8 @@
     429   HTTP/1.1 503 Service Unavailable   {"error": {...}}   Error code: 429 - {'error': {...}}   <html>...
     overloaded_error   You exceeded your current quota   aiohttp...ClientConnectorError: Cannot connect to host ...
 
-The one rule: the text is only taken apart here. What it means is told by the classifiers that a running stream uses.
-Must never: guess. What none of them recognises is None.
+The text is only taken apart here. What it means is told by the classifiers that a running stream uses. This module must
+never guess. What none of them recognises is None.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The provider's sentence made fit to show: one line, short, without secrets; and the figures in it.
 
-The one rule: what is shown comes from the message field, and not for kinds whose message may quote the user.
-Must never: pass a key on. OpenAI echoes part of a bad key in its 401.
+What is shown comes from the message field, and not for kinds whose message may quote the user. This module must never
+pass a key on. OpenAI echoes part of a bad key in its 401.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What Azure OpenAI needs: a resource's address, an API version, and a key or an Entra ID token.
 
-The one rule: the names are those of Azure's own SDK: AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, AZURE_OPENAI_API_KEY,
-AZURE_OPENAI_AD_TOKEN; what the target says comes before the environment.
-Must never: keep a token. It is asked for before each attempt, since it lives for an hour.
+The names are those of Azure's own SDK: AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, AZURE_OPENAI_API_KEY,
+AZURE_OPENAI_AD_TOKEN; what the target says comes before the environment. This module must never keep a token. It is
+asked for before each attempt, since it lives for an hour.
 """
 
 from __future__ import annotations

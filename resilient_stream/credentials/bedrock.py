@@ -1,8 +1,8 @@
 """What Bedrock needs: a region, and an API key or credentials to sign with.
 
-The one rule: botocore finds the credentials (environment, profile, SSO, container, instance), in a thread, and keeps
-them fresh; a second attempt at a target looks for them anew, once, since the first may have been refused for old ones.
-Must never: send a request of its own making, or let botocore be missed without saying what to install or set.
+Botocore finds the credentials (environment, profile, SSO, container, instance), in a thread, and keeps them fresh; a
+second attempt at a target looks for them anew, once, since the first may have been refused for old ones. This module
+must never send a request of its own making, or let botocore be missed without saying what to install or set.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where the `claude` program is, and which model it is to use.
 
-The one rule: what is missing is said with the command that installs it; and the program gets the variables that it
-needs, by name: not the keys of other providers. Must never: run the program.
+What is missing is said with the command that installs it; and the program gets the variables that it needs, by name:
+not the keys of other providers. This module must never run the program.
 """
 
 from __future__ import annotations

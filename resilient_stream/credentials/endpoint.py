@@ -1,7 +1,7 @@
 """Where an attempt is sent: the environment read, the key fetched, a local server started.
 
-The one rule: it happens anew for each attempt, so that a rotated key is used by the very next one.
-Must never: put a key into an error.
+It happens anew for each attempt, so that a rotated key is used by the very next one. This module must never put a key
+into an error.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The API key of one attempt: the target's own, a function's that is asked anew each time, or the environment's.
 
-The one rule: a blank key is none. A key that cannot be one is named by where it comes from, and never shown.
-Must never: keep a key.
+A blank key is none. A key that cannot be one is named by where it comes from, and never shown. This module must never
+keep a key.
 """
 
 from __future__ import annotations

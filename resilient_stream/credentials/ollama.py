@@ -1,7 +1,7 @@
 """What Ollama needs: nothing on one's own machine; a key for ollama.com, which Ollama's own clients call optional.
 
-The one rule: OLLAMA_HOST is read as Ollama reads it, in all its forms (`providers/ollama/adapter.py`).
-Must never: ask for a key.
+OLLAMA_HOST is read as Ollama reads it, in all its forms (`providers/ollama/adapter.py`). This module must never ask for
+a key.
 """
 
 from __future__ import annotations

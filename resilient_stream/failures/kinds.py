@@ -1,8 +1,8 @@
 """The one table of failures: 40 kinds, what the SDK does about each, and what a person is told.
 
-The one rule: everything that depends on a kind is read from `KINDS`. Retry, fallback, error classes, `explain`,
-logs, documents and tests have this table and no other (DESIGN R10).
-Must never: hold a rule about recognising a failure. That is `classify/` and the providers.
+Everything that depends on a kind is read from `KINDS`. Retry, fallback, error classes, `explain`, logs, documents and
+tests have this table and no other (DESIGN R10). This module must never hold a rule about recognising a failure. That is
+`classify/` and the providers.
 
 A text is a tuple of sentences. A sentence whose `{fact}` is unknown is left out, so every message reads well
 with what is known. Facts: provider model target host address env_var status retry_after resets_at limit used seconds

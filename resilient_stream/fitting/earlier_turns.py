@@ -1,9 +1,9 @@
 """The model's earlier turns as they are sent again, whatever it wrote: none without content, arguments as JSON objects.
 
-The one rule: what cannot be sent as it was given is left out, and that is said in the log. A turn with nothing in it is
-refused with a 400 by some APIs and means nothing to the others. A call's arguments that are no object are sent as they
-are to an API that takes any text, so that the model sees what it wrote; elsewhere the call is sent with none.
-Must never: guess what was meant, or know a provider.
+What cannot be sent as it was given is left out, and that is said in the log. A turn with nothing in it is refused with
+a 400 by some APIs and means nothing to the others. A call's arguments that are no object are sent as they are to an API
+that takes any text, so that the model sees what it wrote; elsewhere the call is sent with none. This module must never
+guess what was meant, or know a provider.
 """
 
 from __future__ import annotations

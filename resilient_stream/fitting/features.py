@@ -1,10 +1,9 @@
 """What a request asks for that its target cannot do, told before anything is sent.
 
-The one rule: a feature is refused only where the answer would be wrong without it: tools, pictures, a schema, an
-end at a stop sequence.
-A wish that changes nothing but the way to the answer (reasoning, seed) is left to the adapter, which leaves it out;
-refusing it would take targets out of a chain that could answer. An answer in one piece was asked for by name.
-Must never: know a provider. Its adapter's capabilities say it.
+A feature is refused only where the answer would be wrong without it: tools, pictures, a schema, an end at a stop
+sequence. A wish that changes nothing but the way to the answer (reasoning, seed) is left to the adapter, which leaves
+it out; refusing it would take targets out of a chain that could answer. An answer in one piece was asked for by name.
+This module must never know a provider. Its adapter's capabilities say it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Calls and their results: each call has one result, right behind its turn, in the order of the calls.
 
-The one rule: what no provider would take is said before anything is sent (`check_results`); what can be told without
-a doubt is put right when it is sent (`in_order`): results given in another order, and ids that begin anew in each turn.
-Must never: change what the caller gave. What comes out is a copy, the same each time for the same beginning of a
+What no provider would take is said before anything is sent (`check_results`); what can be told without a doubt is put
+right when it is sent (`in_order`): results given in another order, and ids that begin anew in each turn. This module
+must never change what the caller gave. What comes out is a copy, the same each time for the same beginning of a
 conversation, so that a provider's cache of it stays good.
 """
 

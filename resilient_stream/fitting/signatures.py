@@ -1,12 +1,12 @@
 """Which model may be sent whose signed reasoning.
 
-The one rule: a signature goes back to the family of models that made it, wherever it is served: Claude's are the
-same at Anthropic, Bedrock and Vertex, Gemini's the same at Google and Vertex. An API with a form of its own (Responses,
-Interactions) keeps its own. Others stay at their provider, and at their model where a provider serves those of many
-vendors. A stranger's signature is refused with a 400, and a conversation that moved to another target would be stuck.
-Reasoning that nobody signed goes back to models of the family that thought it. What a relay made of its upstream's
-reasoning (`reasoning_details`, a list) goes back to that relay, for models of that vendor.
-Must never: change what the model said. A call stays a call; only its proof is left out.
+A signature goes back to the family of models that made it, wherever it is served: Claude's are the same at Anthropic,
+Bedrock and Vertex, Gemini's the same at Google and Vertex. An API with a form of its own (Responses, Interactions)
+keeps its own. Others stay at their provider, and at their model where a provider serves those of many vendors. A
+stranger's signature is refused with a 400, and a conversation that moved to another target would be stuck. Reasoning
+that nobody signed goes back to models of the family that thought it. What a relay made of its upstream's reasoning
+(`reasoning_details`, a list) goes back to that relay, for models of that vendor. This module must never change what the
+model said. A call stays a call; only its proof is left out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What a request asked for and is not sent, said in the log, or refused.
 
-The one rule: once for each target and field, at WARNING. It is not an error, since the answer is still one to the
-question; and it is not silent, since the caller asked for something else.
-Must never: log a value.
+Once for each target and field, at WARNING. It is not an error, since the answer is still one to the question; and it is
+not silent, since the caller asked for something else. This module must never log a value.
 """
 
 from __future__ import annotations

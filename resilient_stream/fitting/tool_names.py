@@ -1,9 +1,8 @@
 """Names of tools as a provider takes them, and back: MCP allows dots, slashes and 128 characters, few others do.
 
-The one rule: a caller sees his own names only. What is sent in their place is made from the names alone, so it is the
-same in each request, and no two of a request are the same.
-Must never: know a provider; `Capabilities.tool_names` says what it takes. A name that fits is not touched, and where
-all of them fit nothing is done at all.
+A caller sees his own names only. What is sent in their place is made from the names alone, so it is the same in each
+request, and no two of a request are the same. This module must never know a provider; `Capabilities.tool_names` says
+what it takes. A name that fits is not touched, and where all of them fit nothing is done at all.
 """
 
 from __future__ import annotations

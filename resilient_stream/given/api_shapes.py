@@ -1,8 +1,8 @@
 """Messages as APIs give them, as fields of our own: dumps of an SDK's objects, OpenAI's parts, Anthropic's blocks.
 
-The one rule: nothing is lost in silence. A field that is null or empty, or that only describes an answer (`READ_ONLY`),
-is left out; any other that has no place here is refused by name (Unfit).
-Must never: import the classes that these fields are for, or change what was given.
+Nothing is lost in silence. A field that is null or empty, or that only describes an answer (`READ_ONLY`), is left out;
+any other that has no place here is refused by name (Unfit). This module must never import the classes that these fields
+are for, or change what was given.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a caller gives, made fit to be sent: texts that can be written as UTF-8, values that JSON has.
 
-The one rule: what cannot be sent is said with its place (`.limits[3].most`) before anything is sent.
-Must never: change what the caller gave; what comes out is a copy.
+What cannot be sent is said with its place (`.limits[3].most`) before anything is sent. This module must never change
+what the caller gave; what comes out is a copy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which name was meant by one that is nearly right.
 
-The one rule: only a near name is offered; a guess that is far off is worse than none.
-Must never: cost anything before a mistake was made.
+Only a near name is offered; a guess that is far off is worse than none. This module must never cost anything before a
+mistake was made.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The address of a picture in one form, whoever wrote it: a link, or a data URL with a media type that providers know.
 
-The one rule: what is meant is put right (`jpg`, capitals, parameters, base64 without its head, a type that is
-none), and what is neither is refused by name, before anything is sent.
-Must never: fetch or decode a picture; its first bytes tell what it is.
+What is meant is put right (`jpg`, capitals, parameters, base64 without its head, a type that is none), and what is
+neither is refused by name, before anything is sent. This module must never fetch or decode a picture; its first bytes
+tell what it is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which options a target takes, and the answer to one that it does not.
 
-The one rule: no option is ignored. A name that is nobody's is refused with the one that was meant, or with where it
-belongs: most of what people write here is an option of `stream()`.
-Must never: show a value, or import a provider. What a provider knows is told by its adapter, when a client has one.
+No option is ignored. A name that is nobody's is refused with the one that was meant, or with where it belongs: most of
+what people write here is an option of `stream()`. This module must never show a value, or import a provider. What a
+provider knows is told by its adapter, when a client has one.
 """
 
 from __future__ import annotations

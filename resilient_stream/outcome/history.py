@@ -1,9 +1,9 @@
 """From what was received to messages that may be sent again, to whichever provider comes next.
 
-The one rule: what leaves here is whole. A tool call has all of its arguments and an answer that ended well around
-it, reasoning is a whole thought and names who thought it; anything else of an answer that was cut stays in the
-transcript and is not sent. Reasoning without its provider's proof goes only to those that take it back without one.
-Must never: know a provider. `fitting/signatures.py` says which signature goes back to whom, adapters write the turns.
+What leaves here is whole. A tool call has all of its arguments and an answer that ended well around it, reasoning is a
+whole thought and names who thought it; anything else of an answer that was cut stays in the transcript and is not sent.
+Reasoning without its provider's proof goes only to those that take it back without one. This module must never know a
+provider. `fitting/signatures.py` says which signature goes back to whom, adapters write the turns.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The record of one call: what was received, what reached the caller, how it ended, what was tried.
 
-The one rule: it is complete at every moment, and costs one list append per network wake-up; every view of it
-(text, usage, tool calls) is made when somebody looks.
-Must never: claim `complete` by itself. The call sets the outcome, once.
+It is complete at every moment, and costs one list append per network wake-up; every view of it (text, usage, tool
+calls) is made when somebody looks. This module must never claim `complete` by itself. The call sets the outcome, once.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An answer can come to its proper end and still say nothing, because what it said stood where nobody looked. So what has
 no chunk class is counted here, and an end without content is held against the reason and the token count beside it.
-Must never: know a provider, or be asked per chunk. An answer is looked at once, at its end.
+This module must never know a provider, or be asked per chunk. An answer is looked at once, at its end.
 """
 
 from __future__ import annotations

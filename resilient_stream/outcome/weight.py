@@ -1,7 +1,7 @@
 """What chunks weigh in a transcript, and how they are kept small.
 
-The one rule: no text is lost or moved here; only the places where it is divided into chunks change.
-Must never: run while an answer is of an ordinary length. A transcript asks when its limit is near.
+No text is lost or moved here; only the places where it is divided into chunks change. This module must never run while
+an answer is of an ordinary length. A transcript asks when its limit is near.
 """
 
 from __future__ import annotations

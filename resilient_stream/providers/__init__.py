@@ -1,7 +1,7 @@
 """The dialects, and where to find one by name.
 
-The one rule: a provider is imported when a target first names it; `import resilient_stream` imports none.
-Must never: do I/O. Adapters and decoders are pure.
+A provider is imported when a target first names it; `import resilient_stream` imports none. This module must never do
+I/O. Adapters and decoders are pure.
 
 Third parties add theirs by the entry-point group `resilient_stream.providers`: name = "module:adapter".
 """

@@ -3,9 +3,9 @@
     a file       {"version":1,"target":"openai:gpt-5-mini","messages":[…],"status":200,"pieces":[[0.41,"data: …"]],…}
     played back  {"head":{"target":…}}   {"data":"data: …"} …   {"ended":{"how":"end",…}}
 
-The one rule: pieces are the bytes as they came, with their time, so that whoever plays them decodes them anew. Bytes
-that are text stand as text: a recording is read and reviewed like any other file of a test.
-Must never: hold a secret. What goes in has been through `masking/values.py`.
+Pieces are the bytes as they came, with their time, so that whoever plays them decodes them anew. Bytes that are text
+stand as text: a recording is read and reviewed like any other file of a test. This module must never hold a secret.
+What goes in has been through `masking/values.py`.
 """
 
 from __future__ import annotations

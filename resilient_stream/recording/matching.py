@@ -1,9 +1,9 @@
 """Which recorded answer a request gets: the one that was given to the same conversation.
 
-The one rule: two conversations are the same when people would say so. Who said what, the calls and their results
-and the pictures count; reasoning and signatures do not: they are the provider's, and differ where the words do not.
-Must never: answer a question that was not asked. Where nothing fits, the nearest recorded conversation is shown,
-with the first message that differs.
+Two conversations are the same when people would say so. Who said what, the calls and their results and the pictures
+count; reasoning and signatures do not: they are the provider's, and differ where the words do not. This module must
+never answer a question that was not asked. Where nothing fits, the nearest recorded conversation is shown, with the
+first message that differs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Recordings played back: the answer that was recorded for the same conversation, at the pace it had.
 
-The one rule: what is played ends as it ended, also when that was a reset or a silence: the failure was recorded, and
-is reported again when its time has come.
-Must never: wait when `speed` is 0, or hold the loop: each read lets others have a turn.
+What is played ends as it ended, also when that was a reset or a silence: the failure was recorded, and is reported
+again when its time has come. This module must never wait when `speed` is 0, or hold the loop: each read lets others
+have a turn.
 """
 
 from __future__ import annotations

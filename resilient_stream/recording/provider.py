@@ -1,8 +1,8 @@
 """Recordings as a provider: `Target("replay:sessions.jsonl")` gives the answers that were recorded in the file.
 
-The one rule: the recorded bytes go through the decoder and the classifier of the provider they came from, so what
-is played back is what a stream of them would be today, its failures included.
-Must never: open a file, or know how a recording is found. `encode` says what is asked; `recording/playback.py` plays.
+The recorded bytes go through the decoder and the classifier of the provider they came from, so what is played back is
+what a stream of them would be today, its failures included. This module must never open a file, or know how a recording
+is found. `encode` says what is asked; `recording/playback.py` plays.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     RecordingTransport   passes requests on, and notes what comes back and when
     Recorder             writes one line for each when its attempt or its call is over, however
 
-The one rule: what is recorded disturbs nothing. A full disk is a WARNING, and the stream goes on.
-Must never: write while an answer is on its way, or write a secret (`masking/values.py`).
+What is recorded disturbs nothing. A full disk is a WARNING, and the stream goes on. This module must never write while
+an answer is on its way, or write a secret (`masking/values.py`).
 
 Lines are written in one piece and appended, so several clients and processes may share a file. It is opened for
 each line: nothing is held open, and nothing has to be closed.

@@ -1,7 +1,7 @@
 """A tool call's arguments: from the text that a model wrote to the JSON object that was meant.
 
-The one rule: whoever reads arguments reads them here, so that what a transcript calls readable is what a tool gets.
-Must never: guess. What could mean two things is no object.
+Whoever reads arguments reads them here, so that what a transcript calls readable is what a tool gets. This module must
+never guess. What could mean two things is no object.
 """
 
 from __future__ import annotations

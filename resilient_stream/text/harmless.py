@@ -1,7 +1,7 @@
 """What of a request may be shown: the names of harmless headers and query fields, and an address without the rest.
 
-The one rule: what is not on a list may be a key, whatever it looks like. Only what stands where names stand (a part of
-a path, a header's name) is judged by its look, since it mostly is one.
+What is not on a list may be a key, whatever it looks like. Only what stands where names stand (a part of a path, a
+header's name) is judged by its look, since it mostly is one.
 """
 
 from __future__ import annotations

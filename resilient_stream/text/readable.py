@@ -1,8 +1,8 @@
 """Figures as a person reads them: seconds, amounts, moments, and the line shown while the SDK waits; and foreign text
 made fit to be shown.
 
-The one rule: one wording for one thing. Errors, the command line and the log say a wait in the same words.
-Must never: look at a clock or a locale. The same value gives the same words, today and in last year's log.
+One wording for one thing. Errors, the command line and the log say a wait in the same words. This module must never
+look at a clock or a locale. The same value gives the same words, today and in last year's log.
 """
 
 from __future__ import annotations

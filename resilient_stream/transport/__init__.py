@@ -1,4 +1,4 @@
 """How bytes travel: HTTP by aiohttp, and programs in a child process.
 
-The one rule: what is here moves bytes and closes for certain. Must never: know a dialect.
+What is here moves bytes and closes for certain. This module must never know a dialect.
 """

@@ -1,7 +1,7 @@
 """What servers are verified with: OpenSSL's own variables, as the environment has them when a request is sent.
 
-The one rule: certificates that a variable names and that cannot be read are said, with the variable; OpenSSL itself
-would go on with none. Must never: verify less than everything.
+Certificates that a variable names and that cannot be read are said, with the variable; OpenSSL itself would go on with
+none. This module must never verify less than everything.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What of an answer's head may be read: its headers as text, and whether its body comes as it is.
 
-The one rule: a header that leaves here can be printed, logged and written as JSON, whatever bytes it came as.
-Must never: look into a body.
+A header that leaves here can be printed, logged and written as JSON, whatever bytes it came as. This module must never
+look into a body.
 """
 
 from __future__ import annotations

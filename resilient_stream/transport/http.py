@@ -1,9 +1,9 @@
 """HTTP by aiohttp: `Response`, which owns one answer, and the sessions of a client, one for each running loop.
 
-The one rule: our clock and our limits decide, aiohttp's are switched off (R7): no total timeout, no pool limit,
-no redirects, and nothing compressed is asked for. One response has one owner; `close` and `interrupt` are synchronous.
-Must never: classify what a server did. Its exceptions leave as they are; `classify/` names them. What is known here
-alone leaves as a StreamError: a proxy's fault (`proxied.py`), an address or a header that cannot be sent (`routes.py`).
+Our clock and our limits decide, aiohttp's are switched off (R7): no total timeout, no pool limit, no redirects, and
+nothing compressed is asked for. One response has one owner; `close` and `interrupt` are synchronous. This module must
+never classify what a server did. Its exceptions leave as they are; `classify/` names them. What is known here alone
+leaves as a StreamError: a proxy's fault (`proxied.py`), an address or a header that cannot be sent (`routes.py`).
 """
 
 from __future__ import annotations

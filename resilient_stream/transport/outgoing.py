@@ -1,6 +1,6 @@
 """`Outgoings`: the way out of a client, by the kind of request: HTTP, a program, or a recording.
 
-The one rule: the class of the request decides. Must never: look into one.
+The class of the request decides. This module must never look into one.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     the program prints something                 status 200; what it prints is the body
     it ends without a word, or cannot start      status 500; its complaint on standard error is the body
 
-The one rule: `close` ends the program and everything it started, its whole process group, before it returns; the
-kernel tells the loop a little later, and `Programs.aclose` waits for that.
-Must never: know what a program says, or wait in `close`. There is no polite signal first: who closes has left.
+`close` ends the program and everything it started, its whole process group, before it returns; the kernel tells the
+loop a little later, and `Programs.aclose` waits for that. This module must never know what a program says, or wait in
+`close`. There is no polite signal first: who closes has left.
 """
 
 from __future__ import annotations

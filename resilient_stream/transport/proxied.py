@@ -1,7 +1,7 @@
 """What went wrong on the way through a proxy, told as the proxy's doing.
 
-The one rule: until the proxy has passed something on, nothing that happens is the provider's.
-Must never: show more of a proxy than its host, its port and the variable that names it.
+Until the proxy has passed something on, nothing that happens is the provider's. This module must never show more of a
+proxy than its host, its port and the variable that names it.
 """
 
 from __future__ import annotations

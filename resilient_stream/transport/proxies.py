@@ -6,8 +6,8 @@
 
 A blank variable is a proxy switched off. On macOS and Windows the system's own settings count where no variable is set.
 
-The one rule: a proxy that cannot be used is named together with its variable, before anything is sent.
-Must never: show a proxy's user name or password, or read `.netrc`.
+A proxy that cannot be used is named together with its variable, before anything is sent. This module must never show a
+proxy's user name or password, or read `.netrc`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The way of one request: its address, its headers, its proxy and its certificates, checked before anything is sent.
 
-The one rule: what cannot be sent is named (a header, a variable), and what is in it is never shown.
-Must never: change a path. It is quoted where it is made, and a signature is over it as it is.
+What cannot be sent is named (a header, a variable), and what is in it is never shown. This module must never change a
+path. It is quoted where it is made, and a signature is over it as it is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """aiohttp's sessions as we make them: limits of our own, sockets that notice a dead peer, an end without noise.
 
-The one rule: whatever a server sends in place of a body is bounded: 256 KiB may pass of which nothing comes out (a
-head, trailers, the extension of a chunk), and then the connection fails with a sentence that says what it was.
-Must never: read `.netrc` (aiohttp does with `trust_env`), keep cookies, or leave a socket behind.
+Whatever a server sends in place of a body is bounded: 256 KiB may pass of which nothing comes out (a head, trailers,
+the extension of a chunk), and then the connection fails with a sentence that says what it was. This module must never
+read `.netrc` (aiohttp does with `trust_env`), keep cookies, or leave a socket behind.
 
 Some private fields of aiohttp and asyncio are used in here; tests in tests/transport/ fail when they go.
 """

@@ -1,7 +1,7 @@
 """What cannot be read, as a failure; and events that are odd but can be read all the same.
 
-The one rule: it is asked only where a read could not be decoded, so a good answer pays nothing for it.
-Must never: take half a JSON text for a whole one, or anything that may have been meant for nothing.
+It is asked only where a read could not be decoded, so a good answer pays nothing for it. This module must never take
+half a JSON text for a whole one, or anything that may have been meant for nothing.
 """
 
 from __future__ import annotations

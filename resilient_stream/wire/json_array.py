@@ -1,9 +1,9 @@
 """One JSON array as it arrives: its elements, each as soon as it is whole (Gemini without `alt=sse`).
 
-The one rule: every byte is scanned once, by searches that jump from bracket to bracket over strings and all; so
-the time is linear however the bytes are split. A comma is not waited for where a bracket or a quote ends the
-element already: servers send it with the next one.
-Must never: check what is inside an element. Its brackets are counted; its JSON is the reader's business.
+Every byte is scanned once, by searches that jump from bracket to bracket over strings and all; so the time is linear
+however the bytes are split. A comma is not waited for where a bracket or a quote ends the element already: servers send
+it with the next one. This module must never check what is inside an element. Its brackets are counted; its JSON is the
+reader's business.
 """
 
 from __future__ import annotations

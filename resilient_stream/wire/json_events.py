@@ -1,8 +1,8 @@
 """JSON events over SSE, or in one JSON array: what OpenAI, Anthropic, Gemini and their many relatives stream.
 
-The one rule: a whole network read is decoded in one call, as one JSON array, into typed structs; only when
-that fails are its events taken one by one, so that the good ones before a bad one are not lost.
-Must never: raise for what a server sent. A `Failure` is left in `failure`, and nothing is decoded after it.
+A whole network read is decoded in one call, as one JSON array, into typed structs; only when that fails are its events
+taken one by one, so that the good ones before a bad one are not lost. This module must never raise for what a server
+sent. A `Failure` is left in `failure`, and nothing is decoded after it.
 """
 
 from __future__ import annotations

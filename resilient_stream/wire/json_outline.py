@@ -3,9 +3,9 @@
     {"choices":[{"message":{"content":"… 100 MB …"},"finish_reason":"stop"}],"usage":{…}}
     {"choices":[{"message":{"content":"5e0f…:0"},"finish_reason":"stop"}],"usage":{…}}       5e0f…:0 = bytes 35 to …
 
-The one rule: what may be long is named by its path; a long string there is checked, replaced by a mark and forgotten,
-whatever its length. Everything else is kept and bounded, so memory is bounded by `max_bytes`.
-Must never: interpret. Brackets are counted and strings are followed; whether the outline is JSON its reader says.
+What may be long is named by its path; a long string there is checked, replaced by a mark and forgotten, whatever its
+length. Everything else is kept and bounded, so memory is bounded by `max_bytes`. This module must never interpret.
+Brackets are counted and strings are followed; whether the outline is JSON its reader says.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """The inside of one JSON string as it arrives, as text: long strings are never held whole.
 
-The one rule: any split of the same bytes gives the same text. An escape, a pair of surrogates or a UTF-8 sequence
-that a split has torn waits for its rest, which is 11 bytes at most.
-Half a pair without the other one is U+FFFD.
-Must never: be lenient otherwise. What JSON forbids inside a string (a bare line end, an unknown escape) is BadFraming,
-as it is to the reader of whole texts.
+Any split of the same bytes gives the same text. An escape, a pair of surrogates or a UTF-8 sequence that a split has
+torn waits for its rest, which is 11 bytes at most. Half a pair without the other one is U+FFFD. This module must never
+be lenient otherwise. What JSON forbids inside a string (a bare line end, an unknown escape) is BadFraming, as it is to
+the reader of whole texts.
 """
 
 from __future__ import annotations

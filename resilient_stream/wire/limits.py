@@ -1,6 +1,6 @@
 """What a framing decoder raises: an event above its bound, or bytes that are not the format.
 
-The one rule: both say what was seen and carry no content.
+Both say what was seen and carry no content.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """JSON lines: one value a line, as Ollama streams them.
 
-The one rule: one split per network read; what follows the last newline waits. Must never: look into a line.
+One split per network read; what follows the last newline waits. This module must never look into a line.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Server-sent events, from the WHATWG text (HTML 9.2.6, "Interpreting an event stream").
 
-The one rule: one scan per network read. A read ends somewhere in an event; what is whole is cut off at the
-last blank line with the buffer's own searches, and the rest waits. There is no loop over lines on the way most
-streams take.
-Must never: keep more than `max_event_bytes`, or dispatch an event whose blank line has not arrived (the
-standard drops it; whether the stream was whole is the provider's end marker to say).
+One scan per network read. A read ends somewhere in an event; what is whole is cut off at the last blank line with the
+buffer's own searches, and the rest waits. There is no loop over lines on the way most streams take. This module must
+never keep more than `max_event_bytes`, or dispatch an event whose blank line has not arrived (the standard drops it;
+whether the stream was whole is the provider's end marker to say).
 
 `feed` gives whole events; `payloads` only their data, which is all that most dialects need and where the
 speed is: 64 KiB of `data: …` lines become a list with five calls into C.

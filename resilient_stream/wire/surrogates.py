@@ -2,9 +2,9 @@
 
     "\\ud83d"   then   "\\udc69"      one event each, each refused by strict readers of JSON
 
-The one rule: a half is carried through the readers as three characters that no text has (Unicode's noncharacters), so
-that nothing on the way has to know of it, and no string ever holds what UTF-8 cannot say.
-Must never: lose a half. One that stays alone is U+FFFD.
+A half is carried through the readers as three characters that no text has (Unicode's noncharacters), so that nothing on
+the way has to know of it, and no string ever holds what UTF-8 cannot say. This module must never lose a half. One that
+stays alone is U+FFFD.
 """
 
 from __future__ import annotations

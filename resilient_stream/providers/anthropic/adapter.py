@@ -1,7 +1,7 @@
 """Anthropic's Messages API: where it is, how a request to it looks, and whole answers.
 
-The one rule: this is the one place that knows Anthropic's own address and headers; the body (`messages_request.py`) and
-the stream (`messages_stream.py`) are spoken by others too.
+This is the one place that knows Anthropic's own address and headers; the body (`messages_request.py`) and the stream
+(`messages_stream.py`) are spoken by others too.
 Must never: await.
 """
 

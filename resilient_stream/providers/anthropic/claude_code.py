@@ -2,9 +2,9 @@
 
     system/init, then Anthropic's events inside `stream_event`, then the whole `assistant` message, then `result`
 
-The one rule: `result` ends an answer, and says whether it is one. The pieces come from `stream_event`; a whole
-message is read only where no pieces of it came (older programs).
-Must never: start anything. `encode` says what is to be run; `transport/process.py` runs it.
+`result` ends an answer, and says whether it is one. The pieces come from `stream_event`; a whole message is read only
+where no pieces of it came (older programs). This module must never start anything. `encode` says what is to be run;
+`transport/process.py` runs it.
 
 It is asked without its tools, so it reads and changes no file; `Target("claude-code", tools="default")` gives them
 back, `arguments=[...]` adds to its command line. What it does with tools comes as `Raw`.

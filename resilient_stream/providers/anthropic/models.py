@@ -1,8 +1,8 @@
 """What each generation of Claude accepts, wherever it is served: one table, by the version in a model's name.
 
-The one rule: a version is a floor. A model newer than the last row is treated like the last row, so that a
-new name works on its first day.
-Must never: know a field of a request beyond thinking and its limits, or a fact that no refusal depends on.
+A version is a floor. A model newer than the last row is treated like the last row, so that a new name works on its
+first day. This module must never know a field of a request beyond thinking and its limits, or a fact that no refusal
+depends on.
 
 Source: Anthropic's pages on thinking, effort, prefill and sampling, and its migration guides for 4.6 to 5.5.
 """

@@ -1,8 +1,7 @@
 """What is sent to Anthropic's Messages API; Vertex and Bedrock send the same body.
 
-The one rule: turns alternate, and nothing stands in them that the API is known to refuse: rows of `claude_models.py`
-say what a model accepts.
-Must never: decide by a model's name.
+Turns alternate, and nothing stands in them that the API is known to refuse: rows of `claude_models.py` say what a model
+accepts. This module must never decide by a model's name.
 """
 
 from __future__ import annotations

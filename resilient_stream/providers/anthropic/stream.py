@@ -1,9 +1,8 @@
 """Anthropic's Messages API as it is streamed, by Anthropic, Vertex, Bedrock and many gateways: events into chunks.
 
-The one rule: only `message_stop` ends an answer. A stop reason before it is not the end, and no event that we
-do not know is an error: Anthropic adds block and delta types every few months (recordings QUIRKS 36).
-Must never: await, or know who sent it.
-The events' types are in `messages_events.py`.
+Only `message_stop` ends an answer. A stop reason before it is not the end, and no event that we do not know is an
+error: Anthropic adds block and delta types every few months (recordings QUIRKS 36). This module must never await, or
+know who sent it. The events' types are in `messages_events.py`.
 """
 
 from __future__ import annotations

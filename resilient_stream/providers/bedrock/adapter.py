@@ -3,8 +3,8 @@
     Target("bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0")              Converse, one dialect for all
     Target("bedrock:…", api="invoke")                                           InvokeModel, each vendor's own
 
-The one rule: the path is signed as it is sent, so it is written here in the one way that aiohttp leaves alone.
-Must never: await, or look for credentials; `credentials/bedrock.py` has found them.
+The path is signed as it is sent, so it is written here in the one way that aiohttp leaves alone. This module must never
+await, or look for credentials; `credentials/bedrock.py` has found them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Requests for Bedrock's InvokeModel: each model vendor's own body, one row each.
 
-The one rule: the vendor is found in the model's name, as it is in the ids and profiles of Bedrock
-(`us.anthropic.claude-…`, `meta.llama3-…`); a name without one (an application's own profile) is refused, since nobody
-can know what it takes. Converse needs none of this. Must never: leave a tool or a picture out without a word.
+The vendor is found in the model's name, as it is in the ids and profiles of Bedrock (`us.anthropic.claude-…`,
+`meta.llama3-…`); a name without one (an application's own profile) is refused, since nobody can know what it takes.
+Converse needs none of this. This module must never leave a tool or a picture out without a word.
 """
 
 from __future__ import annotations

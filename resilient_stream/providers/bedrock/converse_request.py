@@ -1,7 +1,7 @@
 """A request in the words of Bedrock's Converse API.
 
-The one rule: what Converse refuses is not sent: blank text, turns of one role in a row, a tool's result without the
-tools. Must never: know where it is sent, or by whom it is signed.
+What Converse refuses is not sent: blank text, turns of one role in a row, a tool's result without the tools. This
+module must never know where it is sent, or by whom it is signed.
 """
 
 from __future__ import annotations

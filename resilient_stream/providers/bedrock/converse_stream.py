@@ -1,8 +1,8 @@
 """What Bedrock's ConverseStream says, event by event; Amazon Nova says the same through InvokeModel.
 
-The one rule: `messageStop` ends an answer, and `metadata`, which has the token counts, comes after it (recordings
-QUIRKS 41); so the answer is closed by the counts, or by the end of the body when they do not come.
-Must never: know how the events were framed, or call a tool of Bedrock's own the caller's.
+`messageStop` ends an answer, and `metadata`, which has the token counts, comes after it (recordings QUIRKS 41); so the
+answer is closed by the counts, or by the end of the body when they do not come. This module must never know how the
+events were framed, or call a tool of Bedrock's own the caller's.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Bedrock's messages as (event type, payload), or as the failure that one of them is.
 
-The one rule: an error has no event type. It comes as a message of type `exception` (its class in a header, recordings
-QUIRKS 14) or `error` (code and words in headers), and what stood before it is still delivered.
-Must never: read an event's payload.
+An error has no event type. It comes as a message of type `exception` (its class in a header, recordings QUIRKS 14) or
+`error` (code and words in headers), and what stood before it is still delivered. This module must never read an event's
+payload.
 """
 
 from __future__ import annotations

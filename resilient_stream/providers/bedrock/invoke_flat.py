@@ -1,6 +1,6 @@
 """Dialects of Bedrock's InvokeModel alone: a piece of text in each event, and in the last one why it ended.
 
-The one rule: such a dialect is a row of `SHAPES`. Must never: find out which row it is by a model's name.
+Such a dialect is a row of `SHAPES`. This module must never find out which row it is by a model's name.
 """
 
 from __future__ import annotations

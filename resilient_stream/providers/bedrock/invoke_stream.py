@@ -1,8 +1,8 @@
 """What Bedrock's InvokeModelWithResponseStream says: each model vendor's own dialect, in base64.
 
-The one rule: the shape of the first payload tells whose dialect it is, never the model's name: a name may be an ARN, or
-be new. Dialects that are spoken elsewhere are read by their own decoders; the rest are rows (`bedrock_flat.py`).
-Must never: write a request. That is `bedrock_bodies.py`.
+The shape of the first payload tells whose dialect it is, never the model's name: a name may be an ARN, or be new.
+Dialects that are spoken elsewhere are read by their own decoders; the rest are rows (`bedrock_flat.py`). This module
+must never write a request. That is `bedrock_bodies.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """AWS's signature of a request, version 4, by botocore.
 
-The one rule: pure. The time is part of the key that `credentials/bedrock.py` made, so the same request has the same
-signature. Must never: look for credentials, or be imported before a request is signed: botocore takes a while.
+Pure. The time is part of the key that `credentials/bedrock.py` made, so the same request has the same signature. This
+module must never look for credentials, or be imported before a request is signed: botocore takes a while.
 """
 
 from __future__ import annotations

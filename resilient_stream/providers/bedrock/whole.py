@@ -3,10 +3,10 @@
     {"output": {"message": {"content": […]}}, "stopReason": …}   [["contentBlockDelta", {…}], …, ["messageStop", {…}]]
     {"results": [{"outputText": …}], …}                          [["chunk", {"bytes": {"outputText": …} in base64}]]
 
-The one rule: an answer becomes the frames that would have streamed it, and the readers of streams read them. So the
-vendor is found in the answer's shape, never in the model's name. Sources: AWS's model of the service for Converse,
-its user guide's page of each vendor for InvokeModel.
-Must never: know what a reason or a count means, or take an answer without a reason to stop for a whole one.
+An answer becomes the frames that would have streamed it, and the readers of streams read them. So the vendor is found
+in the answer's shape, never in the model's name. Sources: AWS's model of the service for Converse, its user guide's
+page of each vendor for InvokeModel. This module must never know what a reason or a count means, or take an answer
+without a reason to stop for a whole one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Cohere's chat API, version 2: what is sent, and whole answers. Its stream is read by `cohere_stream.py`.
 
-The one rule: what the API has no word for is said in the nearest one, and the class says which.
+What the API has no word for is said in the nearest one, and the class says which.
 Must never: await.
 """
 

@@ -1,8 +1,8 @@
 """Cohere's chat API, version 2, as it is streamed: events into chunks.
 
-The one rule: `message-end` ends an answer, and its finish reason says whether it is one: ERROR and TIMEOUT are
-failures in the clothes of an end (recordings QUIRKS 15), read by the words beside them.
-Must never: await. The plan before tool calls (`tool_plan`) is what the model thinks, and leaves as reasoning.
+`message-end` ends an answer, and its finish reason says whether it is one: ERROR and TIMEOUT are failures in the
+clothes of an end (recordings QUIRKS 15), read by the words beside them. This module must never await. The plan before
+tool calls (`tool_plan`) is what the model thinks, and leaves as reasoning.
 """
 
 from __future__ import annotations

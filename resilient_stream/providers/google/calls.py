@@ -1,8 +1,8 @@
 """Gemini's tool calls: whole as a rule, and in pieces with paths where a request asks for that.
 
-The one rule: calls come one after the other; a name begins a new one, and one that was to go on was cut. A call without
-arguments waits for what comes next: some servers send them in a part of their own, without the name.
-Must never: make up what did not come. A call that was cut has no `parsed`: nobody shall act on half of it.
+Calls come one after the other; a name begins a new one, and one that was to go on was cut. A call without arguments
+waits for what comes next: some servers send them in a part of their own, without the name. This module must never make
+up what did not come. A call that was cut has no `parsed`: nobody shall act on half of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How Gemini says that an answer is over, and what each of its words means.
 
-The one rule: a finish reason is good only when this file knows it as good; any other one is a failure, since
-Google adds reasons for answers that went wrong more often than for ones that went well.
+A finish reason is good only when this file knows it as good; any other one is a failure, since Google adds reasons for
+answers that went wrong more often than for ones that went well.
 """
 
 from __future__ import annotations

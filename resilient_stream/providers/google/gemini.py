@@ -1,7 +1,7 @@
 """Gemini's generateContent: where it is, how a request to it looks, and whole answers.
 
-The one rule: this is the one place that knows the Gemini API's own address and key; the body (`gemini_request.py`) and
-the stream (`gemini_stream.py`) are Vertex's too.
+This is the one place that knows the Gemini API's own address and key; the body (`gemini_request.py`) and the stream
+(`gemini_stream.py`) are Vertex's too.
 Must never: await.
 """
 

@@ -1,8 +1,8 @@
 """Gemini's Interactions API: what is sent, and whole answers. Its stream is read by `interactions_stream.py`.
 
-The one rule: a conversation stands whole in each request, as the steps that it was. Nothing is stored at the provider
-(`store: false`); the exception is background=True, which needs storing.
-Must never: await, or send a thought without its signature: it would be refused.
+A conversation stands whole in each request, as the steps that it was. Nothing is stored at the provider (`store:
+false`); the exception is background=True, which needs storing. This module must never await, or send a thought without
+its signature: it would be refused.
 """
 
 from __future__ import annotations

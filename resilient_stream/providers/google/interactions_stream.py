@@ -1,9 +1,8 @@
 """Gemini's Interactions API as it is streamed: steps, begun, filled and stopped, into chunks.
 
-The one rule: `interaction.completed` ends an answer, and its status says whether it is one. `[DONE]` may follow, and
-proves nothing (recordings QUIRKS 6).
-Must never: await, or call a tool that Google runs itself the caller's.
-The events' types are in `interactions_events.py`.
+`interaction.completed` ends an answer, and its status says whether it is one. `[DONE]` may follow, and proves nothing
+(recordings QUIRKS 6). This module must never await, or call a tool that Google runs itself the caller's. The events'
+types are in `interactions_events.py`.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     {"jsonPath": "$.recipe.steps[0]", "stringValue": "Boil", "willContinue": true}
 
-The one rule: a string is added to the string at its path, anything else stands where its path says (RFC 9535:
-names and indexes only, as it is the place of one value).
-Must never: guess. A piece that does not fit makes the whole call `broken`; a list grows by its next item.
+A string is added to the string at its path, anything else stands where its path says (RFC 9535: names and indexes only,
+as it is the place of one value). This module must never guess. A piece that does not fit makes the whole call `broken`;
+a list grows by its next item.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is sent to Gemini: the body, the same for the Gemini API and Vertex.
 
-The one rule: a turn has parts, and a model's own turn the signatures that came with it.
-Must never: know how a request is signed, or where a model is kept.
+A turn has parts, and a model's own turn the signatures that came with it. This module must never know how a request is
+signed, or where a model is kept.
 """
 
 from __future__ import annotations

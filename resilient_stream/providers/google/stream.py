@@ -1,9 +1,8 @@
 """Gemini's answers as they are streamed, by the Gemini API and Vertex: events into chunks.
 
-The one rule: a finish reason does not end the stream: older models send STOP with every event, and the last reason
-stands. So an answer is closed when its body ends, and `gemini_ends.py` says what its reason means.
-Must never: await, or know how the events were asked for.
-The events' types are in `gemini_events.py`.
+A finish reason does not end the stream: older models send STOP with every event, and the last reason stands. So an
+answer is closed when its body ends, and `gemini_ends.py` says what its reason means. This module must never await, or
+know how the events were asked for. The events' types are in `gemini_events.py`.
 """
 
 from __future__ import annotations

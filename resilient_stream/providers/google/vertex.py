@@ -1,8 +1,8 @@
 """Google's Vertex AI: Gemini and Claude behind Google's addresses and credentials.
 
-The one rule: the model's name says whose dialect it is, and that dialect's own encoder and decoder are used as they
-are; what is Vertex's is the address, the key and two fields of Claude's body.
-Must never: fetch a token. `credentials/google.py` does, before each attempt.
+The model's name says whose dialect it is, and that dialect's own encoder and decoder are used as they are; what is
+Vertex's is the address, the key and two fields of Claude's body. This module must never fetch a token.
+`credentials/google.py` does, before each attempt.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Ollama's own API, `/api/chat`: what is sent, and whole answers. Its stream is read by `ollama_stream.py`.
 
-The one rule: an option it does not know is not ours to refuse: `extra` takes `keep_alive` and `options` as they are.
+An option it does not know is not ours to refuse: `extra` takes `keep_alive` and `options` as they are.
 Must never: await.
 """
 

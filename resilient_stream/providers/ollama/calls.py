@@ -1,7 +1,7 @@
 """Ollama's tool calls: each comes whole, as an object.
 
-The one rule: a call without arguments waits for what comes next, since a proxy may send the same call again with them.
-Must never: run a call whose arguments came in another one.
+A call without arguments waits for what comes next, since a proxy may send the same call again with them. This module
+must never run a call whose arguments came in another one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ollama's own API as it is streamed: JSON lines into chunks; tool calls come whole, and as objects.
 
-The one rule: only `"done": true` ends an answer, and not with every reason: a proxy whose upstream died says
-`done_reason: "error"`, a server that only loaded the model says "load".
+Only `"done": true` ends an answer, and not with every reason: a proxy whose upstream died says `done_reason: "error"`,
+a server that only loaded the model says "load".
 Must never: await.
 """
 

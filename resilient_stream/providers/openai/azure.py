@@ -1,7 +1,7 @@
 """OpenAI's models at Azure: the chat and the Responses dialect at Azure's addresses, with its two ways to sign in.
 
-The one rule: what is said is OpenAI's own dialect, encoded and decoded by its adapters; here is only where it goes.
-Must never: await, or read the environment; `credentials/azure.py` does both.
+What is said is OpenAI's own dialect, encoded and decoded by its adapters; here is only where it goes. This module must
+never await, or read the environment; `credentials/azure.py` does both.
 
     AZURE_OPENAI_ENDPOINT             with a dated api_version             without one, the v1 API
     https://res.openai.azure.com  ->  /openai/deployments/<dep>/chat/…     /openai/v1/chat/completions

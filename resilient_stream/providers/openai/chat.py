@@ -1,7 +1,7 @@
 """OpenAI's chat completions, as OpenAI and all the hosts of `hosts.py` speak it: what is sent, and whole answers.
 
-The one rule: rows of `hosts.py` say in what the hosts differ. Their streams are read by `chat_stream.py`.
-Must never: await, or know a host by name.
+Rows of `hosts.py` say in what the hosts differ. Their streams are read by `chat_stream.py`. This module must never
+await, or know a host by name.
 """
 
 from __future__ import annotations

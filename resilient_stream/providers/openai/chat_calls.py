@@ -1,6 +1,6 @@
 """The pieces of tool calls in a chat completion's message, whichever of their fields a host fills.
 
-The one rule: what stands in `function` and what stands beside it are the same call. Must never: know a host by name.
+What stands in `function` and what stands beside it are the same call. This module must never know a host by name.
 """
 
 from __future__ import annotations

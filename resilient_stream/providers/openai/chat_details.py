@@ -1,8 +1,7 @@
 """`reasoning_details`: how relays (OpenRouter, Vercel and others) stream an upstream's reasoning and proofs.
 
-The one rule: what was streamed in pieces goes back as the list that it was, signatures and unknown fields included, so
-pieces of one item become that item again, and nothing else is touched.
-Must never: read a proof.
+What was streamed in pieces goes back as the list that it was, signatures and unknown fields included, so pieces of one
+item become that item again, and nothing else is touched. This module must never read a proof.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Most network reads of an answer hold nothing but text. Those are decoded as `TextEvent`, whose types admit nothing else,
 so no field needs a look per token: an unknown field in a delta is refused there, too. Any other read is decoded as
-`Event`, by a narrower type where it fits; else something may be in it that is not read, which `beside` looks for.
-Must never: know a host by name. Each line of the tables was seen on the wire of some host.
+`Event`, by a narrower type where it fits; else something may be in it that is not read, which `beside` looks for. This
+module must never know a host by name. Each line of the tables was seen on the wire of some host.
 """
 
 from __future__ import annotations

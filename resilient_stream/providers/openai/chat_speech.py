@@ -1,8 +1,8 @@
 """What a chat message says, in deltas and whole: text, reasoning, a refusal, calls, and parts that are none of these.
 
-The one rule: a delta is the next piece, and what a whole message has counts only as far as no delta said it. Some
-gateways send messages in place of deltas, some both, some the whole text so far with each event.
-Must never: know a host by name. A part is read by what it has, not by who sent it.
+A delta is the next piece, and what a whole message has counts only as far as no delta said it. Some gateways send
+messages in place of deltas, some both, some the whole text so far with each event. This module must never know a host
+by name. A part is read by what it has, not by who sent it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """OpenAI's chat completions as they are streamed, by OpenAI and all the hosts of `hosts.py`: events into chunks.
 
-The one rule: read what is sent, by whomever. Where a server's chunk goes in one of the many ways seen on the
-wire (recordings QUIRKS 24-34) it is read, never refused; only the ends are strict: `[DONE]` or a finish reason.
-What a message has that no delta said counts as well, and what is content without a chunk class is passed on.
-Must never: await, or know a host by name. The events' types, and why there are two, are in `chat_events.py`.
+Read what is sent, by whomever. Where a server's chunk goes in one of the many ways seen on the wire (recordings QUIRKS
+24-34) it is read, never refused; only the ends are strict: `[DONE]` or a finish reason. What a message has that no
+delta said counts as well, and what is content without a chunk class is passed on. This module must never await, or know
+a host by name. The events' types, and why there are two, are in `chat_events.py`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """What a model thought in earlier turns, as the hosts of OpenAI's shape take it back.
 
-The one rule: a host gets the fields of its column, with what the same family of models thought (signatures.py has
-left out the rest), and no other host gets any. Where a turn without it is refused, a single space stands for what is
-not known: an empty string counts as missing.
-Must never: know a host by name, or change what a host gave as a list.
+A host gets the fields of its column, with what the same family of models thought (signatures.py has left out the rest),
+and no other host gets any. Where a turn without it is refused, a single space stands for what is not known: an empty
+string counts as missing. This module must never know a host by name, or change what a host gave as a list.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The turns of a conversation as a host of OpenAI's shape takes them: their roles, and their order.
 
-The one rule: nothing that was said is lost, and what the host takes as it is stays the same object.
-Must never: know a host by name; columns of `hosts.py` say what it takes.
+Nothing that was said is lost, and what the host takes as it is stays the same object. This module must never know a
+host by name; columns of `hosts.py` say what it takes.
 """
 
 from __future__ import annotations

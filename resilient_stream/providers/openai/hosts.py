@@ -1,8 +1,7 @@
 """The hosts that speak OpenAI's chat completions, one row each; those with a Responses API speak that, too.
 
-The one rule: a host is data. What differs between two hosts is a column; what they stream is told apart by the
-decoder, which accepts every dialect's oddities from everyone.
-Must never: hold code for a single host.
+A host is data. What differs between two hosts is a column; what they stream is told apart by the decoder, which accepts
+every dialect's oddities from everyone. This module must never hold code for a single host.
 """
 
 from __future__ import annotations

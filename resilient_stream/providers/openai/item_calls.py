@@ -1,7 +1,7 @@
 """Whole tool calls from items, as OpenAI's Responses API has them: added, filled, and said once more when done.
 
-The one rule: what an item says when it is done and what its pieces said must be the same call.
-Must never: hold more of an answer than `Holdings` allows.
+What an item says when it is done and what its pieces said must be the same call. This module must never hold more of an
+answer than `Holdings` allows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What single models refuse of a request that others take, for the dialects of OpenAI's shape.
 
-The one rule: a rule is data, and holds by the model's name, since a model refuses the same at whichever host.
-Must never: guess. A name that no row fits is a model that takes everything.
+A rule is data, and holds by the model's name, since a model refuses the same at whichever host. This module must never
+guess. A name that no row fits is a model that takes everything.
 """
 
 from __future__ import annotations

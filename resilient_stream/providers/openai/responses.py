@@ -1,8 +1,8 @@
 """OpenAI's Responses API, as OpenAI and the hosts with `responses` in `hosts.py` speak it: the adapter, what is sent.
 
-The one rule: a conversation stands whole in each request. Nothing is stored at the provider (`store: false`), and
-reasoning goes back as the encrypted item that it came as; the exception is background=True, which needs storing.
-Must never: await, or know a host by name; its column `responses` says what it can do.
+A conversation stands whole in each request. Nothing is stored at the provider (`store: false`), and reasoning goes back
+as the encrypted item that it came as; the exception is background=True, which needs storing. This module must never
+await, or know a host by name; its column `responses` says what it can do.
 
 system messages stay where they are, as input items: `instructions` is a single string, which not every host has.
 temperature, top_p: as given. stop, seed: the API has neither; the first is refused, the second left out.

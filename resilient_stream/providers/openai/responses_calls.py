@@ -1,6 +1,6 @@
 """The tool calls of a Responses answer, from the events that are about them.
 
-The one rule: an event's `output_index` and `item_id` must mean the same call; see `item_calls.py`.
+An event's `output_index` and `item_id` must mean the same call; see `item_calls.py`.
 """
 
 from __future__ import annotations

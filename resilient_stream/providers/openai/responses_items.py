@@ -5,9 +5,8 @@
     items, whole                output_item.done
     all of it                   response.completed
 
-The one rule: each of these says again what stood above it, and counts only as far as nothing above it was said.
-Gateways leave out any of them.
-Must never: say twice what has come, or take an item's place in the list for its identity.
+Each of these says again what stood above it, and counts only as far as nothing above it was said. Gateways leave out
+any of them. This module must never say twice what has come, or take an item's place in the list for its identity.
 """
 
 from __future__ import annotations

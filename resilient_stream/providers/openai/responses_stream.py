@@ -1,9 +1,9 @@
 """The Responses API's stream: its events into chunks. The adapter is in `openai_responses.py`.
 
-The one rule: what an event is, its `type` says; `event:` lines are missing on some hosts and never read (recordings
-QUIRKS 7). What belongs together goes by `output_index`: item ids change in mid-answer behind some proxies (QUIRKS 27).
-Must never: await, or report one failure twice: an `error` event is followed by `response.failed` (QUIRKS 13).
-The events' types are in `responses_events.py`; what is said whole after its deltas in `responses_items.py`.
+What an event is, its `type` says; `event:` lines are missing on some hosts and never read (recordings QUIRKS 7). What
+belongs together goes by `output_index`: item ids change in mid-answer behind some proxies (QUIRKS 27). This module must
+never await, or report one failure twice: an `error` event is followed by `response.failed` (QUIRKS 13). The events'
+types are in `responses_events.py`; what is said whole after its deltas in `responses_items.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A whole answer of OpenAI's Responses API, as the stream that says the same.
 
-The one rule: only a status that is an end becomes one; a response that is still queued or running is no answer.
-Must never: know what an item means beyond where its texts are. `responses_stream` reads the events.
+Only a status that is an end becomes one; a response that is still queued or running is no answer. This module must
+never know what an item means beyond where its texts are. `responses_stream` reads the events.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Whole tool calls from numbered blocks, as Anthropic, Bedrock and Gemini's Interactions have them.
 
-The one rule: a piece belongs to the block that is open under its number; one without such a block makes every call
-suspect that has no arguments.
-Must never: hold more of an answer than `Holdings` allows.
+A piece belongs to the block that is open under its number; one without such a block makes every call suspect that has
+no arguments. This module must never hold more of an answer than `Holdings` allows.
 """
 
 from __future__ import annotations

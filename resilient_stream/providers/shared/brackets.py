@@ -1,7 +1,7 @@
 """Whether pieces of JSON text are a whole object yet, as far as brackets tell.
 
-The one rule: every piece is looked at once, by searches and never character by character, so that asking after each
-of a million pieces costs no more than asking once.
+Every piece is looked at once, by searches and never character by character, so that asking after each of a million
+pieces costs no more than asking once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A call's arguments as a server sends them: under whichever name, as text or as an object.
 
-The one rule: a place that can mean only one thing is read. A field that nobody here knows is not, but whoever reads the
-call is told that there was one, since the arguments may be in it.
-Must never: choose between two places that say different things.
+A place that can mean only one thing is read. A field that nobody here knows is not, but whoever reads the call is told
+that there was one, since the arguments may be in it. This module must never choose between two places that say
+different things.
 """
 
 from __future__ import annotations

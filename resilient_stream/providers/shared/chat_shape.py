@@ -1,7 +1,7 @@
 """Messages and tools in OpenAI's chat shape, which several dialects share.
 
-The one rule: what is here is the same in all of them; what differs between two stands in their own files.
-Must never: know a provider.
+What is here is the same in all of them; what differs between two stands in their own files. This module must never know
+a provider.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Token counts as providers write them.
 
-The one rule: what is no count is not reported; a zero is one.
+What is no count is not reported; a zero is one.
 """
 
 from __future__ import annotations

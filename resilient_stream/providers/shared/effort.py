@@ -1,7 +1,7 @@
 """How much a model should think, between the two ways in which it is said.
 
-The one rule: a budget in tokens becomes the nearest effort where a model knows efforts only, and an effort that a model
-does not know the next one above it.
+A budget in tokens becomes the nearest effort where a model knows efforts only, and an effort that a model does not know
+the next one above it.
 """
 
 from __future__ import annotations

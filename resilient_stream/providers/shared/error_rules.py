@@ -1,8 +1,7 @@
 """What only one provider says: its rows over the shared error rules.
 
-The one rule: a row is here only when it would be wrong elsewhere, or is a code that means nothing without the
-provider's manual. What generalises goes to `classify.generic`.
-Must never: repeat a shared row.
+A row is here only when it would be wrong elsewhere, or is a code that means nothing without the provider's manual. What
+generalises goes to `classify.generic`. This module must never repeat a shared row.
 """
 
 from __future__ import annotations

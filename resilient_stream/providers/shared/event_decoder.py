@@ -2,9 +2,8 @@
 
     bytes -> JsonEvents or JsonLines (framing, JSON) -> the dialect's reader (what an event says) -> chunks
 
-The one rule: a body that ended without the dialect's own end is a cut answer, unless the target says `eof_ok`; and with
-half an event at its end it is one even then.
-Must never: know what an event says.
+A body that ended without the dialect's own end is a cut answer, unless the target says `eof_ok`; and with half an event
+at its end it is one even then. This module must never know what an event says.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     begin -> pieces of its input, deltas of types that nobody knows -> end: one `Raw` with all of it
 
-The one rule: one block is one chunk, named after its type, when it is whole; what is open at the end leaves as it is.
-Must never: hold more of an answer than `Holdings` allows.
+One block is one chunk, named after its type, when it is whole; what is open at the end leaves as it is. This module
+must never hold more of an answer than `Holdings` allows.
 """
 
 from __future__ import annotations

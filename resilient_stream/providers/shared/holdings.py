@@ -1,7 +1,7 @@
 """How much of an answer a decoder may hold back: tool calls until they are whole, a refusal, what has begun.
 
-The one rule: whatever a reader keeps from one event to the next, and a server can make longer, is counted here.
-Must never: be a limit on text. What leaves as a chunk at once is the transcript's to bound.
+Whatever a reader keeps from one event to the next, and a server can make longer, is counted here. This module must
+never be a limit on text. What leaves as a chunk at once is the transcript's to bound.
 """
 
 from __future__ import annotations

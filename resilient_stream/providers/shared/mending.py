@@ -1,8 +1,8 @@
 """Chunks whose texts have marked halves of characters in them, made whole again.
 
-The one rule: it runs only in an answer in which such a half has come (`surrogates.py` says why and what). What a half
-waits for comes in a later chunk of the same text: the answer's, the reasoning's, or one call's arguments.
-Must never: change a chunk that has no mark.
+It runs only in an answer in which such a half has come (`surrogates.py` says why and what). What a half waits for comes
+in a later chunk of the same text: the answer's, the reasoning's, or one call's arguments. This module must never change
+a chunk that has no mark.
 """
 
 from __future__ import annotations

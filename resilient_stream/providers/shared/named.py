@@ -1,7 +1,7 @@
 """What was meant by a name that no provider has: a model's name alone, a slash for the colon, another library's word.
 
-The one rule: the answer is a whole target to copy, where one can be told; else where all names are listed.
-Must never: guess between two providers of the same model. A family stands here with the one that makes it.
+The answer is a whole target to copy, where one can be told; else where all names are listed. This module must never
+guess between two providers of the same model. A family stands here with the one that makes it.
 """
 
 from __future__ import annotations

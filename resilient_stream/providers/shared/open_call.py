@@ -1,9 +1,9 @@
 """One tool call while its pieces come, and why one must not be run.
 
-The one rule: a call leaves as one that can be run only when all of its pieces were said of it without contradiction.
-Anything else (two names, arguments that belong to no call) leaves with `parsed=None` and an `error`. Where a piece of
-an answer went astray, every call of it without arguments is one that may have lost them; see `Doubts`.
-Must never: guess at broken JSON, or look at a piece twice.
+A call leaves as one that can be run only when all of its pieces were said of it without contradiction. Anything else
+(two names, arguments that belong to no call) leaves with `parsed=None` and an `error`. Where a piece of an answer went
+astray, every call of it without arguments is one that may have lost them; see `Doubts`. This module must never guess at
+broken JSON, or look at a piece twice.
 """
 
 from __future__ import annotations

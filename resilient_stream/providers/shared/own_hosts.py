@@ -1,7 +1,7 @@
 """Whether a host is a provider's own, or somebody else's who speaks its dialect: a gateway, a server at home.
 
-The one rule: a host is told by its domain. Of a program that people run themselves, every host is its own.
-Must never: be asked while nothing goes wrong; it is for the words of errors.
+A host is told by its domain. Of a program that people run themselves, every host is its own. This module must never be
+asked while nothing goes wrong; it is for the words of errors.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """What an answer has said so far, as far as a second place that says it again must be held against it.
 
-The one rule: nothing is said twice, and nothing is said of which it is not clear that it goes on. So a whole text
-counts only from where the pieces before it end, if they are its beginning.
-Must never: keep an answer. Its length and its last characters are enough; what came last is not even measured until
-somebody asks, so a read of text costs no more than a list's growth. What waits is the texts, which the chunks have
-anyway, and not the events: those would stay in memory for it, and cost more than their decoding.
+Nothing is said twice, and nothing is said of which it is not clear that it goes on. So a whole text counts only from
+where the pieces before it end, if they are its beginning. This module must never keep an answer. Its length and its
+last characters are enough; what came last is not even measured until somebody asks, so a read of text costs no more
+than a list's growth. What waits is the texts, which the chunks have anyway, and not the events: those would stay in
+memory for it, and cost more than their decoding.
 """
 
 from __future__ import annotations

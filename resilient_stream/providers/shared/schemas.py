@@ -1,8 +1,7 @@
 """JSON schemas as providers that enforce them demand them; pydantic's own are refused as they are.
 
-The one rule: a schema keeps its meaning. One that cannot be made strict (an object with names of its own) is sent as
-it came, and is then a wish that the model mostly follows.
-Must never: change what the user gave; what comes out is a copy.
+A schema keeps its meaning. One that cannot be made strict (an object with names of its own) is sent as it came, and is
+then a wish that the model mostly follows. This module must never change what the user gave; what comes out is a copy.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The system messages of a conversation, for dialects that have one place for them, or one name.
 
-The one rule: a system message holds from where it stands. Those in front of a conversation go to the dialect's own
-place for them; a later one keeps its place as a turn of the user's, marked as an instruction, and that is said in the
-log once. Moved to the front it would hold for what was said before it, and no cached beginning would stay good.
-A developer's message is a system message wherever a dialect does not tell the two apart.
+A system message holds from where it stands. Those in front of a conversation go to the dialect's own place for them; a
+later one keeps its place as a turn of the user's, marked as an instruction, and that is said in the log once. Moved to
+the front it would hold for what was said before it, and no cached beginning would stay good. A developer's message is a
+system message wherever a dialect does not tell the two apart.
 """
 
 from __future__ import annotations

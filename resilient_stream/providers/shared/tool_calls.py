@@ -1,7 +1,7 @@
 """Whole tool calls from fragments that go together by an index, as OpenAI's chat completions have them.
 
-The one rule: what could belong to two calls is run as neither; see `open_call.py`.
-Must never: hold more of an answer than `Holdings` allows.
+What could belong to two calls is run as neither; see `open_call.py`. This module must never hold more of an answer than
+`Holdings` allows.
 """
 
 from __future__ import annotations

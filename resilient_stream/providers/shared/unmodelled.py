@@ -4,7 +4,8 @@
     doubt       a field or an event that nobody here knows, with a value in it
     aside       known, and no content: a moderation's scores, a model's fingerprint; only with `raw=True`
 
-What a dialect's fields are is a table in the dialect's own file (`Fields`). Must never: look at an event of text alone.
+What a dialect's fields are is a table in the dialect's own file (`Fields`). This module must never look at an event of
+text alone.
 """
 
 from __future__ import annotations

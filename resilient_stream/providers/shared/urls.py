@@ -1,8 +1,8 @@
 """How an address is put together: one function for names in a path, one for a base URL and what comes behind it.
 
-The one rule: a name stays in its place. Whatever a model, a deployment, a project or a resume point is called, it
-makes no other path, query or host out of an address; what cannot be written so is refused before anything is sent.
-Must never: read the environment, or know a provider.
+A name stays in its place. Whatever a model, a deployment, a project or a resume point is called, it makes no other
+path, query or host out of an address; what cannot be written so is refused before anything is sent. This module must
+never read the environment, or know a provider.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """JSON values: those of an answer, of which nothing is sure, and the fields of a request.
 
-The one rule: what has the wrong type counts as absent; a server's odd field must not end a stream.
-What was not asked for is not sent.
+What has the wrong type counts as absent; a server's odd field must not end a stream. What was not asked for is not
+sent.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     body -> outline (its long texts taken out) -> the same as a stream -> the dialect's own decoder -> chunks
 
-The one rule: a dialect adds two things, the places where its texts stand and a function from an outline to the bytes
-of a stream that says the same. What a tool call, a usage or a refusal looks like it knows already.
-Must never: give a chunk before the body is whole and good, so that any failure can be answered by another request.
+A dialect adds two things, the places where its texts stand and a function from an outline to the bytes of a stream that
+says the same. What a tool call, a usage or a refusal looks like it knows already. This module must never give a chunk
+before the body is whole and good, so that any failure can be answered by another request.
 """
 
 from __future__ import annotations

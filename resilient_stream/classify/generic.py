@@ -366,7 +366,7 @@ GENERIC = make_rules(
         526: _K.GATEWAY_ERROR, 527: _K.GATEWAY_ERROR, 529: _K.PROVIDER_OVERLOADED, 530: _K.GATEWAY_ERROR,
         598: _K.PROVIDER_TIMEOUT, 599: _K.PROVIDER_TIMEOUT,
     },
-    # A page comes from something in front of the API (JUDGEMENTS 15).
+    # An HTML page comes from a proxy or CDN in front of the API, so it says nothing about the request.
     pages={404: _K.UNEXPECTED_RESPONSE, 410: _K.UNEXPECTED_RESPONSE, 500: _K.GATEWAY_ERROR, 503: _K.GATEWAY_ERROR},
 )
 # fmt: on

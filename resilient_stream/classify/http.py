@@ -1,9 +1,10 @@
 """From an HTTP answer, or an error object inside a stream, to a `Failure`.
 
-    body code -> phrases (money, quota, context, ...) -> body type -> status        (JUDGEMENTS 1, 2)
+    body code -> phrases (money, quota, context, ...) -> body type -> status
 
 The status is asked last. Exceptions that the order cannot express are one function each, named. This module must never
-read a user's own words (`body.py` sees to it), or take `cancelled` from the wire (JUDGEMENTS 8).
+read a user's own words (`body.py` sees to it), or take `cancelled` from the wire: only the caller cancels, and the
+engine knows when.
 """
 
 from __future__ import annotations
@@ -104,12 +105,12 @@ def _first(said: Said, table: Mapping[str, Any]) -> Any:
 
 
 def _paid_later(status: int, headers: Mapping[str, str]) -> Verdict | None:
-    """402 with Retry-After is a budget for requests in flight, not an empty account (JUDGEMENTS 3)."""
+    """Tell whether a 402 will pass: with Retry-After it is a budget for requests in flight, not an empty account."""
     return Verdict(_K.RATE_LIMITED) if status == 402 and asked_to_wait(headers) else None
 
 
 def _cannot_fit(said: Said) -> Verdict | None:
-    """One request above the whole allowance of a minute will never pass (JUDGEMENTS 10)."""
+    """Tell whether one request is larger than the whole allowance of a minute, so that it can never pass."""
     if not re.search(r"\btokens? per\b|\bTP[MD]\b", said.message):
         return None
     used, limit = figures(said)
@@ -143,7 +144,7 @@ def _by_status(said: Said, status: int, rules: Rules, headers: Mapping[str, str]
 
 
 def _no_stream(headers: Mapping[str, str], said: Said, rules: Rules) -> Verdict:
-    """A success that is not a stream (JUDGEMENTS 14): an error in JSON, nothing at all, or another site."""
+    """Classify a success that is not a stream: an error in JSON, an empty body, or a page of another site."""
     if said.form == "empty":
         return Verdict(_K.STREAM_INTERRUPTED)
     if said.form == "json":
@@ -197,12 +198,14 @@ def _failure(
 
 
 def _names_a_minute(said: Said) -> bool:
-    """Google's RetryInfo beside a day's quota, or a quota of zero, means something else (JUDGEMENTS 4)."""
+    """Tell whether a quota is one of a minute. Google's RetryInfo beside a day's quota, or a quota of zero, does not
+    say when to retry."""
     return said.find("retryDelay") is not None or bool(re.search(r"limit:? ?0\b", said.message))
 
 
 def _obey_should_retry(failure: Failure, word: str) -> Failure:
-    """`x-should-retry`: false always counts; true not against a bill, a key or the window (JUDGEMENTS 16)."""
+    """Apply `x-should-retry`: false always counts, true not for an unpaid bill, a bad key or a context that is too
+    long."""
     if word == "false":
         return replace(failure, retry=False)
     if word != "true" or failure.kind in _NEVER_FORCED or KINDS[failure.kind].retry != "no":

@@ -5,7 +5,7 @@
 
 What is not a fault of the network or of this host is None, so that our own bugs stay visible. This module must never
 import the HTTP library (classes are known by name), or read `ClientResponseError.status`: the 400 in it is the
-parser's, no server sent it (JUDGEMENTS 25). Nor is it given `CancelledError`.
+parser's, no server sent it. Nor is it given `CancelledError`.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ CLASSES: Mapping[str, Fault] = {
     "gaierror": _always(_K.DNS_FAILURE),
     "ConnectionError": _LOST,
     "ConnectionRefusedError": Fault(_K.CONNECT_FAILED, _K.STREAM_INTERRUPTED),
-    # Only a timer makes one without an errno; ours are told apart by who owns them (JUDGEMENTS 23).
+    # Only a timer makes one without an errno. Our own timers do not come here: whoever set them reports them.
     "TimeoutError": _always(_K.DEADLINE_EXCEEDED),
     "IncompleteReadError": _LOST,
     "LimitOverrunError": _always(_K.BUFFER_LIMIT),
@@ -235,7 +235,7 @@ def _named(link: BaseException, table: Mapping[str, Fault]) -> Fault | None:
 
 def _errno(link: BaseException) -> int | None:
     """The operating system's own number. OpenSSL's and the resolver's share the attribute, not the meaning:
-    SSLError has errno 1, which is EPERM (JUDGEMENTS 26). A wrapper only copies what its `os_error` says."""
+    SSLError has errno 1, which is EPERM. A wrapper only copies what its `os_error` says."""
     foreign = isinstance(link, ssl.SSLError | socket.gaierror) or "SSLError" in _classes(link)
     number = getattr(link, "errno", None)
     return number if isinstance(number, int) and not foreign and not hasattr(link, "os_error") else None

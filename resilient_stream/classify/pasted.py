@@ -39,7 +39,8 @@ _STATUS = re.compile(
 _HOST = re.compile(r"\bhost (?:https?://)?([\w.-]+|\[[\w:]+\])", re.IGNORECASE)
 _CLASS = re.compile(rf"\b({'|'.join((*CLASSES, 'ContentEncodingError'))})\b")
 _NO_ANSWER = re.compile(r"\b400, message\b|\bClientHttpProxyError\b")
-"""Lines with a status that is not the provider's: aiohttp's parser's own (JUDGEMENTS 25), and a proxy's."""
+"""Lines with a status that is not the provider's: aiohttp's parser puts a 400 of its own into its exceptions, and a
+proxy has one too."""
 
 # What other libraries and systems say, and the class that means the same.
 _SAYINGS: tuple[tuple[str, str], ...] = (

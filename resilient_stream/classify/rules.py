@@ -5,8 +5,8 @@
     types      a name that says the class only, and so comes after the phrases: `rate_limit_error`
     statuses   the HTTP status, at last; `implied` is the status that a vague name stands for inside a stream
 
-In that order, first hit wins (JUDGEMENTS 1, 2). A 429 may be money, a 400 may be a bad key. This module must never hold
-a row. The shared ones are in `generic.py`, a provider's own in `providers/shared/error_rules.py`.
+They are asked in that order and the first hit wins. A 429 may be money, a 400 may be a bad key. This module must never
+hold a row. The shared ones are in `generic.py`, a provider's own in `providers/shared/error_rules.py`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """The one table of failures: 40 kinds, what the SDK does about each, and what a person is told.
 
 Everything that depends on a kind is read from `KINDS`. Retry, fallback, error classes, `explain`, logs, documents and
-tests have this table and no other (DESIGN R10). This module must never hold a rule about recognising a failure. That is
-`classify/` and the providers.
+tests have this table and no other, so they cannot disagree. This module must never hold a rule about recognising a
+failure. That is `classify/` and the providers.
 
-A text is a tuple of sentences. A sentence whose `{fact}` is unknown is left out, so every message reads well
-with what is known. Facts: provider model target host address env_var status retry_after resets_at limit used seconds
-feature reason proxy variable attempts kept detail (the provider's own words, shortened). provider is whoever answered:
-where that is a host of somebody else, `gateway` is its name and `vendor` is unknown; `dialect` is the provider always.
+A text is a tuple of sentences. A sentence whose `{fact}` is unknown is left out, so every message reads well with what
+is known. Facts: provider model target host address env_var status retry_after resets_at limit used seconds feature
+reason proxy variable attempts kept detail (the provider's own words, shortened). provider is whoever answered: where
+that is a host of somebody else, `gateway` is its name and `vendor` is unknown; `dialect` is the provider always.
 """
 
 from __future__ import annotations

@@ -38,14 +38,14 @@ _RESPONSES = "-responses"
 
 
 def known_providers() -> list[str]:
-    """Every provider name a target may begin with."""
+    """Return every provider name that a target may begin with."""
     responses = (f"{name}{_RESPONSES}" for name, host in HOSTS.items() if host.responses != "none")
     return sorted({*HOSTS, *responses, *_OWN, *_third_parties()})
 
 
 @functools.cache
 def adapter_for(name: str) -> Adapter:
-    """The adapter of a provider. StreamMisused says of an unknown one which was meant."""
+    """Return the adapter of a provider. For an unknown name, StreamMisused says which one was probably meant."""
     if name in HOSTS:
         from .openai.chat import OpenAIChat
 
@@ -64,8 +64,8 @@ def adapter_for(name: str) -> Adapter:
 
 
 def _unknown(name: str) -> str:
-    """What to say of a name that no provider has: the one that was meant, or where all are listed."""
-    from .shared.named import meant_by  # for a mistake only
+    """Describe a name that no provider has: which name was probably meant, or where all names are listed."""
+    from .shared.named import meant_by  # imported only to explain a mistake
 
     return f"no provider is called {name[:100]!r}. {meant_by(name, known_providers())}"
 

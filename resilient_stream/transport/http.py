@@ -1,9 +1,10 @@
 """HTTP by aiohttp: `Response`, which owns one answer, and the sessions of a client, one for each running loop.
 
-Our clock and our limits decide, aiohttp's are switched off (R7): no total timeout, no pool limit, no redirects, and
-nothing compressed is asked for. One response has one owner; `close` and `interrupt` are synchronous. This module must
-never classify what a server did. Its exceptions leave as they are; `classify/` names them. What is known here alone
-leaves as a StreamError: a proxy's fault (`proxied.py`), an address or a header that cannot be sent (`routes.py`).
+Our clock and our limits decide, aiohttp's are switched off, because its timeouts look the same as ours and its full
+pool the same as a dead host: no total timeout, no pool limit, no redirects, and nothing compressed is asked for. One
+response has one owner; `close` and `interrupt` are synchronous. This module must never classify what a server did. Its
+exceptions leave as they are; `classify/` names them. What is known here alone leaves as a StreamError: a proxy's fault
+(`proxied.py`), an address or a header that cannot be sent (`routes.py`).
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Response:
         self._response.close()
 
     def drain(self) -> bytes:
-        """What had arrived before the body failed: aiohttp refuses it once an exception is set (E6).
+        """What had arrived before the body failed: aiohttp refuses to hand out buffered bytes once an exception is set.
 
         Uses two private fields of aiohttp's reader; a test fails when they go.
         """

@@ -54,7 +54,7 @@ class SseDecoder:
     retry: the reconnection time last sent, in milliseconds. last_event_id: sticky across events, as in the text.
     pings: the data of events that are named as signs of life; for whoever reads `payloads` to drop, and to forget.
     stray: lines that are no field but look like JSON; some servers append a bare error body to an event stream
-        (Vertex, recordings QUIRKS 13d), which the text would have us ignore without a word.
+        (Vertex does), which the standard would silently ignore.
     Raises EventTooLarge when an event without an end exceeds `max_event_bytes`, and TooManyPieces for one of more than
     `MOST_LINES` lines.
     """

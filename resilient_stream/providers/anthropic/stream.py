@@ -247,7 +247,8 @@ class MessagesReader:
             self._message_stop(Event(), batch)
 
     def _count(self, usage: Any, batch: Batch) -> None:
-        """Counts are cumulative, and each event has some of them: the last of each stands (QUIRKS 35)."""
+        """Take the counts of an event. They are cumulative and each event has only some, so a new value replaces the
+        old one."""
         if isinstance(usage, dict) and usage:
             self._usage.update({name: usage[name] for name in _COUNTS if usage.get(name) is not None})
             batch.append(read_usage(self._usage))

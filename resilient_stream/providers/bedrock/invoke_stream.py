@@ -184,7 +184,7 @@ class _Reframed:
 def as_chat(payload: bytes) -> bytes:
     """A chat event as OpenAI's are: Mistral streams `message` for `delta`, DeepSeek `text`, both `stop_reason`.
 
-    AI21 has a finish_reason, and beside it a stop_reason that is a number (recordings QUIRKS 40).
+    AI21 sends a finish_reason and, beside it, a stop_reason that is a bare number.
     """
     fields = _fields(payload)
     given = fields.get("choices")

@@ -45,8 +45,7 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
 }
 """The reasons that are known to be no answer. One in neither table is a server error: retried."""
 
-# A filter's reason with no answer at all. Recitation depends on the sampling: another try may pass
-# (JUDGEMENTS 11).
+# Reasons for which a filter left no answer at all. Recitation depends on the sampling, so another try may pass.
 _BLOCKED: Mapping[str, Failure] = {
     "RECITATION": Failure(kind=ErrorKind.CONTENT_FILTERED, retry=True, fallback=True),
     "IMAGE_RECITATION": Failure(kind=ErrorKind.CONTENT_FILTERED, retry=True, fallback=True),
@@ -62,14 +61,15 @@ _NUMBERED = ("", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER")
 
 
 def name_of(reason: str | int | None) -> str:
-    """A finish reason's name; empty when there is none, or only the enum's placeholder."""
+    """Return a finish reason's name; empty when there is none or only the enum's placeholder."""
     if isinstance(reason, int):
         return _NUMBERED[reason] if 0 <= reason < len(_NUMBERED) else str(reason)
     return "" if reason is None or reason == "FINISH_REASON_UNSPECIFIED" else reason
 
 
 def failure_of(reason: str, message: str, answered: bool) -> Failure | None:
-    """The failure that a finish reason means; None when it ends an answer. answered: a part of one came before it."""
+    """Return the failure that a finish reason means, or None when it ends an answer. answered: a part of one came
+    before it."""
     if reason not in FINISH_REASONS:
         kind = FAILED_REASONS.get(reason, ErrorKind.SERVER_ERROR)
         return Failure(kind=kind, code=reason, detail=message if kind in _QUOTABLE else "")

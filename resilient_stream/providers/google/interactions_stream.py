@@ -1,8 +1,9 @@
-"""Gemini's Interactions API as it is streamed: steps, begun, filled and stopped, into chunks.
+"""Decodes the stream of Gemini's Interactions API (steps that begin, are filled and stop) into chunks.
 
-`interaction.completed` ends an answer, and its status says whether it is one. `[DONE]` may follow, and proves nothing
-(recordings QUIRKS 6). This module must never await, or call a tool that Google runs itself the caller's. The events'
-types are in `interactions_events.py`.
+`interaction.completed` ends an answer, and its status says whether the answer is a good one. `[DONE]` may follow it but
+proves nothing, since other dialects send it after failures, too. This module must never treat a tool that Google runs
+itself as the caller's. The events' types are in `interactions_events.py`.
+Must never: await.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class GeminiReader:
             self.progress += 1
             batch += extras
         elif part.thoughtSignature:
-            # It belongs to the text before it, or to an empty part of its own (recordings QUIRKS 39).
+            # It belongs to the text before it, or to an empty part of its own (seen on the wire).
             batch.append(ReasoningDelta("", part.thoughtSignature))
         elif part.text is None:
             self.progress += 1

@@ -101,7 +101,7 @@ class Vertex(msgspec.Struct, frozen=True):
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """The shared rules with Google's own in front; Claude's errors are in the shared ones.
 
-        A refused token is tried once more: the next attempt brings a new one (JUDGEMENTS 20).
+        A refused token is retried once, because the next attempt fetches a new one.
         """
         failure = classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
         expired = status == 401 and failure.kind is ErrorKind.AUTHENTICATION

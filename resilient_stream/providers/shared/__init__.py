@@ -1,1 +1,1 @@
-"""What the dialects have in common: decoders' frame, tool calls in pieces, addresses, values that may be anything."""
+"""Code that several dialects share: the decoders' frame, tool calls in pieces, addresses, values of any type."""

@@ -1,4 +1,4 @@
-"""Whole tool calls from numbered blocks, as Anthropic, Bedrock and Gemini's Interactions have them.
+"""Assembles whole tool calls from numbered blocks, as Anthropic, Bedrock and Gemini's Interactions send them.
 
 A piece belongs to the block that is open under its number; one without such a block makes every call suspect that has
 no arguments. This module must never hold more of an answer than `Holdings` allows.
@@ -20,8 +20,10 @@ __all__ = ["BlockCalls"]
 
 
 class BlockCalls:
-    """Calls that come as blocks of an answer: each begins, grows and ends under the number of its block. open: those
-    that have begun and not ended."""
+    """Tool calls that arrive as blocks of an answer: each begins, grows and ends under the number of its block.
+
+    open: the calls that have begun and not ended.
+    """
 
     __slots__ = ("_begun", "_blank", "_doubts", "_ended", "_foreign", "_holdings", "open")
 
@@ -37,9 +39,10 @@ class BlockCalls:
     def begin(
         self, block: int, id: str, name: str, given: Any = None, signature: str | None = None
     ) -> list[ToolCallDelta | ToolCall]:
-        """A block is a call. given: its arguments, where the first event has them; nothing or the whole of them.
+        """Begin a call in a block. given: its arguments, if the first event has them; either none or all of them.
 
-        The same call may be said again. Another that is still open under that number has ended without a word.
+        A server may announce the same call again. If another call is still open under that number, it has ended without
+        an end event.
         """
         said = _beyond_nothing(given if isinstance(given, Arguments) else Arguments(argument_text(given)))
         call = self.open.get(block)
@@ -55,7 +58,7 @@ class BlockCalls:
         return [*ended, ToolCallDelta(call.index, id, name, "")]
 
     def _again(self, call: OpenCall, said: Arguments) -> None:
-        """A call, said once more while it is open. What no piece had said of it counts."""
+        """Handle a call that is announced again while it is open; arguments that no piece had brought count."""
         call.odd, call.wrong = call.odd or said.odd, call.wrong or said.wrong
         if call.blank:
             call.given = call.given or said.text
@@ -63,8 +66,10 @@ class BlockCalls:
             call.says_again(said.text)
 
     def settle(self, said: Mapping[str, Arguments]) -> None:
-        """The calls of the whole answer by their ids, at the end of everything: what is open has what is said of it
-        here. Raises LateArguments when one had left without these."""
+        """Complete the open calls from the whole answer, which lists all calls by their ids at its end.
+
+        Raises LateArguments when a call was already given out without the arguments that it has here.
+        """
         for call in self.open.values():
             if call.id in said:
                 self._again(call, _beyond_nothing(said[call.id]))
@@ -72,19 +77,23 @@ class BlockCalls:
             raise LateArguments
 
     def odd(self, block: int) -> None:
-        """Something came for a block that nobody here knows; where that is a call, it may be its arguments."""
+        """Note an event for an unknown block; if the block is a call, the event may hold its arguments."""
         call = self.open.get(block)
         if call is not None:
             call.odd = True
 
     def begin_foreign(self, block: int) -> None:
-        """A block is something else whose deltas may look like a call's: a tool that the provider runs itself."""
+        """Begin a block that is no call but has deltas that may look like a call's, such as a tool that the provider
+        runs."""
         if block not in self._foreign:
             self._holdings.item()
             self._foreign.add(block)
 
     def add(self, block: int, piece: str) -> list[ToolCallDelta]:
-        """A piece of a call's arguments; nothing when there is none, or the block is no call. Raises LateArguments."""
+        """Add a piece of a call's arguments and return its delta; None when the piece is empty or the block is no call.
+
+        Raises LateArguments.
+        """
         call = self.open.get(block)
         if call is None:
             if piece.strip() and block not in self._foreign:
@@ -98,14 +107,15 @@ class BlockCalls:
         return [call.add(piece)]
 
     def take(self, block: int, said: Arguments, batch: Batch) -> bool:
-        """What an event has of a call's arguments, put into `batch`; whether the block is a call."""
+        """Put the chunks of an event's arguments into `batch`, and return whether the block is a call."""
         if said.odd or said.wrong:
             self.odd(block)
         batch += self.add(block, said.text)
         return block in self.open
 
     def end(self, block: int) -> list[ToolCallDelta | ToolCall]:
-        """The block is whole: the call, if it is one. What was given counts when no piece followed."""
+        """End a block and return its call, if it is one. Arguments given at its beginning count when no piece
+        followed."""
         self._foreign.discard(block)
         call = self.open.get(block)
         if call is None:
@@ -122,20 +132,21 @@ class BlockCalls:
         return [*missing, *self._doubts.ended(call, others=bool(self.open))]
 
     def rest(self) -> list[ToolCallDelta | ToolCall]:
-        """The calls whose blocks never ended, as they stand."""
+        """Return the calls whose blocks never ended, with the arguments received so far."""
         return [chunk for block in list(self.open) for chunk in self.end(block)]
 
     def __contains__(self, block: int) -> bool:
-        """Whether a block is a call that is still open."""
+        """Return whether a block is a call that is still open."""
         return block in self.open
 
     def _end_unsaid(self, block: int, call: OpenCall) -> list[ToolCallDelta | ToolCall]:
-        """Another call begins under its number. Without arguments it may be the one that those to come are for."""
+        """End a call because another one begins under its number. If it has no arguments, those that follow may be its
+        own."""
         if call.blank and not call.given:
             call.wrong = LOST
         return self.end(block)
 
 
 def _beyond_nothing(said: Arguments) -> Arguments:
-    """Without an empty object, as an announcement has it whose pieces follow."""
+    """Return the arguments without an empty object, which an announcement has when pieces follow."""
     return said._replace(text="") if parse_arguments(said.text) == {} else said

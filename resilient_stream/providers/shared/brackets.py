@@ -1,7 +1,7 @@
-"""Whether pieces of JSON text are a whole object yet, as far as brackets tell.
+"""Tells by brackets alone whether pieces of JSON text are a whole object yet.
 
-Every piece is looked at once, by searches and never character by character, so that asking after each of a million
-pieces costs no more than asking once.
+Every piece is scanned once, by searches and never character by character, so that asking after each of a million pieces
+costs no more than asking once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 class Brackets:
-    """Follows a growing list of pieces."""
+    """Follows the brackets in a growing list of pieces."""
 
     __slots__ = ("_begun", "_depth", "_open", "_seen")
 
@@ -29,11 +29,11 @@ class Brackets:
 
     @property
     def closed(self) -> bool:
-        """Every bracket that was opened is closed, and there was one."""
+        """Return whether at least one bracket was opened and all of them are closed."""
         return self._begun and not self._open and self._depth == 0
 
     def follow(self, pieces: Sequence[str]) -> None:
-        """Look at those that are new. An open string is remembered by its quote and a backslash without its letter."""
+        """Scan the new pieces. For an open string, the quote and any unfinished backslash are remembered."""
         text = self._open + "".join(pieces[self._seen :])
         self._seen = len(pieces)
         found = _CLOSED.match(text)

@@ -29,8 +29,10 @@ NO_ARGUMENTS = names(
 
 
 class Arguments(NamedTuple):
-    """What a call, or a piece of one, says of its arguments. odd: it has a field that nobody here knows. wrong: why it
-    must not be run."""
+    """The arguments found in a tool call or a piece of one.
+
+    odd: the call has a field that nobody here knows. wrong: the reason why it must not be run.
+    """
 
     text: str
     odd: bool = False
@@ -38,7 +40,7 @@ class Arguments(NamedTuple):
 
 
 def arguments_in(*holders: Mapping[str, Any], known: frozenset[str] = frozenset()) -> Arguments:
-    """The arguments that a call has in these objects of it. known: fields of this dialect that are no arguments."""
+    """Return the arguments of a call from these objects of it. known: fields of this dialect that are no arguments."""
     odd = any(_is_odd(name, value, known) for holder in holders for name, value in holder.items())
     found = [text for holder in holders for name in PLACES if (text := argument_text(holder.get(name)))]
     said = [text for text in found if text not in ("{}", "[]")] or found
@@ -47,13 +49,13 @@ def arguments_in(*holders: Mapping[str, Any], known: frozenset[str] = frozenset(
 
 
 def function_of(call: Mapping[str, Any]) -> dict[str, Any]:
-    """The `function` of a call in OpenAI's shape. What is no object there is a field that nobody knows."""
+    """Return the `function` of a call in OpenAI's shape. A value that is no object counts as an unknown field."""
     function = call.get("function")
     return function if isinstance(function, dict) else {"function is no object": function}
 
 
 def argument_text(value: Any) -> str:
-    """Arguments as text, or a piece of it: some servers send an object instead, or null."""
+    """Return arguments, or a piece of them, as text: some servers send an object instead, or null."""
     if isinstance(value, str):
         return value
     return "" if value is None else msgspec.json.encode(value).decode()

@@ -14,7 +14,7 @@ __all__ = ["encode_call", "encode_content", "encode_message", "encode_part", "en
 
 
 def encode_message(message: Message) -> dict[str, Any]:
-    """One turn, with its tool calls or the call that it answers."""
+    """Encode one turn, with its tool calls or the id of the call that it answers."""
     fields: dict[str, Any] = {"role": message.role, "content": encode_content(message)}
     if message.tool_calls:
         fields["content"] = fields["content"] or None
@@ -27,19 +27,19 @@ def encode_message(message: Message) -> dict[str, Any]:
 
 
 def encode_call(call: FunctionCall) -> dict[str, Any]:
-    """A tool call that the model made; its arguments stay JSON text."""
+    """Encode a tool call that the model made; its arguments stay JSON text."""
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def encode_content(message: Message) -> str | list[dict[str, Any]]:
-    """Text alone stays a string: not every host reads lists."""
+    """Encode a message's content. A single text stays a string, since not every host reads lists."""
     if not any(isinstance(part, ImagePart) for part in message.parts):
         return message.text
     return [encoded for part in message.parts if (encoded := encode_part(part)) is not None]
 
 
 def encode_part(part: Part) -> dict[str, Any] | None:
-    """A text or a picture; None for what has no place in a request."""
+    """Encode a text or a picture; None for a part that has no place in a request."""
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     if isinstance(part, ImagePart):
@@ -49,7 +49,7 @@ def encode_part(part: Part) -> dict[str, Any] | None:
 
 
 def encode_tool(tool: Tool) -> dict[str, Any]:
-    """A function that the model may call."""
+    """Encode a function that the model may call."""
     function: dict[str, Any] = {
         "name": tool.name, "description": tool.description, "parameters": tool.parameters,
     }  # fmt: skip
@@ -59,7 +59,7 @@ def encode_tool(tool: Tool) -> dict[str, Any]:
 
 
 def encode_tool_choice(choice: str | None) -> str | dict[str, Any] | None:
-    """auto, none and required as they are; any other word is the name of a tool."""
+    """Encode the tool choice: auto, none and required stay as they are; any other word is the name of a tool."""
     if choice is None or choice in ("auto", "none", "required"):
         return choice
     return {"type": "function", "function": {"name": choice}}

@@ -18,13 +18,16 @@ MOST = 2**63
 
 
 def count(value: Any) -> int | None:
-    """A count as an integer; None for anything that cannot be one, like a number beyond 64 bits."""
+    """Return a count as an integer; None for anything that cannot be one, like a number beyond 64 bits."""
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST else None
 
 
 def openai_usage(usage: Mapping[str, Any], read: str = "prompt", written: str = "completion") -> Usage:
-    """OpenAI's usage object; `read` and `written` are its words for the two directions, which its Responses API
-    calls input and output. Also with DeepSeek's name for cached tokens. Counts as the provider gives them."""
+    """Read OpenAI's usage object. read, written: the words for the two directions, which its Responses API calls input
+    and output.
+
+    DeepSeek's name for cached tokens is understood, too. The counts stay as the provider gives them.
+    """
     reading, writing = (object_of(usage.get(f"{word}_tokens_details")) for word in (read, written))
     cached = count(reading.get("cached_tokens"))
     return Usage(

@@ -1,7 +1,7 @@
-"""What the last word of an answer means that a dialect's own table does not have, or has in another spelling.
+"""Interprets finish reasons that are not in a dialect's own table, or are spelt differently there.
 
-Servers and gateways write `MAX_TOKENS` for `max_tokens`, and invent words for ends that are none: `server_error`,
-`Aborted`, `cancelled`. An answer with such an end is not a whole one, so those are known by what they are made of.
+Servers and gateways write `MAX_TOKENS` for `max_tokens`, and invent reasons for answers that failed: `server_error`,
+`Aborted`, `cancelled`. An answer with such a reason is not whole, so these are recognised by the words in them.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _ENDED: tuple[tuple[str, End], ...] = (
 
 
 def failed_end(word: str, own: Mapping[str, ErrorKind], good: Mapping[str, End]) -> ErrorKind | None:
-    """Return the kind of an end that is none; None for one that is an end.
+    """Return the kind of failure that a finish reason means; None for a reason that ends an answer.
 
-    own, good: the dialect's tables, which are believed before the families of words.
+    own, good: the dialect's tables, which are asked before the families of words.
     """
     if word in own:
         return own[word]
@@ -61,7 +61,7 @@ def failed_end(word: str, own: Mapping[str, ErrorKind], good: Mapping[str, End])
 
 
 def end_of(word: str, own: Mapping[str, End]) -> End:
-    """Return what an answer ended with, in the dialect's own words or in others; ("other", None) when nobody knows."""
+    """Return the finish reason in our words for one in the provider's; ("other", None) for one that nobody knows."""
     if word in own:
         return own[word]
     letters = _letters(word)

@@ -48,7 +48,7 @@ _BEDROCK: dict[str, Any] = {
     "codes": {
         _K.AUTHENTICATION: """UnrecognizedClientException InvalidSignatureException IncompleteSignature
             RequestExpired InvalidClientTokenId MissingAuthenticationToken SignatureDoesNotMatch""",
-        # Temporary credentials: the next attempt asks for fresh ones, once (JUDGEMENTS 20).
+        # Temporary credentials: the next attempt asks for fresh ones, once.
         Verdict(_K.AUTHENTICATION, retry=True): "ExpiredTokenException ExpiredToken",
         _K.QUOTA_EXHAUSTED: "ServiceQuotaExceededException",
         _K.PERMISSION_DENIED: "OptInRequired FTUFormNotFilled",
@@ -66,7 +66,7 @@ _BEDROCK: dict[str, Any] = {
 }  # fmt: skip
 _OLLAMA: dict[str, Any] = {
     "phrases": (
-        # Too little memory over there: it will not grow, and it is not our memory (JUDGEMENTS 17).
+        # The server has too little memory. A retry does not change that, and it is not this process's memory.
         phrase(
             Verdict(_K.SERVER_ERROR, retry=False, category=ErrorCategory.PERMANENT),
             r"requires more (system|gpu|video) memory|more (system )?memory .{0,40}than is available",
@@ -84,7 +84,8 @@ ERROR_RULES: Mapping[str, Mapping[str, Any]] = {
     "bedrock": _BEDROCK,
     "ollama": _OLLAMA,
     "groq": {
-        # 422 is a hallucinated tool call, 498 the flex tier being full (JUDGEMENTS 9, 22).
+        # 422 is an invalid tool call by the model, which another try may not repeat; 498 means that the flex tier is
+        # full.
         "statuses": {422: _K.MODEL_OUTPUT_INVALID, 498: _K.PROVIDER_OVERLOADED},
         "codes": {_K.PERMISSION_DENIED: "blocked_api_access"},
     },
@@ -95,7 +96,7 @@ ERROR_RULES: Mapping[str, Mapping[str, Any]] = {
             _K.PROVIDER_OVERLOADED: "upstream_provider_shared_pool",
             _K.MODEL_NOT_FOUND: "privacy_restricted constraint_filtered free_variant_ended",
         },
-        # It passes the upstream's 429 on: not our limit, and another route may be free (JUDGEMENTS 21).
+        # It passes an upstream's 429 on, so the caller's own limit is not reached and another route may be free.
         "phrases": (phrase(_K.PROVIDER_OVERLOADED, r"^provider returned error", statuses=(429,)),),
     },
     "mistral": {

@@ -1,4 +1,4 @@
-"""The frame of every dialect of JSON events: network reads in, chunks out, and the one place that says how a body ends.
+"""The decoder shared by all dialects of JSON events: it reads network reads into chunks and decides how a body ended.
 
     bytes -> JsonEvents or JsonLines (framing, JSON) -> the dialect's reader (what an event says) -> chunks
 
@@ -26,10 +26,10 @@ EventT = TypeVar("EventT")
 
 
 class EventSource(Protocol[EventT]):
-    """Where events come from: `JsonEvents`, `JsonLines`.
+    """Supplies events from network reads: `JsonEvents` or `JsonLines`.
 
-    done: there was a `[DONE]`. cut: half an event was left at the end. halves: there are marked halves of characters
-    in the events. failure: it cannot be read on.
+    done: a `[DONE]` came. cut: half an event was left at the end. halves: the events have marked halves of characters
+    in them. failure: why nothing more can be read.
     """
 
     done: bool
@@ -38,30 +38,33 @@ class EventSource(Protocol[EventT]):
     failure: Failure | None
 
     def single(self, data: bytes) -> bytes | None:
-        """The JSON text of a read that is one event and nothing else; None for any other, and nothing has changed."""
+        """Return the JSON text of a read that is exactly one event; for any other read None, and nothing has
+        changed."""
         ...
 
     def payloads(self, data: bytes) -> list[bytes]:
-        """The JSON texts that `data` makes whole."""
+        """Return the JSON texts that `data` completes."""
         ...
 
     def decode(self, payloads: list[bytes]) -> list[EventT]:
-        """Those as events; afterwards `payloads` are the texts of these."""
+        """Decode these texts as events; afterwards `payloads` are the texts of exactly these events."""
         ...
 
     def finish(self) -> list[EventT]:
-        """What only the end makes whole."""
+        """Return the events that only the end of the body completes."""
         ...
 
     def stray(self) -> Any:
-        """A JSON value outside of all events; None when there was none."""
+        """Return a JSON value that stood outside of all events; None when there was none."""
         ...
 
 
 class EventReader(Protocol[EventT]):
-    """A dialect's part. failure, done, progress, model, response_id: as in `contract.Decoder`.
+    """The part of a decoder that one dialect supplies. failure, done, progress, model, response_id: as in
+    `contract.Decoder`.
 
-    plain: the last event was nothing but text, so the next read is worth trying as such. seen: there was an answer.
+    plain: the last event was nothing but text, so the next read should be tried as text first. seen: an answer has
+    begun.
     """
 
     failure: Failure | None
@@ -74,30 +77,31 @@ class EventReader(Protocol[EventT]):
 
     @property
     def texts(self) -> BatchDecoder[Any]:
-        """Decodes events that are text and nothing else."""
+        """Return the decoder of events that are text and nothing else."""
         ...
 
     def text(self, events: list[Any]) -> Batch:
-        """The chunks of what `texts` decoded; changes nothing that a decoder tells of its answer."""
+        """Return the chunks of events that `texts` decoded; the state of the answer does not change."""
         ...
 
     def read(self, events: list[EventT], payloads: Sequence[bytes], batch: Batch) -> None:
-        """Put the chunks of some events into `batch`, up to an end or a failure among them.
+        """Put the chunks of at least one event into `batch`, up to an end or a failure among them.
 
-        Of at least one event. payloads: their texts, where known. May raise READERS_RAISE, and then it read so far."""
+        payloads: the events' texts, where known. May raise READERS_RAISE; the chunks before that are in `batch`.
+        """
         ...
 
     def may_end(self, marked: bool, cut: bool) -> bool:
-        """Whether a body may end here. marked: with a `[DONE]`. cut: within an event."""
+        """Return whether the body may end here. marked: a `[DONE]` came. cut: the body ended within an event."""
         ...
 
     def close(self) -> Batch:
-        """It has ended: the chunks that only this makes whole. Sets `done`."""
+        """Return the chunks that only the end of the answer completes. Sets `done`."""
         ...
 
 
 class EventDecoder(Generic[EventT]):
-    """One answer; see `contract.Decoder`. provider: whose rules read the errors between the events."""
+    """Decodes one answer; see `contract.Decoder`. provider: the one whose rules classify errors between the events."""
 
     __slots__ = (
         "_eof_ok", "_events", "_mender", "_provider", "_reader", "done", "failure", "model", "progress", "response_id",
@@ -119,13 +123,13 @@ class EventDecoder(Generic[EventT]):
 
     @property
     def resume_point(self) -> ResumePoint | None:
-        """Where the provider can take this answer up again; None where it does not keep answers."""
+        """Return where the provider can resume this answer; None where it does not keep answers."""
         point: ResumePoint | None = getattr(self._reader, "resume_point", None)
         return point
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class of its own, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         counts: Mapping[str, int] = getattr(self._reader, "unmodelled", {})
         return counts
 
@@ -148,7 +152,7 @@ class EventDecoder(Generic[EventT]):
         return batch if self._mender is None else self._mended(batch)
 
     def finish(self) -> Batch:
-        """The body ended."""
+        """Take note that the body ended."""
         if self.done or self.failure is not None:
             return []
         batch = self._read(self._events.finish(), ())
@@ -158,7 +162,7 @@ class EventDecoder(Generic[EventT]):
         return batch if self._mender is None else self._mended(batch)
 
     def _read(self, events: list[EventT], payloads: Sequence[bytes]) -> Batch:
-        """The chunks of some events. What a reader cannot take ends the answer, behind what came before it."""
+        """Return the chunks of some events. An event that cannot be read ends the answer after the chunks before it."""
         batch: Batch = []
         if self._events.halves and self._mender is None:
             self._mender = Mender()
@@ -172,7 +176,7 @@ class EventDecoder(Generic[EventT]):
         return batch
 
     def _mended(self, batch: Batch) -> Batch:
-        """In an answer in which halves of characters came."""
+        """Return the batch with halves of characters joined, for an answer in which such halves came."""
         assert self._mender is not None
         batch = self._mender.mend(batch)
         self.failure = self._mender.failure(self.failure)
@@ -181,7 +185,7 @@ class EventDecoder(Generic[EventT]):
 
     def _follow(self) -> None:
         reader = self._reader
-        # What comes after a dialect's own end in the same read is as little read as what comes in a later one.
+        # Data after the end marker is ignored, whether it arrives in the same read or in a later one.
         self.failure = reader.failure or (None if reader.done else self._events.failure)
         self.done, self.progress = reader.done, reader.progress
         self.model, self.response_id = reader.model, reader.response_id

@@ -1,4 +1,4 @@
-"""Blocks of an answer that are not for the caller: tools that the provider runs itself, their results, and what is new.
+"""Collects blocks that are not for the caller: tools that the provider runs itself, their results, unknown types.
 
     begin -> pieces of its input, deltas of types that nobody knows -> end: one `Raw` with all of it
 
@@ -28,7 +28,7 @@ class _Block(msgspec.Struct):
 
 
 class ForeignBlocks:
-    """Of one answer. input: the field in which a block's own input stands, when it is whole."""
+    """The foreign blocks of one answer. input: the field for a block's own input once it is whole."""
 
     __slots__ = ("_blocks", "_holdings", "_input", "_unmodelled")
 
@@ -39,14 +39,14 @@ class ForeignBlocks:
         self._blocks: dict[int, _Block] = {}
 
     def begin(self, number: int, name: str, data: dict[str, Any]) -> list[Raw]:
-        """A block begins. Another one under its number has ended without a word."""
+        """Begin a block. If another one is open under its number, that one has ended without an end event."""
         ended = self.end(number)
         self._holdings.item(name)
         self._blocks[number] = _Block(name, data)
         return ended
 
     def piece(self, number: int, text: str) -> bool:
-        """A piece of a block's input; whether there is such a block."""
+        """Add a piece of a block's input; return whether there is such a block."""
         block = self._blocks.get(number)
         if block is not None:
             self._holdings.piece(text)
@@ -54,7 +54,7 @@ class ForeignBlocks:
         return block is not None
 
     def delta(self, number: int, name: str, delta: Any, size: int) -> list[Raw]:
-        """A delta of a type that nobody knows. Outside of such a block it stands for itself. size: its bytes."""
+        """Add a delta of an unknown type. Outside of a foreign block it becomes a chunk of its own. size: its bytes."""
         block = self._blocks.get(number)
         if block is None:
             return [self._unmodelled.content(name, delta)]
@@ -63,7 +63,7 @@ class ForeignBlocks:
         return []
 
     def end(self, number: int) -> list[Raw]:
-        """A block is whole; nothing when there is none under that number."""
+        """End a block and return its chunk; nothing when none is open under that number."""
         block = self._blocks.pop(number, None)
         if block is None:
             return []
@@ -76,5 +76,5 @@ class ForeignBlocks:
         return [self._unmodelled.content(block.name, data)]
 
     def rest(self) -> list[Raw]:
-        """The blocks that never ended, as they stand."""
+        """Return the chunks of the blocks that never ended, with what came of them."""
         return [raw for number in list(self._blocks) for raw in self.end(number)]

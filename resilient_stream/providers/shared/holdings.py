@@ -1,4 +1,4 @@
-"""How much of an answer a decoder may hold back: tool calls until they are whole, a refusal, what has begun.
+"""Limits how much of an answer a decoder holds back: unfinished tool calls, a refusal, blocks that have begun.
 
 Whatever a reader keeps from one event to the next, and a server can make longer, is counted here. This module must
 never be a limit on text. What leaves as a chunk at once is the transcript's to bound.
@@ -17,8 +17,11 @@ _ITEM = 256
 
 
 class Holdings:
-    """What one decoder holds, in bytes. Raises HeldTooMuch beyond the limit, which is that of one event, but for tiny
-    ones. What has left is not given back, since a transcript keeps it."""
+    """Counts the bytes that one decoder holds back.
+
+    Raises HeldTooMuch beyond the limit of one event (or a small minimum). What has been given out still counts, since a
+    transcript keeps it.
+    """
 
     __slots__ = ("limit", "size")
 
@@ -27,15 +30,15 @@ class Holdings:
         self.size = 0
 
     def piece(self, text: str) -> None:
-        """Another piece of text is kept."""
+        """Count another piece of text that is kept."""
         self.take(_PIECE + len(text))
 
     def item(self, *texts: str) -> None:
-        """Another thing with an identity of its own is kept: a call, a block. texts: its id and names."""
+        """Count another kept item with an identity of its own, such as a call or a block. texts: its id and names."""
         self.take(_ITEM + sum(map(len, texts)))
 
     def take(self, size: int) -> None:
-        """So many bytes more are kept."""
+        """Count this many more kept bytes."""
         self.size += size
         if self.size > self.limit:
             raise HeldTooMuch(self.limit)

@@ -1,4 +1,4 @@
-"""Chunks whose texts have marked halves of characters in them, made whole again.
+"""Joins the marked halves of characters in chunks.
 
 It runs only in an answer in which such a half has come (`surrogates.py` says why and what). What a half waits for comes
 in a later chunk of the same text: the answer's, the reasoning's, or one call's arguments. This module must never change
@@ -23,7 +23,7 @@ __all__ = ["Mender"]
 
 
 class Mender:
-    """The chunks of one answer, in their order."""
+    """Joins halves of characters in the chunks of one answer, in their order."""
 
     __slots__ = ("_joiner",)
 
@@ -31,19 +31,19 @@ class Mender:
         self._joiner = Joiner()
 
     def mend(self, batch: Batch) -> Batch:
-        """The same chunks without marks; an empty one where all of its text still waits is left out."""
+        """Return the same chunks without marks. A chunk is left out while all of its text waits for another half."""
         return [whole for chunk in batch for whole in self._whole(chunk)]
 
     def end(self) -> Batch:
-        """At the end of the answer: what still waits is alone."""
+        """Return the chunks for halves that never got their other half; called at the end of the answer."""
         return [_MADE[key](text) for key, text in self._joiner.rest() if key in _MADE]
 
     def failure(self, failure: Failure | None) -> Failure | None:
-        """What a provider said of a failure, without marks."""
+        """Return the failure without marks in the provider's message."""
         return None if failure is None else _without_marks(failure)
 
     def name(self, name: str | None) -> str | None:
-        """A name without marks."""
+        """Return a name without marks."""
         return None if name is None else joined(name)
 
     def _whole(self, chunk: Chunk) -> Batch:
@@ -73,7 +73,7 @@ _MADE: dict[str, Any] = {"text": TextDelta, "reasoning": ReasoningDelta}
 
 
 def _without_marks(value: Any) -> Any:
-    """A struct whose own texts have none."""
+    """Return the struct with no marks in its own texts."""
     texts = ((field.name, getattr(value, field.name)) for field in fields(value))
     found = {name: joined(text) for name, text in texts if isinstance(text, str)}
     return replace(value, **{name: text for name, text in found.items() if text != getattr(value, name)})

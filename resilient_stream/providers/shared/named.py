@@ -1,4 +1,4 @@
-"""What was meant by a name that no provider has: a model's name alone, a slash for the colon, another library's word.
+"""Finds out which target was meant by an unknown provider name, e.g. a bare model name or another library's word.
 
 The answer is a whole target to copy, where one can be told; else where all names are listed. This module must never
 guess between two providers of the same model. A family stands here with the one that makes it.
@@ -42,7 +42,7 @@ OTHER_NAMES: Mapping[str, str] = {
 
 
 def meant_by(name: str, known: Iterable[str]) -> str:
-    """A sentence on the name that was meant, as it is to be written; or where all names are."""
+    """Return a sentence that suggests the target as it should be written, or says where all names are listed."""
     known = list(known)
     provider, slash, model = name.partition("/")
     spelt = _provider(provider, known)
@@ -56,13 +56,13 @@ def meant_by(name: str, known: Iterable[str]) -> str:
 
 
 def _provider(name: str, known: list[str]) -> str | None:
-    """A name spelt otherwise, or another library's word for it."""
+    """Return the provider for a misspelt name or another library's name for it."""
     plain = name.lower().replace("_", "-")
     found = OTHER_NAMES.get(plain, plain)
     return found if found in known else None
 
 
 def _maker(model: str, known: list[str]) -> str | None:
-    """Who makes the models that are called like this."""
+    """Return the provider that makes the models with such a name."""
     found = next((maker for begins, maker in FAMILIES.items() if re.match(begins, model.lower()[:100])), None)
     return found if found in known else None

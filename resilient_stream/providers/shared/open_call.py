@@ -1,4 +1,4 @@
-"""One tool call while its pieces come, and why one must not be run.
+"""One tool call while its pieces arrive, and the reasons why a call must not be run.
 
 A call leaves as one that can be run only when all of its pieces were said of it without contradiction. Anything else
 (two names, arguments that belong to no call) leaves with `parsed=None` and an `error`. Where a piece of an answer went
@@ -34,7 +34,7 @@ ODD = "the call has a field that is not known, and no arguments elsewhere"
 
 
 class LateArguments(ValueError):
-    """Arguments of a call came after the call had been given out as whole: what was given out is wrong."""
+    """Arguments arrived after their call had been given out as whole, so what was given out is wrong."""
 
     def __init__(self) -> None:
         super().__init__("arguments of a tool call came after its end")
@@ -48,9 +48,10 @@ READERS_RAISE = (*UNREADABLE, EventTooLarge, LateArguments)
 
 
 class OpenCall(msgspec.Struct):
-    """One call while it comes. given: its arguments as its beginning had them. wrong: what contradicts itself.
+    """One call while its pieces arrive. given: arguments that its first event had. wrong: how its pieces contradict
+    each other.
 
-    at: the number that it began with. odd: it has a field that nobody here knows, so it needs arguments to be run.
+    at: the index that its first fragment had. odd: it has an unknown field, so it needs arguments to be run.
     """
 
     index: int
@@ -68,9 +69,9 @@ class OpenCall(msgspec.Struct):
     brackets: Brackets = msgspec.field(default_factory=Brackets)
 
     def says_again(self, arguments: str) -> bool:
-        """Whether all of its arguments, said once more, are what is known of them. Otherwise it contradicts itself.
+        """Return whether arguments that were sent again equal the known ones; otherwise the call contradicts itself.
 
-        In other words nobody says them more than a few times, and each time costs a look at all of them.
+        A differently written repetition is compared a few times only, since each comparison parses all arguments.
         """
         if len(arguments) == self.size and arguments == self.text:
             return True
@@ -82,26 +83,27 @@ class OpenCall(msgspec.Struct):
 
     @property
     def text(self) -> str:
-        """The arguments so far."""
+        """Return the arguments received so far."""
         return "".join(self.arguments)
 
     @property
     def complete(self) -> bool:
-        """Whether its arguments are an object already. Each piece is looked at once, and only when this is asked."""
+        """Return whether the arguments are a whole object already. Each piece is scanned once, and only when this is
+        asked."""
         if self.arguments[:1] == ["null"]:
             return True
         self.brackets.follow(self.arguments)
         return self.brackets.closed
 
     def add(self, piece: str) -> ToolCallDelta:
-        """Keep a piece, and give it to whoever shows it as it comes."""
+        """Keep a piece of the arguments, and return its delta."""
         self.blank = self.blank and not piece.strip()
         self.size += len(piece)
         self.arguments.append(piece)
         return ToolCallDelta(self.index, self.id, self.name, piece)
 
     def named(self, id: str, name: str) -> None:
-        """What is said of it besides its arguments: once, or the same each time."""
+        """Take the call's id and name. They may be sent again, but must then be the same."""
         if name and self.name and name != self.name:
             self.wrong = TWO_NAMES
         if id and self.id and id != self.id:
@@ -109,7 +111,7 @@ class OpenCall(msgspec.Struct):
         self.id, self.name = self.id or id, self.name or name
 
     def whole(self) -> ToolCall:
-        """The call as it stands."""
+        """Return the call with what has arrived of it."""
         wrong = self.wrong or (None if self.name else _NO_NAME)
         text = self.text
         return ToolCall(
@@ -118,10 +120,10 @@ class OpenCall(msgspec.Struct):
 
 
 class Doubts:
-    """Whether something of an answer's calls went astray. Each call of the answer leaves through here.
+    """Tracks whether pieces of an answer's calls were lost or misplaced. Every call is given out through this class.
 
-    What may be the arguments of a call is in another call, or in none: then no call of the answer is run that would be
-    run without arguments. One that has left already cannot be taken back, so the answer ends there.
+    Arguments that may belong to one call may have arrived in another call, or in none. From then on no call without
+    arguments may be run. A call that was given out already cannot be taken back, so the answer ends there.
     """
 
     __slots__ = ("_left_empty", "_waiting", "_why")
@@ -132,13 +134,14 @@ class Doubts:
         self._waiting: list[OpenCall] = []
 
     def note(self, why: str = LOST) -> None:
-        """Something has no place. Raises LateArguments when a call without arguments has left already."""
+        """Note a piece that belongs to no call. Raises LateArguments when a call without arguments was given out
+        already."""
         if self._left_empty:
             raise LateArguments
         self._why = self._why or why
 
     def ended(self, call: OpenCall, *, others: bool) -> list[ToolCall]:
-        """A call has ended. others: some are still open; one without arguments waits for them, since they may have
+        """End a call. others: some calls are still open; a call without arguments waits for them, since they may have
         its arguments."""
         if others and call.blank:
             self._waiting.append(call)
@@ -150,14 +153,15 @@ class Doubts:
         return self.all_of(calls)
 
     def all_of(self, calls: Iterable[OpenCall]) -> list[ToolCall]:
-        """These calls as they leave: first each is looked at, since one may put the others in doubt."""
+        """Return these calls for giving out. All are checked first, since one may put the others in doubt."""
         made = [(call, call.whole()) for call in calls]
         for call, whole in made:
             self._look_at(call, whole)
         return [self._judged(call, whole) for call, whole in made]
 
     def _look_at(self, call: OpenCall, whole: ToolCall) -> None:
-        """A call whose brackets are all closed and which is no object has pieces of another one, as a rule."""
+        """Check one call. Closed brackets that do not make an object usually mean that pieces of another call are in
+        it."""
         if whole.error is not None:
             if call.wrong is not None or not call.blank:
                 self.note()

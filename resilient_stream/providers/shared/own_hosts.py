@@ -1,7 +1,7 @@
-"""Whether a host is a provider's own, or somebody else's who speaks its dialect: a gateway, a server at home.
+"""Tells whether a host is a provider's own, or one of somebody else who speaks its dialect, such as a gateway.
 
-A host is told by its domain. Of a program that people run themselves, every host is its own. This module must never be
-asked while nothing goes wrong; it is for the words of errors.
+A host is recognised by its domain. For a program that people run themselves, every host is its own. This is only asked
+to word an error, never while all goes well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["is_own"]
 
 
 def is_own(adapter: Adapter, host: str) -> bool:
-    """Whether a host, "name" or "name:port", is the provider's own, as far as is known: eu.api.openai.com is."""
+    """Return whether a host, "name" or "name:port", is known to be the provider's own (eu.api.openai.com is)."""
     names = (urlsplit(adapter.base_url).hostname or "", *getattr(adapter, "addresses", ()))
     known = {_domain(name) for name in names if name}
     return not host or not known or "127.0.0.1" in known or _domain(host) in known

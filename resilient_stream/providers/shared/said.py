@@ -1,10 +1,9 @@
-"""What an answer has said so far, as far as a second place that says it again must be held against it.
+"""Remembers what an answer has said, to compare it with a second place that repeats it.
 
-Nothing is said twice, and nothing is said of which it is not clear that it goes on. So a whole text counts only from
-where the pieces before it end, if they are its beginning. This module must never keep an answer. Its length and its
-last characters are enough; what came last is not even measured until somebody asks, so a read of text costs no more
-than a list's growth. What waits is the texts, which the chunks have anyway, and not the events: those would stay in
-memory for it, and cost more than their decoding.
+Nothing is said twice, and a repetition counts only if it clearly continues: a whole text counts from where the pieces
+before it end, if they are its beginning. The answer itself is not kept: its length and last characters are enough. The
+latest pieces are measured only when somebody asks, so a read of text costs no more than extending a list. The list
+keeps the texts, which the chunks share, and not the events, which would stay in memory for it.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ TAIL = 64
 
 
 class Said:
-    """The text, or the reasoning, of one answer.
+    """The text, or the reasoning, that one answer has said so far.
 
-    kept: the pieces that came last, one list for good: who reads text fast adds to it by itself, and calls `measure`
-    when it is longer than `KEPT`.
+    kept: the latest pieces, always the same list, so that a fast reader may add to it directly; it calls `measure` when
+    the list is longer than `KEPT`.
     """
 
     __slots__ = ("_grows", "_length", "_measured", "_tail", "kept")
@@ -38,7 +37,7 @@ class Said:
 
     @property
     def pieces(self) -> bool:
-        """Whether some of it came in pieces."""
+        """Return whether some of it came in pieces."""
         return self._measured or bool(self.kept)
 
     def given(self, texts: list[str]) -> Batch:
@@ -56,12 +55,12 @@ class Said:
 
     @property
     def length(self) -> int:
-        """Characters said so far."""
+        """Return the number of characters said so far."""
         self.measure()
         return self._length
 
     def measure(self) -> None:
-        """Count what was kept, and forget it."""
+        """Count the kept pieces, then drop them."""
         if self.kept:
             self._measured = True
             self._add("".join(self.kept))
@@ -72,16 +71,19 @@ class Said:
         self._tail = (self._tail + text)[-TAIL:]
 
     def rest(self, whole: str, since: int = 0) -> str:
-        """What of a whole text was not said, and now is. since: where it began, as `length` was then."""
+        """Return the part of a whole text that was not said before; it counts as said from now on.
+
+        since: the `length` at which this text began.
+        """
         said = self.length - since
         new = whole[said:] if self._begins(whole, said) else ""
         self._add(new)
         return new
 
     def take(self, text: str, *, last: bool) -> str:
-        """The same for a text that may be the whole so far or, where there are no deltas, the next piece.
+        """Return the new part of a text that may be the whole text so far or, without deltas, the next piece.
 
-        last: the answer ends here, so a text that was said already is the whole once more.
+        last: the answer ends here, so a text that was said already is the whole text again.
         """
         said = self.length
         if self.pieces or not said:
@@ -95,14 +97,14 @@ class Said:
         return text
 
     def begins(self, whole: str, since: int = 0) -> bool:
-        """Whether what was said since then is the beginning of a whole text."""
+        """Return whether what was said since then is the beginning of a whole text."""
         return self._begins(whole, self.length - since)
 
     def ends(self, text: str) -> bool:
-        """Whether the last that was said is this text, as far as is known."""
+        """Return whether what was said last equals this text, as far as is known."""
         return bool(text) and self.length >= len(text) and self._tail.endswith(text[-TAIL:])
 
     def _begins(self, whole: str, said: int) -> bool:
-        """Whether the last `said` characters are the beginning of `whole`."""
+        """Return whether the last `said` characters are the beginning of `whole`."""
         known = self._tail[-min(said, TAIL) :] if said else ""
         return whole[max(0, said - TAIL) : said] == known

@@ -1,4 +1,4 @@
-"""JSON schemas as providers that enforce them demand them; pydantic's own are refused as they are.
+"""Adapts JSON schemas to providers that enforce them; these refuse pydantic's schemas as they are.
 
 A schema keeps its meaning. One that cannot be made strict (an object with names of its own) is sent as it came, and is
 then a wish that the model mostly follows. This module must never change what the user gave; what comes out is a copy.
@@ -36,9 +36,9 @@ _LIMITS = (
 
 
 def closed(schema: Schema) -> dict[str, Any] | None:
-    """Objects that say nothing of further properties have none, and limits are words: Anthropic's demands.
+    """Return the schema with closed objects and with limits in words, as Anthropic demands.
 
-    None when an object may have any names: it could only be empty there.
+    None when an object may have any property names: closed, it could only be empty.
     """
     if is_open(schema):
         return None
@@ -47,10 +47,11 @@ def closed(schema: Schema) -> dict[str, Any] | None:
 
 
 def strict(schema: Schema) -> dict[str, Any] | None:
-    """Closed, every property required, no defaults, nothing beside a `$ref`: OpenAI's demands, as its SDK meets them.
+    """Return the schema closed, every property required, no defaults, nothing beside a `$ref`, as OpenAI and its SDK
+    demand.
 
-    None where that cannot be said: an object may have any names, the answer is no object or one of several, or a word
-    is not known there.
+    None where that is impossible: an object may have any property names, the answer is no single object, or a keyword
+    is unknown.
     """
     schema = _each(schema, _plain)
     definitions = _definitions(schema)
@@ -63,7 +64,7 @@ def strict(schema: Schema) -> dict[str, Any] | None:
 def _strict_part(part: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     reference = part.get("$ref")
     if reference is not None:
-        if len(part) == 1 or reference not in definitions:  # one that is inside itself stays a reference
+        if len(part) == 1 or reference not in definitions:  # a recursive schema stays a reference
             return {"$ref": reference}
         others = {name: value for name, value in definitions.items() if name != reference}
         inlined = {name: value for name, value in {**definitions[reference], **part}.items() if name != "$ref"}
@@ -75,7 +76,7 @@ def _strict_part(part: dict[str, Any], definitions: Mapping[str, Any]) -> dict[s
 
 
 def _plain(part: dict[str, Any]) -> dict[str, Any]:
-    """`allOf` of one schema, as pydantic 1 writes a reference with words beside it, is that schema."""
+    """Replace an `allOf` of one schema, which pydantic 1 writes around a reference, by that schema."""
     listed = part.get("allOf")
     if not isinstance(listed, list) or len(listed) != 1 or not isinstance(listed[0], Mapping):
         return part
@@ -85,7 +86,7 @@ def _plain(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _definitions(schema: Schema) -> dict[str, Any]:
-    """The named schemas, by the references to them."""
+    """Return the named schemas, by the references to them."""
     return {
         f"#/{place}/{name}": value
         for place in _NAMED[1:]
@@ -96,7 +97,7 @@ def _definitions(schema: Schema) -> dict[str, Any]:
 
 
 def _is_rooted(schema: Schema, definitions: Mapping[str, Any]) -> bool:
-    """Whether the whole answer is one object, and not one of several."""
+    """Return whether the whole answer is a single object, and not a choice of several."""
     seen: set[Any] = set()
     while isinstance(reference := schema.get("$ref"), str) and reference in definitions and reference not in seen:
         seen.add(reference)
@@ -111,7 +112,7 @@ def _has(schema: Any, words: frozenset[str]) -> bool:
 
 
 def in_words(schema: Schema) -> str:
-    """What asks for an answer by a schema where it cannot be enforced."""
+    """Return the instruction that asks for an answer by a schema where it cannot be enforced."""
     text = msgspec.json.encode(schema).decode()
     return f"Answer with one JSON value that follows this JSON schema, and with nothing else, no code fence:\n{text}"
 
@@ -134,7 +135,7 @@ def _is_object(part: Schema) -> bool:
 
 
 def is_open(schema: Any) -> bool:
-    """Whether there is an object in it whose properties are not all named."""
+    """Return whether the schema has an object whose properties are not all named."""
     if not isinstance(schema, Mapping):
         return schema is True
     unnamed = _is_object(schema) and "properties" not in schema and schema.get("additionalProperties") is not False
@@ -143,7 +144,7 @@ def is_open(schema: Any) -> bool:
 
 
 def _inner(schema: Schema) -> Iterator[Any]:
-    """The schemas in a schema; values of its own, like a default, are none."""
+    """Return the schemas inside a schema. Other values, like a default, are not schemas."""
     for place in _NAMED:
         if isinstance(named := schema.get(place), Mapping):
             yield from named.values()
@@ -155,7 +156,8 @@ def _inner(schema: Schema) -> Iterator[Any]:
 
 
 def _each(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """A copy with every schema in it changed, the inner ones first. What is no object (true, or a mistake) stays."""
+    """Return a copy with every schema in it changed, inner ones first. Anything but an object (true, or a mistake)
+    stays."""
     if not isinstance(schema, Mapping):
         return schema
     copy = dict(schema)

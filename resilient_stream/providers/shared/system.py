@@ -19,17 +19,17 @@ SYSTEM = ("system", "developer")
 
 
 def system_texts(messages: Sequence[Message]) -> list[str]:
-    """The texts of those in front; empty ones are left out."""
+    """Return the texts of the system messages in front; empty ones are left out."""
     return [message.text for message in messages[: _first_turn(messages)] if message.text.strip()]
 
 
 def system_text(messages: Sequence[Message]) -> str | None:
-    """All of them as one; None when there is nothing in them."""
+    """Return the system messages in front as one text; None when it would be empty."""
     return "\n\n".join(system_texts(messages)) or None
 
 
 def turns_of(messages: Sequence[Message], target: str) -> list[Message]:
-    """What follows them, later ones as the user's turns."""
+    """Return the messages after the system messages in front; later system messages become turns of the user."""
     turns = messages[_first_turn(messages) :]
     if any(message.role in SYSTEM for message in turns):
         left_out(target, "a system message in mid-conversation", "it is sent as the user's; no other may stand there")
@@ -37,14 +37,15 @@ def turns_of(messages: Sequence[Message], target: str) -> list[Message]:
 
 
 def some_turns(messages: Sequence[Message], target: str) -> list[Message]:
-    """The same, for a dialect that refuses a request without any. Raises StreamError for that."""
+    """Return the same as `turns_of`, for a dialect that refuses a request without turns. Raises StreamError when none
+    is left."""
     if not (turns := turns_of(messages, target)):
         raise refusal("system messages alone (add a user's message)")
     return turns
 
 
 def instruction(message: Message) -> Message:
-    """A system message as a turn of the user's."""
+    """Return a system message as a turn of the user, marked as an instruction."""
     return Message(role="user", content=f"<system>\n{message.text}\n</system>")
 
 
@@ -57,5 +58,5 @@ def _first_turn(messages: Sequence[Message]) -> int:
 
 
 def role_of(message: Message) -> str:
-    """A turn's role, where a developer has no name of its own."""
+    """Return a message's role, with "system" for a developer where the dialect does not know that role."""
     return "system" if message.role == "developer" else message.role

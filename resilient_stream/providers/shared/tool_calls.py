@@ -1,4 +1,4 @@
-"""Whole tool calls from fragments that go together by an index, as OpenAI's chat completions have them.
+"""Assembles whole tool calls from fragments that belong together by an index, as in OpenAI's chat completions.
 
 What could belong to two calls is run as neither; see `open_call.py`. This module must never hold more of an answer than
 `Holdings` allows.
@@ -24,7 +24,7 @@ _SHORT = 16
 
 
 class ToolCalls:
-    """The calls of one answer whose fragments go together by index, in the order in which they began.
+    """The calls of one answer, in the order in which they began; their fragments belong together by index.
 
     Servers leave the index out, give every call the same one, or give ids and names with each fragment or never. So a
     call begins with a new index, with a new id that has a name, or with a name where a call is complete already; what
@@ -65,7 +65,8 @@ class ToolCalls:
     def add(
         self, index: int | None, id: str | None, name: str | None, said: str | Arguments, signature: str | None = None
     ) -> ToolCallDelta:
-        """Take a fragment; an empty id or name never overwrites one that is known. Raises LateArguments."""
+        """Take a fragment and return its delta; an empty id or name never overwrites a known one. Raises
+        LateArguments."""
         id, name = id or "", name or ""
         arguments, odd, wrong = said if isinstance(said, Arguments) else Arguments(said)
         call = self._find(index, id, name, arguments)
@@ -79,7 +80,7 @@ class ToolCalls:
         elif name and call.id and arguments.strip() and call.complete:
             arguments = "" if call.says_again(arguments) else arguments
         elif name and not id and call.complete:
-            self._announced = name  # once more, or of another call: the next fragment tells
+            self._announced = name  # a repetition or another call: the next fragment decides
         if arguments.strip():
             self._announced = ""
         if call.blank and arguments.strip():
@@ -92,9 +93,10 @@ class ToolCalls:
         return call.add(arguments)
 
     def again(self, id: str, name: str, said: Arguments) -> list[ToolCallDelta]:
-        """A call said whole, after its pieces. What no piece had said counts, where an id tells which call it is.
+        """Take a call that is sent whole, after its pieces. Its new arguments count where its id says which call it is.
 
-        Raises LateArguments when the call has left without them."""
+        Raises LateArguments when the call was given out without them.
+        """
         call = self._by_id.get(id)
         if call is not None:
             return [self.add(None, id, "", said)] if call.blank and name in ("", call.name) else []
@@ -108,21 +110,21 @@ class ToolCalls:
         return any(call.text.strip() == text for call in self._calls.values())
 
     def doubt(self) -> None:
-        """Something came about the calls that nobody here knows. Raises LateArguments as `Doubts` does."""
+        """Note an unknown field or event about the calls. Raises LateArguments as `Doubts` does."""
         self._doubts.note()
 
     def whole(self) -> list[ToolCall]:
-        """All calls as they stand, and start anew: for when the provider said that they are complete."""
+        """Return all calls received so far and start anew; used when the provider says that they are complete."""
         calls = [call for call in self._calls.values() if call.name or call.id or not call.blank]
         self._given_out |= {call.id: call.blank for call in calls}
         self._begin_anew()
         return self._doubts.all_of(calls)
 
     def _find(self, index: int | None, id: str, name: str, arguments: str) -> OpenCall | None:
-        """The call that a fragment goes on with; None when it begins one."""
+        """Return the call that a fragment continues; None when the fragment begins one."""
         there = self._current if index is None else self._at.get(index)
         known = self._by_id.get(id) if id else None
-        if there is None:  # another call, unless it is a piece of one under a wrong index
+        if there is None:  # a new call, unless a piece of a known one
             return known if known is not None and not name and not known.complete else None
         if id and there.id and id != there.id:
             return known or (None if name or there.complete else there)
@@ -133,8 +135,11 @@ class ToolCalls:
         return there
 
     def _filled(self, call: OpenCall, index: int | None, by_place: bool) -> None:
-        """The first arguments of a call have come. by_place: nothing but their place says whose they are, so where
-        another call of that place has none yet, they may be that one's."""
+        """Note that the first arguments of a call have come.
+
+        by_place: only the index says whose they are, so another call of that index without arguments may be the right
+        one.
+        """
         self._blank[call.at] -= 1
         rivals = self._blank.total() if index is None else self._blank[index] + self._blank[None]
         if by_place and rivals:
@@ -142,7 +147,10 @@ class ToolCalls:
             self._doubts.note(EITHER)
 
     def _said_before(self, index: int | None, name: str, arguments: str) -> None:
-        """A call begins by its name alone. Arguments of the same name behind an empty object may be meant for that."""
+        """Check a call that begins by its name alone.
+
+        If the call before it has the same name and an empty object, the arguments may be meant for that one.
+        """
         there = self._current if index is None else self._at.get(index)
         same = there is not None and there.name == name and there.size < _SHORT and arguments.strip()
         if there is not None and same and parse_arguments(there.text) == {} and parse_arguments(arguments) != {}:
@@ -159,7 +167,7 @@ class ToolCalls:
         return call
 
     def _note(self, call: OpenCall, index: int | None, id: str) -> None:
-        """What comes next and says less is about this call."""
+        """Remember the call, since a later fragment with neither id nor name continues it."""
         self._current = call
         if index is not None:
             self._at[index] = call
@@ -169,12 +177,13 @@ class ToolCalls:
 
 
 def _begins_another(call: OpenCall, name: str, arguments: str) -> bool:
-    """Whether a name that has no id begins another call than the one at its index."""
+    """Return whether a name without an id begins a new call instead of continuing the one at its index."""
     if name == call.name:
         return bool(arguments.strip()) and call.complete
     return call.complete or (call.blank and not call.id)
 
 
 def fitting_id(id: str, allowed: re.Pattern[str], length: int = 24) -> str:
-    """A call's id as another provider accepts it: as it is, or the same made-up one each time."""
+    """Return a call's id as another provider accepts it: unchanged if it fits, else a made-up one that is always the
+    same."""
     return id if allowed.fullmatch(id) else hashlib.sha256(id.encode()).hexdigest()[:length]

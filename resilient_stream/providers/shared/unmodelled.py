@@ -1,4 +1,4 @@
-"""What an answer says that has no chunk class of its own: made into `Raw` chunks, and counted.
+"""Passes on content that has no chunk class of its own as `Raw` chunks, and counts it.
 
     content     its place says that it is part of the answer: a part, a block, an item, a field that is known as such
     doubt       a field or an event that nobody here knows, with a value in it
@@ -34,7 +34,8 @@ ALIVE = ("ping", "keepalive", "keep-alive", "keep_alive", "heartbeat")
 
 
 class Fields(NamedTuple):
-    """The fields of one object of a dialect. read: by its reader, or of no meaning; aside, content: see the module."""
+    """The known fields of one kind of object in a dialect. read: read by the reader, or meaningless. aside, content:
+    see the module."""
 
     read: frozenset[str]
     aside: frozenset[str] = frozenset()
@@ -42,10 +43,10 @@ class Fields(NamedTuple):
 
 
 def narrowed(base: type[Any], usual: str, **inner: Any) -> type[Any]:
-    """A struct like `base` that admits no other fields than its own and the usual ones, which are not read.
+    """Return a struct like `base` that admits only its own fields and the usual ones, which are not read.
 
-    usual: those that many hosts send with every event; naming all that is known would cost more than it saves. inner:
-    fields with a narrower type than in `base`, or that are admitted only without a value.
+    usual: fields that many hosts send with every event; naming every known field would cost more than it saves. inner:
+    fields with a narrower type than in `base`, or admitted only without a value.
     """
     plain = [(each, msgspec.Raw, msgspec.Raw(b"")) for each in sorted(names(usual))]
     held = [(each, kind, None) for each, kind in inner.items()]
@@ -55,14 +56,14 @@ def narrowed(base: type[Any], usual: str, **inner: Any) -> type[Any]:
 
 
 def names(text: str) -> frozenset[str]:
-    """The words of a text as a set."""
+    """Return the words of a text as a set."""
     return frozenset(text.split())
 
 
 def says(value: Any, deep: int = DEEP) -> bool:
-    """Whether a field's value says anything: a text, or a list or object with a text or a number in it.
+    """Return whether a field's value says anything: a text, or a list or object with a text or a number in it.
 
-    A bare number or flag is a setting or a count, and never what a model says.
+    A bare number or flag is a setting or a count, and never something that the model says.
     """
     if isinstance(value, str):
         return bool(value)
@@ -75,7 +76,7 @@ def _counts(value: Any) -> bool:
 
 
 class Unmodelled:
-    """Of one answer. counts: how often each name came, but for what is only there with `raw=True`."""
+    """The unmodelled content of one answer. counts: how often each name came, without what only `raw=True` shows."""
 
     __slots__ = ("_last", "_provider", "counts", "raw")
 
@@ -86,23 +87,26 @@ class Unmodelled:
         self._last: dict[str, int] = {}
 
     def content(self, name: str, data: Any) -> Raw:
-        """A part of the answer."""
+        """Pass on a part of the answer."""
         name = clean(name)
         tally([name], self.counts)
         return Raw(self._provider, name, data)
 
     def doubt(self, name: str, data: Any) -> Raw:
-        """What may be a part of the answer."""
+        """Pass on something that may be a part of the answer."""
         name = clean(name)
         tally([name], self.counts)
         return Raw(self._provider, name, data, "doubt")
 
     def aside(self, name: str, data: Any) -> list[Raw]:
-        """What is none; nothing unless it was asked for."""
+        """Pass on what is no part of the answer, only if the caller asked for it with `raw=True`."""
         return [Raw(self._provider, clean(name), data, "extra")] if self.raw else []
 
     def fields(self, holder: Any, fields: Fields, *, once: bool = False) -> list[Raw]:
-        """What an object has beside what is read. once: the same value may come with each event, and is told once."""
+        """Pass on the fields of an object that the reader does not read.
+
+        once: the same value may come with each event, and is passed on once.
+        """
         found: list[Raw] = []
         for name, value in object_of(holder).items():
             if name in fields.read or (name in fields.aside and not self.raw) or not says(value):
@@ -112,7 +116,7 @@ class Unmodelled:
         return found
 
     def _repeats(self, name: str, value: Any) -> bool:
-        now = hash(repr(value))  # the value itself may be as long as an event
+        now = hash(repr(value))  # a digest, since the value may be as long as an event
         same = self._last.get(name) == now
         if name in self._last or len(self._last) < MAX_NAMES:
             self._last[name] = now
@@ -124,7 +128,7 @@ class Unmodelled:
         return [self.content(name, value) if name in fields.content else self.doubt(name, value)]
 
     def event(self, name: str, payload: bytes, content: bool) -> list[Raw]:
-        """An event that nobody reads. content: its name says that it belongs to the answer."""
+        """Pass on an event that nobody reads. content: its name says that it belongs to the answer."""
         data = event_value(payload)
         if content:
             return [self.content(name, data)]

@@ -1,4 +1,4 @@
-"""How an address is put together: one function for names in a path, one for a base URL and what comes behind it.
+"""Builds addresses: functions for names in a path, and for a base URL with what follows it.
 
 A name stays in its place. Whatever a model, a deployment, a project or a resume point is called, it makes no other
 path, query or host out of an address; what cannot be written so is refused before anything is sent. This module must
@@ -21,9 +21,9 @@ _LABELS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9_
 
 
 def segment(name: str, what: str = "model", *, keep: str = ":@") -> str:
-    """A name as one segment of a path: everything but letters, digits, `-._~` and `keep` is percent-encoded.
+    """Return a name as one path segment, percent-encoding everything but letters, digits, `-._~` and `keep`.
 
-    what: whose name it is, for the message. Raises StreamError for a name that a server would take for a step up.
+    what: what the name stands for, for the message. Raises StreamError for a name that a server would read as `..`.
     """
     if _is_step(name):
         raise _refused(f"The name of the {what} is empty, or has a part that is empty or only dots")
@@ -34,12 +34,12 @@ def segment(name: str, what: str = "model", *, keep: str = ":@") -> str:
 
 
 def segments(name: str, what: str = "model", *, keep: str = ":@") -> str:
-    """A name whose slashes are the dialect's own (`models/x`): each part of it as one segment."""
+    """Return a name whose slashes belong to the dialect (`models/x`), each part of it as one segment."""
     return "/".join(segment(part, what, keep=keep) for part in name.split("/"))
 
 
 def in_host(name: str, what: str, *, dots: bool = False) -> str:
-    """A name that becomes a part of a host's name: a region, or an account, which may have dots.
+    """Return a name that becomes part of a host name: a region, or an account, which may have dots.
 
     Raises StreamError for anything else.
     """
@@ -49,14 +49,14 @@ def in_host(name: str, what: str, *, dots: bool = False) -> str:
 
 
 def joined(base_url: str, path: str, query: Iterable[str] = ()) -> str:
-    """The address of a path under a base URL. The base URL's own query stays a query, behind the one of the path."""
+    """Return the address of a path under a base URL. The base URL's own query stays, after the query of the path."""
     base, _, given = base_url.partition("?")
     all_of_it = "&".join(part for part in (*query, given) if part)
     return f"{base.rstrip('/')}{path}{'?' if all_of_it else ''}{all_of_it}"
 
 
 def _is_step(name: str) -> bool:
-    """`.`, `..`, nothing at all, or one of them percent-encoded, however often."""
+    """Return whether a segment is `.`, `..` or empty, or one of these percent-encoded, however often."""
     for _ in range(8):
         if name in ("", ".", ".."):
             return True

@@ -1,4 +1,4 @@
-"""Whole answers, for every dialect: the answer that was not streamed is read by the decoder that reads streams.
+"""Decodes answers in one piece, for every dialect, by the decoder that reads its streams.
 
     body -> outline (its long texts taken out) -> the same as a stream -> the dialect's own decoder -> chunks
 
@@ -24,7 +24,7 @@ __all__ = ["WholeAnswer", "accepted", "has", "sse"]
 
 
 class WholeAnswer:
-    """The decoder of one whole answer; see `contract.WholeDecoder`.
+    """Decodes one whole answer; see `contract.WholeDecoder`.
 
     stream: the dialect's decoder. places: where long texts may stand. as_stream: an outline as the bytes of a stream;
     may raise what msgspec raises for JSON that is not of the expected shape.
@@ -49,17 +49,17 @@ class WholeAnswer:
 
     @property
     def closed(self) -> bool:
-        """Whether the JSON of the answer is whole, whatever it says."""
+        """Return whether the JSON of the answer is whole, whatever it says."""
         return self._outline.closed
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class of its own, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         counts: Mapping[str, int] = getattr(self._stream, "unmodelled", {})
         return counts
 
     def feed(self, data: bytes) -> Batch:
-        """Take a part of the body. Space is no progress: servers send it to keep a connection alive."""
+        """Take a part of the body. White space is no progress: servers send it to keep a connection alive."""
         if self.failure is None:
             try:
                 self._outline.feed(data)
@@ -69,7 +69,7 @@ class WholeAnswer:
         return []
 
     def finish(self) -> Batch:
-        """The body ended: the whole answer, or why there is none."""
+        """Return the whole answer at the end of the body, or set the reason why there is none."""
         if self.done or self.failure is not None:
             return []
         if not self._outline.closed:
@@ -90,7 +90,7 @@ class WholeAnswer:
         return [*self._stream.feed(data), *self._stream.finish()]
 
     def _stream_of(self, outline: bytes) -> bytes:
-        """Once more without what strict readers refuse, if it has any."""
+        """Make the outline a stream; a second try leaves out what strict readers refuse."""
         try:
             return self._as_stream(outline)
         except UNREADABLE:
@@ -100,15 +100,15 @@ class WholeAnswer:
 
 
 def sse(*payloads: bytes) -> bytes:
-    """JSON texts as server-sent events, whatever lines they are written in."""
+    """Return JSON texts as server-sent events, whatever line ends are in them."""
     return b"".join(b"data: %b\n\n" % b"\ndata: ".join(payload.splitlines()) for payload in payloads)
 
 
 def accepted(request: Request) -> str:
-    """The Accept header of a request that may ask for either."""
+    """Return the Accept header of a request that may ask for a stream or an answer in one piece."""
     return "text/event-stream" if request.stream else "application/json"
 
 
 def has(fields: Mapping[str, msgspec.Raw], name: str) -> bool:
-    """Whether an object of undecoded values has this one; null is none."""
+    """Return whether an object of undecoded values has this one; null counts as missing."""
     return name in fields and bytes(fields[name]) != b"null"

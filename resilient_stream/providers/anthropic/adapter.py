@@ -1,7 +1,7 @@
-"""Anthropic's Messages API: where it is, how a request to it looks, and whole answers.
+"""The adapter of Anthropic's Messages API: its address, its requests, and answers in one piece.
 
-This is the one place that knows Anthropic's own address and headers; the body (`messages_request.py`) and the stream
-(`messages_stream.py`) are spoken by others too.
+Only this module knows Anthropic's own address and headers. Other hosts, too, use the request body (`request.py`) and
+the stream (`stream.py`).
 Must never: await.
 """
 
@@ -37,7 +37,7 @@ _MESSAGE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def as_stream(outline: bytes) -> bytes:
-    """A whole message as a stream whose first event has it all already (see `_given`); an error is an event."""
+    """Return a whole message as a stream whose first event contains all of it; an error becomes an error event."""
     message = _MESSAGE.decode(outline)
     if has(message, "error"):
         return sse(outline)
@@ -45,7 +45,8 @@ def as_stream(outline: bytes) -> bytes:
 
 
 def whole_events(message: Mapping[str, msgspec.Raw]) -> list[dict[str, Any]]:
-    """A whole message as the events of a stream. The first has it all; without a stop reason it has no end."""
+    """Return a whole message as the events of a stream. The first contains all of it; without a stop reason there is no
+    end."""
     begin = {"type": "message_start", "message": message}
     if not has(message, "stop_reason"):
         return [begin]
@@ -57,9 +58,9 @@ def whole_events(message: Mapping[str, msgspec.Raw]) -> list[dict[str, Any]]:
 
 
 class AnthropicMessages(msgspec.Struct, frozen=True):
-    """The adapter of Anthropic's API; see `contract.Adapter`. What becomes of a request's fields there:
+    """The adapter of Anthropic's API; see `contract.Adapter`. It maps a request's fields as follows:
 
-    max_tokens: the API demands it; unset, it is the `max_tokens` of the model's row in `claude_models.py`
+    max_tokens: the API demands it; unset, it is the `max_tokens` of the model's row in `models.py`
         (4,096 for Claude 3 to 32,000 since 4.6), plus the thinking budget.
     reasoning: a budget, or adaptive thinking with an effort, whichever the model takes. Left out where the
         API refuses it: with a forced tool, and while an assistant turn goes on that began without thinking.
@@ -79,11 +80,11 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
     options: ClassVar[tuple[str, ...]] = ()
 
     def capabilities(self, model: str) -> Capabilities:
-        """Prefill is a column of the model's row."""
+        """Return what a model can do; whether it takes a prefill is in its row of the table."""
         return Capabilities(prefill=generation_of(model).prefill, whole=True, tool_names=TOOL_NAMES)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A Messages request."""
+        """Encode a Messages request."""
         headers = {
             "Content-Type": "application/json",
             "Accept": accepted(request),
@@ -97,15 +98,15 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> Decoder:
-        """A decoder for one answer, as the target's options ask for it."""
+        """Return a decoder for one streamed answer, set up by the target's options."""
         return messages_decoder(self.name, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
-        """The same for an answer in one piece."""
+        """Return a decoder for one answer in one piece."""
         return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """The shared rules with Anthropic's own in front."""
+        """Classify an error by the shared rules, with Anthropic's own in front."""
         return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
 
 

@@ -56,7 +56,7 @@ _EVENTS = BatchDecoder(dict[str, Any])
 
 
 class ClaudeCodeDecoder:
-    """One run of the program; see `contract.Decoder`."""
+    """Decodes the output of one run of the program; see `contract.Decoder`."""
 
     def __init__(self, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> None:
         self._lines = NdjsonDecoder(max_event_bytes)
@@ -72,11 +72,11 @@ class ClaudeCodeDecoder:
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         return self._unmodelled.counts
 
     def feed(self, data: bytes) -> Batch:
-        """Decode what was printed."""
+        """Decode what the program printed."""
         if self.done or self.failure is not None:
             return []
         try:
@@ -86,7 +86,7 @@ class ClaudeCodeDecoder:
             return []
 
     def finish(self) -> Batch:
-        """The program ended. Whole after `result` only."""
+        """Take note that the program ended. The answer is whole only after `result`."""
         if self.done or self.failure is not None:
             return []
         batch = self._read(self._lines.finish())
@@ -112,7 +112,7 @@ class ClaudeCodeDecoder:
         return batch if self._mender is None else self._mended(self._mender, batch)
 
     def _mended(self, mender: Mender, batch: Batch) -> Batch:
-        """In an answer in which halves of characters came."""
+        """Return the batch with halves of characters joined, for an answer in which such halves came."""
         batch = mender.mend(batch)
         self.failure = mender.failure(self.failure)
         return batch
@@ -146,7 +146,8 @@ class ClaudeCodeDecoder:
             self.progress += text_of(event.get("type")).startswith("content_block")
 
     def _message(self, message: dict[str, Any], batch: Batch) -> None:
-        """A whole message, after its pieces or in their place; the next one may come either way again."""
+        """Read a whole message, which comes after its pieces or in their place. The next message may come either way
+        again."""
         self._stop_reason = text_of(message.get("stop_reason")) or self._stop_reason
         self.model = self.model or text_of(message.get("model")) or None
         blocks = message.get("content")
@@ -158,13 +159,13 @@ class ClaudeCodeDecoder:
         self.progress += 1
 
     def _tools(self, message: dict[str, Any]) -> Batch:
-        """The program's own tools, their results, and blocks of other kinds. They come in whole messages only."""
+        """Pass on the program's own tools, their results and unknown blocks, which come in whole messages only."""
         blocks = [object_of(block) for block in list_of(message.get("content"))]
         found = [(text_of(block.get("type")), block) for block in blocks]
         return [self._unmodelled.content(kind, block) for kind, block in found if kind and kind not in _READ]
 
     def _chunks(self, block: dict[str, Any]) -> Batch:
-        """A block or a delta of one: text, thinking, or its signature."""
+        """Return the chunks of a block or of a delta: text, thinking, or its signature."""
         text, thought = text_of(block.get("text")), text_of(block.get("thinking"))
         signature = text_of(block.get("signature")) or None
         batch: Batch = [TextDelta(text)] if text else []
@@ -187,7 +188,8 @@ class ClaudeCodeDecoder:
 
 
 def _failure(event: Mapping[str, Any], subtype: str) -> Failure:
-    """What a failed result means. The API's own error stands in its text: `API Error: 529 {"type": "error", …}`."""
+    """Return the failure that a failed result means. Its text contains the API's error: `API Error: 529 {"type":
+    "error", …}`."""
     errors = event.get("errors")
     text = text_of(event.get("result")) or "; ".join(map(text_of, errors if isinstance(errors, list) else ()))
     quoted = re.search(r"API Error:? \(?(\d{3})\)?:? ?(\{.*\})?", text, re.DOTALL)
@@ -201,7 +203,7 @@ def _failure(event: Mapping[str, Any], subtype: str) -> Failure:
 
 
 class ClaudeCode(msgspec.Struct, frozen=True):
-    """The adapter of the `claude` program; see `contract.Adapter`. What becomes of a request's fields there:
+    """The adapter of the `claude` program; see `contract.Adapter`. It maps a request's fields as follows:
 
     messages: the program takes one prompt; an earlier conversation is written out in front of the last turn. The prompt
     goes to its standard input and the system prompt into a private file: a command line can be seen by all users.
@@ -218,14 +220,15 @@ class ClaudeCode(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = ("application/x-ndjson",)
 
     def capabilities(self, model: str) -> Capabilities:
-        """It answers in text; tools of ours, pictures, schemas and stop sequences have no way in."""
+        """Return what the program can do: it answers in text and takes no tools, pictures, schemas or stop sequences of
+        ours."""
         return Capabilities(
             tools=False, forced_tools=False, images=False, image_links=False, output=False, reasoning=False, stop=False,
             streaming_tools=False,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> ProcessRequest:
-        """The command line, with the prompt on standard input: it may be longer than a command line."""
+        """Build the command line, with the prompt on standard input, since it may be longer than a command line."""
         program = endpoint.credentials
         system = system_text(request.messages)
         model = program.model if request.model == self.default_model else request.model
@@ -244,17 +247,17 @@ class ClaudeCode(msgspec.Struct, frozen=True):
         )
 
     def decoder(self, request: Request) -> ClaudeCodeDecoder:
-        """A decoder for one run."""
+        """Return a decoder for one run."""
         return ClaudeCodeDecoder(**request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """A run without a word: by what it said on standard error, else a matter of how it is set up."""
+        """Classify a run that printed nothing by its standard error; without a known cause, its setup is at fault."""
         said = body.decode("utf-8", "replace").strip()
         failure = classify_error({"message": said}, rules_for(NAME), max_retry_after=max_retry_after)
         if failure.kind not in (
             ErrorKind.SERVER_ERROR,
             ErrorKind.INVALID_REQUEST,
-        ):  # "unknown option" is of the program
+        ):  # "unknown option" comes from the program
             return failure
         reason = f"The claude program ended with: {' '.join(said.split())[:200].rstrip('.')}"
         return Failure(kind=ErrorKind.CLIENT_CONFIG, code="program_failed", fallback=True, facts={"reason": reason})
@@ -267,7 +270,7 @@ MAX_COMMAND = 100_000
 
 
 def _sound(*command: str) -> tuple[str, ...]:
-    """The command, if a system can run it. Raises StreamError, which does not show it."""
+    """Return the command if a system can run it. Raises StreamError, which does not show the command."""
     said = "".join(command)
     if "\0" in said or said.encode("utf-8", "replace").decode() != said:
         raise _no_command("The model's name or an argument has a NUL or half a character in it")
@@ -284,7 +287,7 @@ _SPEAKERS: Mapping[str, str] = {"user": "User", "assistant": "Assistant", "tool"
 
 
 def _prompt(turns: Sequence[Message]) -> str:
-    """The last turn alone, or the conversation written out with who said what."""
+    """Return the last turn alone, or the conversation written out with the name of each speaker."""
     if len(turns) == 1:
         return turns[0].text
     said = "\n\n".join(f"{_SPEAKERS[turn.role]}: {turn.text}" for turn in turns)

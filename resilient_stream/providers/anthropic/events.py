@@ -20,14 +20,14 @@ class _TextDelta(msgspec.Struct, tag_field="type", tag="text_delta", gc=False):
 
 
 class TextEvent(msgspec.Struct, tag_field="type", tag="content_block_delta", gc=False):
-    """A delta of text and nothing else; any other event is a ValidationError."""
+    """An event with a delta of text and nothing else; any other event is a ValidationError."""
 
     delta: _TextDelta
     error: None = None
 
 
 class Delta(msgspec.Struct, gc=False):
-    """What a delta of any type has."""
+    """The fields that a delta of any type may have."""
 
     type: str = ""
     text: str | None = None
@@ -42,7 +42,7 @@ class Delta(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """Any event."""
+    """An event of any type."""
 
     type: str = ""
     index: int = 0

@@ -1,8 +1,7 @@
 """What each generation of Claude accepts, wherever it is served: one table, by the version in a model's name.
 
-A version is a floor. A model newer than the last row is treated like the last row, so that a new name works on its
-first day. This module must never know a field of a request beyond thinking and its limits, or a fact that no refusal
-depends on.
+A row holds from its version on. A model newer than the last row is treated like the last row, so that a new model works
+on its first day. The table has only fields about thinking and its limits, and only facts that a refusal depends on.
 
 Source: Anthropic's pages on thinking, effort, prefill and sampling, and its migration guides for 4.6 to 5.5.
 """
@@ -22,7 +21,7 @@ Sampling: TypeAlias = Literal["both", "one", "none"]
 
 
 class Generation(NamedTuple):
-    """One row. since: the first version it holds for.
+    """One row of the table. since: the first version it holds for.
 
     thinking: how reasoning is asked for: by a budget in tokens, by an effort (adaptive), or either.
     sampling: whether temperature and top_p are both accepted, one of them, or neither.
@@ -75,7 +74,7 @@ _NEWEST = (99, 0)
 
 
 def generation_of(model: str) -> Generation:
-    """The row of a model, in any spelling: claude-3-5-haiku@…, us.anthropic.claude-sonnet-4-5-v1:0."""
+    """Return the row of a model in any spelling: claude-3-5-haiku@…, us.anthropic.claude-sonnet-4-5-v1:0."""
     version = _version(model)
     if version is None:
         return OTHER
@@ -85,10 +84,10 @@ def generation_of(model: str) -> Generation:
 def reasoning_fields(
     model: str, reasoning: str | int | None, max_tokens: int | None, *, tool_is_forced: bool, may_think: bool
 ) -> dict[str, Any]:
-    """What asks for reasoning: nothing, a budget with room for it, or adaptive thinking with an effort.
+    """Return the fields that ask for reasoning: none, a budget with room for it, or adaptive thinking with an effort.
 
-    A forced tool goes before reasoning: the API refuses the two together. may_think: no assistant turn goes
-    on that began without thinking; with a budget, the API refuses that too.
+    A forced tool takes precedence over reasoning, since the API refuses the two together. may_think: False while an
+    assistant turn continues that began without thinking; with a budget, the API refuses that, too.
     """
     accepts = generation_of(model)
     if reasoning is None:
@@ -104,17 +103,18 @@ def reasoning_fields(
 
 
 def _without_thinking(model: str) -> dict[str, Any]:
-    """The fields that keep a model from thinking or, where that is refused, let it think least."""
+    """Return the fields that turn thinking off or, where that is refused, reduce it to the least."""
     version = _version(model)
     if version is None or version < (5, 0):
-        return {}  # they think only when asked
+        return {}  # these models think only when asked to
     family = _FAMILY.search(model)
     kind = _THINKS_UNLESS_TOLD.get((family.group(), version)) if family else None
     return {"thinking": {"type": kind}} if kind else {"output_config": {"effort": "low"}}
 
 
 def _adaptive(effort: str, accepts: Generation, *, think: bool) -> dict[str, Any]:
-    """`display` asks for the text of the thinking, which came by default until 4.6 and is empty since."""
+    """Return the fields of adaptive thinking. `display` asks for the text of the thinking, which is empty by default
+    since 4.6."""
     fields: dict[str, Any] = {"output_config": {"effort": "low" if effort == "minimal" else effort}}
     if think:
         shown = {"display": "summarized"} if accepts.thinking == "adaptive" else {}
@@ -123,7 +123,11 @@ def _adaptive(effort: str, accepts: Generation, *, think: bool) -> dict[str, Any
 
 
 def _budget(budget: int, max_tokens: int | None, accepts: Generation) -> dict[str, Any]:
-    """A budget below max_tokens, as the API demands: where it is not, half of them; too few: no thinking."""
+    """Return the fields of thinking with a budget.
+
+    The API demands a budget below max_tokens, so a larger one becomes half of max_tokens; if that is too small, there
+    is no thinking.
+    """
     limit = max_tokens or min(accepts.max_tokens + budget, accepts.most_tokens)
     budget = budget if budget < limit else limit // 2
     if budget < SMALLEST_BUDGET:
@@ -132,7 +136,8 @@ def _budget(budget: int, max_tokens: int | None, accepts: Generation) -> dict[st
 
 
 def _version(model: str) -> tuple[int, int] | None:
-    """(4, 5) of claude-sonnet-4-5-20250929; a Claude without a number is the newest; None is no Claude."""
+    """Return the version in a name, (4, 5) for claude-sonnet-4-5-20250929. A Claude without a number counts as the
+    newest; None means that the model is no Claude."""
     found = _VERSION.search(model)
     if found:
         return int(found.group(1)), int(found.group(2) or 0)

@@ -1,7 +1,7 @@
-"""What is sent to Anthropic's Messages API; Vertex and Bedrock send the same body.
+"""Builds the body of a request to Anthropic's Messages API; Vertex and Bedrock take the same body.
 
-Turns alternate, and nothing stands in them that the API is known to refuse: rows of `claude_models.py` say what a model
-accepts. This module must never decide by a model's name.
+Turns alternate, and nothing is sent that the API is known to refuse. What a model accepts is a row of `models.py`; this
+module never decides by a model's name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _THINKING = ("thinking", "redacted_thinking")
 
 
 def encode_body(request: Request) -> dict[str, Any]:
-    """The request's body, without `extra`; Vertex and Bedrock send it with the model elsewhere."""
+    """Return the request's body without `extra`; Vertex and Bedrock put the model elsewhere."""
     accepts = generation_of(request.model)
     fields: dict[str, Any] = {
         "model": request.model,
@@ -54,8 +54,10 @@ def encode_body(request: Request) -> dict[str, Any]:
 
 
 def system_with_schema(request: Request) -> list[str]:
-    """The system messages, with the schema of the answer where it cannot be enforced: an object in it may have any
-    names, and the API takes only those that have none but their own."""
+    """Return the system messages, with the answer's schema in words if it cannot be enforced.
+
+    The API enforces only schemas whose objects name all of their properties.
+    """
     texts = system_texts(request.messages)
     if request.output is None or closed(request.output) is not None:
         return texts
@@ -64,7 +66,7 @@ def system_with_schema(request: Request) -> list[str]:
 
 
 def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
-    """Turns that alternate: messages of one role in a row become one, tool results are the user's."""
+    """Return turns that alternate: messages of one role in a row become one, and tool results belong to the user."""
     turns: list[tuple[str, list[dict[str, Any]]]] = []
     for role, run in groupby(messages, _role):
         blocks = [block for message in run for block in _message_blocks(message)]
@@ -86,14 +88,15 @@ def _role(message: Message) -> str:
 
 
 def _strip_last_thinking(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The API refuses a turn that ends in thinking, as an answer does that was cut before its next word."""
+    """Remove thinking from the end of a turn, where an interrupted answer may have it; the API refuses such a turn."""
     while blocks and (blocks[-1]["type"] in _THINKING or not blocks[-1].get("text", "-").strip()):
         blocks.pop()
     return blocks
 
 
 def _strip_prefill(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The API refuses an unfinished turn that ends in white space, and one of nothing else."""
+    """Remove white space from the end of an unfinished turn, or the whole turn if nothing else is in it; the API
+    refuses both."""
     while blocks and "text" in blocks[-1]:
         blocks[-1]["text"] = blocks[-1]["text"].rstrip()
         if blocks[-1]["text"]:
@@ -103,7 +106,8 @@ def _strip_prefill(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-    """Text alone as a string. Blank text is refused beside other blocks; nothing at all is a single space."""
+    """Return text alone as a string. Blank text is refused beside other blocks; no content at all becomes a single
+    space."""
     kept = [block for block in blocks if block.get("text", "-").strip()]
     if all(block.keys() == {"type", "text"} for block in kept) and len(kept) < 2:
         return kept[0]["text"] if kept else " "
@@ -136,7 +140,7 @@ def _image_source(image: ImagePart) -> dict[str, Any]:
 
 
 def _thinking_block(part: ReasoningPart) -> dict[str, Any] | None:
-    """Signed or encrypted reasoning goes back as it came; unsigned reasoning would be refused."""
+    """Return reasoning as it came if it is signed or encrypted; None for unsigned reasoning, which would be refused."""
     if part.redacted:
         return {"type": "redacted_thinking", "data": part.redacted}
     if part.signature:
@@ -166,7 +170,7 @@ def _tool_choice(choice: str | None) -> dict[str, Any] | None:
 
 
 def _sampling_fields(request: Request, accepts: Generation, thinking: Any) -> dict[str, Any]:
-    """temperature and top_p where they are accepted; where only one of them is, temperature stands."""
+    """Return temperature and top_p where they are accepted; if only one of them is, temperature is sent."""
     fields = {"temperature": request.temperature, "top_p": request.top_p}
     if accepts.sampling == "none" or thinking is not None:
         return without(request.target.name, fields, tuple(fields), "Claude takes none while it thinks, or ever")
@@ -176,7 +180,7 @@ def _sampling_fields(request: Request, accepts: Generation, thinking: Any) -> di
 
 
 def may_think(messages: Sequence[Message]) -> bool:
-    """Whether the assistant turn that goes on (a prefill, a tool loop), if any, began with thinking."""
+    """Return whether the assistant turn that continues (a prefill, a tool loop), if any, began with thinking."""
     after = [message.role for message in messages if message.role not in SYSTEM]
     while after and after[-1] == "tool":
         after.pop()

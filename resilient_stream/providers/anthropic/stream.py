@@ -1,8 +1,9 @@
-"""Anthropic's Messages API as it is streamed, by Anthropic, Vertex, Bedrock and many gateways: events into chunks.
+"""Decodes the stream of Anthropic's Messages API, as Anthropic, Vertex, Bedrock and many gateways send it, into chunks.
 
-Only `message_stop` ends an answer. A stop reason before it is not the end, and no event that we do not know is an
-error: Anthropic adds block and delta types every few months (recordings QUIRKS 36). This module must never await, or
-know who sent it. The events' types are in `messages_events.py`.
+Only `message_stop` ends an answer: a stop reason before it does not. An unknown event is no error, since Anthropic adds
+block and delta types every few months. This module must never know who sent the events. The events' types are in
+`events.py`.
+Must never: await.
 """
 
 from __future__ import annotations
@@ -51,14 +52,14 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
 def messages_decoder(
     provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
 ) -> EventDecoder[Event]:
-    """The decoder of one answer of the Messages API."""
+    """Return the decoder of one answer of the Messages API."""
     events = JsonEvents(EVENTS, max_event_bytes)
     reader = MessagesReader(provider, raw=raw, holdings=Holdings(max_event_bytes))
     return EventDecoder(provider, reader, events, eof_ok=eof_ok)
 
 
 class MessagesReader:
-    """One answer of the Messages API; see `event_decoder`."""
+    """Reads the events of one answer of the Messages API; see `event_decoder`."""
 
     __slots__ = (
         "_calls", "_explanation", "_foreign", "_provider", "_spoke", "_stop_reason", "_unmodelled", "_usage", "done",
@@ -86,15 +87,15 @@ class MessagesReader:
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         return self._unmodelled.counts
 
     def text(self, events: list[TextEvent]) -> Batch:
-        """The chunks of a read that is nothing but text."""
+        """Return the chunks of a read that is nothing but text."""
         return [TextDelta(text) for event in events if (text := event.delta.text)]
 
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
-        """The chunks of some events, up to the end or a failure among them."""
+        """Put the chunks of some events into `batch`, up to the end or a failure among them."""
         for place, event in enumerate(events):
             read = _READERS.get("error" if event.error else event.type)
             if read is None or not read(self, event, batch):
@@ -105,11 +106,11 @@ class MessagesReader:
         self.plain = bool(batch) and type(batch[-1]) is TextDelta
 
     def may_end(self, marked: bool, cut: bool) -> bool:
-        """Not before `message_stop`, whatever else ends."""
+        """Return False: an answer ends only with `message_stop`."""
         return False
 
     def close(self) -> Batch:
-        """What `message_stop` would have made whole."""
+        """Return the chunks that `message_stop` would have completed."""
         batch: Batch = []
         self._message_stop(Event(), batch)
         return batch
@@ -130,17 +131,20 @@ class MessagesReader:
         return True
 
     def _given(self, message: dict[str, Any], batch: Batch) -> None:
-        """A message that goes on with calls planned earlier has them in its first event, stop reason and all."""
+        """Read content from the first event. A message that continues calls planned earlier has all of them and its
+        stop reason there."""
         self._stop_reason = text_of(message.get("stop_reason")) or self._stop_reason
         content = message.get("content")
-        batch += _text(content)  # some gateways give it as a string
+        batch += _text(content)  # some gateways send a string
         for index, block in enumerate(content if isinstance(content, list) else ()):
             self._block_start(Event(index=index, content_block=block), batch)
             self._block_stop(Event(index=index), batch)
 
     def _is_another(self, id: str, batch: Batch) -> bool:
-        """A proxy that tries again inside one stream begins a second message. Before any content that is as
-        good as the first; after it, the two must not be spliced (QUIRKS 37)."""
+        """Return whether a second message begins, as from a proxy that retries inside one stream.
+
+        Before any content the second message replaces the first; after it, the two must not be joined.
+        """
         begun = self.seen or any(chunk.content for chunk in batch)
         return bool(begun and id and self.response_id and id != self.response_id)
 
@@ -184,7 +188,7 @@ class MessagesReader:
         return True
 
     def _block_stop(self, event: Event, batch: Batch) -> bool:
-        """A block has ended. Some gateways have all of it here, and nothing of it before."""
+        """End a block. Some gateways send all of the block in this event, and nothing of it before."""
         if event.content_block and (not self._spoke or event.index in self._calls):
             self._block_start(event, batch)
         batch += self._calls.end(event.index)
@@ -221,8 +225,10 @@ class MessagesReader:
         return True
 
     def _pass(self, event: Event, payload: Sequence[bytes], batch: Batch) -> None:
-        """Citations and what is new. Only what belongs to the content counts as progress: an event type that nobody
-        knows may well be a new keep-alive."""
+        """Pass on citations and unknown events.
+
+        Only what belongs to the content counts as progress, since an unknown event type may be a new keep-alive.
+        """
         self.progress += event.type.startswith("content_block")
         if not payload:
             return
@@ -237,7 +243,7 @@ class MessagesReader:
             batch += self._unmodelled.event(event.type, payload[0], event.type.startswith("content_block"))
 
     def _whole(self, message: dict[str, Any], batch: Batch) -> None:
-        """A whole message in place of an event, from a server that does not stream; or at the end of one that does."""
+        """Read a whole message that comes in place of the events, or at the end of a stream."""
         if self.seen or any(chunk.content for chunk in batch):
             blocks = [object_of(block) for block in list_of(message.get("content"))]
             self._calls.settle({text_of(block.get("id")): arguments_in(block) for block in blocks})
@@ -289,7 +295,7 @@ def _redacted(data: Any) -> Batch:
 
 
 def read_usage(usage: Mapping[str, Any]) -> Usage:
-    """Anthropic's counts as it gives them: `input_tokens` excludes what the cache was read or written for."""
+    """Return Anthropic's counts as it gives them: `input_tokens` excludes tokens that the cache read or wrote."""
     details = usage.get("output_tokens_details")
     return Usage(
         input_tokens=count(usage.get("input_tokens")),

@@ -48,7 +48,7 @@ _WHOLE_CALLS = re.compile(r"meta\.llama(3-\d-|4)|writer\.palmyra")
 
 
 class BedrockDecoder:
-    """One answer; see `contract.Decoder`. The reader knows the events, and the frames how they came."""
+    """Decodes one answer; see `contract.Decoder`. The frames know how events arrive, the reader what they mean."""
 
     __slots__ = ("_frames", "_mender", "_reader", "done", "failure", "model", "progress", "response_id")
 
@@ -64,7 +64,7 @@ class BedrockDecoder:
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         return self._reader.unmodelled
 
     def feed(self, data: bytes) -> Batch:
@@ -74,13 +74,14 @@ class BedrockDecoder:
         return self._guarded(lambda batch: self._reader.read(self._frames.feed(data), batch))
 
     def finish(self) -> Batch:
-        """The body ended. Whole after the dialect's own end, or where the target says eof_ok."""
+        """Take note that the body ended. The answer is whole after the dialect's own end, or where the target says
+        eof_ok."""
         if self.done or self.failure is not None:
             return []
         return self._guarded(lambda batch: batch.extend(self._reader.finish()))
 
     def _guarded(self, read: Callable[[Batch], None]) -> Batch:
-        """What a reader cannot take ends the answer, behind what came before it."""
+        """Run a read; an event that the reader cannot take ends the answer after the chunks before it."""
         batch: Batch = []
         reader = self._reader
         try:
@@ -94,7 +95,7 @@ class BedrockDecoder:
         return self._mended(batch) if reader.halves else batch
 
     def _mended(self, batch: Batch) -> Batch:
-        """In an answer in which halves of characters came."""
+        """Return the batch with halves of characters joined, for an answer in which such halves came."""
         mender = self._mender = self._mender or Mender()
         batch = mender.mend(batch)
         self.failure = mender.failure(self.failure)
@@ -102,7 +103,7 @@ class BedrockDecoder:
 
 
 class Bedrock(msgspec.Struct, frozen=True):
-    """The adapter of Bedrock's runtime; see `contract.Adapter`. A target's own options:
+    """The adapter of Bedrock's runtime; see `contract.Adapter`. A target has these options:
 
     api: "converse" (default) or "invoke". region, profile: over the environment's. session: a session of boto3 or
     botocore to take credentials from.
@@ -118,12 +119,12 @@ class Bedrock(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = ("application/vnd.amazon.eventstream",)
 
     def capabilities(self, model: str) -> Capabilities:
-        """Of a Claude, what its generation can; no other model is known to go on with an unfinished turn."""
+        """Return what a model can do. Only some generations of Claude are known to continue an unfinished turn."""
         streams_calls = _WHOLE_CALLS.search(model) is None
         return Capabilities(prefill=generation_of(model).prefill, streaming_tools=streams_calls, whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A request to one of the two APIs. Raises StreamError for what cannot be said there."""
+        """Encode a request to one of the two APIs. Raises StreamError for anything that this API cannot express."""
         _refuse_links(request)
         api = _api(request)
         encode_body = converse_request.encode_body if api == "converse" else bedrock_bodies.encode_body
@@ -139,16 +140,17 @@ class Bedrock(msgspec.Struct, frozen=True):
         return HttpRequest(url=url, headers=_authorised(url, headers, body, endpoint), body=body)
 
     def decoder(self, request: Request) -> BedrockDecoder:
-        """A decoder for one answer, as the target's options ask for it."""
+        """Return a decoder for one streamed answer, set up by the target's options."""
         return BedrockDecoder(_reader(request), BedrockFrames(request.max_event_bytes))
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
-        """The same for an answer in one piece."""
+        """Return a decoder for one answer in one piece."""
         decoder = BedrockDecoder(_reader(request), PlainFrames())
         return WholeAnswer(decoder, *WHOLE[_api(request)], **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """The shared rules with Bedrock's own in front. An error's class is in a header, up to a colon."""
+        """Classify an error by the shared rules, with Bedrock's own in front. The error's class is in a header, before
+        a colon."""
         if _ERROR_TYPE in headers:
             headers = {**headers, _ERROR_TYPE: headers[_ERROR_TYPE].partition(":")[0]}
         return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
@@ -172,14 +174,14 @@ def _reader(request: Request) -> ConverseReader | InvokeReader:
 
 
 def _refuse_links(request: Request) -> None:
-    """Bedrock fetches nothing from the web; only Converse takes pictures from S3."""
+    """Refuse links to pictures: Bedrock fetches nothing from the web; only Converse takes pictures from S3 storage."""
     for part in (part for message in request.messages for part in message.parts if isinstance(part, ImagePart)):
         if part.data() is None and not (part.url.startswith("s3://") and _api(request) == "converse"):
             raise bedrock_bodies.refusal("pictures by link (a data: URL would do, or s3:// with Converse)")
 
 
 def _authorised(url: str, headers: dict[str, str], body: bytes, endpoint: Endpoint) -> dict[str, str]:
-    """With the key, or with a signature over the headers that no proxy changes."""
+    """Return the headers with the API key, or with a signature over those headers that no proxy changes."""
     if endpoint.api_key:
         return {"Authorization": f"Bearer {endpoint.api_key}", **headers}
     if not isinstance(endpoint.credentials, SigningKey):

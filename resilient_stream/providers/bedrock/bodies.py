@@ -26,7 +26,8 @@ __all__ = ["VENDORS", "Vendor", "encode_body", "refusal"]
 
 
 class Vendor(NamedTuple):
-    """A row. models: found in the model's name. body: the request. full: it takes tools and pictures, not only text."""
+    """A row of the table. models: words found in a model's name. body: builds the request. full: takes tools and
+    pictures, not only text."""
 
     models: str
     body: Callable[[Request], dict[str, Any]]
@@ -34,7 +35,8 @@ class Vendor(NamedTuple):
 
 
 def encode_body(request: Request) -> dict[str, Any]:
-    """The body, with `extra` over it. Raises StreamError (unsupported_feature) for what cannot be said in it."""
+    """Return the body overridden by `extra`. Raises StreamError (unsupported_feature) for anything that the body cannot
+    express."""
     vendor = next((row for row in VENDORS if re.search(row.models, request.model)), None)
     if vendor is None:
         raise refusal("api='invoke' for this model (leave it out to use Converse)")
@@ -53,14 +55,14 @@ def _is_more_than_text(request: Request) -> bool:
 
 
 def _claude(request: Request) -> dict[str, Any]:
-    """Anthropic's own body; the model is in the path, and the path says whether it is streamed."""
+    """Return Anthropic's own body. The path names the model and says whether the answer is streamed."""
     body = messages_request.encode_body(request)
     del body["model"], body["stream"]
     return {"anthropic_version": "bedrock-2023-05-31", **body}
 
 
 def _nova(request: Request) -> dict[str, Any]:
-    """Converse's body, a version, and its fields for reasoning at the top."""
+    """Return Converse's body with a version and with the fields for reasoning at the top level."""
     body = converse_request.encode_body(request)
     return {"schemaVersion": "messages-v1", **body, **body.pop("additionalModelRequestFields", {})}
 
@@ -92,7 +94,7 @@ def _titan(request: Request) -> dict[str, Any]:
 
 
 def _llama3(request: Request) -> dict[str, Any]:
-    """The template of Llama 3's model card."""
+    """Return the prompt in the template of Llama 3's model card."""
     turn = "<|start_header_id|>{role}<|end_header_id|>\n\n{text}<|eot_id|>"
     said = "".join(turn.format(role=role_of(message), text=message.text) for message in request.messages)
     prompt = f"<|begin_of_text|>{said}<|start_header_id|>assistant<|end_header_id|>\n\n"
@@ -104,8 +106,10 @@ def _llama2(request: Request) -> dict[str, Any]:
 
 
 def _deepseek_r1(request: Request) -> dict[str, Any]:
-    """The template of its model card, as AWS has it. What it thinks comes as text, up to `</think>`; Converse tells the
-    two apart."""
+    """Return the prompt in the template of the model card, as AWS has it.
+
+    The model's thinking comes as text up to `</think>`; only Converse tells the two apart.
+    """
     said = {"user": "<｜User｜>{}", "assistant": "<｜Assistant｜>{}<｜end▁of▁sentence｜>", "system": "{}"}
     script = "".join(said[role_of(message)].format(message.text) for message in request.messages)
     prompt = f"<｜begin▁of▁sentence｜>{script}<｜Assistant｜><think>\n"
@@ -119,7 +123,8 @@ def _mistral(request: Request) -> dict[str, Any]:
 
 
 def _instructions(request: Request) -> str:
-    """The template of Llama 2 and of Mistral's instruct models; a system prompt is the first question."""
+    """Return the prompt in the template of Llama 2 and of Mistral's instruct models; a system prompt is the first
+    question."""
     asked = "[INST] {} [/INST]"
     return "<s>" + _script(request.messages, {"user": asked, "assistant": "{}</s>", "system": asked})
 

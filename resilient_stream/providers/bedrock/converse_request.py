@@ -1,4 +1,4 @@
-"""A request in the words of Bedrock's Converse API.
+"""Builds the body of a request to Bedrock's Converse API.
 
 What Converse refuses is not sent: blank text, turns of one role in a row, a tool's result without the tools. This
 module must never know where it is sent, or by whom it is signed.
@@ -31,9 +31,10 @@ _TOOL_BLOCKS = frozenset({"toolUse", "toolResult"})
 
 
 def encode_body(request: Request) -> dict[str, Any]:
-    """The body; `extra` is merged last, objects into objects (guardrailConfig, performanceConfig, requestMetadata).
+    """Return the body; `extra` is merged last, objects into objects (guardrailConfig, performanceConfig,
+    requestMetadata).
 
-    seed has no equivalent and is ignored. reasoning is sent for Claude, Nova and gpt-oss, each in its own words.
+    seed has no equivalent and is ignored. reasoning is sent for Claude, Nova and gpt-oss, each in its own fields.
     """
     thinking = _thinking(request)
     limit = thinking.pop("max_tokens", request.max_tokens)
@@ -53,9 +54,10 @@ def encode_body(request: Request) -> dict[str, Any]:
 
 
 def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
-    """Turns that alternate; a tool's result is the user's. Blank text is refused, and so is a turn of nothing else.
+    """Return turns that alternate; a tool's result belongs to the user. Blank text is left out, since it is refused.
 
-    The first has to be the user's. Calls in the model's are reported to be taken there, so they are left to the API.
+    The first turn has to be the user's. A model's turn in front that has calls is reported to be accepted, so such
+    turns are left to the API.
     """
     turns: list[dict[str, Any]] = []
     for role, run in groupby(messages, _role):
@@ -80,7 +82,7 @@ def _role(message: Message) -> str:
 
 
 def _strip_last_reasoning(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Claude refuses a turn that ends in thinking, as an answer does that was cut before its next word."""
+    """Remove reasoning from the end of a turn, where an interrupted answer may have it; Claude refuses such a turn."""
     while blocks and "reasoningContent" in blocks[-1]:
         blocks.pop()
     return blocks
@@ -102,7 +104,7 @@ def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
 
 
 def _image(image: ImagePart) -> dict[str, Any]:
-    """The data, or an s3:// address; other links were refused before (`bedrock.py`)."""
+    """Return a picture's data, or its s3:// address; other links were refused before (`adapter.py`)."""
     data = image.data()
     form = data[0] if data else image.url.partition("?")[0].rpartition(".")[2]
     source = {"bytes": data[1]} if data else {"s3Location": {"uri": image.url}}
@@ -111,7 +113,7 @@ def _image(image: ImagePart) -> dict[str, Any]:
 
 
 def _reasoning(part: ReasoningPart) -> dict[str, Any] | None:
-    """Signed or encrypted reasoning goes back as it came; Claude refuses it without its signature."""
+    """Return signed or encrypted reasoning as it came; None for unsigned reasoning, which Claude refuses."""
     if part.redacted:
         return {"reasoningContent": {"redactedContent": part.redacted}}
     if part.signature:
@@ -128,8 +130,11 @@ def _tool_use(call: FunctionCall) -> dict[str, Any]:
 
 
 def _tool_config(request: Request, turns: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Tools, and which are to be called. Converse cannot forbid them: for "none" they are left out, unless the
-    conversation has calls in it, which are refused without the tools."""
+    """Return the tools and which of them are to be called.
+
+    Converse cannot forbid calls. For "none" the tools are left out, unless the conversation has calls in it, which are
+    refused without the tools.
+    """
     history = any(_TOOL_BLOCKS & block.keys() for turn in turns for block in turn["content"])
     tools = request.tools or (_tools_of(request.messages) if history else ())
     if not tools or (request.tool_choice == "none" and not history):
@@ -138,7 +143,7 @@ def _tool_config(request: Request, turns: Sequence[Mapping[str, Any]]) -> dict[s
 
 
 def _tools_of(messages: Sequence[Message]) -> tuple[Tool, ...]:
-    """The tools that a conversation has calls of, where the caller names none any more."""
+    """Return the tools that the conversation has calls of, if the caller names no tools any more."""
     names = dict.fromkeys(call.name for message in messages for call in message.tool_calls)
     return tuple(Tool(name=name) for name in names)
 
@@ -158,7 +163,7 @@ def _tool_choice(choice: str | None) -> dict[str, Any] | None:
 
 
 def _output_config(output: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A schema goes as JSON text, closed: Bedrock refuses objects that may have more."""
+    """Return the answer's schema as JSON text, closed: Bedrock refuses objects that may have further properties."""
     if output is None or (made := closed(output)) is None:
         return None
     schema = {"name": "answer", "schema": msgspec.json.encode(made).decode()}
@@ -166,7 +171,8 @@ def _output_config(output: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _inference(request: Request, limit: int | None, thinking: Mapping[str, Any]) -> dict[str, Any]:
-    """Claude refuses temperature and top_p while it thinks, newer ones the two together, the newest either."""
+    """Return the sampling fields. Claude refuses temperature and top_p while it thinks, newer models both together, the
+    newest either."""
     accepts, target = generation_of(request.model).sampling, request.target.name
     sampling = {"temperature": request.temperature, "topP": request.top_p}
     if accepts == "none" or "thinking" in thinking:
@@ -177,7 +183,7 @@ def _inference(request: Request, limit: int | None, thinking: Mapping[str, Any])
 
 
 def _thinking(request: Request) -> dict[str, Any]:
-    """What asks for reasoning, in the words of the model's vendor; nothing for those that have none."""
+    """Return the fields that ask for reasoning, as the model's vendor spells them; none for vendors that have none."""
     model, wish = request.model, request.reasoning
     if wish is None:
         return {}

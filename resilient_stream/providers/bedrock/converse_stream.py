@@ -1,8 +1,8 @@
-"""What Bedrock's ConverseStream says, event by event; Amazon Nova says the same through InvokeModel.
+"""Reads the events of Bedrock's ConverseStream; Amazon Nova sends the same events through InvokeModel.
 
-`messageStop` ends an answer, and `metadata`, which has the token counts, comes after it (recordings QUIRKS 41); so the
-answer is closed by the counts, or by the end of the body when they do not come. This module must never know how the
-events were framed, or call a tool of Bedrock's own the caller's.
+`messageStop` ends an answer, but `metadata`, which has the token counts, comes after it. So the answer is closed by the
+counts, or by the end of the body if they do not come. This module must never know how the events were framed, or treat
+a tool that Bedrock runs itself as the caller's.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
 
 
 class ConverseReader:
-    """One answer; the part of `contract.Decoder` that comes after the framing."""
+    """Reads one answer; the part of `contract.Decoder` that comes after the framing."""
 
     __slots__ = (
         "_calls", "_eof_ok", "_finish", "_foreign", "_seen", "_unmodelled", "done", "failure", "halves", "model",
@@ -88,11 +88,11 @@ class ConverseReader:
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         return self._unmodelled.counts
 
     def read(self, frames: list[Frame], batch: Batch) -> None:
-        """Put the chunks of some frames into `batch`. Those before one that cannot be read are not lost."""
+        """Put the chunks of some frames into `batch`. Those before an unreadable frame are not lost."""
         events = _EVENTS.decode([frame.payload for frame in frames])
         for place, (name, payload) in enumerate(frames):
             if events is not None:
@@ -103,7 +103,7 @@ class ConverseReader:
                 break
 
     def finish(self) -> Batch:
-        """The body ended. Whole after `messageStop`, or where the target says eof_ok."""
+        """Take note that the body ended. The answer is whole after `messageStop`, or where the target says eof_ok."""
         if self.done or self.failure is not None:
             return []
         if self._finish is None and not (self._eof_ok and self._seen):
@@ -112,14 +112,14 @@ class ConverseReader:
         return self._close()
 
     def take(self, name: str, event: _Event, payload: bytes, batch: Batch) -> None:
-        """One event, whoever framed it; `payload` is its text, for what is passed on as it is."""
+        """Read one event, however it was framed. payload: its text, for passing on unchanged."""
         reader = _READERS.get(name)
         if reader is None or not reader(self, event, batch):
             self._pass(name, payload, batch)
         self._seen = self._seen or bool(batch)
 
     def _one(self, name: str, payload: bytes, batch: Batch) -> None:
-        """One event that may be odd."""
+        """Read one event that may be malformed."""
         texts = [payload]
         events, halves, self.failure = what_can_be_read(_EVENTS, texts)
         self.halves = self.halves or halves
@@ -132,7 +132,7 @@ class ConverseReader:
         return True
 
     def _block_start(self, event: _Event, batch: Batch) -> bool:
-        """Only tools have a start. Those that Bedrock runs itself are not for the caller."""
+        """Begin a block; only tools have a start event. A tool that Bedrock runs itself is not for the caller."""
         start = object_of(event.start)
         use = object_of(start.get("toolUse"))
         if text := text_of(start.get("text")):
@@ -145,7 +145,7 @@ class ConverseReader:
         return True
 
     def _begin_foreign(self, number: int, start: dict[str, Any], batch: Batch) -> bool:
-        """A block that is one field, named after its type or the field."""
+        """Begin a block with a single field, and name it after its type or that field."""
         self._calls.begin_foreign(number)
         self.progress += 1
         for field, block in start.items():
@@ -163,12 +163,12 @@ class ConverseReader:
             return self._reasoning(object_of(delta.reasoningContent), batch)
         elif delta.toolUse is None:
             return False
-        elif not self._foreign.piece(event.contentBlockIndex, (said := _said_of(delta.toolUse)).text):
+        elif not self._foreign.piece(event.contentBlockIndex, (said := _call_fields(delta.toolUse)).text):
             return self._calls.take(event.contentBlockIndex, said, batch)
         return True
 
     def _reasoning(self, content: dict[str, Any], batch: Batch) -> bool:
-        """Text, then its signature; or a whole block of which only the vendor can read the text."""
+        """Read reasoning: text and then its signature, or a whole block whose text only the vendor can read."""
         content = object_of(content.get("reasoningText")) or content  # as in an answer in one piece
         thought, signature = text_of(content.get("text")), text_of(content.get("signature"))
         redacted = text_of(content.get("redactedContent"))
@@ -198,7 +198,7 @@ class ConverseReader:
         return True
 
     def _pass(self, name: str, payload: bytes, batch: Batch) -> None:
-        """Citations, and what is new. Only content counts as progress."""
+        """Pass on citations and unknown events. Only content counts as progress."""
         self.progress += name.startswith("contentBlock")
         if name != "contentBlockDelta":
             batch += self._unmodelled.event(name, payload, name.startswith("contentBlock"))
@@ -219,7 +219,7 @@ class ConverseReader:
         return [Finished(reason, self._finish, kind)]
 
 
-def _said_of(use: Any) -> Arguments:
+def _call_fields(use: Any) -> Arguments:
     return arguments_in(use) if isinstance(use, dict) else Arguments(argument_text(use))
 
 
@@ -236,7 +236,7 @@ _READERS: Mapping[str, _Reader] = {
 
 
 def read_usage(usage: Any) -> Usage | None:
-    """Bedrock's counts as it gives them; Nova has longer names for those of the cache."""
+    """Return Bedrock's counts as it gives them; Nova has longer names for those of the cache."""
     counts = object_of(usage)
     if not counts:
         return None

@@ -1,8 +1,7 @@
-"""Bedrock's messages as (event type, payload), or as the failure that one of them is.
+"""Turns Bedrock's messages into frames (event type, payload), or into the failure that one of them reports.
 
-An error has no event type. It comes as a message of type `exception` (its class in a header, recordings QUIRKS 14) or
-`error` (code and words in headers), and what stood before it is still delivered. This module must never read an event's
-payload.
+An error has no event type. It is a message of type `exception`, with its class in a header, or of type `error`, with
+code and message in headers. The frames before it are still delivered. This module must never read an event's payload.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ __all__ = ["BedrockFrames", "Frame"]
 
 
 class Frame(NamedTuple):
-    """One event: its type as the header has it, and its payload as JSON text."""
+    """One event: its type from the header, and its payload as JSON text."""
 
     event: str
     payload: bytes
 
 
 class BedrockFrames:
-    """Bytes in, frames out. After a failure nothing is read any more."""
+    """Decodes bytes into frames. After a failure nothing is read any more."""
 
     __slots__ = ("_messages", "failure")
 
@@ -39,7 +38,7 @@ class BedrockFrames:
         self.failure: Failure | None = None
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The events that `data` makes whole, up to an error among them."""
+        """Return the frames that `data` completes, up to an error among them."""
         frames: list[Frame] = []
         for message in self._read(data):
             kind = message.headers.get(":message-type", "event")

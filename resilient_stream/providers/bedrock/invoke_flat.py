@@ -1,6 +1,6 @@
-"""Dialects of Bedrock's InvokeModel alone: a piece of text in each event, and in the last one why it ended.
+"""Dialects that only Bedrock's InvokeModel has: each event has a piece of text, and the last the reason why it ended.
 
-Such a dialect is a row of `SHAPES`. This module must never find out which row it is by a model's name.
+Such a dialect is a row of `SHAPES`; this module never chooses a row by a model's name.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Pick: TypeAlias = Callable[[dict[str, Any]], Any]
 
 
 class Shape(NamedTuple):
-    """A dialect whose events are flat: a piece of text each, and in the last one why it ended.
+    """A dialect with flat events: each has a piece of text, and the last one the reason why the answer ended.
 
-    text, reason: where they stand. counts: the fields for tokens read and written, where Bedrock's own are missing.
-    answer: the field that numbers the answers, where there may be several.
+    text, reason: the fields they are in. counts: the fields for tokens read and written, used if Bedrock's own are
+    missing. answer: the field that numbers the answers, if there may be several.
     """
 
     text: Pick
@@ -43,7 +43,8 @@ def _first(value: Any) -> dict[str, Any]:
 
 
 def _titan_reason(event: dict[str, Any]) -> Any:
-    """A guardrail that blocks an answer leaves the reason out; the total count is in the last event all the same."""
+    """Return Titan's reason. A guardrail that blocks an answer leaves it out, but the total count is still in the last
+    event."""
     blocked = event.get(GUARDRAIL) == "INTERVENED" and "totalOutputTextTokenCount" in event
     return event.get("completionReason") or ("guardrail_intervened" if blocked else None)
 
@@ -109,7 +110,7 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
 
 
 class FlatReader:
-    """One answer in the dialect of a row. It is its own state."""
+    """Reads one answer in the dialect of a row."""
 
     def __init__(self, shape: Shape, *, max_event_bytes: int, raw: bool, eof_ok: bool) -> None:
         self.state = self
@@ -128,7 +129,7 @@ class FlatReader:
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         return self._unmodelled.counts
 
     def read(self, payloads: list[bytes], batch: Batch) -> None:
@@ -143,7 +144,7 @@ class FlatReader:
                 break
 
     def finish(self) -> Batch:
-        """The body ended. Whole after a reason, or where the target says eof_ok."""
+        """Take note that the body ended. The answer is whole after a reason, or where the target says eof_ok."""
         if self.done or self.failure is not None:
             return []
         if self._finish is None and not (self._eof_ok and self._seen):
@@ -153,13 +154,13 @@ class FlatReader:
 
     def _event(self, event: dict[str, Any], batch: Batch) -> None:
         if count(event.get(self._shape.answer)):
-            self._pass(event, batch)  # of several answers, the first is the answer
+            self._pass(event, batch)  # only the first of several answers is delivered
             return
         if text := text_of(self._shape.text(event)):
             self._seen = True
             batch.append(TextDelta(text))
         elif not self._seen and (text := text_of(object_of(event.get("response")).get("text"))):
-            self._seen = True  # Cohere's last event says all of it once more
+            self._seen = True  # Cohere's last event repeats the whole text
             batch.append(TextDelta(text))
         batch += self._unmodelled.fields(event, FIELDS, once=True)
         self._filtered = self._filtered or event.get(GUARDRAIL) == "INTERVENED"
@@ -173,7 +174,7 @@ class FlatReader:
             self._end(event, batch)
 
     def _end(self, event: dict[str, Any], batch: Batch) -> None:
-        """The reason has come. With the counts, or where they are told in the vendor's words, nothing more will."""
+        """Take the reason. The answer closes once its counts are there, since nothing more will come."""
         if METRICS in event:
             batch.append(read_metrics(event[METRICS]))
             batch += self._close()
@@ -196,7 +197,7 @@ class FlatReader:
 
 
 def read_metrics(metrics: Any) -> Usage:
-    """Bedrock's own counts, the same for every vendor."""
+    """Return Bedrock's own counts, which are the same for every vendor."""
     counts = object_of(metrics)
     return Usage(
         input_tokens=count(counts.get("inputTokenCount")),

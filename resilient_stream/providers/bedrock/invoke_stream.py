@@ -1,8 +1,8 @@
-"""What Bedrock's InvokeModelWithResponseStream says: each model vendor's own dialect, in base64.
+"""Reads the stream of Bedrock's InvokeModel: each model vendor's own dialect, in base64.
 
-The shape of the first payload tells whose dialect it is, never the model's name: a name may be an ARN, or be new.
-Dialects that are spoken elsewhere are read by their own decoders; the rest are rows (`bedrock_flat.py`). This module
-must never write a request. That is `bedrock_bodies.py`.
+The shape of the first payload tells the dialect. A model's name cannot, since it may be an ARN or be new. Dialects that
+are used elsewhere are read by their own decoders; the rest are rows of `invoke_flat.py`. Requests are written in
+`bodies.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["InvokeReader", "as_chat"]
 
 
 class _Part(msgspec.Struct, rename={"payload": "bytes"}):
-    """One `chunk` event. msgspec reads base64 where bytes are asked for."""
+    """One `chunk` event. msgspec decodes base64 for a field of bytes."""
 
     payload: bytes = b""
 
@@ -39,7 +39,7 @@ _BAD_JSON = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
 
 
 class _State(Protocol):
-    """What a decoder tells beside its chunks; see `contract.Decoder`."""
+    """The state that a decoder reports beside its chunks; see `contract.Decoder`."""
 
     failure: Failure | None
     done: bool
@@ -49,7 +49,7 @@ class _State(Protocol):
 
 
 class _Reader(Protocol):
-    """What reads the payloads of one vendor; `state` is what it found."""
+    """Reads the payloads of one vendor; `state` is what it found."""
 
     @property
     def state(self) -> _State: ...
@@ -60,7 +60,7 @@ class _Reader(Protocol):
 
 
 class InvokeReader:
-    """One answer in whatever dialect comes; the part of `contract.Decoder` that comes after the framing."""
+    """Reads one answer in whatever dialect arrives; the part of `contract.Decoder` that comes after the framing."""
 
     __slots__ = (
         "_counted",
@@ -89,7 +89,7 @@ class InvokeReader:
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         counts: Mapping[str, int] = getattr(self._inner and self._inner.state, "unmodelled", {})
         return counts
 
@@ -107,7 +107,7 @@ class InvokeReader:
         self.failure = self.failure or bad
 
     def finish(self) -> Batch:
-        """The body ended."""
+        """Take note that the body ended."""
         if self._inner is None:
             self.failure = UNKNOWN_DIALECT if self._skipped else NO_END_MARKER
             return []
@@ -120,14 +120,14 @@ class InvokeReader:
         self.model, self.response_id = state.model, state.response_id
 
     def _count(self, payload: bytes, batch: Batch) -> None:
-        """Bedrock's own counts, where the vendor's events have none."""
+        """Use Bedrock's own counts if the vendor's events have none."""
         self._counted = self._counted or any(type(chunk) is Usage for chunk in batch)
         if METRICS.encode() in payload and not self._counted:
             place = len(batch) - 1 if batch and type(batch[-1]) is Finished else len(batch)
             batch.insert(place, read_metrics(_fields(payload).get(METRICS)))
 
     def _payloads(self, frames: list[Frame]) -> tuple[list[bytes], Failure | None]:
-        """The vendor's JSON texts, up to one that is none. Those that carry nothing are not among them."""
+        """Return the vendor's JSON texts, up to one that is not JSON. Payloads that carry nothing are left out."""
         payloads: list[bytes] = []
         for frame in frames:
             try:
@@ -166,14 +166,14 @@ def _fields(payload: bytes) -> dict[str, Any]:
 
 
 class _Reframed:
-    """A dialect that is streamed as server-sent events elsewhere, put back into them for its own decoder."""
+    """Frames payloads as server-sent events again, for the decoder of a dialect that is streamed so elsewhere."""
 
     def __init__(self, decoder: Decoder, in_its_form: Callable[[bytes], bytes]) -> None:
         self.state = decoder
         self._in_its_form = in_its_form
 
     def read(self, payloads: list[bytes], batch: Batch) -> None:
-        # A line end is blank space in JSON, and the end of a field in an event.
+        # A line end is white space in JSON, but would end the field of a server-sent event.
         lines = (self._in_its_form(payload).replace(b"\r", b" ").replace(b"\n", b" ") for payload in payloads)
         batch += self.state.feed(b"".join(b"data: %b\n\n" % line for line in lines))
 
@@ -182,7 +182,8 @@ class _Reframed:
 
 
 def as_chat(payload: bytes) -> bytes:
-    """A chat event as OpenAI's are: Mistral streams `message` for `delta`, DeepSeek `text`, both `stop_reason`.
+    """Return a chat event in OpenAI's shape: Mistral streams `message` for `delta`, DeepSeek `text`, both
+    `stop_reason`.
 
     AI21 sends a finish_reason and, beside it, a stop_reason that is a bare number.
     """
@@ -198,7 +199,7 @@ def as_chat(payload: bytes) -> bytes:
 
 
 class _Nova:
-    """Converse's events, each the first field of an object; Bedrock's own counts may follow in it."""
+    """Reads Converse's events, each the first field of an object; Bedrock's own counts may follow in the object."""
 
     def __init__(self, *, max_event_bytes: int, raw: bool, eof_ok: bool) -> None:
         self.state = ConverseReader(max_event_bytes=max_event_bytes, raw=raw, eof_ok=eof_ok)

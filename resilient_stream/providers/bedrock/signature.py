@@ -15,7 +15,7 @@ __all__ = ["SigningKey", "sign"]
 
 
 class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
-    """What a signature is made with. token: of temporary credentials. now: UTC, as in 20150830T123600Z."""
+    """The values that a signature is made with. token: of temporary credentials. now: UTC, as in 20150830T123600Z."""
 
     access_key: str
     secret_key: str
@@ -33,9 +33,10 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
 def sign(
     method: str, url: str, headers: Mapping[str, str], body: bytes, key: SigningKey, service: str = "bedrock"
 ) -> dict[str, str]:
-    """The headers with the signature of all of them among them, and those that it needs.
+    """Return the headers with the signature over all of them, and the headers that the signature needs.
 
-    The URL's path has to be sent as it is here: what a proxy or a client writes differently is another request.
+    The URL's path has to be sent exactly as it is here: a path that a proxy or a client rewrites does not match the
+    signature.
     """
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest

@@ -1,4 +1,4 @@
-"""Amazon Bedrock's answers in one piece: Converse's, and those that each vendor's model gives InvokeModel.
+"""Amazon Bedrock's answers in one piece: those of Converse, and each vendor's own through InvokeModel.
 
     {"output": {"message": {"content": […]}}, "stopReason": …}   [["contentBlockDelta", {…}], …, ["messageStop", {…}]]
     {"results": [{"outputText": …}], …}                          [["chunk", {"bytes": {"outputText": …} in base64}]]
@@ -40,7 +40,8 @@ _ERROR_FIELDS = frozenset({"message", "error", "__type"})
 
 
 class PlainFrames:
-    """In the place of `BedrockFrames`: frames from a JSON list of event and payload; an exception is the failure."""
+    """Stands in for `BedrockFrames`: reads frames from a JSON list of event and payload; an exception is the
+    failure."""
 
     __slots__ = ("failure",)
 
@@ -48,7 +49,7 @@ class PlainFrames:
         self.failure: Failure | None = None
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The events, up to an exception among them."""
+        """Return the events, up to an exception among them."""
         frames: list[Frame] = []
         for event, payload in _PLAIN.decode(data):
             if event == _FAILED:
@@ -59,7 +60,8 @@ class PlainFrames:
 
 
 def _exception(outline: bytes) -> list[_Event]:
-    """What has the words of an error, AWS's or a vendor's; anything else is no event at all."""
+    """Return the answer as an exception if it has the words of an error, AWS's or a vendor's; anything else is no
+    event."""
     found = msgspec.json.decode(outline)
     return [(_FAILED, found)] if _ERROR_FIELDS & found.keys() else []
 
@@ -97,7 +99,7 @@ def _converse(outline: bytes) -> bytes:
 
 
 def _converse_events(answer: _Fields) -> Iterator[_Event]:
-    """The blocks in order, and the end with its counts where a reason says that it is one."""
+    """Return the blocks in order, then the end with its counts if there is a reason to stop."""
     yield "messageStart", {"role": "assistant"}
     for index, block in enumerate(_OUTPUT.decode(answer["output"]).message.content or ()):
         for event, said in _block_events(block):
@@ -109,7 +111,8 @@ def _converse_events(answer: _Fields) -> Iterator[_Event]:
 
 
 def _block_events(block: _Fields) -> Iterator[_Event]:
-    """A block is one field; one that nobody knows is the start of something, for whoever wants it raw."""
+    """Return the events of a block, which has one field. An unknown field becomes a start event, which is passed on as
+    `Raw`."""
     for name in block:
         events = _BLOCKS.get(name)
         if events is None:
@@ -123,7 +126,7 @@ def _delta(**delta: Any) -> _Event:
 
 
 def _tool(said: msgspec.Raw) -> Iterator[_Event]:
-    """A stream gives the arguments as text."""
+    """Return a tool block's events; a stream gives the arguments as text."""
     use = _FIELDS.decode(said)
     arguments = msgspec.json.decode(use.pop("input", b"{}"))
     yield "contentBlockStart", {"start": {"toolUse": use}}
@@ -132,14 +135,14 @@ def _tool(said: msgspec.Raw) -> Iterator[_Event]:
 
 
 def _reasoning(said: msgspec.Raw) -> Iterator[_Event]:
-    """A stream has no `reasoningText`: the text and its signature come one after the other."""
+    """Return a reasoning block's events; a stream has no `reasoningText` but the text and then its signature."""
     content = _FIELDS.decode(said)
     pieces = _FIELDS.decode(content["reasoningText"]) if has(content, "reasoningText") else content
     return (_delta(reasoningContent={name: value}) for name, value in pieces.items())
 
 
 def _cited(said: msgspec.Raw) -> Iterator[_Event]:
-    """Text with its sources, which a stream gives as text and then as sources."""
+    """Return the events of text with sources, which a stream gives one after the other."""
     found = _CITED.decode(said)
     yield from (_delta(text=part["text"]) for part in found.content if has(part, "text"))
     yield from (_delta(citation=citation) for citation in found.citations)
@@ -175,17 +178,17 @@ def _invoke(outline: bytes) -> bytes:
 
 
 def _chunk(payload: Any) -> _Event:
-    """As InvokeModel frames it; msgspec writes bytes in base64."""
+    """Return a `chunk` event as InvokeModel frames it; msgspec writes bytes in base64."""
     return "chunk", {"bytes": msgspec.json.encode(payload)}
 
 
 def _nova(answer: _Fields) -> list[Any]:
-    """Converse's answer, so its events, each in an object of its own."""
+    """Return Converse's events for an answer of Nova, each in an object of its own."""
     return [{event: payload} for event, payload in _converse_events(answer)]
 
 
 def _chat(answer: _Fields) -> list[Any]:
-    """As it is: the reader takes `message` for `delta`. Only the calls' numbers are a stream's."""
+    """Return a chat answer unchanged, but with numbered calls: the reader takes `message` for `delta`."""
     return [{**answer, "choices": [_numbered(choice) for choice in _LIST.decode(answer["choices"])]}]
 
 
@@ -195,19 +198,19 @@ def _numbered(choice: _Fields) -> dict[str, Any]:
 
 
 def _titan(answer: _Fields) -> list[Any]:
-    """The first result, with a stream's name for its count."""
+    """Return the first result, with its count renamed as in a stream."""
     first = {name: value for each in _LIST.decode(answer["results"])[:1] for name, value in each.items()}
     rest = {name: value for name, value in answer.items() if name != "results"}
     return [{**rest, **first, "totalOutputTextTokenCount": first.get("tokenCount")}]
 
 
 def _command_r(answer: _Fields) -> list[Any]:
-    """What a stream has in each event."""
+    """Return the fields that a stream has in each event."""
     return [{**answer, "is_finished": True}]
 
 
 def _as_it_is(answer: _Fields) -> list[Any]:
-    """The only event of a stream, so to say."""
+    """Return the answer unchanged: it reads like the only event of a stream."""
     return [answer]
 
 

@@ -103,7 +103,7 @@ class ClaudeCodeDecoder:
                 self.failure = failure_of(error)
                 break
             except UNREADABLE:
-                continue  # half a line at the end is a cut; any other that is not JSON is a word to the user
+                continue  # half a line at the end is a cut; another line without JSON is a message
             self._mender = self._mender or (Mender() if halves else None)
             for event in found:
                 self._event(event, batch)

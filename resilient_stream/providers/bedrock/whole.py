@@ -171,7 +171,7 @@ def _invoke(outline: bytes) -> bytes:
     answer = _FIELDS.decode(outline)
     as_payloads = next((row for name, row in _VENDORS.items() if has(answer, name)), None)
     if as_payloads is None:
-        events = _exception(outline) or [_chunk(answer)]  # the reader says that it knows no such dialect
+        events = _exception(outline) or [_chunk(answer)]  # the reader reports an unknown dialect
     else:
         events = [_chunk(payload) for payload in as_payloads(answer)]
     return msgspec.json.encode(events)

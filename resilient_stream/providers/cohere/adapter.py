@@ -1,6 +1,7 @@
-"""Cohere's chat API, version 2: what is sent, and whole answers. Its stream is read by `cohere_stream.py`.
+"""The adapter of Cohere's chat API, version 2: its requests, and answers in one piece.
 
-What the API has no word for is said in the nearest one, and the class says which.
+A field that the API has no word for is sent as the nearest one; the class says which. The stream is read by
+`stream.py`.
 Must never: await.
 """
 
@@ -50,7 +51,8 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def as_stream(outline: bytes) -> bytes:
-    """A whole answer as a stream, a block an event; what has no message is an error and stays as it is."""
+    """Return a whole answer as a stream with an event for each block. An answer without a message is an error and stays
+    as it is."""
     if not bytes(_OBJECT.decode(outline).get("message", b"")).startswith(b"{"):
         return sse(outline)
     answer = _WHOLE.decode(outline)
@@ -72,7 +74,7 @@ def _delta(kind: str, index: int, **message: Any) -> dict[str, Any]:
 
 
 class Cohere(msgspec.Struct, frozen=True):
-    """The adapter of Cohere's chat API; see `contract.Adapter`. What becomes of a request's fields there:
+    """The adapter of Cohere's chat API; see `contract.Adapter`. It maps a request's fields as follows:
 
     tool_choice: the API can demand a call, not a certain one; a name is sent as REQUIRED with that tool alone.
     reasoning: a budget in tokens, or on and off; an effort is on.
@@ -88,11 +90,11 @@ class Cohere(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:
-        """All but prefill."""
+        """Return what a model can do: everything but prefill."""
         return Capabilities(whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A chat request."""
+        """Encode a chat request."""
         headers = {"Content-Type": "application/json", "Accept": accepted(request)}
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
@@ -101,15 +103,15 @@ class Cohere(msgspec.Struct, frozen=True):
         return HttpRequest(url=joined(endpoint.base_url, "/v2/chat"), headers=headers, body=body)
 
     def decoder(self, request: Request) -> Decoder:
-        """A decoder for one answer, as the target's options ask for it."""
+        """Return a decoder for one streamed answer, set up by the target's options."""
         return cohere_decoder(**request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
-        """The same for an answer in one piece."""
+        """Return a decoder for one answer in one piece."""
         return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """The shared rules with Cohere's own in front."""
+        """Classify an error by the shared rules, with Cohere's own in front."""
         return classify_response(status, headers, body, rules_for("cohere"), max_retry_after=max_retry_after)
 
 
@@ -138,7 +140,8 @@ def _body(request: Request) -> dict[str, Any]:
 
 
 def _turns(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
-    """The turns. A result is text; pictures in one come behind all results of a turn, as the user's."""
+    """Return the turns. A tool's result is text; pictures in results follow as a turn of the user behind all
+    results."""
     pictures: list[dict[str, Any]] = []
     for message in messages:
         if message.role != "tool" and pictures:
@@ -156,7 +159,7 @@ def _shown(pictures: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _turn(message: Message) -> dict[str, Any]:
-    """One message. A model's plan is its reasoning; Cohere has no name for a developer's message."""
+    """Encode one message. A model's plan is its reasoning; Cohere has no role for a developer's message."""
     turn: dict[str, Any] = {"role": role_of(message)}
     if message.role == "tool":
         return {**turn, "tool_call_id": message.tool_call_id, "content": message.text}

@@ -1,8 +1,9 @@
-"""Cohere's chat API, version 2, as it is streamed: events into chunks.
+"""Decodes the stream of Cohere's chat API, version 2, into chunks.
 
-`message-end` ends an answer, and its finish reason says whether it is one: ERROR and TIMEOUT are failures in the
-clothes of an end (recordings QUIRKS 15), read by the words beside them. This module must never await. The plan before
-tool calls (`tool_plan`) is what the model thinks, and leaves as reasoning.
+`message-end` ends an answer, and its finish reason says whether the answer is good. ERROR and TIMEOUT are failures that
+look like an ordinary end; the words beside them tell their kind. The plan before tool calls (`tool_plan`) is delivered
+as reasoning.
+Must never: await.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class _TextDelta(msgspec.Struct, gc=False):
 
 
 class _TextEvent(msgspec.Struct, tag_field="type", tag="content-delta", gc=False):
-    """A piece of text and nothing else; any other event is a ValidationError."""
+    """An event with a piece of text and nothing else; any other event is a ValidationError."""
 
     delta: _TextDelta
 
@@ -78,13 +79,13 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
 
 
 def cohere_decoder(*, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> EventDecoder[_Event]:
-    """The decoder of one answer."""
+    """Return the decoder of one answer."""
     reader = CohereReader(raw=raw, holdings=Holdings(max_event_bytes))
     return EventDecoder("cohere", reader, JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
 class CohereReader:
-    """One answer; see `event_decoder`."""
+    """Reads the events of one answer; see `event_decoder`."""
 
     __slots__ = (
         "_calls", "_text", "_thought", "_unmodelled", "done", "failure", "model", "plain", "progress", "response_id",
@@ -108,15 +109,15 @@ class CohereReader:
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         return self._unmodelled.counts
 
     def text(self, events: list[_TextEvent]) -> Batch:
-        """The chunks of a read that is nothing but text."""
+        """Return the chunks of a read that is nothing but text."""
         return self._text.given([text for event in events if (text := event.delta.message.content.text)])
 
     def read(self, events: list[_Event], payloads: Sequence[bytes], batch: Batch) -> None:
-        """The chunks of some events, up to the end or a failure among them."""
+        """Put the chunks of some events into `batch`, up to the end or a failure among them."""
         for place, event in enumerate(events):
             reader = _READERS.get(event.type)
             if reader is not None:
@@ -129,11 +130,11 @@ class CohereReader:
         self.plain = bool(batch) and type(batch[-1]) is TextDelta
 
     def may_end(self, marked: bool, cut: bool) -> bool:
-        """Not before `message-end`, whatever else ends."""
+        """Return False: an answer ends only with `message-end`."""
         return False
 
     def close(self) -> Batch:
-        """The calls as they stand."""
+        """Return the calls with what has arrived of them."""
         self.done = True
         return [*self._calls.whole()]
 
@@ -142,12 +143,12 @@ class CohereReader:
         self._whole(_message(event), batch)
 
     def _content(self, event: _Event, batch: Batch) -> None:
-        """The start of a block and each delta have the same shape; a start may have text already."""
+        """Read a start of a block or a delta, which have the same shape; a start may have text already."""
         piece = object_of(_message(event).get("content"))
         batch += self._block(piece)
 
     def _block(self, piece: dict[str, Any]) -> Batch:
-        """A piece of a block, or all of it; one that is neither text nor thinking is passed on."""
+        """Read a piece of a block, or all of it; one that is neither text nor thinking is passed on."""
         batch: Batch = []
         if thought := text_of(piece.get("thinking")):
             self._thought = True
@@ -165,7 +166,8 @@ class CohereReader:
             batch.append(ReasoningDelta(thought))
 
     def _whole(self, message: dict[str, Any], batch: Batch) -> None:
-        """A message that is whole, at the beginning, at the end, or in place of a stream: what of it was not said."""
+        """Read a message that comes whole, at the beginning, at the end, or in place of a stream; only new content
+        counts."""
         content = message.get("content")
         blocks = [{"text": content}] if isinstance(content, str) else list(map(object_of, list_of(content)))
         thought = text_of(message.get("tool_plan")) + "".join(text_of(block.get("thinking")) for block in blocks)
@@ -216,8 +218,9 @@ class CohereReader:
         self.progress += 1
 
     def _pass(self, event: _Event, payload: Sequence[bytes], batch: Batch) -> None:
-        """Citations and what is new: work of the model, without a chunk of its own. A bare error has no type."""
-        if not event.type and isinstance(event.message, dict):  # from a server that does not stream
+        """Pass on citations and unknown events, which are the model's work without a chunk class. A bare error has no
+        type."""
+        if not event.type and isinstance(event.message, dict):  # a server that does not stream sent it
             said = object_of(event_value(payload[0])) if payload else {}
             self._begin(_Event(id=event.id, delta={"message": event.message}), batch)
             self._end(_Event(delta={**said, "message": None}), batch)
@@ -251,13 +254,13 @@ def _name(call: Mapping[str, Any], function: Mapping[str, Any]) -> str:
 
 
 def _failure(kind: ErrorKind, reason: str, delta: Mapping[str, Any]) -> Failure:
-    """What an end that is none means: by its words, else by the reason alone."""
+    """Return the failure that an end means, by its message, else by the reason alone."""
     said = {name: delta.get(name) for name in ("error", "error_type") if delta.get(name)}
     return classify_error(said, rules_for("cohere")) if said else Failure(kind=kind, code=reason)
 
 
 def read_usage(usage: Any) -> Usage | None:
-    """Tokens as the model counted them; what is billed where only that is told."""
+    """Return the tokens as the model counted them, or the billed ones if only these are given."""
     counts = object_of(usage)
     tokens = object_of(counts.get("tokens")) or object_of(counts.get("billed_units"))
     if not tokens:

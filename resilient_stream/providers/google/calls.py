@@ -1,8 +1,8 @@
-"""Gemini's tool calls: whole as a rule, and in pieces with paths where a request asks for that.
+"""Gemini's tool calls: usually whole, and in pieces with paths if the request asks for that.
 
-Calls come one after the other; a name begins a new one, and one that was to go on was cut. A call without arguments
-waits for what comes next: some servers send them in a part of their own, without the name. This module must never make
-up what did not come. A call that was cut has no `parsed`: nobody shall act on half of it.
+Calls come one after the other: a name begins a new call, and an unfinished call before it was cut. A call without
+arguments waits for the next part, since some servers send them in a part of their own, without the name. A call that
+was cut has no `parsed`, so that nobody acts on half of it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OWN = frozenset({"partialArgs", "willContinue"})
 
 
 class _FunctionCall(msgspec.Struct, gc=False):
-    """A `functionCall` part: the whole of a call, or a piece of it where `willContinue`. odd, wrong: see `OpenCall`."""
+    """A `functionCall` part: a whole call or, where `willContinue`, a piece of one. odd, wrong: see `OpenCall`."""
 
     name: str | None = None
     id: str | None = None
@@ -39,7 +39,8 @@ class _FunctionCall(msgspec.Struct, gc=False):
 
 
 def _read(sent: dict[str, Any]) -> _FunctionCall:
-    """What a part says; its arguments under whichever name. Raises msgspec's error for what has the wrong type."""
+    """Read the fields of a part, with the arguments under any of their names. Raises msgspec's error for a wrong
+    type."""
     call = msgspec.convert({**sent, "args": None, "odd": False, "wrong": None}, _FunctionCall)
     said = arguments_in(sent, known=_OWN)
     call.odd, call.wrong = said.odd, said.wrong
@@ -50,7 +51,7 @@ def _read(sent: dict[str, Any]) -> _FunctionCall:
 
 
 class GeminiCalls:
-    """The calls of one answer."""
+    """Assembles the calls of one answer."""
 
     __slots__ = ("_begun", "_doubts", "_holdings", "_open")
 
@@ -61,11 +62,11 @@ class GeminiCalls:
         self._open: _OpenCall | None = None
 
     def __len__(self) -> int:
-        """How many have begun."""
+        """Return how many calls have begun."""
         return self._begun
 
     def read(self, sent: dict[str, Any], signature: str | None, turn: str | None) -> list[ToolCallDelta | ToolCall]:
-        """A whole call, or a piece of one. turn: the answer's own id."""
+        """Take a whole call, or a piece of one. turn: the answer's own id."""
         call = _read(sent)
         made = self._next(call) if call.name else []
         opened = self._open
@@ -81,24 +82,23 @@ class GeminiCalls:
         return made if opened.waits else made + self.end()
 
     def _next(self, call: _FunctionCall) -> list[ToolCallDelta | ToolCall]:
-        """A name begins another call. Where it is the same, its arguments may be meant for the one that waits."""
+        """Begin another call. If it has the same name, its arguments may be meant for the call that waits."""
         waiting = self._open
         if waiting is not None and waiting.empty and waiting.name == call.name and (call.args or call.partialArgs):
             waiting.wrong = waiting.wrong or TWICE
         return self.stop()
 
     def pause(self) -> list[ToolCallDelta | ToolCall]:
-        """Something else follows. A call that is whole, and waited only for arguments without a name, has none."""
+        """End a call that was only waiting for arguments without a name, since something else follows."""
         return self.end() if self._open is not None and not self._open.goes_on else []
 
     def stop(self) -> list[ToolCallDelta | ToolCall]:
-        """The call that is open ends without its last piece, which some servers leave out. One that has no arguments
-        yet has lost them."""
+        """End an open call whose last piece some servers leave out. A call without arguments has lost them."""
         opened = self._open
         return self.end(whole=opened is not None and not (opened.empty and opened.goes_on))
 
     def end(self, *, whole: bool = True) -> list[ToolCallDelta | ToolCall]:
-        """The call that is open, if any, as it stands."""
+        """Return the open call, if any, with what has arrived of it."""
         opened, self._open = self._open, None
         if opened is None:
             return []
@@ -109,7 +109,8 @@ class GeminiCalls:
         return [delta, *self._doubts.all_of([call])]
 
     def _begin(self, call: _FunctionCall, turn: str | None) -> _OpenCall:
-        """Most calls have no id. Ours differ from turn to turn: some providers refuse one used twice."""
+        """Begin a call. Most have no id; ours differ from turn to turn, since some providers refuse an id used
+        twice."""
         index, self._begun = self._begun, self._begun + 1
         id = call.id or f"call_{index}" + (f"_{turn}" if turn else "")
         self._holdings.item(id, call.name or "")
@@ -117,7 +118,7 @@ class GeminiCalls:
 
 
 class _OpenCall:
-    """A tool call of which not everything has come."""
+    """A tool call of which not everything has arrived."""
 
     __slots__ = (
         "_arguments",
@@ -148,12 +149,12 @@ class _OpenCall:
 
     @property
     def empty(self) -> bool:
-        """Whether it has no arguments yet."""
+        """Return whether it has no arguments yet."""
         return not self._arguments and not self._partial.value
 
     @property
     def waits(self) -> bool:
-        """Whether more may come: it said so, or it has no arguments."""
+        """Return whether more may come: it said so, or it has no arguments."""
         return self.goes_on or (self.empty and bool(self.name) and self.wrong is None)
 
     def take(self, call: _FunctionCall, signature: str | None) -> None:
@@ -170,7 +171,8 @@ class _OpenCall:
             self._partial.take(piece)
 
     def call(self) -> OpenCall:
-        """It as it stands. A piece that did not fit is no argument: nobody shall act on half of a call."""
+        """Return the call with what has arrived. A piece that did not fit leaves it without `parsed`: nobody should act
+        on half of a call."""
         pieces = self._partial.value
         value = self._arguments or pieces
         text = msgspec.json.encode(value).decode()

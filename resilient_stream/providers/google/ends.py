@@ -1,6 +1,6 @@
-"""How Gemini says that an answer is over, and what each of its words means.
+"""The meaning of each reason with which Gemini ends an answer.
 
-A finish reason is good only when this file knows it as good; any other one is a failure, since Google adds reasons for
+A finish reason is good only if this file lists it as good. Any other one is a failure, since Google adds reasons for
 answers that went wrong more often than for ones that went well.
 """
 
@@ -53,7 +53,7 @@ _BLOCKED: Mapping[str, Failure] = {
 }
 
 
-# The finish message of these kinds is about the request or the account. Others may quote the model.
+# The finish message of these kinds is about the request or the account, so it may be shown. Others may quote the model.
 _QUOTABLE = (ErrorKind.INVALID_REQUEST, ErrorKind.PERMISSION_DENIED)
 
 # Older deployments send the enum's number; only these five are the same in all of Google's APIs.

@@ -38,7 +38,7 @@ class _TextCandidate(msgspec.Struct, gc=False):
 
 
 class TextEvent(msgspec.Struct, gc=False):
-    """An event that is one text part and nothing else; anything more is a ValidationError."""
+    """An event with one text part and nothing else; anything more is a ValidationError."""
 
     candidates: tuple[_TextCandidate]
     usageMetadata: msgspec.Raw = msgspec.Raw(b"")
@@ -65,7 +65,7 @@ class _Content(msgspec.Struct, gc=False):
 
 
 class Candidate(msgspec.Struct, gc=False):
-    """One of the answers; as a rule there is one."""
+    """One of the answers; usually there is only one."""
 
     content: _Content | None = None
     finishReason: str | int | None = None
@@ -81,7 +81,7 @@ class _PromptFeedback(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """Any event. response: one that a gateway wraps."""
+    """An event of any type. response: the event that a gateway wraps."""
 
     candidates: list[Candidate] | None = None
     usageMetadata: msgspec.Raw = msgspec.Raw(b"")

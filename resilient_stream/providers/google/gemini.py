@@ -1,7 +1,7 @@
-"""Gemini's generateContent: where it is, how a request to it looks, and whole answers.
+"""The adapter of Gemini's generateContent: its address, its requests, and answers in one piece.
 
-This is the one place that knows the Gemini API's own address and key; the body (`gemini_request.py`) and the stream
-(`gemini_stream.py`) are Vertex's too.
+Only this module knows the Gemini API's own address and key. Vertex, too, uses the request body (`request.py`) and the
+stream (`stream.py`).
 Must never: await.
 """
 
@@ -29,17 +29,17 @@ STREAMS = ("text/event-stream", "application/json")
 
 
 def method(request: Request) -> str:
-    """The end of the path: a stream, or an answer in one piece."""
+    """Return the end of the path, for a stream or for an answer in one piece."""
     return "streamGenerateContent" if request.stream else "generateContent"
 
 
 def form_of(request: Request) -> list[str]:
-    """The query: in which form a stream is to come."""
+    """Return the query that says in which form a stream should come."""
     return ["alt=sse"] if request.stream and request.option("stream_format") != "array" else []
 
 
 def _model(name: str) -> str:
-    """A model's path. A colon would begin the method's name."""
+    """Return a model's path. A colon in it would begin the method's name."""
     own = name.startswith(("models/", "tunedModels/"))
     return segments(name, keep="@") if own else f"models/{segment(name, keep='@')}"
 
@@ -49,7 +49,7 @@ LONG_TEXTS = paths("candidates.0.content.parts.*.text")
 
 
 def as_stream(outline: bytes) -> bytes:
-    """A whole answer as a stream: it is what the stream's only event would be."""
+    """Return a whole answer as a stream: it is the stream's only event."""
     return sse(outline)
 
 
@@ -70,11 +70,11 @@ class Gemini(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = STREAMS
 
     def capabilities(self, model: str) -> Capabilities:
-        """No prefill: a model's unfinished turn is answered, not continued."""
+        """Return what a model can do. There is no prefill: an unfinished turn is answered, not continued."""
         return Capabilities(whole=True, tool_names=TOOL_NAMES)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A streamGenerateContent request, or a generateContent one."""
+        """Encode a streamGenerateContent request, or a generateContent one."""
         headers = {"Content-Type": "application/json", "Accept": accepted(request)}
         if endpoint.api_key:
             headers["x-goog-api-key"] = endpoint.api_key
@@ -86,15 +86,15 @@ class Gemini(msgspec.Struct, frozen=True):
         )
 
     def decoder(self, request: Request) -> Decoder:
-        """A decoder for one answer, as the target's options ask for it."""
+        """Return a decoder for one streamed answer, set up by the target's options."""
         return gemini_decoder(self.name, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
-        """The same for an answer in one piece."""
+        """Return a decoder for one answer in one piece."""
         return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """The shared rules with Google's own in front."""
+        """Classify an error by the shared rules, with Google's own in front."""
         return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
 
 

@@ -1,8 +1,9 @@
-"""Gemini's Interactions API: what is sent, and whole answers. Its stream is read by `interactions_stream.py`.
+"""The adapter of Gemini's Interactions API: its requests, and answers in one piece.
 
-A conversation stands whole in each request, as the steps that it was. Nothing is stored at the provider (`store:
-false`); the exception is background=True, which needs storing. This module must never await, or send a thought without
-its signature: it would be refused.
+Each request contains the whole conversation, as the steps that it was made of. Nothing is stored at the provider
+(`store: false`), except with background=True, which needs storing. A thought without its signature is never sent, since
+it would be refused. The stream is read by `interactions_stream.py`.
+Must never: await.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ __all__ = ["ADAPTER", "GeminiInteractions"]
 class GeminiInteractions(msgspec.Struct, frozen=True):
     """The adapter of the Interactions API; see `contract.Adapter`. A target's options:
 
-    background: the provider keeps the answer and goes on without us, so that a broken stream can be taken up again.
+    background: the provider keeps the answer and continues without us, so that a broken stream can be resumed.
 
     reasoning: a level; "none" is the least one, a budget the nearest. What the model thought is asked for with it.
     """
@@ -49,11 +50,12 @@ class GeminiInteractions(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:
-        """Resuming needs the target's option background=True. No prefill: an unfinished turn is answered."""
+        """Return what a model can do. Resuming needs the target's option background=True. There is no prefill: an
+        unfinished turn is answered."""
         return Capabilities(native_resume=True, whole=True, tool_names=TOOL_NAMES)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A request for an interaction, or for the rest of a stream."""
+        """Encode a request for an interaction, or for the rest of a stream."""
         headers = {"Content-Type": "application/json", "Accept": accepted(request)}
         if endpoint.api_key:
             headers["x-goog-api-key"] = endpoint.api_key
@@ -65,16 +67,16 @@ class GeminiInteractions(msgspec.Struct, frozen=True):
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(_body(request)))
 
     def decoder(self, request: Request) -> Decoder:
-        """A decoder for one answer, as the target's options ask for it."""
+        """Return a decoder for one streamed answer, set up by the target's options."""
         background = bool(request.option("background"))
         return interaction_decoder(self.name, background=background, resume=request.resume, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
-        """The same for an answer in one piece."""
+        """Return a decoder for one answer in one piece."""
         return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """The shared rules with Google's own in front."""
+        """Classify an error by the shared rules, with Google's own in front."""
         return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
 
 
@@ -92,7 +94,8 @@ _STEPS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def as_stream(outline: bytes) -> bytes:
-    """Each step begun with all that it has, and the end where the status is one; without a status it is an error."""
+    """Return each step as begun with all its content, then the end if the status is one; without a status it is an
+    error."""
     answer = _OBJECT.decode(outline)
     if not has(answer, "status"):
         return sse(outline)
@@ -110,13 +113,13 @@ def as_stream(outline: bytes) -> bytes:
 
 
 def _rest_of(point: ResumePoint) -> tuple[str, list[str]]:
-    """The path and the query of a stream that goes on after an event."""
+    """Return the path and query of a stream that continues after an event."""
     path = f"/v1beta/interactions/{segment(point.response_id, 'interaction')}"
     return path, [urlencode({"stream": "true", "last_event_id": point.sequence})]
 
 
 def _body(request: Request) -> dict[str, Any]:
-    """`extra` is merged last, objects into objects."""
+    """Build the body; `extra` is merged last, objects into objects."""
     background = bool(request.option("background"))
     fields: dict[str, Any] = {
         "model": request.model,
@@ -133,7 +136,7 @@ def _body(request: Request) -> dict[str, Any]:
 
 
 def _input(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
-    """The turns as the steps that they were; a result goes by its call's id, with the tool's name beside it."""
+    """Return the turns as steps. A result is found by its call's id, and has the tool's name beside it."""
     called: dict[str, str] = {}
     for message in messages:
         called.update((call.id, call.name) for call in message.tool_calls)
@@ -146,7 +149,7 @@ def _input(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
 
 
 def _steps(message: Message) -> Iterator[dict[str, Any]]:
-    """One turn."""
+    """Return the steps of one turn."""
     if message.role == "user":
         content = [encoded for part in message.parts if (encoded := _content(part))]
         yield {"type": "user_input", "content": content or [{"type": "text", "text": " "}]}
@@ -155,7 +158,7 @@ def _steps(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def _result(message: Message) -> str | list[dict[str, Any]]:
-    """A result with a picture in it is a list."""
+    """Return a tool's result; one with a picture in it is a list."""
     if not any(isinstance(part, ImagePart) for part in message.parts):
         return message.text
     return [encoded for part in message.parts if (encoded := _content(part))]

@@ -26,7 +26,7 @@ class _Text(msgspec.Struct, tag_field="type", tag="text", gc=False):
 
 
 class TextEvent(msgspec.Struct, tag_field="event_type", tag="step.delta", gc=False):
-    """A delta of text and nothing else; any other event is a ValidationError."""
+    """An event with a delta of text and nothing else; any other event is a ValidationError."""
 
     delta: _Text
     event_id: str | None = None
@@ -34,7 +34,7 @@ class TextEvent(msgspec.Struct, tag_field="event_type", tag="step.delta", gc=Fal
 
 
 class Event(msgspec.Struct, gc=False):
-    """Any event."""
+    """An event of any type."""
 
     event_type: str = ""
     index: int = 0
@@ -52,7 +52,7 @@ EVENTS = BatchDecoder(Event)
 
 
 def counts_of(usage: Mapping[str, Any]) -> Usage:
-    """Google's counts as it gives them: thoughts are not among the output."""
+    """Return Google's counts as it gives them; thoughts are not counted in the output."""
     return Usage(
         input_tokens=count(usage.get("total_input_tokens")),
         output_tokens=count(usage.get("total_output_tokens")),

@@ -57,7 +57,7 @@ def interaction_decoder(
     background: bool = False,
     resume: ResumePoint | None = None,
 ) -> EventDecoder[Event]:
-    """The decoder of one interaction; background and resume as in `InteractionReader`."""
+    """Return the decoder of one interaction; background and resume as in `InteractionReader`."""
     reader = InteractionReader(
         provider, raw=raw, background=background, resume=resume, holdings=Holdings(max_event_bytes)
     )
@@ -65,9 +65,10 @@ def interaction_decoder(
 
 
 class InteractionReader:
-    """One interaction; see `event_decoder`.
+    """Reads the events of one interaction; see `event_decoder`.
 
-    background: the provider keeps the answer, so the reader keeps a `resume_point`. resume: go on from there.
+    background: the provider keeps the answer, so the reader keeps a `resume_point`. resume: the point at which to
+    continue.
     """
 
     __slots__ = (
@@ -110,23 +111,23 @@ class InteractionReader:
 
     @property
     def resume_point(self) -> ResumePoint | None:
-        """Where the provider can take this answer up again; None when it does not keep it."""
+        """Return where the provider can resume this answer; None when it does not keep it."""
         if not (self._background and self.response_id and self._event_id):
             return None
         return ResumePoint(response_id=self.response_id, sequence=self._event_id, state=self._calls)
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         return self._unmodelled.counts
 
     def text(self, events: list[TextEvent]) -> Batch:
-        """The chunks of a read that is nothing but text."""
+        """Return the chunks of a read that is nothing but text."""
         self._event_id = events[-1].event_id or self._event_id
         return self._text.given([text for event in events if (text := event.delta.text)])
 
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
-        """The chunks of some events, up to the end or a failure among them."""
+        """Put the chunks of some events into `batch`, up to the end or a failure among them."""
         for place, event in enumerate(events):
             read = _READERS.get("error" if event.error else event.event_type)
             if read is None or not read(self, event, batch):
@@ -139,11 +140,11 @@ class InteractionReader:
         self.plain = bool(batch) and type(batch[-1]) is TextDelta
 
     def may_end(self, marked: bool, cut: bool) -> bool:
-        """Not before `interaction.completed`, whatever else ends."""
+        """Return False: an answer ends only with `interaction.completed`."""
         return False
 
     def close(self) -> Batch:
-        """The calls as they stand."""
+        """Return the calls with what has arrived of them."""
         self.done = True
         return [*self._calls.rest(), *self._foreign.rest()]
 
@@ -156,7 +157,7 @@ class InteractionReader:
         return True
 
     def _step_start(self, event: Event, batch: Batch) -> bool:
-        """A step has its type here, and a call its name; in a whole answer it has everything."""
+        """Begin a step, which has its type here and a call its name; in a whole answer the step has everything."""
         step = object_of(event.step)
         kind = text_of(step.get("type"))
         before = len(batch)
@@ -195,7 +196,7 @@ class InteractionReader:
         return True
 
     def _content(self, content: Any, chunk: Callable[[str], TextDelta | ReasoningDelta]) -> Batch:
-        """The texts of content parts; a part of another type is passed on."""
+        """Return the chunks of content parts with text; a part of another type is passed on."""
         batch: Batch = []
         for part in map(object_of, list_of(content)):
             if text := text_of(part.get("text")):
@@ -211,7 +212,7 @@ class InteractionReader:
             self._text.add(text)
 
     def _step_stop(self, event: Event, batch: Batch) -> bool:
-        """A step has ended. Some gateways have all of it here, and nothing of it before."""
+        """End a step. Some gateways send all of the step in this event, and nothing of it before."""
         if event.step and (not self._spoke or event.index in self._calls):
             self._step_start(event, batch)
         batch += [*self._calls.end(event.index), *self._foreign.end(event.index)]
@@ -234,7 +235,7 @@ class InteractionReader:
         return True
 
     def _rest(self, said: Mapping[str, Any], batch: Batch) -> None:
-        """What of the whole answer, at its end, no step before it had said."""
+        """Return the new content of the whole answer at its end, i.e. what no step before it had."""
         steps = [object_of(step) for step in list_of(said.get("steps"))]
         self._calls.settle({text_of(step.get("id")): arguments_in(step) for step in steps})
         before = frozenset(self._said)
@@ -260,10 +261,10 @@ class InteractionReader:
         return True
 
     def _pass(self, event: Event, payload: Sequence[bytes], batch: Batch) -> None:
-        """What is new. Only a step's events are progress: another may be a keep-alive."""
+        """Pass on unknown events. Only events of a step count as progress; another one may be a keep-alive."""
         self.progress += event.event_type.startswith("step.")
         said = object_of(event_value(payload[0])) if payload else {}
-        if not event.event_type and isinstance(said.get("steps"), list):  # from a server that does not stream
+        if not event.event_type and isinstance(said.get("steps"), list):  # a server that does not stream sent it
             self._completed(Event(interaction=said), batch)
         elif event.event_type == "step.delta" and payload:
             kind = text_of(object_of(event.delta).get("type")) or "delta"
@@ -272,7 +273,7 @@ class InteractionReader:
             batch += self._unmodelled.event(event.event_type, payload[0], event.event_type.startswith("step."))
 
     def _count(self, holder: Mapping[str, Any], batch: Batch) -> None:
-        """Counts come with some events, each time all of them; what they say last stands."""
+        """Take the counts of an event. Each time they cover everything, so the latest replace the earlier ones."""
         usage = object_of(holder.get("usage") or holder.get("total_usage"))
         if not usage:
             return

@@ -1,10 +1,10 @@
-"""A tool call's arguments from pieces with JSON paths, as Gemini streams them on request.
+"""Builds a tool call's arguments from pieces with JSON paths, as Gemini streams them on request.
 
-    {"jsonPath": "$.recipe.steps[0]", "stringValue": "Boil", "willContinue": true}
+{"jsonPath": "$.recipe.steps[0]", "stringValue": "Boil", "willContinue": true}
 
-A string is added to the string at its path, anything else stands where its path says (RFC 9535: names and indexes only,
-as it is the place of one value). This module must never guess. A piece that does not fit makes the whole call `broken`;
-a list grows by its next item.
+A string is added to the string at its path; any other value is put where its path says (RFC 9535, with names and
+indexes only, since a path must mean one value). Nothing is guessed: a piece that does not fit makes the whole call
+`broken`, and a list grows only by its next item.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _ABSENT: Any = object()
 
 
 class _Text(NamedTuple):
-    """A string that more may be added to; joined once, however many pieces it has."""
+    """A string that may still grow; its pieces are joined only once."""
 
     pieces: list[str]
 
 
 class PartialArguments:
-    """The object so far. `broken` once a piece did not fit; it stays so."""
+    """The object built so far. `broken` is set when a piece does not fit, and stays set."""
 
     __slots__ = ("_holdings", "_root", "broken")
 
@@ -42,11 +42,11 @@ class PartialArguments:
 
     @property
     def value(self) -> dict[str, Any]:
-        """The object as it stands."""
+        """Return the object with what has arrived of it."""
         return {name: _plain(value) for name, value in self._root.items()}
 
     def take(self, piece: Mapping[str, Any]) -> None:
-        """Put one piece in its place; one without a value is only a sign of life."""
+        """Put one piece in its place; a piece without a value only shows that the stream is alive."""
         name = next((name for name in _VALUES if name in piece), None)
         if name is None:
             return
@@ -71,7 +71,7 @@ class PartialArguments:
             place[steps[-1]] = _Text([value]) if isinstance(value, str) else value
 
     def _child(self, place: Any, step: str | int, fresh: Any) -> Any:
-        """What stands at a step, `fresh` being put there when nothing does. LookupError where it cannot be."""
+        """Return the value at a step; `fresh` is put there if there is none. Raises LookupError where it cannot be."""
         if isinstance(place, dict) and isinstance(step, str):
             if step not in place:
                 self._holdings.item(step)
@@ -86,7 +86,8 @@ class PartialArguments:
 
 
 def steps_of(path: Any) -> list[str | int]:
-    """The steps of a path: `$.a[0]['b c']` is ["a", 0, "b c"]. LookupError: no path to one value."""
+    """Return the steps of a path: `$.a[0]['b c']` is ["a", 0, "b c"]. Raises LookupError for a path that does not mean
+    one value."""
     if not isinstance(path, str) or not path.startswith("$"):
         raise LookupError("not a path from the root")
     steps: list[str | int] = []
@@ -110,7 +111,7 @@ def _step(found: re.Match[str]) -> str | int:
 
 
 def _plain(value: Any) -> Any:
-    """A part of the object with its strings joined."""
+    """Return a part of the object with its strings joined."""
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""What is sent to Gemini: the body, the same for the Gemini API and Vertex.
+"""Builds the body of a request to Gemini, the same for the Gemini API and Vertex.
 
-A turn has parts, and a model's own turn the signatures that came with it. This module must never know how a request is
-signed, or where a model is kept.
+A turn has parts, and a model's own turn keeps the signatures that came with it. Signing in and the place of a model are
+the adapters' business.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _IMAGE_TYPES: Mapping[str, str] = {
 
 
 def encode_body(request: Request) -> dict[str, Any]:
-    """The request's body, the same for the Gemini API and Vertex.
+    """Return the request's body, the same for the Gemini API and Vertex.
 
     `extra` is merged last, objects into objects (`generationConfig` keeps what it has); lists are replaced.
     """
@@ -57,8 +57,8 @@ def encode_body(request: Request) -> dict[str, Any]:
 
 
 def _contents(request: Request) -> list[dict[str, Any]]:
-    """The turns, those of one role merged, the user's first; a tool's result is the user's. System messages are
-    elsewhere."""
+    """Return the turns, those of one role merged and the user's first; a tool's result belongs to the user. System
+    messages go elsewhere."""
     contents: list[dict[str, Any]] = []
     called: dict[str, str] = {}
     for message in turns_of(request.messages, request.target.name):
@@ -77,7 +77,8 @@ def _contents(request: Request) -> list[dict[str, Any]]:
 
 
 def _parts(message: Message, called: Mapping[str, str], model: str) -> list[dict[str, Any]]:
-    """One message's parts. Gemini refuses a turn without any: nothing at all of the user's is a single space."""
+    """Return the parts of one message. Gemini refuses a turn without any, so an empty turn of the user is a single
+    space."""
     if message.role == "tool":
         images = [_image(part) for part in message.parts if isinstance(part, ImagePart)]
         return [_function_response(message, called), *images]
@@ -102,7 +103,8 @@ def _image(part: ImagePart) -> dict[str, Any]:
 
 
 def _reasoning(part: ReasoningPart) -> dict[str, Any] | None:
-    """Signed reasoning goes back, a bare signature on an empty part as it came. Unsigned is left out."""
+    """Return signed reasoning as a part, and a bare signature on an empty part as it came. Unsigned reasoning is left
+    out."""
     if not part.signature:
         return None
     thought = {"thought": True} if part.text else {}
@@ -110,7 +112,8 @@ def _reasoning(part: ReasoningPart) -> dict[str, Any] | None:
 
 
 def _function_calls(calls: tuple[FunctionCall, ...], model: str) -> list[dict[str, Any]]:
-    """The calls of a turn with their signatures; of parallel ones only the first has one, from Gemini too."""
+    """Return a turn's calls with their signatures. Of parallel calls only the first has one, also when Gemini sends
+    them."""
     foreign = _generation(model) >= 3 and not any(call.signature for call in calls)
     return [_function_call(call, _FOREIGN_CALL if foreign and not place else None) for place, call in enumerate(calls)]
 
@@ -122,7 +125,7 @@ def _function_call(call: FunctionCall, placeholder: str | None) -> dict[str, Any
 
 
 def _function_response(message: Message, called: Mapping[str, str]) -> dict[str, Any]:
-    """A tool's result: an object as it is, anything else as `result`. Gemini knows a call by its name."""
+    """Return a tool's result: an object unchanged, anything else as `result`. Gemini finds the call by its name."""
     id = message.tool_call_id or ""
     result = parse_arguments(message.text) if message.text.strip() else None
     response = {"result": message.text} if result is None else result
@@ -131,12 +134,13 @@ def _function_response(message: Message, called: Mapping[str, str]) -> dict[str,
 
 
 def _own_id(id: str) -> str | None:
-    """An id that Gemini made (only its newer models do); the ones made up here mean nothing to it."""
+    """Return an id that Gemini made (only its newer models do); ids made up here mean nothing to it, so they become
+    None."""
     return id if _OWN_ID.fullmatch(id) else None
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    # `parameters` takes a part of OpenAPI only and refuses the rest of JSON schema; this takes all of it.
+    # `parameters` takes only a part of OpenAPI and refuses the rest of JSON schema; `parametersJsonSchema` takes all.
     return known({"name": tool.name, "description": tool.description or None, "parametersJsonSchema": tool.parameters})
 
 
@@ -163,7 +167,8 @@ def _generation_config(request: Request) -> dict[str, Any]:
 
 
 def _thinking(reasoning: str | int | None, model: str) -> dict[str, Any] | None:
-    """An effort is a level from Gemini 3 on and a budget before; all of them take a budget."""
+    """Return the fields for reasoning. An effort is a level from Gemini 3 on and a budget before; all models take a
+    budget."""
     if reasoning is None:
         return None
     shown = {"includeThoughts": reasoning not in ("none", 0)}
@@ -178,6 +183,7 @@ def _thinking(reasoning: str | int | None, model: str) -> dict[str, Any] | None:
 
 
 def _generation(model: str) -> int:
-    """The number in a Gemini's name; an alias without one (gemini-flash-latest) is new, another model 0."""
+    """Return the number in a Gemini's name; an alias without one (gemini-flash-latest) counts as new, another model as
+    0."""
     found = re.search(r"gemini-(\d+)?", model)
     return int(found.group(1) or 3) if found else 0

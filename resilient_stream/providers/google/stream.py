@@ -1,8 +1,8 @@
-"""Gemini's answers as they are streamed, by the Gemini API and Vertex: events into chunks.
+"""Decodes Gemini's streams, from the Gemini API and Vertex, into chunks.
 
-A finish reason does not end the stream: older models send STOP with every event, and the last reason stands. So an
-answer is closed when its body ends, and `gemini_ends.py` says what its reason means. This module must never await, or
-know how the events were asked for. The events' types are in `gemini_events.py`.
+A finish reason does not end the stream: older models send STOP with every event, and the last reason counts. So an
+answer is closed when its body ends; `ends.py` says what its reason means. The events' types are in `events.py`.
+Must never: await.
 """
 
 from __future__ import annotations
@@ -46,13 +46,14 @@ __all__ = ["GeminiReader", "gemini_decoder", "read_usage"]
 def gemini_decoder(
     provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
 ) -> EventDecoder[Sent]:
-    """The decoder of one streamed answer."""
+    """Return the decoder of one streamed answer."""
     reader = GeminiReader(provider, raw=raw, holdings=Holdings(max_event_bytes))
     return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
 class GeminiReader:
-    """One streamed answer; see `event_decoder`. Candidate 0 is the answer; others come as `Raw`."""
+    """Reads the events of one streamed answer; see `event_decoder`. Candidate 0 is the answer; others are passed on as
+    `Raw`."""
 
     __slots__ = (
         "_calls", "_explanation", "_finish", "_provider", "_unmodelled", "_usage", "_usage_text", "done", "failure",
@@ -79,20 +80,20 @@ class GeminiReader:
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         return self._unmodelled.counts
 
     def text(self, events: list[TextEvent]) -> Batch:
-        """The chunks of a read that is nothing but text."""
+        """Return the chunks of a read that is nothing but text."""
         batch: Batch = [TextDelta(text) for event in events if (text := event.candidates[0].content.parts[0].text)]
         self._count_tokens(events[-1].usageMetadata, batch)
         return batch
 
     def read(self, events: list[Sent], payloads: Sequence[bytes], batch: Batch) -> None:
-        """The chunks of some events, up to a failure among them."""
+        """Put the chunks of some events into `batch`, up to a failure among them."""
         usage = msgspec.Raw(b"")
         sent = _flat(events)
-        # A list of events in one is an error in practice, and has no text of its own to look at.
+        # In practice an event that is a list is an error, and its events have no payloads of their own.
         texts = payloads if len(payloads) == len(sent) else ()
         for place, event in enumerate(sent):
             self.model = text_of(event.modelVersion) or self.model
@@ -105,13 +106,13 @@ class GeminiReader:
             self.failure = self.failure or self._failure_in(event)
             if self.failure is not None:
                 break
-        # Is the next read worth trying as text alone?
+        # Whether the next read should be tried as text alone.
         self.plain = bool(batch) and type(batch[-1]) is TextDelta and not self._finish
         self.plain = self.plain and not self._unmodelled.raw
         self._count_tokens(usage, batch)
 
     def _count_tokens(self, usage: msgspec.Raw, batch: Batch) -> None:
-        """The read's last counts as a chunk, when they say something new."""
+        """Add the read's last counts as a chunk when they are new."""
         text = bytes(usage)
         if not text or text == self._usage_text:
             return
@@ -148,18 +149,18 @@ class GeminiReader:
             self.progress += 1
             batch += extras
         elif part.thoughtSignature:
-            # It belongs to the text before it, or to an empty part of its own (seen on the wire).
+            # A signature belongs to the text before it, or comes on an empty part of its own.
             batch.append(ReasoningDelta("", part.thoughtSignature))
         elif part.text is None:
             self.progress += 1
 
     def _extras(self, part: Part) -> Batch:
-        """Pictures, code that ran, tools of Google's own: at their place between the texts."""
+        """Pass on pictures, code that ran and Google's own tools, in their place between the texts."""
         found = ((name, getattr(part, name)) for name in PART_EXTRAS)
         return [self._unmodelled.content(name, value) for name, value in found if value is not None]
 
     def _read_beside(self, event: dict[str, Any], batch: Batch) -> None:
-        """What an event has that is not read: sources, and fields that nobody here knows."""
+        """Pass on what the reader does not read of an event: sources, and unknown fields."""
         event = object_of(event.get("response")) or event
         candidates = map(object_of, list_of(event.get("candidates")))
         for candidate in (each for each in candidates if not each.get("index")):
@@ -170,7 +171,7 @@ class GeminiReader:
         batch += self._unmodelled.fields(event, EVENT, once=True)
 
     def _others(self, part: dict[str, Any]) -> Batch:
-        """The fields of a part that are new. One that has nothing else is a part of a new kind."""
+        """Return the unknown fields of a part. A part with nothing else is a part of a new type."""
         others = {name: value for name, value in part.items() if name not in PART_EXTRAS}
         if others.keys() & {"text", "functionCall", "thoughtSignature"} or len(others) < len(part):
             return [*self._unmodelled.fields(others, PART)]
@@ -191,11 +192,11 @@ class GeminiReader:
         return None
 
     def may_end(self, marked: bool, cut: bool) -> bool:
-        """After any finish reason, but not within an event: there was more to come."""
+        """Return whether there was a finish reason and the body did not end within an event."""
         return self._finish is not None and not cut
 
     def close(self) -> Batch:
-        """The finish reason, last of all."""
+        """Return the finish reason, the last chunk of all."""
         self.done = True
         batch: Batch = [*self._calls.end(whole=False)]
         if self._finish is not None:
@@ -206,7 +207,7 @@ class GeminiReader:
 
 
 def _flat(events: list[Sent]) -> list[Event]:
-    """Events that came in a list, or wrapped by a gateway, as if they had come alone."""
+    """Return the events of a list, or in a gateway's wrapping, as if each had come alone."""
     single = [one for event in events for one in (event if isinstance(event, list) else [event])]
     return [_unwrapped(event) if isinstance(event.response, dict) else event for event in single]
 
@@ -216,16 +217,16 @@ def _unwrapped(event: Event) -> Event:
 
 
 def _as_json(value: Any) -> Any:
-    """A struct of ours as the JSON it came from, without the fields it did not have."""
+    """Return a struct as the JSON that it came from, without the fields that it did not have."""
     if not isinstance(value, msgspec.Struct):
         return value
     return {name: item for name, item in msgspec.to_builtins(value).items() if item is not None}
 
 
 def read_usage(usage: Any) -> Usage | None:
-    """Gemini's counts as it gives them: thoughts are not among the candidates, nor tool use in the prompt.
+    """Return Gemini's counts as it gives them: candidates exclude thoughts, and the prompt excludes tool use.
 
-    None when there is no count in it: Vertex sends its traffic type alone until the end.
+    None when there is no count: Vertex sends its traffic type alone until the end.
     """
     if not isinstance(usage, dict):
         return None

@@ -1,8 +1,8 @@
-"""Google's Vertex AI: Gemini and Claude behind Google's addresses and credentials.
+"""The adapter of Google's Vertex AI: Gemini and Claude behind Google's addresses and credentials.
 
-The model's name says whose dialect it is, and that dialect's own encoder and decoder are used as they are; what is
-Vertex's is the address, the key and two fields of Claude's body. This module must never fetch a token.
-`credentials/google.py` does, before each attempt.
+The model's name tells the dialect, whose own encoder and decoder are used unchanged. Only the address, the key and two
+fields of Claude's body are Vertex's own. The token is fetched by `credentials/google.py` before each attempt, never
+here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ ANTHROPIC_VERSION = "vertex-2023-10-16"
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a model is asked: a project and a location. express: by an API key alone, which knows its project."""
+    """Where a model is found: a project and a location. express: signed in by an API key alone, which implies its
+    project."""
 
     project: str
     location: str
@@ -40,7 +41,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def publisher_of(model: str) -> str:
-    """Whose model it is; a full path (`publishers/…/models/…`) says so itself."""
+    """Return who published a model; a full path (`publishers/…/models/…`) says so itself."""
     if "publishers/" in model:
         return model.partition("publishers/")[2].partition("/")[0]
     return "anthropic" if model.startswith("claude") else "google"
@@ -63,13 +64,13 @@ class Vertex(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = gemini.STREAMS
 
     def capabilities(self, model: str) -> Capabilities:
-        """What the model can do anywhere."""
+        """Return what the model can do at any provider."""
         if publisher_of(model) == "anthropic":
             return anthropic.ADAPTER.capabilities(_short(model))
         return gemini.ADAPTER.capabilities(model)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """The dialect's own body, to Vertex's address."""
+        """Encode the dialect's own body for Vertex's address."""
         publisher = publisher_of(request.model)
         if publisher == "anthropic":
             body: dict[str, Any] = with_extra(messages_request.encode_body(request), request.extra)
@@ -88,18 +89,18 @@ class Vertex(msgspec.Struct, frozen=True):
         )
 
     def decoder(self, request: Request) -> Decoder:
-        """The dialect's own."""
+        """Return the dialect's own decoder."""
         if publisher_of(request.model) == "anthropic":
             return messages_decoder(self.name, **request.decoding)
         return gemini_decoder(self.name, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
-        """The same for an answer in one piece."""
+        """Return a decoder for one answer in one piece."""
         dialect = anthropic if publisher_of(request.model) == "anthropic" else gemini
         return WholeAnswer(self.decoder(request), dialect.LONG_TEXTS, dialect.as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """The shared rules with Google's own in front; Claude's errors are in the shared ones.
+        """Classify an error by the shared rules, with Google's own in front; Claude's errors are in the shared ones.
 
         A refused token is retried once, because the next attempt fetches a new one.
         """
@@ -112,12 +113,12 @@ ADAPTER = Vertex()
 
 
 def _short(model: str) -> str:
-    """Claude's name as Anthropic has it: without path and `@version`."""
+    """Return Claude's name as Anthropic has it, without path and `@version`."""
     return model.rpartition("/")[2].partition("@")[0]
 
 
 def _path(endpoint: Endpoint, publisher: str, model: str) -> str:
-    """The model's place: in a project and location, or alone in the express mode."""
+    """Return the model's path: in a project and location, or alone in express mode."""
     place: Place = endpoint.credentials
     own = model.startswith(("publishers/", "projects/"))
     named = segments(model, keep="@") if own else f"publishers/{publisher}/models/{segment(model, keep='@')}"

@@ -1,6 +1,7 @@
-"""Ollama's own API, `/api/chat`: what is sent, and whole answers. Its stream is read by `ollama_stream.py`.
+"""The adapter of Ollama's own API, `/api/chat`: its requests, and answers in one piece.
 
-An option it does not know is not ours to refuse: `extra` takes `keep_alive` and `options` as they are.
+Options that this module does not know are still sent: `extra` takes `keep_alive` and `options` as they are. The stream
+is read by `stream.py`.
 Must never: await.
 """
 
@@ -35,7 +36,7 @@ LONG_TEXTS = paths("message.content", "message.thinking")
 
 
 def as_stream(outline: bytes) -> bytes:
-    """A whole answer as a stream: it is what the stream's only line would be."""
+    """Return a whole answer as a stream: it is the stream's only line."""
     return msgspec.json.format(outline, indent=-1) + b"\n"
 
 
@@ -43,7 +44,7 @@ def as_stream(outline: bytes) -> bytes:
 
 
 class Ollama(msgspec.Struct, frozen=True):
-    """The adapter of Ollama's API; see `contract.Adapter`. What becomes of a request's fields there:
+    """The adapter of Ollama's API; see `contract.Adapter`. It maps a request's fields as follows:
 
     max_tokens, temperature, top_p, stop, seed: in `options`, with whatever `extra["options"]` has.
     reasoning: `think`, an effort as it is ("none" is false), a budget as the nearest effort.
@@ -58,15 +59,16 @@ class Ollama(msgspec.Struct, frozen=True):
     url_variable: str = "OLLAMA_HOST"
     options: ClassVar[tuple[str, ...]] = ()
     default_model: str | None = None
-    # Proxies call it JSON; the decoder reads lines either way, an error's among them.
+    # Proxies label it as JSON; the decoder reads lines either way, also the line of an error.
     media_types: tuple[str, ...] = ("application/x-ndjson", "application/ndjson", "application/json")
 
     def capabilities(self, model: str) -> Capabilities:
-        """An unfinished assistant turn is continued by some models' templates only, so not at all."""
+        """Return what a model can do. Only some models' templates continue an unfinished turn, so prefill is not
+        offered."""
         return Capabilities(image_links=False, forced_tools=False, whole=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A chat request."""
+        """Encode a chat request."""
         accepted = "application/x-ndjson" if request.stream else "application/json"
         headers = {"Content-Type": "application/json", "Accept": accepted}
         if endpoint.api_key:
@@ -76,15 +78,15 @@ class Ollama(msgspec.Struct, frozen=True):
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(_body(request)))
 
     def decoder(self, request: Request) -> Decoder:
-        """A decoder for one answer, as the target's options ask for it."""
+        """Return a decoder for one streamed answer, set up by the target's options."""
         return ollama_decoder(self.name, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
-        """The same for an answer in one piece."""
+        """Return a decoder for one answer in one piece."""
         return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """The shared rules with Ollama's own in front."""
+        """Classify an error by the shared rules, with Ollama's own in front."""
         return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
 
 
@@ -114,7 +116,7 @@ def address(host: str) -> str:
 
 
 def _body(request: Request) -> dict[str, Any]:
-    """`extra` is merged last; its `options` into ours."""
+    """Build the body; `extra` is merged last, and its `options` into ours."""
     extra = dict(request.extra)
     options = {
         "num_predict": request.max_tokens,
@@ -138,13 +140,13 @@ def _body(request: Request) -> dict[str, Any]:
 
 
 def _pictures(message: Message) -> list[str]:
-    """Base64, without a type; a link is refused before (`image_links`)."""
+    """Return pictures as base64 without a media type; links are refused before (`image_links`)."""
     found = (part.data() for part in message.parts if isinstance(part, ImagePart))
     return [data[1] for data in found if data is not None]
 
 
 def _messages(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
-    """A tool's result goes by the tool's name."""
+    """Return the messages; a tool's result names its tool."""
     called: dict[str, str] = {}
     for message in messages:
         called.update((call.id, call.name) for call in message.tool_calls)
@@ -163,12 +165,12 @@ def _messages(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
 
 
 def _thought(message: Message) -> str | None:
-    """Nothing here is signed, so all of it may go back."""
+    """Return a message's reasoning. Ollama signs nothing, so all of it may be sent back."""
     return "".join(part.text for part in message.parts if isinstance(part, ReasoningPart)) or None
 
 
 def _think(reasoning: str | int | None) -> bool | str | None:
-    """Models that think on or off take true for any effort; gpt-oss takes low, medium, high."""
+    """Return `think`. Models that only think or do not take true for any effort; gpt-oss takes low, medium, high."""
     if reasoning is None:
         return None
     if reasoning in ("none", 0):

@@ -20,7 +20,7 @@ __all__ = ["OllamaCalls"]
 
 
 class OllamaCalls:
-    """The calls of one answer."""
+    """Assembles the calls of one answer."""
 
     __slots__ = ("_begun", "_doubts", "_holdings", "_number", "_waiting")
 
@@ -32,11 +32,12 @@ class OllamaCalls:
         self._waiting: OpenCall | None = None
 
     def __len__(self) -> int:
-        """How many have begun."""
+        """Return how many calls have begun."""
         return self._begun
 
     def read(self, sent: Mapping[str, Any], turn: str) -> list[ToolCallDelta | ToolCall]:
-        """A call; and the one that waited, before it. turn: what tells this answer's ids from those of others."""
+        """Take a call, and return the call that waited before it. turn: makes this answer's ids differ from those of
+        others."""
         function = function_of(sent)
         number = function.get("index")
         call = self._begin(sent, function, turn)
@@ -49,7 +50,8 @@ class OllamaCalls:
         return made if empty else made + self.rest()
 
     def _begin(self, sent: Mapping[str, Any], function: Mapping[str, Any], turn: str) -> OpenCall:
-        """Older servers give no id. Ours differ from turn to turn: some providers refuse one used twice."""
+        """Begin a call. Older servers give no id; ours differ from turn to turn, since some providers refuse an id used
+        twice."""
         said = arguments_in(function, sent)
         id = text_of(sent.get("id")) or f"call_{self._begun}_{turn}"
         name = text_of(function.get("name")) or text_of(sent.get("name"))
@@ -60,7 +62,7 @@ class OllamaCalls:
         return call
 
     def rest(self) -> list[ToolCallDelta | ToolCall]:
-        """The call that waits, if any, as it stands."""
+        """Return the call that waits, if any, with what has arrived of it."""
         call, self._waiting = self._waiting, None
         if call is None:
             return []

@@ -1,7 +1,7 @@
-"""Ollama's own API as it is streamed: JSON lines into chunks; tool calls come whole, and as objects.
+"""Decodes the stream of Ollama's own API, JSON lines, into chunks; tool calls come whole, as objects.
 
 Only `"done": true` ends an answer, and not with every reason: a proxy whose upstream died says `done_reason: "error"`,
-a server that only loaded the model says "load".
+and a server that only loaded the model says "load".
 Must never: await.
 """
 
@@ -41,7 +41,7 @@ class _TextMessage(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 class _TextLine(msgspec.Struct, gc=False):
-    """A line of text and nothing else; any other line is a ValidationError."""
+    """A line with text and nothing else; any other line is a ValidationError."""
 
     message: _TextMessage
     done: Literal[False] = False
@@ -104,13 +104,13 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
 def ollama_decoder(
     provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
 ) -> EventDecoder[_Line]:
-    """The decoder of one answer of `/api/chat`; also of `/api/generate`, which some gateways answer as."""
+    """Return the decoder of one answer of `/api/chat`, or of `/api/generate`, which some gateways answer with."""
     reader = OllamaReader(provider, Holdings(max_event_bytes), raw=raw)
     return EventDecoder(provider, reader, JsonLines(_LINES, max_event_bytes), eof_ok=eof_ok)
 
 
 class OllamaReader:
-    """One answer of `/api/chat`; see `event_decoder`. Ollama gives an answer no id."""
+    """Reads the lines of one answer of `/api/chat`; see `event_decoder`. Ollama gives an answer no id."""
 
     __slots__ = (
         "_calls", "_provider", "_text", "_turn", "_unmodelled", "done", "failure", "model", "plain",
@@ -135,15 +135,15 @@ class OllamaReader:
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         return self._unmodelled.counts
 
     def text(self, events: list[_TextLine]) -> Batch:
-        """The chunks of a read that is nothing but text."""
+        """Return the chunks of a read that is nothing but text."""
         return self._text.given([text for line in events if (text := line.message.content)])
 
     def read(self, events: list[_Line], payloads: Sequence[bytes], batch: Batch) -> None:
-        """The chunks of some lines, up to the end or a failure among them."""
+        """Put the chunks of some lines into `batch`, up to the end or a failure among them."""
         for place, line in enumerate(events):
             if line.error:
                 self.failure = classify_error({"error": line.error}, rules_for(self._provider))
@@ -157,20 +157,20 @@ class OllamaReader:
         self.plain = bool(batch) and type(batch[-1]) is TextDelta
 
     def may_end(self, marked: bool, cut: bool) -> bool:
-        """Not before `"done": true`, whatever else ends."""
+        """Return False: an answer ends only with `"done": true`."""
         return False
 
     def close(self) -> Batch:
-        """A call that waited; every line was whole."""
+        """Return the call that waited; there is never half a line."""
         self.done = True
         return [*self._calls.rest()]
 
     def _beside(self, line: dict[str, Any]) -> list[Raw]:
-        """What a line has that is not read."""
+        """Pass on the fields of a line that the reader does not read."""
         return [*self._unmodelled.fields(line.get("message"), MESSAGE), *self._unmodelled.fields(line, LINE, once=True)]
 
     def _said(self, text: str, last: bool) -> Batch:
-        """A piece of text; in the last line some proxies say all of it once more."""
+        """Return the new part of a text; some proxies repeat the whole text in the last line."""
         again = last and len(text) >= self._text.length > 0 and self._text.begins(text)
         if again:
             text = self._text.rest(text)
@@ -197,7 +197,7 @@ class OllamaReader:
             self._ended(line, batch)
 
     def _ended(self, line: _Line, batch: Batch) -> None:
-        """The counts, then why; servers before 2024 gave no reason."""
+        """Read the counts and the reason of the last line; servers before 2024 gave no reason."""
         read, written = count(line.prompt_eval_count), count(line.eval_count)
         if read is not None or written is not None:
             batch.append(Usage(read, written))

@@ -1,7 +1,7 @@
 """When to come back: the server's hints in their order, and the id of the request.
 
 The first usable source wins; zero, negative, NaN and infinite ones count as absent, since real servers send them
-(Azure: `retry-after-ms: 0` beside `retry-after: 1`). The order is KINDS.md's. This module must never trust the local
+(Azure: `retry-after-ms: 0` beside `retry-after: 1`). This module must never trust the local
 clock where the response carries its own `date`.
 """
 

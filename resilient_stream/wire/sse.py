@@ -140,10 +140,10 @@ class SseDecoder:
         return frozenset(event.data for event in events if event is not None and event.event.lower() in _PINGS)
 
     def leftover(self) -> list[bytes]:
-        """At the end of the body: the data of an event whose blank line never came.
+        """Return the data of an event whose blank line never came, at the end of the body.
 
-        The text drops such an event. Real servers end their last one without the blank line (recordings QUIRKS
-        12), so a caller may use it, if it is whole in its own format. Bare JSON there goes to `stray`.
+        The standard drops such an event. Real servers end their last one without the blank line, so a caller may use it
+        if it is whole in its own format. Bare JSON there goes to `stray`.
         """
         rest = _with_fields(self._take(b""))
         event = None if _is_long(rest) else self._parse(rest)

@@ -1,6 +1,6 @@
 """Builds a tool call's arguments from pieces with JSON paths, as Gemini streams them on request.
 
-{"jsonPath": "$.recipe.steps[0]", "stringValue": "Boil", "willContinue": true}
+    {"jsonPath": "$.recipe.steps[0]", "stringValue": "Boil", "willContinue": true}
 
 A string is added to the string at its path; any other value is put where its path says (RFC 9535, with names and
 indexes only, since a path must mean one value). Nothing is guessed: a piece that does not fit makes the whole call

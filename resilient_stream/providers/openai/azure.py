@@ -1,13 +1,14 @@
-"""OpenAI's models at Azure: the chat and the Responses dialect at Azure's addresses, with its two ways to sign in.
+"""The adapters of OpenAI's models at Azure: both dialects at Azure's addresses, with its two ways to sign in.
 
-What is said is OpenAI's own dialect, encoded and decoded by its adapters; here is only where it goes. This module must
-never await, or read the environment; `credentials/azure.py` does both.
+OpenAI's own adapters encode and decode; this module only decides the address and the headers. The environment is read
+by `credentials/azure.py`.
+Must never: await.
 
     AZURE_OPENAI_ENDPOINT             with a dated api_version             without one, the v1 API
     https://res.openai.azure.com  ->  /openai/deployments/<dep>/chat/…     /openai/v1/chat/completions
                                       /openai/responses                    /openai/v1/responses
 
-An address with a path of its own (`…/openai/v1`, `…/openai/deployments/dep`, `…/models`) is taken as it is.
+An address with a path of its own (`…/openai/v1`, `…/openai/deployments/dep`, `…/models`) is used unchanged.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ _DEVELOPERS_SINCE = "2024-12"
 
 
 class AzureAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """What Azure needs beyond an address and a key. A token, where there is one, goes before the key."""
+    """The credentials that Azure needs beyond an address and a key. If there is a token, it is sent in place of the
+    key."""
 
     api_version: str | None = None
     token: str | None = None
@@ -76,15 +78,15 @@ class Azure(msgspec.Struct, frozen=True):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Azure's own, and those of the dialect."""
+        """Return Azure's own options and those of the dialect."""
         return ("api_version", "azure_ad_token", *self._dialect().options)
 
     def capabilities(self, model: str) -> Capabilities:
-        """The dialect's."""
+        """Return what the dialect can do."""
         return self._dialect().capabilities(model)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """The dialect's request, at the deployment's address."""
+        """Encode the dialect's request for the deployment's address."""
         access = endpoint.credentials if isinstance(endpoint.credentials, AzureAccess) else AzureAccess()
         headers: dict[str, str] = {}
         if endpoint.api_key and not access.token:
@@ -98,28 +100,28 @@ class Azure(msgspec.Struct, frozen=True):
         return self._dialect(access.api_version, request).encode(request, there)
 
     def decoder(self, request: Request) -> Decoder:
-        """The dialect's."""
+        """Return the dialect's decoder."""
         return self._dialect().decoder(request)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """OpenAI's rules."""
+        """Classify an error by OpenAI's rules."""
         return self._dialect().classify(status, headers, body, max_retry_after)
 
     def whole_decoder(self, request: Request) -> WholeDecoder:
-        """The dialect's; see `contract.WholeAdapter`."""
+        """Return the dialect's decoder for one answer in one piece; see `contract.WholeAdapter`."""
         return self._dialect().whole_decoder(request)
 
     def _dialect(self, version: str | None = None, request: Request | None = None) -> OpenAIChat | OpenAIResponses:
         if self.name.endswith("-responses"):
             return OpenAIResponses(self.name, _HOST)
-        asks_own_data = request is not None and "data_sources" in request.extra  # such a request is refused with it
+        asks_own_data = request is not None and "data_sources" in request.extra  # refused with the field
         return OpenAIChat(self.name, _HOST._replace(
             usage=_since(version, _COUNTS_SINCE) and not asks_own_data,
             developer=_since(version, _DEVELOPERS_SINCE),
         ))  # fmt: skip
 
     def _address(self, url: str, deployment: str, version: str | None) -> tuple[str, str]:
-        """Up to but without the dialect's own path, and the query."""
+        """Return the address without the dialect's own path, and the query."""
         dated = version is not None and version not in _UNDATED
         if not (url.endswith(("/v1", "/models")) or "/deployments/" in url):
             url = url if url.endswith("/openai") else f"{url}/openai"
@@ -132,7 +134,7 @@ class Azure(msgspec.Struct, frozen=True):
 
 
 def _since(version: str | None, first: str) -> bool:
-    """Whether an API version is that old or newer; the v1 API is."""
+    """Return whether an API version is at least that new; the v1 API is."""
     return version is None or version >= first
 
 

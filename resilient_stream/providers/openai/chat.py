@@ -1,7 +1,9 @@
-"""OpenAI's chat completions, as OpenAI and all the hosts of `hosts.py` speak it: what is sent, and whole answers.
+"""The adapter of OpenAI's chat completions, for OpenAI and all the hosts of `hosts.py`: requests, and answers in one
+piece.
 
-Rows of `hosts.py` say in what the hosts differ. Their streams are read by `chat_stream.py`. This module must never
-await, or know a host by name.
+The rows of `hosts.py` say how the hosts differ; no host's name stands in this module. Streams are read by
+`chat_stream.py`.
+Must never: await.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ _OBJECTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
 def as_stream(outline: bytes) -> bytes:
-    """A whole chat completion as one event of a stream and its end marker: each `message` becomes a `delta`."""
+    """Return a whole chat completion as a stream with one event and the end marker: each `message` becomes a
+    `delta`."""
     answer = _OBJECT.decode(outline)
     if has(answer, "choices"):
         answer["choices"] = _raw([_as_delta(choice) for choice in _OBJECTS.decode(answer["choices"])])
@@ -60,10 +63,10 @@ def _as_delta(choice: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
 
 
 def whole_message(choice: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    """The message of a whole choice, its calls numbered; empty where the choice has none."""
+    """Return the message of a whole choice with its calls numbered; empty where the choice has none."""
     message = _OBJECT.decode(choice["message"]) if has(choice, "message") else {}
     if has(message, "tool_calls"):
-        # Each is a call of its own, also where a server gives no ids to tell them apart by.
+        # Each call gets a number of its own, so that calls without ids stay apart.
         calls = _OBJECTS.decode(message["tool_calls"])
         message["tool_calls"] = _raw([{**call, "index": number} for number, call in enumerate(calls)])
     return message
@@ -95,7 +98,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:
-        """Prefill and reasoning are the host's columns; the rest every chat host can."""
+        """Return what a model can do. Prefill and reasoning depend on the host; every chat host has the rest."""
         prefill = self.host.prefill
         return Capabilities(
             earlier_turns="texts" if self.host.developer else "objects",
@@ -106,7 +109,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A chat completion request."""
+        """Encode a chat completion request."""
         headers = {"Content-Type": "application/json", "Accept": accepted(request)}
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
@@ -116,24 +119,24 @@ class OpenAIChat(msgspec.Struct, frozen=True):
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> Decoder:
-        """A decoder for one answer, as the target's options ask for it."""
+        """Return a decoder for one streamed answer, set up by the target's options."""
         return chat_decoder(self.name, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
-        """The same for an answer in one piece."""
+        """Return a decoder for one answer in one piece."""
         return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """The shared rules with this host's own in front."""
+        """Classify an error by the shared rules, with this host's own in front."""
         return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
 
     def _prefill(self, request: Request) -> Prefill | None:
-        """How the last turn is marked as unfinished, if it is the assistant's and the host goes on with it."""
+        """Return how to mark the last turn as unfinished, if it is the assistant's and the host continues it."""
         last = request.messages[-1] if request.messages else None
         return self.host.prefill if last is not None and last.role == "assistant" and not last.tool_calls else None
 
     def _place(self, request: Request, endpoint: Endpoint) -> str:
-        """Where that host takes unfinished turns, unless the user has named an address."""
+        """Return where the host takes unfinished turns, unless the user has given an address."""
         prefill = self._prefill(request)
         if prefill is None or prefill.base_url is None or endpoint.base_url != self.host.base_url:
             return endpoint.base_url
@@ -167,7 +170,7 @@ def _tool_choice(choice: str | None, host: Host) -> str | dict[str, Any] | None:
 
 
 def _messages(request: Request, host: Host, prefill: Prefill | None) -> list[dict[str, Any]]:
-    """The turns, the last one marked as unfinished where it is to be continued."""
+    """Return the turns, the last one marked as unfinished where it should be continued."""
     turns = fitted(request, host)
     thinking = Thinking(request, host)
     made = [_message(message, request.model, host) | thinking.fields(message) for message in turns]
@@ -177,7 +180,7 @@ def _messages(request: Request, host: Host, prefill: Prefill | None) -> list[dic
 
 
 def _message(message: Message, model: str, host: Host) -> dict[str, Any]:
-    """One turn, its calls as this host takes them."""
+    """Return one turn, with its calls in this host's form."""
     fields = encode_message(message)
     if message.tool_calls:
         fields["tool_calls"] = [_tool_call(call, model, host) for call in message.tool_calls]
@@ -194,7 +197,7 @@ def _tool_call(call: FunctionCall, model: str, host: Host) -> dict[str, Any]:
 
 
 def _call_id(id: str, host: Host) -> str:
-    """Another provider's id as this host takes it; the same for a call and its result."""
+    """Return a call's id as this host accepts it; the same for a call and its result."""
     if host.call_id_length is None:
         return fitting_id(id, _ANY_ID)
     return fitting_id(id, re.compile(f"[a-zA-Z0-9]{{{host.call_id_length}}}"), host.call_id_length)
@@ -209,7 +212,8 @@ def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _reasoning_fields(reasoning: str | int | None, model: str, host: Host) -> dict[str, Any]:
-    """An effort, or a budget where the host takes one; elsewhere a budget becomes the nearest effort."""
+    """Return the fields for reasoning: an effort, or a budget where the host takes one; elsewhere a budget becomes the
+    nearest effort."""
     efforts = _efforts(model, host)
     if reasoning is None or host.reasoning == "none" or efforts == ():
         return {}
@@ -220,7 +224,8 @@ def _reasoning_fields(reasoning: str | int | None, model: str, host: Host) -> di
 
 
 def _efforts(model: str, host: Host) -> tuple[str, ...] | None:
-    """Which efforts a model takes; none of them where a host's others do. None: any, for all we know."""
+    """Return the efforts that a model takes; none of them where only other models of the host take some. None: any, as
+    far as is known."""
     if host.efforts is None:
         return None
     return next((taken for name, taken in host.efforts.items() if re.search(name, model)), ())

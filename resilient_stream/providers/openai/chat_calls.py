@@ -1,6 +1,6 @@
-"""The pieces of tool calls in a chat completion's message, whichever of their fields a host fills.
+"""Reads the pieces of tool calls in a chat completion's message, whichever fields a host uses.
 
-What stands in `function` and what stands beside it are the same call. This module must never know a host by name.
+Fields in `function` and beside it belong to the same call. No host's name stands in this module.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Fragment", "fragments_of"]
 
 
 class Fragment(msgspec.Struct, gc=False):
-    """A piece of a call, or all of one."""
+    """A piece of a tool call, or all of one."""
 
     index: int | None
     id: str
@@ -28,7 +28,7 @@ class Fragment(msgspec.Struct, gc=False):
 
 
 def fragments_of(speech: Speech) -> Iterator[Fragment]:
-    """The calls of a delta or message, those of the older `function_call` last."""
+    """Return the calls of a delta or message, those of the older `function_call` last."""
     for call in speech.tool_calls or ():
         yield _fragment(call)
     if speech.function_call is not None:

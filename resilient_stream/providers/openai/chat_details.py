@@ -20,7 +20,7 @@ _GROWING = ("text", "summary")
 
 
 class Details:
-    """The items of one answer. holdings: where it is counted what is kept until the end."""
+    """The reasoning items of one answer. holdings: counts what is kept until the end."""
 
     __slots__ = ("_holdings", "_items", "_pieces")
 
@@ -30,7 +30,7 @@ class Details:
         self._pieces: dict[str, list[str]] = {}
 
     def add(self, items: list[Any]) -> None:
-        """Take what one event has."""
+        """Take the items of one event."""
         for item in items:
             if isinstance(item, dict):
                 self._holdings.piece(msgspec.json.encode(item).decode())
@@ -40,7 +40,7 @@ class Details:
         return len(self._items)
 
     def chunks(self) -> list[ReasoningDelta]:
-        """All of them as the proof of what was thought, once; nothing where there were none."""
+        """Return all items as the proof of the reasoning, once; nothing where there were none."""
         if not self._items:
             return []
         self._close()
@@ -60,13 +60,13 @@ class Details:
                 self._items[-1][name] = value
 
     def _close(self) -> None:
-        """The last item is whole."""
+        """Finish the last item."""
         if self._items:
             self._items[-1].update({name: "".join(pieces) for name, pieces in self._pieces.items()})
         self._pieces = {}
 
 
 def _goes_on(last: dict[str, Any], item: dict[str, Any]) -> bool:
-    """Whether a piece is of the item before it: of the same kind and place, and one that comes in pieces."""
+    """Return whether a piece continues the item before it: same type and place, and a type that comes in pieces."""
     same = all(item.get(name) in (None, last.get(name)) for name in ("type", "index", "id"))
     return same and "data" not in item and "data" not in last

@@ -40,7 +40,7 @@ class _TextChoice(msgspec.Struct, gc=False):
 
 
 class TextEvent(msgspec.Struct, gc=False):
-    """A chunk that is text and nothing else; anything more is a ValidationError.
+    """A chunk with text and nothing else; anything more is a ValidationError.
 
     Of the fields beside the choices only those are named that are known to be content: naming all would cost as much
     as the text.
@@ -72,7 +72,7 @@ class Speech(msgspec.Struct, gc=False):
 
 
 class Choice(msgspec.Struct, gc=False):
-    """One of the answers; as a rule there is one."""
+    """One of the answers; usually there is only one."""
 
     delta: Speech | None = None
     message: Speech | None = None
@@ -83,7 +83,7 @@ class Choice(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """Any chunk."""
+    """A chunk of any kind."""
 
     choices: list[Choice] | None = None
     usage: Any = None
@@ -154,7 +154,7 @@ EVENTS = BatchDecoder(Event, _Event)
 
 
 def beside(event: dict[str, Any], unmodelled: Unmodelled) -> list[Raw]:
-    """What a chunk has that is not read, and the answers beside the first."""
+    """Pass on the fields of a chunk that the reader does not read, and the answers beside the first."""
     found = unmodelled.fields(event, EVENT, once=True)
     choices = event.get("choices")
     for choice in map(object_of, choices if isinstance(choices, list) else ()):

@@ -1,8 +1,8 @@
-"""What a chat message says, in deltas and whole: text, reasoning, a refusal, calls, and parts that are none of these.
+"""Reads what a chat message says, in deltas and whole: text, reasoning, a refusal, calls, and unknown parts.
 
-A delta is the next piece, and what a whole message has counts only as far as no delta said it. Some gateways send
-messages in place of deltas, some both, some the whole text so far with each event. This module must never know a host
-by name. A part is read by what it has, not by who sent it.
+A delta is the next piece. The content of a whole message counts only as far as no delta had it: some gateways send
+messages in place of deltas, some both, some the whole text so far with each event. A part is read by its fields, never
+by who sent it, so no host's name stands in this module.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _THOUGHTS = ("text", "content", "reasoning", "reasoning_content", "thinking", "s
 
 
 class Piece(NamedTuple):
-    """A piece of a message. kind: "text", "reasoning", "refusal"; or the type of a part that is none of them."""
+    """A piece of a message. kind: "text", "reasoning", "refusal"; or the type of a part that is none of these."""
 
     kind: str
     text: str
@@ -48,8 +48,11 @@ class Piece(NamedTuple):
 
 
 class Speaker:
-    """One answer's message. refusal: the pieces of a refusal; calls: those that are not yet whole; details: the proofs
-    of its reasoning, which stand behind it."""
+    """Reads the message of one answer.
+
+    refusal: the pieces of a refusal. calls: those that are not yet whole. details: the proofs of its reasoning, which
+    come after it.
+    """
 
     __slots__ = ("_fragments", "_given", "_holdings", "_unmodelled", "calls", "details", "reasoning", "refusal", "text")
 
@@ -65,7 +68,7 @@ class Speaker:
         self._given: set[tuple[str, str, str]] = set()
 
     def delta(self, delta: Speech) -> Batch:
-        """The chunks of the next piece."""
+        """Return the chunks of the next piece."""
         batch: Batch = []
         if _is_plain(delta):
             if thought := _thought(delta):
@@ -94,7 +97,7 @@ class Speaker:
             batch.append(ReasoningDelta(text))
 
     def message(self, message: Speech, *, last: bool) -> Batch:
-        """The chunks of what a message has beyond what was said. last: the answer ends with it."""
+        """Return the chunks for the content of a message that was not said before. last: the answer ends with it."""
         pieces = [*_pieces(message)]
         if message.reasoning_details and not self.details:
             self.details.add(message.reasoning_details)
@@ -119,7 +122,8 @@ class Speaker:
         return [self._unmodelled.content(kind, part)]
 
     def _whole_calls(self, message: Speech) -> Batch:
-        """The calls of a message. Each is one of its own, but for one that is sent again, or was given by deltas."""
+        """Return the calls of a message. Each is a new call, unless it is a repetition or was already sent in
+        deltas."""
         batch: Batch = []
         for call in fragments_of(message):
             if self._fragments:
@@ -137,18 +141,18 @@ class Speaker:
 
 
 def _is_plain(delta: Speech) -> bool:
-    """Whether it is text, reasoning, or both, as most deltas are that are not text alone."""
+    """Return whether a delta is only text, reasoning or both; most deltas that are not text alone are so."""
     others = delta.tool_calls or delta.function_call or delta.refusal or delta.reasoning_details
     return not others and (delta.content is None or type(delta.content) is str) and type(_thought(delta) or "") is str
 
 
 def _thought(speech: Speech) -> Any:
-    """Its reasoning, as a text but for odd hosts; the same text under two names counts once."""
+    """Return the reasoning, which is a text except at unusual hosts; the same text under two names counts once."""
     return speech.reasoning_content or speech.reasoning or speech.thinking
 
 
 def _pieces(speech: Speech) -> Iterator[Piece]:
-    """What a delta or message says, the reasoning first."""
+    """Return the pieces in a delta or message, the reasoning first."""
     details = [object_of(item) for item in speech.reasoning_details or ()]
     if odd := _thought(speech):
         if thought := _thought_in(odd):
@@ -163,7 +167,7 @@ def _pieces(speech: Speech) -> Iterator[Piece]:
 
 
 def _content(content: Any, deep: int = DEEP) -> Iterator[Piece]:
-    """The pieces of a message's content: a text, or parts of many types."""
+    """Return the pieces of a message's content: a text, or parts of many types."""
     if isinstance(content, str):
         if content:
             yield Piece("text", content)
@@ -189,7 +193,7 @@ def _part(part: dict[str, Any]) -> Iterator[Piece]:
 
 
 def _thought_in(value: Any, deep: int = DEEP) -> str:
-    """The text of reasoning that may be a text, a part, or a list of these."""
+    """Return the text of reasoning that may be a text, a part, or a list of these."""
     if isinstance(value, list) and deep:
         return "".join(_thought_in(each, deep - 1) for each in value)
     if isinstance(value, dict):
@@ -198,7 +202,7 @@ def _thought_in(value: Any, deep: int = DEEP) -> str:
 
 
 def _texts(value: Any, deep: int = DEEP) -> str:
-    """A text, or the texts of a list of parts."""
+    """Return a text, or the texts of a list of parts."""
     if isinstance(value, list) and deep:
         return "".join(_texts(each, deep - 1) for each in value)
     return text_of(object_of(value).get("text")) if isinstance(value, dict) else text_of(value)

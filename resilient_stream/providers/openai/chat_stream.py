@@ -1,9 +1,10 @@
-"""OpenAI's chat completions as they are streamed, by OpenAI and all the hosts of `hosts.py`: events into chunks.
+"""Decodes the streams of OpenAI's chat completions, from OpenAI and all the hosts of `hosts.py`, into chunks.
 
-Read what is sent, by whomever. Where a server's chunk goes in one of the many ways seen on the wire (recordings QUIRKS
-24-34) it is read, never refused; only the ends are strict: `[DONE]` or a finish reason. What a message has that no
-delta said counts as well, and what is content without a chunk class is passed on. This module must never await, or know
-a host by name. The events' types, and why there are two, are in `chat_events.py`.
+Servers write a chunk in many ways (no `delta`, empty `choices`, missing or repeated `index`, changing ids, usage in any
+chunk); all that were seen on the wire are read. Only the end is strict: it takes `[DONE]` or a finish reason. Content
+of a whole message that no delta had counts as well, and content without a chunk class is passed on. No host's name
+stands in this module. The events' types, and why there are two, are in `chat_events.py`.
+Must never: await.
 """
 
 from __future__ import annotations
@@ -67,15 +68,17 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
 def chat_decoder(
     provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
 ) -> EventDecoder[Event]:
-    """The decoder of one chat completion."""
+    """Return the decoder of one chat completion."""
     reader = ChatReader(provider, raw=raw, holdings=Holdings(max_event_bytes))
     return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
 class ChatReader:
-    """One chat completion; see `event_decoder`. Choice 0 is the answer; others come as `Raw`.
+    """Reads the events of one chat completion; see `event_decoder`. Choice 0 is the answer; others are passed on as
+    `Raw`.
 
-    The finish reason is not yet the end: the token counts may follow it, so `[DONE]` is, or the end of the body.
+    The finish reason does not end the answer, since the token counts may follow it; `[DONE]` or the end of the body
+    does.
     """
 
     __slots__ = (
@@ -89,7 +92,7 @@ class ChatReader:
         self._provider = provider
         self._unmodelled = Unmodelled(provider, raw=raw)
         self._speaker = Speaker(self._unmodelled, holdings or Holdings())
-        self._kept = self._speaker.text.kept  # at hand, since it grows with every read
+        self._kept = self._speaker.text.kept  # a local reference, since it grows with every read
         self._finish: str | None = None
         self.plain = False
         self.seen = False
@@ -101,11 +104,11 @@ class ChatReader:
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         return self._unmodelled.counts
 
     def text(self, events: list[TextEvent]) -> Batch:
-        """The chunks of a read that is nothing but text."""
+        """Return the chunks of a read that is nothing but text."""
         texts = [text for event in events if (text := event.choices[0].delta.content)]
         self._kept += texts
         if len(self._kept) > KEPT:
@@ -113,7 +116,7 @@ class ChatReader:
         return [TextDelta(text) for text in texts]
 
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
-        """The chunks of some events, the counts at their end."""
+        """Put the chunks of some events into `batch`, with the counts at their end."""
         usage: Any = None
         for place, event in enumerate(events):
             if (failure := self._failure_in(event)) is not None:
@@ -130,7 +133,7 @@ class ChatReader:
             batch.append(openai_usage(usage))
 
     def _look_at(self, events: list[Event], batch: Batch) -> None:
-        """Once per read: names, and whether the next read is worth trying as text alone."""
+        """Take the names once per read, and decide whether the next read should be tried as text alone."""
         self.seen = self.seen or bool(batch)
         self.model = self.model or next(filter(None, (text_of(event.model) for event in events)), None)
         self.response_id = self.response_id or next(filter(None, (text_of(event.id) for event in events)), None)
@@ -170,11 +173,11 @@ class ChatReader:
         return None
 
     def may_end(self, marked: bool, cut: bool) -> bool:
-        """After a finish reason, or at a `[DONE]` that follows anything."""
+        """Return whether the body may end: after a finish reason, or at a `[DONE]` that follows anything."""
         return self._finish is not None or (marked and self.seen)
 
     def close(self) -> Batch:
-        """Whole tool calls, and the finish reason last of all."""
+        """Return the whole tool calls, and the finish reason last of all."""
         self.done = True
         batch: Batch = [*self._speaker.details.chunks(), *self._speaker.calls.whole()]
         if self._finish is not None:

@@ -1,8 +1,9 @@
-"""What a model thought in earlier turns, as the hosts of OpenAI's shape take it back.
+"""Sends the model's reasoning of earlier turns back, in the form that each host of OpenAI's shape takes.
 
-A host gets the fields of its column, with what the same family of models thought (signatures.py has left out the rest),
-and no other host gets any. Where a turn without it is refused, a single space stands for what is not known: an empty
-string counts as missing. This module must never know a host by name, or change what a host gave as a list.
+A host gets only the fields of its column, filled with reasoning of the same family of models (`signatures.py` has
+removed the rest); other hosts get none. Where a turn without reasoning is refused, a single space stands for unknown
+reasoning, since an empty string counts as missing. Lists that a host gave go back unchanged. No host's name stands in
+this module.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _DETAILS = msgspec.json.Decoder(list[dict[str, Any]])
 
 
 class Thinking:
-    """What goes back of a conversation's reasoning to one host and model."""
+    """Chooses which reasoning of a conversation goes back to one host and model."""
 
     def __init__(self, request: Request, host: Host) -> None:
         takes = self._takes = host.thoughts
@@ -39,7 +40,7 @@ class Thinking:
         self._calls = any(message.tool_calls for message in request.messages)
 
     def fields(self, message: Message) -> dict[str, Any]:
-        """The fields of one assistant's turn."""
+        """Return the fields of one turn of the assistant."""
         if self._takes is None or message.role != "assistant":
             return {}
         parts = [part for part in message.parts if isinstance(part, ReasoningPart)]
@@ -53,7 +54,7 @@ class Thinking:
 
 
 def details_of(parts: Iterable[ReasoningPart]) -> list[dict[str, Any]]:
-    """The lists that a relay gave, as it gave them; nothing for proofs of another form."""
+    """Return the lists that a relay gave, unchanged; nothing for proofs of another form."""
     found: list[dict[str, Any]] = []
     for part in parts:
         if part.signature and part.signature.startswith("[{"):
@@ -69,7 +70,7 @@ def _list(text: str) -> list[dict[str, Any]]:
 
 
 def _is_off(request: Request) -> bool:
-    """Whether the model was told not to think, in our words or in a host's own."""
+    """Return whether the model was told not to think, in our fields or in a host's own."""
     extra: Mapping[str, Any] = request.extra
     told = object_of(extra.get("thinking")).get("type") == "disabled" or extra.get("enable_thinking") is False
     return told or request.reasoning in ("none", 0)

@@ -1,7 +1,7 @@
-"""The turns of a conversation as a host of OpenAI's shape takes them: their roles, and their order.
+"""Fits the turns of a conversation to a host of OpenAI's shape: their roles, and their order.
 
-Nothing that was said is lost, and what the host takes as it is stays the same object. This module must never know a
-host by name; columns of `hosts.py` say what it takes.
+Nothing that was said is lost, and a conversation that the host takes unchanged stays the same object. Columns of
+`hosts.py` say what a host takes; no host's name stands in this module.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _UNDERSTOOD = "Understood."
 
 
 def fitted(request: Request, host: Host, *, shows: bool = False) -> list[Message]:
-    """The turns for this host. shows: a tool's result may have pictures in it, as only the Responses API takes it."""
+    """Return the turns for this host. shows: a tool's result may have pictures in it, which only the Responses API
+    takes."""
     turns = list(request.messages) if host.developer else [_in_known_role(message) for message in request.messages]
     if not shows:
         turns = _pictures_behind(turns)
@@ -36,7 +37,7 @@ def fitted(request: Request, host: Host, *, shows: bool = False) -> list[Message
 
 
 def _pictures_behind(turns: list[Message]) -> list[Message]:
-    """Pictures of tools' results as a user's turn behind all results of a turn: a result is text."""
+    """Move pictures in tools' results to a turn of the user behind all results of a turn: there, a result is text."""
     if not any(turn.role == "tool" and _has_picture(turn) for turn in turns):
         return turns
     made: list[Message] = []
@@ -64,14 +65,14 @@ def _as_text(result: Message) -> Message:
 
 
 def _introduced(result: Message) -> list[Part]:
-    """The pictures of one result, and which result it was."""
+    """Return the pictures of one result, after a text that says which result it was."""
     pictures: list[Part] = [part for part in result.parts if isinstance(part, ImagePart)]
     what = f"tool call {result.tool_call_id}" if result.name is None else f"{result.name} ({result.tool_call_id})"
     return [TextPart(text=f"From the result of {what}:"), *pictures] if pictures else []
 
 
 def _bridged(turns: list[Message]) -> list[Message]:
-    """An assistant's turn between a result and the user's next one."""
+    """Insert a turn of the assistant between a result and the user's next turn."""
     made: list[Message] = []
     for turn in turns:
         if turn.role == "user" and made and made[-1].role == "tool":
@@ -86,7 +87,7 @@ def _in_known_role(message: Message) -> Message:
 
 
 def _system_in_front(turns: list[Message], target: str) -> list[Message]:
-    """A system message behind the first turn keeps its place, as the user's."""
+    """Turn a system message behind the first turn into one of the user, at its place."""
     begin = next((place for place, turn in enumerate(turns) if turn.role not in SYSTEM), len(turns))
     if any(turn.role in SYSTEM for turn in turns[begin:]):
         left_out(target, "a system message in mid-conversation", "it is sent as the user's; no other may stand there")
@@ -95,7 +96,7 @@ def _system_in_front(turns: list[Message], target: str) -> list[Message]:
 
 
 def _joined(turns: list[Message]) -> list[Message]:
-    """Turns of one role in a row as one. What follows calls is never a part of their turn."""
+    """Join neighbouring turns of one role. A message after calls is never joined to their turn."""
     made: list[Message] = []
     for _, run in groupby(turns, key=lambda turn: (turn.role in _JOINED, role_of(turn))):
         first, *rest = run
@@ -116,14 +117,14 @@ def _both(one: Message, other: Message) -> Message:
 
 
 def _with_name(message: Message) -> Message:
-    """Who speaks as a part of what is said: one turn has one name."""
+    """Write a speaker's name into the text, since a turn has only one name."""
     if not message.name:
         return message
     return message.model_copy(update={"content": (TextPart(text=f"{message.name}: "), *message.parts)})
 
 
 def _parts(one: Message, other: Message) -> str | tuple[Part, ...]:
-    """Their content, texts with a blank line between."""
+    """Return the content of both, with a blank line between texts."""
     parts = (*one.parts, *other.parts)
     if _has_picture(one) or _has_picture(other):
         return parts

@@ -1,7 +1,7 @@
-"""The hosts that speak OpenAI's chat completions, one row each; those with a Responses API speak that, too.
+"""The hosts that speak OpenAI's chat completions, one row each; some also have a Responses API.
 
-A host is data. What differs between two hosts is a column; what they stream is told apart by the decoder, which accepts
-every dialect's oddities from everyone. This module must never hold code for a single host.
+A host is data: a difference between two hosts is a column, and no code stands here for a single host. Differences in
+their streams are no columns: the decoder accepts every dialect's oddities from every host.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ HOSTS: dict[str, Host] = {
     "groq": Host(
         "Groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), "GROQ_BASE_URL", responses="plain"
     ),
-    # Its Responses API is at the root only; chat completions are there and under /v1.
+    # Its Responses API is at the root only; chat completions are at the root and under /v1.
     "deepseek": Host(
         "DeepSeek", "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), "DEEPSEEK_BASE_URL", reasoning="none",
         prefill=Prefill({"prefix": True}, base_url="https://api.deepseek.com/beta"), responses="plain",
@@ -135,7 +135,7 @@ HOSTS: dict[str, Host] = {
     ),
     "mistral": Host(
         "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", usage=False,
-        # Its other models answer the field with a 400; those named Magistral reason unasked.
+        # Its other models answer the field with a 400; models named Magistral reason without being asked.
         efforts={
             r"mistral-large-4": ("none", "low", "medium", "high"),
             r"mistral-(small-(latest|2603)|medium-3-5)": ("none", "high"),
@@ -244,7 +244,8 @@ UNKNOWN = HOSTS["openai"]._replace(
 
 
 def host_at(host: Host, url: str) -> Host:
-    """The row that holds for requests to this address: its own, and of a general one that of whoever is there."""
+    """Return the row that holds for requests to this address: the host's own or, for a general one, that of the host at
+    the address."""
     if not host.general or url == host.base_url:
         return host
     place = urlsplit(url).hostname or ""

@@ -1,7 +1,6 @@
-"""Whole tool calls from items, as OpenAI's Responses API has them: added, filled, and said once more when done.
+"""Assembles whole tool calls from items, as OpenAI's Responses API sends them: added, filled, and repeated when done.
 
-What an item says when it is done and what its pieces said must be the same call. This module must never hold more of an
-answer than `Holdings` allows.
+The repetition of an item and its pieces must be the same call. `Holdings` limits how much of an answer is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ __all__ = ["ItemCalls"]
 
 
 class ItemCalls:
-    """Calls that begin and end one by one, each with a key of its own: an output index, an item's id."""
+    """Calls that begin and end one by one, each under a key of its own: an output index or an item's id."""
 
     __slots__ = ("_begun", "_calls", "_doubts", "_ended", "_holdings", "_ids", "_items", "_keys")
 
@@ -33,11 +32,12 @@ class ItemCalls:
         self._items: dict[str, str] = {}
 
     def __len__(self) -> int:
-        """How many have begun, the ended ones included."""
+        """Return how many calls have begun, including those that ended."""
         return self._begun
 
     def key(self, index: Any, item_id: Any) -> str:
-        """The key of an item: its output index, or what was said of its id before; some servers give only one."""
+        """Return the key of an item: its output index, or the one known for its id, since some servers send only one of
+        them."""
         if index is None:
             return self._keys.get(str(item_id), str(item_id))
         if item_id and str(item_id) not in self._keys:
@@ -46,14 +46,15 @@ class ItemCalls:
         return str(index)
 
     def place(self, index: Any, item_id: Any) -> None:
-        """An item was announced with both. An id that several have says nothing."""
+        """Note an item that was announced with an index and an id. An id that several items have identifies none."""
         if index is not None and item_id:
             known = self._items.setdefault(str(item_id), str(index))
             if known != str(index):
                 self._items[str(item_id)] = ""
 
     def key_of_piece(self, index: Any, item_id: Any) -> str:
-        """The key of the item that a piece belongs to. Where its two say different calls, neither is run."""
+        """Return the key of the item that a piece belongs to. If its index and id mean different calls, neither call
+        may be run."""
         key = self.key(index, item_id)
         known = self._items.get(str(item_id)) if index is not None else None
         if known and known != key:
@@ -64,7 +65,7 @@ class ItemCalls:
         return key
 
     def begin(self, key: str, id: str, name: str, said: str | Arguments) -> list[ToolCallDelta | ToolCall]:
-        """A call begins. One that is open under the same key has ended without a word, if it was another."""
+        """Begin a call. A different call that is open under the same key has ended without an end event."""
         said = _arguments(said)
         self._ids.setdefault(id, key)
         call = self._calls.get(key)
@@ -82,7 +83,7 @@ class ItemCalls:
         call.odd, call.wrong = call.odd or said.odd, call.wrong or said.wrong
 
     def add(self, key: str, id: str, name: str, arguments: str) -> ToolCallDelta:
-        """Take a fragment; the first of a call has its id and name, as a rule."""
+        """Take a fragment; normally only the first one has the call's id and name."""
         call = self._calls.get(key)
         if call is None:
             if key in self._ended and not name and arguments.strip():
@@ -95,7 +96,7 @@ class ItemCalls:
         return call.add(arguments)
 
     def say(self, key: str, name: str, said: str | Arguments) -> list[ToolCallDelta]:
-        """All arguments of a call, said once more while it is open: what no fragment had said of them counts."""
+        """Take the whole arguments of an open call, which are sent once more; what no fragment had of them counts."""
         said = _arguments(said)
         arguments = said.text
         call = self._calls.get(key)
@@ -115,14 +116,14 @@ class ItemCalls:
         return []
 
     def odd(self, key: str) -> None:
-        """Something came for an item that nobody here knows; where that is a call, it may be its arguments."""
+        """Note an event for an unknown item; if the item is a call, the event may hold its arguments."""
         if (call := self._calls.get(key)) is not None:
             call.odd = True
         else:
             self._doubts.note()
 
     def end(self, key: str, id: str, name: str, said: str | Arguments) -> list[ToolCallDelta | ToolCall]:
-        """The call is whole, and said here once more; nothing when it had ended already."""
+        """End a call with its repeated arguments, and return it; nothing when it had ended already."""
         said = _arguments(said)
         if key not in self._calls and key in self._ended and self._ended[key][0] == id:
             self._must_be_known(key, said.text)
@@ -136,7 +137,7 @@ class ItemCalls:
         return [*made, *self._give_out(key)]
 
     def settle(self, id: str, name: str, said: str | Arguments) -> list[ToolCallDelta | ToolCall]:
-        """A call as the whole answer has it, at the end of everything: what is still open is whole with it."""
+        """Take a call from the whole answer at the end; a call that is still open ends with it."""
         said = _arguments(said)
         key = self._ids.get(id)
         if key is None:
@@ -148,13 +149,14 @@ class ItemCalls:
         return []
 
     def _must_be_known(self, key: str, arguments: str) -> None:
-        """A call that has ended is said again. It must not have left without the arguments that it has here."""
+        """Check a repetition of a call that has ended: it must not have been given out without the arguments that are
+        here."""
         id, empty = self._ended[key]
         if id and empty and parse_arguments(arguments) != {}:
             raise LateArguments
 
     def whole(self) -> list[ToolCall]:
-        """The calls that never ended, as they stand."""
+        """Return the calls that never ended, with what has arrived of them."""
         return [call for key in list(self._calls) for call in self._give_out(key)]
 
     def _give_out(self, key: str) -> list[ToolCall]:

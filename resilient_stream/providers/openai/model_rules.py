@@ -1,7 +1,7 @@
-"""What single models refuse of a request that others take, for the dialects of OpenAI's shape.
+"""Rules about requests that single models refuse and others take, for the dialects of OpenAI's shape.
 
-A rule is data, and holds by the model's name, since a model refuses the same at whichever host. This module must never
-guess. A name that no row fits is a model that takes everything.
+A rule is data and depends on the model's name, since a model refuses the same at every host. A model that no row
+matches takes everything.
 """
 
 from __future__ import annotations
@@ -97,13 +97,13 @@ _THOUGHTLESS = (None, "none", 0)
 
 @functools.lru_cache(maxsize=1024)
 def rule_for(host: str, model: str) -> ModelRule:
-    """What holds for a model at a host, by the host's title."""
+    """Return the rules for a model at a host, by the host's title."""
     fits = (rule for rule in RULES if (not rule.hosts or host in rule.hosts) and re.search(rule.models, model))
     return next(fits, _FREE)
 
 
 def sampling_of(request: Request, host: str) -> dict[str, Any]:
-    """temperature and top_p, where the model takes them; what it does not take is said in the log, once."""
+    """Return temperature and top_p, where the model takes them; a field that it does not take is logged once."""
     given = {"temperature": request.temperature, "top_p": request.top_p}
     rule = rule_for(host, request.model)
     if rule.sampling == "free" or (rule.sampling == "unthinking" and request.reasoning in _THOUGHTLESS):

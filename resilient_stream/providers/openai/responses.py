@@ -1,8 +1,9 @@
-"""OpenAI's Responses API, as OpenAI and the hosts with `responses` in `hosts.py` speak it: the adapter, what is sent.
+"""The adapter of OpenAI's Responses API, for OpenAI and the hosts with `responses` in `hosts.py`: requests.
 
-A conversation stands whole in each request. Nothing is stored at the provider (`store: false`), and reasoning goes back
-as the encrypted item that it came as; the exception is background=True, which needs storing. This module must never
-await, or know a host by name; its column `responses` says what it can do.
+Each request contains the whole conversation. Nothing is stored at the provider (`store: false`), and reasoning goes
+back as the encrypted item that it came as; only background=True needs storing. The column `responses` says what a host
+can do; no host's name stands in this module.
+Must never: await.
 
 system messages stay where they are, as input items: `instructions` is a single string, which not every host has.
 temperature, top_p: as given. stop, seed: the API has neither; the first is refused, the second left out.
@@ -40,7 +41,7 @@ __all__ = ["OpenAIResponses"]
 class OpenAIResponses(msgspec.Struct, frozen=True):
     """The adapter of one host; see `contract.Adapter`. A target's options:
 
-    background: the provider keeps the answer and goes on without us, so that a broken stream can be taken up again.
+    background: the provider keeps the answer and continues without us, so that a broken stream can be resumed.
     reasoning_summary: "auto", "concise" or "detailed", to see what the model thought.
     """
 
@@ -57,14 +58,15 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:
-        """Resuming is the host's column, and needs the target's option background=True. No stop sequences."""
+        """Return what a model can do. Resuming needs a host that can, and the target's option background=True. There
+        are no stop sequences."""
         return Capabilities(
             earlier_turns="texts" if self.host.developer else "objects", stop=False,
             native_resume=self.host.responses == "background", whole=True,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
-        """A request for a response, or for the rest of a stream."""
+        """Encode a request for a response, or for the rest of a stream."""
         headers = {"Content-Type": "application/json", "Accept": accepted(request)}
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
@@ -77,16 +79,16 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 
     def decoder(self, request: Request) -> Decoder:
-        """A decoder for one answer, as the target's options ask for it."""
+        """Return a decoder for one streamed answer, set up by the target's options."""
         background = bool(request.option("background"))
         return responses_decoder(self.name, background=background, resume=request.resume, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
-        """The same for an answer in one piece."""
+        """Return a decoder for one answer in one piece."""
         return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """The shared rules with this host's own in front."""
+        """Classify an error by the shared rules, with this host's own in front."""
         return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
 
 
@@ -98,7 +100,7 @@ _CALL_ID = re.compile(r".{1,64}", re.DOTALL)
 
 
 def _body(request: Request, host: Host) -> dict[str, Any]:
-    background = bool(request.option("background")) and request.stream  # in one piece: we wait for all of it
+    background = bool(request.option("background")) and request.stream  # an answer in one piece is awaited as a whole
     fields: dict[str, Any] = {
         "model": request.model,
         "input": [item for message in fitted(request, host, shows=True) for item in _items(message)],
@@ -117,13 +119,13 @@ def _body(request: Request, host: Host) -> dict[str, Any]:
 
 
 def _rest_of(point: ResumePoint) -> tuple[str, list[str]]:
-    """The path and the query of a stream that goes on after an event."""
+    """Return the path and query of a stream that continues after an event."""
     path = f"/responses/{segment(point.response_id, 'response')}"
     return path, ["stream=true", f"starting_after={quote(str(point.sequence), safe='')}"]
 
 
 def _unsealed(part: ReasoningPart) -> dict[str, Any] | None:
-    """The item again; None when the proof is another provider's, or none."""
+    """Return the reasoning item again; None when the proof is another provider's, or there is none."""
     try:
         kept = msgspec.json.decode(part.signature or "", type=dict[str, str])
     except msgspec.DecodeError:
@@ -152,8 +154,8 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def _answer(message: Message) -> list[dict[str, Any]]:
-    """An earlier answer: its reasoning, its text, its calls, as they came. Reasoning that nothing follows would be
-    refused."""
+    """Return an earlier answer's reasoning, text and calls as they came. Reasoning that nothing follows is left out,
+    since it would be refused."""
     items: list[dict[str, Any]] = []
     for block in message.blocks:
         if isinstance(block, TextPart) and block.text:
@@ -168,7 +170,8 @@ def _answer(message: Message) -> list[dict[str, Any]]:
 
 
 def _say(items: list[dict[str, Any]], text: str) -> None:
-    """Texts that nothing parts are one. The long form: llama.cpp takes no other for the assistant."""
+    """Add texts as one item where nothing separates them. The long form is used: llama.cpp takes no other for the
+    assistant."""
     if items and items[-1]["type"] == "message":
         items[-1]["content"][0]["text"] += text
     else:
@@ -195,7 +198,8 @@ def _part(part: Part) -> dict[str, Any] | None:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    """Said even when it is not asked for: unlike chat completions, this API is strict unless told otherwise."""
+    """Encode a tool. `strict` is always sent, since this API, unlike chat completions, is strict unless told
+    otherwise."""
     return {
         "type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters,
         "strict": bool(tool.strict),

@@ -1,4 +1,4 @@
-"""The tool calls of a Responses answer, from the events that are about them.
+"""Collects the tool calls of a Responses answer from the events about them.
 
 An event's `output_index` and `item_id` must mean the same call; see `item_calls.py`.
 """
@@ -21,35 +21,35 @@ _OF_A_PIECE = frozenset({"output_index", "sequence_number", "obfuscation", "resp
 
 
 class ResponsesCalls(ItemCalls):
-    """Those of one answer."""
+    """The tool calls of one answer."""
 
     __slots__ = ()
 
     def added(self, event: Event) -> list[ToolCallDelta | ToolCall]:
-        """An item that is a call begins."""
+        """Begin an item, if it is a call."""
         self.place(event.output_index, object_of(event.item).get("id"))
         return self.begin(self._key(event), *_said_of(object_of(event.item), event.arguments))
 
     def piece(self, event: Event, payload: Sequence[bytes]) -> list[ToolCallDelta]:
-        """A piece of its arguments."""
+        """Add a piece of a call's arguments."""
         if not isinstance(event.delta, str):
             key, said = self._odd_piece(event, payload)
             return [self.add(key, "", "", said.text)] if said.text else []
         return [self.add(self._key_of_piece(event), "", "", event.delta)] if event.delta else []
 
     def all_said(self, event: Event, payload: Sequence[bytes]) -> list[ToolCallDelta]:
-        """The whole of them once more; some servers send no pieces before."""
+        """Take the whole arguments, sent once more; some servers send no pieces before."""
         if not isinstance(event.arguments, str):
             key, said = self._odd_piece(event, payload)
             return self.say(key, text_of(event.name), said)
         return self.say(self._key_of_piece(event), text_of(event.name), event.arguments)
 
     def done(self, event: Event) -> list[ToolCallDelta | ToolCall]:
-        """An item that is a call is whole."""
+        """End an item, if it is a call."""
         return self.end(self._key(event), *_said_of(object_of(event.item), event.arguments))
 
     def rest(self, item: Mapping[str, Any]) -> list[ToolCallDelta | ToolCall]:
-        """A call of the whole answer, at its end."""
+        """Take a call from the whole answer at its end."""
         return self.settle(*_said_of(item))
 
     def _key(self, event: Event) -> str:
@@ -59,7 +59,7 @@ class ResponsesCalls(ItemCalls):
         return self.key_of_piece(event.output_index, id_of(event))
 
     def _odd_piece(self, event: Event, payload: Sequence[bytes]) -> tuple[str, Arguments]:
-        """Arguments that do not stand where such an event has them, and the key of their item."""
+        """Find arguments in an unusual field of such an event; return them with the key of their item."""
         sent = object_of(event_value(payload[0])) if payload else {"event": "unknown"}
         said = arguments_in(sent, {"arguments": event.delta or None}, known=_OF_A_PIECE)
         key = self._key_of_piece(event)
@@ -69,5 +69,5 @@ class ResponsesCalls(ItemCalls):
 
 
 def _said_of(item: Mapping[str, Any], beside: Any = None) -> tuple[str, str, Arguments]:
-    """A call's id, name and arguments, as its item has them, or the event beside it."""
+    """Return a call's id, name and arguments from its item, or else from the event beside it."""
     return text_of(item.get("call_id")), text_of(item.get("name")), arguments_in(item, {"arguments": beside})

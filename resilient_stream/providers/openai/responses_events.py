@@ -18,14 +18,14 @@ __all__ = ["EVENTS", "TEXT", "Event", "TextEvent", "id_of", "key_of", "sealed", 
 
 
 class TextEvent(msgspec.Struct, tag_field="type", tag="response.output_text.delta", gc=False):
-    """A delta of text and nothing else; any other event is a ValidationError."""
+    """An event with a delta of text and nothing else; any other event is a ValidationError."""
 
     delta: str
     sequence_number: int | None = None
 
 
 class Event(msgspec.Struct, gc=False):
-    """Any event."""
+    """An event of any type."""
 
     type: str = ""
     delta: Any = None
@@ -59,9 +59,9 @@ _CONTENT = ("response.audio", "response.image", "response.output_")
 
 
 def sort_of(name: str) -> str:
-    """Of an event that is not read by its name: "content", or "step", or "new".
+    """Classify an event type without a reader: "content", "step" or "new".
 
-    A step is no content, or an item that is whole says all of it again.
+    A step has no content, or is repeated whole by an item.
     """
     if name.startswith(_CONTENT) and "_call" not in name:
         return "content"
@@ -71,22 +71,24 @@ def sort_of(name: str) -> str:
 
 
 def key_of(event: Event) -> str:
-    """Which item of the answer an event is about. llama.cpp has no output_index, and a call's id in two places."""
+    """Return which item of the answer an event is about. llama.cpp has no output_index, and a call's id in two
+    places."""
     if event.output_index is not None:
         return str(event.output_index)
     return str(id_of(event))
 
 
 def id_of(event: Event) -> Any:
-    """The id of the item that an event is about; a call's own where the item has none."""
+    """Return the id of the item that an event is about; a call's own where the item has none."""
     item = object_of(event.item)
     return event.item_id or item.get("id") or item.get("call_id")
 
 
 def sealed(item: Mapping[str, Any]) -> str | None:
-    """A reasoning item's proof, to be kept with its text: its id, and its encrypted form where there is one.
+    """Return a reasoning item's proof, kept with its text: its id, and its encrypted form where there is one.
 
-    Without one, only what an open model thought in plain words may be sent back: the provider has not kept it.
+    Without an encrypted form, only reasoning that an open model gave in plain text may be sent back, since the provider
+    has not kept it.
     """
     encrypted = item.get("encrypted_content")
     if not encrypted and not item.get("content"):

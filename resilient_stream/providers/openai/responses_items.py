@@ -1,4 +1,4 @@
-"""The items of a Responses answer where they are said whole: after their deltas, or in their place.
+"""Reads items of a Responses answer that are sent whole, after their deltas or in place of them.
 
     deltas                      output_text.delta, reasoning_text.delta …
     parts and texts, whole      output_text.done, content_part.done, reasoning_summary_text.done …
@@ -32,9 +32,9 @@ MAX_PARTS = 4096
 
 
 class Items:
-    """What one answer's items have said. refusal: its pieces.
+    """Remembers what one answer's items have said. refusal: its pieces.
 
-    resumed: the answer began in another stream, so it is not known what of a whole item was said there.
+    resumed: the answer began in another stream, so it is unknown what of a whole item was said there.
     """
 
     def __init__(self, *, resumed: bool = False, holdings: Holdings | None = None) -> None:
@@ -51,7 +51,7 @@ class Items:
         self._reported: dict[str, int] = {}
 
     def part(self, kind: str, key: str, sure: bool, text: str) -> Batch:
-        """A text is whole: what no delta said of it. sure: its key is a number, which no proxy changes on its way."""
+        """Return the part of a whole text that no delta had. sure: its key is a number, which no proxy changes."""
         said = self.text if kind == "text" else self.reasoning
         since = self._parts[kind]
         doubled = said.length == since > self._items[kind] and said.ends(text) and (self._mixed or not sure)
@@ -59,30 +59,31 @@ class Items:
             return []
         self._holdings.item(key)
         self._settled.add(key)
-        self._mixed = not said.begins(text, since)  # pieces of two parts came before the end of the first
+        self._mixed = not said.begins(text, since)  # pieces of two parts came before the first ended
         new = said.rest(text, since)
         self._parts[kind] = said.length
         return _chunks(kind, new)
 
     def refuses(self, piece: str) -> None:
-        """A piece of a refusal."""
+        """Add a piece of a refusal."""
         self._holdings.piece(piece)
         self.refusal.append(piece)
 
     def refused(self, text: str) -> None:
-        """A refusal is whole."""
+        """Take a whole refusal."""
         if text and not self.refusal:
             self.refuses(text)
 
     def message(self, item: Mapping[str, Any]) -> Batch:
-        """A message is whole: what of all its texts was not said."""
+        """Take a whole message, and return what was not said of its texts."""
         new = "" if self._blind else self.text.rest(texts_of(item.get("content")), self._items["text"])
         self._end("text", self.text)
         self.refused(_refusal(item))
         return _chunks("text", new)
 
     def thought(self, item: Mapping[str, Any]) -> Batch:
-        """A reasoning item is whole. Where anything of it was said, all was: summary and text may both be there."""
+        """Take a whole reasoning item. If any of it was said, all counts as said, since it may have both summary and
+        text."""
         unsaid = self.reasoning.length == self._items["reasoning"] and not self._blind
         new = texts_of(item.get("summary")) + texts_of(item.get("content")) if unsaid else ""
         batch = _chunks("reasoning", self.reasoning.rest(new, self._items["reasoning"]))
@@ -95,11 +96,12 @@ class Items:
         self._mixed = False
 
     def cited(self) -> None:
-        """An annotation came as an event of its own."""
+        """Note that an annotation came as an event of its own."""
         self._cited += 1
 
     def beside(self, item: Mapping[str, Any], unmodelled: Unmodelled) -> list[Chunk]:
-        """What a whole item has that is not read: itself, or of a message its annotations and unknown parts."""
+        """Pass on what the reader does not read of a whole item: the item itself or, for a message, its annotations and
+        unknown parts."""
         kind = text_of(item.get("type"))
         if kind not in OWN_ITEMS:
             if kind not in self._reported:
@@ -118,7 +120,7 @@ class Items:
     # -- the whole answer -----------------------------------------------------------------------
 
     def unsaid(self, items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Of a whole answer's items of other types, those that did not come before."""
+        """Return the items of other types in the whole answer that did not come before."""
         left = dict(self._reported)
         found: list[dict[str, Any]] = []
         for item in items:
@@ -129,7 +131,7 @@ class Items:
         return found
 
     def rest(self, items: list[dict[str, Any]]) -> Batch:
-        """What of a whole answer's texts was not said, by where all of its text ends."""
+        """Return what was not said of the whole answer's text, found by where all of the text ends."""
         messages = [item for item in items if item.get("type") == "message"]
         thoughts = [item for item in items if item.get("type") == "reasoning" and not self.reasoning.length]
         thought = "".join(texts_of(item.get(name)) for item in thoughts for name in ("summary", "content"))
@@ -139,7 +141,7 @@ class Items:
 
 
 def texts_of(parts: Any) -> str:
-    """The texts of content parts, joined."""
+    """Return the texts of content parts, joined."""
     return "".join(text_of(object_of(part).get("text")) for part in list_of(parts))
 
 

@@ -1,9 +1,10 @@
-"""The Responses API's stream: its events into chunks. The adapter is in `openai_responses.py`.
+"""Decodes the stream of the Responses API into chunks. The adapter is in `responses.py`.
 
-What an event is, its `type` says; `event:` lines are missing on some hosts and never read (recordings QUIRKS 7). What
-belongs together goes by `output_index`: item ids change in mid-answer behind some proxies (QUIRKS 27). This module must
-never await, or report one failure twice: an `error` event is followed by `response.failed` (QUIRKS 13). The events'
-types are in `responses_events.py`; what is said whole after its deltas in `responses_items.py`.
+Only its `type` says what an event is: some hosts send no `event:` lines, so they are never read. Events belong together
+by `output_index`, since some proxies change item ids in the middle of an answer. A failure is reported once, though an
+`error` event is followed by `response.failed`. The events' types are in `responses_events.py`; texts that are repeated
+whole after their deltas are handled in `responses_items.py`.
+Must never: await.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def responses_decoder(
     background: bool = False,
     resume: ResumePoint | None = None,
 ) -> EventDecoder[Event]:
-    """The decoder of one answer of the Responses API; background and resume as in `ResponsesReader`."""
+    """Return the decoder of one answer of the Responses API; background and resume as in `ResponsesReader`."""
     reader = ResponsesReader(
         provider, raw=raw, background=background, resume=resume, holdings=Holdings(max_event_bytes)
     )
@@ -58,9 +59,10 @@ def responses_decoder(
 
 
 class ResponsesReader:
-    """One answer of the Responses API; see `event_decoder`.
+    """Reads the events of one answer of the Responses API; see `event_decoder`.
 
-    background: the provider keeps the answer, so the reader keeps a `resume_point`. resume: go on from there.
+    background: the provider keeps the answer, so the reader keeps a `resume_point`. resume: the point at which to
+    continue.
     """
 
     __slots__ = (
@@ -100,7 +102,7 @@ class ResponsesReader:
 
     @property
     def resume_point(self) -> ResumePoint | None:
-        """Where the provider can take this answer up again; None when it does not keep it."""
+        """Return where the provider can resume this answer; None when it does not keep it."""
         if not self._background or self.response_id is None or self._sequence is None:
             return None
         refusal = self._items.refusal
@@ -109,26 +111,27 @@ class ResponsesReader:
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What came that has no chunk class, by name."""
+        """Return the names of content without a chunk class, with how often each came."""
         return self._unmodelled.counts
 
     def text(self, events: list[TextEvent]) -> Batch:
-        """The chunks of a read that is nothing but text."""
+        """Return the chunks of a read that is nothing but text."""
         self._sequence = events[-1].sequence_number
         return self._items.text.given([text for event in events if (text := event.delta)])
 
     def may_end(self, marked: bool, cut: bool) -> bool:
-        """Not before a final status. `[DONE]`: some hosts send it after that, none in its place."""
+        """Return False: an answer ends only with a final status. Some hosts send `[DONE]` after it, none in its
+        place."""
         return False
 
     def close(self) -> Batch:
-        """What a final status would have made whole."""
+        """Return the chunks that a final status would have completed."""
         batch: Batch = []
         self._finish("completed", batch)
         return batch
 
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
-        """The chunks of some events, up to the end or a failure among them."""
+        """Put the chunks of some events into `batch`, up to the end or a failure among them."""
         for place, event in enumerate(events):
             read = _READERS.get("error" if event.error or event.message else event.type)
             if read is not None:
@@ -161,11 +164,11 @@ class ResponsesReader:
         self.progress += 1
 
     def _repeats(self, event: Event, batch: Batch) -> None:
-        """The work has begun."""
+        """Take an event that only says that work has begun."""
         self.progress += 1
 
     def _part_done(self, event: Event, batch: Batch) -> None:
-        """Says again what the deltas said, as a rule."""
+        """Take a whole part, which normally repeats its deltas."""
         self.progress += 1
         part = object_of(event.part)
         thought = event.type.startswith("response.reasoning") or part.get("type") == "reasoning_text"
@@ -197,7 +200,7 @@ class ResponsesReader:
         batch.append(self._unmodelled.content(event.type, msgspec.to_builtins(event.annotation)))
 
     def _rest(self, output: Any, batch: Batch) -> None:
-        """What of the whole answer, at its end, no event before it had said."""
+        """Return the new content of the whole answer at its end, i.e. what no event before it had."""
         items = [object_of(item) for item in output] if isinstance(output, list) and not self._resumed else []
         batch += self._items.rest(items)
         for item in items:
@@ -222,7 +225,7 @@ class ResponsesReader:
         if status == "failed":
             said = {"error": response.get("error") or {"code": status}}
             self.failure = classify_error(said, rules_for(self._provider))
-        elif status == "cancelled":  # not by us: our own cancellation closes the connection
+        elif status == "cancelled":  # the provider cancelled: our own cancellation closes the connection
             self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code=status)
         else:
             self._finish(why or status, batch)
@@ -242,7 +245,7 @@ class ResponsesReader:
         self.failure = classify_error({"error": said}, rules_for(self._provider))
 
     def _whole(self, event: Event, payload: Sequence[bytes], batch: Batch) -> bool:
-        """A whole response in place of an event, from a server that does not stream."""
+        """Read a whole response that comes in place of an event, from a server that does not stream."""
         said = object_of(event_value(payload[0])) if payload and not event.type else {}
         if not isinstance(said.get("output"), list):
             return False
@@ -250,8 +253,11 @@ class ResponsesReader:
         return True
 
     def _pass(self, event: Event, payload: Sequence[bytes], batch: Batch) -> None:
-        """What is new. Only what is said of the response counts as progress: an event type that nobody knows may well
-        be a new keep-alive, as `keepalive` is. Steps of a tool that the provider runs are said again by its item."""
+        """Pass on unknown events.
+
+        Only events about the response's content count as progress, since an unknown event type may be a new keep-alive,
+        as `keepalive` is. Steps of a tool that the provider runs are repeated by its item.
+        """
         self.progress += event.type.startswith("response.")
         if not payload or self._whole(event, payload, batch):
             return

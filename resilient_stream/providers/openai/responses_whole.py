@@ -1,7 +1,7 @@
-"""A whole answer of OpenAI's Responses API, as the stream that says the same.
+"""Turns a whole answer of OpenAI's Responses API into the stream that says the same.
 
-Only a status that is an end becomes one; a response that is still queued or running is no answer. This module must
-never know what an item means beyond where its texts are. `responses_stream` reads the events.
+Only a final status becomes an end; a response that is still queued or running is no answer. This module only knows
+where an item's texts are; `responses_stream` reads the events.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _ITEM = msgspec.json.Decoder(_Item)
 
 
 def as_stream(outline: bytes) -> bytes:
-    """A delta for each text, each item when it is whole, and the end; what has no output is an error and stays so."""
+    """Return a delta for each text, each item when it is whole, and the end. A body without output is an error and
+    stays as it is."""
     response = _RESPONSE.decode(outline)
     if not has(response, "output") or not has(response, "status"):
         return sse(outline)

@@ -23,12 +23,7 @@ ALLOWED = {"tests/test_language.py", "tests/classify/test_kinds.py"}
 """This file, and the one that compares our table with the shared one: it opens that file by its name."""
 
 TO_DO: set[str] = {
-    "docs/decisions/0012-conversations.md",
-    "resilient_stream/cli/explain/advice.py",
     "resilient_stream/contract/middleware.py",
-    "resilient_stream/conversation/conversation.py",
-    "resilient_stream/conversation/link.py",
-    "resilient_stream/conversation/toolbox.py",
     "resilient_stream/engine/attempt.py",
     "resilient_stream/engine/call.py",
     "resilient_stream/engine/chain.py",
@@ -37,14 +32,7 @@ TO_DO: set[str] = {
     "resilient_stream/engine/middleware/cleanup.py",
     "resilient_stream/engine/middleware/retry.py",
     "resilient_stream/engine/unwind.py",
-    "resilient_stream/policy.py",
     "resilient_stream/stream.py",
-    "resilient_stream/telemetry/__init__.py",
-    "resilient_stream/telemetry/tracing.py",
-    "tests/test_architecture.py",
-    "tests/test_buffered.py",
-    "tests/test_chain.py",
-    "tests/test_endings.py",
 }
 """Files that still have such references."""
 

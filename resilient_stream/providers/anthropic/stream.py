@@ -1,8 +1,7 @@
-"""Decodes the stream of Anthropic's Messages API, as Anthropic, Vertex, Bedrock and many gateways send it, into chunks.
+"""Decodes the stream of Anthropic's Messages API, sent by Anthropic, Vertex, Bedrock and many gateways, into chunks.
 
 Only `message_stop` ends an answer: a stop reason before it does not. An unknown event is no error, since Anthropic adds
-block and delta types every few months. This module must never know who sent the events. The events' types are in
-`events.py`.
+block and delta types every few months. The events' types are in `events.py`.
 Must never: await.
 """
 
@@ -131,8 +130,7 @@ class MessagesReader:
         return True
 
     def _given(self, message: dict[str, Any], batch: Batch) -> None:
-        """Read content from the first event. A message that continues calls planned earlier has all of them and its
-        stop reason there."""
+        """Read a first event that has the content already, as when the message continues calls planned earlier."""
         self._stop_reason = text_of(message.get("stop_reason")) or self._stop_reason
         content = message.get("content")
         batch += _text(content)  # some gateways send a string
@@ -141,10 +139,8 @@ class MessagesReader:
             self._block_stop(Event(index=index), batch)
 
     def _is_another(self, id: str, batch: Batch) -> bool:
-        """Return whether a second message begins, as from a proxy that retries inside one stream.
-
-        Before any content the second message replaces the first; after it, the two must not be joined.
-        """
+        """Return whether a second message begins, as from a proxy that retries inside one stream. It replaces the first
+        one only before any content; after content the two must not be joined."""
         begun = self.seen or any(chunk.content for chunk in batch)
         return bool(begun and id and self.response_id and id != self.response_id)
 
@@ -188,7 +184,7 @@ class MessagesReader:
         return True
 
     def _block_stop(self, event: Event, batch: Batch) -> bool:
-        """End a block. Some gateways send all of the block in this event, and nothing of it before."""
+        """End a block. Some gateways send all of the block in this event."""
         if event.content_block and (not self._spoke or event.index in self._calls):
             self._block_start(event, batch)
         batch += self._calls.end(event.index)
@@ -225,10 +221,8 @@ class MessagesReader:
         return True
 
     def _pass(self, event: Event, payload: Sequence[bytes], batch: Batch) -> None:
-        """Pass on citations and unknown events.
-
-        Only what belongs to the content counts as progress, since an unknown event type may be a new keep-alive.
-        """
+        """Pass on citations and unknown events. Only content counts as progress, since an unknown event may be a
+        keep-alive."""
         self.progress += event.type.startswith("content_block")
         if not payload:
             return
@@ -253,8 +247,7 @@ class MessagesReader:
             self._message_stop(Event(), batch)
 
     def _count(self, usage: Any, batch: Batch) -> None:
-        """Take the counts of an event. They are cumulative and each event has only some, so a new value replaces the
-        old one."""
+        """Take an event's counts. They are cumulative, and each event has only some of them."""
         if isinstance(usage, dict) and usage:
             self._usage.update({name: usage[name] for name in _COUNTS if usage.get(name) is not None})
             batch.append(read_usage(self._usage))

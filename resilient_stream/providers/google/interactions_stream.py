@@ -1,8 +1,7 @@
 """Decodes the stream of Gemini's Interactions API (steps that begin, are filled and stop) into chunks.
 
-`interaction.completed` ends an answer, and its status says whether the answer is a good one. `[DONE]` may follow it but
-proves nothing, since other dialects send it after failures, too. This module must never treat a tool that Google runs
-itself as the caller's. The events' types are in `interactions_events.py`.
+`interaction.completed` ends an answer, and its status says whether the answer is good. `[DONE]` may follow but proves
+nothing, since other dialects send it after failures, too. The events' types are in `interactions_events.py`.
 Must never: await.
 """
 
@@ -157,7 +156,7 @@ class InteractionReader:
         return True
 
     def _step_start(self, event: Event, batch: Batch) -> bool:
-        """Begin a step, which has its type here and a call its name; in a whole answer the step has everything."""
+        """Begin a step: its type, a call's name and, in a whole answer, everything else."""
         step = object_of(event.step)
         kind = text_of(step.get("type"))
         before = len(batch)
@@ -212,7 +211,7 @@ class InteractionReader:
             self._text.add(text)
 
     def _step_stop(self, event: Event, batch: Batch) -> bool:
-        """End a step. Some gateways send all of the step in this event, and nothing of it before."""
+        """End a step. Some gateways send all of the step in this event."""
         if event.step and (not self._spoke or event.index in self._calls):
             self._step_start(event, batch)
         batch += [*self._calls.end(event.index), *self._foreign.end(event.index)]
@@ -273,7 +272,7 @@ class InteractionReader:
             batch += self._unmodelled.event(event.event_type, payload[0], event.event_type.startswith("step."))
 
     def _count(self, holder: Mapping[str, Any], batch: Batch) -> None:
-        """Take the counts of an event. Each time they cover everything, so the latest replace the earlier ones."""
+        """Take the counts of an event, which cover everything so far."""
         usage = object_of(holder.get("usage") or holder.get("total_usage"))
         if not usage:
             return

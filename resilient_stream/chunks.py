@@ -1,12 +1,11 @@
-"""What flows out of a stream: a closed union of eight small frozen classes.
+"""The chunks that a stream yields: a closed union of eight small frozen classes.
 
-The one rule: a chunk is a value. It never changes after it was handed out, and it holds no reference to
-the stream, so an application may keep, compare, pickle or send it anywhere.
-Must never: grow a class per provider. What we do not model leaves as `Raw`.
+A chunk is a value. It never changes, and it holds no reference to the stream, so an application may keep, compare,
+pickle or send it. No class is for one provider: what has no class here is a `Raw`.
 
-They are msgspec structs and not dataclasses because one is made for every token: 50 ns against 250 ns for
-a frozen dataclass (docs/decisions/0001-msgspec-chunks.md), and `gc=False` keeps a long answer out of the
-garbage collector's rounds.
+Chunks are msgspec structs because one is made for every token: making one takes 50 ns, against 250 ns for a frozen
+dataclass (docs/decisions/0001-msgspec-chunks.md). `gc=False` keeps the garbage collector from visiting the chunks of a
+long answer.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ Standing: TypeAlias = Literal["content", "doubt", "extra"]
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of the answer's text, in order; joined, the pieces are the answer."""
+    """A piece of the answer's text. The pieces come in order; joined, they are the answer."""
 
     type: ClassVar[Literal["text_delta"]] = "text_delta"
     content: ClassVar[bool] = True
@@ -44,11 +43,11 @@ class TextDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of the model's visible reasoning (never part of the answer's text).
+    """A piece of the model's visible reasoning, which is never part of the answer's text.
 
-    `signature` is the provider's proof of a whole reasoning block (Anthropic, Gemini); it arrives on a delta
-    of its own with no text. Without it the block may not be sent back, see `Transcript.as_history`.
-    `redacted` is a whole block in the provider's encrypted form: there is no text, and it goes back as it came.
+    `signature` is the provider's proof of a whole reasoning block (Anthropic, Gemini). It comes in a delta of its own,
+    without text. A block without its signature may not be sent back, see `Transcript.as_history`. `redacted` is a whole
+    block in the provider's encrypted form. It has no text and is sent back unchanged.
     """
 
     type: ClassVar[Literal["reasoning_delta"]] = "reasoning_delta"
@@ -60,7 +59,7 @@ class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
-    """A fragment of a tool call; `arguments` is a piece of JSON text. For live display only: act on `ToolCall`."""
+    """A fragment of a tool call, for live display only: act on `ToolCall`. `arguments` is a piece of JSON text."""
 
     type: ClassVar[Literal["tool_call_delta"]] = "tool_call_delta"
     content: ClassVar[bool] = True
@@ -72,12 +71,12 @@ class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolCall(msgspec.Struct, frozen=True):
-    """A whole tool call. `parsed` is the arguments as an object, or None when the call must not be run.
+    """A whole tool call. `parsed` has its arguments as an object, or None when the call must not be run.
 
-    That is an error on this call, not the end of the stream: `arguments` has the text as it came. Where that is an
-    object all the same, `error` says why it is not trusted: no name, pieces that contradict each other, or no arguments
-    in an answer in which some had no place.
-    Nothing in any spelling counts as `{}`: Anthropic sends no text at all for a tool without parameters, others `null`.
+    A call that must not be run does not end the stream. `arguments` has the text as it came. `error` says why a call is
+    not trusted although its arguments are an object: it has no name, its pieces contradict each other, or it has no
+    arguments in an answer where some arguments belonged to no call. Empty arguments count as `{}`, however they are
+    written: Anthropic sends no text at all for a tool without parameters, others send `null`.
     """
 
     type: ClassVar[Literal["tool_call"]] = "tool_call"
@@ -93,10 +92,10 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens as the provider counts them, cumulative: the last one of a stream stands, they are never added up.
+    """Token counts as the provider reports them. They are cumulative: the last `Usage` of a stream stands alone.
 
-    What includes what differs: Anthropic's input leaves out cached tokens, Gemini's output leaves out reasoning
-    (docs/decisions/0007-what-is-counted.md). None: not reported.
+    Providers count differently: Anthropic's input leaves out cached tokens, Gemini's output leaves out reasoning
+    (docs/decisions/0007-what-is-counted.md). None means that the provider did not report the number.
     """
 
     type: ClassVar[Literal["usage"]] = "usage"
@@ -111,11 +110,11 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 
 
 class Finished(msgspec.Struct, frozen=True, gc=False):
-    """The model stopped, and why. `raw_reason` is the provider's own word.
+    """The model stopped for this reason. `raw_reason` is the provider's own word for it.
 
-    `kind` is set when the answer is one, but not a whole one: `output_truncated`, `refusal` or
-    `content_filtered` (the names of `ErrorKind`). `explanation`: the provider's words about it, outside the
-    answer's text: OpenAI's refusal, Gemini's finish message.
+    `kind` is set when the answer is not a whole one: `output_truncated`, `refusal` or `content_filtered` (names of
+    `ErrorKind`). `explanation` has the provider's words about the end, outside the answer's text: OpenAI's refusal,
+    Gemini's finish message.
     """
 
     type: ClassVar[Literal["finished"]] = "finished"
@@ -128,10 +127,10 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
 
 
 class Seam(msgspec.Struct, frozen=True, gc=False):
-    """From here on the answer comes from another request: `source` died, `target` goes on by `method`.
+    """From here on, the answer comes from another request: `source` broke off, and `target` goes on by `method`.
 
-    `overlap` characters were recognised as already delivered and dropped. `restart=True` asks the consumer
-    to throw away what it has.
+    `overlap` is the number of characters that were recognised as already delivered, and dropped. `restart=True` asks
+    the consumer to throw away what it has.
     """
 
     type: ClassVar[Literal["seam"]] = "seam"
@@ -145,11 +144,12 @@ class Seam(msgspec.Struct, frozen=True, gc=False):
 
 
 class Raw(msgspec.Struct, frozen=True):
-    """A piece of an answer that has no class here, as decoded JSON: a citation, a picture, a tool run by the provider.
+    """A piece of an answer that has no chunk class, as decoded JSON: a citation, a picture, a tool that the provider
+    ran.
 
-    `event` is the provider's own name for it. `standing`: "content" for what is a part of the answer, which comes
-    always; "doubt" for what may be one, since nobody here knows the field or event, and which comes always, too, but
-    makes no answer by itself; "extra" for what is none, which comes with `raw=True` on the target only.
+    `event` is the provider's own name for it. `standing` says what the piece is. "content" is a part of the answer and
+    always comes. "doubt" is a field or event that this version does not know: it may be content and always comes, but
+    an answer of nothing else is no answer. "extra" is not content and comes only with `raw=True` on the target.
     `Transcript.unmodelled` counts the first two.
     """
 
@@ -162,7 +162,7 @@ class Raw(msgspec.Struct, frozen=True):
 
     @property
     def content(self) -> bool:
-        """Whether it is certainly a part of the answer."""
+        """Whether the piece is certainly a part of the answer."""
         return self.standing == "content"
 
 

@@ -1,7 +1,7 @@
-"""`Client`: targets, policies and sessions; the way in.
+"""`Client`: the targets, policies and connections that an application streams with.
 
-The one rule: it is made anywhere, also outside a loop, and costs nothing until a stream is pulled.
-Must never: keep a stream alive. It knows the calls that run, to end them in `aclose`.
+A client can be made anywhere, also outside an event loop, and costs nothing until a stream is first read. It keeps no
+stream alive: it only knows the calls that run, to end them in `aclose`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What happens around a stream, for whoever watches: `Client(on_event=…)` gets one of these.
+"""The events around a stream that `Client(on_event=…)` is told of.
 
-The one rule: an event is a value, made only when somebody watches, and never one for each token.
-Must never: carry a prompt, an answer or a key.
+An event is a value. It is made only when somebody watches, and never for each token. No event has a prompt, an answer
+or a key.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """A request ended badly, before or after content."""
+    """A request has failed, before or after content."""
 
     call_id: str
     target: str
@@ -60,7 +60,7 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class RetryScheduled:
-    """The same target is tried again after `wait` seconds; `attempts` is the most there will be."""
+    """The same target is tried again after `wait` seconds. `attempts` is the highest number that is allowed."""
 
     call_id: str
     target: str
@@ -72,10 +72,10 @@ class RetryScheduled:
 
 @dataclass(frozen=True, slots=True)
 class FellBack:
-    """`source` is given up for this call, `target` is next.
+    """The call leaves `source`, and goes on with `target`.
 
-    how: another provider before any content, a continuation after it, or the same target asked for a whole answer.
-    A continuation may be tried at the same target. method: of `Recovery.methods`, for a continuation.
+    how: another provider before any content, a continuation after it, or the same target asked for a whole answer. A
+    continuation may go to the same target. method: the one of `Recovery.methods` that a continuation uses.
     """
 
     call_id: str
@@ -88,7 +88,7 @@ class FellBack:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """The stream ended, however it did; `transcript` is final."""
+    """The stream has ended, for whatever reason. `transcript` is final."""
 
     call_id: str
     transcript: Transcript
@@ -96,10 +96,10 @@ class StreamEnded:
 
 @dataclass(frozen=True, slots=True)
 class AttemptProgress:
-    """A step of a request, for observers of a call that is `followed`: `on_event` is not told. `record` has the times.
+    """A step of a request, told only to observers of a `followed` call, not to `on_event`.
 
-    step: the answer's head came, its first content came, or the request is over: its connection was kept for the
-    next one, or closed; after a failure, connections that nobody used were closed too.
+    `record` has the times. step: the head of the answer came, or its first content came, or the request is over and its
+    connection was kept for the next request or closed. After a failure, unused connections were closed too.
     """
 
     call_id: str

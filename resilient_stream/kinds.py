@@ -1,4 +1,4 @@
-"""The table of failures under its public name: 40 kinds, what is done about each, and what a person is told."""
+"""The public names of the table of failures: 40 kinds, what is done about each, and the texts that people read."""
 
 from .failures.kinds import GAVE_UP, KEPT, KINDS, TEXTS, ErrorCategory, ErrorKind, GaveUp, Kind, Phase, Retry, Text
 

@@ -1,8 +1,7 @@
-"""What goes in: messages, their parts, and tools, as a user writes them.
+"""The messages, message parts and tools that a user gives to a call.
 
-The one rule: everything here also accepts OpenAI's chat shape as plain dicts, and is checked when it is made;
-what is wrong is said with its place (`messages[2].content`).
-Must never: know a provider. An adapter turns these into its own dialect.
+All of them also accept OpenAI's chat shape as plain dicts. They are checked when they are made, and a complaint names
+the place (`messages[2].content`). Nothing here knows a provider: an adapter turns these into its own dialect.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class _Frozen(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_outside(cls, value: Any) -> Any:
-        """An SDK's object or a dict of its shape, as our fields; texts made fit to be sent."""
+        """Read an SDK's object, or a dict of its shape, as our fields, with texts that can be sent."""
         given = value if isinstance(value, _Frozen) else dumped(value)
         if not isinstance(given, Mapping):
             return given
@@ -74,9 +73,9 @@ class TextPart(_Frozen):
 
 
 class ImagePart(_Frozen):
-    """A picture: an https URL, or a data URL (`data:image/png;base64,…`), or the base64 text alone.
+    """A picture, given as an https URL, a data URL (`data:image/png;base64,…`) or base64 text alone.
 
-    `url` becomes a link or a data URL of a media type that providers know (see `given/pictures.py`).
+    `url` becomes a link, or a data URL of a media type that providers know (see `given/pictures.py`).
     """
 
     type: Literal["image_url"] = "image_url"
@@ -93,7 +92,7 @@ class ImagePart(_Frozen):
         return canonical(value)
 
     def data(self) -> tuple[str, str] | None:
-        """(media type, base64 text) of a data URL; None for a link."""
+        """The media type and the base64 text of a data URL; None for a link."""
         if not self.url.startswith("data:"):
             return None
         head, _, body = self.url[5:].partition(",")
@@ -103,10 +102,10 @@ class ImagePart(_Frozen):
 class ReasoningPart(_Frozen):
     """Reasoning of an earlier answer, to be sent back to the provider that it came from.
 
-    `signature` is that provider's proof; `redacted` its encrypted form when the text is hidden. Without either it goes
-    only to hosts that take reasoning as plain text (DeepSeek, Moonshot, vLLM, Ollama, …). `signed_by`: the target it
-    came from, "provider:model"; to a model of another family it is not sent (fitting/signatures.py). None: whoever
-    wrote this knows that it fits.
+    `signature` is the provider's proof of it. `redacted` is its encrypted form when the text is hidden. Reasoning that
+    has neither is sent only to hosts that take reasoning as plain text (DeepSeek, Moonshot, vLLM, Ollama, …).
+    `signed_by` is the target it came from, "provider:model". It is not sent to a model of another family
+    (`fitting/signatures.py`). None means that whoever made the message knows that it fits.
     """
 
     type: Literal["reasoning"] = "reasoning"
@@ -120,10 +119,10 @@ Part: TypeAlias = TextPart | ImagePart | ReasoningPart
 
 
 class FunctionCall(_Frozen):
-    """A tool call that the model made in an earlier turn; `arguments` is JSON text.
+    """A tool call that the model made in an earlier turn. `arguments` is JSON text.
 
-    `signature` and `signed_by`: as in `ReasoningPart`; only Gemini signs calls. `place`: how many parts of the
-    message's content came before it; None: all of them.
+    `signature` and `signed_by` are as in `ReasoningPart`; only Gemini signs calls. `place` is the number of content
+    parts of the message that came before the call; None means all of them.
     """
 
     id: str
@@ -139,7 +138,7 @@ class FunctionCall(_Frozen):
 
 
 class Message(_Frozen):
-    """One turn. Same field names as OpenAI's chat shape, and the same dicts are accepted.
+    """One message of a conversation. It has the field names of OpenAI's chat shape and accepts the same dicts.
 
     A `tool` message answers the call `tool_call_id`. `content` is a string or a list of parts.
     """
@@ -183,7 +182,7 @@ class Message(_Frozen):
 
     @property
     def blocks(self) -> tuple[Part | FunctionCall, ...]:
-        """Its parts and its calls, in the order in which the model made them."""
+        """Return the message's parts and calls in the order in which the model made them."""
         if all(call.place is None for call in self.tool_calls):
             return (*self.parts, *self.tool_calls)
         made: list[Part | FunctionCall] = []
@@ -196,7 +195,7 @@ class Message(_Frozen):
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The content as parts, a plain string being one text part; empty for an empty string."""
+        """Return the content as parts. A plain string is one text part; an empty string has none."""
         if isinstance(self.content, str):
             return (TextPart(text=self.content),) if self.content else ()
         return self.content
@@ -218,13 +217,16 @@ class Tool(_Frozen):
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Prompt: TypeAlias = str | Message | Sequence[Message | Mapping[str, Any]]
-"""What a call takes as its first argument."""
+"""The type of a call's first argument."""
 History: TypeAlias = list[Message | dict[str, Any]]
-"""A conversation that is kept and grows: messages and dicts side by side, in a list of your own."""
+"""A conversation that grows: messages and dicts together, in a list that the application owns."""
 
 
 def to_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...]:
-    """A prompt in any accepted form as messages, `system` in front. StreamMisused says what is wrong and where."""
+    """Read a prompt of any accepted form as messages, with `system` in front.
+
+    Raises StreamMisused, which says what is wrong and where.
+    """
     messages = _turns(prompt)
     if not messages:
         raise StreamMisused("messages is empty: give at least one message, or a string")
@@ -244,7 +246,7 @@ def _turns(prompt: Any) -> tuple[Message, ...]:
 
 
 def to_tools(tools: Iterable[Tool | Mapping[str, Any]] | None) -> tuple[Tool, ...]:
-    """Tools in any accepted form. StreamMisused says what is wrong and where."""
+    """Read tools of any accepted form. Raises StreamMisused, which says what is wrong and where."""
     if isinstance(tools, str | bytes | Mapping | Tool) or not isinstance(tools, Iterable | None):
         raise StreamMisused(f"tools: give a list of tools, not {type(tools).__name__}")
     return tuple(_checked(Tool, each, f"tools[{place}]") for place, each in enumerate(tools or ()))
@@ -260,7 +262,7 @@ def _checked(model: type[ModelT], value: Any, name: str) -> ModelT:
 
 
 def _parts(content: Any) -> tuple[Part, ...]:
-    """The parts of a message. Raises Unfit, which says where something is wrong in which of them."""
+    """Read the parts of a message. Raises Unfit, which says what is wrong in which part."""
     if not isinstance(content, Iterable) or isinstance(content, bytes | bytearray | Mapping):
         raise Unfit(f".content: give a text or a list of parts, not {type(content).__name__}")
     return tuple(_part(each, f".content[{place}]") for place, each in enumerate(content))
@@ -287,7 +289,7 @@ _PARTS: Mapping[str, type[TextPart | ImagePart | ReasoningPart]] = {
 
 
 def complaint(error: ValidationError, model: type[BaseModel]) -> str:
-    """What is wrong with which field of a model; for a field that there is not, the one that was meant."""
+    """Say what is wrong with which field of a model. For an unknown field, name the one that was meant."""
     extra = (each["loc"] for each in error.errors(include_input=False) if each["type"] == "extra_forbidden")
     unknown = next((place[0] for place in extra if len(place) == 1), None)
     if unknown is None:
@@ -297,7 +299,7 @@ def complaint(error: ValidationError, model: type[BaseModel]) -> str:
 
 
 def describe(error: ValidationError, name: str, most: int = 3) -> str:
-    """The first complaints of pydantic as `messages[1].role: …`; never the values, they may be private."""
+    """Describe pydantic's first complaints as `messages[1].role: …`, without the values, which may be private."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     said = [f"{name}{_place(item['loc'])}{_words(item['msg'])}" for item in found[:most]]
     if len(found) > most:
@@ -310,6 +312,6 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 
 def _words(message: str) -> str:
-    """A complaint behind its place. Ours begin with the rest of the place."""
+    """Return a complaint as it follows the name of its place. Our own complaints begin with the rest of that place."""
     said = message.removeprefix("Value error, ")
     return said if said.startswith((".", "[")) else f": {said}"

@@ -1,7 +1,7 @@
-"""The options of a call, as types for whoever passes them on, and the answer to an option that does not exist.
+"""The types of a call's options, for whoever passes them on, and the reply to an option that does not exist.
 
-The one rule: these are the options of `Client.stream`, name by name and type by type; a test compares them.
-Must never: ignore an option. One that is unknown is refused, with the name that was meant, before anything is sent.
+They are the options of `Client.stream`, by name and type; a test compares them. No option is ever ignored: an unknown
+one is refused before anything is sent, and the complaint names the one that was meant.
 """
 
 from __future__ import annotations
@@ -28,46 +28,46 @@ OnEndT = TypeVar("OnEndT")
 
 
 class TurnOptions(TypedDict, total=False):
-    """Options of each turn of `Client.converse`: those of `Client.stream` that it has no own meaning for."""
+    """Options of each turn of `Client.converse`: those of `Client.stream` that `converse` does not define itself."""
 
     system: str | None
-    """Instructions, put in front of the messages."""
+    """Instructions, which are put in front of the messages."""
     tool_choice: str | Mapping[str, Any] | None
     """`"auto"`, `"none"`, `"required"`, or the name of the tool that must be called."""
     output: Schema | None
-    """What the answer must be: a pydantic model class or a JSON schema. The answer is its text, to be read by you."""
+    """The form of the answer: a pydantic model class or a JSON schema. The answer comes as text, for you to parse."""
     max_tokens: int | None
     """Output tokens at most, under each provider's own name for it. An answer cut by it is complete, and
     `transcript.finish_kind` says `output_truncated`."""
     temperature: float | None
-    """How freely words are chosen: 0 for the likeliest, 1 as trained. Left out for models that refuse it."""
+    """How freely words are chosen: 0 takes the likeliest, 1 is as trained. Not sent to models that refuse it."""
     top_p: float | None
-    """Only the likeliest words that together have this probability. Left out for models that refuse it."""
+    """Choose only among the likeliest words, up to this total probability. Not sent to models that refuse it."""
     stop: str | Sequence[str] | None
-    """One or more strings at which the answer ends. A target that has no such thing is passed over."""
+    """One or more strings at which the answer ends. A target that cannot do this is not asked."""
     seed: int | None
-    """For the same answer again, where a provider has it; else left out."""
+    """A number that makes the answer repeatable, where the provider can do that. Elsewhere it is not sent."""
     reasoning: str | int | None
-    """An effort (`"low"`, `"medium"`, `"high"`) or a budget in tokens, where the model reasons; else left out."""
+    """An effort (`"low"`, `"medium"`, `"high"`) or a budget in tokens. Not sent to models that do not reason."""
     extra: Mapping[str, Any] | None
-    """Fields merged into the provider's request body last, over everything else; None there takes a field out."""
+    """Fields that are put into the provider's request body last, over all others. None removes a field."""
     to: str | Target | Sequence[str | Target] | None
     """Targets for this call, in place of the client's."""
     deadline: float | None
     """Seconds for everything: attempts, waits, fallbacks, continuations."""
     timeouts: Timeouts | None
-    """A `Timeouts` over the client's and the targets'."""
+    """A `Timeouts` that takes precedence over the client's and the targets'."""
     recovery: Recovery | None
-    """A `Recovery` over the client's."""
+    """A `Recovery` that takes precedence over the client's."""
     metadata: Mapping[str, Any] | None
-    """Yours: kept on the request for middlewares, never sent."""
+    """Values of your own for middlewares. They are never sent."""
 
 
 class StreamOptions(TurnOptions, total=False):
-    """The options of `Client.stream`, `Client.complete` and `Scope.stream`; what each means is said at `stream`."""
+    """The options of `Client.stream`, `Client.complete` and `Scope.stream`. Their meaning is documented at `stream`."""
 
     tools: Iterable[Tool | Mapping[str, Any]] | None
-    """`Tool` objects or dicts in OpenAI's shape. Functions that are called for you: `converse`."""
+    """`Tool` objects, or dicts in OpenAI's shape. For functions that are called for you, use `converse`."""
     on_end: Callable[[Transcript], object] | None
     """Called exactly once with the final transcript, whatever ends the stream. A plain function that does not block."""
 
@@ -107,17 +107,17 @@ OTHERS_NAMES: Mapping[str, str] = {
     "base_url": "addresses belong to a target: Target(…, base_url=…)",
     "api_base": "addresses belong to a target: Target(…, base_url=…)",
 }
-"""What other libraries call it, and what to write here."""
+"""Names that other libraries use for an option, and what to write here instead."""
 
 IN_THE_BODY = (
     "user", "top_k", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "store",
     "service_tier", "parallel_tool_calls", "modalities", "prediction", "verbosity", "safety_settings",
 )  # fmt: skip
-"""Fields of providers' requests that have no name of their own here."""
+"""Fields of providers' requests for which there is no option here."""
 
 
 def checks_options(*unpacked: type[Any]) -> Callable[[MethodT], MethodT]:
-    """A method that answers an option it does not have with its own name, and with the name that was meant.
+    """Decorate a method so that an unknown option is refused with its name and the name that was meant.
 
     unpacked: the TypedDicts that its `**options` are made of.
     """
@@ -125,7 +125,7 @@ def checks_options(*unpacked: type[Any]) -> Callable[[MethodT], MethodT]:
 
 
 def plain_function(on_end: OnEndT) -> OnEndT:
-    """An `on_end` as it is, or StreamMisused for a coroutine function, which nobody would await."""
+    """Return an `on_end` unchanged. A coroutine function is a StreamMisused, because nobody would await it."""
     if inspect.iscoroutinefunction(on_end):
         raise StreamMisused("on_end must be a plain function: it is called while a stream is torn down")
     return on_end

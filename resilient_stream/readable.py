@@ -1,4 +1,4 @@
-"""Numbers, times and waits in words, under their public name: what an application shows beside our messages."""
+"""The public names for numbers, times and waits in words, for applications that show them beside our messages."""
 
 from .text.readable import amount, duration, kept, moment, one_line, printable, retrying
 

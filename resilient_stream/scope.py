@@ -1,7 +1,7 @@
 """`Scope`: streams that end together.
 
-The one rule: whatever was started from a scope is closed when the scope is left, however it is left.
-Must never: hold a cancel scope or a task group; it closes streams, synchronously, and nothing else.
+Whatever was started from a scope is closed when the scope is left, however it is left. A scope holds no cancel scope
+and no task group: it closes its streams synchronously and does nothing else.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["Scope", "ScopeReport"]
 
 @dataclass(frozen=True, slots=True)
 class ScopeReport:
-    """What became of a scope's streams. partial: ended with a part of the answer, and not as a whole one."""
+    """Counts of a scope's streams. partial: streams that ended with a part of their answer only."""
 
     opened: int
     closed: int
@@ -35,7 +35,7 @@ class ScopeReport:
 
 
 class Scope:
-    """Start streams with `stream`; leaving closes the ones that still run. Made by `client.scope()`."""
+    """A group of streams, made by `client.scope()`. Leaving it closes the streams that still run."""
 
     def __init__(self, stream: Callable[..., Stream], deadline: float | None) -> None:
         self._start = stream
@@ -48,7 +48,10 @@ class Scope:
 
     @checks_options(StreamOptions)
     def stream(self, prompt: Prompt, **options: Unpack[StreamOptions]) -> Stream:
-        """As `client.stream`, owned by this scope. Raises StreamMisused outside the `async with` block."""
+        """Start a stream as `client.stream` does, owned by this scope.
+
+        Raises StreamMisused outside the `async with` block.
+        """
         if self._until is None:
             raise StreamMisused("a scope starts streams only inside its `async with` block")
 
@@ -67,7 +70,7 @@ class Scope:
         return stream
 
     def report(self) -> ScopeReport:
-        """The counts so far; after the scope all opened streams are closed."""
+        """Return the counts so far. After the scope was left, all opened streams are closed."""
         complete = sum(transcript.outcome == "complete" for transcript in self._ended)
         partial = sum(transcript.outcome != "complete" and bool(transcript.chunks) for transcript in self._ended)
         return ScopeReport(self._opened, len(self._ended), complete, partial)

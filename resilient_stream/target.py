@@ -1,8 +1,7 @@
 """`Target`: one model at one provider, and how to reach it.
 
-The one rule: a key never appears in a repr, a log, an error, a dict or a pickle made from this; nor does an option's
-value in anything that is shown.
-Must never: read the environment or send anything; that happens when an attempt starts.
+A target's key never appears in a repr, log, error, dict or pickle made from it, and the values of its options appear in
+nothing that is shown. A target neither reads the environment nor sends anything: that happens when an attempt starts.
 """
 
 from __future__ import annotations
@@ -118,14 +117,14 @@ class Target(BaseModel):
         return value and safe_url(value)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """The options by their names only. Also of a target whose making has failed, which has no fields yet."""
+        """Show options by name only. This also works for a target that failed while being made and has no fields."""
         fields = vars(self)
         yield from ((name, _shown(name, fields[name])) for name in _SHOWN if name in fields)
         if options := fields.get("options"):
             yield "options", sorted(options)
 
     def __iter__(self) -> Generator[tuple[str, Any], None, None]:
-        """What `dict(target)` has: the fields that a repr shows."""
+        """Yield the fields that a repr shows, so that `dict(target)` has only these."""
         yield from ((name, value) for name, value in self.__repr_args__() if name in _SHOWN)
 
     def __str__(self) -> str:
@@ -141,7 +140,7 @@ class Target(BaseModel):
 
     @classmethod
     def of(cls, target: str | Target) -> Target:
-        """A target from either form that users give."""
+        """Return the target for a "provider:model" string, or the `Target` itself."""
         if not isinstance(target, str | Target):
             raise StreamMisused(f'a target is "provider:model" or a Target(…), not {type(target).__name__}')
         return target if isinstance(target, Target) else cls(target)
@@ -155,14 +154,14 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def _without_login(url: str) -> str:
-    """An address to send to, without user, password, query and what stands behind a ";"; its path stays as it is."""
+    """Return an address without user, password, query and anything after a ";". Its path is kept."""
     scheme, separator, rest = re.split("[?;]", url, maxsplit=1)[0].partition("://")
     place, slash, path = rest.partition("/")
     return f"{scheme}{separator}{place.rpartition('@')[2]}{slash}{path}"
 
 
 def _without_secrets(fields: dict[str, Any]) -> dict[str, Any]:
-    """A target's fields without what a pickle should not have."""
+    """Return a target's fields without the ones that must not be in a pickle."""
     headers, url, options = fields["headers"], fields["base_url"], fields["options"]
     return {
         **fields,

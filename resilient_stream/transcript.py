@@ -1,4 +1,4 @@
-"""The record of one call under its public name; see `outcome/transcript.py`."""
+"""The public names of the record of one call. It is defined in `outcome/transcript.py`."""
 
 from .outcome.transcript import Attempt, Outcome, Transcript
 

@@ -1,8 +1,8 @@
-"""The command line: `resilient-stream ask`, `chat` and `demo`.
+"""The command line, `resilient-stream`: ask, chat, demo, providers, explain and doctor.
 
-The one rule: it is a user of the public API like any other; what it shows comes from chunks, events and the
-transcript. It needs the extra `cli` (typer, rich, prompt_toolkit), which nothing else here does.
-Must never: show a traceback for a failure that has a name.
+It uses the public API like any application: what it shows comes from chunks, events and the transcript. It needs the
+extra `cli` (typer, rich, prompt_toolkit), which nothing else here needs. A failure that has a kind is shown in words,
+never as a traceback.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _INSTALL = "the command line needs a few more packages: pip install 'resilient-s
 
 
 def main() -> None:
-    """Run the command line; ends the process with the command's exit code."""
+    """Run the command line, and end the process with the command's exit code."""
     try:
         import rich.console  # noqa: F401  # the commands import it later
 

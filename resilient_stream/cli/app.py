@@ -1,7 +1,7 @@
 """The commands and their options, for typer.
 
-The one rule: a command here is its options and one call; what it does is in the module of its name.
-Must never: catch errors. A command's function returns the exit code.
+A command here is only its options and one call; its work is done in the module of its name. Nothing here catches
+errors: a command's function returns the exit code.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Command(TyperCommand):
     """A command whose usage line names its argument as people write it: ask PROMPT."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Without the braces around what is required."""
+        """Return the usage line without braces around what is required."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 

@@ -1,7 +1,7 @@
-"""`ask`: one prompt, the answer as it comes, and a line about how it went.
+"""`ask`: sends one prompt, shows the answer as it comes, and then says in a line how it went.
 
-The one rule: whatever ends the stream, what was received has been shown, and the exit code says what it was.
-Must never: print anything but the answer, or the one JSON document, on standard output.
+What was received is shown, whatever ends the stream, and the exit code says what ended it. Standard output has only the
+answer, or the one JSON document.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ DEFAULTS = (
     "deepseek:deepseek-chat",
     "openrouter:openrouter/auto",
 )
-"""Quick and cheap models; the first one whose key is in the environment is asked when `--to` names none."""
+"""Quick and cheap models. Without `--to`, the first one whose key is in the environment is asked."""
 
 
 def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, **options: Any) -> int:
-    """Ask, show, and return the exit code. options: as for `Client.stream`."""
+    """Ask, show the answer, and return the exit code. options: as for `Client.stream`."""
     ended: list[Transcript] = []
     answer, notes = None if as_json else Answer(), Notes()
     error: StreamError | None = None
@@ -77,7 +77,7 @@ async def _stream(prompt: str, targets: Sequence[str], answer: Answer | None, no
 
 
 def _report(ended: list[Transcript], error: StreamError | None, answer: Answer | None, notes: Notes) -> None:
-    """What is said once it is over. Nothing had begun when there is no transcript."""
+    """Say how the answer ended. There is no transcript if nothing had begun."""
     if answer is not None:
         answer.end()
     for transcript in ended:
@@ -90,13 +90,13 @@ def _report(ended: list[Transcript], error: StreamError | None, answer: Answer |
 
 
 def require(prompt: str) -> None:
-    """Raise StreamMisused for a prompt that asks nothing."""
+    """Raise StreamMisused for an empty prompt."""
     if not prompt.strip():
         raise StreamMisused("the prompt is empty")
 
 
 def default_target() -> tuple[str, str]:
-    """The first provider with a key, else the local model; and a line that says so."""
+    """Return the first provider with a key, or the local model, and a line that says which."""
     for target in DEFAULTS:
         keys = adapter_for(target.partition(":")[0]).key_variables
         if any(os.environ.get(key) for key in keys):

@@ -1,7 +1,7 @@
-"""What the exit code says, so that a script can decide without reading text.
+"""The exit codes, by which a script can decide without reading text.
 
-The one rule: one code for each category of errors, and the usual ones for what every program has.
-Must never: change. Scripts depend on them.
+There is one code for each category of errors, and the usual codes for what happens to every program. They never change,
+because scripts depend on them.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ COMPLETE = 0
 CHECK_FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
-"""128 + SIGINT, as shells count."""
+"""128 + SIGINT, as shells count it."""
 PIPE_CLOSED = 141
-"""128 + SIGPIPE: whoever read our output has left."""
+"""128 + SIGPIPE: the reader of our output has left."""
 
 BY_CATEGORY: Mapping[ErrorCategory, int] = {
     ErrorCategory.RETRYABLE: 10,

@@ -1,7 +1,7 @@
-"""`providers`: every provider a target may name, whether it is set up here, and what it can do.
+"""`providers`: lists every provider that a target may name, whether it is set up here, and what it can do.
 
-The one rule: what is shown is read from the adapters and the environment; a key itself is never read out.
-Must never: connect to anything. That is `doctor`.
+What is shown is read from the adapters and the environment. A key itself is never shown, and nothing is connected to:
+that is done by `doctor`.
 """
 
 from __future__ import annotations
@@ -31,19 +31,21 @@ FEATURES: Mapping[str, str] = {
     "prefill": "prefill",
     "native_resume": "resume",
 }
-"""Fields of `Capabilities`, and the words for them."""
+"""The fields of `Capabilities`, each with the words for it."""
 
 PROGRAMS: Mapping[str, str] = {"claude-code": "claude"}
-"""Providers that are a program, and its name."""
+"""The providers that are a program, each with the program's name."""
 
 
 _RECORDING = "replay"
-"""Plays a file, which stands in the target's name."""
+"""The provider that plays a file, whose name is in the target."""
 
 
 class Login(NamedTuple):
-    """Credentials in place of a key: their name, the variables and the file that say that there are some, and what the
-    documents say of them beside the key's own variables."""
+    """Credentials that take the place of a key.
+
+    Its fields are their name, the variables and the file that show that they exist, and what the documents say of them.
+    """
 
     words: str
     variables: tuple[str, ...]
@@ -64,8 +66,10 @@ LOGINS: Mapping[str, Login] = {
 
 
 class Row(NamedTuple):
-    """One provider. needs: what it wants set, in words; where that is so, by what it is. configured: whether it is so;
-    None: it needs nothing."""
+    """One provider. needs: what it needs to be set, in words; where that is set, the names that set it.
+
+    configured: whether it is set; None for a provider that needs nothing.
+    """
 
     name: str
     title: str
@@ -75,7 +79,7 @@ class Row(NamedTuple):
 
 
 def rows() -> list[Row]:
-    """All of them: the configured ones first, then those that need nothing, then the others."""
+    """Return all providers: the configured ones first, then those that need nothing, then the others."""
     found = [_row(adapter_for(name)) for name in known_providers()]
     return sorted(found, key=lambda row: ((True, None, False).index(row.configured), row.name))
 
@@ -110,7 +114,7 @@ def _state(adapter: Adapter) -> tuple[str, bool | None]:
 
 
 def _key(adapter: Adapter) -> tuple[str, bool] | None:
-    """The key or credentials, and whether they are there; None where there is nothing to have."""
+    """Return the key or the credentials, and whether they exist; None where none are needed."""
     login = LOGINS.get(adapter.name)
     ways = (*adapter.key_variables, *(login.variables if login else ()))
     given = next((name for name in ways if os.environ.get(name)), None)
@@ -122,7 +126,7 @@ def _key(adapter: Adapter) -> tuple[str, bool] | None:
 
 
 def _address(adapter: Adapter) -> list[tuple[str, bool]]:
-    """The variables that an address is made of, and whether they are there; none where it is given whole."""
+    """Return the variables that an address is made of, and whether they are set; nothing for a fixed address."""
     if adapter.name in STARTED or (adapter.url_variable and os.environ.get(adapter.url_variable)):
         return []
     return [(name, bool(os.environ.get(name))) for name in address_variables(adapter)]

@@ -1,7 +1,6 @@
-"""What people are told: events, summaries and errors in a line or two of text.
+"""Events, summaries and errors as a line or two of text for people.
 
-The one rule: pure; a text goes in or comes out, nothing is printed here.
-Must never: use a word that the documents do not use.
+All functions are pure: they return a text and print nothing. They use only words that the documents use.
 """
 
 from __future__ import annotations
@@ -37,19 +36,19 @@ __all__ = [
 ]
 
 SHOWN = 6
-"""Names of events that are shown."""
+"""The names of the events that are shown."""
 WIDEST = 160
 """Characters of a tool's call or result that are shown."""
 
 
 def found(error: StreamError) -> str:
-    """An error in three words: "Rate limited (429)"."""
+    """Return an error in three words: "Rate limited (429)"."""
     title = KINDS[error.kind].title if isinstance(error, AllTargetsFailed) else error.title
     return f"{title} ({error.status})" if error.status else title
 
 
 def told(event: Event) -> str | None:
-    """One event as a line; None for one that says nothing new."""
+    """Return an event as a line; None for an event that says nothing new."""
     match event:
         case AttemptStarted():
             return f"{event.target}  attempt {event.attempt}"
@@ -64,17 +63,17 @@ def told(event: Event) -> str | None:
 
 
 def continuing(event: FellBack) -> str:
-    """What is done with an answer that broke off in the middle."""
+    """Say how an answer is continued that broke off in the middle."""
     return f"asking for the rest of its answer ({event.method})"
 
 
 def why(event: RetryScheduled) -> str:
-    """Whose idea the wait is."""
+    """Say whether the provider asked for the wait."""
     return ", as it asks" if event.error.retry_after else ""
 
 
 def _tokens(usage: Usage, of: str = "") -> str | None:
-    """What was counted, as "21 tokens in, 57 out"; None when the provider counted nothing. of: "at least "."""
+    """Return the counts as "21 tokens in, 57 out"; None when the provider counted nothing. of: "at least "."""
     parts = [
         f"{count} {word}"
         for count, word in ((usage.input_tokens, "tokens in"), (usage.output_tokens, "out"))
@@ -84,7 +83,7 @@ def _tokens(usage: Usage, of: str = "") -> str | None:
 
 
 def _in_all(transcript: Transcript) -> str | None:
-    """What all requests of a call cost; "at least", where one broke off before its provider had counted it."""
+    """Return the tokens of all requests of a call; "at least" if one broke off before its provider had counted."""
     answered = [attempt for attempt in transcript.attempts if attempt.chunks]
     counted = [attempt.usage for attempt in answered if attempt.usage is not None]
     if len(answered) < 2:
@@ -102,7 +101,7 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 
 
 def summary(transcript: Transcript) -> str:
-    """How it went in one line: outcome, target, tokens, attempts, times."""
+    """Return how a call went in one line: outcome, target, tokens, attempts, times."""
     tried = {0: "nothing sent", 1: "1 attempt"}.get(count := transcript.requests, f"{count} attempts")
     first, whole = transcript.time_to_first_chunk, transcript.duration
     parts = (
@@ -116,7 +115,7 @@ def summary(transcript: Transcript) -> str:
 
 
 def unmodelled(*transcripts: Transcript) -> str | None:
-    """What of the answers this version knows no kind of chunk for, as "2 events that are not modelled: image, map"."""
+    """Return what of an answer has no chunk class here, as "2 events that are not modelled: image, map"."""
     names = [name for transcript in transcripts for name in transcript.unmodelled]
     count = sum(sum(transcript.unmodelled.values()) for transcript in transcripts)
     if not count:
@@ -127,7 +126,7 @@ def unmodelled(*transcripts: Transcript) -> str | None:
 
 
 def exchange(record: ConversationRecord) -> str:
-    """How a question and its answer went, in one line: target, tokens, turns, time."""
+    """Return how a question and its answer went in one line: target, tokens, turns, time."""
     turns = len(record.turns)
     last = record.transcripts[-1] if turns else None
     parts = (
@@ -140,44 +139,44 @@ def exchange(record: ConversationRecord) -> str:
 
 
 def called(call: ToolCall) -> str:
-    """A call, as one would write it."""
+    """Return a tool call as Python code would have it."""
     given = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in (call.parsed or {}).items())
     return _line(f"→ {call.name}({call.arguments if call.parsed is None else ', '.join(given)})")
 
 
 def result(result: ToolResult) -> str:
-    """What the model was told about it."""
+    """Return what the model was told about a call."""
     return _line(f"← {'(complaint) ' if result.error else ''}{result.content}")
 
 
 def seam(seam: Seam) -> str:
-    """Where another target took over."""
+    """Return a line for the place where another target took over."""
     if seam.restart:
         return f"[{seam.source} broke off; {seam.target} begins anew, what stands above no longer counts]"
     return f"[{seam.source} broke off; {seam.target} goes on from here]"
 
 
 def _line(text: str) -> str:
-    """A text on one line, and not a long one."""
+    """Return a text on one line, shortened if it is long."""
     line = " ".join(text.split())
     return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
 
 
 def result_of(attempt: Attempt, transcript: Transcript) -> str:
-    """How one attempt ended: what failed, or how much it gave."""
+    """Return how one attempt ended: what failed, or how much it gave."""
     if attempt.error is not None:
         return failed(attempt.error, attempt)
     return f"{transcript.outcome}, {attempt.chunks} chunks"
 
 
 def failed(error: StreamError, attempt: Attempt | None) -> str:
-    """An error, and how much had come before it."""
+    """Return an error, and how much had been received before it."""
     begun = attempt is not None and attempt.time_to_first_chunk is not None
     return f"{found(error)}, after {attempt.chunks} chunks" if attempt is not None and begun else found(error)
 
 
 def complaint(error: StreamError) -> list[str]:
-    """The lines under an error's title: what happened and what to do, at each target if there were several."""
+    """Return the lines under an error's title: what happened and what to do, for each of several targets."""
     if isinstance(error, AllTargetsFailed):
         return [f"{one.target}: {one.title}. {one.message} {at_a_prompt(one.resolution)}" for one in error.errors]
     return [error.message, at_a_prompt(error.resolution)]
@@ -190,11 +189,11 @@ IN_CODE = (
     ("or give Recovery more methods or targets.", "or name another target with --to."),
     ("or give Recovery other methods or targets.", "or name another target with --to."),
 )
-"""What resolutions tell those who write code, and what is said in its place to those who type a command."""
+"""Parts of resolutions that are for people who write code, with the words for people who type a command."""
 
 
 def at_a_prompt(resolution: str) -> str:
-    """A resolution for somebody at a command line."""
+    """Return a resolution in words for somebody at a command line."""
     for code, words in IN_CODE:
         resolution = resolution.replace(code, words)
     return resolution

@@ -1,9 +1,9 @@
-"""Where text goes: the answer to standard output, everything about it to standard error.
+"""Output of the commands: the answer to standard output, everything about it to standard error.
 
-The one rule: standard output holds the answer and nothing else, so that it can be piped; colours and
-reasoning are for terminals only. And whatever is written goes through here, where foreign text loses what could steer a
-terminal: `styled` and `joined` make all texts, a `Screen` cleans whatever else it renders, `say` what it is given.
-Must never: fail because of what a model wrote.
+Standard output has the answer and nothing else, so that it can be piped. Colours and reasoning are shown in a terminal
+only. All output goes through here, where text from outside loses the characters that could control the terminal:
+`styled` and `joined` make all texts, a `Screen` cleans whatever else it draws, and `say` cleans what it is given.
+Nothing that a model wrote can make this fail.
 """
 
 from __future__ import annotations
@@ -35,25 +35,28 @@ OUTCOME_STYLE: dict[Outcome | None, str] = {
 
 
 class Screen(Console):
-    """Where the commands draw: a console of rich's without markup, in which no text can steer the terminal."""
+    """The console that the commands draw on, without rich's markup. No text can control the terminal through it."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """All that is shown passes here, as text with a style; the terminal's own sequences are made of them later."""
+        """Clean everything that is shown, while it is text with a style and not yet a terminal's sequences."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))
 
 
 def styled(text: str = "", style: str = "") -> Text:
-    """A text to be drawn. It is cleaned before rich has it, which drops the bell that ends a sequence and leaves the
-    sequence's words."""
+    """Return a text to be drawn.
+
+    It is cleaned before rich gets it: rich drops the character that ends a sequence and keeps the words inside the
+    sequence.
+    """
     return Text(printable(text), style)
 
 
 def joined(*parts: str | tuple[str, str], style: str = "") -> Text:
-    """A text of parts that may have a style each."""
+    """Return one text of several parts, which may have styles of their own."""
     clean = [printable(part) if isinstance(part, str) else (printable(part[0]), part[1]) for part in parts]
     return Text.assemble(*clean, style=style)
 
@@ -65,12 +68,12 @@ def say(text: str, end: str = "\n") -> None:
 
 
 def say_json(value: Any) -> None:
-    """Write a value to standard output as JSON, in which everything but plain ASCII is escaped."""
+    """Write a value to standard output as JSON in plain ASCII."""
     say(json.dumps(value, indent=2))
 
 
 class Answer:
-    """Standard output: the answer as it comes, in a terminal with the model's reasoning in front, dimmed."""
+    """Standard output with the answer as it comes; in a terminal, the model's reasoning comes first, dimmed."""
 
     def __init__(self) -> None:
         if isinstance(sys.stdout, TextIOWrapper):
@@ -80,14 +83,14 @@ class Answer:
         self._reasoned = False
 
     def show(self, chunk: Chunk) -> None:
-        """Write what this chunk has for the reader."""
+        """Write what a chunk has for the reader."""
         if isinstance(chunk, ReasoningDelta) and self._console.is_terminal:
             self._reason(chunk.reasoning)
         elif chunk.text:
             self._write(chunk.text)
 
     def pause(self) -> None:
-        """Make room for a note, where it would stand in the middle of a line."""
+        """Begin a new line for a note, if the answer is in the middle of a line."""
         if self._console.is_terminal or _one_place():
             self.end()
 
@@ -97,7 +100,7 @@ class Answer:
             self._put("\n")
 
     def echoed(self, text: str) -> None:
-        """The terminal itself wrote this, as it does for Ctrl-C."""
+        """Take note of what the terminal itself wrote, as it does for Ctrl-C."""
         self._last = text[-1:] or self._last
 
     def _reason(self, text: str) -> None:
@@ -119,7 +122,7 @@ class Answer:
 
 
 def _one_place() -> bool:
-    """Whether the answer and what is said about it are written to the same file or pipe, as by `2>&1`."""
+    """Whether the answer and the notes about it go to the same file or pipe, as with `2>&1`."""
     try:
         return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
     except (OSError, ValueError):  # something that has no descriptor
@@ -127,18 +130,18 @@ def _one_place() -> bool:
 
 
 class Notes:
-    """Standard error: what happens around the answer."""
+    """Standard error, with everything that is said about the answer."""
 
     def __init__(self) -> None:
         self._console = Screen(stderr=True)
         self._console.soft_wrap = not self._console.is_terminal  # lines of a log are not broken
 
     def note(self, text: str) -> None:
-        """A remark."""
+        """Write a remark."""
         self._console.print(styled(text, style="dim"))
 
     def summary(self, transcript: Transcript) -> None:
-        """The line that says how it went."""
+        """Write the line that says how the call went."""
         ended = transcript.finish_kind or transcript.outcome or "not started"
         style = "yellow" if transcript.finish_kind else OUTCOME_STYLE[transcript.outcome]
         line = joined((ended.replace("_", " "), style), (" · " + telling.summary(transcript), "dim"))
@@ -146,12 +149,12 @@ class Notes:
         self._unmodelled(transcript)
 
     def _unmodelled(self, *transcripts: Transcript) -> None:
-        """What came and was not shown."""
+        """Write what was received but not shown."""
         if (said := telling.unmodelled(*transcripts)) is not None:
             self.note(said)
 
     def ended(self, record: ConversationRecord) -> None:
-        """The line under an answer of a conversation; a word in front of it when it is not whole."""
+        """Write the line under an answer of a conversation. It begins with a word if the answer is not whole."""
         kind = record.transcripts[-1].finish_kind if record.turns else None
         ended = kind or (None if record.outcome == "complete" else record.outcome)
         word = (f"{ended.replace('_', ' ')} · ", "yellow" if kind else OUTCOME_STYLE[record.outcome]) if ended else ""
@@ -159,7 +162,7 @@ class Notes:
         self._unmodelled(*record.transcripts)
 
     def error(self, error: StreamError) -> None:
-        """Title, what happened, what to do."""
+        """Write an error's title, what happened and what to do."""
         where = f" ({error.target})" if error.target and not isinstance(error, AllTargetsFailed) else ""
         self._console.print(joined((error.title, "bold red"), where))
         for line in telling.complaint(error):
@@ -168,14 +171,14 @@ class Notes:
             self._console.print(styled(note, style="dim"))
 
     def misuse(self, message: str) -> None:
-        """What is wrong with the command itself."""
+        """Write what is wrong with the command itself."""
         self._console.print(joined(("Error: ", "bold red"), message))
 
 
 def until_reader_leaves(command: Callable[[], int]) -> int:
-    """Run a command for its exit code; that nobody reads its output any more is no error of ours.
+    """Run a command and return its exit code. A reader that closes the pipe is not an error.
 
-    Without another place to write to, the interpreter would complain about the rest as it ends.
+    Standard output then goes nowhere; otherwise the interpreter would report an error when it ends.
     """
     try:
         code = command()

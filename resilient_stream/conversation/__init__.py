@@ -1,1 +1,1 @@
-"""Turns of question, tool calls and answers over streams: the conversation, its tools and its record."""
+"""Conversations: turns of question, tool calls and answers over streams, with their tools and their record."""

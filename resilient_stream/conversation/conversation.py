@@ -43,10 +43,11 @@ Ask: TypeAlias = Callable[[list[Message], Callable[[Transcript], object]], Strea
 
 
 class Conversation:
-    """A conversation on its way: an async iterator of chunks of all turns, and an async context manager.
+    """A running conversation: an async iterator over the chunks of all turns, and an async context manager.
 
-    Nothing is sent before the first pull; the deadline's clock starts there. Raises StreamError when a turn fails,
-    when outputs stay missing or the turns run out; StreamMisused when two tasks pull at once, or a tool misuses us.
+    Nothing is sent before the first pull, and the deadline's clock starts there. Raises StreamError when a turn fails,
+    when outputs stay missing or when the turns run out. Raises StreamMisused when two tasks pull at once, or when a
+    tool makes a mistake in using this library.
     """
 
     __slots__ = (
@@ -85,12 +86,12 @@ class Conversation:
 
     @property
     def history(self) -> list[Message]:
-        """The messages until now; they can be sent again at any time, see `ConversationRecord`."""
+        """The messages until now. They can be sent again at any time, see `ConversationRecord`."""
         return self.record.history
 
     @property
     def transcripts(self) -> tuple[Transcript, ...]:
-        """One for each turn."""
+        """The transcripts, one for each turn."""
         return self.record.transcripts
 
     @property
@@ -100,7 +101,7 @@ class Conversation:
 
     @property
     def pending(self) -> tuple[ToolCall, ...]:
-        """The calls that wait for the caller's answer: those of tools that came without a function."""
+        """The calls of tools that have no function; the caller gives their results with `answer`."""
         return self.record.pending
 
     @property
@@ -110,11 +111,11 @@ class Conversation:
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended; None while it runs."""
+        """How the conversation ended; None while it runs."""
         return self.record.outcome
 
     def answer(self, call_id: str, result: Any) -> None:
-        """Give the result of a pending call, after the end; `history` then has it, for the next conversation."""
+        """Give the result of a pending call after the end. `history` then has it, for the next conversation."""
         self.record.answer(call_id, result)
 
     # -- pulling ------------------------------------------------------------------------------
@@ -153,7 +154,7 @@ class Conversation:
             call.busy = False
 
     def _begin_pull(self) -> None:
-        """The first pull, or one that must not be."""
+        """Check that a pull is allowed, and begin the conversation at the first one."""
         if self._call.busy:
             raise StreamMisused("this conversation is being read by another task")
         outcome = self.record.outcome
@@ -165,7 +166,7 @@ class Conversation:
         self._call.join(self._link)
 
     async def _next(self) -> ConversationChunk:
-        """The next chunk of the turn; at its end what its calls gave, and then the next turn."""
+        """Return the turn's next chunk. At its end, return the results of its calls, and then begin the next turn."""
         while not self._ready:
             if self._done:
                 raise StopAsyncIteration
@@ -193,7 +194,7 @@ class Conversation:
         self._ready.append(TurnStarted(number))
 
     async def _settle(self, turn: Turn) -> None:
-        """The answer is whole: do what it asks for, and decide whether there is another turn."""
+        """Act on a whole answer: run its calls, and decide whether there is another turn."""
         turn.settle()
         outputs = self.record.outputs
         if turn.calls:
@@ -211,7 +212,7 @@ class Conversation:
     # -- the interactive prompt ---------------------------------------------------------------
 
     async def _prompt(self, turn: Turn, missing: tuple[str, ...]) -> str:
-        """Ask a person how to go on. Raises PermanentError where nobody can be asked, or nobody helps."""
+        """Ask a person how to go on. Raises PermanentError when nobody can be asked or nobody helps."""
         used = self._prompts.used
         helped = f"It was helped {used} times" if used else None
         error = self._failure("outputs_missing", feature=", ".join(missing), reason=helped)
@@ -226,7 +227,7 @@ class Conversation:
         return reply
 
     def _failure(self, code: str, **facts: Any) -> StreamError:
-        """An end that is the model's doing. Permanent: all of it again would call the tools again."""
+        """Make the error of an end that the model caused. It is permanent, since a retry would call the tools again."""
         permanent = ErrorCategory.PERMANENT
         kind = ErrorKind.MODEL_OUTPUT_INVALID
         failure = Failure(kind=kind, code=code, category=permanent, retry=False, fallback=False, facts=facts)
@@ -237,11 +238,11 @@ class Conversation:
     # -- other ways to read -------------------------------------------------------------------
 
     def texts(self) -> TextStream:
-        """The text of all turns only, piece by piece."""
+        """Yield only the text of all turns, piece by piece."""
         return TextStream(self)
 
     async def collect(self) -> ConversationRecord:
-        """Read to the end. Raises StreamError when it fails; `record` has what there is."""
+        """Read to the end and return the record. Raises StreamError when it fails; `record` has what there is."""
         async for _ in self:
             pass
         return self.record
@@ -249,11 +250,12 @@ class Conversation:
     # -- the end ------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End it as `abandoned`: the connection is gone after this line, tools are cancelled. Idempotent."""
+        """End the conversation as `abandoned`. Its connection is closed and its tools are cancelled at once.
+        Idempotent."""
         self._close("abandoned")
 
     async def aclose(self) -> None:
-        """The same as `close`, for `contextlib.aclosing`."""
+        """Do the same as `close`, for `contextlib.aclosing`."""
         self.close()
 
     async def __aenter__(self) -> Conversation:
@@ -292,6 +294,6 @@ class Conversation:
 
 
 def _finish(link: Link, stream: Stream | None) -> None:
-    """On the loop's thread."""
+    """End an abandoned conversation on the event loop's thread."""
     link.finish("abandoned")
     del stream

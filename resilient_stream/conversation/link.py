@@ -24,7 +24,7 @@ __all__ = ["Link", "call_over"]
 
 
 class Link:
-    """Between the call over a conversation and the call of the turn at hand. A `Live` part of the former."""
+    """The link from a conversation's call to the call of the current turn. To the former it is a `Live` part."""
 
     def __init__(self) -> None:
         self.outer: Call | None = None
@@ -35,11 +35,11 @@ class Link:
         return error_for(failure) if self.inner is None else self.inner.error(failure)
 
     def clean(self, cause: BaseException | None) -> BaseException | None:
-        """Return the exception behind an error as it may be shown."""
+        """Return the exception behind an error in a form that may be shown."""
         return cause if self.inner is None else self.inner.clean(cause)
 
     def begin(self, turn: Stream) -> None:
-        """From now on this is the turn at hand; it has no deadline but the conversation's."""
+        """Make this the current turn. It has no deadline but the conversation's."""
         inner, outer = turn._call, self.outer
         if outer is not None:
             inner.settings = dataclasses.replace(inner.settings, deadline=None)
@@ -47,29 +47,29 @@ class Link:
         self.inner = inner
 
     def ended(self, transcript: Transcript) -> None:
-        """The turn's stream ended. Unless that is its good end, the conversation ends with it."""
+        """Note that the turn's stream has ended. The conversation ends with it, unless the turn ended well."""
         self.inner = None
         outcome, outer = transcript.outcome, self.outer
         if outer is not None and not outer.busy and outcome not in (None, "complete"):
             outer.finish(outcome, transcript.error)  # a pull that runs does it itself
 
     def finish(self, outcome: Outcome) -> None:
-        """End both from outside."""
+        """End the conversation and its turn from outside."""
         if self.inner is not None:
             self.inner.finish(outcome)
         if self.outer is not None:
             self.outer.finish(outcome)
 
     def watch(self, now: float) -> None:
-        """The turn has a clock of its own."""
+        """Do nothing: the turn has a timer of its own."""
 
     def interrupt(self) -> None:
-        """The conversation was ended from outside."""
+        """End the turn, because the conversation was ended from outside."""
         if self.inner is not None and self.outer is not None and self.outer.dead is not None:
             self.inner.expire(self.outer.dead, self.outer._ends_as)
 
     def close(self) -> None:
-        """The turn's stream has ended by now, or does so as it unwinds."""
+        """Let go of the conversation's call. The turn's stream has ended, or ends as the error passes through it."""
         if self.outer is not None:
             self.outer.leave(self)
 
@@ -81,7 +81,7 @@ def call_over(
     record: ConversationRecord,
     on_end: Callable[[ConversationRecord], object] | None,
 ) -> Call:
-    """It has the settings of the first turn, and sends nothing, so nothing is told of it but its end."""
+    """Make the conversation's call, with the settings of its first turn. It sends nothing and tells only its end."""
 
     def ended(transcript: Transcript) -> None:
         record.end(transcript, call.allowed)

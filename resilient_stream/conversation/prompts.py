@@ -1,7 +1,7 @@
-"""The interactive prompt: a person is asked how to go on when the model finished without all that it must hand in.
+"""The interactive prompt: a person is asked how to go on when the model finished without the outputs it must give.
 
-The one rule: it is bounded, in number and in time, and silence is an answer: nothing more is asked.
-Must never: run on the event loop what may block it: a plain function may well be waiting for a keyboard.
+The number of prompts and the time for each are bounded. No reply means that nothing more is asked. A plain function may
+wait for a keyboard, so it never runs on the event loop.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Trigger: TypeAlias = Literal["missing_outputs", "no_tool_calls", "finished_early
 
 @dataclass(frozen=True, slots=True)
 class Incomplete:
-    """The model finished a turn without a call, and outputs are missing: what a person is shown to help it on.
+    """What a person is told when the model finished a turn without a call while outputs are missing.
 
-    trigger: `finished_early`: the turn was cut (output limit, filter) or refused; `no_tool_calls`: the model has
-    called nothing in the whole conversation; `missing_outputs`: it has, but not for all outputs.
-    missing: their names. message: the model's last text. turn: its number. prompts_used: prompts before this one.
+    trigger: `finished_early`: the turn was cut (output limit, filter) or refused; `no_tool_calls`: the model has called
+    nothing in the whole conversation; `missing_outputs`: it has, but not for all outputs. missing: the names of the
+    missing outputs. message: the model's last text. turn: its number. prompts_used: the number of earlier prompts.
     """
 
     trigger: Trigger
@@ -43,7 +43,7 @@ OnIncomplete: TypeAlias = Callable[[Incomplete], str | Awaitable[str | None] | N
 
 
 class Prompts:
-    """The prompts of one conversation: whom to ask, how often at most, how long to wait, and how often it was."""
+    """The prompts of one conversation: whom to ask, how often at most, how long to wait, and how often it was done."""
 
     def __init__(
         self, on_incomplete: OnIncomplete | None, most: int, timeout: float | None, threads: anyio.CapacityLimiter
@@ -56,11 +56,11 @@ class Prompts:
 
     @property
     def left(self) -> bool:
-        """Whether somebody can be asked."""
+        """Whether somebody can still be asked."""
         return self._on_incomplete is not None and self.used < self._most
 
     async def ask(self, incomplete: Incomplete) -> str | None:
-        """What the person says; None for nothing, or nothing in time. Raises StreamMisused for what is no text."""
+        """Return what the person says; None for no reply in time. Raises StreamMisused for a reply that is not text."""
         self.used += 1
         reply: Any = None
         with anyio.move_on_after(self._timeout):
@@ -78,7 +78,7 @@ class Prompts:
 
 
 def trigger_of(turns: list[Turn]) -> Trigger:
-    """Why the last turn is not enough."""
+    """Return the reason why the last turn is not enough."""
     if turns[-1].transcript.finish_reason != "stop":
         return "finished_early"
     return "missing_outputs" if any(turn.calls for turn in turns) else "no_tool_calls"

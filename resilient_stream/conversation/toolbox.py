@@ -26,14 +26,14 @@ __all__ = ["Outputs", "Toolbox"]
 logger = logging.getLogger("resilient_stream")
 
 Outputs: TypeAlias = Mapping[str, type[BaseModel]] | Iterable[type[BaseModel]]
-"""What a conversation must give: pydantic models, as a list or by name."""
+"""The outputs that a conversation must give: pydantic models, as a list or by name."""
 
 MAX_THREADS = 16
-"""Plain functions at once in one conversation. Those that hang and are given up count until they end."""
+"""Plain functions that may run at once in a conversation. One that hangs and was given up counts until it ends."""
 
 
 class Toolbox:
-    """The tools of one conversation. declared: all of them, as the model is told; timeout: seconds for each call."""
+    """The tools of one conversation. declared: all of them, as the model sees them; timeout: seconds for each call."""
 
     def __init__(self, tools: Iterable[ToolSource], outputs: Outputs, timeout: float | None) -> None:
         made = [tool_of(source, f"tools[{place}]") for place, source in enumerate(tools)]
@@ -51,14 +51,16 @@ class Toolbox:
             raise StreamMisused(f"two tools have one name: {', '.join(sorted(twice))}")
 
     def missing(self, outputs: Mapping[str, BaseModel]) -> tuple[str, ...]:
-        """The names of the outputs that were not handed in yet."""
+        """Return the names of the outputs that were not handed in yet."""
         return tuple(each.name for each in self._submissions.values() if each.name not in outputs)
 
     async def answer(
         self, calls: Iterable[ToolCall], results: dict[str, ToolResult], outputs: dict[str, BaseModel]
     ) -> None:
-        """Run the calls, all at once; `results` and `outputs` are filled as they end. Calls of tools without a
-        function stay unanswered."""
+        """Run the calls, all at once. `results` and `outputs` are filled as the calls end.
+
+        Calls of tools without a function stay unanswered.
+        """
         ours = [call for call in calls if call.name in self._functions or not self._is_callers(call)]
 
         async def one(call: ToolCall) -> None:
@@ -77,7 +79,7 @@ class Toolbox:
         return call.name in self._names and call.name not in self._submissions
 
     async def _told(self, call: ToolCall, outputs: dict[str, BaseModel]) -> tuple[Any, bool]:
-        """What the model is to be told, and whether it is a complaint."""
+        """Return what the model is told about a call, and whether that is a complaint."""
         try:
             with anyio.move_on_after(self._timeout):
                 return await self._result(call, outputs), False
@@ -112,14 +114,14 @@ class Toolbox:
 
 
 def _refuse(call: ToolCall) -> None:
-    """What came of it may not be what was meant, though it reads well: it is never run."""
+    """Refuse a call whose arguments are not trusted. It is never run, even if it can be parsed."""
     if call.parsed is None:
         wrong = call.error or "what came of the call is not whole"
         raise ToolError(f"{call.name} was not run: {wrong}. Call it again with all of its arguments.")
 
 
 def _named(outputs: Outputs) -> dict[str, type[BaseModel]]:
-    """Those of a list have their class's name. StreamMisused says what is no model."""
+    """Return outputs by name; those of a list have their class's name. StreamMisused says what is not a model."""
     given: Any = (outputs,) if isinstance(outputs, type) else outputs
     named = dict(given) if isinstance(given, Mapping) else {getattr(model, "__name__", ""): model for model in given}
     for name, model in named.items():
@@ -134,6 +136,6 @@ def _is_ours() -> bool:
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The bug, or the signal, that ended the group."""
+    """Return the bug or the signal that ended the task group."""
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first

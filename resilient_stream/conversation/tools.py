@@ -1,8 +1,7 @@
-"""A Python function as a tool: its schema from its signature, its arguments checked before it is called.
+"""Python functions as tools: a schema from the signature, and arguments that are checked before the call.
 
-The one rule: what is wrong with a function is said when the conversation is made (StreamMisused); what is wrong
-with a call of it is said to the model (ToolError).
-Must never: know a conversation, or run on the event loop what may block it: plain functions run in threads.
+A mistake in a function is reported when the conversation is made (StreamMisused). A mistake in a call is reported to
+the model (ToolError). Plain functions may block, so they run in threads. Nothing here knows a conversation.
 """
 
 from __future__ import annotations
@@ -46,27 +45,27 @@ logger = logging.getLogger("resilient_stream")
 ToolSource: TypeAlias = (
     Callable[..., Any] | Tool | Mapping[str, Any] | tuple[Tool | Mapping[str, Any], Callable[..., Any]]
 )
-"""A function; a Tool with the function that does it; or a Tool alone, whose calls the caller answers."""
+"""A tool: a function, a Tool with the function that does it, or a Tool alone, whose calls the caller answers."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_RESULT = 64 * 1024
-"""Characters of one tool's result that the model gets: some 16,000 tokens, more than most models use well."""
+"""Characters of a tool's result that the model gets: some 16,000 tokens, more than most models use well."""
 
 MAX_COMPLAINTS = 10
 MAX_NAME = 256
-"""Characters of a tool's name; what does not fit a provider is sent under another one."""
+"""Characters of a tool's name. A name that a provider does not accept is sent in another form."""
 
 
 class ToolError(Exception):
-    """Raise it in a tool to choose what the model is told: this text, and no class name in front of it."""
+    """An error that a tool raises to choose what the model is told: this text, without a class name in front."""
 
 
 class FunctionTool:
-    """A function that the model may call: `arguments` checks what the model sent, `call` does it.
+    """A function that the model may call: `arguments` checks what the model sent, and `call` runs the function.
 
-    model: what the arguments are checked with; None where the schema was written by hand, and then only the
-    arguments' names are checked.
+    model: checks the arguments. It is None for a schema that was written by hand; then only the arguments' names are
+    checked.
     """
 
     def __init__(self, tool: Tool, function: Callable[..., Any], model: type[BaseModel] | None = None) -> None:
@@ -77,7 +76,7 @@ class FunctionTool:
         self._is_async = is_async(function)
 
     def arguments(self, text: str) -> inspect.BoundArguments:
-        """The arguments as the function takes them. ToolError says what is wrong with them, to the model."""
+        """Return the arguments as the function takes them. Raises ToolError, which tells the model what is wrong."""
         try:
             given = _object(text) if self._model is None else _given(_checked(self._model, text))
             return _bound(self._signature, given)
@@ -85,7 +84,7 @@ class FunctionTool:
             raise ToolError(f"Invalid arguments for {self.tool.name}: {_complaint(error)}") from error
 
     async def call(self, arguments: inspect.BoundArguments, threads: anyio.CapacityLimiter) -> Any:
-        """Await it, or run it in a thread; raises what it raises."""
+        """Await the function, or run it in a thread. Raises what the function raises."""
         run = functools.partial(self._function, *arguments.args, **arguments.kwargs)
         if self._is_async:
             return await run()
@@ -94,7 +93,7 @@ class FunctionTool:
 
 
 class Submission:
-    """A tool by which the model hands in one of the `outputs`: its arguments are the output's fields."""
+    """A tool by which the model hands in one of the `outputs`. Its parameters are the fields of the output."""
 
     def __init__(self, name: str, model: type[BaseModel]) -> None:
         self.name = name
@@ -107,7 +106,7 @@ class Submission:
         )
 
     def read(self, text: str) -> BaseModel:
-        """The output. ToolError says what is wrong with it, to the model."""
+        """Return the output. Raises ToolError, which tells the model what is wrong with it."""
         try:
             return _checked(self._model, text)
         except ValidationError as error:
@@ -115,7 +114,7 @@ class Submission:
 
 
 def tool_of(source: ToolSource, place: str) -> FunctionTool | Tool:
-    """A tool in any accepted form; a Tool alone stays one. StreamMisused says what is wrong, and with which."""
+    """Read a tool of any accepted form. A Tool alone stays one. StreamMisused says what is wrong with which tool."""
     if isinstance(source, Tool | Mapping):
         return _declared(source, place)
     if isinstance(source, tuple) and len(source) == 2 and callable(source[1]):
@@ -128,14 +127,14 @@ def tool_of(source: ToolSource, place: str) -> FunctionTool | Tool:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives something to await, as far as that can be seen from outside."""
+    """Whether calling the function gives something to await, as far as can be seen without calling it."""
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 def encode_result(result: Any, tool: str) -> str:
-    """What the model gets: a string as it is, anything else as JSON, bounded."""
+    """Return what the model gets: a string unchanged, anything else as JSON, up to `MAX_RESULT` characters."""
     try:
         text = fit(result) if isinstance(result, str) else _json(result)
     except (ValueError, RecursionError) as error:  # pydantic's PydanticSerializationError is a ValueError
@@ -147,9 +146,9 @@ def encode_result(result: Any, tool: str) -> str:
 
 
 def encode_parts(result: Any, tool: str) -> tuple[Part, ...]:
-    """The same as parts of a message, for a result with pictures in it; empty where it has none.
+    """Return a result that has pictures as message parts; return nothing for a result without pictures.
 
-    Parts and strings alone stay as they stand. In anything else "[picture 1]" stands for the first picture, and the
+    A result of parts and strings stays as it is. In anything else, "[picture 1]" stands for the first picture, and the
     pictures follow.
     """
     given = list(result) if isinstance(result, list | tuple) else [result]
@@ -173,7 +172,7 @@ def _has_picture(result: Any, depth: int = 0) -> bool:
 
 
 def _lifted(result: Any, pictures: list[ImagePart], depth: int = 0) -> Any:
-    """The result with a name in the place of each picture."""
+    """Return the result with a name in the place of each picture."""
     if isinstance(result, ImagePart):
         pictures.append(result)
         return f"[picture {len(pictures)}]"
@@ -199,7 +198,7 @@ def _json(result: Any) -> str:
 
 
 async def in_thread(function: Callable[[], Any], name: str, threads: anyio.CapacityLimiter) -> Any:
-    """Run it off the loop, in the caller's context. Cancelled, it is left to itself: no thread can be stopped."""
+    """Run a function in a thread, in the caller's context. When cancelled, it runs on: a thread cannot be stopped."""
     try:
         return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=threads)
     except asyncio.CancelledError:
@@ -212,7 +211,7 @@ async def in_thread(function: Callable[[], Any], name: str, threads: anyio.Capac
 
 @functools.cache
 def _generator() -> type[GenerateJsonSchema]:
-    """Without a title for each field, which only repeats its name; a default that JSON cannot write is left out."""
+    """Return the class that writes schemas: without titles, which repeat names, or defaults that are not JSON."""
     from pydantic.json_schema import GenerateJsonSchema  # costs milliseconds, which the import should not
 
     class Schema(GenerateJsonSchema):
@@ -247,7 +246,7 @@ def _parameters(function: Callable[..., Any], name: str) -> list[inspect.Paramet
 
 
 def _field(parameter: inspect.Parameter, tool: str) -> tuple[Any, Any]:
-    """A parameter as pydantic's create_model wants it."""
+    """Return a parameter in the form that pydantic's create_model takes."""
     if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
         raise StreamMisused(f"tool {tool!r}: a model cannot fill {parameter}; name its parameters")
     if parameter.annotation is inspect.Parameter.empty:
@@ -277,7 +276,7 @@ def _name_of(function: Callable[..., Any], place: str) -> str:
 
 
 def _checked_name(name: str, place: str) -> str:
-    """A name that can be shown. Characters that a provider does not take are another module's to replace."""
+    """Return a name that can be shown. `fitting/tool_names.py` replaces what a provider does not accept in it."""
     if not (name.isprintable() and name.strip() and len(name) <= MAX_NAME):
         raise StreamMisused(f"{place}: a tool's name has 1 to {MAX_NAME} printable characters: {name[:MAX_NAME]!r}")
     return name
@@ -304,7 +303,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _checked(model: type[ModelT], text: str) -> ModelT:
-    """The object that was meant; else what is wrong with the text as it was sent."""
+    """Return the object that the text means; otherwise raise an error that says what is wrong with the text."""
     if (meant := as_object_text(text)) is not None:
         try:
             return model.model_validate_json(meant)
@@ -322,7 +321,7 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _given(model: BaseModel) -> dict[str, Any]:
-    """What was sent, by parameter; what was not is left to the function's own defaults."""
+    """Return the arguments that were sent. For the others, the function's own defaults are used."""
     fields = type(model).model_fields
     return {str(fields[name].alias): getattr(model, name) for name in model.model_fields_set}
 
@@ -335,7 +334,7 @@ def _bound(signature: inspect.Signature, given: dict[str, Any]) -> inspect.Bound
 
 
 def _complaint(error: Exception) -> str:
-    """Places and reasons, never the values."""
+    """Return the places and reasons of pydantic's complaints, never the values."""
     if isinstance(error, ValidationError):
         return describe(error, "arguments", MAX_COMPLAINTS)
     return str(error)

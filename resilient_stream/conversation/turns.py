@@ -1,7 +1,7 @@
-"""The record of a conversation: its turns, what its tools answered, and the history that can be sent again.
+"""The record of a conversation: its turns, the results of its tools, and the history that can be sent again.
 
-The one rule: `history` can be sent at any moment, however the conversation stands: each call in it has an answer.
-Must never: know how a turn is asked for, or how a tool is run.
+`history` can be sent at any moment, because each call in it has a result. Nothing here knows how a turn is sent or a
+tool is run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .tools import encode_parts, encode_result
 __all__ = ["ConversationRecord", "ToolResult", "Turn", "TurnStarted", "result_of"]
 
 GO_ON = "Please go on."
-"""Asks for the rest where an assistant's turn stands last: many models do not take up an unfinished turn."""
+"""The user's turn that asks for the rest, since many models do not continue an unfinished assistant's turn."""
 
 NO_RESULT = "No result: the conversation was interrupted before this call was answered."
 
@@ -31,7 +31,7 @@ _COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_input_to
 
 
 class TurnStarted(msgspec.Struct, frozen=True, gc=False):
-    """The model is asked for its next turn; the first one is number 1."""
+    """The model is asked for its next turn. The first turn has number 1."""
 
     type: ClassVar[Literal["turn_started"]] = "turn_started"
     text: ClassVar[str] = ""
@@ -39,10 +39,10 @@ class TurnStarted(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolResult(msgspec.Struct, frozen=True, gc=False):
-    """A tool was called, and this is what the model is told.
+    """The result of a tool call, as the model is told it.
 
-    id, name: of the call. content: the result as text or JSON. error: it is a complaint, about the call or by the
-    tool. duration: seconds that the tool ran. parts: text and pictures as the model gets them, where the tool returned
+    id, name: of the call. content: the result as text or JSON. error: the result is a complaint, about the call or by
+    the tool. duration: seconds that the tool ran. parts: text and pictures as the model gets them, if the tool returned
     a picture.
     """
 
@@ -57,7 +57,7 @@ class ToolResult(msgspec.Struct, frozen=True, gc=False):
 
 
 def result_of(call: ToolCall, result: Any, error: bool = False, duration: float = 0.0) -> ToolResult:
-    """What a tool returned, as the model is told it."""
+    """Return the value of a tool as a `ToolResult`."""
     parts = encode_parts(result, call.name)
     told = (
         "".join(part.text for part in parts if isinstance(part, TextPart))
@@ -68,9 +68,9 @@ def result_of(call: ToolCall, result: Any, error: bool = False, duration: float 
 
 
 class Turn:
-    """One answer of the model, the results of its calls, and what was said to it after that.
+    """One answer of the model, the results of its calls, and what was said to the model after that.
 
-    calls: empty until the answer is whole. results: by the call's id, as they come in. reply: a user's turn.
+    calls: empty until the answer is whole. results: by the call's id, as they arrive. reply: a user's turn.
     """
 
     def __init__(self, number: int, transcript: Transcript) -> None:
@@ -81,7 +81,7 @@ class Turn:
         self.reply: str | None = None
 
     def settle(self) -> None:
-        """The answer is whole: take its calls, unless a filter stopped it among them."""
+        """Take the calls of a whole answer, unless a filter stopped the answer among them."""
         if self.transcript.finish_reason not in _NOT_CALLED:
             self.calls = _with_ids(_calls_that_stand(self.transcript), self.number)
             if self.transcript.finish_reason == "length":
@@ -89,11 +89,11 @@ class Turn:
 
     @property
     def unanswered(self) -> tuple[ToolCall, ...]:
-        """The calls without a result."""
+        """The calls that have no result yet."""
         return tuple(call for call in self.calls if call.id not in self.results)
 
     def messages(self) -> list[Message]:
-        """The turn as it can be sent back."""
+        """Return the turn as messages that can be sent back."""
         answer = self.transcript.as_history(calls=bool(self.calls))
         if self.calls:
             answer = [_with_calls(answer, self.calls), *map(self._result, self.calls)]
@@ -106,10 +106,10 @@ class Turn:
 
 
 class ConversationRecord:
-    """Everything known about a conversation, at any time; final once `outcome` is set.
+    """Everything that is known about a conversation. It can be read at any time; `outcome` is set when it is final.
 
-    outputs: those that the model has handed in, by name. outcome: as for a stream; `complete` when the model had
-    nothing more to say or call, and every output is there. error: what ended it, if it failed.
+    outputs: those that the model has handed in, by name. outcome: as for a stream; `complete` when the model finished
+    and every output is there. error: what ended the conversation, if it failed.
     """
 
     def __init__(self, messages: Sequence[Message]) -> None:
@@ -123,15 +123,16 @@ class ConversationRecord:
 
     @property
     def history(self) -> list[Message]:
-        """What was given and what was said since, without `system=`. It can be sent again, however this ended.
+        """The messages that were given and those of the turns, without `system=`. They can be sent again at any time.
 
-        A call that has no result is answered with that; an answer that was cut is there as far as it came.
+        For a call without a result, the history says that there is none. An answer that was cut is there as far as it
+        was received.
         """
         return [*self._messages, *(message for turn in self.turns for message in turn.messages())]
 
     @property
     def transcripts(self) -> tuple[Transcript, ...]:
-        """One for each turn."""
+        """The transcripts, one for each turn."""
         return tuple(turn.transcript for turn in self.turns)
 
     @property
@@ -141,12 +142,12 @@ class ConversationRecord:
 
     @property
     def pending(self) -> tuple[ToolCall, ...]:
-        """The calls of the last turn without a result: those of tools without a function are the caller's."""
+        """The last turn's calls without a result: those of tools without a function, which the caller answers."""
         return self.turns[-1].unanswered if self.turns else ()
 
     @property
     def usage(self) -> Usage:
-        """The tokens of all turns together; `estimated` when a turn was not counted."""
+        """The tokens of all turns together. They are `estimated` when the tokens of a turn are unknown."""
         counted = [transcript.usage for transcript in self.transcripts]
         sums = {name: _sum([getattr(usage, name) for usage in counted]) for name in _COUNTS}
         return Usage(**sums, certainty=_certainty({usage.certainty for usage in counted}))
@@ -159,7 +160,7 @@ class ConversationRecord:
         self.turns[-1].results[call.id] = result_of(call, result)
 
     def end(self, ended: Transcript, allowed: float) -> None:
-        """Written by the conversation, once: how it ended, and what was known then on its error."""
+        """Set how the conversation ended, once, and add to its error what was known then."""
         self.outcome, self.error, self.duration = ended.outcome, ended.error, ended.duration
         if self.error is None:
             return
@@ -171,7 +172,7 @@ class ConversationRecord:
 
 
 def _calls_that_stand(transcript: Transcript) -> list[ToolCall]:
-    """What stood before a restart is void, calls included."""
+    """Return the calls after the last restart. A restart makes everything before it void."""
     calls: list[ToolCall] = []
     for chunk in transcript.chunks:
         if type(chunk) is Seam and chunk.restart:
@@ -182,7 +183,7 @@ def _calls_that_stand(transcript: Transcript) -> list[ToolCall]:
 
 
 def _with_ids(calls: Sequence[ToolCall], number: int) -> tuple[ToolCall, ...]:
-    """Calls as they can be answered: each with an id that no other call of the turn has, and a name."""
+    """Return calls that can be answered: each has a name, and an id that no other call of the turn has."""
     seen: set[str] = set()
     made: list[ToolCall] = []
     for call in calls:
@@ -194,14 +195,16 @@ def _with_ids(calls: Sequence[ToolCall], number: int) -> tuple[ToolCall, ...]:
 
 
 def _cut(call: ToolCall) -> ToolCall:
-    """The output limit may have fallen into this call before its arguments, whatever was put in their place: without
-    them it is not the call that was meant."""
+    """Return the last call of an answer that reached its output limit. Without arguments it was cut: it is not run."""
     return call if call.parsed != {} else msgspec.structs.replace(call, arguments="{", parsed=None)
 
 
 def _with_calls(answer: Sequence[Message], calls: Sequence[ToolCall]) -> Message:
-    """The model's turn with all of its calls, as `as_history` has them. One whose arguments are no object is not among
-    them, and has none at all here: some servers refuse the whole request for a history with broken JSON."""
+    """Return the model's turn with all of its calls. Those that `as_history` lacks have no arguments.
+
+    They lack it because their arguments are not an object, and some servers refuse a whole request for broken JSON in
+    its history.
+    """
     said = answer[0] if answer else Message(role="assistant")
     whole = iter(said.tool_calls)
     made = [

@@ -1,9 +1,9 @@
-"""What spans and metrics are labelled with: the names of OpenTelemetry's conventions for generative AI, and our own.
+"""The attributes of spans and metrics: the names of OpenTelemetry's conventions for generative AI, and our own.
 
-The one rule: a name is written here and nowhere else. The conventions are those of release 1.41 of OpenTelemetry's
-semantic conventions (https://opentelemetry.io/docs/specs/semconv/gen-ai/), still in development there; where they have
-renamed an attribute since, both names are written.
-Must never: take a prompt, an answer, a header or a key. `content.py` does, when asked.
+Every name is written here and nowhere else. The conventions are release 1.41 of OpenTelemetry's semantic conventions
+(https://opentelemetry.io/docs/specs/semconv/gen-ai/), where they are still in development. Where an attribute was
+renamed since, both names are written. No attribute here has a prompt, an answer, a header or a key; prompts and answers
+are in `content.py`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 OPERATION = "chat"
 STREAMED = "gen_ai.request.stream"
 OTHER = "other"
-"""A model that answered in place of the one that was asked for."""
+"""The label for a model that answered in place of the one that was asked for."""
 
 PROVIDERS: Mapping[str, str] = {
     "azure": "azure.ai.openai",
@@ -54,7 +54,7 @@ PROVIDERS: Mapping[str, str] = {
     "vertex": "gcp.vertex_ai",
     "xai": "x_ai",
 }
-"""Our providers that the conventions know by another name. All others are called as we call them."""
+"""Our providers that have another name in the conventions. All others keep our name."""
 
 OURS: Mapping[str, str] = {
     "resilient_stream.call_id": "The call's number in this process, as in its log lines.",
@@ -77,7 +77,7 @@ OURS: Mapping[str, str] = {
     "resilient_stream.overlap": "Characters of a continuation that were there already, and were dropped.",
     "resilient_stream.restart": "The consumer was asked to throw away what it had.",
 }
-"""Attributes of our own, by name, with what they say."""
+"""Our own attributes, each with its meaning."""
 
 IS_ERROR: Mapping[Outcome, bool] = {
     "complete": False,
@@ -87,37 +87,37 @@ IS_ERROR: Mapping[Outcome, bool] = {
     "abandoned": False,
     "client_closed": False,
 }
-"""Whether a span that ended so is in error. A caller who leaves is none; one who had to wait too long is."""
+"""Outcomes for which a span has the status error. A caller that leaves is no error; a missed deadline is one."""
 
 _WITHOUT_CACHED = frozenset({"anthropic", "bedrock", "claude-code"})
-"""Their input tokens leave out what was read from a cache or written to one (docs/decisions/0007)."""
+"""Providers whose input tokens leave out those read from a cache or written to one (docs/decisions/0007)."""
 _WITHOUT_REASONING = frozenset({"gemini", "gemini-interactions", "vertex"})
-"""Their output tokens leave out reasoning."""
+"""Providers whose output tokens leave out reasoning."""
 
 
 LONGEST_NAME = 200
 _VERSIONS = r"([-@:_.](latest|preview|exp|\d{4}-\d{2}-\d{2}|\d{3,8}|v\d{1,3}(:\d{1,3})?))++$"
-"""What providers put behind a model's name: a date, a version, both."""
+"""What providers add to a model's name: a date, a version, or both."""
 
 
 def known(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is not known: attributes have no null."""
+    """Return the attributes without unknown values, since an attribute cannot be null."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """ "provider:model" as its two parts."""
+    """Split "provider:model" into its two parts."""
     provider, _, model = target.partition(":")
     return provider, model
 
 
 def provider_name(provider: str) -> str:
-    """What the conventions call one of our providers."""
+    """Return the conventions' name of one of our providers."""
     return PROVIDERS.get(provider, provider)
 
 
 def asked(request: Request) -> dict[str, Any]:
-    """What was asked for, before anything is sent."""
+    """Return the attributes of a request that are known before anything is sent."""
     return known({
         "gen_ai.operation.name": OPERATION,
         "gen_ai.provider.name": provider_name(request.target.provider),
@@ -133,9 +133,9 @@ def asked(request: Request) -> dict[str, Any]:
 
 
 def model_label(asked: str, answered: str | None) -> str | None:
-    """The model that answered as a metric's label: as it was asked for, a variant of that, or "other".
+    """Return a metric's label for the model that answered: the model asked for, a variant of its name, or "other".
 
-    A server may name a new model in every answer, and every label is a series that is kept.
+    A server may name a new model in each answer, and each label value is a series that is stored.
     """
     if answered is None or answered == asked:
         return answered
@@ -143,14 +143,14 @@ def model_label(asked: str, answered: str | None) -> str | None:
 
 
 def _stem(model: str) -> str:
-    """A model's name without its organisation and region, its dates and its versions."""
+    """Return a model's name without organisation, region, date and version."""
     name = model[:LONGEST_NAME].lower().rpartition("/")[2]
     name = re.sub(r"^([a-z]{2,6}\.)?[a-z0-9]+\.(?=[a-z])", "", name)
     return re.sub(_VERSIONS, "", name)
 
 
 def place(host: str) -> dict[str, Any]:
-    """Where a request goes, from its host and port; without a port it is that of HTTPS. Nothing for a program."""
+    """Return the attributes of a request's host and port. Without a port it is HTTPS's. A program has neither."""
     name, colon, port = host.rpartition(":")
     if not colon or ":" in name:  # no port, or an IPv6 address, in which nobody could find it
         return {"server.address": host, "server.port": 443} if host else {}
@@ -158,8 +158,11 @@ def place(host: str) -> dict[str, Any]:
 
 
 def answered(attempt: Attempt) -> dict[str, Any]:
-    """What came of one request. Its tokens have names of our own: `gen_ai.usage` is on the call, and backends that
-    add it up over all spans would count it twice."""
+    """Return the attributes of one request's result.
+
+    Its tokens have our own names. `gen_ai.usage` is only on the call, because backends that add it up over all spans
+    would count it twice.
+    """
     usage = attempt.usage
     return known({
         "http.response.status_code": attempt.status,
@@ -173,7 +176,7 @@ def answered(attempt: Attempt) -> dict[str, Any]:
 
 
 def whole(transcript: Transcript) -> dict[str, Any]:
-    """What came of the call."""
+    """Return the attributes of a call's result."""
     target = transcript.target or (transcript.attempts[-1].target if transcript.attempts else None)
     provider, model = split_target(target) if target else (None, None)
     last = next((each for each in reversed(transcript.attempts) if each.response_id), None)
@@ -196,7 +199,7 @@ def whole(transcript: Transcript) -> dict[str, Any]:
 
 
 def ended(error: StreamError) -> dict[str, Any]:
-    """Why it failed."""
+    """Return the attributes of a failure."""
     return known({
         "error.type": error.kind.value,
         "resilient_stream.error.category": error.category.value,
@@ -206,14 +209,14 @@ def ended(error: StreamError) -> dict[str, Any]:
 
 
 def error_type(outcome: Outcome, error: StreamError | None) -> str | None:
-    """The conventions' `error.type`: our kind; their `_OTHER` for an exception that is not ours."""
+    """Return the conventions' `error.type`: our kind, or their `_OTHER` for an exception that is not ours."""
     if not IS_ERROR[outcome]:
         return None
     return error.kind.value if error is not None else "_OTHER"
 
 
 def tokens(target: str, usage: Usage) -> tuple[int | None, int | None]:
-    """(input, output) as the conventions count: cached input and reasoning are included."""
+    """Return input and output tokens as the conventions count them: cached input and reasoning are included."""
     provider, model = split_target(target)
     if provider == "vertex" and model.startswith("claude"):
         provider = "anthropic"
@@ -226,7 +229,7 @@ def tokens(target: str, usage: Usage) -> tuple[int | None, int | None]:
 
 
 def _spent(attempts: list[Attempt]) -> dict[str, int]:
-    """The tokens of all requests of the call: what failed half-way is on the bill as well."""
+    """Return the tokens of all requests of a call, since those of failed requests are billed, too."""
     spent: dict[str, int] = {}
     for attempt in attempts:
         if (usage := attempt.usage) is None:

@@ -1,8 +1,7 @@
-"""Prompts and answers in the JSON of OpenTelemetry's conventions, for a span that was asked to carry them.
+"""Prompts and answers in the JSON of OpenTelemetry's conventions, for spans that shall have them.
 
-The one rule: called only when `Telemetry(content=True)`. The shapes are those of gen-ai-input-messages.json and
-gen-ai-output-messages.json in the conventions.
-Must never: carry a picture's data; its kind and size say enough.
+This is called only for `Telemetry(content=True)`. The shapes are those of gen-ai-input-messages.json and
+gen-ai-output-messages.json in the conventions. Of a picture only the kind and size are told, never its data.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ __all__ = ["prompt", "reply"]
 Json: TypeAlias = dict[str, Any]
 
 _FINISH = {"tool_calls": "tool_call"}
-"""Finish reasons that the conventions spell in another way."""
+"""Finish reasons that have another name in the conventions."""
 
 
 def prompt(request: Request) -> dict[str, str]:
-    """What was asked: the messages, and the tools by name."""
+    """Return the attributes of a prompt: its messages, and the tools by name."""
     messages = [{"role": _role(message), "parts": _parts(message)} for message in request.messages]
     attributes = {"gen_ai.input.messages": _text(messages)}
     if request.tools:
@@ -34,7 +33,7 @@ def prompt(request: Request) -> dict[str, str]:
 
 
 def reply(transcript: Transcript) -> dict[str, str]:
-    """What was received, whole or not; nothing when nothing was."""
+    """Return the attributes of what was received, whole or not; none when nothing was received."""
     parts: list[Json] = []
     if reasoning := transcript.reasoning:
         parts.append({"type": "reasoning", "content": reasoning})
@@ -77,7 +76,7 @@ def _earlier_call(call: FunctionCall) -> Json:
 
 
 def _arguments(text: str) -> Any:
-    """As an object; text that is none stays text."""
+    """Return a call's arguments as an object, or as text where they are not one."""
     try:
         return msgspec.json.decode(text or "{}")
     except msgspec.DecodeError:

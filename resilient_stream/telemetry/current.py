@@ -1,7 +1,7 @@
-"""The span a log line belongs to: made current while the line is written, and its ids put on every record.
+"""The span that a log line belongs to: it is current while the line is written, and its ids are in the record.
 
-The one rule: `log_within` is one synchronous statement; what it attached is detached when it returns.
-Must never: import OpenTelemetry in a process that does not use it.
+`log_within` is one synchronous statement; when it returns, the span is no longer current. OpenTelemetry is never
+imported in a process that does not use it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NO_IDS = ("", "")
 def log_within(
     context: Any, logger: logging.Logger, level: int, line: str, values: tuple[Any, ...], extra: Mapping[str, Any]
 ) -> None:
-    """Log while `context` is the current one: OpenTelemetry's log handlers look there, and so does `TraceIds`."""
+    """Log while `context` is the current one. OpenTelemetry's log handlers and `TraceIds` read it there."""
     if context is None:
         logger.log(level, line, *values, extra=extra, stacklevel=3)
         return
@@ -33,10 +33,10 @@ def log_within(
 
 
 class TraceIds(logging.Filter):
-    """Puts `trace_id` and `span_id` of the current span on each record: hex digits, or empty without a span."""
+    """A log filter that puts `trace_id` and `span_id` of the current span on each record; empty without a span."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always True."""
+        """Add the ids, and let every record pass."""
         record.trace_id, record.span_id = _current_ids()
         return True
 

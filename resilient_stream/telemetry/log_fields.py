@@ -1,7 +1,7 @@
-"""The fields of a log record's `extra`: their names, and what they are read from.
+"""The fields of a log record's `extra`: their names, and how they are read.
 
-The one rule: a field that is not a row of `FIELDS` is in no record.
-Must never: read a prompt, an answer, a header or a key, or the text of an exception that may have them.
+No record has a field that is not a row of `FIELDS`. None has a prompt, an answer, a header or a key, or the text of an
+exception that may contain one.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ FIELDS: Mapping[str, str] = {
     "output_tokens": "As the provider counts them.",
     "outer_call_id": "The call inside whose attempt this one runs.",
 }
-"""The fields by name, with what they say. One that is not known is left out, but for trace_id and span_id."""
+"""The fields by name, each with its meaning. An unknown one is left out, except for trace_id and span_id."""
 
 
 def named(target: str) -> dict[str, Any]:
-    """A target and its two parts."""
+    """Return the fields of a target: its name and the two parts of it."""
     provider, model = split_target(target)
     return {"target": target, "provider": provider, "model": model}
 
 
 def why(error: StreamError) -> dict[str, Any]:
-    """What is known of a failure."""
+    """Return the fields of a failure."""
     return {
         **(named(error.target) if error.target else {}),
         "host": error.host, "attempt": error.attempt or None, "kind": error.kind.value,
@@ -70,7 +70,7 @@ def why(error: StreamError) -> dict[str, Any]:
 
 
 def figures(record: Attempt) -> dict[str, Any]:
-    """What one request has come to."""
+    """Return the times and counts of one request."""
     return {
         "status": record.status, "request_id": record.request_id, "duration": record.duration,
         "time_to_headers": record.time_to_headers, "time_to_first_chunk": record.time_to_first_chunk,
@@ -79,7 +79,7 @@ def figures(record: Attempt) -> dict[str, Any]:
 
 
 def result(transcript: Transcript) -> dict[str, Any]:
-    """What a call has come to."""
+    """Return the fields of a call's result."""
     usage = transcript.usage
     return {
         **(named(transcript.target) if transcript.target else {}),
@@ -91,7 +91,7 @@ def result(transcript: Transcript) -> dict[str, Any]:
 
 
 def summary(transcript: Transcript) -> str:
-    """How it went, on one line."""
+    """Describe a call's result in one line."""
     usage, first, last = transcript.usage, transcript.time_to_first_chunk, transcript.duration
     parts = (
         transcript.target or "nothing was received",
@@ -105,7 +105,7 @@ def summary(transcript: Transcript) -> str:
 
 
 def tried(transcript: Transcript) -> str:
-    """Who was asked how often, and why again: "2 to openai:a (rate_limited 2), 1 to openai:b"."""
+    """Describe the requests of a call, and why there were retries: "2 to openai:a (rate_limited 2), 1 to openai:b"."""
     return ", ".join(
         f"{len(records)} to {target}{_reasons(records)}" for target, records in _by_target(transcript).items()
     )
@@ -124,8 +124,10 @@ def _reasons(records: list[Attempt]) -> str:
 
 
 def chain(error: BaseException) -> str:
-    """An error and its causes, the first one last. The text of another library's exception may quote anything, so
-    only the system's own are shown."""
+    """Describe an error and its causes, the first cause last.
+
+    Of other libraries' exceptions, only the system's own texts are shown, since others may quote anything.
+    """
     links: list[str] = []
     seen: set[int] = set()
     link: BaseException | None = error

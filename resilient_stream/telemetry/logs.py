@@ -1,13 +1,13 @@
 """`CallLog`: what a call writes to the logger `resilient_stream`.
 
-    ERROR    it failed, and will not be tried again
+    ERROR    the call failed, and will not be tried again
     WARNING  a request failed and is sent again, or another way is taken; out of time; this process lacks something
     INFO     begin and end of a call, what its retries were, details of a fallback
     DEBUG    every request: sent, head, first content, end; chains of causes; connections closed
 
-The one rule: a line is a template and its values, made only when its level is on; its facts are also in `extra`, under
-the names of `log_fields.FIELDS`.
-Must never: write a prompt, an answer, a header or a key, or a sentence of a provider, which may quote them.
+A line is a template and its values, and is made only when its level is on. Its facts are also in `extra`, under the
+names in `log_fields.FIELDS`. No line has a prompt, an answer, a header or a key, or a sentence of a provider, because
+providers quote what they were sent.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ LEVELS: Mapping[Outcome, int] = {
     "abandoned": logging.INFO,
     "client_closed": logging.INFO,
 }
-"""How loud a call's end is."""
+"""The log level of each outcome."""
 
 WAYS: Mapping[FallbackType, str] = {
     "provider_switch": "%s %s: %s Not retrying it; going on with %s",
@@ -56,7 +56,7 @@ WAYS: Mapping[FallbackType, str] = {
     "buffered": "%s %s: %s Not retrying the stream; asking %s for the whole answer at once (buffered)",
     "interactive": "%s %s: %s Asking a person, then going on with %s",
 }
-"""Call, target, what happened, next target."""
+"""The templates for a fallback. Their values are the call, the target, what happened and the next target."""
 
 BY_MEMORY = "%s %s: %s Memory is short: falling back to buffered mode, asking %s for the whole answer at once"
 
@@ -70,7 +70,7 @@ STEPS: Mapping[Step, str] = {
 
 
 class CallLog(Sink):
-    """The log of one call. context: gives the trace's context for a request, or for the call."""
+    """The log of one call. context: returns the trace's context of a request, or of the call."""
 
     def __init__(self, call: Call, context: Callable[[Attempt | None], Any]) -> None:
         self._call = call
@@ -82,7 +82,7 @@ class CallLog(Sink):
             self._say(logging.INFO, "%s started: %s", call.id, ", else ".join(names), targets=names)
 
     def attempt_started(self, event: AttemptStarted) -> None:
-        """DEBUG: where it goes."""
+        """Log at DEBUG where the request goes."""
         if logger.isEnabledFor(logging.DEBUG):
             facts = {**log_fields.named(event.target), "attempt": event.attempt, "host": event.host or None}
             self._say(
@@ -91,7 +91,7 @@ class CallLog(Sink):
             )  # fmt: skip
 
     def progress(self, event: AttemptProgress) -> None:
-        """DEBUG: how far it has come, and what became of its connection."""
+        """Log at DEBUG how far a request has come, and what became of its connection."""
         if logger.isEnabledFor(logging.DEBUG) and any(event.record is sent for sent in self._call.transcript.attempts):
             facts = {**log_fields.named(event.target), "attempt": event.attempt, **log_fields.figures(event.record)}
             values = _reached(event.step, event.record)
@@ -100,7 +100,7 @@ class CallLog(Sink):
             )
 
     def attempt_failed(self, event: AttemptFailed) -> None:
-        """DEBUG: why, down to the first cause. WARNING: it is this process that lacks something."""
+        """Log at DEBUG why a request failed; at WARNING if this process lacks something."""
         error, record = event.error, event.record
         if logger.isEnabledFor(logging.DEBUG):
             self._say(
@@ -114,7 +114,7 @@ class CallLog(Sink):
             )  # fmt: skip
 
     def retry(self, event: RetryScheduled) -> None:
-        """WARNING: the same target again."""
+        """Log at WARNING that the same target is tried again."""
         if logger.isEnabledFor(logging.WARNING):
             again, most = event.attempt + 1, event.attempts
             facts = {**log_fields.why(event.error), "attempt": again, "attempts": most, "wait": event.wait}
@@ -124,7 +124,7 @@ class CallLog(Sink):
             )  # fmt: skip
 
     def fell_back(self, event: FellBack) -> None:
-        """WARNING: another way is taken. INFO: what is left, and what would help."""
+        """Log at WARNING that another way is taken, and at INFO what is left and what would help."""
         if not logger.isEnabledFor(logging.WARNING):
             return
         error = event.error
@@ -144,7 +144,7 @@ class CallLog(Sink):
             )  # fmt: skip
 
     def ended(self, event: StreamEnded) -> None:
-        """How it ended, at the level of its outcome. INFO: what its retries were. DEBUG: causes and cleanup."""
+        """Log the end at the level of its outcome; at INFO what the retries were, at DEBUG causes and cleanup."""
         transcript, call_id = event.transcript, self._call.id
         outcome = transcript.outcome or "failed"
         if logger.isEnabledFor(LEVELS[outcome]):
@@ -172,7 +172,7 @@ class CallLog(Sink):
             )
 
     def _what(self, error: StreamError) -> str:
-        """Like "Rate limited (429). OpenAI is limiting how fast you may send requests."."""
+        """Describe a failure, like "Rate limited (429). OpenAI is limiting how fast you may send requests."."""
         status = f" ({error.status})" if error.status else ""
         return f"{error.title}{status}. {self._words.about(error)}"
 
@@ -182,7 +182,7 @@ class CallLog(Sink):
 
 
 def _reached(step: Step, record: Attempt) -> tuple[Any, ...]:
-    """The values of a line of `STEPS`."""
+    """Return the values for a line of `STEPS`."""
     if step == "head":
         return record.time_to_headers or 0.0, record.status
     if step == "content":

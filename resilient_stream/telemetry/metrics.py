@@ -1,8 +1,7 @@
 """The metrics: instruments made from the table in `names.py`, and what one call records.
 
-The one rule: a name, a unit and a label are read from the table; a value is recorded when a request or a call is
-over, never for a chunk.
-Must never: record a label that the table does not have.
+Names, units and labels come from that table, and no other label is recorded. A value is recorded when a request or a
+call is over, never for a chunk.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from .sink import Sink
 __all__ = ["CallMetrics", "Instruments"]
 
 MOST_VARIANTS = 20
-"""Names under which one model may have answered."""
+"""How many different names one model may answer with; further names get the label "other"."""
 
 
 class Instruments:
-    """All rows of the table at one meter: `record` adds to a counter, or to a histogram."""
+    """The instruments of all rows of the table. `record` adds to a counter or to a histogram."""
 
     def __init__(self, meter: Meter) -> None:
         self._record: dict[str, Callable[..., None]] = {}
@@ -40,11 +39,11 @@ class Instruments:
                 ).record
 
     def record(self, name: str, value: float, labels: dict[str, Any], context: Any) -> None:
-        """One value of a metric; the context makes it an example of its trace."""
+        """Record one value of a metric. The context connects the value with its trace."""
         self._record[name](value, labels, context)
 
     def answered(self, asked: str, answered: str | None) -> str | None:
-        """The label for the model that answered: few for each model that was asked for, whatever servers say."""
+        """Return the label for the model that answered. There are only few labels for each model asked for."""
         label = model_label(asked, answered)
         if label in (None, asked, OTHER):
             return label
@@ -55,7 +54,7 @@ class Instruments:
 
 
 class CallMetrics(Sink):
-    """What one call records. context: gives the span's context for a request, or for the call."""
+    """The metrics of one call. context: returns the span's context of a request, or of the call."""
 
     def __init__(self, instruments: Instruments, target: str, context: Callable[[Attempt | None], Any]) -> None:
         self._instruments = instruments
@@ -64,26 +63,26 @@ class CallMetrics(Sink):
         self._open: dict[int, AttemptStarted] = {}
 
     def attempt_started(self, event: AttemptStarted) -> None:
-        """Remembered until it is over."""
+        """Remember the request until it is over."""
         self._target = event.target
         self._open[id(event.record)] = event
 
     def attempt_failed(self, event: AttemptFailed) -> None:
-        """An error; and the request's own figures, if it was sent."""
+        """Record an error, and the request's own figures if it was sent."""
         self._count_error(event.target, event.error, event.record)
         if (started := self._open.pop(id(event.record), None)) is not None:
             self._attempt_over(started, "failed", event.error)
 
     def retry(self, event: RetryScheduled) -> None:
-        """One more request to the same target."""
+        """Count one more request to the same target."""
         self._count("llm.request.retries", event.target, error_type=event.error.kind.value)
 
     def fell_back(self, event: FellBack) -> None:
-        """One way around the target that failed."""
+        """Count one fallback from the target that failed."""
         self._count("llm.fallback.triggered", event.source, fallback_type=event.how)
 
     def ended(self, event: StreamEnded) -> None:
-        """What did not fail by itself is over now, and the call is."""
+        """Record the requests that did not fail, and the call."""
         transcript = event.transcript
         outcome = transcript.outcome or "failed"
         if outcome == "deadline" and transcript.error is not None:  # no request failed: the time was over
@@ -149,6 +148,6 @@ class CallMetrics(Sink):
 
 
 def _ours(target: str) -> dict[str, str]:
-    """Provider and model as in a target's name."""
+    """Return provider and model as they are in a target's name."""
     provider, model = split_target(target)
     return {"provider": provider, "model": model}

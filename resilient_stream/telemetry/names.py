@@ -1,8 +1,7 @@
-"""The names of all metrics, with unit, labels and meaning: the one table that code, dashboards and docs are made from.
+"""The names of all metrics with unit, labels and meaning: the table from which code, dashboards and docs are made.
 
-The one rule: a metric that is not a row here does not exist. Sources: the SDK's specification for `llm.*`,
-OpenTelemetry's semantic conventions for generative AI for `gen_ai.*`.
-Must never: record anything.
+There is no metric that is not a row here. The names `llm.*` are this SDK's own; the names `gen_ai.*` are those of
+OpenTelemetry's semantic conventions for generative AI.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ Instrument: TypeAlias = Literal["counter", "histogram"]
 
 
 class Metric(NamedTuple):
-    """One row. buckets: the boundaries of a histogram, in its unit."""
+    """One metric. buckets: the boundaries of a histogram, in its unit."""
 
     name: str
     instrument: Instrument

@@ -1,8 +1,7 @@
-"""`Reporter`: asked once a call who wants to know of it: a trace, the metrics, the log, or nobody.
+"""`Reporter`: chooses once for each call what watches it: a trace, the metrics, the log, or nothing.
 
-The one rule: nobody is made for nothing. Without an SDK a call has no observer unless the log is at INFO, or something
-goes wrong that the log is to tell.
-Must never: import OpenTelemetry before there is an SDK of it (`sdk.py`).
+Nothing is made that is not needed. Without an SDK a call has no observer, unless the log is at INFO or something goes
+wrong that the log has to tell. OpenTelemetry is not imported before there is an SDK of it (`sdk.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ logger = logging.getLogger("resilient_stream")
 
 
 class Reporter:
-    """What a client keeps for its calls: the policy, and one tracer and one set of instruments for its providers."""
+    """What a client keeps for the telemetry of its calls: the policy, one tracer and one set of instruments."""
 
     def __init__(self, policy: Telemetry) -> None:
         self._policy = policy
@@ -32,7 +31,7 @@ class Reporter:
         self._instruments: tuple[Any, Any] = (None, None)
 
     def __call__(self, call: Call) -> Observer | None:
-        """The call's observer, at its first pull."""
+        """Return the call's observer, at its first pull."""
         tracer, instruments = self._find_tracer(), self._find_instruments()
         around = sdk.context_now()
         if tracer is None and instruments is None and not logger.isEnabledFor(logging.INFO):
@@ -60,7 +59,7 @@ class Reporter:
         return telling(sinks)
 
     def _find_tracer(self) -> Any:
-        """Of the provider that is there now: an application may set its SDK up after it made the client."""
+        """Return the tracer of the current provider: an application may set its SDK up after it made the client."""
         provider = sdk.tracer_provider(self._policy.tracer_provider) if self._policy.enabled else None
         if provider is not self._tracer[0]:
             self._tracer = (provider, None if provider is None else sdk.tracer_of(provider))

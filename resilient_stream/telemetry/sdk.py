@@ -1,7 +1,7 @@
-"""Is there an OpenTelemetry SDK in this process? Asked for each call, and answered without importing anything.
+"""Finds out for each call whether this process has an OpenTelemetry SDK, without importing anything.
 
-The one rule: who never imported OpenTelemetry does not have it imported here: the API alone costs 11 ms.
-Must never: set a provider, or import the SDK.
+An import of OpenTelemetry's API alone takes 11 ms, so a process that does not use it must not have it imported here. No
+provider is set, and the SDK itself is never imported.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from typing import Any
 __all__ = ["context_now", "meter_of", "meter_provider", "tracer_of", "tracer_provider"]
 
 SCHEMA = "https://opentelemetry.io/schemas/1.41.0"
-"""The conventions' release that names and units follow."""
+"""The release of the conventions that our names and units follow."""
 
 _BY_ENVIRONMENT = {name for name in ("OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON_METER_PROVIDER") if name in os.environ}
-"""With these the API loads a provider by itself when it is first asked for one."""
+"""Variables with which OpenTelemetry's API loads a provider when it is first asked for one."""
 
 
 def tracer_provider(given: Any = None) -> Any:
-    """The one given, or the process's own; None when it would do nothing."""
+    """Return the given provider, or the process's own; None when it would do nothing."""
     return _real(given, "opentelemetry.trace", "get_tracer_provider")
 
 
 def meter_provider(given: Any = None) -> Any:
-    """The one given, or the process's own; None when it would do nothing."""
+    """Return the given provider, or the process's own; None when it would do nothing."""
     return _real(given, "opentelemetry.metrics", "get_meter_provider")
 
 
 def tracer_of(provider: Any) -> Any:
-    """Its tracer for this SDK; None when it makes no spans, as with OTEL_SDK_DISABLED."""
+    """Return the provider's tracer for this SDK; None when it makes no spans, as with OTEL_SDK_DISABLED."""
     from opentelemetry.trace import NoOpTracer
 
     tracer = provider.get_tracer(*_scope(), schema_url=SCHEMA)
@@ -39,7 +39,7 @@ def tracer_of(provider: Any) -> Any:
 
 
 def meter_of(provider: Any) -> Any:
-    """Its meter for this SDK; None when it records nothing."""
+    """Return the provider's meter for this SDK; None when it records nothing."""
     from opentelemetry.metrics import NoOpMeter
 
     meter = provider.get_meter(*_scope(), schema_url=SCHEMA)
@@ -47,13 +47,13 @@ def meter_of(provider: Any) -> Any:
 
 
 def context_now() -> Any:
-    """OpenTelemetry's current context; None when nobody uses it."""
+    """Return OpenTelemetry's current context; None when nobody uses OpenTelemetry."""
     module = sys.modules.get("opentelemetry.context")
     return None if module is None else module.get_current()
 
 
 def _scope() -> tuple[str, str]:
-    """Name and version, as spans and metrics say who made them."""
+    """Return the name and version under which our spans and metrics appear."""
     return "resilient_stream", str(sys.modules["resilient_stream"].__version__)
 
 

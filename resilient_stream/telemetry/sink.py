@@ -1,7 +1,7 @@
-"""`Sink`: what a part of telemetry is told about one call, one method for each kind of event.
+"""`Sink`: what a part of telemetry is told about one call, with one method for each kind of event.
 
-The one rule: one object for each call, told in order and synchronously. A sink overrides what it wants to know.
-Must never: raise for an event that it does not know; a later part of the SDK may tell more.
+There is one object for each call. It is told the events in order and synchronously, and overrides the methods it needs.
+It never raises for an unknown event, since a later version of the SDK may tell more.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ __all__ = ["Sink", "telling"]
 
 
 class Sink:
-    """Ignores everything."""
+    """A sink that ignores everything; the base of the others."""
 
     __slots__ = ()
 
     def attempt_started(self, event: AttemptStarted) -> None:
-        """A request is about to be sent."""
+        """Called before a request is sent."""
 
     def progress(self, event: AttemptProgress) -> None:
-        """A request has come further."""
+        """Called when a request has come further."""
 
     def attempt_failed(self, event: AttemptFailed) -> None:
-        """A request ended badly; also one that could not even be sent."""
+        """Called when a request has failed, also when it could not be sent."""
 
     def retry(self, event: RetryScheduled) -> None:
-        """The same target will be asked again."""
+        """Called before a wait, after which the same target is asked again."""
 
     def fell_back(self, event: FellBack) -> None:
-        """There is a way around a failure."""
+        """Called when a fallback is taken."""
 
     def ended(self, event: StreamEnded) -> None:
-        """The call is over."""
+        """Called when the call is over."""
 
 
 _TOLD: dict[type, Callable[[Sink, Any], None]] = {
@@ -58,7 +58,7 @@ _TOLD: dict[type, Callable[[Sink, Any], None]] = {
 
 
 def telling(sinks: Sequence[Sink]) -> Observer:
-    """An observer that passes each event to the sinks, in their order."""
+    """Return an observer that passes each event to the sinks, in their order."""
 
     def tell(event: Event | AttemptProgress) -> None:
         if (told := _TOLD.get(type(event))) is not None:

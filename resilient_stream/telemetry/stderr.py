@@ -1,6 +1,6 @@
-"""`RESILIENT_STREAM_LOG=debug`: the log on standard error, without a line of code.
+"""`RESILIENT_STREAM_LOG=debug` writes the log to standard error, without a line of code.
 
-The one rule: once in a process, at the level that was asked for. Must never: touch another logger's handlers.
+This is done once in a process, at the level that the variable names. Other loggers' handlers are not touched.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ LINE = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s"
 
 
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # is no generic when it runs
-    """Its own class, to be known again."""
+    """A class of its own, by which our handler is recognised."""
 
 
 def log_to_stderr() -> None:
-    """Do what the environment says; nothing when it says nothing."""
+    """Set the handler up as the environment says; do nothing when it says nothing."""
     asked = os.environ.get(VARIABLE, "").strip().lower()
     logger = logging.getLogger("resilient_stream")
     if not asked or any(isinstance(handler, _Handler) for handler in logger.handlers):

@@ -58,11 +58,11 @@ class Trace(Sink):
             self._span.set_attributes(content.prompt(request))
 
     def context(self, record: Attempt | None = None) -> Context:
-        """The context of a request's span, or of the call's."""
+        """Return the context of a request's span, or of the call's."""
         return self._contexts.get(id(record), self._context)
 
     def headers(self, record: Attempt) -> Mapping[str, str]:
-        """What makes the provider's spans children of the request's."""
+        """Return the headers that make the provider's spans children of the request's span."""
         carrier: dict[str, str] = {}
         try:
             propagate.inject(carrier, self.context(record))
@@ -71,7 +71,7 @@ class Trace(Sink):
         return carrier
 
     def attempt_started(self, event: AttemptStarted) -> None:
-        """A span for the request."""
+        """Start a span for the request."""
         record = event.record
         if record is None:
             return
@@ -95,12 +95,12 @@ class Trace(Sink):
         self._contexts[id(record)] = set_span_in_context(span, self._context)
 
     def attempt_failed(self, event: AttemptFailed) -> None:
-        """Its span ends in error. One that was never sent has none."""
+        """End the request's span with an error. A request that was never sent has no span."""
         if (found := self._open.pop(id(event.record), None)) is not None:
             self._end_attempt(*found, "failed", event.error)
 
     def retry(self, event: RetryScheduled) -> None:
-        """An event between two requests."""
+        """Add an event between two requests."""
         if not self._span.is_recording():  # a person is asked how to go on when the turn, and its span, has ended
             return
         self._span.add_event("retry", {
@@ -112,7 +112,7 @@ class Trace(Sink):
         })  # fmt: skip
 
     def fell_back(self, event: FellBack) -> None:
-        """An event between two requests."""
+        """Add an event between two requests."""
         if not self._span.is_recording():  # a person is asked how to go on when the turn, and its span, has ended
             return
         self._span.add_event("fallback", {
@@ -123,7 +123,7 @@ class Trace(Sink):
         })  # fmt: skip
 
     def ended(self, event: StreamEnded) -> None:
-        """Everything that is still open ends."""
+        """End every span that is still open."""
         transcript = event.transcript
         outcome = transcript.outcome or "failed"
         for span, record in self._open.values():
@@ -149,14 +149,14 @@ class Trace(Sink):
         self._close(span, outcome, error, at)
 
     def _close(self, span: Span, outcome: Outcome, error: StreamError | None, at: int | None) -> None:
-        """The one place where a span ends."""
+        """End a span; the only place where this is done."""
         if (kind := attributes.error_type(outcome, error)) is not None and span.is_recording():
             span.set_attributes({"error.type": kind} if error is None else attributes.ended(error))
             span.set_status(Status(StatusCode.ERROR, self._words.about(error) if error is not None else None))
         span.end(at)
 
     def _tell_seams(self, transcript: Transcript) -> None:
-        """A seam is as old as the first content of the request behind it."""
+        """Add the seams as events, each with the time of the first content after it."""
         answering = [record for record in transcript.attempts if record.time_to_first_chunk is not None][1:]
         times: list[float | None] = [record.started + (record.time_to_first_chunk or 0) for record in answering]
         for seam, at in zip(transcript.seams, times + [None] * len(transcript.seams), strict=False):
@@ -171,7 +171,7 @@ class Trace(Sink):
 
 
 def _outcome_of(record: Attempt, outcome: Outcome) -> Outcome:
-    """How a request that did not fail by itself ended: as its call did; one that never answered was left for it."""
+    """Return how a request that did not fail by itself ended: as its call did, or it was left without an answer."""
     return "abandoned" if outcome == "complete" and record.time_to_first_chunk is None else outcome
 
 

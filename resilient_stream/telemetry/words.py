@@ -1,9 +1,9 @@
-"""What a log line or a span says about an error: our own words, and of the provider's only what cannot quote anybody.
+"""What log lines and spans say about an error: our own words, and of the provider's only what cannot quote anybody.
 
-The one rule: no sentence of a provider gets into a record. Providers echo what they were sent, in pieces of any length
-and in any notation; the application that catches the error may see that, its operators' logs may not. They have the
-kind, the status, the provider's code and its id of the request.
-Must never: let a text of a server end a line, or steer the terminal that a log is read in.
+No sentence of a provider is in a record. Providers quote what they were sent, in pieces of any length and in any
+notation. The application that catches the error may see that; the logs of its operators must not have it. They have the
+kind, the status, the provider's code and its id of the request. No text of a server can end a line, or control the
+terminal in which a log is read.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ __all__ = ["Words", "code_of", "quotes", "tame"]
 
 RUN = 12
 LEAST = 6
-"""A text shorter than this is in every sentence."""
+"""Characters below which a text is not looked for, because so short a text occurs in every sentence."""
 MAX_CODE = 80
 
 
 class Words:
-    """Words about the errors of one call. with_detail: the provider's sentence may be shown, as prompts may."""
+    """The words about the errors of one call. with_detail: the provider's sentence may be shown, as prompts may."""
 
     __slots__ = ("_call", "_with_detail")
 
@@ -37,16 +37,15 @@ class Words:
         self._with_detail = with_detail
 
     def about(self, error: StreamError) -> str:
-        """What happened, in plain sentences."""
+        """Say what happened, in plain sentences."""
         return one_line((error if self._with_detail else self._discreet(error)).message)
 
     def advice(self, error: StreamError) -> str:
-        """What to do about it."""
+        """Say what to do about it."""
         return one_line(self._discreet(error).resolution)
 
     def _discreet(self, error: StreamError) -> StreamError:
-        """The error without what the provider said, and without a fact in which a program or a server quotes the
-        conversation."""
+        """Return the error without the provider's words, and without facts that quote the conversation."""
         said = list(self._said()) if any(isinstance(fact, str) for fact in error.failure.facts.values()) else []
         facts = {
             name: fact
@@ -69,7 +68,7 @@ class Words:
 
 
 OUR_DETAILS = frozenset({"key_callable", "no_token"})
-"""Codes whose detail is the name of an exception's class, where nothing had been sent."""
+"""Codes whose detail is the name of an exception's class; they occur before anything is sent."""
 
 FOREIGN_FACTS = frozenset({("program_failed", "reason")})
 """Facts that are sentences of a program, by the code they come with."""
@@ -80,22 +79,22 @@ def _nobody_was_asked(error: StreamError) -> bool:
 
 
 def code_of(error: StreamError) -> str | None:
-    """The provider's or our own word for the failure, where it is one word; a sentence as code may be a quotation."""
+    """Return the code of a failure if it is one word. A longer code may be a quotation."""
     code = error.failure.code
     return code if re.fullmatch(r"[\w.:/#-]+", code[: MAX_CODE + 1], re.ASCII) and len(code) <= MAX_CODE else None
 
 
 def tame(value: Any) -> Any:
-    """A value for a record: a text on one line, without escape sequences."""
+    """Return a value for a record: its text on one line, without escape sequences."""
     if isinstance(value, str) and not value.isprintable():
         return one_line(value)
     return value
 
 
 def quotes(line: str, said: str) -> bool:
-    """Whether `line` has a run of `said`: any of `2 * RUN - 1` characters, or all of it when it is shorter.
+    """Whether `line` quotes `said`: any run of `2 * RUN - 1` characters of it, or all of it when it is shorter.
 
-    Every twelfth slice of what was said is looked for at every place of the line, which is the short one.
+    Every twelfth slice of `said` is looked for at every place of the line, since the line is the shorter one.
     """
     line, said = " ".join(line.split()), " ".join(said.split())
     if len(said) < 2 * RUN - 1:

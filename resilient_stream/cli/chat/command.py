@@ -1,11 +1,10 @@
-"""`chat`: a conversation in the terminal, or with a pipe; questions in, answers as they come.
+"""`chat`: a conversation in a terminal or over a pipe, with questions in and answers as they come.
 
-The one rule: whatever happens to an answer, what came of it is kept and the chat goes on. Ctrl-C stops an answer, at
-the prompt it does nothing; Ctrl-D leaves.
-Must never: ask on its own. Each question is a line that somebody typed.
+What was received of an answer is kept, whatever ends it, and the chat goes on. Ctrl-C stops an answer and does nothing
+at the prompt; Ctrl-D ends the chat. A question is only ever a line that somebody typed.
 
-Reading a line blocks, and no answer is on its way then; so the loop runs for one answer at a time, and Ctrl-C means
-what it means to any coroutine: its task is cancelled.
+No answer is running while a line is read, which blocks. So the event loop runs for one answer at a time, and Ctrl-C
+cancels the task of that answer as it would any coroutine.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def chat(targets: Sequence[str], *, tools: Path | None = None, **options: Any) -
 
 
 class _Loop:
-    """Read, ask, show; until the input ends."""
+    """Reads a question, asks it and shows the answer, until the input ends."""
 
     def __init__(self, chat: Chat, view: ChatView) -> None:
         self._chat = chat
@@ -60,7 +59,7 @@ class _Loop:
         self._code = exit_codes.COMPLETE
 
     def run(self) -> int:
-        """A pipe's exit code is that of its last answer that failed; a person has seen what happened."""
+        """Run the chat. A pipe gets the exit code of its last failed answer; a person has seen what happened."""
         self._view.welcome(self._chat, self._interactive)
         with asyncio.Runner() as runner:
             client = Client(on_event=self._view.event)
@@ -74,7 +73,7 @@ class _Loop:
         return exit_codes.COMPLETE if self._interactive else self._code
 
     def _next(self) -> str | None:
-        """What was typed; None at its end."""
+        """Return what was typed; None at the end of the input."""
         while True:
             try:
                 return question(self._read)
@@ -97,7 +96,7 @@ class _Loop:
             self._view.misuse(str(misused))
 
     def _answer(self, asked: Message, runner: asyncio.Runner, client: Client) -> None:
-        """One question, its answer shown as it comes; what came of it is in the chat's history after that."""
+        """Ask one question and show the answer as it comes. The chat's history has it afterwards, as far as it came."""
         chat = self._chat
         conversation = client.converse([*chat.before, asked], tools=chat.tools, to=chat.targets, **chat.options)
         error: StreamError | None = None

@@ -1,7 +1,7 @@
-"""What a chat keeps from one question to the next, and the commands that change it.
+"""The state that a chat keeps from one question to the next, and the commands that change it.
 
-The one rule: a command is a row of `COMMANDS`; `/help` and completion are made from it.
-Must never: send anything. A command that asks returns the question.
+A command is a row of `COMMANDS`, from which `/help` and the completion are made. Nothing is sent here: a command that
+asks something returns the question.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from . import files as chat_files
 __all__ = ["COMMANDS", "Chat", "Command", "Page", "is_command", "run_command"]
 
 _COMMAND = re.compile(r"/[a-z]+(\s|$)")
-"""`/help`, and not `/etc/hosts`."""
+"""Matches `/help`, and not `/etc/hosts`."""
 
 
 class Page(Protocol):
-    """Where a command's answer is written."""
+    """The place where a command writes its reply."""
 
     def note(self, text: str) -> None:
-        """A line."""
+        """Write a line."""
 
     def confirm(self, question: str) -> bool:
-        """Ask a person; False where there is none."""
+        """Ask a person. False if there is none."""
 
 
 class Chat:
     """The state of a chat.
 
-    messages: what was said, ready to be sent again. asked, before: the last question, and what had been said until
-    then. targets: whom to ask, in order. options: for every question.
+    messages: the conversation, ready to be sent again. asked, before: the last question, and the messages before it.
+    targets: whom to ask, in order. options: for every question.
     """
 
     def __init__(
@@ -50,29 +50,29 @@ class Chat:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Begin a new conversation."""
         self.take([])
 
     def take(self, messages: Sequence[Message]) -> None:
-        """Go on from these messages; the last question in them is the one that can be asked again."""
+        """Go on from these messages. The last question in them can be asked again."""
         self.messages = list(messages)
         places = [place for place, message in enumerate(messages) if message.role == "user"]
         self.asked = messages[places[-1]] if places else None
         self.before = self.messages[: places[-1]] if places else []
 
     def ask(self, text: str) -> Message:
-        """A new question."""
+        """Add a new question."""
         self.asked, self.before = Message(role="user", content=text), self.messages
         return self.asked
 
     def answered(self, conversation: Conversation) -> None:
-        """Keep what came; a question that got nothing is not kept, but can be asked again."""
+        """Keep what was received. A question without any answer is not kept, but can be asked again."""
         history = conversation.history
         self.messages = history if len(history) > len(self.before) + 1 else list(self.before)
 
 
 class Command(NamedTuple):
-    """A row: what stands after the name, what it does, and the function, which may return a question to ask."""
+    """A command: what follows its name, what it does, and its function, which may return a question to ask."""
 
     arguments: str
     help: str
@@ -80,12 +80,12 @@ class Command(NamedTuple):
 
 
 def is_command(text: str) -> bool:
-    """Whether a line is meant for the chat, and not for the model."""
+    """Whether a line is for the chat and not for the model."""
     return _COMMAND.match(text) is not None
 
 
 def run_command(text: str, chat: Chat, page: Page) -> Message | None:
-    """Do it. Raises StreamMisused for a command that there is not, or that cannot be done."""
+    """Run a command. Raises StreamMisused for an unknown one, or for one that cannot be done."""
     name, _, rest = text[1:].strip().partition(" ")
     if name not in COMMANDS:
         raise StreamMisused(f"there is no command /{name}; /help lists them")

@@ -1,7 +1,7 @@
 """The files of a chat: a conversation as JSON or Markdown, and a Python file of tools.
 
-The one rule: what JSON keeps, `load` and any OpenAI client can read; Markdown is for people.
-Must never: show a traceback for a bad file; what is wrong is said with its name.
+What is saved as JSON can be read by `load` and by any client of OpenAI's API; Markdown is for people. What is wrong
+with a file is said with its name, never with a traceback.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HEADINGS = {"user": "You", "assistant": "Assistant", "system": "System", "develo
 
 
 def save(path: Path, messages: Sequence[Message], system: str | None) -> None:
-    """Write the conversation: JSON in OpenAI's chat shape for .json, text to read for .md. Its mode is 600."""
+    """Write the conversation: JSON in OpenAI's chat shape for .json, otherwise text to read. Its mode is 600."""
     if path.suffix == ".json":
         record = {"system": system, "messages": [_plain(message) for message in messages]}
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
@@ -40,7 +40,7 @@ def save(path: Path, messages: Sequence[Message], system: str | None) -> None:
 
 
 def load(path: Path) -> tuple[list[Message], str | None]:
-    """The messages and the system prompt of a saved conversation; a bare list of messages will do."""
+    """Return the messages and the system prompt of a saved conversation. A file may also be only a list of messages."""
     try:
         record: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -58,7 +58,7 @@ def load(path: Path) -> tuple[list[Message], str | None]:
 
 
 def load_tools(path: Path) -> list[Callable[..., Any]]:
-    """The public functions that a Python file defines. The file is run, as Python runs it."""
+    """Return the public functions that a Python file defines. The file is run, as Python does with a script."""
     taken = path.stem in sys.modules or path.stem in sys.stdlib_module_names
     name = f"{path.stem}_tools" if taken else path.stem  # a file called json.py must not replace Python's own
     spec = importlib.util.spec_from_file_location(name, path)
@@ -112,7 +112,7 @@ def _markdown(messages: Sequence[Message], system: str | None) -> str:
 
 
 def _fenced(text: str) -> str:
-    """In a fence longer than any in it."""
+    """Return the text in a code fence that is longer than any fence in the text."""
     fence = "```"
     while fence in text:
         fence += "`"

@@ -1,8 +1,7 @@
-"""Where a chat's questions come from: a terminal with line editing, or a pipe.
+"""Reads a chat's questions, from a terminal with line editing or from a pipe.
 
-The one rule: one question can have several lines. A line that ends in a backslash goes on in the next one; three
-quotes begin a block and end it; what is pasted into a terminal stays one question.
-Must never: keep what was typed anywhere but in memory.
+A question can have several lines. A line that ends in a backslash goes on in the next one; three quotes begin and end a
+block; what is pasted into a terminal stays one question. What was typed is kept in memory only.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from ...failures import StreamMisused
 __all__ = ["Read", "question", "reader_for"]
 
 Read: TypeAlias = Callable[[str], str]
-"""Gives the next line, without its end, for a prompt. Raises EOFError when there is none."""
+"""A function that shows a prompt and returns the next line without its end. It raises EOFError at the end."""
 
 PROMPT, MORE, QUOTES = "> ", "… ", '"""'
 
 
 def question(read: Read) -> str:
-    """The next question, whole."""
+    """Return the next whole question."""
     line = read(PROMPT)
     if line.lstrip().startswith(QUOTES):
         return _block(line.lstrip().removeprefix(QUOTES), read)
@@ -34,7 +33,7 @@ def question(read: Read) -> str:
 
 
 def reader_for(commands: Sequence[str]) -> tuple[Read, bool]:
-    """How to read from standard input, and whether a person types."""
+    """Return a function that reads from standard input, and whether a person types."""
     if sys.stdin.isatty() and sys.stdout.isatty():
         return _terminal(commands), True
     return _piped, False
@@ -49,7 +48,7 @@ def _block(first: str, read: Read) -> str:
 
 
 def _line_or(end: str, read: Read) -> str:
-    """The next line; `end` where a pipe has none."""
+    """Return the next line, or `end` when a pipe has no more."""
     try:
         return read(MORE)
     except EOFError:
@@ -64,7 +63,7 @@ def _piped(prompt: str) -> str:
 
 
 def _terminal(commands: Sequence[str]) -> Read:
-    """Line editing and a history by prompt_toolkit; it also keeps what is pasted in one piece, line ends and all."""
+    """Make a reader with line editing and a history by prompt_toolkit, which keeps pasted lines together."""
     try:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.completion import WordCompleter

@@ -1,7 +1,6 @@
-"""How a chat looks: the answer as it comes, and around it, dimmed, what it took.
+"""Shows a chat: the answer as it comes, and around it, dimmed, what happened.
 
-The one rule: it is told chunks, events and ends, and shows them; it decides nothing.
-Must never: print anything but answers on standard output.
+The view is given chunks, events and ends, and shows them; it decides nothing. Standard output has only the answers.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ __all__ = ["ChatView"]
 
 
 class ChatView:
-    """Standard output has the answers; standard error all the rest."""
+    """Writes the answers to standard output and everything else to standard error."""
 
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
@@ -33,34 +32,34 @@ class ChatView:
         self.read: Read | None = None
 
     def welcome(self, chat: Chat, interactive: bool) -> None:
-        """To a person: who is asked, and how to leave; and from now on an empty line between two questions."""
+        """Tell a person who is asked and how to leave. From now on an empty line stands between two questions."""
         self._spaced = interactive
         if interactive:
             self.note(f"Chatting with {', '.join(target.name for target in chat.targets)}.")
             self.note("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves.")
 
     def note(self, text: str) -> None:
-        """A remark on a line of its own."""
+        """Write a remark on a line of its own."""
         self._answer.end()
         self._notes.note(text)
 
     def confirm(self, question: str) -> bool:
-        """Ask, and take nothing but a yes for one. From a pipe nobody answers."""
+        """Ask, and accept only a yes. A pipe has nobody who could answer."""
         if not self._spaced or self.read is None:
             return False
         return self.read(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
     def misuse(self, text: str) -> None:
-        """What is wrong with what was typed."""
+        """Write what is wrong with what was typed."""
         self._notes.misuse(text)
 
     def event(self, event: Event) -> None:
-        """A retry or a fallback, as it happens."""
+        """Show a retry or a fallback when it happens."""
         if isinstance(event, RetryScheduled | FellBack) and (line := telling.told(event)):
             self.note(line)
 
     def chunk(self, chunk: ConversationChunk) -> None:
-        """A piece of an answer, a call and its result, or the place where another target took over."""
+        """Show a piece of an answer, a call, a result, or the place where another target took over."""
         match chunk:
             case ToolCall():
                 self.note(telling.called(chunk))
@@ -74,11 +73,11 @@ class ChatView:
                 self._answer.show(chunk)
 
     def interrupted(self) -> None:
-        """Ctrl-C, which the terminal shows as "^C" wherever the cursor is."""
+        """Note Ctrl-C, which the terminal shows as "^C" at the cursor."""
         self._answer.echoed("^C")
 
     def end(self, record: ConversationRecord, error: StreamError | None) -> None:
-        """How it went."""
+        """Say how the answer went."""
         self._answer.end()
         if error is not None:
             self._notes.error(error)

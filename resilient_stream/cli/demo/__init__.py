@@ -1,1 +1,1 @@
-"""`resilient-stream demo`: an answer that is cut on purpose and comes whole."""
+"""`resilient-stream demo`: an answer that is cut on purpose, and still comes whole."""

@@ -1,8 +1,7 @@
-"""`demo`: a provider that fails four times, once in the middle of its answer, another one that goes on there, and what
-the client makes of it.
+"""`demo`: one provider fails four times, once in the middle of its answer, and another one goes on with that answer.
 
-The one rule: nothing is staged but the faults. The client, its waits and the model are the real ones.
-Must never: exit 0 unless the answer is complete.
+Only the faults are made up. The client, its waits and the model are real. The exit code is 0 only if the answer is
+complete.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ MAX_TOKENS = 120
 
 
 def demo(prompt: str) -> int:
-    """Play it and return the exit code."""
+    """Run the demo and return the exit code."""
     view, notes = view_for(), Notes()
     try:
         require(prompt)
@@ -50,7 +49,7 @@ def demo(prompt: str) -> int:
 
 
 async def _play(prompt: str, view: DemoView) -> Transcript:
-    """The whole demo; what is in here is what an application would write, but for the proxy and the view."""
+    """Run the whole demo. Except for the proxy and the view, an application would be written like this."""
     view.starting()
     async with DemoProxy(await local_server.base_url()) as proxy:
         targets = [Target(f"llamacpp:{name}", base_url=proxy.base_url(name)) for name in ("flaky", "steady")]

@@ -1,7 +1,7 @@
-"""The demo's live panel: attempts with their results, waits with a countdown, the answer as it comes.
+"""The demo's live panel: attempts with their results, waits with a countdown, and the answer as it comes.
 
-The one rule: the panel is drawn from its rows ten times a second; events and chunks only change the rows.
-Must never: be imported without a terminal.
+The panel is drawn from its rows ten times a second; events and chunks only change the rows. It is imported only for a
+terminal.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from .view import INTRODUCTION, STARTING, seamed
 __all__ = ["PanelView"]
 
 WIDEST = 100
-"""Columns; longer lines are hard to read."""
+"""Columns of the panel at most, since longer lines are hard to read."""
 
 SEAM = ("▌", "bold yellow")
-"""Stands in the answer where another request went on; it is no part of it. What follows is in another colour."""
+"""Shown in the answer where another request went on. It is not part of the answer; what follows has another colour."""
 
 
 @dataclass
 class _Row:
-    """One line of the panel. resumes: when the wait that follows it is over."""
+    """One line of the panel. resumes: the time when the wait after it is over."""
 
     at: float
     target: str
@@ -55,7 +55,7 @@ class _Row:
 
 
 class PanelView:
-    """See `DemoView`."""
+    """Shows the demo as a live panel, see `DemoView`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -90,7 +90,7 @@ class PanelView:
                 self._say("answered", "green")
 
     def chunk(self, chunk: Chunk) -> None:
-        """Let the answer grow."""
+        """Add a piece to the answer."""
         if isinstance(chunk, Seam):
             self._answer.append(*SEAM)
             self._legend = joined(SEAM, f" {chunk.target} {seamed(chunk)}", style="dim")
@@ -101,11 +101,11 @@ class PanelView:
             self._answer.append(telling.printable(chunk.text), "green" if self._legend else "")
 
     def stop(self) -> None:
-        """Draw it a last time and leave it there."""
+        """Draw the panel a last time and leave it on the screen."""
         self._live.stop()
 
     def record(self, transcript: Transcript) -> None:
-        """The transcript as a table."""
+        """Show the transcript as a table."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for heading in ("target", "result"):
             table.add_column(heading)

@@ -1,7 +1,7 @@
-"""Two providers for the demo: one fails by script, the other passes everything on to the real local model.
+"""The two providers of the demo: one fails by a script, the other passes everything on to the real local model.
 
-The one rule: what fails here fails on the wire, in bytes, so the client sees what a bad provider would send.
-Must never: touch an answer of the model, but to cut it. What passes through is not read, only counted.
+Failures happen in bytes on the wire, so the client sees what a bad provider would send. The model's answer may be cut,
+but is never changed or read: its events are only counted.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def _json_answer(status: bytes, headers: bytes, body: bytes) -> bytes:
 
 
 CUT_AFTER = 20
-"""Events of the model's answer that "flaky" passes on; fewer, when it would be whole by then."""
+"""Events of the model's answer that "flaky" passes on; fewer if the answer would be whole by then."""
 
 NO_CAPACITY = _json_answer(
     b"503 Service Unavailable",
     b"x-should-retry: false\r\n",
     b'{"error":{"message":"The server is overloaded","type":"server_error","code":"overloaded"}}',
 )
-"""Also says that asking again is of no use."""
+"""An error that also says that a retry is of no use."""
 
 FLAKY_ANSWERS: tuple[bytes | int, ...] = (
     _json_answer(
@@ -51,13 +51,19 @@ FLAKY_ANSWERS: tuple[bytes | int, ...] = (
     CUT_AFTER,
     NO_CAPACITY,
 )
-"""What "flaky" answers, in this order, closing the connection after each: asks to wait a second; begins, and is cut
-before its first word; gives the model's answer, and is cut in its middle; has no capacity. A number: so many events of
-the model's answer. The last one stands for all further requests."""
+"""What "flaky" answers, in this order. It closes the connection after each.
+
+The answers are: an error that asks to wait a second; a stream that is cut before its first word; the model's answer,
+cut in its middle; and an error that says there is no capacity, which is repeated for all further requests. A number
+stands for so many events of the model's answer.
+"""
 
 
 class DemoProxy:
-    """A loopback server for both; `async with`. upstream: the local model's base URL. answers: what "flaky" says."""
+    """A loopback server for both, used with `async with`.
+
+    upstream: the local model's base URL. answers: what "flaky" answers.
+    """
 
     def __init__(self, upstream: str, answers: Sequence[bytes | int] = FLAKY_ANSWERS) -> None:
         parts = urlsplit(upstream)
@@ -80,7 +86,7 @@ class DemoProxy:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def base_url(self, provider: str) -> str:
-        """Where "flaky" or "steady" is."""
+        """Return the address of "flaky" or of "steady"."""
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/{provider}/v1"
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,7 +114,7 @@ class DemoProxy:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
     async def _pass_on(self, request: bytes, writer: asyncio.StreamWriter, *, events: int | None = None) -> None:
-        """All of it, or so many events."""
+        """Pass on the whole answer, or only this number of events."""
         upstream, to_upstream = await asyncio.open_connection(*self._upstream)
         try:
             to_upstream.write(request)
@@ -131,7 +137,7 @@ def _content_length(head: bytes) -> int:
 
 
 def _at_most(data: bytes, events: int) -> tuple[bytes, int]:
-    """As much of the data as holds so many events, and how many are left after it."""
+    """Return the part of the data that has so many events, and the number of events that may still follow."""
     pieces = data.split(_EVENT_ENDS)
     whole = next((place for place, piece in enumerate(pieces) if _FINISH.search(piece)), len(pieces))
     if min(events, whole) < len(pieces):
@@ -140,8 +146,10 @@ def _at_most(data: bytes, events: int) -> tuple[bytes, int]:
 
 
 def _for_upstream(head: bytes, key: str) -> bytes:
-    """The request's head without the provider's name in its path, with the model's key, and for a connection of its
-    own."""
+    """Return the request's head for the model: without the provider's name in its path, with the model's key.
+
+    It asks for a connection of its own.
+    """
     line, _, rest = head.partition(b"\r\n")
     method, path, version = line.split(b" ", 2)
     path = path[path.index(b"/", 1) :]

@@ -1,7 +1,6 @@
-"""How the demo looks: plain lines in a pipe or a file, a live panel in a terminal (panel.py).
+"""Shows the demo: plain lines in a pipe or a file, a live panel in a terminal (panel.py).
 
-The one rule: a view is told events and chunks, and draws them; it decides nothing.
-Must never: leave the terminal in another state than it was found in.
+A view is given events and chunks and draws them; it decides nothing. It leaves the terminal as it found it.
 """
 
 from __future__ import annotations
@@ -21,26 +20,26 @@ STARTING = "Starting the local model …"
 
 
 class DemoView(Protocol):
-    """What the demo tells whoever looks on, in this order; `stop` also after an error."""
+    """What the demo tells a view, in this order. `stop` is also called after an error."""
 
     def starting(self) -> None:
-        """The model is being loaded."""
+        """Called while the model is being loaded."""
 
     def event(self, event: Event) -> None:
-        """Something happened around the stream."""
+        """Called for something that happened around the stream."""
 
     def chunk(self, chunk: Chunk) -> None:
-        """A piece of the answer."""
+        """Called for a piece of the answer."""
 
     def stop(self) -> None:
-        """Nothing more will happen."""
+        """Called when nothing more will happen."""
 
     def record(self, transcript: Transcript) -> None:
-        """The answer is complete, and this is its transcript."""
+        """Called with the transcript of the complete answer."""
 
 
 def view_for() -> DemoView:
-    """The view that standard output can show."""
+    """Return the view that standard output can show."""
     console = Screen()
     if console.is_terminal and not console.is_dumb_terminal:
         from .panel import PanelView
@@ -50,7 +49,7 @@ def view_for() -> DemoView:
 
 
 class PlainView:
-    """One line for each event, the answer, then one line for each attempt."""
+    """Shows a line for each event, the answer, and then a line for each attempt."""
 
     def __init__(self) -> None:
         self._answering = False
@@ -60,13 +59,13 @@ class PlainView:
         _line(f"{INTRODUCTION}\n{STARTING}")
 
     def event(self, event: Event) -> None:
-        """Say it."""
+        """Write a line for the event."""
         if line := telling.told(event):
             self.stop()
             _line(line)
 
     def chunk(self, chunk: Chunk) -> None:
-        """Write its text; it goes on in a new line behind a seam."""
+        """Write the chunk's text. After a seam it goes on in a new line."""
         if isinstance(chunk, Seam):
             _line(f"{chunk.target}  {seamed(chunk)}")
         elif chunk.text:
@@ -80,7 +79,7 @@ class PlainView:
         self._answering = False
 
     def record(self, transcript: Transcript) -> None:
-        """The attempts and the sum."""
+        """Write the attempts and the summary."""
         for attempt in transcript.attempts:
             result = telling.result_of(attempt, transcript)
             _line(f"{attempt.target}  {result}  {attempt.duration or 0:.2f} s")
@@ -88,7 +87,7 @@ class PlainView:
 
 
 def seamed(seam: Seam) -> str:
-    """A seam in words."""
+    """Return a line about a seam."""
     return f"goes on where {seam.source} ended, nothing repeated"
 
 

@@ -1,7 +1,7 @@
-"""The checks of one target: what is configured, whether its host can be reached, whether it answers.
+"""The checks of one target: what is configured, whether its host can be reached, and whether it answers.
 
-The one rule: the last check is a real answer through the real client; those before it say where that would break.
-Must never: read out a key, or print.
+The last check is a real answer through the real client; those before it find the place where that would fail. No key is
+shown, and nothing is printed here.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ STEPS: Mapping[str, str] = {
     "tls": "the host's certificate is good (TLS)",
     "stream": "a few tokens come, to the end",
 }
-"""The steps in their order, and what each one means when it is ok."""
+"""The steps in their order, each with what it means when it is ok."""
 
 PROMPT = "Reply with OK."
 MAX_TOKENS = 16
-"""Tokens of the test answer: the least that every provider accepts."""
+"""Output tokens of the test answer: the lowest limit that every provider accepts."""
 
 CONNECT_SECONDS = 10.0
 _PATHS = ("/chat/completions", "/completions", "/messages", "/responses", "/chat")
-"""What the SDK adds to a base URL by itself."""
+"""What the SDK itself appends to a base URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one step found. note: a few words for the table's reader. happened, to_do: of a failure."""
+    """The result of one step. note: a few words for the table. happened, to_do: what to say of a failure."""
 
     step: str
     state: State = "waiting"
@@ -68,7 +68,7 @@ class Check:
 
 
 class _Stop(Exception):
-    """This step did not pass: what it found."""
+    """Raised by a step that did not pass, with its result."""
 
     def __init__(self, state: State, note: str = "", happened: str = "", to_do: str = "") -> None:
         super().__init__(note)
@@ -77,7 +77,10 @@ class _Stop(Exception):
 
 
 class Examination:
-    """One target, examined step by step; `checks` can be looked at meanwhile. deadline: seconds for all steps."""
+    """The examination of one target, step by step. deadline: seconds for all steps.
+
+    `checks` can be read while it runs.
+    """
 
     def __init__(self, name: str, deadline: float) -> None:
         self.name = name
@@ -91,7 +94,7 @@ class Examination:
 
     @property
     def ok(self) -> bool:
-        """It answered."""
+        """Whether the target answered."""
         return self.checks["stream"].state == "ok"
 
     @property
@@ -100,7 +103,7 @@ class Examination:
         return [check for check in self.checks.values() if check.state == "failed"]
 
     async def run(self) -> None:
-        """All steps, as far as each makes sense after those before it."""
+        """Run all steps that make sense after those before them."""
         steps: dict[str, Callable[[], Awaitable[str]]] = {
             "config": self._configure, "key": self._look_for_key, "name": self._look_up, "connect": self._connect,
             "tls": self._secure, "stream": self._stream,
@@ -136,7 +139,7 @@ class Examination:
             )
 
     def _stands_behind(self, step: str) -> str | None:
-        """The step before this one whose failure leaves nothing to try."""
+        """Return the earlier step whose failure makes this one pointless."""
         needed = {"key": ("config",), "stream": ("config", "key", "name", "connect", "tls")}
         before = needed.get(step, ("config", "name", "connect"))
         return next((name for name in before if name != step and self.checks[name].state == "failed"), None)
@@ -164,7 +167,7 @@ class Examination:
         return host_of(self._url) or "a program"
 
     async def _address(self, own: str) -> str:
-        """Where a request would go, also when the key for it is missing."""
+        """Return the address of a request, also when the key for it is missing."""
         endpoint = await resolve(self._target, self._adapter)
         if not isinstance(endpoint, Failure):
             request = Request(messages=to_messages(PROMPT), target=self._target)
@@ -208,7 +211,7 @@ class Examination:
         return version
 
     def _host(self) -> tuple[str, int]:
-        """Host and port, where they are ours to reach."""
+        """Return host and port if we connect to them ourselves."""
         parts = urlsplit(self._url)
         if not parts.hostname:
             raise _Stop("skipped", "a program, no host")
@@ -217,7 +220,7 @@ class Examination:
         return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
     async def _within(self, work: Awaitable[Any]) -> Any:
-        """Await it for as long as a connection may take; what fails has its name from the classifier."""
+        """Await something for as long as a connection may take. The classifier names what fails."""
         seconds = min(CONNECT_SECONDS, self._remaining())
         try:
             async with asyncio.timeout(seconds):
@@ -256,7 +259,7 @@ class Examination:
 
 
 def wrong_url(url: str) -> str | None:
-    """What is wrong with an address, in words that do not repeat what may be secret in it; None when it is fine."""
+    """Say what is wrong with an address, without repeating what may be secret in it. None when it is fine."""
     if (wrong := wrong_address(url.strip())) is not None:
         return wrong
     doubled = next((path for path in _PATHS if url.rstrip("/ ").endswith(path)), None)
@@ -264,7 +267,7 @@ def wrong_url(url: str) -> str | None:
 
 
 def proxy_for(url: str) -> str | None:
-    """The host of the proxy that a request to this address would take, by the environment."""
+    """Return the host of the proxy that a request to this address would use, by the environment."""
     try:
         proxy = proxies.proxy_for(url)
     except proxies.UnusableProxy as error:

@@ -1,7 +1,7 @@
-"""`doctor`: is each target set up, can it be reached, and does it answer?
+"""`doctor`: checks whether each target is set up, can be reached and answers.
 
-The one rule: it passes only when every target gave an answer, to its end, through the client that an application uses.
-Must never: show a key, or wait longer than the deadline for a target.
+It passes only when every target gave a whole answer through the client that an application uses. It shows no key, and
+waits no longer than the deadline for a target.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .view import watching
 __all__ = ["DEADLINE", "configured_targets", "doctor"]
 
 DEADLINE = 20.0
-"""Seconds for each target; all are examined at the same time."""
+"""Seconds for each target. All targets are examined at the same time."""
 
 
 def doctor(names: Sequence[str], *, deadline: float = DEADLINE, as_json: bool = False) -> int:
@@ -49,12 +49,15 @@ async def _run_all(found: list[Examination]) -> None:
 
 
 def configured_targets() -> tuple[str, ...]:
-    """A target for each provider whose key is set, with a quick and cheap model where one is known; else "local"."""
+    """Return a target for each provider whose key is set, with a quick and cheap model if one is known.
+
+    Without any, return "local".
+    """
     return tuple(_configured()) or ("local",)
 
 
 def _configured() -> Iterator[str]:
-    """One for each key: several providers may use the same."""
+    """Return one provider for each key, since several providers may use the same key."""
     seen: set[str] = set()
     with_model = {name.partition(":")[0]: name for name in DEFAULTS}
     for provider in dict.fromkeys((*with_model, *known_providers())):
@@ -65,7 +68,7 @@ def _configured() -> Iterator[str]:
 
 
 def as_dict(found: list[Examination]) -> dict[str, Any]:
-    """What was found, for a script."""
+    """Return the results for a script."""
     return {
         "ok": all(one.ok for one in found),
         "targets": [

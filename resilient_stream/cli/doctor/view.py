@@ -1,7 +1,7 @@
-"""How `doctor` looks: a table of targets and steps that fills while it works, and below it what to do.
+"""Shows `doctor`: a table of targets and steps that fills while it works, and below it what to do.
 
-The one rule: the table is drawn from the checks; in a pipe it is printed once, at the end.
-Must never: tell ok and failed apart by colour only.
+The table is drawn from the checks. In a pipe it is printed once, at the end. The difference between ok and failed is
+never shown by colour alone.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ STYLES: dict[State, str] = {
 WORDS: dict[State, str] = {"waiting": "", "running": "…", "ok": "ok", "failed": "failed", "skipped": "-"}
 TIMED = ("name", "connect", "tls", "stream")
 REMARKABLE = ("stream", "key")
-"""Steps whose being skipped is told below the table; so is a proxy."""
+"""Steps that are named below the table when they are skipped, as a proxy is."""
 
 
 @contextmanager
 def watching(found: list[Examination]) -> Iterator[None]:
-    """Show the table while the block runs, and all there is to say after it."""
+    """Show the table while the block runs, and the remarks after it."""
     console = Screen()
     if console.is_terminal and not console.is_dumb_terminal:
         with Live(console=console, refresh_per_second=10, get_renderable=lambda: _table(found)):
@@ -89,7 +89,7 @@ def _title(check: Check) -> tuple[str, str]:
 
 
 def _notes(one: Examination) -> list[str]:
-    """Why something was left out that a reader would expect."""
+    """Say why something was left out that a reader would expect."""
     skipped = [check for check in one.checks.values() if check.state == "skipped"]
     told = [check for check in skipped if check.step in REMARKABLE or "proxy" in check.note]
     worth = (check for check in told if not check.note.startswith(("not tried", "needs none")))

@@ -29,7 +29,7 @@ BEFORE_CONTENT = frozenset({
     ErrorKind.UNSUPPORTED_FEATURE, ErrorKind.TLS_FAILURE, ErrorKind.CLIENT_CONFIG, ErrorKind.UNEXPECTED_RESPONSE,
     ErrorKind.PROXY_AUTH,
 })  # fmt: skip
-"""Kinds that a request ends with before an answer begins; of what happens after content there is nothing to say."""
+"""Kinds that end a request before its answer begins. For them there is nothing to say about the time after."""
 
 _ONCE = {
     ErrorKind.AUTHENTICATION: "no, but once with fresh credentials where a session of temporary ones has expired",
@@ -42,10 +42,11 @@ _WHY_NOT_ELSEWHERE = {
 
 
 class Advice(NamedTuple):
-    """attempts: requests in all at one target. waits: seconds between them, without the random part.
+    """What the SDK does about a failure. attempts: requests to one target in all. waits: seconds between them, without
+    jitter.
 
     again, elsewhere, after_content: what is done, in words; after_content is empty for a kind that ends a request
-    before there is any. catch: the class of the error and the wider ones.
+    before there is content. catch: the class of the error and its base classes.
     """
 
     attempts: int
@@ -57,7 +58,7 @@ class Advice(NamedTuple):
 
 
 def advice_for(error: StreamError, retry: RetryPolicy | None = None, recovery: Recovery | None = None) -> Advice:
-    """What happens when this error ends a request. Without policies: the defaults."""
+    """Return what happens when this error ends a request. Without policies, the defaults are used."""
     retry, recovery = retry or RetryPolicy(), recovery or Recovery()
     attempts = attempts_for(error.failure, retry) if error.retryable else 1
     schedule = waits(retry.model_copy(update={"jitter": 0.0}))
@@ -69,7 +70,7 @@ def advice_for(error: StreamError, retry: RetryPolicy | None = None, recovery: R
 
 
 def classes(error: StreamError) -> tuple[str, ...]:
-    """The error's class and those above it, the narrowest first."""
+    """Return the error's class and its base classes, the narrowest first."""
     return tuple(dict.fromkeys(cls.__name__ for cls in type(error).__mro__ if issubclass(cls, StreamError)))
 
 

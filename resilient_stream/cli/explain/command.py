@@ -1,7 +1,7 @@
-"""`explain`: a kind, a status, a class, or a pasted error, and what it means and what the SDK does about it.
+"""`explain`: says what a kind, a status, a class or a pasted error means, and what the SDK does about it.
 
-The one rule: the real classifier decides what a text is; here it is only looked up under its name first.
-Must never: guess. What is not known is said to be unknown, with what looks like it.
+A text is first looked up as a name; otherwise the real classifier decides what it is. Nothing is guessed: an unknown
+text is called unknown, and similar names are shown.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ NEAR = 0.7
 
 
 def explain(text: str | None, *, provider: str | None = None, as_json: bool = False) -> int:
-    """Print it and return the exit code. No text: all kinds. Keys that are set in the environment are not shown."""
+    """Print the explanation and return the exit code. Without a text, print all kinds.
+
+    Keys that are set in the environment are not shown.
+    """
     notes = Notes()
     text = Secrets(secrets_of_environment()).hide(text) if text else text
     try:
@@ -53,7 +56,7 @@ def explain(text: str | None, *, provider: str | None = None, as_json: bool = Fa
 
 
 def _without_kinds(text: str, notes: Notes) -> int:
-    """One of our classes that no kind has (AllTargetsFailed, StreamMisused), or nothing that is known."""
+    """Explain a class of ours that has no kind (AllTargetsFailed, StreamMisused), or say that the text is unknown."""
     name = text.strip().rpartition(".")[2]
     cls = getattr(errors, name, None) if name in errors.__all__ else None
     if isinstance(cls, type) and issubclass(cls, Exception):
@@ -64,7 +67,7 @@ def _without_kinds(text: str, notes: Notes) -> int:
 
 
 def look_up(text: str, provider: str | None = None) -> list[StreamError]:
-    """The errors that a text stands for: one, or all of a class or category; none when it is unknown."""
+    """Return the errors that a text means: one, or all of a class or category; none when it is unknown."""
     name = re.sub(r"[\s-]+", "_", text.strip().lower())
     if name in set(ErrorKind):
         return [as_error(ErrorKind(name), provider)]
@@ -77,19 +80,19 @@ def look_up(text: str, provider: str | None = None) -> list[StreamError]:
 
 
 def as_error(kind: ErrorKind, provider: str | None = None, code: str = "") -> StreamError:
-    """A kind as an error, with what is known of the provider."""
+    """Return a kind as an error, with what is known of the provider."""
     return _in_context(Failure(kind=kind, code=code), provider)
 
 
 def as_dict(error: StreamError) -> dict[str, Any]:
-    """What is printed, for a script."""
+    """Return what is printed, for a script."""
     fields = ("kind", "category", "title", "message", "resolution", "status", "code", "retry_after", "resets_at")
     values = error.to_dict()
     return {**{name: values[name] for name in fields}, **advice_for(error)._asdict()}
 
 
 def similar(text: str) -> list[str]:
-    """Kinds whose name is nearly this, or whose texts have one of its words."""
+    """Return the kinds whose name is nearly this, or whose texts have one of its words."""
     names = {kind.value: kind for kind in ErrorKind} | {row.error: kind for kind, row in KINDS.items()}
     near = [str(names[name]) for name in difflib.get_close_matches(text.strip(), names, MAX_NEAR, NEAR)]
     said = [kind.value for kind in ErrorKind if _words(text) & _words(f"{kind} {KINDS[kind].title}")]
@@ -105,7 +108,7 @@ def _in_context(failure: Failure, provider: str | None) -> StreamError:
 
 
 def _of_class(name: str) -> list[tuple[ErrorKind, str]]:
-    """The kinds of one of our classes, by its name, with or without the module."""
+    """Return the kinds of one of our classes, by its name, with or without the module."""
     cls = getattr(errors, name.rpartition(".")[2], None)
     if not isinstance(cls, type) or not issubclass(cls, StreamError):
         return []
@@ -113,7 +116,7 @@ def _of_class(name: str) -> list[tuple[ErrorKind, str]]:
 
 
 def _of_title(text: str) -> list[tuple[ErrorKind, str]]:
-    """An error as we print it: behind its class or not, the title, then the target or the message."""
+    """Read an error as we print it: a class or not, then the title, then the target or the message."""
     said = re.sub(r"^(?:\w++\.)*+\w++: ", "", text.strip())
     return [found for title, found in _titles() if re.match(rf"{re.escape(title)}( \(|: |\. |$)", said)][:1]
 

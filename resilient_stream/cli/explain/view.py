@@ -1,7 +1,6 @@
-"""How `explain` looks: one failure with what is done about it, or a table of kinds.
+"""Shows `explain`: one failure with what is done about it, or a table of kinds.
 
-The one rule: it fits into 80 columns, and says the same without colours.
-Must never: decide anything.
+It fits into 80 columns, and says the same without colours. It decides nothing.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ WIDEST = 100
 
 
 def console() -> Screen:
-    """Standard output, with lines no longer than people like to read."""
+    """Return standard output as a console with lines of a length that people like to read."""
     made = Screen()
     made.width = min(made.width, WIDEST)
     return made
 
 
 def print_one(error: StreamError, *, by_status: bool = False) -> None:
-    """One failure. by_status: nothing but an HTTP status was given."""
+    """Print one failure. by_status: only an HTTP status was given."""
     out, style = console(), CATEGORY_STYLE[error.category]
     out.print(joined((error.title, f"bold {style}"), "  ", (str(error.kind), "bold")))
     out.print(styled(f"{error.category}: {MEANING[error.category]}", style))
@@ -72,7 +71,7 @@ def _facts(error: StreamError) -> Table:
 
 
 def _found(error: StreamError) -> str:
-    """What the text itself had, beside the kind."""
+    """Return what the text said besides the kind."""
     parts = (
         f"HTTP {error.status}" if error.status else None,
         f"code {error.failure.code}" if error.failure.code else None,
@@ -82,7 +81,7 @@ def _found(error: StreamError) -> str:
 
 
 def print_kinds(errors: list[StreamError], asked: str | None = None) -> None:
-    """Several kinds, a line each, by category."""
+    """Print several kinds, a line each, by category."""
     out = console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("kind", "what it is", "requests", "next target"):

@@ -9,7 +9,7 @@ from typing import Any
 from resilient_stream import Client, Target
 from resilient_stream.contract import Sending
 
-__all__ = ["Answer", "ScriptedTransport", "client_over", "text_event"]
+__all__ = ["Answer", "Refused", "ScriptedTransport", "client_over", "text_event"]
 
 END = b"data: [DONE]\n\n"
 STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
@@ -28,8 +28,14 @@ class Answer:
 
     headers: Mapping[str, str] = {"content-type": "text/event-stream"}
 
-    def __init__(self, *reads: bytes | Exception | asyncio.Future[bytes], status: int = 200) -> None:
+    def __init__(
+        self,
+        *reads: bytes | Exception | asyncio.Future[bytes],
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.status = status
+        self.headers = {**type(self).headers, **(headers or {})}
         self.closed = 0
         self.reads = 0
         self.interrupted: Exception | None = None
@@ -65,10 +71,19 @@ class Answer:
         self.closed += 1
 
 
+class Refused:
+    """No answer: the transport raises `error`, before or after the request was `written`."""
+
+    def __init__(self, error: Exception, *, written: bool = False, reused: bool = False) -> None:
+        self.error = error
+        self.written = written
+        self.reused = reused
+
+
 class ScriptedTransport:
     """Gives the answers of a script, one for each request, and keeps the requests."""
 
-    def __init__(self, answers: Iterable[Answer]) -> None:
+    def __init__(self, answers: Iterable[Answer | Refused]) -> None:
         self.answers = list(answers)
         self.requests: list[Any] = []
         self.released: list[Any] = []
@@ -76,9 +91,13 @@ class ScriptedTransport:
 
     async def open(self, request: Any, connect_timeout: float | None, sending: Sending) -> Answer:
         """The next answer."""
-        sending.written = True
         self.requests.append(request)
-        return self.answers[len(self.requests) - 1]
+        answer = self.answers[len(self.requests) - 1]
+        sending.written = True
+        if isinstance(answer, Refused):
+            sending.written, sending.reused = answer.written, answer.reused
+            raise answer.error
+        return answer
 
     def release(self, response: Any) -> None:
         """Note that the connection would be used again."""
@@ -93,7 +112,7 @@ class ScriptedTransport:
         """Nothing is open."""
 
 
-def client_over(*answers: Answer, targets: int = 1, **options: Any) -> tuple[Client, ScriptedTransport]:
+def client_over(*answers: Answer | Refused, targets: int = 1, **options: Any) -> tuple[Client, ScriptedTransport]:
     """A client of OpenAI's dialect whose requests get these answers."""
     known = [Target(f"openai:m{place}", base_url="http://127.0.0.1:9", api_key="k" * 12) for place in range(targets)]
     client = Client(*known, **options)

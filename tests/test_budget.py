@@ -197,7 +197,7 @@ async def test_retries_inside_retries_are_noticed(caplog: pytest.LogCaptureFixtu
 
 
 async def test_calls_beside_each_other_are_not_inside_each_other(caplog: pytest.LogCaptureFixture) -> None:
-    """A stream that is read while another one is open is no nested call; nor is one with its retries off."""
+    """A stream that is read while another one is open is no nested call."""
     async with Loopback(chat("a", "b", "c")) as server, Client(server.target()) as client:
         with caplog.at_level(logging.WARNING, "resilient_stream"):
             async for _ in client.stream("hi"):

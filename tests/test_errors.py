@@ -184,8 +184,8 @@ async def test_a_request_that_was_sent_may_be_billed():
     assert not caught.value.billed_maybe
 
 
-async def test_a_call_that_was_sent_once_stays_billed():
-    """Whatever ends a call later, and wherever: what was sent before may be on the bill."""
+async def test_a_sent_call_that_its_owner_ends_may_be_billed():
+    """A stream that is closed, or whose client is: the request had left by then."""
     async with FakeProvider([Text("Half"), Stall()]) as provider:
         client = Client(provider.target("openai"))
         stream = client.stream("Hello")

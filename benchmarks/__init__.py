@@ -1,1 +1,1 @@
-"""Measurements: one script a question, its answer a dated table and a plot under docs/benchmarks."""
+"""Benchmarks: each script answers one question with a dated table and a plot in docs/benchmarks."""

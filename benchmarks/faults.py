@@ -1,9 +1,9 @@
-"""What a caller gets when a provider breaks: the same five faults, ours and the SDKs that are installed.
+"""What a caller gets when a provider breaks: five faults, with this SDK and with the official SDKs that are installed.
 
     python -m benchmarks.faults        writes docs/benchmarks/faults.md
 
-The one rule: each client is used as its own documents show, with a read timeout of one second and its default
-retries; one real loopback server plays the same script to all. What is not installed is left out and said.
+Each client is used as its own documents show, with a read timeout of one second and its default retries. One real
+loopback server plays the same script to all. A client that is not installed is left out, and the table says so.
 """
 
 from __future__ import annotations

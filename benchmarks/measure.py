@@ -1,8 +1,8 @@
-"""One client in a process of its own: it asks the stand-in for each shape of answer, and says what that cost.
+"""Measures one client in a process of its own, for each shape of answer that the fake provider gives.
 
     python -m benchmarks.measure NAME PORT [--loop uvloop] [--quick]        prints one line of JSON
 
-The one rule: a client that missed a chunk or invented one has no cost; it fails.
+A client that missed a chunk or invented one gets no figure: it fails.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""The clients that are measured: a loop by hand, ours, and others'.
+"""The clients that are measured: a loop written by hand, ours, and others'.
 
 A chunk counts when its text reached the caller. Each client is set up as its own documentation does, with nothing
-switched off.
-
-The one rule: a client's imports stay inside its own function, so one never pays for another.
+switched off. A client's imports are inside its own function, so that none pays for another's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What was measured, as a dated table and a plot.
+"""Writes the measurements as a dated table and a plot.
 
-The one rule: a ratio is taken within a round, between a client and the floor that ran beside it; what is told is
-the median of these, with the lowest and the highest.
+A ratio is taken within a round, between a client and the hand-written loop that ran beside it. The report shows the
+median of these ratios, with the lowest and the highest.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python -m benchmarks.storm        writes docs/benchmarks/storm.md and storm.png
 
-The one rule: the counts are the server's, not ours: requests as they arrived on a loopback socket, and when.
+The counts are the server's and not ours: the requests that arrived on a loopback socket, and when.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every test gets: nothing left behind is looked for, and no key of the machine is used."""
+"""Fixtures of every test: each checks that nothing is left behind, and none sees a key of this machine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What each provider refuses in a conversation, written down from its documentation and not from our encoders.
+"""What each provider refuses in a conversation, written from its documentation and not from our encoders.
 
-The one rule: a checker sees a body as it would be sent and raises AssertionError for what that API answers with a
-400. It knows nothing of `Message`. A dialect without rules of its own is held to what all have in common.
+A checker gets a body as it would be sent and raises AssertionError for what that API answers with a 400. It knows
+nothing of `Message`. A dialect without rules of its own is checked by what all have in common.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The mark for tests that need the small real model; they skip where its packages are missing.
+"""The mark of tests that need the small real model; they skip where its packages are missing.
 
-The one rule: a skip says how to install what is missing. CI installs it, so there the tests run.
+A skip says how to install what is missing. CI installs it, so there the tests run.
 """
 
 from __future__ import annotations

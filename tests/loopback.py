@@ -1,7 +1,7 @@
-"""A loopback server that does what its script says, byte by byte, and sees when the client leaves.
+"""A loopback server that follows its script, byte by byte, and notices when the client leaves.
 
-The one rule: no HTTP framework on this side. A script is a list of steps; bytes are sent as one piece each.
-The answers are OpenAI's chat dialect, as `chat` writes them.
+It uses no HTTP framework. A script is a list of steps; bytes are sent as one piece each. The answers are in OpenAI's
+chat dialect, as `chat` writes them.
 """
 
 from __future__ import annotations

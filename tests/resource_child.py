@@ -3,7 +3,7 @@
     python -m tests.resource_child memory URL MIB [whole|falls_back|streamed]
     python -m tests.resource_child files URL OTHER_URL THIRD_URL [idle|full]
 
-The one rule: the limit is the operating system's (setrlimit), and what is printed is one line of JSON.
+The limit is the operating system's (setrlimit), and the output is one line of JSON.
 """
 
 from __future__ import annotations

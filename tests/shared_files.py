@@ -1,6 +1,6 @@
 """Where the shared material is: recordings, error rows, conformance cases.
 
-The one rule: it is read through RESILIENT_STREAM_SHARED and never copied; without it a test skips and says so.
+It is read through RESILIENT_STREAM_SHARED and never copied. Without it a test skips and says so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Messages as APIs and SDKs give them: taken as they are; what has no place here is refused by name."""
+"""Messages as APIs and SDKs give them are accepted as they are; an unknown field is refused by name."""
 
 from __future__ import annotations
 

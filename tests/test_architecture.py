@@ -1,6 +1,6 @@
-"""The shape of the house, read off its source: what may import what, what is pure, what may not span a yield.
+"""The structure of the package, read from its source: what may import what, what is pure, what may not span a yield.
 
-Each rule is a function over a syntax tree, so the tests at the end can show that it catches what it is for.
+Each rule is a function over a syntax tree, so the tests at the end can show that it finds what it is for.
 """
 
 from __future__ import annotations

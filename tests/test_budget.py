@@ -55,7 +55,7 @@ def spent(ledger: Ledger, budget: RetryBudget, tries: int = 1000) -> int:
 
 
 def test_the_reserve_is_there_without_any_request(clock: Clock) -> None:
-    """A quiet application can retry."""
+    """An application with few requests can retry, because the reserve needs none."""
     assert spent(Ledger(clock), RetryBudget(reserve=7)) == 7
 
 

@@ -275,7 +275,7 @@ async def test_after_content_nothing_is_asked_again() -> None:
 
 
 async def test_what_is_to_stream_is_never_buffered() -> None:
-    """`stream=True` on the target."""
+    """A target with `stream=True` is streamed, even when memory is short."""
     limits = Limits(max_event_bytes=1024, max_rss_bytes=1)
     async with FakeProvider([Text(HUGE), End()]) as provider:
         async with Client(provider.target("openai", stream=True), limits=limits, retry=QUICK) as client:
@@ -357,7 +357,7 @@ async def test_what_is_no_fault_of_the_stream_teaches_nothing(script: Script, to
 
 
 async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest is forgotten."""
+    """Of too many remembered targets, the oldest is forgotten."""
     monkeypatch.setattr(module, "MAX_LEARNED", 3)
     async with FakeProvider(BROKEN) as provider, Client() as client:
         for number in range(5):
@@ -429,7 +429,7 @@ async def test_an_answer_that_is_whole_when_the_connection_breaks_is_whole(
 
 
 async def test_an_answer_without_content_is_one() -> None:
-    """Empty, with its finish reason."""
+    """A whole answer without content is complete, with its finish reason."""
     async with FakeProvider(body(chat(""))) as provider:
         async with Client(provider.target("openai", stream=False), retry=RetryPolicy.off()) as client:
             transcript = await client.complete("hi")

@@ -171,7 +171,7 @@ async def test_a_bad_request_is_not_retried_and_not_sent_elsewhere() -> None:
 
 
 async def test_a_bad_key_falls_back() -> None:
-    """Another target has another key."""
+    """A refused key makes the call go to the next target, which has another key."""
     refused = status(401, {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}})
     async with Loopback(refused) as server, Loopback(chat("Hello")) as other:
         async with Client(server.target(), other.target(), retry=QUICK) as client:

@@ -170,7 +170,7 @@ async def test_what_goes_wrong_with_a_call_is_told_to_the_model(call: CallTool, 
 
 
 async def test_a_long_complaint_is_bounded_too() -> None:
-    """As every result."""
+    """A tool's long complaint is cut as any result is."""
     (result,) = await results_of([CallTool("failing", {"how": "long"}), End()], tools=[failing])
     assert len(result.content) < 70_000
 

@@ -1,5 +1,7 @@
-"""Every way a conversation can end: in a turn, in a tool, in a prompt, in between. It ends once, nothing is left, and
-its history goes on."""
+"""Every way in which a conversation can end: in a turn, in a tool, in a prompt, and between them.
+
+It ends once, nothing is left behind, and its history can be sent again.
+"""
 
 from __future__ import annotations
 
@@ -471,7 +473,7 @@ async def test_a_complete_one_just_ends_again() -> None:
 
 
 async def test_a_closed_client_is_said_at_the_first_pull() -> None:
-    """And on_end is called."""
+    """With a closed client, the first pull raises ClientClosed, and on_end is called."""
     async with staged() as stage:
         await stage.client.aclose()
         with pytest.raises(ClientClosed):

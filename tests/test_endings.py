@@ -420,7 +420,7 @@ def test_a_loop_that_ends_with_a_running_stream_closes_it() -> None:
 
 
 async def test_a_rate_limit_is_raised_with_its_class_from_complete() -> None:
-    """`complete` is the same chain."""
+    """`complete` raises RateLimited, since it runs the same chain."""
     body = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
     async with Loopback(status(429, body)) as server, Client(server.target(), retry=RetryPolicy.off()) as client:
         with pytest.raises(RateLimited):

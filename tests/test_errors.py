@@ -1,4 +1,4 @@
-"""Errors as values: what they carry, that they cross a process's border, how small they are, what they cost."""
+"""Errors as values: their fields, that they can be pickled, how small they are, and what they cost."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_moments_are_in_utc_and_say_so():
 
 
 def test_the_line_while_the_sdk_waits():
-    """As the specification words it."""
+    """While the SDK waits it says `Retrying in 3.2 s (attempt 2/5)`."""
     assert readable.retrying(3.2, 2, 5) == "Retrying in 3.2 s (attempt 2/5)"
     assert readable.retrying(0, 1, 5) == "Retrying now (attempt 1/5)"
 

@@ -1,4 +1,4 @@
-"""What is asked for by a wrong name or value is refused before anything is sent, with the name that was meant."""
+"""A wrong name or value is refused before anything is sent, and the name that was meant is told."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_a_policys_signature_is_for_people(policy: Any) -> None:
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_policy_stays_a_frozen_value(policy: Any) -> None:
-    """Equal, copied, pickled; never changed."""
+    """A policy can be compared, copied and pickled, and never changed."""
     made = policy()
     assert pickle.loads(pickle.dumps(made)) == made == policy.model_validate(made.model_dump()) == made.model_copy()
     with pytest.raises(ValueError, match="frozen"):

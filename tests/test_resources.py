@@ -399,7 +399,7 @@ async def test_a_place_goes_to_who_has_waited_longest() -> None:
 
 
 async def test_without_a_limit_nothing_is_counted() -> None:
-    """And nothing is held."""
+    """Without max_concurrency no stream is counted or made to wait."""
     async with FakeProvider(HELLO) as provider, Client(provider.target("openai")) as client:
         async with client.stream("hi") as stream:
             await anext(stream)

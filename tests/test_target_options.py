@@ -147,7 +147,7 @@ def test_a_list_of_targets_is_its_elements(make):
 
 @pytest.mark.parametrize("targets", [(["openai:a"], "b:c"), (5,), (None,), ({"openai:a"},), (["openai:a", ["b:c"]],)])
 def test_what_is_no_target_is_said(targets):
-    """By its type."""
+    """What is not a target is refused with its type."""
     with pytest.raises(StreamMisused, match='a target is "provider:model" or a Target'):
         Client(*targets)
 

@@ -169,7 +169,7 @@ async def test_a_pair_has_the_schema_of_the_tool() -> None:
 
 
 def test_a_tool_alone_stays_one() -> None:
-    """Its calls are the caller's."""
+    """A Tool without a function stays a Tool, whose calls the caller answers."""
     assert tool_of({"type": "function", "function": {"name": "ask"}}, "") == Tool(name="ask")
 
 
@@ -233,7 +233,7 @@ def test_what_is_no_tool_is_said_at_once(source: Any, said: str) -> None:
     ],
 )
 def test_what_is_no_output_is_said_at_once(outputs: Any, said: str) -> None:
-    """The same for outputs."""
+    """What cannot be an output is refused when the conversation is made."""
     with pytest.raises(StreamMisused, match=said):
         Toolbox([], outputs, None)
 

@@ -1,6 +1,6 @@
 """An answer is complete when it was understood: contradicting ends, Raw for what has no class, JSON for a stream.
 
-The one rule: what holds, holds for every dialect; a row gives the bytes in which that dialect says it.
+Each promise holds for every dialect. A row gives the bytes in which that dialect says it.
 """
 
 from __future__ import annotations
@@ -290,7 +290,7 @@ def test_an_end_that_agrees_is_believed(chunks: list[Any]) -> None:
 
 @pytest.mark.parametrize("chunks", NOT_FINE.values(), ids=NOT_FINE)
 def test_an_end_that_contradicts_is_none(chunks: list[Any]) -> None:
-    """One failure, one more try."""
+    """An end that contradicts what was read is one failure, and is retried once."""
     failure = contradiction(chunks)
     assert failure is not None
     assert (failure.kind, failure.code, failure.retry) == ("unexpected_response", "nothing_read", True)

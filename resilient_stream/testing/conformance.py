@@ -1,10 +1,10 @@
-"""`check_adapter`: does a provider's adapter keep the promises that the rest of the SDK is built on?
+"""`check_adapter`: checks whether a provider's adapter keeps the promises that the rest of the SDK relies on.
 
     def test_my_adapter():
         check_adapter(ADAPTER, whole_answer_as_bytes, text="Hello")
 
-The one rule: a rule here is one function and one sentence, and holds for every adapter there is; each of ours passes.
-Must never: ask for a network. An adapter is pure, and so is what checks it.
+A rule here is one function and one sentence. It holds for every adapter, and each of ours is tested by it. No network
+is needed, because an adapter is pure.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def check_adapter(
 ) -> None:
     """Check an adapter against all `RULES`.
 
-    answer: the body of a whole streamed answer, as it comes over the wire. text: what it says. model: a name that
-    the adapter takes. endpoint: where an adapter needs more than an address and a key. options: the target's. whole:
-    the body of the same answer in one piece, for an adapter that can ask for it (`Capabilities.whole`).
-    Raises AssertionError with a line for each broken rule.
+    answer: the body of a whole streamed answer, as it comes over the wire. text: the text of that answer. model: a name
+    that the adapter takes. endpoint: for an adapter that needs more than an address and a key. options: the target's.
+    whole: the body of the same answer in one piece, for an adapter that can ask for it (`Capabilities.whole`). Raises
+    AssertionError with a line for each broken rule.
     """
     place = endpoint or Endpoint(base_url="https://provider.test", api_key=KEY, headers={"X-Own": "1"})
     case = _Case(adapter, answer, text, model, place, dict(options or {}), whole)
@@ -92,7 +92,7 @@ class _Case:
         return chunks + decoder.finish(), decoder
 
     def read_whole(self, pieces: list[bytes]) -> tuple[str, WholeDecoder]:
-        """What an answer in one piece says; its long texts stand where the decoder says."""
+        """Return the text of an answer in one piece. The decoder says where its long texts are."""
         decoder = cast(WholeAdapter, self.adapter).whole_decoder(self.request(stream=False))
         early = [chunk for piece in pieces for chunk in decoder.feed(piece)]
         body = b"".join(pieces)
@@ -151,7 +151,7 @@ def encodes_the_same_twice(case: _Case) -> Iterator[str]:
 
 
 def _content(sent: Outgoing) -> bytes:
-    """What the provider reads."""
+    """Return the part of a request that the provider reads."""
     if isinstance(sent, ReplayRequest):
         return "".join(message.text for message in sent.messages).encode()
     return sent.body if isinstance(sent, HttpRequest) else sent.stdin

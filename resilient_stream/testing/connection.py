@@ -1,7 +1,7 @@
-"""One accepted connection: requests in, scripts played, bytes out, and who ended it.
+"""One accepted connection: it takes requests, plays scripts, and records which side ended it.
 
-The one rule: a client that leaves is noticed at once, whatever the script is waiting for.
-Must never: read ahead of the script; a request is answered before the next one is taken.
+A client that leaves is noticed at once, whatever the script is waiting for. A request is answered before the next one
+is read.
 """
 
 from __future__ import annotations
@@ -50,43 +50,43 @@ class Connection(asyncio.Protocol):
         self.task = asyncio.ensure_future(self._serve(self))
 
     def data_received(self, data: bytes) -> None:
-        """Keep it for `next_request`."""
+        """Keep the data for `next_request`."""
         self._received += data
         self._arrived.set()
 
     def eof_received(self) -> None:
-        """The client closed: nothing that is still in the buffer matters."""
+        """Note that the client has closed. What is still in the buffer does not matter."""
         self.left = not self._closing
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The end, from either side."""
+        """End the connection, whichever side ended it."""
         self.left = self.left or not self._closing
         self.task.cancel()
         self.lost.set_result(None)
 
     def pause_writing(self) -> None:
-        """The client does not read as fast as we write."""
+        """Wait, because the client does not read as fast as we write."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Everything written was taken."""
+        """Go on, because everything written was taken."""
         self._writable.set()
 
     # -- for scripts ----------------------------------------------------------------------------
 
     @property
     def closing(self) -> bool:
-        """Whether it was ended, by either side."""
+        """Whether either side has ended it."""
         return self._transport.is_closing()
 
     @property
     def drained(self) -> bool:
-        """Whether the operating system took everything that was written."""
+        """Wait until the operating system has taken everything that was written."""
         return self.sent == self._written
 
     async def next_request(self) -> ReceivedRequest:
-        """The next request, once it is whole."""
+        """Return the next request, once it is whole."""
         while (request := take_request(self._received)) is None:
             self._arrived.clear()
             await self._arrived.wait()
@@ -94,9 +94,9 @@ class Connection(asyncio.Protocol):
         return request
 
     async def write(self, data: bytes) -> None:
-        """Bytes in one write; returns when the operating system has them and the client's loop had a turn.
+        """Write bytes in one piece; return when the operating system has them and the client's loop had a turn.
 
-        Two turns, since a client in this loop is woken after us in the first one: pieces stay pieces.
+        It takes two turns: in the first one, a client in this loop is woken after us. So the pieces stay apart.
         """
         if self.closing:
             return
@@ -109,19 +109,19 @@ class Connection(asyncio.Protocol):
         await asyncio.sleep(0)
 
     def close(self) -> None:
-        """End it properly (FIN)."""
+        """End the connection properly (FIN)."""
         self._closing = True
         self._transport.close()
 
     def reset(self) -> None:
-        """End it with a reset (RST): closing with SO_LINGER at 0 seconds discards and resets, see socket(7)."""
+        """End the connection with a reset (RST), by closing with SO_LINGER at 0 seconds, see socket(7)."""
         self._closing = True
         found: socket.socket = self._transport.get_extra_info("socket")
         found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         self._transport.abort()
 
     async def shut(self) -> None:
-        """End it now, and wait until its task is gone too."""
+        """End the connection now, and wait until its task has ended."""
         self._closing = True
         self._transport.abort()
         self.task.cancel()

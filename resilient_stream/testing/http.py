@@ -1,6 +1,6 @@
-"""HTTP/1.1 as far as a stand-in needs it: requests out of bytes, heads and chunks into bytes (RFC 9112).
+"""The part of HTTP/1.1 that a fake server needs: requests from bytes, heads and chunks to bytes (RFC 9112).
 
-The one rule: pure; sockets are connection.py's. Must never: check what a client sends, beyond reading it.
+The functions are pure; sockets are in connection.py. Requests are read, and not checked beyond that.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class ReceivedRequest:
 
     @property
     def json(self) -> Any:
-        """The body as JSON values; None when there is no body. Raises msgspec.DecodeError for anything else."""
+        """Return the body as JSON values; None without a body. Raises msgspec.DecodeError for anything else."""
         return msgspec.json.decode(self.body) if self.body else None
 
 
 def take_request(received: bytearray) -> ReceivedRequest | None:
-    """Cut the first whole request off the front of `received`; None when there is none yet."""
+    """Remove the first whole request from `received` and return it; None when there is none yet."""
     end = received.find(b"\r\n\r\n")
     if end < 0:
         return None
@@ -62,7 +62,7 @@ def take_request(received: bytearray) -> ReceivedRequest | None:
 
 
 def _body(headers: Mapping[str, str], received: bytearray, start: int) -> tuple[bytes, int] | None:
-    """The request's body and where it ends; None when some of it is missing."""
+    """Return the request's body and where it ends; None when some of it is missing."""
     if headers.get("transfer-encoding", "").lower() == "chunked":
         return _chunked_body(received, start)
     end = start + int(headers.get("content-length", "0"))
@@ -84,12 +84,12 @@ def _chunked_body(received: bytearray, start: int) -> tuple[bytes, int] | None:
 
 
 def response_head(status: int, headers: Mapping[str, str]) -> bytes:
-    """The status line and the header fields, with the empty line that ends them."""
+    """Return the status line and the header fields, with the empty line that ends them."""
     reason = _PHRASES.get(status, "")
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {status} {reason}\r\n{fields}\r\n".encode("latin-1")
 
 
 def chunk(data: bytes) -> bytes:
-    """One chunk of a chunked body. Empty data gives nothing, since a chunk of size 0 is the end."""
+    """Return one chunk of a chunked body. Empty data gives nothing, since a chunk of size 0 is the end."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""

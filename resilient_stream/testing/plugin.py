@@ -1,7 +1,7 @@
-"""The pytest fixture `fake_provider`, there as soon as the package is installed.
+"""The pytest fixture `fake_provider`, which exists as soon as the package is installed.
 
-The one rule: the server has a thread of its own, so it serves tests of every kind, and its tasks are not theirs.
-Must never: depend on an async plugin.
+The server runs in a thread of its own. So it works for tests of every kind, its tasks do not mix with theirs, and no
+async plugin is needed.
 """
 
 from __future__ import annotations

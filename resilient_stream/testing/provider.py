@@ -1,6 +1,6 @@
-"""`FakeProvider`: the loopback server itself, what it was asked, and how each request ended.
+"""`FakeProvider`: the loopback server, the requests it got, and how each of them ended.
 
-The one rule: it is a real server on a real socket; a client cannot tell. Must never: outlive its `with` block.
+It is a real server on a real socket, so a client sees no difference. It never outlives its `with` block.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ __all__ = ["FakeProvider", "Handler"]
 Handler: TypeAlias = Callable[[ReceivedRequest], Script]
 
 HELLO: Script = (Text("Hello", " from", " the", " fake", " provider."), End())
-"""What is played when no script was given."""
+"""The script that is played when none was given."""
 
 
 class FakeProvider:
     """A loopback server that answers by script: `async with FakeProvider(script, ...) as provider`.
 
-    scripts: request n gets script n, and the last one repeats. A script is a list of steps, or a function that
-    is given the request and returns one (for answers by path, or by what was asked).
-    requests: all that came, in order. connections: how many were accepted.
-    An exception in a script's function or step gives the client a 500, and is raised again when the block ends.
+    scripts: request n gets script n, and the last one repeats. A script is a list of steps, or a function that is given
+    the request and returns a list of steps (for answers by path, or by what was asked). requests: all requests, in
+    order. connections: how many were accepted. After an exception in a script's function or step, the client gets a
+    500, and the exception is raised again when the block ends.
     """
 
     def __init__(self, *scripts: Script | Handler) -> None:
@@ -56,7 +56,7 @@ class FakeProvider:
     @classmethod
     @contextmanager
     def in_thread(cls, *scripts: Script | Handler) -> Iterator[FakeProvider]:
-        """The same in a thread and loop of its own, for tests without a loop, and for looking at one from outside."""
+        """Run a fake provider in a thread and loop of its own, for tests without a loop or with one that may block."""
         with start_blocking_portal() as portal, portal.wrap_async_context_manager(cls(*scripts)) as provider:
             yield provider
 
@@ -79,21 +79,22 @@ class FakeProvider:
     # -- the test's side ------------------------------------------------------------------------
 
     def play(self, *scripts: Script | Handler) -> None:
-        """Forget the old scripts: the next request gets the first of these."""
+        """Replace the scripts: the next request gets the first of these."""
         self._scripts: Sequence[Script | Handler] = scripts or (HELLO,)
         self._played = 0
 
     @property
     def url(self) -> str:
-        """Its root, without a slash at the end."""
+        """The root address, without a slash at the end."""
         return f"http://{self._host}:{self._port}"
 
     def base_url(self, provider: str) -> str:
-        """The base URL as this provider's own SDK would be given it. Unknown names are taken to speak OpenAI's."""
+        """Return the base URL in the form that this provider's own SDK takes. An unknown name is taken to speak
+        OpenAI's."""
         return self.url + DIALECTS.get(provider, DIALECTS["openai"]).suffix
 
     def target(self, provider: str, *, model: str = "fake-model", **options: object) -> Target:
-        """A `Target` that points here, with the key "test". options: any of `Target`'s own."""
+        """Return a `Target` that points here, with the key "test". options: any of `Target`'s own."""
         given: dict[str, object] = {"api_key": "test", "base_url": self.base_url(provider), **options}
         return Target(f"{provider}:{model}", **given)  # type: ignore[arg-type]
 
@@ -104,11 +105,11 @@ class FakeProvider:
 
     @property
     def open_connections(self) -> int:
-        """How many connections are open, those without a request included."""
+        """How many connections are open, also those without a request."""
         return len(self._live)
 
     async def wait_closed(self, count: int = 1, timeout: float = 5.0) -> list[ReceivedRequest]:
-        """Wait until `count` requests in all have ended, however; from any loop. Returns the requests that have.
+        """Wait until `count` requests in all have ended in any way, and return them. It works from any loop.
 
         Raises TimeoutError after `timeout` seconds.
         """
@@ -119,14 +120,14 @@ class FakeProvider:
             raise TimeoutError(self._overdue(count, timeout)) from None
 
     def block_until_closed(self, count: int = 1, timeout: float = 5.0) -> list[ReceivedRequest]:
-        """`wait_closed` for code without a loop; only with `in_thread`."""
+        """Do the same as `wait_closed` for code without a loop; only with `in_thread`."""
         try:
             return self._when_closed(count).result(timeout)
         except TimeoutError:
             raise TimeoutError(self._overdue(count, timeout)) from None
 
     async def refuse(self) -> None:
-        """From now on connections are refused; those that are open stay."""
+        """Refuse connections from now on. Those that are open stay."""
         await self._here(self._refuse)
 
     async def accept(self) -> None:
@@ -148,7 +149,7 @@ class FakeProvider:
             self._socket = _bound_socket(self._port)
 
     async def _here(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Run it in the provider's loop, whichever loop we are in."""
+        """Run a function in the provider's loop, whichever loop we are in."""
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
 
     def _connected(self) -> Connection:
@@ -214,7 +215,7 @@ class FakeProvider:
 
 
 def _bound_socket(port: int) -> socket.socket:
-    """A loopback socket that has its port but does not listen yet."""
+    """Return a loopback socket that has its port but does not listen yet."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind(("127.0.0.1", port))

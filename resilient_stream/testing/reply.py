@@ -1,7 +1,7 @@
-"""One answer while it is being sent: what the steps of a script act on.
+"""One answer while it is being sent; the steps of a script act on it.
 
-The one rule: bytes leave in the order and the pieces the script says; nothing is joined or held back.
-Must never: decide what comes next. That is the script's.
+Bytes are sent in the order and in the pieces that the script says; nothing is joined or held back. The script alone
+decides what comes next.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["Framing", "Reply"]
 
 Framing: TypeAlias = Literal["chunked", "length", "close"]
-"""How the client learns where the body ends: last chunk, content-length, or the end of the connection."""
+"""How the client learns where the body ends: by the last chunk, by content-length, or by the connection's end."""
 
 
 class Reply:
-    """The answer to one request. Steps of your own use its methods, like the ready ones do.
+    """The answer to one request. Steps of your own use its methods, as the ready ones do.
 
-    dialect: the row that writes its events, by the request's path unless `speak` said otherwise. said: what it
-    has said so far. framing: None until the head is sent. ended: the HTTP message is whole.
+    dialect: the dialect of its events, by the request's path unless `speak` chose another. said: what it has said so
+    far. framing: None until the head is sent. ended: the HTTP message is whole.
     """
 
     def __init__(self, connection: Connection, request: ReceivedRequest) -> None:
@@ -60,19 +60,19 @@ class Reply:
     # -- bytes ----------------------------------------------------------------------------------
 
     async def raw(self, data: bytes) -> None:
-        """Bytes on the socket as they are: the way to send what no HTTP server would."""
+        """Send bytes on the socket unchanged, also what no HTTP server would send."""
         self._silent = False
         await self._connection.write(data)
 
     async def head(self, status: int, headers: Mapping[str, str], framing: Framing = "chunked") -> None:
-        """The status line and headers; for "length" the content-length has to be among them."""
+        """Send the status line and the headers. For "length", the content-length has to be among them."""
         extra = {"chunked": {"transfer-encoding": "chunked"}, "length": {}, "close": {"connection": "close"}}
         self.framing = framing
         self._body_left = int(headers.get("content-length", "0"))
         await self.raw(self._head(status, {**headers, **extra[framing]}))
 
     async def send(self, data: bytes) -> None:
-        """Bytes of the body in one write, which is one chunk; the dialect's own head first if none was sent."""
+        """Send bytes of the body in one write, which is one chunk. Without a head, send the dialect's own first."""
         if self.framing is None:
             await self.head(200, self.dialect.headers)
         self._body_left -= len(data)
@@ -80,7 +80,7 @@ class Reply:
         await self.raw(chunk(data) if self.framing == "chunked" else data)
 
     async def end(self) -> None:
-        """Make the HTTP message whole; does nothing when it is."""
+        """Make the HTTP message whole; do nothing if it is."""
         if self.ended:
             return
         if self.framing is None and not self._silent:
@@ -94,17 +94,17 @@ class Reply:
             self.cut()
 
     async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Head and body in one write, with the body's length."""
+        """Send head and body in one write, with the body's length."""
         self.framing, self.ended = "length", True
         await self.raw(self._head(status, {**headers, "content-length": str(len(body))}) + body)
 
     def _head(self, status: int, headers: Mapping[str, str]) -> bytes:
-        """A client that asked for `connection: close` is told so (RFC 9112, 9.6)."""
+        """Send a head. A client that asked for `connection: close` gets that header, too (RFC 9112, 9.6)."""
         wish = {"connection": "close"} if self.request.headers.get("connection", "").lower() == "close" else {}
         return response_head(status, {**headers, **wish})
 
     async def fail(self, message: str) -> None:
-        """The script itself broke: an HTTP 500 if there is still time for one, and the end of the connection."""
+        """Send an HTTP 500, if that is still possible, and end the connection, because the script itself failed."""
         if self._silent:
             await self.whole(500, {"content-type": "text/plain"}, message.encode())
         self.cut()
@@ -118,17 +118,17 @@ class Reply:
         self._connection.reset()
 
     async def stall(self) -> None:
-        """Send nothing more, until the client leaves."""
+        """Send nothing more until the client leaves."""
         await asyncio.get_running_loop().create_future()
 
     # -- events ---------------------------------------------------------------------------------
 
     async def event(self, payload: Payload, name: str | None = None) -> None:
-        """One event in the dialect's framing."""
+        """Send one event in the dialect's framing."""
         await self.send(self.dialect.frame(payload, name))
 
     async def preamble(self) -> None:
-        """What the dialect sends before the first content; once."""
+        """Send, once, what the dialect sends before the first content."""
         if self.streaming and not self.begun:
             self.begun = True
             if self.framing is None:
@@ -136,14 +136,14 @@ class Reply:
             await self._events(self.dialect.preamble(self.said))
 
     async def text(self, piece: str) -> None:
-        """A piece of the answer's text. Without streaming it is kept for the end."""
+        """Send a piece of the answer's text. Without streaming it is kept for the end."""
         self.said.texts.append(piece)
         if self.streaming:
             await self.preamble()
             await self._events(self.dialect.text(self.said, piece))
 
     async def call(self, name: str, arguments: str) -> None:
-        """A tool call. Without streaming it is kept for the end."""
+        """Send a tool call. Without streaming it is kept for the end."""
         called = Called(f"call_fake_{len(self.said.calls)}", name, arguments)
         self.said.calls.append(called)
         if self.streaming:
@@ -151,7 +151,7 @@ class Reply:
             await self._events(self.dialect.call(self.said, called))
 
     async def finish(self, reason: str) -> None:
-        """The dialect's end of an answer, and the end of the HTTP message."""
+        """Send the dialect's end of an answer, and end the HTTP message."""
         if self.streaming:
             await self.preamble()
             await self._events(self.dialect.end(self.said, reason))

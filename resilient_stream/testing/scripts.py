@@ -1,7 +1,7 @@
-"""Ready-made scripts: a plain answer, and a recording played with splits and cuts.
+"""Ready-made scripts: a plain answer, and a recording that is played with splits and cuts.
 
-The one rule: a script is a tuple of steps, so it can be taken apart, extended (`answer(...)[:-1] + (Cut(),)`)
-and played any number of times. Must never: do anything that steps cannot.
+A script is a tuple of steps, so it can be taken apart, extended (`answer(...)[:-1] + (Cut(),)`) and played any number
+of times. It does nothing that steps cannot do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["answer", "serve_bytes"]
 def answer(
     dialect: str, text_pieces: Iterable[str], *, usage: Usage | None = None, reason: str | None = None
 ) -> tuple[Step, ...]:
-    """A whole, good answer: the text in these pieces, the end marker, the usage.
+    """Return the script of a good, whole answer: the text in these pieces, the end marker, the usage.
 
     dialect: a name of `DIALECTS`. For an answer in whatever dialect is asked for, write the steps yourself:
     `(Text("Hel", "lo"), End())`.
@@ -39,11 +39,11 @@ def serve_bytes(
     pause: float = 0.0,
     ending: Step | None = None,
 ) -> tuple[Step, ...]:
-    """Play a body as it was recorded.
+    """Return a script that plays a body as it was recorded.
 
-    splits: offsets where a new write begins, or a number of bytes for each write; None writes all at once.
-    cut_at: only so many bytes are sent, then the connection is closed. ending: another step for the end, such as
-    `Reset()` or `Stall()`; by default `Cut()` with `cut_at` and else `CleanEnd()`. pause: seconds between writes.
+    splits: offsets where a new write begins, or a number of bytes for each write; None writes all at once. cut_at: only
+    so many bytes are sent, then the connection is closed. ending: another step for the end, such as `Reset()` or
+    `Stall()`; the default is `Cut()` with `cut_at`, otherwise `CleanEnd()`. pause: seconds between writes.
     """
     sent = body if cut_at is None else body[:cut_at]
     fields = {"content-type": content_type, **(headers or {})}

@@ -1,7 +1,7 @@
-"""The words a script is written in: each step is a small frozen value that does one thing to a `Reply`.
+"""The steps of scripts: small frozen values, each of which does one thing to a `Reply`.
 
-The one rule: a step says what the client will see. Your own step is any object with `async def play(self, reply)`.
-Must never: look at another step. A script is read from top to bottom.
+A step says what the client will see, and does not look at other steps: a script is read from top to bottom. Any object
+with `async def play(self, reply)` is a step.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Step(Protocol):
 
 
 Script: TypeAlias = Iterable[Step]
-"""Steps in order. Where they run out, the body is ended as by `CleanEnd`. A generator may go on for ever."""
+"""Steps in order. After the last one, the body is ended as by `CleanEnd`. A generator may go on for ever."""
 
 
 @dataclass(frozen=True, slots=True)

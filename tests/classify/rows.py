@@ -1,7 +1,6 @@
-"""The shared error rows as inputs: bodies, headers, and exceptions built from the notes of what aiohttp raised.
+"""The shared error rows as inputs: bodies, headers, and exceptions built from notes of what aiohttp raised.
 
-The one rule: an exception is built from its class names, numbers and text alone, so that these tests hold for any
-version of the library.
+An exception is built from its class names, numbers and text alone, so the tests hold for any version of the library.
 """
 
 from __future__ import annotations

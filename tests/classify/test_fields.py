@@ -227,5 +227,5 @@ def test_a_server_that_fails_over_a_field_is_no_missing_right(said: str) -> None
 
 
 def test_a_forbidden_thing_in_a_stream_is_a_wrong_request() -> None:
-    """Where no status says so."""
+    """In a stream, where no status says it, a forbidden field is an invalid request."""
     assert classify_error({"error": {"message": THINGS[2]}}).kind.value == "invalid_request"

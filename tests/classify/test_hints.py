@@ -193,7 +193,7 @@ def test_the_request_id_is_found(headers: dict[str, str], body: Any, found: str 
      ("2 days", 172800), ("0", 0), ("", None), ("s", None), ("5 apples", None), ("1.2.3s", None)],
 )  # fmt: skip
 def test_durations(text: str, seconds: float | None) -> None:
-    """Go's format and people's."""
+    """Durations are read in Go's format and as people write them."""
     assert duration(text) == (None if seconds is None else pytest.approx(seconds))
 
 

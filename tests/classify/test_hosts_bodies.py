@@ -1,6 +1,6 @@
 """Errors of many hosts and gateways that the rules were not written from, as their documents and users show them.
 
-The one rule: a row is what a person who knows the host would say. Facts carry over; the sentences are our own words
+A row says what a person who knows the host would say. Facts are taken from the host; the sentences are our own words
 where a host has no fixed ones.
 """
 

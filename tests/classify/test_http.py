@@ -1,4 +1,4 @@
-"""What is decided, in which order, and what of it is shown."""
+"""What an HTTP answer is classified as, which source decides first, and what of it is shown."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ CATEGORIES = {"Retryable": "retryable", "Permanent": "permanent", "Context": "co
 
 
 def test_category_retry_and_fallback_are_those_of_the_definition() -> None:
-    """Every kind, in every column."""
+    """Every kind has the category, the retries and the fallback of its definition."""
     text = shared("errors/KINDS.md").read_text("utf-8")
     defined = {}
     for title, section in pairwise(re.split(r"(?m)^## (.*)$", text)[1:]):

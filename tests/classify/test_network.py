@@ -292,7 +292,7 @@ async def test_a_peer_that_hangs_up_in_the_handshake_is_a_lost_connection() -> N
 
 
 async def test_an_unknown_host_is_a_dns_failure() -> None:
-    """The name does not resolve."""
+    """A name that does not resolve is a dns_failure."""
 
     class Nowhere(aiohttp.abc.AbstractResolver):
         async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:

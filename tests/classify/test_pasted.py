@@ -72,7 +72,7 @@ def test_a_pasted_text_gets_its_kind(text, kind):
     "text", ["nonsense", "", "hello world", "{}", "[1, 2]", "12", "999", "What is 500 + 1?", "{'a'"]
 )
 def test_what_is_no_error_is_not_guessed(text):
-    """None, and never an exception."""
+    """A text that is no error gives None, and never an exception."""
     assert classify_pasted(text) is None
 
 
@@ -106,7 +106,7 @@ def test_most_exception_lines_are_understood():
 
 
 def test_the_host_of_a_line_is_kept():
-    """It goes into the message."""
+    """The host of a pasted line is in the message."""
     failure = classify_pasted("Cannot connect to host api.example.com:443 ssl:default [Name or service not known]")
     assert failure is not None
     assert failure.facts["host"] == "api.example.com"

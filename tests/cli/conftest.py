@@ -1,7 +1,7 @@
 """A provider on loopback that plays bytes, and the real command in a child process.
 
-The one rule: what is tested is the program a user starts: its output, its exit code, its signals.
-Must never: let a key of the machine's own environment into the child.
+The program that a user starts is tested: its output, its exit code and its signals. No key of the machine's own
+environment gets into the child.
 """
 
 from __future__ import annotations

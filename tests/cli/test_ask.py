@@ -1,4 +1,4 @@
-"""`ask`: what a person and a script get from it."""
+"""`ask`: the output and the exit code that a person and a script get."""
 
 from __future__ import annotations
 

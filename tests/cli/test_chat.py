@@ -153,7 +153,7 @@ async def test_ctrl_c_ends_a_pipe():
 
 @local_model
 async def test_without_a_key_the_local_model_chats():
-    """As for `ask`."""
+    """Without a key, `chat` asks the local model, as `ask` does."""
     ran = await run("chat", "--max-tokens", "8", typed=b"Hello!\n")
     assert ran.code == 0
     assert ran.out.strip()

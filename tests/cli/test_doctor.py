@@ -185,7 +185,7 @@ def test_targets_without_arguments(monkeypatch):
 
 @pytest.mark.parametrize("url", ["https://api.openai.com/v1", "http://127.0.0.1:1", "https://[::1]:8080/v1"])
 def test_good_addresses(url):
-    """Nothing is wrong with them."""
+    """A good address is not complained about."""
     assert wrong_url(url) is None
 
 

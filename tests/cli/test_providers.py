@@ -83,6 +83,6 @@ async def test_the_command_prints_a_table() -> None:
 
 
 async def test_the_command_prints_json() -> None:
-    """One document, for scripts."""
+    """`--json` prints one document, for scripts."""
     ran = await run("providers", "--json")
     assert {row["name"] for row in json.loads(ran.out)} == set(known_providers())

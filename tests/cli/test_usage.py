@@ -23,7 +23,7 @@ COMMANDS = [command.callback.__name__ for command in app.registered_commands if 
 
 
 async def test_version_is_said() -> None:
-    """`--version` and nothing else."""
+    """`--version` prints the version and nothing else."""
     ran = await run("--version")
     assert (ran.code, ran.out, ran.err) == (0, f"resilient-stream {__version__}\n", "")
 

@@ -91,7 +91,7 @@ async def run_all(page: Path, made: list[Client]) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_the_python_of_a_page_runs(page, everywhere, made, capsys):
-    """As written."""
+    """The Python of each page runs as it is written."""
     asyncio.run(run_all(page, made))
 
 

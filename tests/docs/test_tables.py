@@ -142,7 +142,7 @@ def _upper_case_words(source: str) -> set[str]:
 
 
 def test_the_pages_are_in_the_index():
-    """docs/README.md leads to each."""
+    """docs/README.md has a link to each page."""
     index = (ROOT / "docs" / "README.md").read_text()
     assert [name for name in NAMES if name != "README.md" and f"({name})" not in index] == []
 

@@ -132,7 +132,7 @@ class Promises:
         assert not stage.upstream.seen
 
     async def test_page_is_there(self, serve: Serve) -> None:
-        """A person can try it."""
+        """A person can open the page in a browser."""
         stage = await serve(chat())
         answer = await stage.get("/")
         assert answer.status == 200

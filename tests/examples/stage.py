@@ -1,7 +1,7 @@
-"""What an example plays on: its server on a real socket, a provider behind it, and a browser that may leave.
+"""The surroundings of an example: its server on a real socket, a provider behind it, and a browser that may leave.
 
-The one rule: all buffers between provider and browser are small, so that a browser that does not read is felt.
-Must never: know which framework serves.
+All buffers between provider and browser are small, so that a browser that does not read has an effect soon. Nothing
+here knows which framework serves.
 """
 
 from __future__ import annotations

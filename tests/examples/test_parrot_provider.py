@@ -40,7 +40,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 def test_it_keeps_the_rules(installed: None) -> None:
-    """The conformance suite finds nothing."""
+    """The conformance suite finds nothing wrong with the example."""
     check_adapter(providers.adapter_for("parrot"), ANSWER, text="Hello")
 
 

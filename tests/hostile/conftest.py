@@ -1,4 +1,4 @@
-"""What several attacks need: a certificate of our own."""
+"""Fixtures that several attacks need, such as a certificate of our own."""
 
 from __future__ import annotations
 

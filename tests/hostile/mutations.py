@@ -1,4 +1,4 @@
-"""Bytes, headers and JSON values made wrong, the same for the same dice."""
+"""Bytes, headers and JSON values made wrong at random; the same seed gives the same values."""
 
 from __future__ import annotations
 

@@ -254,7 +254,7 @@ async def test_a_blank_key_is_none(monkeypatch, place, blank):
 
 
 async def test_a_blank_key_leaves_room_for_the_environments(monkeypatch):
-    """As if none were given."""
+    """A blank key counts as none, so the environment's key is used."""
     monkeypatch.setenv("OPENAI_API_KEY", " KEY\n")
     async with Loopback(chat("Hello")) as server:
         async with Client(Target("openai:m", api_key="", base_url=server.url)) as client:

@@ -131,7 +131,7 @@ def test_an_event_that_carries_nothing_is_skipped(dialect: Dialect, odd: bytes) 
 @every
 @pytest.mark.parametrize("half", [b'{"a": ', b'[{"a": 1}', b"[1", b"<html>", b"upstream error", b'"x'], ids=repr)
 def test_half_json_stays_an_error(dialect: Dialect, half: bytes) -> None:
-    """It was something once."""
+    """An event that is only half of a JSON value is a failure, since it was an event once."""
     decoder = dialect.make()
     whole(decoder, dialect.frame(dialect.text), dialect.frame(half), *map(dialect.frame, dialect.end))
     assert not decoder.done
@@ -278,7 +278,7 @@ async def test_halves_in_a_whole_answer_are_unknown_characters(length: int) -> N
 
 
 def test_claude_code_joins_halves_too() -> None:
-    """Node writes halves as escapes."""
+    """Halves of a character that Node writes as two escapes become one character."""
     piece = b'{"type":"stream_event","event":{"type":"content_block_delta","delta":{"text":"%b"}}}\n'
     end = b'{"type":"result","subtype":"success"}\n'
     decoder = ClaudeCodeDecoder(max_event_bytes=100_000)

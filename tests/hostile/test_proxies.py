@@ -190,7 +190,7 @@ async def test_what_a_proxy_breaks_is_the_proxys(environment, scheme, answer, wo
 
 
 async def test_a_dead_proxy_is_named(environment):
-    """Nobody listens there."""
+    """The error names a proxy at whose address nobody listens."""
     environment.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     error = await failure(Target("openai:m", api_key="k", base_url="https://api.example.com/v1"))
     assert error.kind == "proxy_error"

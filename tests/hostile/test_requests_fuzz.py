@@ -1,7 +1,7 @@
 """Requests of random and mutated values, to every provider's encoder: refused in words, or made into bytes.
 
-The one rule: what a caller gives ends as a request, as StreamMisused, or as a StreamError that says what is not
-possible. Never as an exception of msgspec, pydantic, json or Python.
+What a caller gives ends as a request, as StreamMisused, or as a StreamError that says what is not possible. It never
+ends as an exception of msgspec, pydantic, json or Python.
 """
 
 from __future__ import annotations

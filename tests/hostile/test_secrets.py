@@ -1,6 +1,6 @@
-"""Whatever an attempt was sent with, wherever a server quotes it: it is in nothing that leaves the attempt.
+"""A secret that an attempt was sent with is in nothing that leaves the attempt, wherever a server quotes it.
 
-A matrix: where the secret was sent x where the answer quotes it x where it could leave, over the dialects.
+The tests are a matrix, over the dialects: where the secret was sent, where the answer quotes it, where it could leave.
 """
 
 from __future__ import annotations

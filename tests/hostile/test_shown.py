@@ -112,7 +112,7 @@ def test_a_pickle_keeps_a_function_for_the_key() -> None:
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, Target.model_copy])
 def test_a_copy_has_everything(again: Callable[[Target], Target]) -> None:
-    """It stays in this process."""
+    """A copy keeps the secrets, because it stays in this process."""
     copied = again(TARGET)
     assert (copied.api_key, copied.base_url, copied.headers, copied.options) == (
         TARGET.api_key, TARGET.base_url, TARGET.headers, TARGET.options,

@@ -114,7 +114,7 @@ ELEMENTS = [b"1,", b'"",', b"{},", b"[],", b"[[]],", b"null , ", b'{"":{}},']
 @pytest.mark.parametrize("piece", ELEMENTS, ids=repr)
 @pytest.mark.parametrize("read", [READ, MIB])
 def test_an_array_of_tiny_elements_is_a_buffer_limit(piece: bytes, read: int) -> None:
-    """And takes no time."""
+    """An array of tiny elements ends as buffer_limit, and takes no time."""
     for row in (ROWS["gemini"], ROWS["chat"]):
         decoder = row.make("openai", max_event_bytes=8 * MIB)
         assert longest(decoder.feed, b"[" + piece * (MIB // len(piece)), read) < LONGEST

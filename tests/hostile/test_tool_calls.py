@@ -126,7 +126,7 @@ def test_a_fragment_goes_to_the_call_it_was_meant_for(fragments: list[Fragment],
 
 @pytest.mark.parametrize(("fragments", "calls"), ORDERS.values(), ids=ORDERS)
 def test_the_same_in_the_stream_of_a_chat_completion(fragments: list[Fragment], calls: list[tuple[str, Any]]) -> None:
-    """The decoder asks nobody else."""
+    """A chat completion's stream gives the same calls from the same fragments."""
     reading = chat_decoder("openai", max_event_bytes=100_000)
     chunks = reading.feed(b"".join(map(chat_event, fragments)) + CHAT_END)
     assert [(call.name, call.parsed) for call in chunks if isinstance(call, ToolCall)] == calls

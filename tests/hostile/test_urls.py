@@ -190,7 +190,7 @@ async def test_names_of_the_environment_do_not_lead_elsewhere(monkeypatch, provi
 
 
 def test_a_slash_in_a_part_of_a_path_is_a_letter():
-    """Only `segments` keeps them."""
+    """A slash inside one part of a path is escaped; only `segments` keeps slashes."""
     assert segment("a/b c?#%ü") == "a%2Fb%20c%3F%23%25%C3%BC"
     assert segments("a/b c") == "a/b%20c"
     assert joined("https://h/v1/?key=1", "/x", ["y=2"]) == "https://h/v1/x?y=2&key=1"

@@ -1,4 +1,4 @@
-"""A server with a certificate that only the environment makes known."""
+"""A server whose certificate is trusted only if the environment names it."""
 
 from __future__ import annotations
 

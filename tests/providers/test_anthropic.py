@@ -576,7 +576,7 @@ def test_a_prefill_ends_without_white_space(text: str, turns: list[Any]) -> None
 
 
 def test_an_output_schema_is_beside_the_effort() -> None:
-    """Both live in output_config."""
+    """An output schema and an effort are both sent, in output_config."""
     sent = _body(model=ADAPTIVE, output=SCHEMA, reasoning="low")
     assert sent["output_config"] == {"effort": "low", "format": {"type": "json_schema", "schema": SCHEMA}}
 

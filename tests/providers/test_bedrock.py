@@ -221,7 +221,7 @@ def test_the_answer_is_over_with_the_counts() -> None:
 
 
 def test_without_counts_the_end_of_the_body_closes_it() -> None:
-    """The end marker is messageStop."""
+    """An answer without counts is complete at the end of its body, since messageStop is the end marker."""
     chunks, decoder = read([HELLO, STOP, COUNTS[:-3]])
     assert (chunks[-1], decoder.done, decoder.failure) == (Finished("stop", "end_turn"), True, None)
 
@@ -291,7 +291,7 @@ def test_a_call_that_has_no_end_is_whole_at_the_end_of_the_answer() -> None:
 
 
 def test_what_is_not_modelled_is_raw() -> None:
-    """Citations, and whatever comes new."""
+    """Citations and unknown events come as Raw."""
     cited = event("contentBlockDelta", contentBlockIndex=0, delta={"citation": {"title": "a"}})
     for raw in (False, True):
         found = [each for each in read([cited, STOP], raw=raw)[0] if isinstance(each, Raw)]
@@ -300,7 +300,7 @@ def test_what_is_not_modelled_is_raw() -> None:
 
 
 def test_an_http_error_has_its_class_in_a_header() -> None:
-    """Up to the colon."""
+    """The class of an HTTP error is read from x-amzn-errortype, up to the colon."""
     headers = {"x-amzn-errortype": "ExpiredTokenException:http://internal.amazon.com/coral/"}
     found = ADAPTER.classify(403, headers, b'{"message":"The security token included in the request is expired"}')
     assert (found.kind, found.code, found.retry) == ("authentication", "ExpiredTokenException", True)
@@ -474,7 +474,7 @@ def test_every_shape_has_a_test() -> None:
 
 
 def test_of_several_answers_the_first_counts() -> None:
-    """The others are raw."""
+    """Of several answers the first is the answer, and the others come as Raw."""
     messages = [
         chunk({"index": 1, "is_finished": False, "text": "no"}),
         chunk({"index": 0, "is_finished": False, "text": "yes"}),
@@ -589,7 +589,7 @@ def test_what_is_no_whole_answer_of_converse_is_a_failure(answer: Any, kind: str
 
 
 def test_an_empty_whole_answer_is_one() -> None:
-    """Some say nothing and stop."""
+    """A whole answer without content is complete, because some models say nothing and stop."""
     chunks, _ = read_whole({"output": {"message": {"content": []}}, "stopReason": "end_turn"}, "converse")
     assert chunks == [Finished("stop", "end_turn")]
 
@@ -647,7 +647,7 @@ def test_each_vendors_whole_answer_is_read(name: str) -> None:
 
 
 def test_calls_of_a_whole_chat_answer_are_calls_of_their_own() -> None:
-    """Also without ids."""
+    """Each call of a whole chat answer is a call of its own, also without an id."""
     calls = [{"function": {"name": name, "arguments": "{}"}} for name in ("a", "b")]
     message = {"role": "assistant", "content": "", "tool_calls": calls}
     chunks, _ = read_whole({"choices": [{"message": message, "stop_reason": "tool_calls"}]}, "invoke")
@@ -706,7 +706,7 @@ async def test_a_model_that_does_not_stream_calls_is_asked_for_one_piece(model: 
 
 
 async def test_a_whole_answer_is_recorded_and_played_back(tmp_path: Path) -> None:
-    """As it came."""
+    """A whole answer is recorded and played back as it came."""
     file = tmp_path / "sessions.jsonl"
     async with FakeProvider([Text("Hello"), CallTool("look", {"x": 1}), End()]) as provider:
         async with Client(provider.target("bedrock", stream=False), record=file) as client:
@@ -718,7 +718,7 @@ async def test_a_whole_answer_is_recorded_and_played_back(tmp_path: Path) -> Non
 
 
 async def test_a_whole_answer_that_is_cut_is_asked_for_again() -> None:
-    """Nothing of it was given."""
+    """A whole answer that is cut is asked for again, since nothing of it was delivered."""
     answer = {"output": {"message": {"content": [{"text": "Hello"}]}}, "stopReason": "end_turn"}
     whole = json.dumps(answer).encode()
     head = Head(headers={"content-type": "application/json"})

@@ -89,7 +89,7 @@ async def test_the_environments_credentials_sign(monkeypatch: pytest.MonkeyPatch
 async def test_the_region_is_the_targets_the_environments_the_models_or_the_profiles(
     files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In this order."""
+    """The region comes from the target, the environment, the model's ARN or the profile, in this order."""
     write(files, "AKID", "work")
     (files.parent / "config").write_text("[profile work]\nregion = region-5\n")
     arn = "bedrock:arn:aws:bedrock:region-4:1:inference-profile/x"

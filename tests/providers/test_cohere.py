@@ -152,7 +152,7 @@ def test_each_reason_that_is_none(reason: str) -> None:
 
 
 def test_a_missing_end_is_a_cut_unless_the_target_says_otherwise() -> None:
-    """Only `message-end` ends an answer."""
+    """An answer without `message-end` is a cut, unless the target has `terminal="eof_ok"`."""
     assert read(text("a"), b"data: [DONE]\n\n")[1].failure is not None
     assert read(text("a"), eof_ok=True)[1].done
 

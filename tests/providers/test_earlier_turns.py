@@ -72,7 +72,7 @@ async def test_an_attempt_leaves_empty_turns_out_and_says_so(provider: str, capl
 
 @pytest.mark.parametrize("target", WAYS, ids=str)
 def test_nothing_but_empty_turns_is_refused_in_words(target: Target) -> None:
-    """There is nothing to answer."""
+    """A request of only empty turns is refused in words, because it asks nothing."""
     with pytest.raises(StreamError) as caught:
         sent(target, [EMPTY["nothing"], EMPTY["no parts"]])
     assert "blank messages" in caught.value.message

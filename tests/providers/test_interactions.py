@@ -203,7 +203,7 @@ def test_googles_own_tools_are_not_the_callers() -> None:
 
 
 def test_an_end_without_a_status_is_no_end() -> None:
-    """`[DONE]` proves nothing here."""
+    """`[DONE]` without a status does not make an answer complete."""
     reader = interaction_decoder("gemini-interactions", max_event_bytes=1 << 20)
     body = sse(CREATED, started(0, "model_output"), delta(0, "text", text="a")) + b"event: done\ndata: [DONE]\n\n"
     assert reader.feed(body) == [TextDelta("a")]

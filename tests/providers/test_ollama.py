@@ -252,7 +252,7 @@ def test_the_last_line_needs_no_newline_and_a_server_no_end() -> None:
 
 
 def test_a_giant_line_is_a_limit_and_not_a_crash() -> None:
-    """Bounded buffers (promise 7)."""
+    """A line above max_event_bytes is the failure buffer_limit."""
     _, reader = read(b'{"message":"' + b"y" * 3000, max_event_bytes=2000)
     assert reader.failure is not None
     assert reader.failure.kind == "buffer_limit"

@@ -289,7 +289,7 @@ def test_other_choices_are_not_mixed_in() -> None:
 
 
 def test_a_giant_event_is_a_limit_and_not_a_crash() -> None:
-    """Bounded buffers (promise 7)."""
+    """An event above max_event_bytes is the failure buffer_limit."""
     reader = decoder(max_event_bytes=2000)
     reader.feed(b'data: {"x": "' + b"y" * 3000)
     assert reader.failure is not None

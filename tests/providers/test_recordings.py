@@ -1,6 +1,6 @@
 """Every recorded answer of every dialect: read whole, in pieces, cut, and the errors among them.
 
-The one rule: a test here holds for all dialects. What only one of them promises is in that dialect's own test.
+A test here holds for all dialects. What only one of them promises is in that dialect's own test.
 """
 
 from __future__ import annotations

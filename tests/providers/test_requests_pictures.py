@@ -108,7 +108,7 @@ def test_a_picture_in_a_result_stands_in_the_users_turn_behind_it(name: str) -> 
 
 
 def test_the_responses_api_takes_it_in_the_result() -> None:
-    """There is nothing to move."""
+    """The Responses API takes a tool's picture inside the result, so it is not moved."""
     items = encode("openai-responses", conversation(SEEN))["input"]
     assert [part["type"] for part in items[-1]["output"]] == ["input_text", "input_image"]
 

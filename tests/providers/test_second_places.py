@@ -1,7 +1,7 @@
 """What is said in a second place: instead of the first, beside it, or going on from it; in every dialect.
 
-The one rule: a row gives the events of one answer, and what an attentive reader makes of them. Each is read whole and
-byte by byte, and the same must come of both.
+A row gives the events of one answer, and what an attentive reader makes of them. Each is read whole and byte by byte,
+with the same result.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whole answers of every dialect that has them: the same chunks as from a stream, at any split, and never half of one.
 
-The one rule: a dialect is one row of `DIALECTS`, and no new test.
+A dialect is one row of `DIALECTS`, and needs no new test.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ def test_an_error_in_a_200_is_named(dialect: Dialect, space: bytes) -> None:
 
 
 def test_what_is_no_answer_is_a_failure(dialect: Dialect) -> None:
-    """JSON alone proves nothing."""
+    """JSON that is not an answer is a failure."""
     decoder = decoder_of(dialect)
     assert read(decoder, [json.dumps(dialect.unfinished).encode()]) == []
     assert decoder.failure is not None
@@ -307,7 +307,7 @@ def test_what_is_kept_of_an_answer_is_bounded(dialect: Dialect) -> None:
 
 
 def test_a_text_that_looks_like_a_mark_is_a_text(dialect: Dialect) -> None:
-    """Marks cannot be guessed."""
+    """A text that looks like one of our marks stays a text, because marks cannot be guessed."""
     body = json.dumps(dialect.body("0" * 16 + ":0", LONG)).encode()
     decoder = decoder_of(dialect)
     assert says(decoder, body, read(decoder, [body]))["text"] == "0" * 16 + ":0"
@@ -390,7 +390,7 @@ def test_calls_without_ids_are_calls_of_their_own() -> None:
 
 
 def test_parts_of_a_message_may_be_long() -> None:
-    """Mistral's list of parts."""
+    """A long text in Mistral's list of parts is read whole."""
     answer = {"choices": [{"message": {"content": [{"type": "text", "text": LONG}]}, "finish_reason": "stop"}]}
     decoder, body = decoder_of("openai"), json.dumps(answer).encode()
     assert says(decoder, body, read(decoder, [body]))["text"] == LONG

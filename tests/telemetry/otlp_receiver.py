@@ -2,7 +2,7 @@
 
     python -m tests.telemetry.otlp_receiver        prints its port; GET /received gives all of it as JSON
 
-The one rule: it knows nothing of us. What it tells is what any collector would have got.
+It knows nothing of this library, so it gets what any collector would get.
 """
 
 from __future__ import annotations

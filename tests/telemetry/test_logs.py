@@ -1,4 +1,4 @@
-"""The log: levels, wording and fields as the specification has them, and nothing made when the level is off."""
+"""The log: its levels, wording and fields, and that nothing is made for a level that is off."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def play(ending: Ending, **options: Any) -> None:
 
 
 async def test_a_good_call_has_a_begin_and_an_end(lines: list[logging.LogRecord]) -> None:
-    """INFO: two lines; no warning."""
+    """A good call logs two lines at INFO, and no warning."""
     await play(ENDINGS["success"])
     started, ended = at(logging.INFO, lines)
     assert re.fullmatch(r"call-\d+ started: openai:model-openai", started)

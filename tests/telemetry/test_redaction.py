@@ -133,7 +133,7 @@ async def test_nothing_private_is_logged_or_traced(script: Script, logged: list[
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=list(ENDINGS))
 async def test_no_ending_tells_prompt_or_answer(ending: Any, logged: list[str], seen: Seen) -> None:
-    """However the call ends."""
+    """Neither prompt nor answer is in a log line or span, however the call ends."""
     async with FakeProvider() as provider:
         async with ending.client(provider, retry=QUICK, telemetry=seen.telemetry()) as client:
             stream = await ending.play(provider, client)

@@ -74,7 +74,7 @@ async def test_a_deadline_alone_is_trouble(caplog: pytest.LogCaptureFixture) -> 
 
 @pytest.mark.usefixtures("log_off")
 async def test_off_is_off_with_an_sdk(seen: Seen) -> None:
-    """`enabled=False` stands over providers."""
+    """With `enabled=False` nothing is recorded, even if providers are given."""
     async with FakeProvider(GOOD) as provider:
         async with Client(provider.target("openai"), telemetry=seen.telemetry(enabled=False)) as client:
             await client.complete(PROMPT)

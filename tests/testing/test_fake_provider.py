@@ -1,4 +1,4 @@
-"""The stand-in does what its script says: each step and fault, seen by a plain HTTP client."""
+"""The fake provider does what its script says: a plain HTTP client sees each step and each fault."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ async def test_comments_events_and_heads_are_sent_as_written(http: aiohttp.Clien
 
 
 async def test_comments_come_at_their_pace(http: aiohttp.ClientSession) -> None:
-    """`every` waits before each comment."""
+    """`Comment(every=…)` waits before each comment."""
     async with FakeProvider([Comment(every=0.01, times=3), CleanEnd()]) as provider:
         began = time.monotonic()
         async with asking(http, provider) as response:
@@ -483,7 +483,7 @@ async def test_a_connection_serves_many_requests(http: aiohttp.ClientSession) ->
 
 
 async def test_a_client_that_wants_no_keep_alive_gets_its_close(http: aiohttp.ClientSession) -> None:
-    """`connection: close` is obeyed."""
+    """A client that sends `connection: close` gets its connection closed."""
     async with FakeProvider() as provider:
         for _ in range(2):
             async with http.post(provider.url, headers={"connection": "close"}) as response:

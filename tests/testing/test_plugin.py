@@ -1,4 +1,4 @@
-"""The pytest fixture: there by the entry point, running, and in nobody's way."""
+"""The pytest fixture exists by its entry point, runs, and does not disturb other plugins."""
 
 from __future__ import annotations
 

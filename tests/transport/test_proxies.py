@@ -92,7 +92,7 @@ def test_a_change_of_the_environment_counts_for_the_next_request(monkeypatch):
 
 
 def test_user_and_password_become_a_header_and_leave_the_address(monkeypatch):
-    """They are percent-decoded, as UTF-8."""
+    """User and password of a proxy are percent-decoded as UTF-8, sent as a header, and removed from the address."""
     monkeypatch.setenv("HTTPS_PROXY", "http://me:p%40ss%C3%A9@proxy:3128")
     proxy = proxy_for("https://h/")
     assert proxy is not None

@@ -267,7 +267,7 @@ async def test_a_played_answer_can_be_left_at_any_time(file: Path) -> None:
 
 
 async def test_the_wait_for_the_head_can_be_left_too(file: Path) -> None:
-    """Nothing has come yet."""
+    """A timeout ends the wait for a recorded head, too."""
     write(file, exchange("a", head_after=3600.0))
     async with Client(
         Target(f"replay:{file}"), timeouts=Timeouts(first_content=0.03), retry=RetryPolicy.off()

@@ -1,7 +1,6 @@
-"""What an application writes, as type checkers see it. Nothing here is run; see `test_types`.
+"""The code of an application, as type checkers see it. Nothing here is run; see `test_types`.
 
-The one rule: every policy, every option and every way to read an answer stands here once, with the types that a user
-would write.
+Every policy, every option and every way to read an answer is here once, with the types that a user would write.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Ways to cut a body into network reads, and what a decoder makes of them.
 
-The one rule: every helper gives the reads in order, and joined they are the body.
+Every helper gives the reads in order; joined, they are the body.
 """
 
 from __future__ import annotations

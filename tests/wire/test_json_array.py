@@ -59,7 +59,7 @@ def test_any_array_in_any_format_at_any_split(values: list[Any], style: dict[str
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_recordings_are_the_same_at_any_split(path: Path) -> None:
-    """Recorded Gemini answers."""
+    """Recorded Gemini answers have the same elements at any split."""
     body = path.read_bytes()
     whole = json.loads(body)
     if isinstance(whole, dict):

@@ -132,7 +132,7 @@ def test_a_long_string_that_is_none_is_refused(body: bytes) -> None:
 
 
 def test_deep_nesting_is_refused() -> None:
-    """Before anything recursive sees it."""
+    """Deep nesting is refused before anything recursive reads it."""
     outlined([b"[" * 200])
     with pytest.raises(BadFraming, match="200 brackets"):
         outlined([b"[" * 201])

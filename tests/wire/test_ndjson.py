@@ -40,7 +40,7 @@ def test_any_values_with_any_line_ends_at_any_split(values: list[Any], ends: lis
 
 
 def test_the_last_line_needs_no_newline() -> None:
-    """`finish` gives it, once."""
+    """`finish` gives the last line, once, if it has no newline."""
     decoder = NdjsonDecoder()
     assert decoder.feed(b'{"a":1}\n{"b"') == [b'{"a":1}']
     assert decoder.feed(b":2}") == []

@@ -1,7 +1,7 @@
-"""How each API writes its answers: one row of encoder functions per dialect, and where to find it.
+"""The ways in which each API writes its answers: one row of encoder functions for each dialect, and how to find it.
 
-The one rule: what they write has the shape of recorded answers, oddities included.
-Must never: use our own decoders' idea of a format. A stand-in made from the code it tests would prove nothing.
+Their output has the shape of recorded answers, with all oddities. They do not use our own decoders' idea of a format: a
+fake that is made from the code it tests would prove nothing.
 """
 
 from __future__ import annotations
@@ -29,5 +29,5 @@ DIALECTS: Mapping[str, Dialect] = {
 
 
 def dialect_of(request: ReceivedRequest) -> str | None:
-    """The dialect that a request's path belongs to; None when it is nobody's."""
+    """Return the dialect that a request's path belongs to; None when it belongs to none."""
     return next((name for name, row in DIALECTS.items() if row.path.search(request.path)), None)

@@ -1,7 +1,7 @@
 """The row that describes a dialect, and what an answer's encoders keep count of.
 
-The one rule: encoders are pure; they give the events of an answer as plain JSON values, and `frame` makes bytes
-of each. Must never: know one dialect.
+Encoders are pure: they return the events of an answer as plain JSON values, and `frame` makes bytes of each. Nothing
+here knows a single dialect.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Payload: TypeAlias = "dict[str, Any] | str"
 
 
 class Called(NamedTuple):
-    """A tool call in an answer; `arguments` is JSON text."""
+    """A tool call in an answer. `arguments` is JSON text."""
 
     id: str
     name: str
@@ -47,7 +47,7 @@ class Said:
     resumed_after: int | None = None
 
     def tokens(self) -> Usage:
-        """The count to report: the script's, or one token for each piece sent."""
+        """Return the count to report: the script's, or one token for each piece sent."""
         return self.usage or Usage(9, len(self.texts) + len(self.calls))
 
 
@@ -75,7 +75,7 @@ class Dialect(NamedTuple):
 
 
 def asked_for(request: ReceivedRequest) -> dict[str, Any]:
-    """The request's JSON object; empty when the body is anything else."""
+    """Return the request's JSON object; an empty one when the body is anything else."""
     try:
         asked = request.json
     except msgspec.DecodeError:
@@ -84,27 +84,27 @@ def asked_for(request: ReceivedRequest) -> dict[str, Any]:
 
 
 def asks_for_stream(request: ReceivedRequest) -> bool:
-    """`"stream": true` in the body, as OpenAI and its relatives have it."""
+    """Whether the body has `"stream": true`, as OpenAI and related APIs have it."""
     return bool(asked_for(request).get("stream"))
 
 
 def encode(payload: Payload) -> bytes:
-    """An event as JSON; a text goes as it is (`[DONE]`)."""
+    """Return an event as JSON. A text is sent unchanged (`[DONE]`)."""
     return payload.encode() if isinstance(payload, str) else msgspec.json.encode(payload)
 
 
 def sse(payload: Payload, name: str | None = None) -> bytes:
-    """One server-sent event."""
+    """Return one server-sent event."""
     head = f"event: {name}\n".encode() if name else b""
     return b"%bdata: %b\n\n" % (head, encode(payload))
 
 
 def comment(text: str) -> bytes:
-    """A keep-alive: a comment and a blank line, which no reader sees as an event."""
+    """Return a keep-alive: a comment and a blank line, which no reader takes for an event."""
     return f": {text}\n\n".encode()
 
 
 def halves(text: str) -> list[str]:
-    """A text in two pieces, so that a reader has to put it together."""
+    """Return a text in two pieces, so that a reader has to put it together."""
     middle = len(text) // 2
     return [piece for piece in (text[:middle], text[middle:]) if piece]

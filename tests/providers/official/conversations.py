@@ -1,6 +1,6 @@
-"""The conversations that both sides are asked to send, as a user of ours writes them.
+"""The conversations that both sides are asked to send, as a user of this library writes them.
 
-The one rule: what is here is written once, for us; each SDK's row (`sdks.py`) says the same in its own words.
+Each is written once, for us; the row of each SDK (`sdks.py`) says the same in its own words.
 """
 
 from __future__ import annotations

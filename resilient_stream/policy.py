@@ -37,7 +37,9 @@ RecoveryMethod: TypeAlias = Literal["native", "prefill", "replay", "instruct", "
 class _Policy(BaseModel):
     """Base of all policies: they are frozen, and a wrong value or name raises a StreamMisused that names it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
 
     if not TYPE_CHECKING:  # type checkers know the fields, each with its own type
 
@@ -54,6 +56,11 @@ class _Policy(BaseModel):
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         """Make `help()` show the fields as they are written, without the classes of their bounds."""
         cls.__signature__ = Signature([_parameter(name, field) for name, field in cls.model_fields.items()])
+
+    @classmethod
+    def __pydantic_on_complete__(cls) -> None:
+        """The same again: pydantic writes its own signature when it builds the class, which is at the first use."""
+        cls.__pydantic_init_subclass__()
 
 
 def _parameter(name: str, field: FieldInfo) -> Parameter:

@@ -51,7 +51,9 @@ class Target(BaseModel):
     Raises StreamMisused for a bad name or value.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
 
     provider: str
     model: str

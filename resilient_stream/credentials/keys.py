@@ -16,7 +16,7 @@ from ..failures import ErrorKind, Failure
 from ..outcome.errors import StreamError
 from ..outcome.making import error_for
 from ..target import Target
-from ..transport.routes import odd_character
+from ..text.readable import odd_character
 
 __all__ = ["asked", "key_of", "missing_key"]
 

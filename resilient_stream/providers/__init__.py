@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import functools
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from ..contract import Adapter
 from ..failures import StreamMisused
 from .openai.hosts import HOSTS
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["adapter_for", "known_providers"]
 
@@ -72,4 +74,6 @@ def _unknown(name: str) -> str:
 
 @functools.cache
 def _third_parties() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # with a zip reader and a csv reader: for unknown names only
+
     return {entry.name: entry for entry in entry_points(group="resilient_stream.providers")}

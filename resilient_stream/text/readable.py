@@ -8,9 +8,10 @@ look at a clock or a locale. The same value gives the same words, today and in l
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 
-__all__ = ["amount", "duration", "kept", "moment", "one_line", "printable", "retrying"]
+__all__ = ["amount", "duration", "kept", "moment", "odd_character", "one_line", "printable", "retrying"]
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -34,6 +35,9 @@ _CONTROLS = {
     0x2029: "\n",
 }
 """Control characters but for tab and line feed; what turns the direction of a line around; invisible tags."""
+
+_QUOTES = frozenset("‘’‚‛“”„‟«»‹›")
+"""What a word processor makes of quotation marks: nobody means them in a header."""
 
 
 def duration(seconds: float) -> str:
@@ -85,3 +89,18 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """The same on one line: white space of any kind, a line's end included, is one blank."""
     return printable(" ".join(text.split()))
+
+
+def odd_character(value: str, ascii_only: bool) -> str:
+    """The first character that was not meant to be in a header or a key, by its name; "" if there is none."""
+    found = next((mark for mark in value if _is_odd(mark, ascii_only)), None)
+    if found is None:
+        return ""
+    name = "a line break" if found in "\r\n" else unicodedata.name(found, "a control character").lower()
+    return f"{name} (U+{ord(found):04X})"
+
+
+def _is_odd(mark: str, ascii_only: bool) -> bool:
+    if mark.isascii():
+        return not mark.isprintable() and mark != "\t"
+    return ascii_only or mark in _QUOTES or unicodedata.category(mark)[0] in "CZ"

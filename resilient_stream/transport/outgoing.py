@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..contract import Outgoing, ProcessRequest, ReplayRequest, Response, Sending
-from . import http
 
 if TYPE_CHECKING:
     import aiohttp
@@ -23,7 +22,10 @@ class Outgoings:
     """What a client sends by; see `contract.Transport`."""
 
     def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
+        from . import http  # with aiohttp, most of what there is to load: a process that makes no client goes without
+
         self.http = http.HttpTransport(session)
+        self._http_response = http.Response
         self._programs: Programs | None = None
         self._recordings: Recordings | None = None
 
@@ -43,7 +45,7 @@ class Outgoings:
 
     def release(self, response: Any) -> None:
         """The answer is whole: a connection goes back to the pool, a program ends."""
-        if isinstance(response, http.Response):
+        if isinstance(response, self._http_response):
             self.http.release(response)
         else:
             response.close()

@@ -7,7 +7,6 @@ path. It is quoted where it is made, and a signature is over it as it is.
 from __future__ import annotations
 
 import base64
-import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote
@@ -16,16 +15,14 @@ from ..contract import HttpRequest
 from ..failures import ErrorCategory, ErrorKind, Failure
 from ..outcome.making import error_for
 from ..text.harmless import safe_name, safe_url
+from ..text.readable import odd_character
 from . import certificates, proxies
 from .proxied import host_of
 
-__all__ = ["Route", "odd_character", "route_for"]
+__all__ = ["Route", "route_for"]
 
 _KEYS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
 """Headers whose values are never more than ASCII."""
-
-_QUOTES = frozenset("‘’‚‛“”„‟«»‹›")
-"""What a word processor makes of quotation marks: nobody means them in a header."""
 
 
 class Route(NamedTuple):
@@ -111,21 +108,6 @@ def _check_headers(headers: Mapping[str, str]) -> None:
             _refuse("The name of a header is empty, or has a character that cannot be sent")
         if not (value.isascii() and value.isprintable()) and (odd := odd_character(value, name.lower() in _KEYS)):
             _refuse(f"The header {safe_name(name)} has a character that cannot be in a header: {odd}")
-
-
-def odd_character(value: str, ascii_only: bool) -> str:
-    """The first character that was not meant to be in a header or a key, by its name; "" if there is none."""
-    found = next((mark for mark in value if _is_odd(mark, ascii_only)), None)
-    if found is None:
-        return ""
-    name = "a line break" if found in "\r\n" else unicodedata.name(found, "a control character").lower()
-    return f"{name} (U+{ord(found):04X})"
-
-
-def _is_odd(mark: str, ascii_only: bool) -> bool:
-    if mark.isascii():
-        return not mark.isprintable() and mark != "\t"
-    return ascii_only or mark in _QUOTES or unicodedata.category(mark)[0] in "CZ"
 
 
 # -- proxy and certificates -------------------------------------------------------------------

@@ -172,7 +172,7 @@ async def test_who_cannot_give_whole_answers_says_so(monkeypatch: pytest.MonkeyP
 
 
 async def test_a_server_that_streams_all_the_same_is_read_as_a_stream() -> None:
-    """It says so in its content type."""
+    """A server that streams although one piece was asked for is read by its content type."""
     script: Script = (Head(), *(SseEvent(event) for event in SSE), CleanEnd())
     async with FakeProvider(script) as provider, Client(provider.target("openai", stream=False)) as client:
         assert (await client.complete("hi")).text == "Hello"
@@ -247,7 +247,7 @@ async def test_above_the_ceiling_nothing_is_streamed(limit: int, stream: bool) -
 
 
 async def test_the_retry_after_an_unreadable_stream_asks_for_one_piece() -> None:
-    """Once, within what the retry policy allows."""
+    """After an unreadable stream, one retry asks for one piece, if the retry policy allows it."""
     happened: list[Event] = []
     bad: Script = (SseEvent("{nope"), CleanEnd())
     async with FakeProvider(bad, HELLO) as provider:

@@ -519,7 +519,7 @@ async def test_what_is_no_answer_to_a_prompt_is_a_bug() -> None:
 
 
 async def test_a_prompt_is_told_to_whoever_watches() -> None:
-    """As a fallback of the type `interactive`."""
+    """A prompt is an event: a fallback of the type `interactive`."""
     events: list[Any] = []
     async with FakeProvider(CHAT, HAND_IN) as provider, client_of(provider, on_event=events.append) as client:
         await client.converse("hi", outputs=[Wine], on_incomplete=lambda incomplete: "Go on.").collect()

@@ -376,7 +376,7 @@ async def test_a_deadline_that_passes_while_nobody_pulls_is_recorded_then() -> N
 
 
 async def test_timeouts_total_is_the_conversations_deadline_when_it_names_none() -> None:
-    """And no turn's own, when it does."""
+    """`Timeouts.total` is the conversation's deadline, unless it has one of its own; no turn has one."""
     async with staged(timeouts=Timeouts(total=0.03)) as stage:
         with pytest.raises(DeadlineExceeded, match=r"limit was 0.03 s\."):
             await stage.take(stage.converse("second turn"))
@@ -451,7 +451,7 @@ async def test_a_cut_turn_has_no_calls_in_the_history(dialect: str) -> None:
 
 
 async def test_two_tasks_may_not_pull_one_conversation() -> None:
-    """Also while it runs a tool."""
+    """Two tasks that pull one conversation get StreamMisused, also while it runs a tool."""
     async with staged() as stage:
         conversation = stage.converse("async tool")
         task = await stage.at_rest(conversation)

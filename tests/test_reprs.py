@@ -32,7 +32,7 @@ async def test_a_client_shows_targets_and_no_key():
 
 
 async def test_a_conversation_says_how_many_turns():
-    """And in what state it is."""
+    """The repr of a conversation has its number of turns and its state."""
     async with FakeProvider([Text("Hello"), End()]) as provider, Client(provider.target("openai")) as client:
         conversation = client.converse("Hi")
         assert repr(conversation) == "<Conversation openai:fake-model, not started, 0 turns>"

@@ -90,7 +90,7 @@ def test_what_an_adapter_knows_is_taken(name, options):
 
 @pytest.mark.parametrize("provider", known_providers())
 def test_every_adapter_of_ours_says_what_it_takes(provider):
-    """None of them takes whatever comes."""
+    """Every adapter of ours lists its options, and none takes any other."""
     assert isinstance(adapter_for(provider).options, tuple)  # type: ignore[attr-defined]
 
 
@@ -173,5 +173,5 @@ def test_a_value_that_nobody_knows_is_answered_with_those_known(option, value, w
 
 @pytest.mark.parametrize("options", [{"terminal": "eof_ok"}, {"terminal": None}, {"raw": True}, {"raw": None}])
 def test_values_that_are_known_are_taken(options):
-    """None is as good as not given."""
+    """Known values of options are accepted, and None counts as not given."""
     assert Target("openai:m", **options).options == options

@@ -106,7 +106,7 @@ async def test_tools_of_a_file_are_called_and_shown(tmp_path: Path):
 
 
 async def test_retries_and_fallbacks_are_told_as_they_happen():
-    """One line each, before the answer."""
+    """Each retry and fallback is told in one line, before the answer."""
     async with FakeProvider([Status(503, {"retry-after": "0.01"})], [Status(401)], echo) as provider:
         ran = await run("chat", *TO, "--to", "openai:other", typed=b"hi\n", **at(provider))
     assert (ran.code, ran.out) == (0, "1: 'hi'\n")
@@ -315,7 +315,7 @@ def test_markdown_is_to_be_read(tmp_path: Path):
     ],
 )
 def test_what_a_command_cannot_do_is_said(command: str, said: str, tmp_path: Path):
-    """In one line, and nothing has changed."""
+    """A command that cannot be done says so in one line and changes nothing."""
     for name, text in {"text": "hi", "number": "3", "bad": '[{"role": "x"}]'}.items():
         (tmp_path / name).write_text(text)
         command = command.replace(f"{{{name}}}", str(tmp_path / name))
@@ -342,7 +342,7 @@ def test_commands_change_the_chat():
 
 
 def test_help_has_every_command():
-    """And how to write several lines."""
+    """`/help` lists every command and says how to write several lines."""
     page = Page()
     run_command("/help", chat_of(), page)
     assert [line.split()[0] for line in page[: len(COMMANDS)]] == [f"/{name}" for name in COMMANDS]
@@ -379,7 +379,7 @@ def test_lines_that_belong_together():
 
 
 def test_lines_about_tools_and_seams_are_short_and_plain():
-    """One line each, of a bounded length."""
+    """A tool call, a result and a seam are told in one line each, of bounded length."""
     call = ToolCall(0, "c", "f", '{"x": "é", "y": [1]}', {"x": "é", "y": [1]})
     assert telling.called(call) == '→ f(x="é", y=[1])'
     assert telling.called(ToolCall(0, "c", "f", '{"x', None)) == '→ f({"x)'

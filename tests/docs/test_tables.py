@@ -113,7 +113,7 @@ def test_the_readme_and_its_like_lead_to_what_there_is(name):
 
 
 def test_every_metric_and_provider_is_listed():
-    """By construction; this holds the construction."""
+    """The tables list every metric and every provider."""
     assert all(f"`{name}`" in tables.metrics() for name in METRICS)
     for name in known_providers():
         assert f"| `{name}` |" in tables.environment()

@@ -46,7 +46,7 @@ async def test_the_first_text_comes_through_the_links_and_the_rest_without():
     ids=["text", "reasoning", "end", "text and end", "raw", "nothing"],
 )
 def test_only_pieces_of_text_skip_the_links(batch, skips):
-    """One function says which batches may."""
+    """Only batches of text may skip the links, and one function decides it."""
     assert may_skip_links(batch) is skips
 
 

@@ -90,7 +90,7 @@ async def test_a_file_that_is_too_large_is_not_played(tmp_path: Path, monkeypatc
 
 
 async def test_a_file_that_is_much_too_large_is_not_read(tmp_path: Path) -> None:
-    """Its size is looked at first."""
+    """The size of a file is checked before the file is read."""
     file = tmp_path / "a.jsonl"
     with file.open("wb") as sparse:
         sparse.truncate(3 * 1024**3)

@@ -149,7 +149,7 @@ def test_a_list_of_events_is_events() -> None:
 @pytest.mark.parametrize("name", ["ping", "keepalive", "keep-alive", "heartbeat"])
 @pytest.mark.parametrize("data", [b"", b"hello there", b"{not json", b"{}", b'{"time": "12:00", "n": 7}'])
 def test_a_named_ping_may_say_anything(name: str, data: bytes) -> None:
-    """Its name says what it is."""
+    """An event with the name ping is a ping, whatever it contains."""
     ping = b"event: %b\ndata: %b\n\n" % (name.encode(), data)
     for row in (ROWS["messages"], ROWS["responses"], ROWS["chat"]):
         for reads in ([ping, row.text, ping, row.end], [ping + row.text + ping + row.end]):
@@ -347,7 +347,7 @@ def test_reasoning_of_an_odd_shape_is_read(field: bytes) -> None:
 
 
 def test_reasoning_without_a_text_is_given_as_it_is() -> None:
-    """Not left out without a word."""
+    """Reasoning without a text comes as Raw and is not dropped silently."""
     event = _sse(b'{"choices":[{"index":0,"delta":{"content":"a","reasoning":{"new":"hm"}}}]}')
     chunks = whole(chat_decoder("openai", **OPTIONS), event, ROWS["chat"].end)
     assert [type(chunk) for chunk in chunks] == [Raw, TextDelta, Finished]

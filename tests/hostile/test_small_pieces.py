@@ -69,7 +69,7 @@ def test_tiny_lines_are_quickly_read(row: Any, piece: bytes) -> None:
 
 @pytest.mark.parametrize("piece", [*SILENT, *READ_LINES], ids=repr)
 def test_one_event_of_tiny_lines_is_quickly_read(piece: bytes) -> None:
-    """Also when it comes at once."""
+    """An event of many tiny lines is read quickly, also when it arrives at once."""
     decoder = ROWS["chat"].make("openai", max_event_bytes=8 * MIB)
     assert longest(decoder.feed, piece * (AT_ONCE // len(piece)) + b"\n\n", AT_ONCE * 2) < LONGEST
 

@@ -125,7 +125,7 @@ def test_every_other_name_stays_in_its_place(name):
 
 @pytest.mark.parametrize("version", ["2024-10-21&key=1", "x#y", "a b", "../x", "2024\r\nX: 1"])
 def test_an_api_version_is_one_value(version):
-    """It stays one field of the query."""
+    """An API version stays one field of the query, whatever it contains."""
     url = encoded("azure", "m", credentials=AzureAccess(api_version=version)).url
     assert urlsplit(url).query.count("&") == 0
     assert urlsplit(url).query.startswith("api-version=")

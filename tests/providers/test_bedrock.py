@@ -266,7 +266,7 @@ def test_an_error_message_has_its_words_in_headers() -> None:
 
 
 def test_a_message_above_the_bound_is_refused() -> None:
-    """By its length, before it is there."""
+    """A message above the bound is refused by its length, before it has arrived."""
     target = Target(f"bedrock:{CLAUDE}")
     decoder = ADAPTER.decoder(Request(target=target, messages=(), max_event_bytes=100))
     decoder.feed(event("contentBlockDelta", delta={"text": "x" * 100})[:12])
@@ -282,7 +282,7 @@ def test_reasoning_comes_with_its_signature() -> None:
 
 
 def test_a_call_that_has_no_end_is_whole_at_the_end_of_the_answer() -> None:
-    """Nothing is lost; broken arguments stay text."""
+    """A call without an end is whole at the end of the answer; broken arguments stay text."""
     use = {"toolUse": {"toolUseId": "t", "name": "look"}}
     start = event("contentBlockStart", contentBlockIndex=1, start=use)
     piece = event("contentBlockDelta", contentBlockIndex=1, delta={"toolUse": {"input": '{"a": '}})
@@ -310,7 +310,7 @@ def test_an_http_error_has_its_class_in_a_header() -> None:
 
 
 def test_claude_is_invoked_with_anthropics_body() -> None:
-    """Without model and stream, with a version."""
+    """Claude is invoked with Anthropic's body, without model and stream and with a version."""
     outgoing = sent(request(api="invoke", max_tokens=5, extra={"anthropic_beta": ["x"]}))
     assert outgoing.url.endswith(f"/model/{CLAUDE}/invoke-with-response-stream")
     assert json.loads(outgoing.body) == {
@@ -583,7 +583,7 @@ def test_a_whole_answer_has_the_chunks_of_its_stream() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_whole_answer_of_converse_is_a_failure(answer: Any, kind: str) -> None:
-    """And nothing of it is given."""
+    """A body that is no whole answer of Converse is a failure, and nothing of it is delivered."""
     chunks, decoder = read_whole(answer, "converse")
     assert (chunks, decoder.failure and decoder.failure.kind) == ([], kind)
 
@@ -762,7 +762,7 @@ async def test_an_invoked_claude_through_the_client(tmp_path: Path) -> None:
 
 
 async def test_an_expired_session_is_said_in_words() -> None:
-    """With what to do about it."""
+    """The error about an expired session says what to do."""
     refused = Status(403, {"x-amzn-errortype": "ExpiredTokenException:http://x"}, {"message": "expired"})
     async with FakeProvider([refused]) as provider:
         async with Client(provider.target("bedrock"), retry=RetryPolicy(initial=0.001)) as client:

@@ -125,7 +125,7 @@ async def test_a_fallback_answers_what_the_first_target_does_not_take() -> None:
 
 @pytest.mark.parametrize("name", ["anthropic:claude-opus-4-5", "openai:m", "openai-responses:m", "ollama:m"])
 def test_elsewhere_the_model_may_begin(name: str) -> None:
-    """It is sent as it is."""
+    """To other providers, a conversation that the model begins is sent unchanged."""
     assert b"Welcome!" in sent(Target(name), GREETED)[1]
 
 

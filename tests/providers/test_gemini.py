@@ -539,7 +539,7 @@ def test_two_values_in_one_event_are_no_json() -> None:
 
 
 def test_an_event_above_the_bound_is_a_failure() -> None:
-    """One event may not fill the memory."""
+    """An event above max_event_bytes is a failure, so one event cannot fill the memory."""
     decoder = gemini_decoder("gemini", max_event_bytes=2048)
     decoder.feed(_sse(_text("a")))
     decoder.feed(b"data: " + b"x" * 3000)

@@ -152,7 +152,7 @@ async def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_host_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the variable that it comes from."""
+    """A wrong OLLAMA_HOST is refused with the name of the variable."""
     monkeypatch.setenv("OLLAMA_HOST", "myhost:port")
     async with Client("ollama:m") as client:
         with pytest.raises(PermanentError, match="OLLAMA_HOST"):

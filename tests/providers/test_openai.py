@@ -214,7 +214,7 @@ def test_reasoning_goes_by_many_names(delta: dict[str, Any]) -> None:
 
 
 def test_a_refusal_is_kept_out_of_the_text() -> None:
-    """Its words are on Finished (docs/decisions/0007)."""
+    """The words of a refusal are in Finished.explanation and not in the text (docs/decisions/0007)."""
     chunks, _ = read(choice({"refusal": "I "}), choice({"refusal": "won't."}), choice(finish="stop"), "[DONE]")
     assert chunks == [Finished("refusal", "stop", "refusal", "I won't.")]
 

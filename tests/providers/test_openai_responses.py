@@ -279,7 +279,7 @@ def test_what_an_answer_may_end_with(last: Any, finished: Finished) -> None:
 
 
 def test_a_refusal_is_kept_out_of_the_text() -> None:
-    """Its words are on Finished (docs/decisions/0007)."""
+    """The words of a refusal are in Finished.explanation and not in the text (docs/decisions/0007)."""
     pieces = (event("response.refusal.delta", delta=piece) for piece in ("I ", "won't."))
     chunks, _ = read(*pieces, event("response.refusal.done", refusal="I won't."), ended())
     assert chunks == [Finished("refusal", "completed", "refusal", "I won't.")]

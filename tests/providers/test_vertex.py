@@ -94,7 +94,7 @@ def test_an_api_key_needs_no_project() -> None:
     ],
 )
 def test_the_name_says_whose_dialect_it_is(model: str, publisher: str) -> None:
-    """By its beginning, or by its path."""
+    """A model's dialect is found by the beginning of its name, or by its path."""
     assert publisher_of(model) == publisher
 
 
@@ -138,7 +138,7 @@ async def test_the_address_follows_the_location(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 async def test_a_region_a_continent_and_the_world_have_their_hosts(location: str, host: str) -> None:
-    """As both official SDKs have them."""
+    """Each kind of location has the host that both official SDKs use."""
     found = await resolve(Target("vertex:m", credentials=Login(), project="p", location=location))
     assert isinstance(found, Endpoint)
     assert found.base_url == f"https://{host}"

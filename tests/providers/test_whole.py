@@ -318,7 +318,7 @@ STAND_INS = {f"{row.provider}-invoke" if row.options else row.provider: row for 
 
 @pytest.mark.parametrize("name", STAND_INS)
 def test_the_stand_ins_whole_answer_and_stream_say_the_same(name: str) -> None:
-    """One script, asked for both ways."""
+    """The fake provider's whole answer and its stream have the same content."""
     spoken, dialect = SPOKEN[name], STAND_INS[name]
     said = Said(model="m-1", usage_wanted=True)
     events = [*spoken.preamble(said)]

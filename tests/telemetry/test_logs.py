@@ -113,7 +113,7 @@ async def test_a_fallback_says_who_is_left_and_who_is_next(lines: list[logging.L
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=list(ENDINGS))
 async def test_every_end_is_told_at_its_level(ending: Ending, lines: list[logging.LogRecord]) -> None:
-    """Once, as loud as its outcome."""
+    """Each end is logged once, at the level of its outcome."""
     await play(ending)
     ends = [record for record in lines if getattr(record, "outcome", None) and hasattr(record, "duration")]
     assert [(record.levelno, vars(record)["outcome"]) for record in ends] == [(LEVELS[ending.outcome], ending.outcome)]

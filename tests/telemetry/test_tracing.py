@@ -83,7 +83,7 @@ async def test_a_stream_that_another_thread_collects_ends_its_spans(seen: Seen) 
 
 
 async def test_a_call_that_was_never_pulled_has_no_span(seen: Seen) -> None:
-    """Nothing was sent, and nothing happened."""
+    """A call that was never pulled has no span, since nothing happened."""
     async with Client("openai:m", telemetry=seen.telemetry()) as client:
         client.stream(PROMPT).close()
     assert seen.begun == 0

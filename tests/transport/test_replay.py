@@ -467,7 +467,7 @@ async def test_two_streams_of_one_client_share_the_recording(file: Path) -> None
 
 
 async def test_a_replay_is_not_recorded(file: Path, tmp_path: Path) -> None:
-    """It would be the recording again."""
+    """A replay is not recorded, since that would only copy the recording."""
     write(file, exchange("x"))
     again = tmp_path / "again.jsonl"
     async with Client(played(file), record=again) as client:

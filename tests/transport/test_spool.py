@@ -39,7 +39,7 @@ async def whole(spool: Spool, size: int, piece: int = 7) -> bytes:
 
 
 async def test_few_bytes_never_touch_a_disk() -> None:
-    """They can be looked at without waiting."""
+    """A few bytes stay in memory and can be read without waiting."""
     spool, before = Spool(), open_files()
     await spool.write(b"a" * 50)
     await spool.write(b"b" * 50)

@@ -25,10 +25,9 @@ from resilient_stream import events, options, policy
 from resilient_stream.classify.generic import GENERIC
 from resilient_stream.cli import exit_codes
 from resilient_stream.cli.explain.advice import advice_for
-from resilient_stream.cli.providers import FEATURES, LOGINS, PROGRAMS
-from resilient_stream.contract import Adapter
+from resilient_stream.cli.providers import FEATURES
+from resilient_stream.contract import Adapter, facts_of
 from resilient_stream.credentials.claude_code import PASSED_ON, PASSED_ON_FOR
-from resilient_stream.credentials.endpoint import STARTED
 from resilient_stream.engine.middleware.retry import waits
 from resilient_stream.errors import ErrorCategory, Failure, StreamError, error_for
 from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
@@ -254,7 +253,7 @@ def environment() -> str:
     for name in known_providers():
         adapter = adapter_for(name)
         keys = [f"`{key}`" for key in adapter.key_variables]
-        login = [LOGINS[name].otherwise] if name in LOGINS else []
+        login = [held.otherwise] if (held := facts_of(adapter).login) is not None else []
         variable = f"`{adapter.url_variable}`" if adapter.url_variable else "none"
         rows.append((f"`{name}`", ", ".join(keys + login) or "none needed", variable, _address(adapter)))
     return table(("provider", "key: the first that is set", "base URL", "without it"), rows)
@@ -264,9 +263,10 @@ def _address(adapter: Adapter) -> str:
     """What is asked when the variable of the address is not set."""
     if adapter.base_url:
         return f"`{adapter.base_url}`"
-    if adapter.name in PROGRAMS:
-        return f"the program `{PROGRAMS[adapter.name]}` on this machine"
-    if adapter.name in STARTED:
+    facts = facts_of(adapter)
+    if facts.program:
+        return f"the program `{facts.program}` on this machine"
+    if facts.server:
         return "a server of our own, started when it is first asked"
     return "must be set: each user has an address of their own" if adapter.url_variable else "the file in its name"
 

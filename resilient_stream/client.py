@@ -28,7 +28,7 @@ from .messages import Message, Prompt, Tool, to_messages, to_tools
 from .options import Schema, StreamOptions, TurnOptions, checks_options, plain_function
 from .outcome.transcript import Transcript
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts, given
-from .providers import adapter_for
+from .providers import SUGGESTED, adapter_for
 from .scope import Scope
 from .stream import Stream
 from .target import Target
@@ -324,7 +324,7 @@ def _built(limits: Limits) -> Limits:
 
 def _no_target() -> str:
     """Which variables are set, and how to name a target."""
-    keys = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}
+    keys = {name: adapter_for(name).key_variables[0] for name in SUGGESTED}
     found = [f"{name} ({variable} is set)" for name, variable in keys.items() if os.environ.get(variable)]
     known = f"keys found for: {', '.join(found)}" if found else f"set one of {', '.join(keys.values())}"
     return (

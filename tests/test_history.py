@@ -36,7 +36,7 @@ from resilient_stream.contract import Endpoint, HttpRequest, Request
 from resilient_stream.fitting.earlier_turns import with_fitting_turns
 from resilient_stream.fitting.signatures import for_its_target
 from resilient_stream.messages import to_messages
-from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.providers import adapter_for, families_of, known_providers
 from tests.dialect_rules import check
 from tests.providers.recordings import DIALECTS, Recording, recordings
 from tests.test_values import transcript_of
@@ -86,7 +86,7 @@ WAYS = _ways_to_send()
 def sent(target: Target, messages: Iterable[Message]) -> tuple[str, bytes]:
     """The address and body of a request, as an attempt makes it."""
     adapter = adapter_for(target.provider)
-    request = with_fitting_turns(for_its_target(Request(messages=tuple(messages), target=target)), False)
+    request = with_fitting_turns(for_its_target(Request(messages=tuple(messages), target=target), families_of), False)
     place = ENDPOINTS.get(target.provider) or Endpoint(base_url=adapter.base_url or "http://localhost", api_key="key")
     outgoing = adapter.encode(request, place)
     if isinstance(outgoing, HttpRequest):
@@ -406,7 +406,7 @@ def test_a_signature_goes_to_its_own_family(target: str, taken: list[str | None]
         {"id": str(place), "name": "f", "signature": "s", "signed_by": by} for place, by in enumerate(SIGNED_BY)
     )
     [message] = to_messages({"role": "assistant", "content": (*parts, TextPart(text="Yes.")), "tool_calls": calls})  # type: ignore[arg-type]
-    request = for_its_target(Request(messages=(message,), target=Target(target)))
+    request = for_its_target(Request(messages=(message,), target=Target(target)), families_of)
     kept = request.messages[0]
     assert [part.signed_by for part in kept.parts if isinstance(part, ReasoningPart)] == taken
     assert (kept.text, len(kept.tool_calls)) == ("Yes.", len(SIGNED_BY))
@@ -417,7 +417,7 @@ def test_a_request_without_foreign_signatures_is_the_same_object() -> None:
     """The usual case costs a look at each message and no copy."""
     history = ended(TextDelta("Yes."), CALL, USED).as_history()
     request = Request(messages=tuple(going_on(history)), target=Target("gemini:gemini-2.5-pro"))
-    assert for_its_target(request) is request
+    assert for_its_target(request, families_of) is request
 
 
 def test_a_history_survives_a_database() -> None:

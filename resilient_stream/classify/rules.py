@@ -6,7 +6,7 @@
     statuses   the HTTP status, at last; `implied` is the status that a vague name stands for inside a stream
 
 They are asked in that order and the first hit wins. A 429 may be money, a 400 may be a bad key. This module must never
-hold a row. The shared ones are in `generic.py`, a provider's own in `providers/shared/error_rules.py`.
+hold a row. The shared ones are in `generic.py`, a provider's own in its package's `errors.py`.
 """
 
 from __future__ import annotations

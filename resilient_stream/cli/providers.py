@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.table import Table
 from rich.text import Text
 
-from ..contract import Adapter
-from ..credentials.endpoint import STARTED, address_variables
-from ..local import server as local_server
+from ..contract import Adapter, facts_of
+from ..credentials.endpoint import address_variables
 from ..providers import adapter_for, known_providers
 from .terminal import Screen, say_json, styled
 
-__all__ = ["FEATURES", "LOGINS", "PROGRAMS", "Row", "providers", "rows"]
+__all__ = ["FEATURES", "Row", "providers", "rows"]
 
 FEATURES: Mapping[str, str] = {
     "tools": "tools",
@@ -32,37 +32,6 @@ FEATURES: Mapping[str, str] = {
     "native_resume": "resume",
 }
 """The fields of `Capabilities`, each with the words for it."""
-
-PROGRAMS: Mapping[str, str] = {"claude-code": "claude"}
-"""The providers that are a program, each with the program's name."""
-
-
-_RECORDING = "replay"
-"""The provider that plays a file, whose name is in the target."""
-
-
-class Login(NamedTuple):
-    """Credentials that take the place of a key.
-
-    Its fields are their name, the variables and the file that show that they exist, and what the documents say of them.
-    """
-
-    words: str
-    variables: tuple[str, ...]
-    file: str = ""
-    otherwise: str = ""
-
-
-_ENTRA = Login("AZURE_OPENAI_API_KEY", ("AZURE_OPENAI_AD_TOKEN",), otherwise="or `AZURE_OPENAI_AD_TOKEN`")
-_GCLOUD = "~/.config/gcloud/application_default_credentials.json"
-LOGINS: Mapping[str, Login] = {
-    "bedrock": Login(
-        "AWS credentials", ("AWS_PROFILE", "AWS_ACCESS_KEY_ID"), "~/.aws/credentials", "or AWS credentials"
-    ),
-    "vertex": Login("Google credentials", ("GOOGLE_APPLICATION_CREDENTIALS",), _GCLOUD, "Google credentials"),
-    "azure": _ENTRA,
-    "azure-responses": _ENTRA,
-}
 
 
 class Row(NamedTuple):
@@ -100,13 +69,15 @@ def _row(adapter: Adapter) -> Row:
 
 
 def _state(adapter: Adapter) -> tuple[str, bool | None]:
-    program = PROGRAMS.get(adapter.name)
-    if program is not None:
-        return f"the program {program}", shutil.which(program) is not None
-    if adapter.name == _RECORDING:
-        return "a recorded file", None
-    if adapter.name in STARTED and not os.environ.get(adapter.url_variable) and not local_server.installed():
-        return local_server.INSTALL, False
+    facts = facts_of(adapter)
+    if facts.program:
+        return f"the program {facts.program}", shutil.which(facts.program) is not None
+    if facts.needs:
+        return facts.needs, None
+    if facts.server and not os.environ.get(adapter.url_variable):
+        server = import_module(facts.server)
+        if not server.installed():
+            return server.INSTALL, False
     needed = [need for need in (_key(adapter), *_address(adapter)) if need is not None]
     if not needed:
         return "no key", None
@@ -115,7 +86,7 @@ def _state(adapter: Adapter) -> tuple[str, bool | None]:
 
 def _key(adapter: Adapter) -> tuple[str, bool] | None:
     """Return the key or the credentials, and whether they exist; None where none are needed."""
-    login = LOGINS.get(adapter.name)
+    login = facts_of(adapter).login
     ways = (*adapter.key_variables, *(login.variables if login else ()))
     given = next((name for name in ways if os.environ.get(name)), None)
     if given is not None:
@@ -127,7 +98,7 @@ def _key(adapter: Adapter) -> tuple[str, bool] | None:
 
 def _address(adapter: Adapter) -> list[tuple[str, bool]]:
     """Return the variables that an address is made of, and whether they are set; nothing for a fixed address."""
-    if adapter.name in STARTED or (adapter.url_variable and os.environ.get(adapter.url_variable)):
+    if facts_of(adapter).server or (adapter.url_variable and os.environ.get(adapter.url_variable)):
         return []
     return [(name, bool(os.environ.get(name))) for name in address_variables(adapter)]
 

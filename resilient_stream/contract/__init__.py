@@ -3,7 +3,18 @@
 Nothing here does anything: no implementation is imported. A provider of your own needs `Adapter`, a link `Middleware`.
 """
 
-from .adapter import Adapter, Batch, Capabilities, Decoder, Echo, WholeAdapter, WholeDecoder
+from .adapter import (
+    Adapter,
+    Batch,
+    Capabilities,
+    Decoder,
+    Echo,
+    Login,
+    ProviderFacts,
+    WholeAdapter,
+    WholeDecoder,
+    facts_of,
+)
 from .middleware import CallContext, Handler, Middleware, Policies
 from .request import Endpoint, Request, ResumePoint
 from .transport import HttpRequest, Outgoing, ProcessRequest, ReplayRequest, Response, Sending, Transport
@@ -19,9 +30,11 @@ __all__ = [
     "Endpoint",
     "Handler",
     "HttpRequest",
+    "Login",
     "Middleware",
     "Outgoing",
     "ProcessRequest",
+    "ProviderFacts",
     "ReplayRequest",
     "Request",
     "Response",
@@ -30,4 +43,5 @@ __all__ = [
     "Transport",
     "WholeAdapter",
     "WholeDecoder",
+    "facts_of",
 ]

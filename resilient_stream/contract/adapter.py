@@ -16,7 +16,18 @@ from ..failures import Failure
 from .request import Endpoint, Request
 from .transport import Outgoing
 
-__all__ = ["Adapter", "Batch", "Capabilities", "Decoder", "Echo", "WholeAdapter", "WholeDecoder"]
+__all__ = [
+    "Adapter",
+    "Batch",
+    "Capabilities",
+    "Decoder",
+    "Echo",
+    "Login",
+    "ProviderFacts",
+    "WholeAdapter",
+    "WholeDecoder",
+    "facts_of",
+]
 
 Batch: TypeAlias = list[Chunk]
 Echo: TypeAlias = Literal["never", "whole", "always"]
@@ -37,6 +48,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     "texts": they may be any text, at the provider's own address; "as_given": anything (fitting/earlier_turns.py).
     usage: tokens are counted in the stream. whole: an answer can be asked for in one piece (`Request.stream` False);
     the adapter is a `WholeAdapter` then.
+    signs_as: signed reasoning goes back to every model that has the same name here as the model that signed it; empty
+    where the model's name and its provider's say it (providers/shared/families.py).
+    cached_in_input: the input tokens of its `Usage` have in them what was read from a cache or written to one.
+    reasoning_in_output: its output tokens have the reasoning in them.
     """
 
     tools: bool = True
@@ -54,6 +69,46 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     earlier_turns: Literal["objects", "texts", "as_given"] = "objects"
     usage: bool = True
     whole: bool = False
+    signs_as: str = ""
+    cached_in_input: bool = True
+    reasoning_in_output: bool = True
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True):
+    """Credentials that a provider takes in place of a key.
+
+    words: what they are called. variables, file: environment variables and a file that say that there are some.
+    otherwise: what the documents say of them beside the variables of the key.
+    """
+
+    words: str
+    variables: tuple[str, ...] = ()
+    file: str = ""
+    otherwise: str = ""
+
+
+class ProviderFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the library has to know of a provider beside its dialect. The defaults are right for most of them.
+
+    telemetry_name: what OpenTelemetry's conventions call it; empty: as it is named here.
+    credentials: for a provider that needs more than an address and a key, a module with an async
+    `resolve(target, adapter, base_url, key, attempt)` that gives an Endpoint or a Failure. base_url and key are what
+    target and environment say, or "" and None; attempt counts from 1, and a later one may want fresh credentials.
+    server: for a provider whose server we start ourselves, a module with an async `base_url()` and
+    `api_key(base_url)`, and with `installed()` and `INSTALL` for those who have not installed it.
+    program: the name of the program that it is, where it is one. needs: what it wants set, in words, where that is
+    neither a key nor an address. login: credentials in place of a key.
+    """
+
+    telemetry_name: str = ""
+    credentials: str = ""
+    server: str = ""
+    program: str = ""
+    needs: str = ""
+    login: Login | None = None
+
+
+_USUAL = ProviderFacts()
 
 
 class Decoder(Protocol):
@@ -106,6 +161,9 @@ class Adapter(Protocol):
     and those that given/target_options.py sends elsewhere (verify, timeout …), are refused for every provider.
     It may have `addresses`, too: other domains of the same provider. At any other host than these and `base_url`'s,
     errors name the host that answered.
+    It may have `facts`, a `ProviderFacts`: what it is called in telemetry, how credentials are found, and the like; and
+    `error_rules`, a `classify.rules.Rules`: what only this provider says of its errors, over the shared rules. Without
+    them it is taken for a provider like most: a key, an address, and the shared rules.
     """
 
     name: str
@@ -137,6 +195,12 @@ class Adapter(Protocol):
         max_retry_after: seconds that the policy waits at most. It decides no kind: `retry` looks at the wait itself.
         """
         ...
+
+
+def facts_of(adapter: Adapter) -> ProviderFacts:
+    """Return the facts of an adapter, or the usual ones for an adapter without any."""
+    facts: ProviderFacts = getattr(adapter, "facts", _USUAL)
+    return facts
 
 
 class WholeAdapter(Adapter, Protocol):

@@ -9,35 +9,19 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Mapping
 from importlib import import_module
 from string import Formatter
 from urllib.parse import quote, urlsplit
 
 from msgspec import structs
 
-from ..contract import Adapter, Endpoint
+from ..contract import Adapter, Endpoint, facts_of
 from ..failures import ErrorKind, Failure
 from ..outcome.making import error_for
 from ..target import Target
 from .keys import key_of, missing_key
 
-__all__ = ["STARTED", "address_variables", "checked_address", "host_of", "resolve", "wrong_address"]
-
-STARTED: Mapping[str, str] = {"local": "resilient_stream.local.server"}
-"""Providers whose server we start ourselves: a module with an async `base_url()`, and `api_key(base_url)`."""
-
-_OWN_WAYS: Mapping[str, str] = {
-    "bedrock": "resilient_stream.credentials.bedrock",
-    "claude-code": "resilient_stream.credentials.claude_code",
-    "vertex": "resilient_stream.credentials.google",
-    "azure": "resilient_stream.credentials.azure",
-    "azure-responses": "resilient_stream.credentials.azure",
-    "ollama": "resilient_stream.credentials.ollama",
-}
-"""Providers that need more than an address and a key: a module of `credentials/` with an async
-`resolve(target, adapter, base_url, key, attempt)` that gives an Endpoint or a Failure. base_url and key are what
-target and environment say, or ""/None; attempt counts from 1, and a later one may want fresh credentials."""
+__all__ = ["address_variables", "checked_address", "host_of", "resolve", "wrong_address"]
 
 
 async def resolve(target: Target, adapter: Adapter, attempt: int = 1) -> Endpoint | Failure:
@@ -53,12 +37,13 @@ async def resolve(target: Target, adapter: Adapter, attempt: int = 1) -> Endpoin
 async def _resolved(target: Target, adapter: Adapter, attempt: int) -> Endpoint | Failure:
     base_url = target.base_url or os.environ.get(adapter.url_variable, "").strip().rstrip("/")
     key = await key_of(target, adapter)
-    if target.provider in _OWN_WAYS:
-        own = import_module(_OWN_WAYS[target.provider])
+    facts = facts_of(adapter)
+    if facts.credentials:
+        own = import_module(facts.credentials)
         endpoint: Endpoint | Failure = await own.resolve(target, adapter, base_url, key, attempt)
         return endpoint
-    if not base_url and target.provider in STARTED:
-        base_url, own_key = await _start(target.provider)
+    if not base_url and facts.server:
+        base_url, own_key = await _start(facts.server)
         key = key or own_key
     # At an address of the user's own a key may not be needed; a blank one was meant to be one.
     if key is None and adapter.key_variables and (not base_url or target.api_key is not None):
@@ -161,9 +146,9 @@ def _punycode(host: str) -> str:
         return quote(host)
 
 
-async def _start(provider: str) -> tuple[str, str | None]:
+async def _start(module: str) -> tuple[str, str | None]:
     """The address of a server of our own, and its key."""
-    server = import_module(STARTED[provider])
+    server = import_module(module)
     address: str = await server.base_url()
     return address, server.api_key(address)
 

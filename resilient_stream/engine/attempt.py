@@ -34,7 +34,7 @@ from ..outcome.errors import StreamError
 from ..outcome.traits import SKIP_LINKS
 from ..outcome.understood import contradiction, warn
 from ..outcome.weight import size_of
-from ..providers import adapter_for
+from ..providers import adapter_for, families_of
 from ..text.harmless import forget_variables
 from ..wire.broken import failure_of
 from ..wire.forms import BLANK, Taken, form_of, taken_as
@@ -153,7 +153,7 @@ class Attempt:
         from ..fitting.earlier_turns import with_fitting_turns  # `import resilient_stream` loads no provider
 
         try:
-            request = for_its_target(self.request)
+            request = for_its_target(self.request, families_of)
             if (may := self._able.earlier_turns) != "as_given":
                 own = endpoint.base_url == self.adapter.base_url  # who answers elsewhere may take less
                 request = with_fitting_turns(request, own and may == "texts")

@@ -12,14 +12,20 @@ import functools
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from ..contract import Adapter
+from ..contract import Adapter, Capabilities, ProviderFacts, facts_of
 from ..failures import StreamMisused
+from ..fitting.signatures import Families
 from .openai.hosts import HOSTS
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["adapter_for", "known_providers"]
+    from ..classify.rules import Rules
+
+__all__ = ["SUGGESTED", "adapter_for", "capabilities_of", "facts_about", "families_of", "known_providers", "rules_for"]
+
+SUGGESTED = ("openai", "anthropic", "gemini")
+"""Providers that are named to somebody who has named none."""
 
 _OWN: dict[str, str] = {
     "anthropic": ".anthropic.adapter:ADAPTER",
@@ -63,6 +69,43 @@ def adapter_for(name: str) -> Adapter:
     if name in (others := _third_parties()):
         return cast(Adapter, others[name].load())
     raise StreamMisused(_unknown(name))
+
+
+def facts_about(provider: str) -> ProviderFacts:
+    """Return the facts of a provider by its name, the usual ones for a name that nobody has."""
+    adapter = _if_known(provider)
+    return ProviderFacts() if adapter is None else facts_of(adapter)
+
+
+def capabilities_of(target: str) -> Capabilities:
+    """Return what a target can do by its name, "provider:model"; what most can do for one that nobody has."""
+    provider, _, model = target.partition(":")
+    adapter = _if_known(provider)
+    return Capabilities() if adapter is None else adapter.capabilities(model)
+
+
+def families_of(target: str) -> Families:
+    """Return the families of a target's model by its name, "provider:model"."""
+    from .shared.families import open_family, signing_family  # where a message has somebody's reasoning only
+
+    signed = capabilities_of(target).signs_as or signing_family(target) or target.partition(":")[0]
+    return Families(signed, open_family(target) or signed)
+
+
+def rules_for(provider: str) -> Rules:
+    """Return the error rules of a provider by its name; the shared ones for one that says nothing of its own."""
+    from ..classify.generic import GENERIC  # when something fails: its tables take milliseconds to import
+
+    rules: Rules = getattr(_if_known(provider), "error_rules", GENERIC)
+    return rules
+
+
+def _if_known(provider: str) -> Adapter | None:
+    """Return the adapter of a name out of a stored history or a recording, whose plugin may not be installed here."""
+    try:
+        return adapter_for(provider) if provider else None
+    except (StreamMisused, ImportError, AttributeError):
+        return None
 
 
 def _unknown(name: str) -> str:

@@ -15,7 +15,17 @@ import msgspec
 
 from ..chunks import Chunk, ReasoningDelta, TextDelta
 from ..classify import classify_response
-from ..contract import Adapter, Batch, Capabilities, Decoder, Endpoint, ReplayRequest, Request, WholeAdapter
+from ..contract import (
+    Adapter,
+    Batch,
+    Capabilities,
+    Decoder,
+    Endpoint,
+    ProviderFacts,
+    ReplayRequest,
+    Request,
+    WholeAdapter,
+)
 from ..failures import NO_END_MARKER, ErrorKind, Failure, StreamMisused
 from ..failures.answered import who_answered
 from ..fitting.tool_names import Names, given_back, names_for
@@ -199,6 +209,7 @@ class Replay(msgspec.Struct, frozen=True):
     default_model: ClassVar[str | None] = None
     options: ClassVar[tuple[str, ...]] = ("speed", "repeat")
     media_types: ClassVar[tuple[str, ...]] = (MEDIA_TYPE,)
+    facts: ClassVar[ProviderFacts] = ProviderFacts(needs="a recorded file")
 
     def capabilities(self, model: str) -> Capabilities:
         """Whatever the recorded provider could: what it could not is a recorded failure, or was not recorded."""

@@ -16,13 +16,13 @@ from ..chunks import Usage
 from ..contract import Request
 from ..outcome.errors import StreamError
 from ..outcome.transcript import Attempt, Outcome, Transcript
+from ..providers import capabilities_of, facts_about
 
 __all__ = [
     "IS_ERROR",
     "OPERATION",
     "OTHER",
     "OURS",
-    "PROVIDERS",
     "STREAMED",
     "answered",
     "asked",
@@ -41,20 +41,6 @@ OPERATION = "chat"
 STREAMED = "gen_ai.request.stream"
 OTHER = "other"
 """The label for a model that answered in place of the one that was asked for."""
-
-PROVIDERS: Mapping[str, str] = {
-    "azure": "azure.ai.openai",
-    "bedrock": "aws.bedrock",
-    "claude-code": "anthropic",
-    "gemini": "gcp.gemini",
-    "gemini-interactions": "gcp.gemini",
-    "mistral": "mistral_ai",
-    "moonshot": "moonshot_ai",
-    "openai-responses": "openai",
-    "vertex": "gcp.vertex_ai",
-    "xai": "x_ai",
-}
-"""Our providers that have another name in the conventions. All others keep our name."""
 
 OURS: Mapping[str, str] = {
     "resilient_stream.call_id": "The call's number in this process, as in its log lines.",
@@ -89,12 +75,6 @@ IS_ERROR: Mapping[Outcome, bool] = {
 }
 """Outcomes for which a span has the status error. A caller that leaves is no error; a missed deadline is one."""
 
-_WITHOUT_CACHED = frozenset({"anthropic", "bedrock", "claude-code"})
-"""Providers whose input tokens leave out those read from a cache or written to one (docs/decisions/0007)."""
-_WITHOUT_REASONING = frozenset({"gemini", "gemini-interactions", "vertex"})
-"""Providers whose output tokens leave out reasoning."""
-
-
 LONGEST_NAME = 200
 _VERSIONS = r"([-@:_.](latest|preview|exp|\d{4}-\d{2}-\d{2}|\d{3,8}|v\d{1,3}(:\d{1,3})?))++$"
 """What providers add to a model's name: a date, a version, or both."""
@@ -113,7 +93,7 @@ def split_target(target: str) -> tuple[str, str]:
 
 def provider_name(provider: str) -> str:
     """Return the conventions' name of one of our providers."""
-    return PROVIDERS.get(provider, provider)
+    return facts_about(provider).telemetry_name or provider
 
 
 def asked(request: Request) -> dict[str, Any]:
@@ -217,13 +197,11 @@ def error_type(outcome: Outcome, error: StreamError | None) -> str | None:
 
 def tokens(target: str, usage: Usage) -> tuple[int | None, int | None]:
     """Return input and output tokens as the conventions count them: cached input and reasoning are included."""
-    provider, model = split_target(target)
-    if provider == "vertex" and model.startswith("claude"):
-        provider = "anthropic"
+    able = capabilities_of(target)
     given, made = usage.input_tokens, usage.output_tokens
-    if given is not None and provider in _WITHOUT_CACHED:
+    if given is not None and not able.cached_in_input:
         given += (usage.cached_input_tokens or 0) + (usage.cache_write_tokens or 0)
-    if made is not None and provider in _WITHOUT_REASONING:
+    if made is not None and not able.reasoning_in_output:
         made += usage.reasoning_tokens or 0
     return given, made
 

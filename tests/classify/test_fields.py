@@ -10,7 +10,7 @@ import pytest
 
 from resilient_stream.classify import classify_error, classify_response
 from resilient_stream.errors import error_for
-from resilient_stream.providers.shared.error_rules import rules_for
+from resilient_stream.providers import rules_for
 
 FIELDS = ("stream_options", "api_key", "account", "safety_settings", "model_kwargs", "budget", "organization")
 SENTENCES = ("Extra inputs are not permitted", "Field required", "Input should be a valid string")

@@ -15,7 +15,7 @@ import pytest
 
 from resilient_stream.classify import classify_error, classify_response
 from resilient_stream.errors import error_for
-from resilient_stream.providers.shared.error_rules import rules_for
+from resilient_stream.providers import rules_for
 
 # Provider, status (None: inside a stream), body, kind, headers.
 # fmt: off

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from resilient_stream.classify import classify_error, classify_response
 from resilient_stream.errors import Failure, error_for
 from resilient_stream.kinds import KINDS
-from resilient_stream.providers.shared.error_rules import ERROR_RULES, rules_for
+from resilient_stream.providers import rules_for
+from tests.classify.own_rules import ERROR_RULES
 
 
 def openai(message: str, type_: str | None = None, code: Any = None, **fields: Any) -> bytes:

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from resilient_stream.classify.pasted import classify_pasted
-from resilient_stream.providers.shared.error_rules import rules_for
+from resilient_stream.providers import rules_for
 
 from .rows import rows
 from .test_taxonomy import ELSEWHERE, classified

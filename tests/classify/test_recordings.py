@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from resilient_stream.classify import classify_response
-from resilient_stream.providers.shared.error_rules import rules_for
+from resilient_stream.providers import rules_for
 from tests.shared_files import shared_or_none
 
 ROOT = shared_or_none("recordings")

@@ -9,7 +9,7 @@ import pytest
 
 from resilient_stream.classify import classify_error, classify_exception, classify_response
 from resilient_stream.errors import Failure, StreamError, error_for
-from resilient_stream.providers.shared.error_rules import rules_for
+from resilient_stream.providers import rules_for
 
 from .rows import Row, exception_of, headers_of, reason_in, rows
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from resilient_stream.classify import classify_error, classify_response
-from resilient_stream.providers.shared.error_rules import rules_for
+from resilient_stream.providers import rules_for
 
 # Provider, status (None: inside a stream), body, kind, headers.
 # fmt: off

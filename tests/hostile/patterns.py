@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import resilient_stream
 from resilient_stream.classify.rules import Phrase, Rules
-from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.providers import adapter_for, known_providers, rules_for
 from resilient_stream.providers.openai.hosts import HOSTS
-from resilient_stream.providers.shared.error_rules import ERROR_RULES, rules_for
+from tests.classify.own_rules import ERROR_RULES
 
 __all__ = ["Applied", "Pump", "patterns", "pumps", "unaccounted"]
 

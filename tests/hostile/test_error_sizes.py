@@ -13,7 +13,8 @@ import pytest
 from resilient_stream.classify import classify_error, classify_response
 from resilient_stream.classify.pasted import classify_pasted
 from resilient_stream.errors import Failure
-from resilient_stream.providers.shared.error_rules import ERROR_RULES, rules_for
+from resilient_stream.providers import rules_for
+from tests.classify.own_rules import ERROR_RULES
 
 SIZE = 8 << 20
 SOON = 0.1

@@ -11,7 +11,8 @@ import pytest
 from resilient_stream.classify import classify_error, classify_response
 from resilient_stream.errors import ErrorKind, Failure, StreamError, error_for
 from resilient_stream.failures.failure import MAX_TEXTS
-from resilient_stream.providers.shared.error_rules import ERROR_RULES, rules_for
+from resilient_stream.providers import rules_for
+from tests.classify.own_rules import ERROR_RULES
 
 HOSTILE = (
     "\x1b[2J\x1b[31mred", "\x1b]52;c;aGk=\x07clip", "\x1b]0;title\x1b\\t", "\x9b31mc1", "\x9d52;c;x\x9cosc",

@@ -20,7 +20,7 @@ from resilient_stream.contract import Endpoint, HttpRequest
 from resilient_stream.errors import ErrorKind
 from resilient_stream.fitting.features import unsupported
 from resilient_stream.fitting.signatures import for_its_target
-from resilient_stream.providers import adapter_for
+from resilient_stream.providers import adapter_for, families_of
 from tests.dialect_rules import check
 from tests.test_history import WAYS, sent
 from tests.testing.test_conformance import ENDPOINTS
@@ -146,7 +146,7 @@ def outcome(given: dict[str, Any], target: Any) -> str:
         return "unsupported"
     place = ENDPOINTS.get(target.provider) or Endpoint(base_url=adapter.base_url or "http://localhost", api_key="key")
     try:
-        sent = adapter.encode(for_its_target(request), place)
+        sent = adapter.encode(for_its_target(request, families_of), place)
     except StreamError as error:
         return "refused" if error.kind in REFUSALS else f"refused as {error.kind}"
     if isinstance(sent, HttpRequest):

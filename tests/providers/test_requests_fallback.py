@@ -14,7 +14,7 @@ from resilient_stream.contract import HttpRequest, Request
 from resilient_stream.fitting.features import unsupported
 from resilient_stream.fitting.signatures import for_its_target
 from resilient_stream.fitting.tool_names import names_for, renamed
-from resilient_stream.providers import adapter_for
+from resilient_stream.providers import adapter_for, families_of
 from resilient_stream.providers.openai.hosts import HOSTS
 from tests import dialect_rules
 from tests.test_history import ENDPOINTS, WAYS
@@ -53,7 +53,7 @@ def sent(target: Target, *, pictures: bool) -> HttpRequest | None:
         return None
     place = ENDPOINTS.get(target.provider) or At(base_url=adapter.base_url or "http://localhost", api_key="key")
     names = names_for(request, adapter.capabilities(target.model).tool_names)
-    outgoing = adapter.encode(renamed(for_its_target(request), names), place)
+    outgoing = adapter.encode(renamed(for_its_target(request, families_of), names), place)
     assert isinstance(outgoing, HttpRequest)
     return outgoing
 

@@ -21,7 +21,7 @@ from resilient_stream import (
 )
 from resilient_stream.contract import Endpoint, Request
 from resilient_stream.fitting.signatures import for_its_target
-from resilient_stream.providers import adapter_for
+from resilient_stream.providers import adapter_for, families_of
 from resilient_stream.providers.openai.chat_stream import chat_decoder
 from resilient_stream.providers.openai.hosts import HOSTS
 from resilient_stream.testing import CallTool, End, FakeProvider, Text, serve_bytes
@@ -47,7 +47,9 @@ def sent(target: str, messages: Sequence[Message], url: str = "", **fields: Any)
     """The turns as an attempt sends them to this target."""
     request = Request(messages=tuple(messages), target=Target(target), **fields)
     adapter = adapter_for(request.target.provider)
-    outgoing = adapter.encode(for_its_target(request), Endpoint(base_url=url or adapter.base_url, api_key="k"))
+    outgoing = adapter.encode(
+        for_its_target(request, families_of), Endpoint(base_url=url or adapter.base_url, api_key="k")
+    )
     made: list[dict[str, Any]] = json.loads(outgoing.body)["messages"]  # type: ignore[union-attr]
     return made
 
@@ -203,7 +205,7 @@ def test_details_go_to_no_other_vendor(target: str) -> None:
     """The proofs inside are for one vendor; anyone else would refuse them."""
     part = ReasoningPart(signature=json.dumps(WHOLE, separators=(",", ":")), signed_by="openrouter:anthropic/claude-x")
     request = Request(messages=(ASKED, turn(part), RESULT), target=Target(target))
-    assert not for_its_target(request).messages[1].parts
+    assert not for_its_target(request, families_of).messages[1].parts
 
 
 def test_details_that_are_none_are_not_collected() -> None:

@@ -11,7 +11,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from resilient_stream import Client, Finished, ReasoningDelta, TextDelta, ToolCall, Usage
 from resilient_stream.contract import Request
 from resilient_stream.events import FallbackType, Step
-from resilient_stream.providers import known_providers
+from resilient_stream.providers import facts_about, known_providers
 from resilient_stream.telemetry import attributes, content
 from resilient_stream.telemetry.logs import LEVELS, STEPS, WAYS
 from resilient_stream.telemetry.words import quotes
@@ -19,10 +19,11 @@ from resilient_stream.transcript import Attempt, Outcome, Transcript
 
 
 def test_providers_are_called_as_the_conventions_call_them() -> None:
-    """Every name in our table is one of the conventions'; a provider without a row keeps its own name."""
+    """A name that an adapter gives for telemetry is one of the conventions'; without one a provider keeps its own."""
     theirs = {value.value for value in gen_ai_attributes.GenAiProviderNameValues}
     newer = {"moonshot_ai"}  # in the conventions since they have a repository of their own
-    assert set(attributes.PROVIDERS.values()) <= theirs | newer
+    given = {facts_about(name).telemetry_name for name in known_providers() if not name.endswith("-responses")}
+    assert given - {""} <= theirs | newer
     ours = {attributes.provider_name(name) for name in known_providers()}
     assert {
         "openai",
@@ -36,6 +37,14 @@ def test_providers_are_called_as_the_conventions_call_them() -> None:
         "x_ai",
     } <= ours
     assert attributes.provider_name("openrouter") == "openrouter"
+    assert attributes.provider_name("nobody") == "nobody"
+
+
+def test_a_host_has_one_name_whichever_of_its_apis_is_asked() -> None:
+    """The Responses API of a host is counted with its chat completions."""
+    for name in known_providers():
+        if name.endswith("-responses"):
+            assert attributes.provider_name(name) == attributes.provider_name(name.removesuffix("-responses"))
 
 
 def test_the_names_are_the_conventions() -> None:

@@ -18,8 +18,7 @@ from ...failures.kinds import KINDS, TEXTS
 from ...masking.values import Secrets, secrets_of_environment
 from ...outcome.errors import StreamError
 from ...outcome.making import error_for
-from ...providers import adapter_for
-from ...providers.shared.error_rules import rules_for
+from ...providers import adapter_for, rules_for
 from .. import exit_codes
 from ..terminal import Notes, say, say_json
 from .advice import advice_for

@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 import msgspec
 
 from ...classify import classify_response
+from ...classify.rules import Rules
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
 from ...failures import Failure
 from ...wire.json_outline import paths
-from ..shared.error_rules import rules_for
 from ..shared.urls import joined
 from ..shared.values import with_extra
 from ..shared.whole import WholeAnswer, accepted, has, sse
+from .errors import RULES
 from .models import generation_of
 from .request import encode_body
 from .stream import messages_decoder
@@ -77,11 +78,14 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
     url_variable: str = "ANTHROPIC_BASE_URL"
     default_model: str | None = None
     media_types: tuple[str, ...] = ("text/event-stream",)
+    error_rules: ClassVar[Rules] = RULES
     options: ClassVar[tuple[str, ...]] = ()
 
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do; whether it takes a prefill is in its row of the table."""
-        return Capabilities(prefill=generation_of(model).prefill, whole=True, tool_names=TOOL_NAMES)
+        return Capabilities(
+            prefill=generation_of(model).prefill, whole=True, tool_names=TOOL_NAMES, cached_in_input=False
+        )
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a Messages request."""
@@ -107,7 +111,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with Anthropic's own in front."""
-        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+        return classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
 
 
 ADAPTER = AnthropicMessages()

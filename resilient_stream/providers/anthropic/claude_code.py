@@ -20,7 +20,8 @@ import msgspec
 
 from ...chunks import Finished, FinishReason, ReasoningDelta, TextDelta
 from ...classify import classify_error, classify_response
-from ...contract import Batch, Capabilities, Endpoint, ProcessRequest, Request
+from ...classify.rules import Rules
+from ...contract import Batch, Capabilities, Endpoint, ProcessRequest, ProviderFacts, Request
 from ...failures import NO_END_MARKER, ErrorKind, Failure
 from ...messages import Message
 from ...outcome.errors import StreamError
@@ -29,11 +30,11 @@ from ...wire.broken import UNREADABLE, failure_of
 from ...wire.json_events import BatchDecoder
 from ...wire.limits import EventTooLarge
 from ...wire.ndjson import NdjsonDecoder
-from ..shared.error_rules import rules_for
 from ..shared.mending import Mender
 from ..shared.system import some_turns, system_text
 from ..shared.unmodelled import Unmodelled
 from ..shared.values import list_of, object_of, text_of
+from .errors import CLAUDE_CODE
 from .stream import FINISH_REASONS as STOP_REASONS
 from .stream import read_usage
 
@@ -195,8 +196,8 @@ def _failure(event: Mapping[str, Any], subtype: str) -> Failure:
     quoted = re.search(r"API Error:? \(?(\d{3})\)?:? ?(\{.*\})?", text, re.DOTALL)
     if quoted is not None:
         body = (quoted[2] or text).encode()
-        return classify_response(int(quoted[1]), {}, body, rules_for(NAME))
-    return classify_error({"message": text, "code": subtype}, rules_for(NAME))
+        return classify_response(int(quoted[1]), {}, body, CLAUDE_CODE)
+    return classify_error({"message": text, "code": subtype}, CLAUDE_CODE)
 
 
 # -- what is run ------------------------------------------------------------------------------
@@ -218,13 +219,17 @@ class ClaudeCode(msgspec.Struct, frozen=True):
     default_model: ClassVar[str | None] = "default"
     options: ClassVar[tuple[str, ...]] = ("command", "tools", "arguments", "environment")
     media_types: ClassVar[tuple[str, ...]] = ("application/x-ndjson",)
+    facts: ClassVar[ProviderFacts] = ProviderFacts(
+        telemetry_name="anthropic", credentials="resilient_stream.credentials.claude_code", program="claude"
+    )
+    error_rules: ClassVar[Rules] = CLAUDE_CODE
 
     def capabilities(self, model: str) -> Capabilities:
         """Return what the program can do: it answers in text and takes no tools, pictures, schemas or stop sequences of
         ours."""
         return Capabilities(
             tools=False, forced_tools=False, images=False, image_links=False, output=False, reasoning=False, stop=False,
-            streaming_tools=False,
+            streaming_tools=False, cached_in_input=False,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> ProcessRequest:
@@ -253,7 +258,7 @@ class ClaudeCode(msgspec.Struct, frozen=True):
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify a run that printed nothing by its standard error; without a known cause, its setup is at fault."""
         said = body.decode("utf-8", "replace").strip()
-        failure = classify_error({"message": said}, rules_for(NAME), max_retry_after=max_retry_after)
+        failure = classify_error({"message": said}, CLAUDE_CODE, max_retry_after=max_retry_after)
         if failure.kind not in (
             ErrorKind.SERVER_ERROR,
             ErrorKind.INVALID_REQUEST,

@@ -16,12 +16,13 @@ from typing import Any, ClassVar
 import msgspec
 
 from ...classify import classify_response
-from ...contract import Batch, Capabilities, Endpoint, HttpRequest, Request
+from ...classify.rules import Rules
+from ...contract import Batch, Capabilities, Endpoint, HttpRequest, Login, ProviderFacts, Request
 from ...failures import Failure, StreamMisused
 from ...messages import ImagePart
 from ...wire.broken import failure_of
 from ..anthropic.models import generation_of
-from ..shared.error_rules import rules_for
+from ..shared.families import signing_family
 from ..shared.mending import Mender
 from ..shared.open_call import READERS_RAISE
 from ..shared.urls import joined, segment
@@ -29,6 +30,7 @@ from ..shared.whole import WholeAnswer
 from . import bodies as bedrock_bodies
 from . import converse_request
 from .converse_stream import ConverseReader
+from .errors import RULES
 from .frames import BedrockFrames
 from .invoke_stream import InvokeReader
 from .signature import SigningKey, sign
@@ -117,11 +119,25 @@ class Bedrock(msgspec.Struct, frozen=True):
     default_model: ClassVar[str | None] = None
     options: ClassVar[tuple[str, ...]] = ("api", "region", "profile", "session")
     media_types: ClassVar[tuple[str, ...]] = ("application/vnd.amazon.eventstream",)
+    facts: ClassVar[ProviderFacts] = ProviderFacts(
+        telemetry_name="aws.bedrock",
+        credentials="resilient_stream.credentials.bedrock",
+        login=Login(
+            words="AWS credentials", variables=("AWS_PROFILE", "AWS_ACCESS_KEY_ID"), file="~/.aws/credentials",
+            otherwise="or AWS credentials",
+        ),
+    )  # fmt: skip
+    error_rules: ClassVar[Rules] = RULES
 
     def capabilities(self, model: str) -> Capabilities:
-        """Return what a model can do. Only some generations of Claude are known to continue an unfinished turn."""
-        streams_calls = _WHOLE_CALLS.search(model) is None
-        return Capabilities(prefill=generation_of(model).prefill, streaming_tools=streams_calls, whole=True)
+        """Return what a model can do. Only some generations of Claude are known to continue an unfinished turn.
+
+        The provider serves models of many vendors, so what one of them signed goes back to that model or its family.
+        """
+        return Capabilities(
+            prefill=generation_of(model).prefill, streaming_tools=_WHOLE_CALLS.search(model) is None, whole=True,
+            signs_as=signing_family(model) or f"{self.name}:{model}", cached_in_input=False,
+        )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a request to one of the two APIs. Raises StreamError for anything that this API cannot express."""
@@ -153,7 +169,7 @@ class Bedrock(msgspec.Struct, frozen=True):
         a colon."""
         if _ERROR_TYPE in headers:
             headers = {**headers, _ERROR_TYPE: headers[_ERROR_TYPE].partition(":")[0]}
-        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+        return classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
 
 
 ADAPTER = Bedrock()

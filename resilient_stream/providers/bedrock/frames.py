@@ -16,7 +16,7 @@ from ...wire.broken import failure_of
 from ...wire.eventstream import EventStreamDecoder, Message
 from ...wire.json_events import UNREADABLE
 from ...wire.limits import BadFraming, EventTooLarge
-from ..shared.error_rules import rules_for
+from .errors import RULES
 
 __all__ = ["BedrockFrames", "Frame"]
 
@@ -65,7 +65,7 @@ def _failure(message: Message) -> Failure:
     said = _json(message.payload)
     if said is None:
         said = {"message": headers.get(":error-message", "")}
-    return classify_error(said, rules_for("bedrock"), headers=headers)
+    return classify_error(said, RULES, headers=headers)
 
 
 def _json(payload: bytes) -> Any:

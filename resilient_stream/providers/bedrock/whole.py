@@ -22,8 +22,8 @@ from ...wire.json_outline import Node, paths
 from ..anthropic.adapter import whole_events
 from ..openai.chat import whole_message
 from ..shared.call_fields import PLACES
-from ..shared.error_rules import rules_for
 from ..shared.whole import has
+from .errors import RULES
 from .frames import Frame
 
 __all__ = ["WHOLE", "PlainFrames"]
@@ -53,7 +53,7 @@ class PlainFrames:
         frames: list[Frame] = []
         for event, payload in _PLAIN.decode(data):
             if event == _FAILED:
-                self.failure = classify_error(msgspec.json.decode(payload), rules_for("bedrock"))
+                self.failure = classify_error(msgspec.json.decode(payload), RULES)
                 break
             frames.append(Frame(event, bytes(payload)))
         return frames

@@ -13,16 +13,17 @@ from typing import Any, ClassVar
 import msgspec
 
 from ...classify import classify_response
+from ...classify.rules import Rules
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
 from ...failures import Failure
 from ...messages import ImagePart, Message, ReasoningPart
 from ...wire.json_outline import paths
 from ..shared.chat_shape import encode_call, encode_content, encode_part, encode_tool
-from ..shared.error_rules import rules_for
 from ..shared.system import role_of
 from ..shared.urls import joined
 from ..shared.values import known, with_extra
 from ..shared.whole import WholeAnswer, accepted, sse
+from .errors import RULES
 from .stream import cohere_decoder
 
 __all__ = ["ADAPTER", "Cohere"]
@@ -88,6 +89,7 @@ class Cohere(msgspec.Struct, frozen=True):
     default_model: ClassVar[str | None] = None
     options: ClassVar[tuple[str, ...]] = ()
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
+    error_rules: ClassVar[Rules] = RULES
 
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do: everything but prefill."""
@@ -112,7 +114,7 @@ class Cohere(msgspec.Struct, frozen=True):
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with Cohere's own in front."""
-        return classify_response(status, headers, body, rules_for("cohere"), max_retry_after=max_retry_after)
+        return classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
 
 
 ADAPTER = Cohere()

@@ -22,13 +22,13 @@ from ...wire.json_events import BatchDecoder, JsonEvents
 from ..shared.call_fields import arguments_in, function_of
 from ..shared.counts import count
 from ..shared.ends import end_of, failed_end
-from ..shared.error_rules import rules_for
 from ..shared.event_decoder import EventDecoder
 from ..shared.holdings import Holdings
 from ..shared.said import Said
 from ..shared.tool_calls import ToolCalls
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import list_of, object_of, text_of
+from .errors import RULES
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "CohereReader", "cohere_decoder"]
 
@@ -226,7 +226,7 @@ class CohereReader:
             self._end(_Event(delta={**said, "message": None}), batch)
             return
         if not event.type and event.message is not None:
-            self.failure = classify_error(msgspec.to_builtins(event), rules_for("cohere"))
+            self.failure = classify_error(msgspec.to_builtins(event), RULES)
             return
         known = event.type.startswith(("citation", "content", "tool"))
         self.progress += known
@@ -256,7 +256,7 @@ def _name(call: Mapping[str, Any], function: Mapping[str, Any]) -> str:
 def _failure(kind: ErrorKind, reason: str, delta: Mapping[str, Any]) -> Failure:
     """Return the failure that an end means, by its message, else by the reason alone."""
     said = {name: delta.get(name) for name in ("error", "error_type") if delta.get(name)}
-    return classify_error(said, rules_for("cohere")) if said else Failure(kind=kind, code=reason)
+    return classify_error(said, RULES) if said else Failure(kind=kind, code=reason)
 
 
 def read_usage(usage: Any) -> Usage | None:

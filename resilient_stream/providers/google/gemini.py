@@ -13,12 +13,13 @@ from typing import ClassVar
 import msgspec
 
 from ...classify import classify_response
-from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ...classify.rules import Rules
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, ProviderFacts, Request
 from ...failures import Failure
 from ...wire.json_outline import paths
-from ..shared.error_rules import rules_for
 from ..shared.urls import joined, segment, segments
 from ..shared.whole import WholeAnswer, accepted, sse
+from .errors import RULES
 from .request import TOOL_NAMES, encode_body
 from .stream import gemini_decoder
 
@@ -68,10 +69,12 @@ class Gemini(msgspec.Struct, frozen=True):
     default_model: ClassVar[str | None] = None
     options: ClassVar[tuple[str, ...]] = ("stream_format",)
     media_types: ClassVar[tuple[str, ...]] = STREAMS
+    facts: ClassVar[ProviderFacts] = ProviderFacts(telemetry_name="gcp.gemini")
+    error_rules: ClassVar[Rules] = RULES
 
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do. There is no prefill: an unfinished turn is answered, not continued."""
-        return Capabilities(whole=True, tool_names=TOOL_NAMES)
+        return Capabilities(whole=True, tool_names=TOOL_NAMES, reasoning_in_output=False)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a streamGenerateContent request, or a generateContent one."""
@@ -95,7 +98,7 @@ class Gemini(msgspec.Struct, frozen=True):
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with Google's own in front."""
-        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+        return classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
 
 
 ADAPTER = Gemini()

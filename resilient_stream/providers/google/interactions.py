@@ -15,17 +15,18 @@ from urllib.parse import urlencode
 import msgspec
 
 from ...classify import classify_response
-from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request, ResumePoint
+from ...classify.rules import Rules
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, ProviderFacts, Request, ResumePoint
 from ...failures import Failure
 from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from ...wire.json_outline import paths
 from ..shared.effort import effort_for
-from ..shared.error_rules import rules_for
 from ..shared.system import some_turns, system_text
 from ..shared.tool_calls import parse_arguments
 from ..shared.urls import joined, segment
 from ..shared.values import known, merged
 from ..shared.whole import WholeAnswer, accepted, has, sse
+from .errors import RULES
 from .interactions_stream import FAILED_STATUSES, FINISH_REASONS, interaction_decoder
 from .request import TOOL_NAMES
 
@@ -48,11 +49,15 @@ class GeminiInteractions(msgspec.Struct, frozen=True):
     default_model: ClassVar[str | None] = None
     options: ClassVar[tuple[str, ...]] = ("background",)
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
+    facts: ClassVar[ProviderFacts] = ProviderFacts(telemetry_name="gcp.gemini")
+    error_rules: ClassVar[Rules] = RULES
 
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do. Resuming needs the target's option background=True. There is no prefill: an
         unfinished turn is answered."""
-        return Capabilities(native_resume=True, whole=True, tool_names=TOOL_NAMES)
+        return Capabilities(
+            native_resume=True, whole=True, tool_names=TOOL_NAMES, signs_as=self.name, reasoning_in_output=False
+        )
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a request for an interaction, or for the rest of a stream."""
@@ -77,7 +82,7 @@ class GeminiInteractions(msgspec.Struct, frozen=True):
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with Google's own in front."""
-        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+        return classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
 
 
 ADAPTER = GeminiInteractions()

@@ -17,9 +17,9 @@ from ...contract import Batch, ResumePoint
 from ...failures import ErrorKind, Failure
 from ...wire.broken import event_value
 from ...wire.json_events import JsonEvents
+from .. import rules_for
 from ..shared.block_calls import BlockCalls
 from ..shared.call_fields import arguments_in
-from ..shared.error_rules import rules_for
 from ..shared.event_decoder import EventDecoder
 from ..shared.foreign import ForeignBlocks
 from ..shared.holdings import Holdings

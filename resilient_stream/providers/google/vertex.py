@@ -13,17 +13,18 @@ from typing import Any, ClassVar
 import msgspec
 
 from ...classify import classify_response
-from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ...classify.rules import Rules
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Login, ProviderFacts, Request
 from ...failures import ErrorKind, Failure
 from ..anthropic import adapter as anthropic
 from ..anthropic import request as messages_request
 from ..anthropic.stream import messages_decoder
-from ..shared.error_rules import rules_for
 from ..shared.urls import joined, segment, segments
 from ..shared.values import with_extra
 from ..shared.whole import WholeAnswer, accepted
 from . import gemini
 from . import request as gemini_request
+from .errors import RULES
 from .stream import gemini_decoder
 
 __all__ = ["ADAPTER", "Place", "Vertex", "publisher_of"]
@@ -62,6 +63,15 @@ class Vertex(msgspec.Struct, frozen=True):
     default_model: ClassVar[str | None] = None
     options: ClassVar[tuple[str, ...]] = ("project", "location", "credentials", "stream_format")
     media_types: ClassVar[tuple[str, ...]] = gemini.STREAMS
+    facts: ClassVar[ProviderFacts] = ProviderFacts(
+        telemetry_name="gcp.vertex_ai",
+        credentials="resilient_stream.credentials.google",
+        login=Login(
+            words="Google credentials", variables=("GOOGLE_APPLICATION_CREDENTIALS",),
+            file="~/.config/gcloud/application_default_credentials.json", otherwise="Google credentials",
+        ),
+    )  # fmt: skip
+    error_rules: ClassVar[Rules] = RULES
 
     def capabilities(self, model: str) -> Capabilities:
         """Return what the model can do at any provider."""
@@ -104,7 +114,7 @@ class Vertex(msgspec.Struct, frozen=True):
 
         A refused token is retried once, because the next attempt fetches a new one.
         """
-        failure = classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+        failure = classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
         expired = status == 401 and failure.kind is ErrorKind.AUTHENTICATION
         return msgspec.structs.replace(failure, retry=True) if expired else failure
 

@@ -14,18 +14,19 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ...classify import classify_response
-from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ...classify.rules import Rules
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, ProviderFacts, Request
 from ...failures import Failure
 from ...messages import ImagePart, Message, ReasoningPart
 from ...wire.json_outline import paths
 from ..shared.chat_shape import encode_tool
 from ..shared.effort import effort_for
-from ..shared.error_rules import rules_for
 from ..shared.system import role_of
 from ..shared.tool_calls import parse_arguments
 from ..shared.urls import joined
 from ..shared.values import known, with_extra
 from ..shared.whole import WholeAnswer
+from .errors import RULES
 from .stream import ollama_decoder
 
 __all__ = ["ADAPTER", "Ollama", "address"]
@@ -61,6 +62,8 @@ class Ollama(msgspec.Struct, frozen=True):
     default_model: str | None = None
     # Proxies label it as JSON; the decoder reads lines either way, also the line of an error.
     media_types: tuple[str, ...] = ("application/x-ndjson", "application/ndjson", "application/json")
+    facts: ClassVar[ProviderFacts] = ProviderFacts(credentials="resilient_stream.credentials.ollama")
+    error_rules: ClassVar[Rules] = RULES
 
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do. Only some models' templates continue an unfinished turn, so prefill is not
@@ -87,7 +90,7 @@ class Ollama(msgspec.Struct, frozen=True):
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with Ollama's own in front."""
-        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+        return classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
 
 
 ADAPTER = Ollama()

@@ -20,9 +20,9 @@ from ...failures import ErrorKind, Failure
 from ...wire.broken import event_value
 from ...wire.json_events import BatchDecoder
 from ...wire.json_lines import JsonLines
+from .. import rules_for
 from ..shared.counts import count
 from ..shared.ends import end_of, failed_end
-from ..shared.error_rules import rules_for
 from ..shared.event_decoder import EventDecoder
 from ..shared.holdings import Holdings
 from ..shared.said import Said

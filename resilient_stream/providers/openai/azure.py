@@ -19,10 +19,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request, WholeDecoder
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Login, ProviderFacts, Request, WholeDecoder
 from ...failures import Failure
 from ..shared.urls import joined, segment
 from .chat import OpenAIChat
+from .host_errors import rules_of
 from .hosts import Host
 from .responses import OpenAIResponses
 
@@ -33,6 +34,13 @@ Speaker: TypeAlias = OpenAIChat | OpenAIResponses
 _HOST = Host(
     "Azure OpenAI", "", ("AZURE_OPENAI_API_KEY",), "AZURE_OPENAI_ENDPOINT", "max_completion_tokens",
     responses="background", developer=True,
+    facts=ProviderFacts(
+        telemetry_name="azure.ai.openai",
+        credentials="resilient_stream.credentials.azure",
+        login=Login(
+            words="AZURE_OPENAI_API_KEY", variables=("AZURE_OPENAI_AD_TOKEN",), otherwise="or `AZURE_OPENAI_AD_TOKEN`"
+        ),
+    ),
 )  # fmt: skip
 
 _UNDATED = ("preview", "latest", "v1")
@@ -75,6 +83,8 @@ class Azure(msgspec.Struct, frozen=True):
     addresses: ClassVar[tuple[str, ...]] = ("azure.com", "azure.us", "azure.cn", "azure-api.net")
     default_model: ClassVar[None] = None
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
+    error_rules = property(lambda self: rules_of(self.name))
+    facts: ClassVar[ProviderFacts] = _HOST.facts
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -21,7 +21,6 @@ from ...messages import FunctionCall, Message
 from ...wire.json_outline import paths
 from ..shared.chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
 from ..shared.effort import effort_for, nearest
-from ..shared.error_rules import rules_for
 from ..shared.schemas import strict
 from ..shared.tool_calls import fitting_id
 from ..shared.urls import joined
@@ -30,6 +29,7 @@ from ..shared.whole import WholeAnswer, accepted, has, sse
 from .chat_stream import chat_decoder
 from .chat_thoughts import Thinking
 from .chat_turns import fitted
+from .host_errors import rules_of
 from .hosts import Host, Prefill, host_at
 from .model_rules import rule_for, sampling_of
 
@@ -94,6 +94,8 @@ class OpenAIChat(msgspec.Struct, frozen=True):
     url_variable = property(lambda self: self.host.url_variable)
     addresses = property(lambda self: self.host.addresses)
     default_model = property(lambda self: self.host.default_model)
+    facts = property(lambda self: self.host.facts)
+    error_rules = property(lambda self: rules_of(self.name))
     options: ClassVar[tuple[str, ...]] = ()
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
@@ -128,7 +130,7 @@ class OpenAIChat(msgspec.Struct, frozen=True):
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with this host's own in front."""
-        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+        return classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
 
     def _prefill(self, request: Request) -> Prefill | None:
         """Return how to mark the last turn as unfinished, if it is the assistant's and the host continues it."""

@@ -18,9 +18,9 @@ from ...contract import Batch
 from ...failures import ErrorKind, Failure
 from ...wire.broken import event_value
 from ...wire.json_events import JsonEvents
+from .. import rules_for
 from ..shared.counts import openai_usage
 from ..shared.ends import end_of, failed_end
-from ..shared.error_rules import rules_for
 from ..shared.event_decoder import EventDecoder
 from ..shared.holdings import Holdings
 from ..shared.said import KEPT

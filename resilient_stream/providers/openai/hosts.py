@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
+from ...contract import ProviderFacts
+
 __all__ = ["HOSTS", "REASONS_IN_THE_OPEN", "UNKNOWN", "Host", "Joins", "Prefill", "Thoughts", "host_at"]
 
 ReasoningStyle: TypeAlias = Literal["effort", "object", "none"]
@@ -59,7 +61,7 @@ class Host(NamedTuple):
     where the field is refused, or nothing is known. general: its users name other addresses too, and then the row is
     found by the address (`host_at`). addresses: other domains of the same host.
     tool_names: a pattern of those that are taken.
-    sees: found in the names of its models that take pictures.
+    sees: found in the names of its models that take pictures. facts: what most hosts do not have; see there.
     """
 
     title: str
@@ -84,6 +86,7 @@ class Host(NamedTuple):
     addresses: tuple[str, ...] = ()
     tool_names: str = r"[a-zA-Z0-9_-]{1,64}"
     sees: str = ""
+    facts: ProviderFacts = ProviderFacts()
 
 
 REASONS_IN_THE_OPEN = r"deepseek|kimi|moonshot|glm-|qwen|qwq|minimax|mimo"
@@ -123,7 +126,7 @@ HOSTS: dict[str, Host] = {
     ),
     "xai": Host(
         "xAI", "https://api.x.ai/v1", ("XAI_API_KEY",), "XAI_BASE_URL", responses="encrypted",
-        thoughts=_TOLD,
+        thoughts=_TOLD, facts=ProviderFacts(telemetry_name="x_ai"),
     ),
     "together": Host(
         "Together AI", "https://api.together.xyz/v1", ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"), "TOGETHER_BASE_URL"
@@ -142,6 +145,7 @@ HOSTS: dict[str, Host] = {
         },
         prefill=Prefill({"prefix": True}, echoed="always"), seed="random_seed", must_call="any",
         call_id_length=9,
+        facts=ProviderFacts(telemetry_name="mistral_ai"),
     ),
     "perplexity": Host(
         "Perplexity", "https://api.perplexity.ai", ("PERPLEXITY_API_KEY", "PPLX_API_KEY"), "PERPLEXITY_BASE_URL",
@@ -161,6 +165,7 @@ HOSTS: dict[str, Host] = {
         prefill=Prefill({"partial": True}),
         thoughts=_DEMANDED, addresses=("api.moonshot.cn", "api.kimi.com"),
         tool_names=r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}",
+        facts=ProviderFacts(telemetry_name="moonshot_ai"),
     ),
     "zai": Host(
         "Z.ai", "https://api.z.ai/api/paas/v4", ("ZAI_API_KEY",), "ZAI_BASE_URL", reasoning="none",
@@ -233,7 +238,7 @@ HOSTS: dict[str, Host] = {
     # The small model of the extra `local`; its address is known once its process runs (local/server.py).
     "local": Host(
         "The local model", "", (), "LOCAL_BASE_URL", prefill=Prefill(echoed="whole"), default_model="smollm2",
-        joins="turns", sees=r"(?!)", reasoning="none",
+        joins="turns", sees=r"(?!)", reasoning="none", facts=ProviderFacts(server="resilient_stream.local.server"),
     ),
 }  # fmt: skip
 

@@ -19,23 +19,29 @@ from urllib.parse import quote
 import msgspec
 
 from ...classify import classify_response
-from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request, ResumePoint
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, ProviderFacts, Request, ResumePoint
 from ...failures import Failure
 from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from ..shared.effort import effort_for
-from ..shared.error_rules import rules_for
 from ..shared.schemas import strict
 from ..shared.tool_calls import fitting_id
 from ..shared.urls import joined, segment
 from ..shared.values import known, with_extra
 from ..shared.whole import WholeAnswer, accepted
 from .chat_turns import fitted
+from .host_errors import rules_of
 from .hosts import Host, host_at
 from .model_rules import sampling_of
 from .responses_stream import responses_decoder
 from .responses_whole import LONG_TEXTS, as_stream
 
 __all__ = ["OpenAIResponses"]
+
+
+def _facts(name: str, host: Host) -> ProviderFacts:
+    """Return the host's facts; telemetry knows it by one name, whichever of its APIs is asked."""
+    called = host.facts.telemetry_name or name.removesuffix("-responses")
+    return msgspec.structs.replace(host.facts, telemetry_name=called)
 
 
 class OpenAIResponses(msgspec.Struct, frozen=True):
@@ -54,6 +60,8 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
     url_variable = property(lambda self: self.host.url_variable)
     addresses = property(lambda self: self.host.addresses)
     default_model = property(lambda self: self.host.default_model)
+    facts = property(lambda self: _facts(self.name, self.host))
+    error_rules = property(lambda self: rules_of(self.name))
     options: ClassVar[tuple[str, ...]] = ("background", "reasoning_summary")
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
@@ -62,7 +70,7 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
         are no stop sequences."""
         return Capabilities(
             earlier_turns="texts" if self.host.developer else "objects", stop=False,
-            native_resume=self.host.responses == "background", whole=True,
+            native_resume=self.host.responses == "background", whole=True, signs_as=self.name,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
@@ -89,7 +97,7 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with this host's own in front."""
-        return classify_response(status, headers, body, rules_for(self.name), max_retry_after=max_retry_after)
+        return classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
 
 
 _REASONS = re.compile(r"(^|[/.])(o\d|gpt-([5-9]|\d\d)(?!.*chat)|codex|grok-4)")

@@ -16,7 +16,7 @@ from ...contract import Batch, ResumePoint
 from ...failures import EMPTY_ANSWER, NO_END_MARKER, Failure
 from ...wire.broken import failure_of
 from ...wire.json_events import BatchDecoder
-from .error_rules import rules_for
+from .. import rules_for
 from .mending import Mender
 from .open_call import READERS_RAISE
 

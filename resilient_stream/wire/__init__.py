@@ -1,4 +1,4 @@
-"""Framing: bytes in, frames out. Pure, incremental, bounded; one file for each format.
+"""Framing: turns bytes into frames, without I/O, incrementally and with bounded memory; one file for each format.
 
-Any split of the same bytes gives the same frames. This module must never know what a frame means.
+Any split of the same bytes gives the same frames. What a frame means is left to the dialects.
 """

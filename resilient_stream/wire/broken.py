@@ -1,7 +1,7 @@
-"""What cannot be read, as a failure; and events that are odd but can be read all the same.
+"""Makes a failure of what cannot be read, and reads events that are malformed but can still be understood.
 
-It is asked only where a read could not be decoded, so a good answer pays nothing for it. This module must never take
-half a JSON text for a whole one, or anything that may have been meant for nothing.
+It is used only where a read could not be decoded, so a good answer pays nothing for it. Half a JSON text never passes
+for a whole one, and nothing that may be content is dropped as meaningless.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ MOST_VALUES = 100_000
 
 
 def failure_of(error: Exception, code: str = "bad_json") -> Failure:
-    """What was raised while an answer was read, as the end of that answer."""
+    """Return the failure for an exception that was raised while an answer was read."""
     if isinstance(error, EventTooLarge):
         if isinstance(error, TooManyPieces):
-            facts = {"limit": f"{error.limit} pieces"}  # no answer has so many: another target may be sound
+            facts = {"limit": f"{error.limit} pieces"}  # no real answer has so many, so another target may work
             return Failure(kind=ErrorKind.BUFFER_LIMIT, code="pieces", fallback=True, facts=facts)
         held = "held" if isinstance(error, HeldTooMuch) else ""
         return Failure(kind=ErrorKind.BUFFER_LIMIT, code=held, facts={"limit": f"{error.limit} bytes"})
@@ -70,21 +70,21 @@ def failure_of(error: Exception, code: str = "bad_json") -> Failure:
 
 
 def place_of(error: Exception) -> str:
-    """Where the JSON broke, without any of it: msgspec's messages name positions and types, not values."""
+    """Return where the JSON broke, without any of it: msgspec's messages name positions and types, not values."""
     if isinstance(error, UnicodeError):
         return "text that is not UTF-8"
     return str(error).split("\n", 1)[0][:120]
 
 
 def carries_nothing(payload: bytes) -> bool:
-    """Whether an event is blank, a value that is no object, or a word that keeps a connection alive."""
+    """Return whether an event is blank, a value that is no object, or a word that keeps a connection alive."""
     return _NOTHING.fullmatch(payload) is not None
 
 
 def objects_in(payload: bytes) -> list[bytes]:
-    """The JSON objects of an event that could not be decoded: none, where it carries nothing; those of a list.
+    """Return the JSON objects of an event that could not be decoded: none if it carries nothing, several for a list.
 
-    Raises one of UNREADABLE for half a JSON value, or text that is none.
+    Raises one of UNREADABLE for half a JSON value, or text that is no JSON.
     """
     if carries_nothing(payload):
         return []
@@ -94,19 +94,20 @@ def objects_in(payload: bytes) -> list[bytes]:
 
 
 def readable(payload: bytes, mark: bool = True) -> bytes:
-    """JSON without what msgspec refuses though it is JSON to most: half pairs of surrogates, and numbers too large.
+    """Return JSON without what msgspec refuses though most parsers accept it: half surrogate pairs, and numbers too
+    large.
 
-    Such a number is null. A half is marked (see `surrogates.py`), to be joined to its other half in a later event; or
-    is U+FFFD at once.
+    Such a number becomes null. A half is marked (see `surrogates.py`), to be joined to its other half in a later event;
+    without `mark` it becomes U+FFFD.
     """
     return without_halves(_without_numbers(payload), mark)
 
 
 def is_crowded(payload: bytes, start: int = 0) -> bool:
-    """Whether a large event has more values, from here on, than may be made into objects while everything waits."""
+    """Return whether a large event has more values, from `start` on, than may be decoded while the event loop waits."""
     if len(payload) - start <= LARGE or _marks(payload, start) <= MOST_VALUES:
         return False
-    # They may stand in a long text. Only where there are few texts, it costs little to leave those out.
+    # The marks may be inside a long text. Leaving texts out costs little only where there are few of them.
     quotes = payload.count(b'"', start) - payload.count(b'\\"', start)
     return quotes > MOST_VALUES or _marks(_TEXT.sub(b"", payload[start:])) > MOST_VALUES
 
@@ -116,7 +117,7 @@ def _marks(payload: bytes, start: int = 0) -> int:
 
 
 def has_crowded_error(payload: bytes) -> bool:
-    """The same for the errors in it: they are read whole, while most of an event is read by its types."""
+    """Return the same for the errors in an event: they are decoded whole, while the rest is decoded by its types."""
     if len(payload) <= LARGE or (at := payload.find(b'"error"')) < 0:
         return False
     error = _ERROR.search(payload, at)
@@ -124,14 +125,14 @@ def has_crowded_error(payload: bytes) -> bool:
 
 
 def event_value(payload: bytes) -> Any:
-    """An event that was skipped while it was read; None where it is no JSON. Raises TooManyPieces."""
+    """Return the value of an event that was skipped while it was read; None if it is no JSON. Raises TooManyPieces."""
     if is_crowded(payload):
         raise TooManyPieces(MOST_VALUES)
     return value_of(payload)
 
 
 def value_of(payload: bytes) -> Any:
-    """A JSON text that was skipped while its event was read; None where it is none."""
+    """Return the value of a JSON text that was skipped while its event was read; None if it is no JSON."""
     try:
         return msgspec.json.decode(payload)
     except UNREADABLE:
@@ -143,13 +144,13 @@ def value_of(payload: bytes) -> Any:
 
 
 def without_halves(data: bytes, mark: bool) -> bytes:
-    """The same for the half pairs alone; also in the inside of a string."""
+    """Return a JSON text, or the inside of a string, with half surrogate pairs replaced."""
     pieces: list[bytes] = []
     at = 0
     while at < len(data) and len(pieces) < MOST_PIECES:
         end = _end(_SOUND, data, at)
         half = _HALF.match(data, end)
-        if half is None:  # all is sound, or an escape is broken, which nobody can mend
+        if half is None:  # all is well, or an escape is broken beyond repair
             break
         pieces += data[at:end], marked(int(half[1], 16)).encode() if mark else LONE
         at = half.end()
@@ -180,6 +181,6 @@ def _is_number(text: bytes) -> bool:
 
 
 def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
-    """Where the pattern stops; all of them match, if only nothing."""
+    """Return where the pattern stops matching. The patterns here always match, if only the empty string."""
     found = pattern.match(data, at)
     return found.end() if found else at

@@ -1,4 +1,4 @@
-"""AWS's binary event stream: messages of headers and a payload, each with two checksums.
+"""Decodes AWS's binary event stream: messages of headers and a payload, each with two checksums.
 
     total length (4) | headers length (4) | CRC of these (4) | headers | payload | CRC of all before it (4)
 
@@ -28,14 +28,15 @@ _USUAL = 512
 
 
 class Message(NamedTuple):
-    """One message. headers: values as Python has them: bool, int, bytes, str, UUID; a timestamp is its milliseconds."""
+    """One message. headers: their values as Python types: bool, int, bytes, str, UUID; a timestamp as its
+    milliseconds."""
 
     headers: Mapping[str, Any]
     payload: bytes
 
 
 class EventStreamDecoder:
-    """Incremental decoder of one body.
+    """Decodes one body incrementally.
 
     Raises BadFraming for a checksum that does not fit or headers that are none, and EventTooLarge for a message above
     `max_event_bytes`. Whole messages that came before are returned first; the next call raises.
@@ -49,7 +50,7 @@ class EventStreamDecoder:
         self._error: Exception | None = None
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that `data` makes whole."""
+        """Return the messages that `data` completes."""
         if self._error is not None:
             raise self._error
         self._buffer += data
@@ -64,7 +65,7 @@ class EventStreamDecoder:
 
     @property
     def pending(self) -> bool:
-        """Whether a message has begun and not ended: at the end of a body, it was cut."""
+        """Return whether a message has begun and not ended; at the end of a body this means that it was cut."""
         return bool(self._buffer)
 
     def _messages(self) -> Iterator[Message]:
@@ -78,7 +79,7 @@ class EventStreamDecoder:
             del self._buffer[:start]
 
     def _length(self, start: int) -> int:
-        """Bytes of the message that begins here; 0 while its prelude is not whole."""
+        """Return the number of bytes of the message that begins here; 0 while its prelude is not whole."""
         prelude = self._buffer[start : start + _PRELUDE.size]
         if len(prelude) < _PRELUDE.size:
             return 0
@@ -93,7 +94,7 @@ class EventStreamDecoder:
 
 
 def _message(data: bytes) -> Message:
-    """A whole message from its bytes, lengths already checked."""
+    """Return a message from all of its bytes, whose lengths were checked before."""
     if crc32(data[:-4]) != _CRC.unpack(data[-4:])[0]:
         raise BadFraming("the checksum of a message does not fit")
     end = _PRELUDE.size + _PRELUDE.unpack(data[: _PRELUDE.size])[1]
@@ -104,7 +105,8 @@ def _message(data: bytes) -> Message:
 
 @functools.lru_cache(maxsize=32)
 def _usual_headers(data: bytes) -> Mapping[str, Any]:
-    """A stream has the same few blocks of headers over and over; reading one takes longer than all the rest."""
+    """Return the headers in a block. A stream repeats a few blocks, and parsing one costs more than all the rest, so
+    they are remembered."""
     return MappingProxyType(_headers(data))
 
 
@@ -124,7 +126,7 @@ def _headers(data: bytes) -> dict[str, Any]:
 
 
 def _sized(data: bytes, at: int, width: int) -> tuple[bytes, int]:
-    """Bytes behind their own length, and where they end."""
+    """Return bytes that follow their own length, and where they end."""
     begin = at + width
     end = begin + int.from_bytes(data[at:begin], "big")
     if begin > len(data) or end > len(data):

@@ -1,4 +1,4 @@
-"""In which form an answer comes, seen by its first bytes: servers label it wrongly, or do not stream although asked to.
+"""Finds out by its first bytes in which form an answer comes, since servers label it wrongly or do not stream.
 
     {"choices": …        one JSON object: the whole answer, or an error
     data: …  event: …    a stream of events; so are frames, and lines of JSON where those are the dialect's
@@ -28,14 +28,17 @@ _FORMS: dict[bytes, Form] = {b"{": "object", b"[": "array", b"<": "page"}
 
 
 def form_of(data: bytes, *, lines: bool) -> Form:
-    """The form of a body that begins so. lines: the dialect's stream is an object a line. unknown: more is needed."""
+    """Return the form of a body with this beginning; unknown: more bytes are needed.
+
+    lines: the dialect's stream has one object on each line.
+    """
     text = data.lstrip(BLANK)
     form = _FORMS.get(text[:1], "stream") if text else "unknown"
     return _of_lines(text) if form == "object" and lines else form
 
 
 def taken_as(form: Form, *, asked: bool, says: bool, arrays: bool, whole: bool) -> Taken:
-    """What an answer with a good status is read as.
+    """Return how to read an answer with a successful status.
 
     asked: a stream was asked for. says: its content type says that it is one. arrays: a JSON array is one, too. whole:
     an answer in one piece can be read.
@@ -50,7 +53,7 @@ def taken_as(form: Form, *, asked: bool, says: bool, arrays: bool, whole: bool) 
 
 
 def _of_lines(text: bytes) -> Form:
-    """An object that is not whole at the end of its first line is written in several, so it is not one of many."""
+    """Return whether the first line is an object of its own; one that goes on after the line is not one of many."""
     line, ended, _ = text.partition(b"\n")
     if not ended:
         return "unknown" if len(text) < MOST else "stream"

@@ -1,9 +1,9 @@
-"""One JSON array as it arrives: its elements, each as soon as it is whole (Gemini without `alt=sse`).
+"""Decodes one JSON array as it arrives, each element as soon as it is whole (Gemini without `alt=sse`).
 
-Every byte is scanned once, by searches that jump from bracket to bracket over strings and all; so the time is linear
-however the bytes are split. A comma is not waited for where a bracket or a quote ends the element already: servers send
-it with the next one. This module must never check what is inside an element. Its brackets are counted; its JSON is the
-reader's business.
+Every byte is scanned once, by searches that jump from bracket to bracket and over strings, so the time is linear
+however the bytes are split. If a bracket or a quote ends an element, the comma is not awaited, since servers send it
+with the next element. The inside of an element is not checked: its brackets are counted, and whoever decodes the
+element checks its JSON.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ _OPENING = b"[{"
 
 
 class JsonArrayDecoder:
-    """Incremental decoder of one body.
+    """Decodes one body incrementally.
 
-    closed: the array's `]` was seen. A body that is one object instead (an error, mostly) is one element, given
-    by `finish`.
+    closed: the array's `]` was seen. A body that is one object instead (mostly an error) is a single element, which
+    `finish` returns.
+
     Raises EventTooLarge when an element without an end exceeds `max_event_bytes`, TooManyPieces for a read of nothing
     but tiny elements, and BadFraming for anything that is no array of values: text before it, a missing comma,
-    something after its end. Whole elements that came before one of the others are returned first; the next call raises.
+    something after its end. Elements that were whole before are returned first; the next call raises.
     """
 
     __slots__ = ("_at", "_buffer", "_depth", "_found", "_start", "_state", "closed", "max_event_bytes")
@@ -43,14 +44,14 @@ class JsonArrayDecoder:
         self.max_event_bytes = max_event_bytes
         self.closed = False
         self._buffer = bytearray()
-        self._start = 0  # where the element begins that `_at` is in; what is before it is dropped
-        self._at = 0  # where to go on; what is before it was scanned
-        self._depth = 0  # brackets open inside the element
+        self._start = 0  # where the current element begins; bytes before it are dropped
+        self._at = 0  # where to continue; bytes before it were scanned
+        self._depth = 0  # how many brackets are open inside the element
         self._found: list[bytes] = []
         self._state: Callable[[JsonArrayDecoder], bool] = JsonArrayDecoder._begin
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The elements that `data` makes whole."""
+        """Return the elements that `data` completes."""
         self._buffer += data
         while self._at < len(self._buffer) and self._state(self):
             pass
@@ -63,36 +64,36 @@ class JsonArrayDecoder:
         return found
 
     def finish(self) -> list[bytes]:
-        """The body ended: the object, if it was one and no array. Half an element is not given."""
+        """Return the object at the end of a body that was one object and no array. Half an element is not returned."""
         if self._state is JsonArrayDecoder._bad:
             self._bad()
         return [bytes(self._buffer).rstrip()] if self._state is JsonArrayDecoder._object else []
 
-    # Each state goes on at `_at`. It returns False when it can do no more with the bytes there are.
+    # Each state continues at `_at`, and returns False when it needs more bytes.
 
     def _begin(self) -> bool:
-        """Before everything."""
+        """Read the beginning of the body."""
         if _BOM.startswith(self._buffer):
             return False
         self._at = len(_BOM) if self._buffer.startswith(_BOM) else 0
         return self._enter(_BEGINNINGS, JsonArrayDecoder._bad)
 
     def _open(self) -> bool:
-        """At the array's bracket."""
+        """Read the array's opening bracket."""
         self._at += 1
         self._state = JsonArrayDecoder._first
         return True
 
     def _first(self) -> bool:
-        """A value, or the end of an empty array."""
+        """Read the first value, or the end of an empty array."""
         return self._enter(_FIRST_VALUES, JsonArrayDecoder._scalar)
 
     def _value(self) -> bool:
-        """A value."""
+        """Read a value."""
         return self._enter(_VALUES, JsonArrayDecoder._scalar)
 
     def _inside(self) -> bool:
-        """In an object or array: from bracket to bracket, until its own closes."""
+        """Skip through an object or array, from bracket to bracket, until it closes."""
         buffer, size, at = self._buffer, len(self._buffer), self._at
         while (at := _end(_TO_BRACKET, buffer, at)) < size:
             self._at = at = at + 1
@@ -106,13 +107,13 @@ class JsonArrayDecoder:
         return False
 
     def _quote(self) -> bool:
-        """At the quote of a string that is an element."""
+        """Read the opening quote of a string that is an element."""
         self._at += 1
         self._state = JsonArrayDecoder._string
         return True
 
     def _string(self) -> bool:
-        """In a string, which is an element or inside of one."""
+        """Skip through a string, which is an element or inside of one."""
         self._at = at = _end(_STRING, self._buffer, self._at)
         if at == len(self._buffer) or self._buffer[at] == _BACKSLASH:
             return False
@@ -121,44 +122,44 @@ class JsonArrayDecoder:
         return True if self._depth else self._emit()
 
     def _scalar(self) -> bool:
-        """In a number, true, false or null: only what follows tells that it is whole."""
+        """Read a number, true, false or null; only the next byte tells that it is whole."""
         self._at = _end(_SCALAR, self._buffer, self._at)
         return self._at < len(self._buffer) and self._emit()
 
     def _after(self) -> bool:
-        """A comma, or the end of the array."""
+        """Read a comma, or the end of the array."""
         return self._enter(_SEPARATORS, JsonArrayDecoder._bad)
 
     def _comma(self) -> bool:
-        """At the comma."""
+        """Read the comma."""
         self._at += 1
         self._state = JsonArrayDecoder._value
         return True
 
     def _close(self) -> bool:
-        """At the array's last bracket."""
+        """Read the array's closing bracket."""
         self._at += 1
         self.closed = True
         self._state = JsonArrayDecoder._tail
         return True
 
     def _tail(self) -> bool:
-        """After the array: nothing but space."""
+        """Read what follows the array, which must be white space."""
         return self._enter({}, JsonArrayDecoder._bad)
 
     def _object(self) -> bool:
-        """In a body that is one object: all of it is kept."""
+        """Keep all of a body that is one object."""
         self._at = len(self._buffer)
         return False
 
     def _bad(self) -> bool:
-        """Where the body stopped being an array of values."""
+        """Refuse a body that has stopped being an array of values."""
         if self._found:
             return False
         raise BadFraming("not an array of JSON values")
 
     def _enter(self, states: _States, other: Callable[[JsonArrayDecoder], bool]) -> bool:
-        """Skip space, and go to the state that the next byte asks for."""
+        """Skip white space, and enter the state for the next byte."""
         self._at = self._start = _end(_SPACE, self._buffer, self._at)
         if self._at == len(self._buffer):
             return False
@@ -166,7 +167,7 @@ class JsonArrayDecoder:
         return True
 
     def _emit(self) -> bool:
-        """The element from `_start` to `_at` is whole."""
+        """Return the element from `_start` to `_at`, which is whole."""
         self._found.append(bytes(self._buffer[self._start : self._at]))
         if too_small(len(self._found), self._at):
             raise TooManyPieces(len(self._found))
@@ -189,6 +190,6 @@ _FIRST_VALUES: _States = {**_VALUES, ord("]"): JsonArrayDecoder._close}
 
 
 def _end(pattern: re.Pattern[bytes], buffer: bytearray, at: int) -> int:
-    """Where the pattern stops; all of them match, if only nothing."""
+    """Return where the pattern stops matching. The patterns here always match, if only the empty string."""
     found = pattern.match(buffer, at)
     return found.end() if found else at

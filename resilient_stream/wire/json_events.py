@@ -1,8 +1,8 @@
-"""JSON events over SSE, or in one JSON array: what OpenAI, Anthropic, Gemini and their many relatives stream.
+"""Decodes JSON events from SSE or from one JSON array, as OpenAI, Anthropic, Gemini and many others stream them.
 
-A whole network read is decoded in one call, as one JSON array, into typed structs; only when that fails are its events
-taken one by one, so that the good ones before a bad one are not lost. This module must never raise for what a server
-sent. A `Failure` is left in `failure`, and nothing is decoded after it.
+A whole network read is decoded in one call, as one JSON array, into typed structs. Only when that fails are its events
+decoded one by one, so that the good ones before a bad one are not lost. Nothing is raised for what a server sent: a
+`Failure` is left in `failure`, and nothing is decoded after it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ EventT = TypeVar("EventT")
 
 
 class BatchDecoder(Generic[EventT]):
-    """Several JSON texts of one type, decoded in one call. Stateless, and made once: making one costs a
+    """Decodes several JSON texts of one type in one call. It has no state and is made once, since making one costs a
     millisecond.
 
-    narrow: a subtype that admits less, and is tried first; what all fits has nothing in it that nobody reads.
+    narrow: a subtype that admits less and is tried first; texts that fit it have no fields that the reader does not
+    read.
     """
 
     __slots__ = ("_many", "_narrow", "one")
@@ -48,7 +49,7 @@ class BatchDecoder(Generic[EventT]):
         self._narrow = None if narrow is None else msgspec.json.Decoder(list[narrow])  # type: ignore[valid-type]
 
     def decode(self, payloads: list[bytes]) -> list[EventT] | None:
-        """All of them, or None when any is not of this type."""
+        """Return all texts decoded, or None when any is not of this type."""
         if self._narrow is not None and (found := self._all(self._narrow, payloads)) is not None:
             return found
         if len(payloads) != 1:
@@ -57,7 +58,7 @@ class BatchDecoder(Generic[EventT]):
         return None if one is None else [one]
 
     def single(self, payload: bytes) -> EventT | None:
-        """One of them; None when it is not of this type."""
+        """Return one text decoded; None when it is not of this type."""
         if len(payload) > LARGE and has_crowded_error(payload):
             return None
         try:
@@ -73,12 +74,15 @@ class BatchDecoder(Generic[EventT]):
             events: list[EventT] = decoder.decode(text)
         except UNREADABLE:
             return None
-        # One text that holds two values would pass as an array element more.
+        # A text with two values in it would pass as one more element of the array.
         return events if len(events) == len(payloads) else None
 
     def leniently(self, payload: bytes) -> tuple[list[EventT], list[bytes], bool]:
-        """One event that may be odd: what it holds, as events and as their texts, and whether halves of characters were
-        marked in them. Raises one of UNREADABLE when it cannot be read, TooManyPieces where that takes too long."""
+        """Decode one event that may be malformed: return its events, their texts, and whether halves of characters were
+        marked.
+
+        Raises one of UNREADABLE when it cannot be read, TooManyPieces when reading it would take too long.
+        """
         if has_crowded_error(payload):
             raise TooManyPieces(MOST_VALUES)
         try:
@@ -96,9 +100,9 @@ MOST_ODD = 8_192
 
 
 def what_can_be_read(batch: BatchDecoder[EventT], payloads: list[bytes]) -> tuple[list[EventT], bool, Failure | None]:
-    """The events of some texts, one by one, up to one that cannot be read; whether halves of characters were marked.
+    """Decode texts one by one, up to one that cannot be read; also return whether halves of characters were marked.
 
-    Afterwards `payloads` are the texts of these events, and no others.
+    Afterwards `payloads` are the texts of exactly these events.
     """
     payloads[:] = [payload for payload in payloads if not carries_nothing(payload)]
     if (sound := batch.decode(payloads)) is not None:
@@ -123,8 +127,10 @@ def what_can_be_read(batch: BatchDecoder[EventT], payloads: list[bytes]) -> tupl
 
 
 class JsonEvents(Generic[EventT]):
-    """Bytes in, typed events out. `done` is set at a `[DONE]`, after which everything is ignored; `cut`, when the
-    body ended within an event; `halves`, when halves of characters were marked. Events that carry nothing are skipped.
+    """Decodes bytes into typed events; events that carry nothing are skipped.
+
+    done: a `[DONE]` came, after which everything is ignored. cut: the body ended within an event. halves: halves of
+    characters were marked.
     """
 
     __slots__ = ("_array", "_batch", "_begun", "_sse", "cut", "done", "failure", "halves")
@@ -140,15 +146,16 @@ class JsonEvents(Generic[EventT]):
         self.failure: Failure | None = None
 
     def feed(self, data: bytes) -> list[EventT]:
-        """The events that `data` makes whole."""
+        """Return the events that `data` completes."""
         return self.decode(self.payloads(data))
 
     def single(self, data: bytes) -> bytes | None:
-        """The JSON object of a read that is one plain event, in an answer that has begun; None for any other read."""
+        """Return the JSON object of a read that is one plain event, in an answer that has begun; None for any other
+        read."""
         return self._sse.single(data) if self._array is None else None
 
     def payloads(self, data: bytes) -> list[bytes]:
-        """The JSON texts that `data` makes whole, not yet decoded."""
+        """Return the JSON texts that `data` completes, not yet decoded."""
         if self.done or self.failure is not None:
             return []
         if not self._begun:
@@ -170,33 +177,33 @@ class JsonEvents(Generic[EventT]):
         return payloads
 
     def _begin(self, data: bytes) -> None:
-        """The first byte says which of the two it is: no field of an event begins with a bracket."""
+        """Choose between SSE and an array by the first byte: no field of an event begins with a bracket."""
         first = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
         self._begun = bool(first)
         if first == b"[":
             self._array = JsonArrayDecoder(self._sse.max_event_bytes)
 
     def decode(self, payloads: list[bytes]) -> list[EventT]:
-        """Typed events from JSON texts; those of events that carry nothing are taken out of `payloads`."""
+        """Decode JSON texts as typed events; texts of events that carry nothing are removed from `payloads`."""
         if not payloads:
             return []
         events = self._batch.decode(payloads)
         return self._one_by_one(payloads) if events is None else events
 
     def finish(self) -> list[EventT]:
-        """The body ended: a last event without its blank line counts when it is whole JSON."""
+        """Return the last event at the end of the body; one without its blank line counts if it is whole JSON."""
         if self.done or self.failure is not None:
             return []
         rest = self._sse.leftover()
         self.cut = rest != [] and not rest[0].strip()
         events = self.decode(rest)
-        if self.failure is not None:  # half an event is a cut, not bad JSON
+        if self.failure is not None:  # half an event means a cut answer, not bad JSON
             self.failure = None
             self.cut = True
         return events
 
     def stray(self) -> Any:
-        """The JSON object that stood between the events as bare text; None when there was none."""
+        """Return the JSON object that stood between the events as bare text; None when there was none."""
         text = self._sse.stray.strip()
         if not text.startswith((b"{", b"[")):
             return None

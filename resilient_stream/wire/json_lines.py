@@ -23,9 +23,10 @@ _BESIDE = (b":", b"event:", b"id:", b"retry:")
 
 
 class JsonLines(Generic[LineT]):
-    """Bytes in, typed lines out. After a failure nothing is decoded any more.
+    """Decodes bytes into typed lines. After a failure nothing is decoded any more.
 
-    cut: the body ended within a line. done: never; no line means an end to everybody. halves: as in `JsonEvents`.
+    cut: the body ended within a line. done: always False, since no line means an end in every dialect. halves: as in
+    `JsonEvents`.
     """
 
     __slots__ = ("_batch", "_lines", "cut", "done", "failure", "halves")
@@ -39,14 +40,14 @@ class JsonLines(Generic[LineT]):
         self.failure: Failure | None = None
 
     def feed(self, data: bytes) -> list[LineT]:
-        """The lines that `data` makes whole."""
+        """Return the lines that `data` completes."""
         return self.decode(self.payloads(data))
 
     def single(self, data: bytes) -> None:
-        """No read is taken as one line without a look at what was kept before it; `payloads` does that."""
+        """Return None: a line may need the bytes that were kept before it, so every read goes through `payloads`."""
 
     def payloads(self, data: bytes) -> list[bytes]:
-        """The lines that `data` makes whole, not yet decoded."""
+        """Return the lines that `data` completes, not yet decoded."""
         if self.failure is not None:
             return []
         try:
@@ -56,14 +57,15 @@ class JsonLines(Generic[LineT]):
             return []
 
     def decode(self, payloads: list[bytes]) -> list[LineT]:
-        """Typed lines from their texts."""
+        """Decode lines from their texts."""
         if not payloads:
             return []
         lines = self._batch.decode(payloads)
         return self._one_by_one(payloads) if lines is None else lines
 
     def finish(self) -> list[LineT]:
-        """The body ended: a last line without its newline counts when it is whole JSON; half a line is a cut."""
+        """Return the last line at the end of the body; one without its newline counts if it is whole JSON, else it was
+        cut."""
         if self.failure is not None:
             return []
         lines = self.decode(self._lines.finish())
@@ -71,7 +73,7 @@ class JsonLines(Generic[LineT]):
         return lines
 
     def stray(self) -> None:
-        """Nothing stands between lines."""
+        """Return None: nothing stands between lines."""
 
     def _one_by_one(self, payloads: list[bytes]) -> list[LineT]:
         payloads[:] = [_unframed(payload) for payload in payloads]
@@ -81,7 +83,7 @@ class JsonLines(Generic[LineT]):
 
 
 def _unframed(line: bytes) -> bytes:
-    """A line without the field's name that some gateways put before it: they send the lines as an event stream."""
+    """Return a line without the `data:` that some gateways put before it, since they send lines as an event stream."""
     if line.startswith(_BESIDE):
         return b""
     value = line.removeprefix(b"data:").strip()

@@ -1,4 +1,4 @@
-"""A JSON text as it arrives, without its long strings: where a whole answer's text stands, and all the rest of it.
+"""Reads a JSON text as it arrives without keeping its long strings, so that a long answer needs little memory.
 
     {"choices":[{"message":{"content":"… 100 MB …"},"finish_reason":"stop"}],"usage":{…}}
     {"choices":[{"message":{"content":"5e0f…:0"},"finish_reason":"stop"}],"usage":{…}}       5e0f…:0 = bytes 35 to …
@@ -56,7 +56,7 @@ class Span(NamedTuple):
 
 
 def paths(*names: str) -> Node:
-    """The places of long strings, as "choices.0.message.content"; "*" is any index of an array."""
+    """Return the places of long strings, given as "choices.0.message.content"; "*" is any index of an array."""
     root: dict[str, Node] = {}
     for name in names:
         place: dict[str, Node] = root
@@ -67,11 +67,12 @@ def paths(*names: str) -> Node:
 
 
 class JsonOutline:
-    """Incremental outline of one JSON object or array.
+    """Builds the outline of one JSON object or array incrementally.
 
-    text: the outline so far. spans: for each mark in it, the string that it stands for. closed: the last bracket was
-    seen. Raises EventTooLarge when the outline exceeds `max_bytes`, and BadFraming for what cannot become JSON: no
-    bracket first, a closing one too many, nesting beyond 200, a long string that is none.
+    text: the outline so far. spans: the string that each mark in it stands for. closed: the last bracket was seen.
+
+    Raises EventTooLarge when the outline exceeds `max_bytes`, and BadFraming for what cannot become JSON: no bracket
+    first, a closing bracket too many, nesting beyond 200, an invalid long string.
     """
 
     __slots__ = (
@@ -100,35 +101,35 @@ class JsonOutline:
         self.closed = False
         self._max = max_bytes
         self._kept = min(KEPT, max_bytes // 4)
-        self._at = 0  # where to go on in `text`; what is before it was scanned
-        self._shift = 0  # what to add to a place in `text` to have it in the body
-        self._brackets = bytearray()  # those that are open
-        self._nodes: list[Node] = []  # the places of the open ones
+        self._at = 0  # where to continue in `text`; what is before it was scanned
+        self._shift = 0  # the difference between a place in the body and one in `text`
+        self._brackets = bytearray()  # the brackets that are open
+        self._nodes: list[Node] = []  # the places of the open brackets
         self._indexes: list[int] = []
-        self._child = places  # the place of the value that comes next
+        self._child = places  # the place of the next value
         self._key_next = False
-        self._begin = 0  # of the string that `_at` is in
-        self._cut: int | None = None  # where in the body it began, once it is taken out
+        self._begin = 0  # where the current string begins in `text`
+        self._cut: int | None = None  # where the current string began in the body, once it is taken out
         self._check = JsonString()
-        self._mark = ""  # made when first needed; nobody can guess it, so no string of the answer is taken for one
+        self._mark = ""  # random and made when first needed, so that no string of the answer can be taken for a mark
         self._state: Callable[[JsonOutline], bool] = JsonOutline._start
 
     def feed(self, data: bytes) -> None:
-        """Go on with `data`."""
+        """Continue with `data`."""
         self.text += data
         while self._at < len(self.text) and self._state(self):
             pass
         if len(self.text) > self._max:
             raise EventTooLarge(self._max)
 
-    # Each state goes on at `_at`. It returns False when it can do no more with the bytes there are.
+    # Each state continues at `_at`, and returns False when it needs more bytes.
 
     def _start(self) -> bool:
-        """Before everything: space, which servers send to keep a connection alive."""
+        """Skip white space before everything, which servers send to keep a connection alive."""
         found = _SPACE.match(self.text)
         self._at = found.end() if found else 0
         self._drop_space()
-        if _BOM.startswith(self.text):  # nothing, or the beginning of one
+        if _BOM.startswith(self.text):  # nothing, or the beginning of a byte order mark
             return False
         if self.text[0] not in _OPENING:
             raise BadFraming("no JSON object")
@@ -141,7 +142,7 @@ class JsonOutline:
         self._at = 0
 
     def _between(self) -> bool:
-        """Outside of strings: up to the next thing that changes the place."""
+        """Outside of strings, move to the next character that changes the place."""
         known = not self._nodes or bool(self._nodes[-1])
         self._at = at = _end(_TO_MARK if known else _TO_BRACKET, self.text, self._at)
         if at == len(self.text):
@@ -185,7 +186,7 @@ class JsonOutline:
             self._state = JsonOutline._short
 
     def _place(self) -> Node:
-        """The place of the value that begins here."""
+        """Return the place of the value that begins here."""
         if not self._nodes or self._brackets[-1] == _OBJECT:
             place, self._child = self._child, _NOWHERE
             return place
@@ -193,7 +194,7 @@ class JsonOutline:
         return node.get(str(self._indexes[-1])) or node.get("*") or _NOWHERE
 
     def _key(self) -> bool:
-        """In a name: it leads to the place of the value after it."""
+        """Read a name, which leads to the place of the value after it."""
         if not self._to_end():
             return False
         name = bytes(self.text[self._begin : self._at - 1])
@@ -202,11 +203,11 @@ class JsonOutline:
         return True
 
     def _short(self) -> bool:
-        """In a string that is kept as it is."""
+        """Read a string that is kept."""
         return self._to_end()
 
     def _long(self) -> bool:
-        """In a string that is taken out if it is long."""
+        """Read a string that is taken out if it is long."""
         ended = self._to_end()
         at = self._at - ended
         if self._cut is not None or at - self._begin > self._kept:
@@ -216,7 +217,7 @@ class JsonOutline:
         return ended
 
     def _to_end(self) -> bool:
-        """To behind the closing quote, if it is there."""
+        """Move behind the closing quote, if it has arrived."""
         quote = self.text.find(_QUOTE, self._at)
         end = len(self.text) if quote < 0 else quote
         plain = self.text.find(_BACKSLASH, self._at, end) < 0
@@ -228,7 +229,7 @@ class JsonOutline:
         return True
 
     def _take_out(self, at: int) -> None:
-        """Check what there is of the string up to `at`, and forget it."""
+        """Check the string up to `at`, and drop it."""
         if self._cut is None:
             self._cut = self._begin + self._shift
             self._check = JsonString()
@@ -238,7 +239,7 @@ class JsonOutline:
         self._at -= at - self._begin
 
     def _put_mark(self) -> None:
-        """The string is over: its mark stands in its place."""
+        """Put the mark of a string that has ended in its place."""
         self._check.finish()
         assert self._cut is not None
         self._mark = self._mark or secrets.token_hex(8)
@@ -250,7 +251,7 @@ class JsonOutline:
         self._at += len(name)
 
     def _after(self) -> bool:
-        """Behind the last bracket. What else comes there is kept, for the reader of the outline to refuse."""
+        """Keep what comes behind the last bracket; whoever decodes the outline refuses it."""
         self._at = len(self.text)
         return False
 
@@ -266,7 +267,7 @@ _MARKS: Mapping[int, Callable[[JsonOutline], None]] = {
 
 
 def _name(name: bytes) -> str:
-    """A key as text; one that is no string leads nowhere."""
+    """Return a key as text; None for an invalid string, which leads nowhere."""
     try:
         return msgspec.json.decode(b'"%b"' % name, type=str) if b"\\" in name else name.decode()
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -274,6 +275,6 @@ def _name(name: bytes) -> str:
 
 
 def _end(pattern: re.Pattern[bytes], buffer: bytearray, at: int) -> int:
-    """Where the pattern stops; all of them match, if only nothing."""
+    """Return where the pattern stops matching. The patterns here always match, if only the empty string."""
     found = pattern.match(buffer, at)
     return found.end() if found else at

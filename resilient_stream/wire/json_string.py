@@ -1,9 +1,9 @@
-"""The inside of one JSON string as it arrives, as text: long strings are never held whole.
+"""Decodes the inside of one JSON string as it arrives, so that a long string is never held whole.
 
-Any split of the same bytes gives the same text. An escape, a pair of surrogates or a UTF-8 sequence that a split has
-torn waits for its rest, which is 11 bytes at most. Half a pair without the other one is U+FFFD. This module must never
-be lenient otherwise. What JSON forbids inside a string (a bare line end, an unknown escape) is BadFraming, as it is to
-the reader of whole texts.
+Any split of the same bytes gives the same text: an escape, a surrogate pair or a UTF-8 sequence that a split has
+divided waits for the rest, which is 11 bytes at most. Half a pair without the other half becomes U+FFFD. Everything
+else that JSON forbids inside a string (a bare line end, an unknown escape) is BadFraming, as it is to the reader of
+whole texts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _decode = msgspec.json.Decoder(str).decode
 
 
 class JsonString:
-    """Incremental decoder of one string, without its quotes. Raises BadFraming for what is no JSON string."""
+    """Decodes one string incrementally, without its quotes. Raises BadFraming for what is no JSON string."""
 
     __slots__ = ("_rest",)
 
@@ -43,7 +43,7 @@ class JsonString:
         self._rest = b""
 
     def feed(self, data: bytes) -> str:
-        """The text that `data` makes whole."""
+        """Return the text that `data` completes."""
         data = self._rest + data
         end = _whole(data)
         self._rest = data[end:]
@@ -52,7 +52,7 @@ class JsonString:
         return _text(data[:end])
 
     def finish(self) -> str:
-        """The string ended: what is left, which is nothing or half a pair."""
+        """Return the rest at the end of the string, which is nothing or half a pair."""
         rest, self._rest = self._rest, b""
         if rest and not _ALONE.fullmatch(rest):
             raise BadFraming("a JSON string that ends inside a character")
@@ -62,7 +62,7 @@ class JsonString:
 def _whole(data: bytes) -> int:
     """How many bytes from the start are whole characters. Only the end is looked at: nothing torn is longer."""
     start = max(len(data) - _LONGEST - 1, 0)
-    while start and data[start - 1] == _BACKSLASH:  # not between a backslash and what it is for
+    while start and data[start - 1] == _BACKSLASH:  # not between a backslash and the character it escapes
         start -= 1
     found = _WHOLE.match(data, start)
     end = found.end() if found else 0
@@ -70,7 +70,7 @@ def _whole(data: bytes) -> int:
 
 
 def _whole_utf8(data: bytes) -> int:
-    """The length without a UTF-8 sequence at the end that is not all there (RFC 3629)."""
+    """Return the length without an incomplete UTF-8 sequence at the end (RFC 3629)."""
     for back in range(1, min(4, len(data) + 1)):
         byte = data[-back]
         if byte >= 0xC0:

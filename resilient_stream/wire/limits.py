@@ -1,6 +1,6 @@
-"""What a framing decoder raises: an event above its bound, or bytes that are not the format.
+"""The exceptions of framing decoders: for an event above its bound, and for bytes that are not of the format.
 
-Both say what was seen and carry no content.
+Their texts say what was seen, without any content.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEAST_PIECE = 16
 
 
 def too_small(pieces: int, size: int) -> bool:
-    """Whether so many values in so many bytes can be no answer: each costs a step in Python, whatever it says."""
+    """Return whether so many values in so few bytes can be no answer: each costs a step in Python, whatever it says."""
     return pieces > MANY_PIECES and size < pieces * LEAST_PIECE
 
 
@@ -32,7 +32,7 @@ class EventTooLarge(ValueError):
 
 
 class HeldTooMuch(EventTooLarge):
-    """What has to be held back of an answer, over all of its events, is larger than the bound."""
+    """The parts of an answer that have to be held back are together larger than the bound."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
@@ -40,7 +40,7 @@ class HeldTooMuch(EventTooLarge):
 
 
 class TooManyPieces(EventTooLarge):
-    """One event has more lines, or one read more values, than any answer; each costs time, however small it is."""
+    """One event has more lines, or one read more values, than any answer has; each costs time, however small it is."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
@@ -48,4 +48,4 @@ class TooManyPieces(EventTooLarge):
 
 
 class BadFraming(ValueError):
-    """The bytes cannot be the format they are read as."""
+    """The bytes cannot be of the format that they are read as."""

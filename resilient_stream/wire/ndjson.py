@@ -1,6 +1,6 @@
-"""JSON lines: one value a line, as Ollama streams them.
+"""Splits a body into lines of JSON, one value on each, as Ollama streams them.
 
-One split per network read; what follows the last newline waits. This module must never look into a line.
+There is one split per network read; what follows the last newline waits. The lines are not decoded here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["NdjsonDecoder"]
 
 
 class NdjsonDecoder:
-    """Incremental decoder of one body. Blank lines are no values; CRLF is as good as LF.
+    """Decodes one body incrementally. Blank lines are no values; CRLF ends a line like LF.
 
     Raises EventTooLarge when a line without an end exceeds `max_event_bytes`; whole lines that came before are returned
     first, and the next call raises. Raises TooManyPieces for a read of nothing but tiny lines.
@@ -25,7 +25,7 @@ class NdjsonDecoder:
         self._held = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that `data` makes whole."""
+        """Return the lines that `data` completes."""
         lines: list[bytes] = []
         size = 0
         if b"\n" in data:
@@ -42,7 +42,7 @@ class NdjsonDecoder:
         return values
 
     def finish(self) -> list[bytes]:
-        """The body ended: the last line, if it had no newline. It may be cut; its JSON tells."""
+        """Return the last line of the body, if it had no newline. It may be cut; decoding its JSON tells."""
         value = self._take(b"").strip()
         return [value] if value else []
 

@@ -1,12 +1,12 @@
-"""Server-sent events, from the WHATWG text (HTML 9.2.6, "Interpreting an event stream").
+"""Decodes server-sent events by the WHATWG standard (HTML 9.2.6, "Interpreting an event stream").
 
-One scan per network read. A read ends somewhere in an event; what is whole is cut off at the last blank line with the
-buffer's own searches, and the rest waits. There is no loop over lines on the way most streams take. This module must
-never keep more than `max_event_bytes`, or dispatch an event whose blank line has not arrived (the standard drops it;
-whether the stream was whole is the provider's end marker to say).
+Each network read is scanned once. It may end anywhere in an event: everything up to the last blank line is cut off with
+the buffer's own searches, and the rest waits. Most streams need no loop over lines. At most `max_event_bytes` are kept.
+An event without its blank line is not dispatched, as the standard says; whether the stream was whole, the provider's
+end marker tells.
 
-`feed` gives whole events; `payloads` only their data, which is all that most dialects need and where the
-speed is: 64 KiB of `data: …` lines become a list with five calls into C.
+`feed` returns whole events. `payloads` returns only their data, which is all that most dialects need, and is the fast
+way: 64 KiB of `data: …` lines become a list with five calls into C.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MOST_LINES = 65_536
 
 
 class SseEvent(msgspec.Struct, frozen=True, gc=False):
-    """One dispatched event. `data` is what stood in its data fields, joined by newlines."""
+    """One dispatched event. `data` is the content of its data fields, joined by newlines."""
 
     event: str
     data: bytes
@@ -51,7 +51,7 @@ class SseEvent(msgspec.Struct, frozen=True, gc=False):
 class SseDecoder:
     """Incremental decoder of one event stream.
 
-    retry: the reconnection time last sent, in milliseconds. last_event_id: sticky across events, as in the text.
+    retry: the reconnection time last sent, in milliseconds. last_event_id: kept across events, as the standard says.
     pings: the data of events that are named as signs of life; for whoever reads `payloads` to drop, and to forget.
     stray: lines that are no field but look like JSON; some servers append a bare error body to an event stream
         (Vertex does), which the standard would silently ignore.
@@ -79,13 +79,13 @@ class SseDecoder:
         self.pings: frozenset[bytes] = frozenset()
 
     def feed(self, data: bytes) -> list[SseEvent]:
-        """The events that `data` makes whole."""
+        """Return the events that `data` completes."""
         return self._events(self._whole(data))
 
     def single(self, data: bytes) -> bytes | None:
-        """The JSON object of a read that is one plain event, where nothing waits: a read of a paced answer.
+        """Return the JSON object of a read that is one plain event with nothing waiting before it, as in a slow answer.
 
-        None for any other, and nothing has changed then: `payloads` reads it.
+        None for any other read; then nothing has changed, and `payloads` reads it.
         """
         if (
             data.startswith(b"data: {")
@@ -100,9 +100,9 @@ class SseDecoder:
         return None
 
     def payloads(self, data: bytes) -> list[bytes]:
-        """The data of the events that `data` makes whole; events without data are not there.
+        """Return the data of the events that `data` completes; events without data are left out.
 
-        Does not follow `id` and `retry`: use one of the two methods for a stream, not both.
+        It does not follow `id` and `retry`. Use only one of the two methods for a stream.
         """
         block = self._whole(data)
         if not block:
@@ -122,7 +122,7 @@ class SseDecoder:
         return [event.data for event in self._events(block)]
 
     def _events(self, block: bytes) -> list[SseEvent]:
-        """The events of some whole blocks, read line by line."""
+        """Return the events of some whole blocks, read line by line."""
         parts = _parts(block)
         if any(map(_is_long, parts)):
             raise TooManyPieces(MOST_LINES)
@@ -130,11 +130,11 @@ class SseDecoder:
 
     @property
     def stray(self) -> bytes:
-        """Lines that are no field but look like JSON, so far."""
+        """Return the lines so far that are no field but look like JSON."""
         return bytes(self._stray)
 
     def named_pings(self) -> frozenset[bytes]:
-        """The data of those events among the last that are named as signs of life; asked for when some is no JSON."""
+        """Return the data of those last events that are named as keep-alives; asked for when some data is no JSON."""
         block, self._block = self._block, b""
         events = [self._parse(part) for part in _parts(block) if _PING.search(part) and not _is_long(part)]
         return frozenset(event.data for event in events if event is not None and event.event.lower() in _PINGS)
@@ -150,7 +150,7 @@ class SseDecoder:
         return [event.data] if event else []
 
     def _whole(self, data: bytes) -> bytes:
-        """Everything up to the last blank line, line ends as LF; the rest is kept."""
+        """Return everything up to the last blank line, with line ends as LF; the rest is kept."""
         if not self._started:
             data = self._without_bom(data)
         if self._after_cr and data:
@@ -159,7 +159,7 @@ class SseDecoder:
         if b"\r" in data:
             self._after_cr = data.endswith(b"\r")
             data = self._with_line_feeds(data)
-        # Without a blank line nothing is joined, else an event of many lines costs the square of its length.
+        # Without a blank line nothing is joined, since joining each time would cost the square of an event's length.
         if b"\n\n" not in data and not (data.startswith(b"\n") and self._ends_line()):
             return self._keep(data)
         if self._rest:
@@ -170,11 +170,12 @@ class SseDecoder:
         return data[:end]
 
     def _ends_line(self) -> bool:
-        """Whether what is kept ends with a line end, so that another one makes a blank line."""
+        """Return whether the kept bytes end with a line end, so that another one makes a blank line."""
         return bool(self._rest) and self._rest[-1].endswith(b"\n")
 
     def _with_line_feeds(self, data: bytes) -> bytes:
-        """Every line end as LF. Where all are CRLF, dropping the CRs is twice as fast as replacing the pairs."""
+        """Return the data with every line end as LF. If all are CRLF, dropping the CRs is twice as fast as replacing
+        pairs."""
         if _LONE_CR.search(data):
             return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return data.replace(b"\r", b"") + (b"\n" if self._after_cr else b"")
@@ -210,9 +211,10 @@ class SseDecoder:
         return b""
 
     def _shrink(self) -> None:
-        """A server may send keep-alive comments for hours without a blank line: they are no event.
+        """Drop comments from the kept bytes, since a server may send keep-alive comments for hours without a blank
+        line.
 
-        Looked at again when a quarter more has come, not with each comment: that would cost all of it each time.
+        This is tried again only when a quarter more has come: trying at each comment would scan everything each time.
         """
         rest = _with_fields(self._take(b""))
         self._lines = rest.count(b"\n")
@@ -224,7 +226,7 @@ class SseDecoder:
         self._look_at = max(self.max_event_bytes, len(rest) + self.max_event_bytes // 4)
 
     def _parse(self, part: bytes) -> SseEvent | None:
-        """One event by the text, field by field; None when it has no data field."""
+        """Return one event, read field by field as the standard says; None when it has no data field."""
         event, lines, seen = "", [], False
         for line in part.split(b"\n"):
             name, _, value = line.partition(b":")
@@ -236,7 +238,7 @@ class SseDecoder:
                 event = value.decode("utf-8", "replace")
             elif name == b"id" and b"\0" not in value:
                 self.last_event_id = value.decode("utf-8", "replace")
-            elif name == b"retry" and value.isdigit() and len(value) < 19:  # int() refuses 4,301 digits
+            elif name == b"retry" and value.isdigit() and len(value) < 19:  # int() refuses more than 4,300 digits
                 self.retry = int(value)
             elif line[:1] in b"{[ ]}" and line:
                 self._stray += line[: MAX_STRAY - len(self._stray)]
@@ -244,12 +246,12 @@ class SseDecoder:
 
 
 def _with_fields(lines: bytes) -> bytes:
-    """Some lines, the last of which may go on, without those that say nothing."""
+    """Return lines without those that say nothing. The last line may be incomplete."""
     return b"".join(_NO_FIELD.findall(lines))
 
 
 def _parts(block: bytes) -> list[bytes]:
-    """The events of some whole blocks; where they have many lines, without those that say nothing."""
+    """Return the events of some whole blocks; blocks with many lines lose the lines that say nothing."""
     block = _with_fields(block) if block.count(b"\n") > MANY else block
     return [part for part in block.split(b"\n\n") if part]
 

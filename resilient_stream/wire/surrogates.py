@@ -1,10 +1,9 @@
-"""Halves of surrogate pairs, which several JavaScript gateways send in two deltas: marked, and joined again.
+"""Marks halves of surrogate pairs, which several JavaScript gateways send in two deltas, and joins them again.
 
     "\\ud83d"   then   "\\udc69"      one event each, each refused by strict readers of JSON
 
-A half is carried through the readers as three characters that no text has (Unicode's noncharacters), so that nothing on
-the way has to know of it, and no string ever holds what UTF-8 cannot say. This module must never lose a half. One that
-stays alone is U+FFFD.
+A half passes through the readers as three characters that no text has (Unicode's noncharacters), so that no code on the
+way has to know of it, and no string ever holds what UTF-8 cannot express. A half that stays alone becomes U+FFFD.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ _ANY = re.compile("[\ufffe\uffff]")
 
 
 def marked(half: int) -> str:
-    """The mark of a surrogate: high or low, and its ten bits in two characters of 32."""
+    """Return the mark of a surrogate: high or low, and its ten bits in two characters of 32."""
     bits = half & 0x3FF
     return (_HIGH if half < 0xDC00 else _LOW) + chr(_DIGIT + (bits >> 5)) + chr(_DIGIT + (bits & 31))
 
 
 def joined(text: str) -> str:
-    """A text without marks: pairs are their character, halves are U+FFFD."""
+    """Return a text without marks: pairs become their character, halves U+FFFD."""
     return _MARKS.sub(_character, text) if _ANY.search(text) else text
 
 
@@ -41,7 +40,7 @@ def _bits(digits: str) -> int:
 
 
 class Joiner:
-    """The texts of one answer, each under a key of its own; a high half at the end of a piece waits for the next."""
+    """Joins halves in the texts of one answer, each text under its own key; a high half at the end of a piece waits."""
 
     __slots__ = ("_held",)
 
@@ -49,7 +48,7 @@ class Joiner:
         self._held: dict[str, str] = {}
 
     def feed(self, key: str, piece: str) -> str:
-        """What a piece makes whole."""
+        """Return the text that a piece completes."""
         text = self._held.pop(key, "") + piece
         if (half := _AT_END.search(text, max(len(text) - 3, 0))) is not None:
             self._held[key] = half[0]
@@ -57,6 +56,6 @@ class Joiner:
         return joined(text)
 
     def rest(self) -> list[tuple[str, str]]:
-        """The keys under which a half still waits, and what is left of it."""
+        """Return the keys under which a half still waits, each with what is left of it."""
         held, self._held = self._held, {}
         return [(key, joined(half)) for key, half in held.items()]

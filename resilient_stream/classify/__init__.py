@@ -1,7 +1,8 @@
-"""Turning what went wrong into a `Failure`: HTTP answers, errors inside a stream, exceptions of the network.
+"""Turns what went wrong into a `Failure`: HTTP answers, errors inside a stream, exceptions of the network.
 
-Pure. Bytes, headers and exceptions go in, one `Failure` comes out; what decides are rows of tables. This module must
-never await, import an HTTP library, raise for anything a server sent, or decide what happens next.
+Everything here is pure: bytes, headers and exceptions go in, one `Failure` comes out, and rows of tables decide.
+Nothing here imports an HTTP library, raises for what a server sent, or decides what happens next.
+Must never: await.
 """
 
 from __future__ import annotations

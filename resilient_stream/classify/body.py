@@ -1,4 +1,4 @@
-"""What a provider said, whatever shape it said it in.
+"""Reads what a provider said in an error, whatever the shape of the body.
 
     {"error": {...}}     {"error": "text"}   {"type": "error", "error": {...}}   {"message", "code"}
     [{"error": {...}}]   {"detail": [...]}   {"response": {"error": {...}}}      {"errors": [...]}
@@ -33,10 +33,10 @@ _SPACE = re.compile(rb"\s*+")
 
 
 class Said(NamedTuple):
-    """The parts of an answer that may be trusted to be the provider's own.
+    """The parts of an error that can be trusted to be the provider's own words.
 
-    names: its codes and types, the most precise first. message: its sentence. status: a status written in the
-    body. quotas: quota names and values, as words. parts: the nested objects, outermost first, for look-ups.
+    names: its codes and types, the most precise first. message: its sentence. status: a status written in the body.
+    quotas: quota names and values, as words. parts: the nested objects, outermost first, for look-ups.
     """
 
     form: Form
@@ -48,12 +48,12 @@ class Said(NamedTuple):
 
     @property
     def is_error(self) -> bool:
-        """Whether there is anything here that could be an error."""
+        """Return whether anything here could be an error."""
         part = self.parts[0] if self.parts else {}
         return bool(self.message) or any(part.get(key) is not None for key in _ERRORS)
 
     def find(self, *keys: str) -> Any:
-        """The first value under one of these keys, keys in order of preference, outer objects first."""
+        """Return the first value under one of these keys, in the order of the keys, outer objects first."""
         return next((part[key] for key in keys for part in self.parts if part.get(key) is not None), None)
 
 
@@ -71,7 +71,7 @@ def read_body(body: bytes) -> Said:
 
 
 def read_error(error: Any) -> Said:
-    """Read a decoded JSON value that is, or contains, an error object."""
+    """Read a decoded JSON value that is an error object, or contains one."""
     if isinstance(error, bytes | bytearray):
         return read_body(bytes(error[:MAX_BODY]))
     value = small(error)
@@ -89,13 +89,13 @@ def read_error(error: Any) -> Said:
 
 
 def words(name: str) -> str:
-    """A name as words: `GenerateRequestsPerDay-FreeTier` is `generate requests per day free tier`."""
+    """Return a name as words: `GenerateRequestsPerDay-FreeTier` is `generate requests per day free tier`."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     return re.sub(r"[^A-Za-z0-9]+", " ", spaced).strip().lower()
 
 
 def _json(text: bytes) -> Any:
-    # Some gateways frame the error of a failed stream as its first event.
+    # Some gateways send the error of a failed stream as its first event.
     framed = re.search(rb"(?m)^data: ?([{\[].*)$", text) if text.startswith((b"data:", b"event:", b":")) else None
     try:
         return msgspec.json.decode(framed.group(1) if framed else text)
@@ -104,7 +104,7 @@ def _json(text: bytes) -> Any:
 
 
 def _is_page(text: bytes) -> bool:
-    """HTML, also behind any number of comments."""
+    """Return whether a text is HTML, also after any number of comments."""
     place = 0
     while text.startswith(b"<!--", place):
         end = text.find(b"-->", place + 4)
@@ -115,7 +115,7 @@ def _is_page(text: bytes) -> bool:
 
 
 def _readable(text: bytes) -> str:
-    # Broken JSON is not a sentence, and half of it may be the user's.
+    # Broken JSON is no sentence, and parts of it may be the user's text.
     return "" if text[:1] in b"{[" else text[:MAX_MESSAGE].decode("utf-8", "replace")
 
 
@@ -131,13 +131,13 @@ def _parts(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _went_well(value: Any) -> bool:
-    """A status object that says success: a good answer has it, too."""
+    """Return whether a status object reports success, which a good answer has, too."""
     return isinstance(value, dict) and value.get("status_code") == 0
 
 
 def _names(part: dict[str, Any]) -> Iterator[str]:
     answered = part.get("base_resp")
-    if isinstance(answered, dict) and not _went_well(answered):  # its numbers are a table of their own
+    if isinstance(answered, dict) and not _went_well(answered):  # its numbers have a table of their own
         yield f"base_resp_{answered.get('status_code')}"
     for key in NAMES:
         value = part.get(key)
@@ -158,7 +158,7 @@ def _status(part: dict[str, Any]) -> int | None:
 
 
 def _message_of(parts: tuple[dict[str, Any], ...]) -> str:
-    """The outermost sentence, and behind it what a router passes on of another provider's error."""
+    """Return the outermost sentence, followed by the sentence of another provider that a router passes on."""
     spoken = next((text for part in parts if (text := _message(part))), "")
     raw = next((part["raw"] for part in parts if part.get("raw")), "")
     upstream = raw if isinstance(raw, str) else next(filter(None, map(_message, _parts(raw))), "")
@@ -181,7 +181,7 @@ def _sentence(value: Any) -> str:
 
 
 def _complaint(item: Any) -> str:
-    """One complaint of a pydantic error list: where and what, never the rejected `input`."""
+    """Return one complaint of a pydantic error list: where and what, never the rejected `input`."""
     if not isinstance(item, dict) or not isinstance(item.get("msg"), str):
         return ""
     place = item.get("loc")

@@ -1,6 +1,6 @@
-"""The same families of sentences in Chinese: hosts and gateways there answer in it, with codes of their own.
+"""The phrases of `generic` in Chinese: hosts and gateways in China answer in it, with codes of their own.
 
-As in `generic`, where these are asked first. This module must never hold what only one provider says.
+`generic` asks these rows first. Rows that only one provider needs are not here.
 """
 
 from __future__ import annotations

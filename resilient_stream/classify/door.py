@@ -1,8 +1,8 @@
-"""What of an answer is looked at at all: a small copy of it, made before anything reads it.
+"""Makes a small copy of an error before any rule reads it.
 
 All rules, patterns and look-ups read the copy, so that the longest text and the widest or deepest object that a server
-can send costs them no more than a long error message does. This module must never copy a key that nobody reads. Among
-the others is the user's own text: `failed_generation`, `flagged_input`, pydantic's `input`.
+can send cost them no more than a long error message does. Keys that no rule reads are not copied: among them is the
+user's own text, in `failed_generation`, `flagged_input` and pydantic's `input`.
 """
 
 from __future__ import annotations
@@ -56,17 +56,18 @@ _MAY_BE_JSON = frozenset({*MESSAGES, "raw"})
 
 
 def small(value: Any) -> Any:
-    """A copy of a decoded JSON value with the keys that are read, cut to the budget; JSON texts in it are decoded."""
+    """Return a copy of a decoded JSON value with the keys that rules read, cut to the budget; JSON texts in it are
+    decoded."""
     return _Copier().copy(value, opens=True)
 
 
 def small_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers with values no longer than a real one is."""
+    """Return headers with values no longer than a real one."""
     return {name: value[:MAX_HEADER] for name, value in islice(headers.items(), MAX_HEADERS)}
 
 
 class _Copier:
-    """What one answer may still cost."""
+    """Copies one error within a budget of what it may still cost."""
 
     def __init__(self) -> None:
         self.text = MAX_TEXT
@@ -74,10 +75,10 @@ class _Copier:
         self.opened = MAX_OPENED
 
     def copy(self, value: Any, *, depth: int = 0, opens: bool = False) -> Any:
-        """The part of `value` that the budget has room for. opens: a text here may be JSON."""
+        """Return the part of `value` that fits the budget. opens: a text here may be JSON."""
         if isinstance(value, str):
             return self._text(value, depth, opens)
-        if isinstance(value, tuple):  # in what Python printed
+        if isinstance(value, tuple):  # from a printed Python value
             value = list(value)
         if isinstance(value, dict | list):
             return self._container(value, depth)
@@ -92,7 +93,7 @@ class _Copier:
         return dict(self._fields(value, depth + 1))
 
     def _fields(self, value: dict[Any, Any], depth: int) -> Iterator[tuple[str, Any]]:
-        """The texts and numbers of an object before what is inside of it: outer words count first."""
+        """Copy an object, its texts and numbers before nested objects, since outer words count first."""
         there = [key for key in _READ if key in value]
         for key in sorted(there, key=lambda key: isinstance(value[key], dict | list)):
             yield key, self.copy(value[key], depth=depth, opens=key in _MAY_BE_JSON)
@@ -116,7 +117,7 @@ class _Copier:
         return text
 
     def _number(self, value: Any) -> Any:
-        """A number that no arithmetic and no printing of it can fail on; nothing for one that is none."""
+        """Return a number that can be calculated with and printed; None for any other."""
         if isinstance(value, bool) or value is None:
             return value
         self.text = max(0, self.text - _NUMBER_COSTS)
@@ -124,7 +125,7 @@ class _Copier:
 
 
 def _decoded(text: str) -> Any:
-    """JSON, or what Python prints for it: servers put a list of pydantic's complaints into their message so."""
+    """Decode JSON or a printed Python value: servers put a list of pydantic's complaints into their message so."""
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError):

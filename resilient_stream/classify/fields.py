@@ -1,4 +1,4 @@
-"""Errors about a field of the request, told from errors about rights and keys: both say "not permitted".
+"""Tells errors about a field of the request from errors about rights and keys, since both say "not permitted".
 
     context_management: Extra inputs are not permitted     [{"loc": ["body", "seed"], "type": "extra_forbidden", ...}]
     temperature is not allowed with this model             Unknown parameter: 'top_k'.       max_tokens: Field required
@@ -90,10 +90,10 @@ _TYPES = frozenset({"extra_forbidden", "value_error", "literal_error", "string_t
 
 
 def about_a_field(said: Said, status: int) -> Verdict | None:
-    """A complaint of a validator about one field: wrong request, whatever the field is called."""
+    """Return whether a validator complains about one field: then the request is wrong, whatever the field is called."""
     if status not in _OPEN:
         return None
-    if _HEADER.search(said.message):  # FastAPI's way to say that there is no key
+    if _HEADER.search(said.message):  # FastAPI says so when there is no key
         return Verdict(ErrorKind.AUTHENTICATION)
     if _has_place(said):
         return Verdict(ErrorKind.INVALID_REQUEST)
@@ -103,7 +103,7 @@ def about_a_field(said: Said, status: int) -> Verdict | None:
 
 
 def forbids_a_thing(said: Said, status: int) -> bool:
-    """Whether words of rights ("not permitted", "unauthorized") are said of something in the request, and of nobody.
+    """Return whether words about rights ("not permitted", "unauthorized") are said of the request, and not of a person.
 
     A server's own failure may quote such a sentence, too.
     """
@@ -115,7 +115,7 @@ def forbids_a_thing(said: Said, status: int) -> bool:
 
 
 def names_a_parameter(said: Said, status: int) -> bool:
-    """Whether the body has a `param` of the request in it."""
+    """Return whether the body has a `param` that names a part of the request."""
     if status not in _OPEN:
         return False
     param = said.find("param")
@@ -124,7 +124,7 @@ def names_a_parameter(said: Said, status: int) -> bool:
 
 
 def _has_place(said: Said) -> bool:
-    """Pydantic's list of complaints: a place in the body beside a sentence."""
+    """Return whether the body has pydantic's list of complaints: a place in the request beside a sentence."""
     return any(isinstance(part.get("loc"), list) and "msg" in part for part in said.parts) or any(
         name in _TYPES for name in said.names
     )

@@ -1,8 +1,8 @@
 """The shared error rules: what names, sentences and statuses mean at any provider.
 
-Families, not quotations. A row is here when an unseen provider would mean the same by it. The order of the phrases is
-part of the meaning: money before limits, limits before length, a key before permission. This module must never name a
-provider's host or model, or hold what only one provider says.
+A row stands for a family of sentences, not for one quotation; it is here if an unknown provider would mean the same by
+it. The order of the phrases matters: money before limits, limits before length, a key before permission. A provider's
+host or model, or what only one provider says, is never in a row.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ GENERIC = make_rules(
             statuses=(0, 404, 405),
         ),
         phrase(
-            # What the request refers to is gone; no other model or provider has it.
+            # What the request refers to is gone, and no other model or provider has it.
             _K.INVALID_REQUEST,
             r"\b(files?|cache|cached content|thread|conversation|response|item|batch|container|"
             r"tool_call_id)\b.{0,80}not found",
@@ -311,7 +311,7 @@ GENERIC = make_rules(
             r"slow down|concurren\w{1,24} .{0,40}(limit|exceed)|quota exceeded|exceeded .{0,40}\bquota",
             statuses=(0, 400, 403, 500),
         ),
-        # What broke over there, under a status that says otherwise.
+        # Something broke at the provider, though the status says otherwise.
         phrase(_K.SERVER_ERROR, r"^internal( server)? error\b|\bcuda (error|out of memory)", statuses=(400,)),
         phrase(
             # In a stream there is no 400 to say so: names like invalid_image_url, empty_file, image_too_small.

@@ -1,8 +1,8 @@
-"""When to come back: the server's hints in their order, and the id of the request.
+"""Reads from an error when to try again, and the id of the request.
 
-The first usable source wins; zero, negative, NaN and infinite ones count as absent, since real servers send them
-(Azure: `retry-after-ms: 0` beside `retry-after: 1`). This module must never trust the local
-clock where the response carries its own `date`.
+The first usable source wins. Zero, negative, NaN and infinite values count as absent, since real servers send them
+(Azure: `retry-after-ms: 0` beside `retry-after: 1`). The local clock is not trusted where the response carries its own
+`date`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Headers: TypeAlias = Mapping[str, str]
 
 
 class Hint(NamedTuple):
-    """Seconds to wait; when the quota starts anew (ISO 8601, UTC); and whether the server asked for this wait, or
-    it is only told from when a bucket will be full again."""
+    """The seconds to wait; when the quota starts anew (ISO 8601, UTC); and whether the server asked for this wait or it
+    is only estimated from when a rate limit allows requests again."""
 
     retry_after: float | None = None
     resets_at: str | None = None
@@ -38,10 +38,10 @@ class _Answer(NamedTuple):
 
 
 def hint(said: Said, headers: Headers, *, buckets: bool = True) -> Hint:
-    """All that an answer says about waiting.
+    """Return everything that an error says about waiting.
 
-    headers: of the failed response itself; none inside a stream, where they belong to the 200.
-    buckets: whether the rate-limit headers count, which describe healthy limits too.
+    headers: of the failed response itself; none inside a stream, where they belong to the successful response. buckets:
+    whether the rate-limit headers count, which describe healthy limits, too.
     """
     answer = _Answer(said, {**_quoted_headers(said), **headers}, _server_time(headers))
     named = _named_reset(answer)
@@ -52,13 +52,13 @@ def hint(said: Said, headers: Headers, *, buckets: bool = True) -> Hint:
 
 
 def asked_to_wait(headers: Headers) -> bool:
-    """Whether there is a usable Retry-After header."""
+    """Return whether there is a usable Retry-After header."""
     answer = _Answer(Said("empty"), headers, _server_time(headers))
     return any(_usable(source(answer)) is not None for source in (_milliseconds, _retry_after))
 
 
 def duration(text: str) -> float | None:
-    """Seconds of `6m0s`, `2m59.56s`, `174ms`, `86400 seconds`, `1 hour and 5 minutes`, or a bare number."""
+    """Return the seconds in `6m0s`, `2m59.56s`, `174ms`, `86400 seconds`, `1 hour and 5 minutes`, or a bare number."""
     text = text.strip()
     if re.fullmatch(r"\d+(\.\d*)?|\.\d+", text):
         return float(text)
@@ -73,7 +73,8 @@ def _sum(steps: str) -> float:
 
 
 def request_id(said: Said, headers: Headers) -> str | None:
-    """The provider's id of this request: its own header, the body's, or any header like a trace."""
+    """Return the provider's id of this request: from its own header, the body, or any header that looks like a trace
+    id."""
     named = next((headers[name] for name in _ID_HEADERS if headers.get(name)), None)
     if named:
         return named
@@ -146,7 +147,7 @@ def _rfc3339(value: Any) -> float | None:
 
 
 def _epoch(value: Any) -> float | None:
-    """Unix seconds or milliseconds (above 1e11, year 5138 in seconds) as seconds."""
+    """Return Unix seconds or milliseconds (above 1e11, year 5138 in seconds) as seconds."""
     number = _number(value)
     return None if number is None else number / 1000 if number > 1e11 else number
 
@@ -159,7 +160,7 @@ def _iso(moment: float | None) -> str | None:
 
 
 def _quoted_headers(said: Said) -> dict[str, str]:
-    """OpenRouter quotes rate-limit headers in `metadata.headers`."""
+    """Return the rate-limit headers that OpenRouter quotes in `metadata.headers`."""
     quoted = said.find("headers")
     if not isinstance(quoted, dict):
         return {}
@@ -167,7 +168,7 @@ def _quoted_headers(said: Said) -> dict[str, str]:
 
 
 def _named_reset(answer: _Answer) -> float | None:
-    """A point in time given as such: `resets_at` in the body, or in the sentence."""
+    """Return a given point in time: `resets_at` in the body, or in the sentence."""
     value = answer.said.find("resets_at", "reset_at", "resetAt", "reset_time")
     moment = _rfc3339(value) or _epoch(value)
     if moment is not None:
@@ -227,7 +228,7 @@ def _reset(*limits: str) -> Callable[[_Answer], float | None]:
 
 
 def _common_reset(answer: _Answer) -> float | None:
-    """`x-ratelimit-reset`: a Unix time in seconds or milliseconds; a small number is seconds to wait."""
+    """Read `x-ratelimit-reset`: a Unix time in seconds or milliseconds; a small number is seconds to wait."""
     moment = _epoch(answer.headers.get("x-ratelimit-reset"))
     if moment is None or _number(answer.headers.get("x-ratelimit-remaining", "0")) is not None:
         return None

@@ -1,4 +1,4 @@
-"""From an HTTP answer, or an error object inside a stream, to a `Failure`.
+"""Makes a `Failure` of an HTTP answer, or of an error object inside a stream.
 
     body code -> phrases (money, quota, context, ...) -> body type -> status
 
@@ -43,7 +43,7 @@ def classify_response(
     *,
     max_retry_after: float = 60.0,
 ) -> Failure:
-    """What an answer means that is not the expected stream: an error status, a page, a redirect, JSON in a 200.
+    """Classify an answer that is not the expected stream: an error status, a page, a redirect, JSON in a 200.
 
     headers: names in lower case. max_retry_after: seconds that the policy waits at most; it decides no kind.
     """
@@ -68,12 +68,12 @@ def classify_error(
     max_retry_after: float = 60.0,
     alone: bool = False,
 ) -> Failure:
-    """What an error inside a stream means: a decoded JSON value in any vendor's shape, or a bare code.
+    """Classify an error inside a stream: a decoded JSON value in any vendor's shape, or a bare code.
 
     alone: it was no event of a stream, but all that came in place of one.
 
-    A code in it counts as the status it would have had. `headers` are those of the event (Bedrock's
-    `:exception-type`), never the response's: they were those of a success. Unknown errors are `server_error`.
+    A code in it counts as the status that it would have had. `headers` are those of the event (Bedrock's
+    `:exception-type`), never the response's, which were those of a success. Unknown errors are `server_error`.
     """
     headers = small_headers(headers or {})
     said = _with_header_names(read_error(error), headers)
@@ -87,7 +87,7 @@ def _with_header_names(said: Said, headers: Mapping[str, str]) -> Said:
 
 
 def _decide(said: Said, status: int | None, rules: Rules, headers: Mapping[str, str]) -> Verdict:
-    """The order of decision. An HTTP status is known before a code in the body is asked to stand for one."""
+    """Decide the kind, in the module's order. An HTTP status is known before a code in the body may stand for one."""
     known = status or said.status or _first(said, rules.implied) or 0
     return (
         _paid_later(known, headers)
@@ -105,12 +105,12 @@ def _first(said: Said, table: Mapping[str, Any]) -> Any:
 
 
 def _paid_later(status: int, headers: Mapping[str, str]) -> Verdict | None:
-    """Tell whether a 402 will pass: with Retry-After it is a budget for requests in flight, not an empty account."""
+    """Return whether a 402 will pass: with Retry-After it means too many requests in flight, not an empty account."""
     return Verdict(_K.RATE_LIMITED) if status == 402 and asked_to_wait(headers) else None
 
 
 def _cannot_fit(said: Said) -> Verdict | None:
-    """Tell whether one request is larger than the whole allowance of a minute, so that it can never pass."""
+    """Return whether one request is larger than the whole allowance of a minute, so that it can never pass."""
     if not re.search(r"\btokens? per\b|\bTP[MD]\b", said.message):
         return None
     used, limit = figures(said)
@@ -127,7 +127,7 @@ def _by_phrase(said: Said, status: int, rules: Rules) -> Verdict | None:
 
 
 def _sayings(said: Said, rules: Rules) -> Iterator[str]:
-    """The message, the quotas, and the names that no table knows, read as words."""
+    """Return the texts that phrases are matched with: message, quotas, and unknown names as words."""
     yield said.message
     yield from said.quotas
     yield from (words(name) for name in said.names if not rules.knows(name))
@@ -157,8 +157,8 @@ def _no_stream(headers: Mapping[str, str], said: Said, rules: Rules) -> Verdict:
 
 
 def _error_in_success(said: Said, rules: Rules, headers: Mapping[str, str]) -> Verdict:
-    """JSON in place of an answer. An error that nobody knows may be a server's hiccup, or mean that no answer will
-    ever come from this address: it is looked at once more, not five times, each of which may be paid for."""
+    """Classify JSON in place of an answer. An unknown error may be a brief fault, or mean that this address never
+    answers, so it is retried only once: each attempt may be paid for."""
     if not said.is_error and not said.status:
         return Verdict(_K.UNEXPECTED_RESPONSE)
     found = _decide(said, None, rules, headers)
@@ -198,8 +198,7 @@ def _failure(
 
 
 def _names_a_minute(said: Said) -> bool:
-    """Tell whether a quota is one of a minute. Google's RetryInfo beside a day's quota, or a quota of zero, does not
-    say when to retry."""
+    """Return whether the quota is one of a minute. Google also sends RetryInfo for a day's quota, or one of zero."""
     return said.find("retryDelay") is not None or bool(re.search(r"limit:? ?0\b", said.message))
 
 
@@ -210,6 +209,6 @@ def _obey_should_retry(failure: Failure, word: str) -> Failure:
         return replace(failure, retry=False)
     if word != "true" or failure.kind in _NEVER_FORCED or KINDS[failure.kind].retry != "no":
         return failure
-    if failure.kind is _K.INVALID_REQUEST:  # "Sending it again will not work" is what the server denies.
+    if failure.kind is _K.INVALID_REQUEST:  # The server contradicts "Sending it again will not work".
         return replace(failure, kind=_K.SERVER_ERROR)
     return replace(failure, retry=True)

@@ -1,4 +1,4 @@
-"""From an exception of the HTTP library or the operating system to a `Failure`, by class name and errno.
+"""Makes a `Failure` of an exception of the HTTP library or the operating system, by class name and errno.
 
     errno of a resource, anywhere in the chain -> causes that say more than their wrapper
         -> sentences -> errno of the network -> class
@@ -29,7 +29,7 @@ _K = ErrorKind
 
 
 class Fault(NamedTuple):
-    """What a class means before the headers (while connecting or waiting), and in the body."""
+    """The kinds that a class means: before the headers (while connecting or waiting), and in the body."""
 
     before: ErrorKind
     stream: ErrorKind
@@ -76,7 +76,7 @@ CLASSES: Mapping[str, Fault] = {
     "InvalidURL": _always(_K.CLIENT_CONFIG),
     "InvalidUrlClientError": _always(_K.CLIENT_CONFIG),
     "NonHttpUrlClientError": _always(_K.CLIENT_CONFIG),
-    # aiohttp's parser, when it is not wrapped. A line beyond our own limit is ours.
+    # aiohttp's parser, when it is not wrapped. A line beyond our own limit is a limit of this SDK.
     "LineTooLong": _always(_K.BUFFER_LIMIT),
     "HeadTooLarge": _always(_K.PROTOCOL_ERROR),
     "TransferEncodingError": _always(_K.PROTOCOL_ERROR),
@@ -100,7 +100,7 @@ CLASSES: Mapping[str, Fault] = {
     "JSONDecodeError": _always(_K.PROTOCOL_ERROR),
 }
 
-# These say more than whatever is wrapped around them.
+# These say more than the exceptions that wrap them.
 _CAUSES: Mapping[str, Fault] = {
     "ContentEncodingError": _always(_K.PROTOCOL_ERROR),
     "SSLCertVerificationError": _always(_K.TLS_FAILURE),
@@ -114,7 +114,7 @@ _PARSERS: Mapping[str, Fault] = {name: CLASSES[name] for name in ("ClientRespons
 
 
 class _Sentence(NamedTuple):
-    """A class that means nothing without its text."""
+    """A class whose meaning depends on its text."""
 
     name: str
     pattern: re.Pattern[str]
@@ -204,14 +204,14 @@ def classify_exception(
         return None
     kind = fault.stream if phase == "stream" else fault.before
     if kind is _K.PROTOCOL_ERROR and _is_about_the_head(chain):
-        # The same headers would come again, and the answer under them would be paid for again.
+        # The same headers would come again, and the answer would be paid for again.
         return Failure(kind=kind, code="header_too_long", retry=False, facts=_facts(kind, chain, host))
     return Failure(kind=kind, facts=_facts(kind, chain, host))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what is behind it. What it was merely raised during counts only behind a network class:
-    a bug in a handler has a network error as its context too."""
+    """Return the error and its causes. An exception's context counts only behind a class of the network, since a bug in
+    an error handler has a network error as its context, too."""
     waiting, seen = [error], set[int]()
     while waiting and len(seen) < 32:
         link = waiting.pop(0)
@@ -234,8 +234,11 @@ def _named(link: BaseException, table: Mapping[str, Fault]) -> Fault | None:
 
 
 def _errno(link: BaseException) -> int | None:
-    """The operating system's own number. OpenSSL's and the resolver's share the attribute, not the meaning:
-    SSLError has errno 1, which is EPERM. A wrapper only copies what its `os_error` says."""
+    """Return the operating system's own error number.
+
+    OpenSSL and the resolver use the attribute for other numbers: SSLError has errno 1, which would be EPERM. A wrapper
+    only copies what its `os_error` says.
+    """
     foreign = isinstance(link, ssl.SSLError | socket.gaierror) or "SSLError" in _classes(link)
     number = getattr(link, "errno", None)
     return number if isinstance(number, int) and not foreign and not hasattr(link, "os_error") else None
@@ -263,7 +266,8 @@ def _by_sentence(chain: tuple[BaseException, ...]) -> Fault | None:
 
 
 def _by_errno(chain: tuple[BaseException, ...]) -> Fault | None:
-    """A plain OSError is of the network by its errno only; under a connector it says what the connect met."""
+    """Classify by errno. A plain OSError is one of the network by its errno only; below a connector error, it is what
+    the connect met."""
     if _named(chain[0], CLASSES) not in (None, *_BROAD):
         return None
     connecting = any(name in _CONNECTING for name in _classes(chain[0]))
@@ -272,7 +276,7 @@ def _by_errno(chain: tuple[BaseException, ...]) -> Fault | None:
         if number is not None and number in _ERRNOS and (connecting or number not in _FILE_ERRNOS):
             return _ERRNOS[number]
         if number is None and isinstance(link, ConnectionError) and not hasattr(link, "os_error"):
-            return _LOST  # aiohttp closes a failed handshake so: ConnectionResetError without an errno.
+            return _LOST  # aiohttp raises this after a failed handshake: ConnectionResetError without an errno.
     return None
 
 
@@ -284,7 +288,7 @@ def _by_class(chain: tuple[BaseException, ...]) -> Fault | None:
 
 
 def _proxy_answered(error: BaseException, host: str) -> Failure:
-    """The answer to CONNECT. The one status in an exception that is real: the proxy sent it."""
+    """Classify the answer to CONNECT. It has the only real status in an exception: the proxy sent it."""
     status = getattr(error, "status", None)
     proxy = getattr(getattr(getattr(error, "request_info", None), "real_url", None), "host", None)
     facts = {name: value for name, value in (("proxy", proxy), ("host", host)) if value}
@@ -296,7 +300,7 @@ def _proxy_answered(error: BaseException, host: str) -> Failure:
 
 
 def _is_about_the_head(chain: tuple[BaseException, ...]) -> bool:
-    """Is the head beyond the limits of the parser, or of our own connections (transport/sessions.py)?"""
+    """Return whether the head exceeds the limits of the parser or of our own connections (transport/sessions.py)."""
     return any("HeadTooLarge" in _classes(link) or _TOO_MANY in _parsers_words(link) for link in chain)
 
 
@@ -305,13 +309,13 @@ _QUOTED = re.compile(r"(?: when reading)?:?\s{0,8}b['\"]|\n")
 
 
 def _complaint(chain: tuple[BaseException, ...]) -> str:
-    """The parser's own sentence, without the bytes that it quotes: they may be anything, and a secret, too."""
+    """Return the parser's own sentence, without the bytes that it quotes, which may be anything, even a secret."""
     words = next((words for link in chain if (words := _parsers_words(link))), "")
     return one_line(_QUOTED.split(words[:400], maxsplit=1)[0]).rstrip(":")[:200]
 
 
 def _parsers_words(link: BaseException) -> str:
-    """What the parser says. As a text, its exceptions have the URL in them, too."""
+    """Return what the parser says. The text of its exceptions has the URL in it, too."""
     words = getattr(link, "message", "") if _named(link, _PARSERS) else ""
     return words if isinstance(words, str) else ""
 
@@ -319,7 +323,7 @@ def _parsers_words(link: BaseException) -> str:
 def _text(link: BaseException) -> str:
     try:
         return str(link)[:MAX_TEXT]
-    except Exception:  # A half-made exception of a library must not hide the fault itself.
+    except Exception:  # An exception that a library did not initialise must not hide the fault itself.
         return ""
 
 

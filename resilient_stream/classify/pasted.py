@@ -1,4 +1,4 @@
-"""From an error as people paste it to a `Failure`: a body, a line of a traceback, another SDK's message, a status.
+"""Makes a `Failure` of an error as people paste it: a body, a line of a traceback, an SDK's message, a status.
 
     429   HTTP/1.1 503 Service Unavailable   {"error": {...}}   Error code: 429 - {'error': {...}}   <html>...
     overloaded_error   You exceeded your current quota   aiohttp...ClientConnectorError: Cannot connect to host ...
@@ -42,7 +42,7 @@ _NO_ANSWER = re.compile(r"\b400, message\b|\bClientHttpProxyError\b")
 """Lines with a status that is not the provider's: aiohttp's parser puts a 400 of its own into its exceptions, and a
 proxy has one too."""
 
-# What other libraries and systems say, and the class that means the same.
+# Sentences of other libraries and systems, and the class that means the same.
 _SAYINGS: tuple[tuple[str, str], ...] = (
     (r"cannot connect to host", "ClientConnectorError"),
     (r"connection timeout to host|\bConnectTimeout\b", "ConnectionTimeoutError"),
@@ -78,7 +78,7 @@ _BODY_BROKE = re.compile(r"payload|incomplete|peer closed", re.IGNORECASE)
 
 
 def classify_pasted(text: str, rules: Rules = GENERIC) -> Failure | None:
-    """What a pasted text means by these rules; None when it is no error that is known here."""
+    """Classify a pasted text by these rules; None when it is no error that is known here."""
     text = text[:MAX_PASTED].strip()
     status, value = _status(text), _value(text)
     if _NO_ANSWER.search(text):
@@ -101,7 +101,7 @@ def _status(text: str) -> int | None:
 
 
 def _value(text: str) -> dict[str, Any] | list[Any] | None:
-    """The JSON in a text, or what Python prints for it."""
+    """Decode the JSON in a text, or a printed Python value."""
     start = min((place for mark in "{[" if (place := text.find(mark)) >= 0), default=-1)
     if start < 0:
         return None
@@ -123,18 +123,19 @@ def _is_json(value: Any) -> bool:
 
 
 def _named(text: str, rules: Rules) -> Failure | None:
-    """A provider's code or type alone, or behind another SDK's class: `insufficient_quota`, `...Error: Overloaded`."""
+    """Classify a provider's code or type alone, or behind another SDK's class: `insufficient_quota`, `...Error:
+    Overloaded`."""
     return classify_error({"error": {"code": text}}, rules) if len(text) <= 120 and rules.knows(text) else None
 
 
 def _said(text: str, rules: Rules) -> Failure | None:
-    """A sentence that one of the phrases has."""
+    """Classify a sentence that one of the phrases has."""
     known = any(phrase.says(text[:MAX_TEXT], 0) for phrase in rules.phrases)
     return classify_error({"error": {"message": text}}, rules) if known else None
 
 
 def _raised(text: str) -> Failure | None:
-    """An exception's line: one is made of the class and the number that it names, and given to the classifier."""
+    """Classify an exception's line: build an exception of the class and number that it names, and classify that."""
     links = [name for pattern, name in _CAUSES if re.search(pattern, text, re.IGNORECASE)]
     links += _CLASS.findall(text) or [name for pattern, name in _SAYINGS if re.search(pattern, text, re.IGNORECASE)]
     number = _number(text)
@@ -143,7 +144,7 @@ def _raised(text: str) -> Failure | None:
     host = _HOST.search(text)
     phase: Literal["connect", "stream"] = "stream" if _BODY_BROKE.search(text) else "connect"
     error = _exception(links, number, text)
-    error.status = _status(text)  # type: ignore[attr-defined]  # of a proxy, where it counts
+    error.status = _status(text)  # type: ignore[attr-defined]  # used for a proxy's answer
     return classify_exception(error, phase=phase, host=host[1] if host else "")
 
 
@@ -157,7 +158,8 @@ def _number(text: str) -> int | None:
 
 
 def _exception(links: list[str], number: int | None, text: str) -> BaseException:
-    """A stand-in with these class names, each the cause of the one before, and the system's number as the last."""
+    """Return stand-ins with these class names, each the cause of the one before; the last has the system's error
+    number."""
     chain: list[BaseException] = [_stand_in(name, text) for name in links]
     if number is not None and not {"gaierror", "SSLCertVerificationError"} & set(links):
         chain.append(OSError(number, os.strerror(number)))

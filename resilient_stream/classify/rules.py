@@ -1,4 +1,4 @@
-"""The form of error rules: tables from code, phrase or status to kind, and how some are laid over others.
+"""The form of error rules: tables from code, phrase or status to kind, and how some override others.
 
     codes      a name that says it all: `invalid_api_key`, `insufficient_quota`
     phrases    families of sentences, for what has no code of its own: money, long quotas, overlong input
@@ -33,7 +33,7 @@ class Verdict(NamedTuple):
 class Phrase(NamedTuple):
     """A family of sentences, matched line by line. `unless` vetoes it; `statuses` limits it (0: none known).
 
-    The patterns are text until the first failure (`re` keeps them compiled then): importing costs nothing.
+    The patterns are compiled at the first failure (`re` then keeps them), so importing costs nothing.
     """
 
     pattern: str
@@ -42,7 +42,7 @@ class Phrase(NamedTuple):
     statuses: frozenset[int] = frozenset()
 
     def says(self, text: str, status: int) -> bool:
-        """Whether this family has such a sentence."""
+        """Return whether a text has such a sentence."""
         if self.statuses and status not in self.statuses:
             return False
         return bool(re.search(self.pattern, text, _FLAGS)) and not (
@@ -61,7 +61,7 @@ class Rules(NamedTuple):
     pages: Mapping[int, Verdict]
 
     def knows(self, name: str) -> bool:
-        """Whether a name is in a table; one that is not is read as words."""
+        """Return whether a name is in a table; one that is not is read as words."""
         return any(part in table for part in parts_of(name) for table in (self.codes, self.types, self.implied))
 
 
@@ -73,18 +73,18 @@ _FLAGS = re.IGNORECASE | re.MULTILINE
 
 
 def normal(name: str) -> str:
-    """One spelling for `ThrottlingException`, `throttling_exception` and `throttling`."""
+    """Return one spelling for `ThrottlingException`, `throttling_exception` and `throttling`."""
     return re.sub(r"[^a-z0-9]", "", name.lower()).removesuffix("exception")
 
 
 def parts_of(name: str) -> tuple[str, ...]:
-    """A name, and the pieces of `unauthenticated:bad-credentials` or `aws#Throttling`, in one spelling."""
+    """Return a name, and the parts of `unauthenticated:bad-credentials` or `aws#Throttling`, in one spelling."""
     pieces = re.split(r"[:#]", name)
     return tuple(dict.fromkeys(filter(None, map(normal, (name, *pieces)))))
 
 
 def phrase(means: Means, *patterns: str, unless: str = "", statuses: Iterable[int] = ()) -> Phrase:
-    """A family from its alternatives; case does not matter."""
+    """Return a phrase from its alternatives, whatever their case."""
     return Phrase("|".join(patterns), _verdict(means), unless, frozenset(statuses))
 
 
@@ -98,7 +98,8 @@ def make_rules(
     pages: Mapping[int, Means] | None = None,
     over: Rules | None = None,
 ) -> Rules:
-    """Tables as they are written (kind: names), laid over other rules: codes win, phrases are asked first."""
+    """Return rules from tables as they are written (kind: names), over other rules: codes override, phrases are asked
+    first."""
     base = over or Rules({}, (), {}, {}, {}, {})
     names = {normal(name): status for status, line in (implied or {}).items() for name in line.split()}
     return Rules(

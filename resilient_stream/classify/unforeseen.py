@@ -1,8 +1,8 @@
-"""The failure for an exception that nobody foresaw: the last row of every table.
+"""The failure for an exception that no table knows.
 
-It is for exceptions that are neither of the network nor of this host: a library that meets a value it cannot take, or a
-bug of our own. The caller still gets an error of this library, with the exception as its cause, and the next target is
-still asked.
+Such an exception is neither of the network nor of this host: a library met a value that it cannot take, or this SDK has
+a bug. The caller still gets an error of this library, with the exception as its cause, and the next target is still
+tried.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ __all__ = ["unforeseen"]
 def unforeseen(error: Exception, status: int | None = None, *, sent: bool = True) -> Failure:
     """Return the failure for an exception that no table knows.
 
-    status: of the answer, where one had come; an error status says by itself what it means. sent: whether the request
-    had been written. Before that the request could not be made, which another target may be able to do.
+    status: of the answer, where one had come; an error status decides by itself. sent: whether the request had been
+    written. Before that the request could not be made, which may still work for another target.
     """
     if status is not None and status >= 400:
         return replace(classify_response(status, {}, b""), code="unexpected")

@@ -1,7 +1,7 @@
-"""The provider's sentence made fit to show: one line, short, without secrets; and the figures in it.
+"""Makes the provider's sentence fit to show: one line, short, without secrets; and finds the figures in it.
 
-What is shown comes from the message field, and not for kinds whose message may quote the user. This module must never
-pass a key on. OpenAI echoes part of a bad key in its 401.
+Only the message field is shown, and not for kinds whose message may quote the user. A key is never shown: OpenAI's 401
+repeats part of a bad key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .body import Said
 
 __all__ = ["detail", "facts"]
 
-# Their sentences may hold the user's text or the model's: failed_generation, the words that tripped the filter.
+# Their sentences may quote the user or the model, e.g. the words that the filter found.
 _SILENT = frozenset({ErrorKind.MODEL_OUTPUT_INVALID, ErrorKind.CONTENT_FILTERED, ErrorKind.REFUSAL})
 
 _SECRETS = re.compile(
@@ -62,7 +62,8 @@ _ONLY_LIMIT = re.compile(
 
 
 def detail(kind: ErrorKind, said: Said) -> str:
-    """The provider's own words, one line of at most MAX_DETAIL characters; nothing where they may quote the user."""
+    """Return the provider's own words, one line of at most MAX_DETAIL characters; nothing for a kind that may quote the
+    user."""
     if kind in _SILENT:
         return ""
     said_by_them = _QUOTED_INPUT.sub(" …", " ".join(said.message.split()))
@@ -71,7 +72,7 @@ def detail(kind: ErrorKind, said: Said) -> str:
 
 
 def facts(kind: ErrorKind, said: Said) -> dict[str, Any]:
-    """The values for the placeholders of a kind's texts that the sentence holds."""
+    """Return the values in the sentence for the placeholders of a kind's texts."""
     if kind is ErrorKind.UNSUPPORTED_FEATURE and (named := _FEATURE.search(said.message)):
         return {"feature": named[1].strip()}
     if kind not in (ErrorKind.CONTEXT_LENGTH_EXCEEDED, ErrorKind.REQUEST_TOO_LARGE):
@@ -83,7 +84,7 @@ def facts(kind: ErrorKind, said: Said) -> dict[str, Any]:
 
 
 def figures(said: Said) -> tuple[int | None, int | None]:
-    """How much was asked for, and how much is allowed."""
+    """Return how much was asked for, and how much is allowed."""
     used, limit = said.find("n_prompt_tokens"), said.find("n_ctx")
     if isinstance(used, int) and isinstance(limit, int):
         return used, limit

@@ -1,6 +1,6 @@
-"""What can go wrong: the table of the 40 kinds with their texts, and `Failure`, a finding of one of them.
+"""What can go wrong: the table of the 40 kinds with their texts, and `Failure`, one thing that went wrong.
 
-Everything here is a value. The exceptions that an application catches are made of it in `outcome/`.
+Everything here is a plain value. The exceptions that an application catches are made from these values in `outcome/`.
 """
 
 from .failure import EMPTY_ANSWER, NO_END_MARKER, Failure, is_no_answer

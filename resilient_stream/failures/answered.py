@@ -1,4 +1,4 @@
-"""What a message calls whoever answered: the provider, or a host that speaks its dialect."""
+"""Names whoever answered, for messages: the provider, or another host that speaks its dialect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["MARK", "introduced", "who_answered"]
 
 
 def who_answered(title: str, host: str | None, *, foreign: bool) -> dict[str, Any]:
-    """What a message calls the one who was asked. foreign: the host is not the provider's own."""
+    """Return the name of whoever was asked. foreign: the host is not the provider's own."""
     provider = f"t{title[1:]}" if title.startswith("The ") else title
     if foreign and host:
         return {"provider": host, "dialect": provider, "gateway": host, "vendor": "", "address": ""}
@@ -20,7 +20,7 @@ MARK = "\0"
 
 
 def introduced(text: str, dialect: str) -> str:
-    """A message in which the first mention of the one who answered says what it is."""
+    """Return a message in which the first mention of whoever answered also says what it is."""
     before, _, behind = text.partition(MARK)
     host, blank, rest = behind.replace(MARK, "").partition(" ")
     name = host.rstrip(".,;:")

@@ -1,7 +1,7 @@
-"""`Failure`: what was found to be wrong, as a plain value: a kind and the facts around it.
+"""`Failure`: what went wrong, as a plain value: a kind and the facts around it.
 
-It is what everything pure speaks of a failure in (decoders, classifiers, adapters). An exception is made of it where it
-leaves the library, with the context of the attempt.
+All pure code (decoders, classifiers, adapters) describes a failure by it. Where it leaves the library, an exception is
+made of it, with the context of the attempt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_TEXTS = 440
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pure classifier found: a kind and the facts around it. No context, no exception.
+    """What pure code found to be wrong: a kind and the facts around it, without context, and no exception.
 
     `detail`: the provider's own message (shortened by `error_for`; never shown for kinds whose text may quote
     the user). `retry`: overrides the table's word for this one case (x-should-retry, RECITATION). `category`
@@ -45,7 +45,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # The one place through which all that a server says passes: printable, on one line, fit for UTF-8, bounded.
+        # Every text of a server passes here: it becomes printable, one line, valid UTF-8, and bounded.
         for name in ("detail", "code", "request_id", "resets_at"):
             text = getattr(self, name)
             if text and (clean := _clean(text, MAX_TEXTS)) != text:
@@ -55,7 +55,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "facts", facts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Without the fields' names, which would be a third of a pickled error.
+        # Fields without their names, which would be a third of a pickled error.
         return (_failure, (self.kind.value, *msgspec.structs.astuple(self)[1:]))
 
 
@@ -68,7 +68,7 @@ def _clean(text: str, limit: int) -> str:
 
 
 def _clean_fact(name: str, value: Any) -> Any:
-    """A note is for a developer and may have several lines."""
+    """Return a fact that is fit to show. A note is for a developer and may have several lines."""
     if not isinstance(value, str):
         return value
     return printable(value[: MAX_NOTE * 2])[:MAX_NOTE] if name == "note" else _clean(value, MAX_TEXTS)
@@ -82,10 +82,10 @@ EMPTY_ANSWER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="empty")
 
 
 def is_no_answer(read: Failure, found: Failure) -> bool:
-    """Whether JSON in a good status, of which no answer could be read, is something else: an error, or nothing known.
+    """Return whether JSON with a successful status, of which no answer could be read, is an error or unknown.
 
-    read: why it could not. found: what it is as the body of an error. A body of no known shape that was read as far as
-    a failure of its own is an answer that failed.
+    read: why it could not be read. found: its meaning as the body of an error. A body that was read as far as a failure
+    of its own is an answer that failed.
     """
     unreadable = read.kind in (ErrorKind.PROTOCOL_ERROR, ErrorKind.STREAM_INTERRUPTED)
     return unreadable or found.kind is not ErrorKind.UNEXPECTED_RESPONSE

@@ -38,7 +38,8 @@ GaveUp: TypeAlias = Literal["attempts", "budget", "deadline", "patience", "hint"
 
 
 class ErrorCategory(StrEnum):
-    """Who has to act: nobody (retryable), the developer (permanent), the caller (context), this host (resource)."""
+    """Says who has to act: nobody (retryable), the developer (permanent), the caller (context), this host
+    (resource)."""
 
     RETRYABLE = "retryable"
     PERMANENT = "permanent"
@@ -47,7 +48,7 @@ class ErrorCategory(StrEnum):
 
 
 class ErrorKind(StrEnum):
-    """What went wrong, in one word. `KINDS` says what follows from it."""
+    """The kinds of failure. `KINDS` says what follows from each."""
 
     RATE_LIMITED = "rate_limited"
     PROVIDER_OVERLOADED = "provider_overloaded"
@@ -92,11 +93,11 @@ class ErrorKind(StrEnum):
 
 
 class Kind(NamedTuple):
-    """One row. `retry` is about the same provider, `fallback` about another one, both before any content.
+    """A row of the table. `retry` is about the same provider, `fallback` about another one, both before any content.
 
-    `error` names the class in `outcome/errors.py`. `max_attempts` is the kind's own cap on attempts per target, below
-    the policy's; `after` in `retry` means: only after the server's hint or a backoff, like `yes`, but the
-    wait is the point of it.
+    `error` names the class in `outcome/errors.py`. `max_attempts` limits the attempts per target below the policy's
+    limit. `retry` "after" is like "yes", but the wait itself matters: a retry comes only after the server's hint or a
+    backoff.
     """
 
     category: ErrorCategory
@@ -110,7 +111,7 @@ class Kind(NamedTuple):
 
 
 class Text(NamedTuple):
-    """What a person is told, in place of the kind's own words."""
+    """A text for a person that replaces the kind's own."""
 
     title: str
     message: tuple[str, ...]
@@ -483,7 +484,7 @@ GAVE_UP: Mapping[GaveUp, str] = {
 
 
 def sentences(template: tuple[str, ...], facts: Mapping[str, Any]) -> str:
-    """Fill a text of the table; a sentence with an unknown fact is left out."""
+    """Fill in a text of the table; a sentence with an unknown fact is left out."""
     return " ".join(_finished(sentence.format_map(facts)) for sentence in template if _known(sentence, facts))
 
 
@@ -493,10 +494,10 @@ def _known(sentence: str, facts: Mapping[str, Any]) -> bool:
 
 
 def _finished(sentence: str) -> str:
-    """A capital for `the provider` in front, but not for a name like xAI; a full stop after a fact without one."""
+    """Return a sentence with a capital for `the provider` in front (not for a name like xAI) and a full stop."""
     sentence = sentence.strip()
     if sentence.endswith("..") and not sentence.endswith("..."):
-        sentence = sentence[:-1]  # a fact that is a sentence of its own
+        sentence = sentence[:-1]  # the fact is a sentence of its own
     if sentence.startswith("the "):
         sentence = f"T{sentence[1:]}"
     return sentence if sentence.rstrip("\"')]").endswith((".", "!", "?", "…")) else f"{sentence}."

@@ -1,8 +1,8 @@
-"""What Azure OpenAI needs: a resource's address, an API version, and a key or an Entra ID token.
+"""Finds what Azure OpenAI needs: a resource's address, an API version, and a key or an Entra ID token.
 
-The names are those of Azure's own SDK: AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, AZURE_OPENAI_API_KEY,
-AZURE_OPENAI_AD_TOKEN; what the target says comes before the environment. This module must never keep a token. It is
-asked for before each attempt, since it lives for an hour.
+The variables have the names of Azure's own SDK: AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION, AZURE_OPENAI_API_KEY,
+AZURE_OPENAI_AD_TOKEN. The target's own values override the environment. A token lives for an hour, so it is not kept
+but asked for before each attempt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TOKEN = "AZURE_OPENAI_AD_TOKEN"
 
 
 async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | None, attempt: int) -> Endpoint | Failure:
-    """The endpoint of one attempt. A failing token callable raises as it is."""
+    """Return the endpoint of one attempt. What a token callable raises is passed on unchanged."""
     if not base_url:
         facts = {"env_var": adapter.url_variable}
         return Failure(kind=ErrorKind.CLIENT_CONFIG, code="missing_address", fallback=True, facts=facts)
@@ -36,7 +36,7 @@ async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | No
 
 
 async def _token(target: Target) -> str | None:
-    """The target's own, else the environment's, unless the target has a key."""
+    """Return the target's own token, or the environment's unless the target has a key."""
     given: Any = target.options.get("azure_ad_token")
     if given is None and target.api_key is None:
         given = os.environ.get(_TOKEN)

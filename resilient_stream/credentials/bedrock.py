@@ -1,8 +1,8 @@
-"""What Bedrock needs: a region, and an API key or credentials to sign with.
+"""Finds what Bedrock needs: a region, and an API key or credentials to sign with.
 
-Botocore finds the credentials (environment, profile, SSO, container, instance), in a thread, and keeps them fresh; a
-second attempt at a target looks for them anew, once, since the first may have been refused for old ones. This module
-must never send a request of its own making, or let botocore be missed without saying what to install or set.
+botocore finds the credentials (environment, profile, SSO, container, instance), in a thread, and refreshes them. A
+second attempt at a target makes botocore look again, once, since the first may have been refused for old credentials.
+No request is sent from here, and a missing botocore is reported with what to install.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ARN_REGION = re.compile(r"arn:aws[a-z-]*:bedrock:([a-z0-9-]+):")
 
 
 class _Found(NamedTuple):
-    """What botocore knows: credentials as they are now (None: there are none), and the profile's region."""
+    """What botocore found: the current credentials (None: there are none), and the profile's region."""
 
     credentials: Any
     region: str | None
@@ -40,7 +40,7 @@ _SESSIONS: dict[str | None, Any] = {}
 
 
 async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | None, attempt: int) -> Endpoint | Failure:
-    """The endpoint of one attempt. Raises StreamError where botocore fails."""
+    """Return the endpoint of one attempt. Raises StreamError where botocore fails."""
     region = _region(target)
     address = base_url or os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
     found = None
@@ -58,13 +58,13 @@ async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | No
 
 
 def address_of(region: str) -> str:
-    """Bedrock's address in a region; China has a domain of its own."""
+    """Return Bedrock's address in a region; China has a domain of its own."""
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return f"https://bedrock-runtime.{in_host(region, 'region')}.{domain}"
 
 
 def _region(target: Target) -> str | None:
-    """The target's own, the environment's, or the one in the model's ARN."""
+    """Return the target's own region, the environment's, or the one in the model's ARN."""
     known = (target.options.get("region"), *(os.environ.get(name) for name in REGION_VARIABLES))
     in_name = _ARN_REGION.match(target.model)
     return next((str(region) for region in known if region), in_name.group(1) if in_name else None)
@@ -80,7 +80,8 @@ def _signing_key(found: _Found | None, region: str) -> SigningKey:
 
 
 async def _look(target: Target, attempt: int, *, needed: bool) -> _Found | None:
-    """Ask botocore, which may read files and wait for the network; a cancelled attempt does not wait for it."""
+    """Ask botocore in a thread, since it may read files and wait for the network; a cancelled attempt does not wait for
+    it."""
     look = functools.partial(_ask, target.options.get("session"), target.options.get("profile"), attempt > 1)
     try:
         return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
@@ -95,8 +96,9 @@ async def _look(target: Target, attempt: int, *, needed: bool) -> _Found | None:
 
 
 def _ask(session: Any, profile: str | None, anew: bool) -> _Found:
-    """In a thread. session: the user's own, boto3's or botocore's, which is asked and not replaced."""
-    import botocore.auth  # signing needs it, and the loop should not wait for its import
+    """Ask botocore; runs in a thread. session: the user's own, boto3's or botocore's, which is asked and not
+    replaced."""
+    import botocore.auth  # imported here for signing, so that the event loop does not wait for it
     import botocore.session
 
     if session is None:
@@ -109,7 +111,8 @@ def _ask(session: Any, profile: str | None, anew: bool) -> _Found:
 
 
 def _reason(error: Exception) -> str:
-    """botocore's own sentence: an unknown profile, an SSO login that is over. A foreign program's is not shown."""
+    """Return botocore's own sentence, e.g. on an unknown profile or an expired SSO login. An outside program's text is
+    not shown."""
     name = type(error).__name__
     return name if name == "CredentialRetrievalError" else f"{name}: {error}"[:200]
 

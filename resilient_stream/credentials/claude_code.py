@@ -1,7 +1,7 @@
-"""Where the `claude` program is, and which model it is to use.
+"""Finds the `claude` program, and the model that it should use.
 
-What is missing is said with the command that installs it; and the program gets the variables that it needs, by name:
-not the keys of other providers. This module must never run the program.
+A missing program is reported with the command that installs it. The program gets only the variables that it needs, by
+name, and not the keys of other providers. It is not run here.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ __all__ = ["PASSED_ON", "PASSED_ON_FOR", "Program", "resolve"]
 
 
 class Program(NamedTuple):
-    """path: of the program. model: CLAUDE_CODE_MODEL's, for a target that names none; None leaves it to the program.
-    environment: the variables that it is given."""
+    """The program to run. path: of the program. model: CLAUDE_CODE_MODEL's, for a target that names none; None leaves
+    it to the program. environment: the variables that it is given."""
 
     path: str
     model: str | None
@@ -51,8 +51,11 @@ PASSED_ON_FOR: Mapping[str, tuple[str, ...]] = {
 
 
 async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | None, attempt: int) -> Endpoint | Failure:
-    """Look for the program on PATH; `Target("claude-code", command=…)` names another one, and
-    `environment=("MY_*",)` variables that it is given besides its own."""
+    """Look for the program on PATH.
+
+    `Target("claude-code", command=…)` names another program, and `environment=("MY_*",)` further variables that it is
+    given.
+    """
     command = str(target.options.get("command", "claude"))
     path = shutil.which(command)
     if path is None:
@@ -64,7 +67,7 @@ async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | No
 
 
 def _environment(more: Iterable[str]) -> dict[str, str]:
-    """The variables that are passed on. more: names, or beginnings of names with a *, that the target adds."""
+    """Return the variables that are passed on. more: names that the target adds, or beginnings of names with a *."""
     more = (more,) if isinstance(more, str) else tuple(map(str, more))
     clouds = [name for variable, names in PASSED_ON_FOR.items() if os.environ.get(variable) for name in names]
     wanted = [name.upper() for name in (*PASSED_ON, *clouds, *more)]

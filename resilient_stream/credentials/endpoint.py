@@ -1,7 +1,6 @@
-"""Where an attempt is sent: the environment read, the key fetched, a local server started.
+"""Resolves where an attempt is sent: reads the environment, gets the key, starts a local server.
 
-It happens anew for each attempt, so that a rotated key is used by the very next one. This module must never put a key
-into an error.
+This happens anew for each attempt, so that a rotated key is used by the very next one. No error has a key in it.
 """
 
 from __future__ import annotations
@@ -25,8 +24,10 @@ __all__ = ["address_variables", "checked_address", "host_of", "resolve", "wrong_
 
 
 async def resolve(target: Target, adapter: Adapter, attempt: int = 1) -> Endpoint | Failure:
-    """The address and key for one attempt, or why there is none. Raises StreamError for an address or a key that is
-    none; a failing key callable raises as it is."""
+    """Return the address and key for one attempt, or why there is none.
+
+    Raises StreamError for an invalid address or key; what a key callable raises is passed on unchanged.
+    """
     endpoint = await _resolved(target, adapter, attempt)
     if isinstance(endpoint, Failure) or not endpoint.base_url:
         return endpoint
@@ -45,7 +46,7 @@ async def _resolved(target: Target, adapter: Adapter, attempt: int) -> Endpoint 
     if not base_url and facts.server:
         base_url, own_key = await _start(facts.server)
         key = key or own_key
-    # At an address of the user's own a key may not be needed; a blank one was meant to be one.
+    # An address of the user's own may not need a key, but a blank key was meant to be one.
     if key is None and adapter.key_variables and (not base_url or target.api_key is not None):
         return missing_key(adapter)
     address = base_url or _address(adapter)
@@ -55,16 +56,16 @@ async def _resolved(target: Target, adapter: Adapter, attempt: int) -> Endpoint 
 
 
 def address_variables(adapter: Adapter) -> list[str]:
-    """The variables that an address is made of, where a provider has none that is everybody's."""
+    """Return the variables that an address is made of, for a provider whose users each have their own."""
     if adapter.base_url:
         return [name for _, name, _, _ in Formatter().parse(adapter.base_url) if name]
     return [adapter.url_variable] if adapter.url_variable else []
 
 
 def _address(adapter: Adapter) -> str | Failure:
-    """The adapter's own address, the names in it (hosts.py) filled in from the environment."""
+    """Return the adapter's own address, with the names in it (hosts.py) filled in from the environment."""
     if not adapter.base_url and not adapter.url_variable:
-        return ""  # a recording has none
+        return ""  # a recording has no address
     names = address_variables(adapter)
     missing = [name for name in names if not os.environ.get(name)]
     if missing:
@@ -75,7 +76,8 @@ def _address(adapter: Adapter) -> str | Failure:
 
 
 def _filled(template: str) -> str:
-    """Each variable in its place: a whole address, a part of a host's name, or one segment of the path."""
+    """Return the address with each variable in its place: a whole address, a part of a host's name, or one segment of
+    the path."""
     from ..providers.shared.urls import in_host, segment  # `import resilient_stream` loads no provider
 
     address = ""
@@ -89,7 +91,7 @@ def _filled(template: str) -> str:
 
 
 def _named_by(target: Target, adapter: Adapter) -> str:
-    """Where an address comes from, for a message."""
+    """Return where an address comes from, for a message."""
     if target.base_url:
         return "The target's base_url"
     return adapter.url_variable if os.environ.get(adapter.url_variable) else "The base URL"
@@ -97,7 +99,7 @@ def _named_by(target: Target, adapter: Adapter) -> str:
 
 @functools.lru_cache(maxsize=64)
 def checked_address(url: str, origin: str) -> str:
-    """The address as it is sent: in ASCII. Raises StreamError, which has nothing of the address in it."""
+    """Return the address as it is sent, in ASCII. Raises StreamError, which shows nothing of the address."""
     if wrong := wrong_address(url):
         reason = f"{origin} {wrong}"
         raise error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code="base_url", fallback=True, facts={"reason": reason}))
@@ -109,7 +111,8 @@ _HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(%[\w.-]+)?", re.IGNORECASE)
 
 
 def wrong_address(url: str) -> str | None:
-    """What is wrong with an address, as the end of a sentence that repeats nothing of it; None when it is fine."""
+    """Return what is wrong with an address, as the end of a sentence that repeats nothing of it; None when it is
+    valid."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -129,7 +132,7 @@ def wrong_address(url: str) -> str | None:
 
 
 def _in_ascii(url: str) -> str:
-    """A host's name in Punycode, and what is not ASCII in path, query and login percent-encoded."""
+    """Return an address with its host in Punycode and other characters beyond ASCII percent-encoded."""
     parts = urlsplit(url)
     login, at, place = parts.netloc.rpartition("@")
     if not place.isascii():
@@ -154,7 +157,7 @@ async def _start(module: str) -> tuple[str, str | None]:
 
 
 def host_of(url: str) -> str:
-    """The host and port of a URL, for messages; never its user, password, path or query."""
+    """Return the host and port of a URL, for messages, without its user, password, path and query."""
     try:
         parts = urlsplit(url)
         return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""

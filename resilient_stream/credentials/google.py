@@ -1,4 +1,4 @@
-"""A token for Google Cloud, by google-auth, and the project and location that go with it.
+"""Gets a token for Google Cloud from google-auth, and the project and location that belong to it.
 
     an API key                               the express mode, no project
     Target(…, credentials=…)                 a google.auth credentials object of the caller's
@@ -33,7 +33,7 @@ _found: dict[str, tuple[Any, str | None]] = {}
 
 
 async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | None, attempt: int) -> Endpoint | Failure:
-    """The address, the token and the place for one attempt. An attempt after the first one asks for a new token."""
+    """Return the address, token and place for one attempt. An attempt after the first asks for a new token."""
     location = _setting(target, "location", LOCATIONS) or "global"
     project = _setting(target, "project", PROJECTS)
     if key is not None and not target.options.get("credentials"):
@@ -59,7 +59,7 @@ def _setting(target: Target, option: str, variables: tuple[str, ...]) -> str:
 
 
 def _host(location: str) -> str:
-    """A region, a continent, or global."""
+    """Return the host for a region, a continent, or "global"."""
     if location in ("us", "eu"):
         return f"https://aiplatform.{location}.rep.googleapis.com"
     region = "" if location == "global" else f"{in_host(location, 'location')}-"
@@ -67,7 +67,7 @@ def _host(location: str) -> str:
 
 
 def _token(given: Any, attempt: int) -> tuple[str, str | None] | Failure:
-    """In a thread: a valid token, and the project that the credentials know."""
+    """Return a valid token, and the project that the credentials name; runs in a thread."""
     try:
         import google.auth
         import google.auth.exceptions

@@ -1,7 +1,6 @@
-"""The API key of one attempt: the target's own, a function's that is asked anew each time, or the environment's.
+"""Gets the API key of one attempt: the target's own, one from a function that is asked each time, or the environment's.
 
-A blank key is none. A key that cannot be one is named by where it comes from, and never shown. This module must never
-keep a key.
+A blank key counts as no key. An invalid key is named by where it comes from, and never shown. No key is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +21,8 @@ __all__ = ["asked", "key_of", "missing_key"]
 
 
 async def key_of(target: Target, adapter: Adapter) -> str | None:
-    """None: there is none. Raises StreamError for what is no key; a failing function raises as it is."""
+    """Return the key; None when there is none. Raises StreamError for an invalid one; what a key function raises is
+    passed on unchanged."""
     given = target.api_key
     if callable(given):
         key = await asked(given)
@@ -38,13 +38,14 @@ async def key_of(target: Target, adapter: Adapter) -> str | None:
 
 
 def missing_key(adapter: Adapter) -> Failure:
-    """What to say of it, with the variables that may hold the key."""
+    """Return the failure for a missing key, with the variables that may hold it."""
     facts = {"env_var": " or ".join(adapter.key_variables)}
     return Failure(kind=ErrorKind.AUTHENTICATION, code="missing_key", facts=facts)
 
 
 async def asked(function: Callable[[], Any], option: str = "api_key") -> str:
-    """What a function gives, sync or async, without white space around it; "" for nothing. Raises StreamError."""
+    """Return what a function gives, sync or async, without white space around it; "" for nothing. Raises
+    StreamError."""
     value = function()
     value = await value if inspect.isawaitable(value) else value
     if value is not None and not isinstance(value, str):

@@ -1,7 +1,7 @@
-"""What Ollama needs: nothing on one's own machine; a key for ollama.com, which Ollama's own clients call optional.
+"""Finds what Ollama needs: nothing on the user's own machine, and an optional key for ollama.com.
 
-OLLAMA_HOST is read as Ollama reads it, in all its forms (`providers/ollama/adapter.py`). This module must never ask for
-a key.
+OLLAMA_HOST is read as Ollama reads it, in all its forms (`providers/ollama/adapter.py`). A missing key is no error, as
+in Ollama's own clients.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["resolve"]
 
 
 async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | None, attempt: int) -> Endpoint | Failure:
-    """The endpoint of one attempt."""
+    """Return the endpoint of one attempt."""
     key = key or os.environ.get("OLLAMA_API_KEY", "").strip() or None
     try:
         found = address(base_url or adapter.base_url)

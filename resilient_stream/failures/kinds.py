@@ -245,7 +245,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
     _K.OUTPUT_TRUNCATED: Kind(
         _P, "PermanentError", "no", False, "Output limit reached",
         ("The answer reached the output limit and is incomplete.",),
-        ("Raise max_tokens, or ask the model to go on.",)),
+        ("Raise max_tokens, or ask the model to continue.",)),
     _K.UNSUPPORTED_FEATURE: Kind(
         _P, "InvalidRequest", "no", True, "Not supported",
         ("{model} at {provider} does not support {feature}.", _SAYS),
@@ -305,11 +305,11 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.MODEL_OUTPUT_INVALID, "outputs_missing"): Text(
         "Outputs missing",
         ("{model} finished without giving {feature}.", "{reason}."),
-        ("Say in the prompt what must be handed in, or give on_incomplete, so that a person can help.",)),
+        ("Say in the prompt which outputs are needed, or give on_incomplete, so that a person can help.",)),
     (_K.MODEL_OUTPUT_INVALID, "max_turns"): Text(
         "Too many turns",
         ("{model} had not finished after {limit} turns.",),
-        ("Raise max_turns, or go on from the history of this conversation.",)),
+        ("Raise max_turns, or continue from the history of this conversation.",)),
     (_K.MODEL_OUTPUT_INVALID, "no_call"): Text(
         "Tool call missing",
         ("{model} ended its answer to have a tool called, but {provider} sent no call.",),
@@ -325,7 +325,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         ("Set {env_var} in the environment.", "A target can also be given its api_key.")),
     (_K.AUTHENTICATION, "key_callable"): Text(
         "API key missing",
-        ("The function that was to give the API key for {provider} failed.", "It raised {detail}"),
+        ("The function that should return the API key for {provider} failed.", "It raised {detail}"),
         ("Look at the cause of this error.",)),
     (_K.AUTHENTICATION, "no_google_credentials"): Text(
         "No Google credentials",
@@ -364,7 +364,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.PROTOCOL_ERROR, "header_too_long"): Text(
         "Unreadable answer",
         ("{provider}, or something in between, answered with headers that are too large.", "{reason}"),
-        ("It was not asked again, since that would be answered alike; look at what the gateway or proxy adds.",)),
+        ("It was not tried again, since the answer would be the same; check what the gateway or proxy adds.",)),
     (_K.PROTOCOL_ERROR, "compressed"): Text(
         "Unreadable answer",
         ("{reason}",),
@@ -419,7 +419,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.INVALID_REQUEST, "not_recorded"): Text(
         "Not recorded",
         ("{reason}",),
-        ("Record the conversation again, or make it what it was.",)),
+        ("Record the conversation again, or change it back to what was recorded.",)),
     (_K.CLIENT_CONFIG, "no_recording"): Text(
         "No recording",
         ("{reason}",),
@@ -434,8 +434,8 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         ("Send fewer requests at a time or raise the limit.",)),
     (_K.MODEL_OUTPUT_INVALID, "learned"): Text(
         "Tool calls not streamed",
-        ("Before, {target} streamed a tool call that could not be read.",),
-        ("It is asked for whole answers where tools are given; update the server.",)),
+        ("Earlier, {target} streamed a tool call that could not be read.",),
+        ("It is now asked for whole answers when tools are given; update the server.",)),
     (_K.OS_LIMIT, "spool"): Text(
         "No room for the answer",
         ("The answer is larger than {size} and could not be kept in a temporary file.", "Reason: {reason}."),
@@ -450,11 +450,11 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
          "Another answer does not agree with what was delivered, so it was not joined to it: {tried}."),
         ("What was received is in the transcript; ask again, or give Recovery other methods or targets.",)),
     (_K.STREAM_INTERRUPTED, "not_joined"): Text(
-        "Did not fit",
-        ("What {provider} answered does not continue what was delivered: {reason}.",),
-        ("Nothing of it was delivered.",)),
+        "Continuation rejected",
+        ("The new answer of {provider} does not continue the delivered text: {reason}.",),
+        ("None of it was delivered.",)),
     (_K.DEADLINE_EXCEEDED, "in_the_line"): Text(
-        "Out of time in the line",
+        "Out of time while waiting",
         ("No place at {target} became free in time.", "The limit was {seconds}.", "Limits.max_concurrency is {limit}."),
         ("Allow more time, raise max_concurrency, or send fewer requests at a time.",)),
     (_K.CLIENT_CLOSED, "already_closed"): Text(
@@ -475,7 +475,7 @@ KEPT = "{kept} received and kept."
 
 GAVE_UP: Mapping[GaveUp, str] = {
     "attempts": "It was tried {attempts} times.",
-    "budget": "It was not tried again: too much of what is sent to {target} fails, and its retry budget is spent.",
+    "budget": "It was not tried again: too many requests to {target} fail, and its retry budget is used up.",
     "deadline": "There was no time left to try again.",
     "patience": "It was tried for as long as the retry policy allows.",
     "hint": "It was not tried again.",

@@ -1,1 +1,1 @@
-"""What has to be fitted about a request before it can be sent to a target: features, tool names, calls and results."""
+"""Fits a request to its target before it is sent: features, tool names, calls and results."""

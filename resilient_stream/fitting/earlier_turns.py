@@ -1,9 +1,8 @@
-"""The model's earlier turns as they are sent again, whatever it wrote: none without content, arguments as JSON objects.
+"""Fits the model's earlier turns for sending again: no turn without content, arguments as JSON objects.
 
-What cannot be sent as it was given is left out, and that is said in the log. A turn with nothing in it is refused with
-a 400 by some APIs and means nothing to the others. A call's arguments that are no object are sent as they are to an API
-that takes any text, so that the model sees what it wrote; elsewhere the call is sent with none. This module must never
-guess what was meant, or know a provider.
+What cannot be sent as it was given is left out, and this is logged. Some APIs refuse an empty turn with a 400; to the
+others it means nothing. Invalid arguments are sent unchanged to an API that takes any text, so that the model sees what
+it wrote; elsewhere the call is sent without arguments. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -20,9 +19,11 @@ __all__ = ["with_fitting_turns"]
 
 
 def with_fitting_turns(request: Request, any_arguments: bool) -> Request:
-    """The request with turns that can be sent; the same object where all of them can. Raises StreamError for none.
+    """Return the request with turns that can be sent; the same object where all of them can. Raises StreamError when
+    none is left.
 
-    any_arguments: a call's arguments may be any text. A last turn of a space stays: it may be gone on with.
+    any_arguments: a call's arguments may be any text. A last turn of a single space stays, since the model may continue
+    it.
     """
     target, given = request.target.name, request.messages
     kept = [message for message in given[:-1] if _says(message)]
@@ -37,7 +38,7 @@ def with_fitting_turns(request: Request, any_arguments: bool) -> Request:
 
 
 def _says(message: Message) -> bool:
-    """Whether there is anything in it. Whoever else speaks without content does so on purpose."""
+    """Return whether a message has content. A message of another role is empty on purpose."""
     if message.role != "assistant" or message.tool_calls:
         return True
     if isinstance(message.content, str):

@@ -1,9 +1,9 @@
-"""What a request asks for that its target cannot do, told before anything is sent.
+"""Finds what a request asks for that its target cannot do, before anything is sent.
 
 A feature is refused only where the answer would be wrong without it: tools, pictures, a schema, an end at a stop
-sequence. A wish that changes nothing but the way to the answer (reasoning, seed) is left to the adapter, which leaves
-it out; refusing it would take targets out of a chain that could answer. An answer in one piece was asked for by name.
-This module must never know a provider. Its adapter's capabilities say it.
+sequence. A wish that only affects how the answer is made (reasoning, seed) is left to the adapter, which leaves it out;
+refusing it would remove targets from a chain that could answer. An answer in one piece was asked for by name, so it is
+refused, too. The adapter's capabilities say what a provider can do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["FEATURES", "Feature", "unsupported"]
 
 
 class Feature(NamedTuple):
-    """A row: the column of `Capabilities`, its name for people, and whether a request asks for it."""
+    """A row of the table: the column of `Capabilities`, a name for people, and whether a request asks for it."""
 
     capability: str
     name: str

@@ -1,9 +1,9 @@
-"""Calls and their results: each call has one result, right behind its turn, in the order of the calls.
+"""Pairs tool calls with their results: each call has one result, right behind its turn, in the order of the calls.
 
-What no provider would take is said before anything is sent (`check_results`); what can be told without a doubt is put
-right when it is sent (`in_order`): results given in another order, and ids that begin anew in each turn. This module
-must never change what the caller gave. What comes out is a copy, the same each time for the same beginning of a
-conversation, so that a provider's cache of it stays good.
+What no provider accepts is reported before anything is sent (`check_results`). What can be corrected without doubt is
+corrected when it is sent (`in_order`): results in another order, and ids that begin anew in each turn. The caller's
+messages are not changed. The copy is the same each time for the same beginning of a conversation, so that a provider's
+cache of it stays valid.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HOW = "answer each call with one message of role 'tool' behind the turn that ma
 
 
 class _Open:
-    """A call that waits for its result. turn: the place of its message, number: its own place in there."""
+    """A call that waits for its result. turn: the index of its message; number: its own index in that message."""
 
     __slots__ = ("call", "number", "result", "turn")
 
@@ -43,7 +43,8 @@ def check_results(messages: Sequence[Message]) -> None:
 
 
 def in_order(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Results behind their calls and in their order, each id once; the same object where it is so already.
+    """Return messages with results behind their calls in order, each id used once; the same object where they are so
+    already.
 
     A conversation that `check_results` would refuse is left as it is.
     """
@@ -68,7 +69,7 @@ def in_order(messages: tuple[Message, ...]) -> tuple[Message, ...]:
 
 
 def _matched(messages: Sequence[Message]) -> tuple[list[_Open], list[str]]:
-    """All calls with the place of their result, and what is wrong, in words."""
+    """Return all calls with the index of their result, and what is wrong, in words."""
     calls: list[_Open] = []
     group = _Group()
     wrong: list[str] = []
@@ -86,7 +87,7 @@ def _matched(messages: Sequence[Message]) -> tuple[list[_Open], list[str]]:
 
 
 class _Group:
-    """The calls of an assistant's turn, which may be several messages, until the next one begins."""
+    """The calls of an assistant's turn, which may be several messages, until the next turn begins."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[_Open]] = {}
@@ -97,7 +98,7 @@ class _Group:
             self._waiting.setdefault(each.call.id, deque()).append(each)
 
     def answer(self, place: int, id: str) -> list[str]:
-        """The first call with this id that has no result yet gets this one. Gives what is wrong with it."""
+        """Give a result to the first call with this id that has none yet. Return what is wrong with it."""
         if waiting := self._waiting.get(id):
             self.answered.add(id)
             waiting.popleft().result = place
@@ -120,7 +121,7 @@ def _short(name: str) -> str:
 
 
 def _names(calls: Sequence[_Open]) -> dict[int, str]:
-    """An id for each call that no call before it has: its own, or that with a number behind it."""
+    """Return an id for each call that no earlier call has: its own, or its own with a number."""
     taken: set[str] = set()
     used: dict[str, int] = {}
     names: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""Which model may be sent whose signed reasoning.
+"""Decides which signed reasoning may be sent to which model.
 
 A signature goes back to the family of models that made it, wherever it is served. A stranger's signature is refused
 with a 400, and a conversation that moved to another target would be stuck. Reasoning that nobody signed goes back to

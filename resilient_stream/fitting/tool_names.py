@@ -1,8 +1,8 @@
-"""Names of tools as a provider takes them, and back: MCP allows dots, slashes and 128 characters, few others do.
+"""Fits names of tools to a provider, and back: MCP allows dots, slashes and 128 characters, few others do.
 
-A caller sees his own names only. What is sent in their place is made from the names alone, so it is the same in each
-request, and no two of a request are the same. This module must never know a provider; `Capabilities.tool_names` says
-what it takes. A name that fits is not touched, and where all of them fit nothing is done at all.
+The caller sees only their own names. The names that are sent are made from the caller's names alone, so they are the
+same in each request, and differ from one another. `Capabilities.tool_names` says what a provider takes. A name that
+fits is not changed, and where all of them fit nothing is done at all.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _KEPT = 40
 
 
 def names_for(request: Request, allowed: str) -> Names:
-    """What has to be sent for the names of this request. allowed: a pattern of the names that fit."""
+    """Return the names to send for the names of this request. allowed: a pattern of the names that fit."""
     fits = re.compile(allowed).fullmatch
     odd = {name for name in _names(request) if not fits(name)}
     if not odd:
@@ -52,7 +52,7 @@ def names_for(request: Request, allowed: str) -> Names:
 
 
 def renamed(request: Request, names: Names) -> Request:
-    """The request with the names that are sent."""
+    """Return the request with the names that are sent."""
     if not names:
         return request
     choice = request.tool_choice
@@ -65,12 +65,12 @@ def renamed(request: Request, names: Names) -> Request:
 
 
 def given_back(decoder: DecoderT, names: Names) -> DecoderT:
-    """A decoder whose calls have the caller's names; the same object where no name was changed."""
+    """Return a decoder whose calls have the caller's names; the same object where no name was changed."""
     return cast(DecoderT, _Renaming(decoder, {sent: own for own, sent in names.items()})) if names else decoder
 
 
 class _Renaming:
-    """A decoder, and all that it has, with other names in its calls."""
+    """A decoder like the one that it wraps, but with the caller's names in its calls."""
 
     def __init__(self, decoder: Decoder, own: Mapping[str, str]) -> None:
         self._decoder = decoder
@@ -80,11 +80,11 @@ class _Renaming:
         return getattr(self._decoder, name)
 
     def feed(self, data: bytes) -> Batch:
-        """As the decoder's."""
+        """Decode one network read, as the wrapped decoder does."""
         return self._named(self._decoder.feed(data))
 
     def finish(self) -> Batch:
-        """As the decoder's."""
+        """Take note that the body ended, as the wrapped decoder does."""
         return self._named(self._decoder.finish())
 
     def _named(self, batch: Batch) -> Batch:
@@ -107,7 +107,7 @@ def _names(request: Request) -> Iterator[str]:
 
 
 def _hashed(name: str, plain: str, taken: set[str]) -> str:
-    """A name that nothing else of the request has; it begins with a letter or `_`, as some demand."""
+    """Return a name that nothing else of the request has; it begins with a letter or `_`, as some APIs demand."""
     begin = plain[:_KEPT] if plain[:1].isalpha() or plain[:1] == "_" else f"_{plain[:_KEPT]}"
     mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     made = f"{begin}_{mark[:16]}"

@@ -1,1 +1,1 @@
-"""Checks of what a caller gives, and the sentences that say what is wrong with it, where, and what was meant."""
+"""Checks what a caller gives; the messages say what is wrong with it, where, and what was probably meant."""

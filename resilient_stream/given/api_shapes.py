@@ -1,8 +1,8 @@
-"""Messages as APIs give them, as fields of our own: dumps of an SDK's objects, OpenAI's parts, Anthropic's blocks.
+"""Translates messages of APIs into our own fields: dumps of SDK objects, OpenAI's parts, Anthropic's blocks.
 
-Nothing is lost in silence. A field that is null or empty, or that only describes an answer (`READ_ONLY`), is left out;
-any other that has no place here is refused by name (Unfit). This module must never import the classes that these fields
-are for, or change what was given.
+Nothing is lost silently. A field that is null or empty, or that only describes an answer (`READ_ONLY`), is left out;
+any other without a place here is refused by name (Unfit). The classes of these fields are not imported, and what was
+given is not changed.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
 def dumped(value: Any) -> Any:
-    """An SDK's object as the dict it dumps; anything else as it is."""
+    """Return an SDK's object as the dict that it dumps; anything else unchanged."""
     dump = getattr(value, "model_dump", None)
     return dump() if callable(dump) and not isinstance(value, type) else value
 
 
 def tool_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
-    """A tool in OpenAI's, its Responses API's or Anthropic's shape."""
+    """Read a tool in OpenAI's shape, its Responses API's or Anthropic's."""
     fields = {**value, **_inner(value, "function")}
     _only_type(fields, "function", "custom")
     if "input_schema" in fields:
@@ -46,7 +46,7 @@ def tool_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
 
 
 def call_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
-    """A call in OpenAI's shape, or Ollama's, whose arguments are an object."""
+    """Read a call in OpenAI's shape, or in Ollama's, whose arguments are an object."""
     fields = {"id": "", **value, **_inner(value, "function")}
     _only_type(fields, "function")
     fields.pop("function", None)
@@ -55,7 +55,7 @@ def call_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
 
 
 def message_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
-    """A message, with what its content says of calls and reasoning in the places for them."""
+    """Read a message, and move calls and reasoning in its content to their own fields."""
     fields = dict(value)
     if fields.get("type") == "message":
         del fields["type"]
@@ -78,7 +78,7 @@ def message_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
 
 
 def split_results(messages: Iterable[Any]) -> Iterator[Any]:
-    """The messages, with results of tools that stand in a user's turn (Anthropic's shape) as messages of their own."""
+    """Return the messages, with tool results inside a user's turn (Anthropic's shape) as messages of their own."""
     for each in map(dumped, messages):
         content = each.get("content") if isinstance(each, Mapping) and each.get("role") == "user" else None
         blocks = [dumped(block) for block in content] if isinstance(content, list | tuple) else []
@@ -95,7 +95,7 @@ def split_results(messages: Iterable[Any]) -> Iterator[Any]:
 
 
 def part_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
-    """A part of a message in any accepted shape, as the fields of one of ours."""
+    """Read a part of a message in any accepted shape, as the fields of one of ours."""
     kind = value.get("type", "text" if "text" in value else None)
     if kind == "reasoning":
         return _known(value, names, "")
@@ -114,14 +114,14 @@ def _as_text(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_image(value: Mapping[str, Any]) -> dict[str, Any]:
-    """OpenAI's: a URL, or an object that has one."""
+    """Read OpenAI's picture: a URL, or an object that has one."""
     image = value.get("image_url", value.get("url"))
     inner = dict(image) if isinstance(image, Mapping) else {"url": image}
     return {"type": "image_url", "detail": value.get("detail"), **_known(inner, ("url", "detail"), ".image_url")}
 
 
 def _as_source(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Anthropic's: data with its type, or a URL."""
+    """Read Anthropic's picture: data with its type, or a URL."""
     source = value.get("source")
     source = source if isinstance(source, Mapping) else {}
     if source.get("type") == "base64":
@@ -132,7 +132,7 @@ def _as_source(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_thinking(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Anthropic's, and Mistral's, which is a list of texts."""
+    """Read Anthropic's thinking, and Mistral's, which is a list of texts."""
     thought = value.get("thinking")
     if isinstance(thought, list | tuple):
         thought = "".join(str(part.get("text", "")) for part in thought if isinstance(part, Mapping))
@@ -163,7 +163,7 @@ _OTHERS = tuple(name for name in _PARTS if name not in ("text", "image_url"))
 
 
 def _content(content: Any) -> tuple[Any, list[dict[str, Any]]]:
-    """The content without the calls in it (Anthropic's shape), and those calls, each with its place."""
+    """Return the content without the calls in it (Anthropic's shape), and those calls, each with its place."""
     if not isinstance(content, list | tuple):
         return "" if content is None else content, []
     parts: list[Any] = []
@@ -220,7 +220,7 @@ def _known(fields: Mapping[str, Any], names: Names, place: str) -> dict[str, Any
 
 
 def _left_out(fields: Mapping[str, Any], names: Names, place: str) -> None:
-    """See that the fields that are not among `names` may be left out. Raises Unfit for one that may not."""
+    """Check that the fields outside of `names` may be left out. Raises Unfit for one that may not."""
     for name, value in fields.items():
         if name not in names and name not in READ_ONLY and not _is_nothing(value):
             near = nearest(str(name), names)
@@ -233,5 +233,5 @@ def _is_nothing(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    """A name that was given, no longer than a name may be."""
+    """Return a name that was given, no longer than a name may be."""
     return repr(value[:40] if isinstance(value, str) else value if value is None else type(value).__name__)

@@ -1,7 +1,7 @@
-"""What a caller gives, made fit to be sent: texts that can be written as UTF-8, values that JSON has.
+"""Makes what a caller gives fit to be sent: texts that can be written as UTF-8, values that JSON has.
 
-What cannot be sent is said with its place (`.limits[3].most`) before anything is sent. This module must never change
-what the caller gave; what comes out is a copy.
+What cannot be sent is reported with its place (`.limits[3].most`) before anything is sent. What comes out is a copy;
+the caller's objects are not changed.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _MAX_INT = 2**63 - 1
 
 
 class Unfit(ValueError):
-    """A value that cannot be sent. Its words begin with the place, like `.name[3]: …`."""
+    """A value that cannot be sent. The message begins with the place, like `.name[3]: …`."""
 
     def __init__(self, words: str) -> None:
-        super().__init__(text(words))  # pydantic cannot show half a character
+        super().__init__(text(words))  # pydantic cannot print half a character
 
 
 def text(value: str) -> str:
-    """A text as it can be sent: two halves of a character are joined, half of one becomes U+FFFD."""
+    """Return a text as it can be sent: two halves of a character are joined, a single half becomes U+FFFD."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -38,14 +38,14 @@ def text(value: str) -> str:
 
 
 def whole_text(name: str, value: Any) -> str:
-    """The same for what should be a text. Raises StreamMisused for anything else."""
+    """Return the same for a value that should be a text. Raises StreamMisused for anything else."""
     if not isinstance(value, str):
         raise StreamMisused(f"{name}: give a text, not {_kind(value)}")
     return text(value)
 
 
 def json_object(name: str, value: Any) -> dict[str, Any]:
-    """An object that JSON can write, as a copy. StreamMisused says what is wrong in it, and where."""
+    """Return a copy of an object that JSON can write. StreamMisused says what is wrong in it, and where."""
     if not isinstance(value, Mapping):
         raise StreamMisused(f"{name}: give a dict, not {_kind(value)}")
     try:
@@ -56,7 +56,7 @@ def json_object(name: str, value: Any) -> dict[str, Any]:
 
 
 def check_depth(name: str, value: Any, most: int) -> None:
-    """Raise StreamMisused for objects and lists that stand in one another more than so many levels deep."""
+    """Raise StreamMisused for objects and lists that are nested deeper than so many levels."""
     waiting = [(value, 0)]
     while waiting:
         each, depth = waiting.pop()
@@ -67,7 +67,8 @@ def check_depth(name: str, value: Any, most: int) -> None:
 
 
 def number(name: str, value: Any, least: float | None, *, whole: bool = False) -> Any:
-    """A number in range, or a message that names it. None stays; NaN and infinity are in no range."""
+    """Return a number that is in range; else raise an error that names it. None is allowed; NaN and infinity are in no
+    range."""
     if value is None:
         return None
     wanted = "an integer" if whole else "a number"
@@ -80,7 +81,7 @@ def number(name: str, value: Any, least: float | None, *, whole: bool = False) -
 
 
 def plain(value: Any, place: str = "", depth: int = 0) -> Any:
-    """A value as JSON has it, texts made fit. Raises Unfit."""
+    """Return a value as JSON has it, with its texts made fit. Raises Unfit."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -119,7 +120,7 @@ def _kind(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A number as it is, unless it is longer than a line; of anything else the type."""
+    """Return a number as it is, unless it is longer than a line; for anything else return its type."""
     if isinstance(value, int) and abs(value) > _MAX_INT:
         return "one of more than 64 bits"
     return repr(value) if isinstance(value, int | float) else _kind(value)

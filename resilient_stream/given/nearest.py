@@ -1,6 +1,6 @@
-"""Which name was meant by one that is nearly right.
+"""Finds the name that was probably meant by one that is nearly right.
 
-Only a near name is offered; a guess that is far off is worse than none. This module must never cost anything before a
+Only a similar name is suggested, since a wrong guess is worse than none. Nothing is imported or computed before a
 mistake was made.
 """
 
@@ -12,8 +12,8 @@ __all__ = ["did_you_mean", "nearest"]
 
 
 def nearest(name: str, known: Iterable[str], closeness: float = 0.7) -> str | None:
-    """The known name that is most like this one, whatever its case; None when no one is like it."""
-    from difflib import get_close_matches  # read for a mistake only
+    """Return the known name that is most similar, whatever its case; None when none is similar."""
+    from difflib import get_close_matches  # imported only to explain a mistake
 
     spelt = {each.lower(): each for each in known}
     near = get_close_matches(name.lower()[:100], spelt, n=1, cutoff=closeness)
@@ -21,6 +21,6 @@ def nearest(name: str, known: Iterable[str], closeness: float = 0.7) -> str | No
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`: did you mean max_tokens?`, or nothing, to be put behind what is wrong with the name."""
+    """Return `: did you mean max_tokens?`, or nothing, to follow what is wrong with the name."""
     near = nearest(name, known)
     return f": did you mean {near}?" if near else ""

@@ -1,8 +1,8 @@
-"""The address of a picture in one form, whoever wrote it: a link, or a data URL with a media type that providers know.
+"""Brings the address of a picture into one form: a link, or a data URL with a media type that providers know.
 
-What is meant is put right (`jpg`, capitals, parameters, base64 without its head, a type that is none), and what is
-neither is refused by name, before anything is sent. This module must never fetch or decode a picture; its first bytes
-tell what it is.
+What is clearly meant is corrected (`jpg`, capitals, parameters, base64 without its prefix, a wrong media type).
+Anything else is refused by name, before anything is sent. A picture is not fetched or decoded; its first bytes tell its
+type.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAGIC = re.compile(rb"(?s)(?P<png>\x89PNG)|(?P<jpeg>\xff\xd8\xff)|(?P<gif>GIF8)
 
 
 def canonical(url: str) -> str:
-    """The same picture in the one form. Raises ValueError for what is neither a link nor a picture's data."""
+    """Return the same picture in the one form. Raises ValueError for what is neither a link nor a picture's data."""
     given = url.strip()
     if given[:5].lower() == "data:":
         return _data_url(given[5:])
@@ -62,7 +62,7 @@ def _data_url(rest: str) -> str:
 
 
 def _standard(text: str) -> str | None:
-    """Base64 text with its usual letters, its padding and no white space; None for what is none."""
+    """Return base64 text with its usual letters, its padding and no white space; None for other text."""
     body = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
     if len(body) % 4 == 1 or not _BASE64.fullmatch(body):
         return None
@@ -70,7 +70,7 @@ def _standard(text: str) -> str | None:
 
 
 def _known_by(body: str) -> str | None:
-    """The media type that the first bytes show; None for any but the four that all providers know."""
+    """Return the media type that the first bytes show; None for any but the four that all providers know."""
     try:
         found = _MAGIC.match(base64.b64decode(body[:_LOOKED_AT]))
     except binascii.Error:

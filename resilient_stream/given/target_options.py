@@ -1,8 +1,8 @@
-"""Which options a target takes, and the answer to one that it does not.
+"""Checks which options a target takes, and explains one that it does not take.
 
-No option is ignored. A name that is nobody's is refused with the one that was meant, or with where it belongs: most of
-what people write here is an option of `stream()`. This module must never show a value, or import a provider. What a
-provider knows is told by its adapter, when a client has one.
+No option is ignored. An unknown name is refused with the one that was probably meant, or with where it belongs: most of
+what people write here is an option of `stream()`. A value is never shown, and no provider is imported: a client checks
+its options by the adapter.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _ELSEWHERE: Mapping[str, str] = {
 
 
 def refuse_elsewhere(target: str, options: Iterable[str]) -> None:
-    """Raise StreamMisused for what is an option of no provider; asked when a target is made.
+    """Raise StreamMisused for an option that no provider has; called when a target is made.
 
     `tools` is left to the adapter: an agent's program has tools of its own.
     """
@@ -68,7 +68,7 @@ def refuse_elsewhere(target: str, options: Iterable[str]) -> None:
 
 
 def refuse_unknown(target: str, options: Iterable[str], known: Iterable[str]) -> None:
-    """Raise StreamMisused for an option that the target's provider does not know. known: those of its adapter."""
+    """Raise StreamMisused for an option that the target's provider does not know. known: the options of its adapter."""
     taken = (*COMMON, *known)
     for name in options:
         if name not in taken:

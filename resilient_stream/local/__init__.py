@@ -1,1 +1,1 @@
-"""A small model on this machine: its server, which is a child of this process."""
+"""A small model on this machine, served by a child of this process."""

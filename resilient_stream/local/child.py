@@ -30,22 +30,22 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Start, say where, and serve until standard input ends."""
+    """Start the server, print its address, and serve until standard input ends."""
     _die_with_parent()
     import xllamacpp
 
-    key = secrets.token_urlsafe(32)  # made here: an argument could be seen by all users of the machine
+    key = secrets.token_urlsafe(32)  # made here, since all users of the machine could see an argument
     server = xllamacpp.Server(_settings(xllamacpp.CommonParams(), sys.argv[1], key))
-    # One write, on a line of its own whatever llama.cpp's threads have written before.
+    # One write, which begins with a line end, since llama.cpp's threads may have written before.
     os.write(1, f"\n{READY}{server.listening_address} {key}\n".encode())
     while os.read(0, 4096):
         pass
-    # llama.cpp's threads are not waited for: an answer nobody can receive any more would keep them busy.
+    # Exit without waiting for llama.cpp's threads: they may still be busy with an answer that nobody can receive.
     os._exit(0)
 
 
 def _die_with_parent() -> None:
-    """Linux: SIGKILL for this process when the parent's thread that started it ends (prctl(2))."""
+    """Ask Linux to kill this process when the parent's thread that started it ends (prctl(2))."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -56,12 +56,12 @@ def _settings(params: Any, model: str, key: str) -> Any:
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [key]
-    if hasattr(params, "cors_origins"):  # no page in a browser may read an answer
+    if hasattr(params, "cors_origins"):  # so that no page in a browser can read an answer
         params.cors_origins, params.cors_credentials = "", False
     params.n_parallel = PARALLEL
     params.n_ctx = PARALLEL * CONTEXT
     params.kv_unified = False
-    # A second thread makes it slower whenever the other core is busy: with us, reading the answer.
+    # A second thread is slower whenever the other core is busy, and our process keeps it busy by reading the answer.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.use_jinja = True
     params.endpoint_slots = True

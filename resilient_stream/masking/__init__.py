@@ -1,1 +1,1 @@
-"""What keeps secrets from being shown: keys masked by value in every notation, and files only their user reads."""
+"""Keeps secrets from being shown: keys are masked by value in every notation, and files are for their user only."""

@@ -1,7 +1,7 @@
-"""Files that hold what nobody else should read: recordings and saved conversations.
+"""Opens files that nobody else should read: recordings and saved conversations.
 
-What is opened is a plain file of this user's, and after it only this user can read it. This module must never follow a
-link at the path's end, or wait: a pipe or a device is refused.
+Only a plain file of this user is opened, and afterwards only this user can read it. A link at the path's end is not
+followed, and a pipe or a device, which could block, is refused.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ _ONLY_OURS = 0o600
 
 
 def open_private(path: Path, flags: int) -> int:
-    """The file's descriptor; the caller closes it. Made with mode 600, which an existing one is given, too.
+    """Open a file and return its descriptor; the caller closes it. A new file is made with mode 600, and an existing
+    one is set to it.
 
-    Raises OSError, also for a link, for what is no plain file, and for somebody else's.
+    Raises OSError, also for a link, for anything but a plain file, and for somebody else's file.
     """
     try:
         file = os.open(path, flags | _CAREFULLY, _ONLY_OURS)
@@ -44,7 +45,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def is_plain(path: Path) -> bool:
-    """Whether there is nothing yet, or a file that is no folder, pipe, socket or device; links are followed."""
+    """Return whether the path is free, or a file that is no folder, pipe, socket or device; links are followed."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:

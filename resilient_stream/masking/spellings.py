@@ -1,4 +1,4 @@
-"""The ways in which servers quote a value that they were sent, and where in a text one of them stands.
+"""Knows the ways in which servers quote a value that they were sent, and finds them in a text.
 
     spellings   a value as it is, and as it is quoted in addresses, JSON, HTML, Basic credentials and dumps of bytes
     Finder      finds them in a text, whatever the case of their letters, whole or shortened to a part of some length
@@ -33,18 +33,18 @@ _LOWER = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
 
 
 def lower(text: str) -> str:
-    """In small letters, and of the same length."""
+    """Return a text in small letters, and of the same length."""
     return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
 def spellings(value: str) -> set[str]:
-    """A value in the notations whose parts are known, too."""
+    """Return a value in those notations of which a part is recognised, too."""
     raw, value = _sendable(value)
     forms = {
         value, quote(value, safe=""), quote(value), quote_plus(value), html.escape(value), raw.hex(),
         json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], value.replace("/", r"\/"),
     }  # fmt: skip
-    for before in range(3):  # Base64 of a text in which the value stands: its notation depends on the place in it
+    for before in range(3):  # Base64 of a longer text depends on where in it the value stands
         encoded = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
         cut = encoded[(0, 2, 3)[before] : len(encoded) - ((before + len(raw)) % 3 > 0)]
         forms |= {cut, cut.translate({ord("+"): "-", ord("/"): "_"})}
@@ -52,7 +52,8 @@ def spellings(value: str) -> set[str]:
 
 
 def _spelled_out(value: str) -> set[str]:
-    """A value with every character of it escaped. A part of that may be one letter, so only the whole is known."""
+    """Return a value with every character escaped. Parts of this are not recognised, since one may be a single
+    letter."""
     raw, value = _sendable(value)
     pairs, codes = [f"{byte:02x}" for byte in raw], [ord(mark) for mark in value]
     escaped = {"".join(rf"\x{pair}" for pair in pairs), "".join(rf"\u{code:04x}" for code in codes)}
@@ -64,7 +65,7 @@ def _spelled_out(value: str) -> set[str]:
 
 
 def _sendable(value: str) -> tuple[bytes, str]:
-    """Without lone halves of surrogate pairs, which cannot be quoted, or sent."""
+    """Return a value without lone halves of surrogate pairs, which can be neither quoted nor sent."""
     raw = value.encode("utf-8", "replace")
     return raw, raw.decode()
 
@@ -83,8 +84,10 @@ class Finder:
         self._hints = {part[at : at + GRAM] for part in self._parts for at in range(SHORTEST - GRAM + 1)}
 
     def places(self, low: str, most: int) -> bytearray:
-        """A 1 for each character that is a secret's. low: a text in small letters. most: characters of it at its
-        beginning in which parts are looked for, too."""
+        """Return a 1 for each character that belongs to a secret.
+
+        low: a text in small letters. most: how many characters from its beginning are searched for parts, too.
+        """
         secret = bytearray(len(low))
         for form in self._forms:
             for start in _places(low, form):
@@ -102,14 +105,14 @@ class Finder:
 
 
 def hints_of(values: Iterable[str]) -> frozenset[str]:
-    """Hints of all spellings of these values, in small letters."""
+    """Return hints of all spellings of these values, in small letters."""
     known = {form for value in values if len(value) >= SHORTEST for form in spellings(value) | _spelled_out(value)}
     pieces = {lower(piece) for form in known for piece in (form[:LONGEST], form[-LONGEST:])}
     return frozenset(piece[at : at + GRAM] for piece in pieces for at in range(len(piece) - GRAM + 1))
 
 
 def hints_in(text: str) -> list[str]:
-    """What of a text would be in the hints of a value that stands in it."""
+    """Return what a text has in common with the hints of a value that it contains."""
     low = lower(text)
     return [low[at : at + GRAM] for at in range(0, len(low), STEP)]
 
@@ -119,7 +122,8 @@ def _as_bytes(form: str) -> str:
 
 
 def _parts(form: str) -> Iterator[str]:
-    """Runs of SHORTEST characters by which a part of a value is known; what may be words of a sentence is none."""
+    """Return runs of SHORTEST characters that identify a part of a value; runs that may be words of a sentence are left
+    out."""
     pieces = {form[:LONGEST], form[-LONGEST:]}
     runs = (piece[at : at + SHORTEST] for piece in pieces for at in range(len(piece) - SHORTEST + 1))
     return (run for run in runs if not all(map(_is_word, re.split("[ _-]", run))))

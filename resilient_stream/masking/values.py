@@ -1,4 +1,4 @@
-"""Secrets by value: what an attempt was sent with, taken out of everything that leaves it.
+"""Masks secrets by value: whatever an attempt was sent with is taken out of everything that leaves it.
 
     Secrets     what must not be shown: keys, headers, query values, logins; and the ways in which servers quote them
     hide        in a text, `hide_in` in plain values, `hide_failure` in a finding, `hide_cause` in an exception's chain
@@ -67,7 +67,7 @@ class Secrets:
         self._short = _short(found - self.values)
 
     def hide(self, text: str) -> str:
-        """The text with what is secret replaced: whole, in another notation, or shortened to a part of some length."""
+        """Return the text with secrets replaced: whole, in another notation, or shortened to a part of some length."""
         secret = self._finder.places(lower(text), MOST_TEXT)
         shown = _LOGIN.sub(f"{self.mask}@", self._without(text, secret) if b"\1" in secret else text)
         return self._short.sub(rf"\g<1>{self.mask}", shown) if self._short else shown
@@ -80,7 +80,7 @@ class Secrets:
         return self.mask.join([*pieces, text[end:]])
 
     def hide_in(self, value: Any) -> Any:
-        """JSON values with each of the secrets in them replaced, in names too."""
+        """Return JSON values with each of the secrets in them replaced, in names, too."""
         if isinstance(value, str):
             return self.hide(value)
         if isinstance(value, Mapping):
@@ -88,7 +88,7 @@ class Secrets:
         return [self.hide_in(item) for item in value] if isinstance(value, list | tuple) else value
 
     def hide_failure(self, failure: Failure) -> Failure:
-        """A finding without secrets in any of its texts."""
+        """Return a failure without secrets in any of its texts."""
         return structs.replace(
             failure,
             detail=self.hide(failure.detail),
@@ -99,7 +99,7 @@ class Secrets:
         )
 
     def hide_cause(self, error: BaseException | None, seen: set[int] | None = None) -> BaseException | None:
-        """An exception whose traceback says no secret: itself, or in its place one that is named alike.
+        """Return an exception whose traceback shows no secret: itself, or a stand-in with the same class name.
 
         aiohttp's exceptions have the address in their text, and the request's headers in their repr.
         """
@@ -127,12 +127,12 @@ class Secrets:
         return copy
 
     def hide_bytes(self, data: bytes) -> bytes:
-        """Bytes with each of the values in them replaced, as they are, in another notation, or shortened."""
+        """Return bytes with each of the values replaced, as they are, in another notation, or shortened."""
         secret = self.places(data)
         return self._without(data.decode("latin-1"), secret).encode("latin-1") if b"\1" in secret else data
 
     def places(self, data: bytes) -> bytearray:
-        """A 1 for each byte that is a secret's."""
+        """Return a 1 for each byte that belongs to a secret."""
         return self._byte_finder.places(data.lower().decode("latin-1"), MOST_BYTES)
 
     @functools.cached_property
@@ -141,7 +141,7 @@ class Secrets:
 
 
 def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target | None = None) -> Iterator[str]:
-    """The values that must not be shown anywhere: what a request was sent with, or would have been."""
+    """Return the values that must not be shown: everything that a request was sent with, or would have been."""
     if endpoint is not None:
         yield from (endpoint.api_key or "", *_of_url(endpoint.base_url), *keys_in_path(endpoint.base_url))
         yield from _of_fields(endpoint.credentials)
@@ -156,7 +156,7 @@ def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target 
 
 
 def quoted_by(sent: Outgoing | None, base_url: str = "") -> Callable[[str], bool]:
-    """A quick look at names that a server gave: may something be in one of what was sent? No is certain."""
+    """Check quickly whether names from a server may contain something that was sent. False is certain, True is not."""
     url = getattr(sent, "url", "")
     headers = tuple(each for each in getattr(sent, "headers", {}).items() if each[0].lower() not in HEADERS)
     environment = tuple(getattr(sent, "environment", {}).items())
@@ -168,18 +168,19 @@ def quoted_by(sent: Outgoing | None, base_url: str = "") -> Callable[[str], bool
 def _hints(
     headers: tuple[tuple[str, str], ...], url: str, base_url: str, environment: tuple[tuple[str, str], ...]
 ) -> frozenset[str]:
-    """Of a request. The next one to the same target most often has the same key."""
+    """Return the hints of a request. They are remembered, since the next request to a target usually has the same
+    key."""
     named = (value for name, value in environment if is_secret_name(name))
     return hints_of((*_of_headers(dict(headers)), *_of_url(url), *keys_in_path(base_url), *named))
 
 
 def secrets_of_environment() -> Iterator[str]:
-    """The values of the variables that are named like a secret, for a text that no attempt of ours brought."""
+    """Return the values of variables that are named like a secret, for a text that did not come from an attempt."""
     return (value for name, value in os.environ.items() if len(value) >= SHORTEST and is_secret_name(name))
 
 
 def mask_sent(request: Outgoing, body: Any) -> dict[str, Any]:
-    """The request as it is written. body: what was sent, as JSON values or text."""
+    """Return the request as it is recorded. body: what was sent, as JSON values or text."""
     if isinstance(request, HttpRequest):
         headers = safe_headers(request.headers, MASK)
         return {"method": request.method, "url": safe_url(request.url), "headers": headers, "body": _fields(body)}
@@ -192,7 +193,8 @@ def mask_sent(request: Outgoing, body: Any) -> dict[str, Any]:
 
 
 def mask_response_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Cookies, and what else by its name is nobody's business; the rest says how the provider is doing."""
+    """Return an answer's headers without cookies and others whose name suggests a secret; the rest tells how the
+    provider is doing."""
     return {name: _response_header(name, value) for name, value in headers.items()}
 
 
@@ -214,8 +216,8 @@ def _of_headers(headers: Mapping[str, str]) -> Iterator[str]:
 
 
 def _of_header(value: str, *, named: bool) -> Iterator[str]:
-    """A header's value and, of one that is named like a secret, what in it is the secret: behind "Bearer", in the
-    fields of a signature, in cookies."""
+    """Return a header's value and, if it is named like a secret, the secret in it: after "Bearer", in the fields of a
+    signature, in cookies."""
     scheme, blank, rest = value.partition(" ")
     if not (named and blank):
         yield value if named or len(value) >= SHORTEST else ""
@@ -240,7 +242,7 @@ def _of_basic(encoded: str) -> list[str]:
 
 
 def _of_fields(credentials: Any) -> list[str]:
-    """Of what a provider's own resolver made, the fields that are named like a secret: a signing key's, a token."""
+    """Return the fields of a resolver's result that are named like a secret: a signing key's, a token."""
     fields: tuple[str, ...] = getattr(credentials, "__struct_fields__", ()) or getattr(credentials, "_fields", ())
     values = ((name, getattr(credentials, name)) for name in fields)
     return [value for name, value in values if isinstance(value, str) and is_secret_name(name)]
@@ -252,7 +254,8 @@ def _short(values: frozenset[str] | set[str]) -> re.Pattern[str] | None:
 
 
 def _said(error: BaseException) -> tuple[str, str]:
-    """What a traceback and a debugger show of it. A half-made exception of a library may have neither."""
+    """Return what a traceback and a debugger show of an exception. One that a library did not initialise may have
+    neither."""
     said = []
     for show in (str, str if isinstance(error, UnicodeError) else repr):  # its repr has all the data
         try:
@@ -269,7 +272,7 @@ def _response_header(name: str, value: str) -> str:
 
 
 def _fields(value: Any) -> Any:
-    """A body without the values of fields that are named like a secret."""
+    """Return a body without the values of fields that are named like a secret."""
     if isinstance(value, dict):
         return {name: MASK if _is_secret(name, item) else _fields(item) for name, item in value.items()}
     return [_fields(item) for item in value] if isinstance(value, list) else value

@@ -1,8 +1,8 @@
-"""Chunks, errors and attempts as plain values, for a database or a file, and back.
+"""Converts chunks, errors and attempts to plain values, for a database or a file, and back.
 
 What comes back says the same: text, calls, usage, seams, what was delivered, the error with its words. Runs of deltas
-are joined, so an answer of a thousand tokens is a handful of values. This module must never trust what it reads.
-Whatever is missing or of a wrong type is a StreamMisused that names its place.
+are joined, so an answer of a thousand tokens becomes a handful of values. Values that are read are not trusted:
+whatever is missing or of a wrong type is a StreamMisused that names its place.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _ERRORS_DEEP = 8
 
 
 def pack(chunks: Sequence[Chunk], places: Sequence[int]) -> tuple[list[Chunk], list[int]]:
-    """Fewer chunks that say the same, and where `places` of the old ones are among them: no run goes over one."""
+    """Return fewer chunks that say the same, and where `places` of the old ones are among them; no run crosses such a
+    place."""
     bounds = sorted(places)
     runs = groupby(_latest(chunks), lambda item: _run(item[0], item[1], bisect_right(bounds, item[0])))
     packed: list[Chunk] = []
@@ -62,7 +63,7 @@ def _latest(chunks: Sequence[Chunk]) -> Iterator[tuple[int, Chunk]]:
 
 
 def _run(place: int, chunk: Chunk, side: int) -> tuple[Any, ...]:
-    """What this chunk may be joined by; its own place for one that stays alone."""
+    """Return what this chunk may be joined by; its own place for one that stays alone."""
     piece = TRAITS[type(chunk)].piece
     if piece is None or is_sealed(chunk):
         return side, place
@@ -77,7 +78,7 @@ def _joined(run: list[Chunk]) -> Chunk:
 
 
 class _Error(msgspec.Struct, kw_only=True):
-    """A StreamError's `to_dict`, as far as an error is made from it again."""
+    """A StreamError's `to_dict`, with the fields from which an error is made again."""
 
     kind: ErrorKind
     category: ErrorCategory
@@ -104,7 +105,7 @@ class _Error(msgspec.Struct, kw_only=True):
 
 
 def plain(value: Any) -> Any:
-    """A value of ours as what JSON has."""
+    """Return a value of ours as JSON values."""
     return msgspec.to_builtins(value, enc_hook=_plain)
 
 
@@ -113,14 +114,14 @@ def _plain(value: Any) -> Any:
 
 
 def plain_chunk(chunk: Chunk) -> dict[str, Any]:
-    """A chunk with its type, without what is as usual."""
+    """Return a chunk with its type, without fields that have their default."""
     usual = {item.name: item.default for item in msgspec.structs.fields(chunk)}
     fields: dict[str, Any] = plain(chunk)
     return {"type": chunk.type} | {name: value for name, value in fields.items() if value != usual[name]}
 
 
 def read(kind: type[ValueT], values: Any, name: str) -> ValueT:
-    """Plain values as this type; StreamMisused says which of them is wrong, as `name.field[3]`."""
+    """Read plain values as this type; StreamMisused says which of them is wrong, as `name.field[3]`."""
     try:
         return msgspec.convert(values, kind, dec_hook=_special)
     except msgspec.ValidationError as error:
@@ -129,13 +130,13 @@ def read(kind: type[ValueT], values: Any, name: str) -> ValueT:
 
 
 def _complaint(error: Exception) -> tuple[str, str]:
-    """msgspec's complaint as the place, like `.field[3]`, and what is wrong there."""
+    """Return msgspec's complaint as the place, like `.field[3]`, and what is wrong there."""
     said, _, place = str(error).rpartition(" - at `$")
     return (place.removesuffix("`"), said) if said else ("", place)
 
 
 def read_chunk(values: Any, name: str) -> Chunk:
-    """A chunk from `plain_chunk`."""
+    """Return the chunk that `plain_chunk` gave these values for."""
     kind = values.get("type") if isinstance(values, dict) else None
     if not isinstance(kind, str) or kind not in CHUNKS:
         raise StreamMisused(f"{name}.type: Expected one of {', '.join(CHUNKS)}")
@@ -144,7 +145,7 @@ def read_chunk(values: Any, name: str) -> Chunk:
 
 
 def _special(kind: type[Any], values: Any) -> Any:
-    """For msgspec, which knows nothing of our errors."""
+    """Decode our errors, which msgspec does not know."""
     if kind is not StreamError:
         raise NotImplementedError
     try:

@@ -105,77 +105,77 @@ class StreamError(Exception):
 
     @property
     def kind(self) -> ErrorKind:
-        """One of the 40 kinds."""
+        """Return which of the 40 kinds it is."""
         return self.failure.kind
 
     @property
     def category(self) -> ErrorCategory:
-        """Who has to act: retryable, permanent, context or resource."""
+        """Return who has to act: retryable, permanent, context or resource."""
         return self.failure.category or KINDS[self.failure.kind].category
 
     @property
     def target(self) -> str:
-        """Where it happened, as "provider:model"; empty when no target was involved."""
+        """Return where it happened, as "provider:model"; empty when no target was involved."""
         return f"{self.provider}:{self.model}" if self.provider else ""
 
     @property
     def code(self) -> str:
-        """What tells apart errors of one kind, ours ("outputs_missing") or the provider's own; often empty."""
+        """Return what distinguishes errors of one kind, ours ("outputs_missing") or the provider's own; often empty."""
         return self.failure.code
 
     @property
     def status(self) -> int | None:
-        """The HTTP status, or the one that an error inside a stream would have had."""
+        """Return the HTTP status, or the one that an error inside a stream would have had."""
         return self.failure.status
 
     @property
     def request_id(self) -> str | None:
-        """The provider's id of the failed request, for its support."""
+        """Return the provider's id of the failed request, for its support."""
         return self.failure.request_id
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the provider asked to wait, if it did."""
+        """Return the seconds that the provider asked to wait, if it did."""
         return self.failure.retry_after
 
     @property
     def resets_at(self) -> str | None:
-        """When the exhausted quota starts anew (ISO 8601), if the provider said so."""
+        """Return when the exhausted quota starts anew (ISO 8601), if the provider said so."""
         return self.failure.resets_at
 
     @property
     def cause(self) -> str | None:
-        """The class of the exception behind this one, by name."""
+        """Return the class of the exception behind this one, by name."""
         behind = self.__cause__
         return self.__dict__.get("_cause") if behind is None else type(behind).__name__
 
     @property
     def deadline_passed(self) -> bool:
-        """Whether it was the caller's own time that ran out."""
+        """Return whether the caller's own time ran out."""
         return self.kind is ErrorKind.DEADLINE_EXCEEDED
 
     @property
     def retryable(self) -> bool:
-        """Whether the same request may work at the same provider."""
+        """Return whether the same request may work at the same provider."""
         if self.failure.retry is not None:
             return self.failure.retry
         return KINDS[self.kind].retry != "no" and self.category in (ErrorCategory.RETRYABLE, ErrorCategory.RESOURCE)
 
     @property
     def fallback(self) -> bool:
-        """Whether another target makes sense without asking anybody."""
+        """Return whether another target may be tried without asking anybody."""
         if self.failure.fallback is not None:
             return self.failure.fallback
         return KINDS[self.kind].fallback
 
     @property
     def title(self) -> str:
-        """Two or three words, for a heading."""
+        """Return two or three words, for a heading."""
         return self._text.title
 
     @property
     def message(self) -> str:
-        """What happened, in plain sentences."""
+        """Return what happened, in plain sentences."""
         if self.said is not None:
             return self.said.message[0]
         facts = self._facts()
@@ -188,7 +188,7 @@ class StreamError(Exception):
 
     @property
     def resolution(self) -> str:
-        """What to do about it."""
+        """Return what to do about it."""
         if self.said is not None:
             return self.said.resolution[0]
         facts = self._facts()
@@ -196,7 +196,7 @@ class StreamError(Exception):
 
     @property
     def _text(self) -> Kind | Text:
-        """The kind's text, or a more precise one for its code."""
+        """Return the kind's text, or a more precise one for its code."""
         return self.said or TEXTS.get((self.kind, self.failure.code)) or KINDS[self.kind]
 
     def _facts(self) -> dict[str, Any]:
@@ -232,7 +232,7 @@ class StreamError(Exception):
         return f"{type(self).__name__}({self.kind.value!r}, target={self.target!r}, status={self.status!r})"
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict for logs and APIs, JSON as it is: no key, no prompt; the transcript is not in it."""
+        """Return a plain dict for logs and APIs, ready for JSON: no key, no prompt; the transcript is not in it."""
         return {
             "category": self.category.value, "kind": self.kind.value, "phase": self.phase,
             "provider": self.provider, "model": self.model, "target": self.target, "host": self.host,
@@ -323,7 +323,7 @@ class ClientClosed(ContextError):
 
 
 class ResourceError(StreamError):
-    """This process ran out of something; no provider is to blame."""
+    """This process ran out of a resource; the provider is not at fault."""
 
 
 class AllTargetsFailed(StreamError):
@@ -336,7 +336,7 @@ class AllTargetsFailed(StreamError):
     untried: int = 0
 
     def __new__(cls, failure: Failure, **context: Any) -> AllTargetsFailed:
-        """An object of the class below that is of the failure's category, too."""
+        """Return an object of the subclass that also has the class of the failure's category."""
         return super().__new__(_ALL_FAILED[failure.category or KINDS[failure.kind].category], failure)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -344,7 +344,7 @@ class AllTargetsFailed(StreamError):
 
     @classmethod
     def of(cls, errors: list[StreamError], untried: int = 0) -> AllTargetsFailed:
-        """Sum up: the last error's failure and context, with all of them attached."""
+        """Sum up errors: the last one's failure and context, with all of them attached."""
         last = errors[-1]
         context = {name: value for name, value in last.__dict__.items() if name not in _OWN}
         context["billed_maybe"] = any(error.billed_maybe for error in errors)
@@ -352,18 +352,18 @@ class AllTargetsFailed(StreamError):
 
     @property
     def category(self) -> ErrorCategory:
-        """The category of the last target's error."""
+        """Return the category of the last target's error."""
         return self.errors[-1].category if self.errors else super().category
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds until the first target that named a time wants to be asked again; None when none did."""
+        """Return the seconds until the first target that named a time may be asked again; None when none did."""
         hints = [error.retry_after for error in self.errors if error.retry_after is not None]
         return min(hints, default=None) if self.errors else super().retry_after
 
     @property
     def title(self) -> str:
-        """How many targets failed."""
+        """Say how many targets failed."""
         failed = len(self.errors)
         if self.untried:
             return f"{failed} of {failed + self.untried} targets failed"
@@ -371,20 +371,20 @@ class AllTargetsFailed(StreamError):
 
     @property
     def message(self) -> str:
-        """What happened at each target, in a few words."""
+        """Return what happened at each target, in a few words."""
         left_out = ("The others were not tried: it would be the same there.",) if self.untried else ()
         return " ".join((*(f"{error.target}: {error.title}." for error in self.errors), *left_out))
 
     @property
     def resolution(self) -> str:
-        """What to do about each; the same advice once."""
+        """Return what to do about each; the same advice once."""
         return " ".join(dict.fromkeys(error.resolution for error in self.errors))
 
     def __str__(self) -> str:
         return "\n".join((f"{self.title}:", *(f"  {_on_one_line(error)}" for error in self.errors)))
 
     def to_dict(self) -> dict[str, Any]:
-        """As of any error, and `errors` with one such dict for each target."""
+        """Return a dict as for any error, with `errors` for each target."""
         errors = [error.to_dict() for error in self.errors]
         return {**super().to_dict(), "errors": errors, "untried": self.untried}
 

@@ -1,9 +1,9 @@
-"""From what was received to messages that may be sent again, to whichever provider comes next.
+"""Makes messages of what was received, which may be sent again to whichever provider comes next.
 
-What leaves here is whole. A tool call has all of its arguments and an answer that ended well around it, reasoning is a
-whole thought and names who thought it; anything else of an answer that was cut stays in the transcript and is not sent.
-Reasoning without its provider's proof goes only to those that take it back without one. This module must never know a
-provider. `fitting/signatures.py` says which signature goes back to whom, adapters write the turns.
+Only whole things leave here: a tool call with all of its arguments from an answer that ended well, and reasoning that
+is a whole thought and names who thought it. Anything else of an answer that was cut stays in the transcript and is not
+sent. Reasoning without its provider's proof goes only to hosts that take it without one. `fitting/signatures.py`
+decides which signature goes back to whom, and adapters write the turns.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["ended_well", "omission", "to_history"]
 
 
 def to_history(chunks: Sequence[Chunk], target: str | None, gap: tuple[int, int] | None, calls: bool) -> list[Message]:
-    """One assistant message, or none for an answer without text and calls.
+    """Return one assistant message, or none for an answer without text and calls.
 
-    target: who answered last. gap: the place of a missing middle and its size in characters. calls: with the
-    whole tool calls, or without any.
+    target: who answered last. gap: the place of a missing middle and its size in characters. calls: with the whole tool
+    calls, or without any.
     """
     begin = 1 + max((place for place, chunk in enumerate(chunks) if _restarts(chunk)), default=-1)
     turn = _Turn(_first_target(chunks, begin) or target)
@@ -37,13 +37,13 @@ def to_history(chunks: Sequence[Chunk], target: str | None, gap: tuple[int, int]
 
 
 def ended_well(chunks: Sequence[Chunk]) -> bool | None:
-    """Whether the model came to an end of its own; None when it never said how it ended."""
+    """Return whether the model came to an end of its own; None when it never said how it ended."""
     finished = next((chunk for chunk in reversed(chunks) if type(chunk) is Finished), None)
     return None if finished is None else finished.kind is None
 
 
 def omission(characters: int) -> str:
-    """What stands for a missing middle."""
+    """Return the text that stands for a missing middle."""
     return f"[… {characters} characters omitted …]"
 
 
@@ -52,10 +52,10 @@ _BESIDE = re.compile(r"citation|annotation|grounding|logprob|attribution", re.IG
 
 
 class _Turn:
-    """The assistant's turn while its chunks are read: its blocks, in their order.
+    """Builds the assistant's turn while its chunks are read: its blocks, in their order.
 
-    A block that has no class here cannot be sent back. The reasoning around it was signed with it, and is refused
-    without it, so all signed reasoning of that turn is left out then.
+    A block that has no class here cannot be sent back. The reasoning around it was signed together with it, and is
+    refused without it, so all signed reasoning of that turn is left out then.
     """
 
     def __init__(self, target: str | None) -> None:
@@ -71,7 +71,7 @@ class _Turn:
             case ReasoningDelta():
                 self._reason(chunk)
             case TextDelta():
-                self._end_thought()  # a proof would have come before the text
+                self._end_thought()  # its proof would have come before the text
                 self._text.append(chunk.text)
             case ToolCall():
                 self._end_thought()
@@ -87,7 +87,7 @@ class _Turn:
                 assert_never(chunk)
 
     def missing(self, characters: int) -> None:
-        """Here the middle of the answer is not known. A proof that comes next may be of what is missing."""
+        """Note that the middle of the answer is missing here. A proof that comes next may belong to what is missing."""
         self._thought.clear()
         self._blind = True
         if characters:
@@ -123,7 +123,7 @@ class _Turn:
         self._thought.clear()
 
     def _end_thought(self) -> None:
-        """What was thought is whole, since something else follows. One without a proof is kept with its origin."""
+        """End a thought, since something else follows. One without a proof is kept with its origin."""
         thought = "".join(self._thought)
         self._thought.clear()
         if thought and not self._blind:
@@ -152,7 +152,8 @@ class _Turn:
 
 
 def _laid_out(blocks: Sequence[Part | FunctionCall]) -> tuple[list[Part], tuple[FunctionCall, ...]]:
-    """The parts and the calls, each of these with its place if parts follow. Texts that nothing parts are one."""
+    """Return the parts and the calls, each call with its place if parts follow. Texts with nothing between them are
+    joined."""
     parts: list[Part] = []
     places: list[tuple[FunctionCall, int]] = []
     for block in blocks:
@@ -167,19 +168,19 @@ def _laid_out(blocks: Sequence[Part | FunctionCall]) -> tuple[list[Part], tuple[
 
 
 def _ends(places: Sequence[tuple[FunctionCall, int]], parts: Sequence[Part]) -> bool:
-    """Whether a call stands behind the last part."""
+    """Return whether a call stands behind the last part."""
     return bool(places) and places[-1][1] == len(parts)
 
 
 def _plainly(parts: Sequence[Part]) -> str | tuple[Part, ...]:
-    """A single text as a string."""
+    """Return a single text as a string."""
     if len(parts) == 1 and isinstance(parts[0], TextPart):
         return parts[0].text
     return tuple(parts) if parts else ""
 
 
 def _standing(blocks: list[Part | FunctionCall]) -> list[Part | FunctionCall]:
-    """The blocks of a turn but for thoughts without a proof beside others that have one: those are not whole."""
+    """Return a turn's blocks without unproven thoughts that stand beside proven ones, since those are not whole."""
     thoughts = [block for block in blocks if isinstance(block, ReasoningPart)]
     if not any((thought.text and thought.signature) or thought.redacted for thought in thoughts):
         return blocks
@@ -191,7 +192,7 @@ def _restarts(chunk: Chunk) -> bool:
 
 
 def _first_target(chunks: Sequence[Chunk], begin: int) -> str | None:
-    """Who the chunks from `begin` on come from: after a restart the seam says it, else the first seam to come."""
+    """Return who the chunks from `begin` on came from: after a restart its seam tells, else the next seam."""
     if begin:
         restart = chunks[begin - 1]
         return restart.target if type(restart) is Seam else None

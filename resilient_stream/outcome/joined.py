@@ -1,4 +1,4 @@
-"""The text of a growing list of chunks, of which what was joined once is kept."""
+"""Joins the text of a growing list of chunks, and keeps what was joined before."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ __all__ = ["JoinedText"]
 class JoinedText:
     """The text of the chunks from one place up to another that moves on.
 
-    Whoever shows an answer reads its text after each chunk; joining all of it each time costs the square of its length.
-    Nothing is kept at the first read: most callers read the text once, at the end, and a second copy may be large.
+    An application that shows an answer reads its text after each chunk; joining all of it each time would cost the
+    square of its length. Nothing is kept at the first read: most callers read the text once, at the end, and a second
+    copy may be large.
     """
 
     __slots__ = ("_begins", "_count", "_reads", "_text")
@@ -23,7 +24,7 @@ class JoinedText:
         self.forget()
 
     def forget(self) -> None:
-        """The chunks were changed before the place up to which they were joined."""
+        """Forget the joined text, because chunks inside of it were changed."""
         self._begins = self._count = 0
         self._text = ""
 

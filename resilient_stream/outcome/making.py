@@ -1,4 +1,4 @@
-"""Errors made of failures: the class that the table names, and texts that are short enough to be kept and sent on."""
+"""Makes errors of failures: of the class that the table names, with texts short enough to be kept and sent on."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def forget_frames(error: BaseException) -> None:
 
 
 def error_for(failure: Failure, **context: Any) -> StreamError:
-    """The error object for a finding: its class from the table, its context from the caller.
+    """Return the error for a failure: its class from the table, its context from the caller.
 
-    A category that overrides the kind's own (a remote server's out-of-memory) takes that category's base class,
-    so that `except PermanentError` and `.category` never disagree.
+    A category that overrides the kind's own (a remote server's lack of memory) takes that category's base class, so
+    that `except PermanentError` and `.category` never disagree.
     """
     note = failure.facts.get("note")
     failure = _bounded(failure)
@@ -47,7 +47,7 @@ def error_for(failure: Failure, **context: Any) -> StreamError:
     if failure.category not in (None, KINDS[failure.kind].category):
         cls = BY_CATEGORY[failure.category]
     error = cls(failure, **context)
-    if note:  # for a developer's eyes: under a traceback, in no message and no log
+    if note:  # for developers only: shown with a traceback, in no message and no log
         error.add_note(note)
     return error
 
@@ -70,7 +70,7 @@ def _bounded(failure: Failure) -> Failure:
 
 
 def _longest(sizes: list[int], room: int) -> int:
-    """What each may have at most, so that all fit: the short ones leave their share to the long ones."""
+    """Return how long each text may be so that all fit: short texts leave their share to the long ones."""
     for place, size in enumerate(sizes):
         share = room // (len(sizes) - place)
         if size > share:

@@ -1,7 +1,8 @@
 """The record of one call: what was received, what reached the caller, how it ended, what was tried.
 
 It is complete at every moment, and costs one list append per network wake-up; every view of it (text, usage, tool
-calls) is made when somebody looks. This module must never claim `complete` by itself. The call sets the outcome, once.
+calls) is made when somebody asks for it. The call sets the outcome, once; nothing here decides that an answer is
+complete.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _NOTE = "_resilient_stream_transcript"
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One request. Times in seconds; `started` is Unix time.
+    """One request to a target. Times in seconds; `started` is Unix time.
 
     sent: False where a link of the chain failed it before anything was sent (`CallContext.fail_at`).
     status: of the HTTP answer, if one came; time_to_headers: until then. chunks: how many were received.
@@ -65,8 +66,10 @@ class Attempt(msgspec.Struct, kw_only=True):
 
 
 class _Stored(msgspec.Struct, kw_only=True):
-    """What a transcript is made from again. taken: how many chunks were delivered. gap: before which one text is
-    missing; None when all is there."""
+    """The values from which a transcript is made again.
+
+    taken: how many chunks were delivered. gap: the chunk before which text is missing; None when all is there.
+    """
 
     version: int
     chunks: list[dict[str, Any]]
@@ -168,22 +171,22 @@ class Transcript:
         self._ready.extend(batch)
 
     def _place(self) -> int:
-        """How many chunks were received so far."""
+        """Return how many chunks were received so far."""
         return self._dropped + len(self._chunks)
 
     def _since(self, place: int) -> list[Chunk]:
-        """The chunks received from there on, but for those that were dropped."""
+        """Return the chunks received from this place on, without those that were dropped."""
         return self._chunks[max(0, place - self._dropped) :]
 
     def _restart(self) -> None:
-        """A seam that takes back all before it is about to be received: nothing is missing from what comes now."""
+        """Prepare for a seam that takes back all before it; nothing is missing from what comes after it."""
         self._restarted = True
         self._head = self.omitted = 0
         self._trimmed = False
         self._unmodelled = {}
 
     def _counts(self) -> tuple[int, int]:
-        """(received, waiting to be taken): changes whenever the consumer takes something."""
+        """Return (received, waiting to be taken); it changes whenever the consumer takes something."""
         return len(self._chunks), len(self._ready)
 
     def _end(self, outcome: Outcome, error: StreamError | None) -> None:
@@ -196,7 +199,7 @@ class Transcript:
             self.duration = time.perf_counter() - self._start
 
     def _weigh(self, wire_bytes: int) -> None:
-        """Count bytes from the wire: an upper bound of the text, so that short answers are never measured."""
+        """Count bytes from the wire, an upper bound of the text, so that short answers are never measured."""
         self._wire += wire_bytes
         if self._wire > self._next_look:
             self._text.forget()
@@ -210,14 +213,14 @@ class Transcript:
             self._next_look = more if self._wire > self._limit else min(more, self._limit)
 
     def _even(self) -> None:
-        """What was taken is kept in pieces of equal size: a million chunks of a token each weigh 100 MB."""
+        """Store delivered text in pieces of equal size: a million chunks of a token each take 100 MB."""
         taken = len(self._chunks) - len(self._ready)
         before = len(self._chunks)
         self._chunks[self._head : taken] = even(self._chunks[self._head : taken], max(self._limit // 64, 1))
         self._dropped += before - len(self._chunks)
 
     def _drop_void(self) -> None:
-        """What a restart took back goes first."""
+        """Drop chunks that a restart took back, before any others."""
         end = min(self._begins(len(self._chunks)) - 1, len(self._chunks) - len(self._ready))
         if end > 0:
             del self._chunks[:end]
@@ -230,7 +233,7 @@ class Transcript:
         keep = max(prefix(reversed(self._chunks), self._limit // 4), len(self._ready))
         end = max(len(self._chunks) - keep, self._head)
         dropped = self._chunks[self._head : end]
-        # Whoever reads this needs all of these; a decoder bounds how much the calls of an answer are.
+        # A reader needs all of these; the decoder limits how large an answer's calls are.
         kept = [chunk for chunk in dropped if TRAITS[type(chunk)].outlives]
         self.omitted += sum(len(chunk.text) for chunk in dropped)
         tally(_unmodelled(dropped), self._unmodelled)
@@ -244,69 +247,70 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """The answer's text as received so far."""
+        """Return the answer's text as received so far."""
         return self._join(len(self._chunks), self._text)
 
     @property
     def delivered(self) -> str:
-        """The text that was handed to the caller so far."""
+        """Return the text that was handed to the caller so far."""
         return self._join(len(self._chunks) - len(self._ready) - self._withheld, self._delivered)
 
     @property
     def reasoning(self) -> str:
-        """The model's visible reasoning so far."""
+        """Return the model's visible reasoning so far."""
         return "".join(chunk.reasoning for chunk in self._answer() if type(chunk) is ReasoningDelta)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls that are whole."""
+        """Return the tool calls that are whole."""
         return tuple(chunk for chunk in self._answer() if type(chunk) is ToolCall)
 
     @property
     def seams(self) -> tuple[Seam, ...]:
-        """Where another request took over."""
+        """Return where another request took over."""
         return tuple(chunk for chunk in self._chunks if type(chunk) is Seam)
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
-        """What of the answer came as `Raw`, since it has no chunk class of its own: how often, by its name."""
+        """Return the names of content that came as `Raw`, since it has no chunk class, with how often each came."""
         return tally(_unmodelled(self._answer()), dict(self._unmodelled))
 
     @property
     def requests(self) -> int:
-        """How many requests were sent; `attempts` has also those that a link of the chain kept back."""
+        """Return how many requests were sent; `attempts` also has those that a link of the chain kept back."""
         return sum(attempt.sent for attempt in self.attempts)
 
     @property
     def usage(self) -> Usage:
-        """The last count the provider gave; `certainty="unknown"` when it gave none."""
+        """Return the last count the provider gave; `certainty="unknown"` when it gave none."""
         return self._last(Usage) or Usage(certainty="unknown")
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        """Why the model stopped; None when it never said so."""
+        """Return why the model stopped; None when it never said so."""
         finished = self._last(Finished)
         return finished.reason if finished else None
 
     @property
     def raw_finish_reason(self) -> str | None:
-        """The same in the provider's own word."""
+        """Return the same in the provider's own word."""
         finished = self._last(Finished)
         return finished.raw_reason if finished else None
 
     @property
     def finish_kind(self) -> str | None:
-        """Set when the answer is one but not whole: output_truncated, refusal or content_filtered."""
+        """Return the kind of an answer that is not whole: output_truncated, refusal or content_filtered."""
         finished = self._last(Finished)
         return finished.kind if finished else None
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
-        """All chunks received, in order."""
+        """Return all chunks received, in order."""
         return tuple(self._chunks)
 
     def as_history(self, calls: bool | None = None) -> list[Message]:
-        """The answer as messages that every provider accepts, however it ended: one, or none when nothing was said.
+        """Return the answer as messages that every provider accepts, however it ended: one, or none when nothing was
+        said.
 
         Text is kept as received, a part cut off in the middle too. Reasoning is kept with the target it came from,
         and is sent to that family of models only, without a signature only to hosts that take it as text. What came
@@ -321,14 +325,15 @@ class Transcript:
         return to_history(self._chunks, self.target, gap, self._keeps_calls() if calls is None else calls)
 
     def _keeps_calls(self) -> bool:
-        """Did the model end of its own? Servers that never say so are believed, unless we know of a cut."""
+        """Return whether the model ended by itself. Servers that never say so are believed, unless a cut is known."""
         well = ended_well(self._chunks)
         return self.outcome in (None, "complete") if well is None else well
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON has, for a log or a database; `from_dict` makes a transcript of them again.
+        """Return plain JSON values, for a log or a database; `from_dict` makes a transcript of them again.
 
-        What is there to be read (text, tool_calls, usage, …) is all in `chunks` too, joined where nothing is lost.
+        Everything that can be read (text, tool_calls, usage, …) is also in `chunks`, which are joined where nothing is
+        lost.
         """
         head = self._head if self._trimmed else len(self._chunks)
         chunks, (taken, gap) = pack(self._chunks, (len(self._chunks) - len(self._ready) - self._withheld, head))
@@ -355,10 +360,10 @@ class Transcript:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Transcript:
-        """The transcript that `to_dict` gave these values for, after JSON or not.
+        """Return the transcript that `to_dict` gave these values for, after JSON or not.
 
-        Equal to it in everything it says; runs of chunks may be one. Raises StreamMisused that names the field when
-        something is missing, of a wrong type, or of a newer version.
+        It equals the original in everything it says; runs of chunks may be joined. Raises StreamMisused that names the
+        field when something is missing, of a wrong type, or of a newer version.
         """
         version = values.get("version") if isinstance(values, Mapping) else None
         if version != VERSION:
@@ -381,9 +386,9 @@ class Transcript:
 
     @staticmethod
     def of(error: BaseException) -> Transcript | None:
-        """The transcript of the stream that this exception interrupted, looked for along its causes.
+        """Return the transcript of the stream that this exception interrupted, searched for along its causes.
 
-        For a `CancelledError` or the `TimeoutError` of `asyncio.timeout`, which carry nothing themselves.
+        It is for a `CancelledError` or the `TimeoutError` of `asyncio.timeout`, which carry nothing themselves.
         """
         seen: set[int] = set()
         link: BaseException | None = error
@@ -399,11 +404,11 @@ class Transcript:
         setattr(error, _NOTE, self)
 
     def _answer(self) -> list[Chunk]:
-        """The chunks of the answer that stands: all, or those behind the seam that restarted it."""
+        """Return the chunks of the valid answer: all, or those behind the seam that restarted it."""
         return self._chunks[self._begins(len(self._chunks)) :]
 
     def _begins(self, count: int) -> int:
-        """Where the answer begins that stands after so many chunks."""
+        """Return where the valid answer begins after so many chunks."""
         places = range(count - 1, -1, -1) if self._restarted else ()
         return next((place + 1 for place in places if getattr(self._chunks[place], "restart", False)), 0)
 
@@ -411,7 +416,7 @@ class Transcript:
         return next((chunk for chunk in reversed(self._chunks) if type(chunk) is kind), None)
 
     def _characters(self) -> int:
-        """How long the text is that was received so far."""
+        """Return the length of the text received so far."""
         return sum(len(chunk.text) for chunk in self._answer())
 
     def _join(self, count: int, joined: JoinedText) -> str:
@@ -429,5 +434,5 @@ class Transcript:
 
 
 def _unmodelled(chunks: Iterable[Chunk]) -> Iterator[str]:
-    """The names of content without a chunk class."""
+    """Return the names of content without a chunk class."""
     return (chunk.event for chunk in chunks if type(chunk) is Raw and chunk.standing != "extra")

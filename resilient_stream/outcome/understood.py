@@ -1,8 +1,9 @@
-"""Whether an answer was understood: what was passed on without a class of its own, and ends that contradict it.
+"""Decides whether an answer was understood: counts content without a chunk class, and checks its end for
+contradictions.
 
-An answer can come to its proper end and still say nothing, because what it said stood where nobody looked. So what has
-no chunk class is counted here, and an end without content is held against the reason and the token count beside it.
-This module must never know a provider, or be asked per chunk. An answer is looked at once, at its end.
+An answer can end properly and still say nothing, because its content was in an unknown place. So unknown content is
+counted here, and an end without content is compared with the reason and the token count beside it. An answer is checked
+once, at its end, and by no provider's name.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ _warned: set[tuple[str, str]] = set()
 
 
 def clean(name: str) -> str:
-    """A name from a server, as it may stand in a log line or a terminal."""
+    """Return a name from a server as it may be shown in a log line or a terminal."""
     return _CONTROL.sub("", name[: 4 * MAX_NAME])[:MAX_NAME] or "unnamed"
 
 
 def tally(names: Iterable[str], counts: dict[str, int]) -> dict[str, int]:
-    """Count names into `counts`, of which there are no more than `MAX_NAMES` and one for the rest."""
+    """Count names into `counts`, at most `MAX_NAMES` of them and one for the rest."""
     for name in names:
         known = name if name in counts or len(counts) < MAX_NAMES else OTHERS
         counts[known] = counts.get(known, 0) + 1
@@ -53,7 +54,7 @@ def tally(names: Iterable[str], counts: dict[str, int]) -> dict[str, int]:
 
 
 def warn(target: str, names: Iterable[str]) -> None:
-    """Say in the log, once a target and name, that something of an answer comes as `Raw`."""
+    """Log, once for each target and name, that something of an answer comes as `Raw`."""
     for name in names:
         if (target, name) not in _warned and len(_warned) < MAX_WARNED:
             _warned.add((target, name))
@@ -64,31 +65,34 @@ def warn(target: str, names: Iterable[str]) -> None:
 
 
 def contradiction(chunks: Sequence[Chunk]) -> Failure | None:
-    """Why an answer that came to its end is none: its end speaks of content that is not there. None when it is one.
+    """Return why an answer that ended properly is no answer: its end speaks of content that is not there. None for a
+    real answer.
 
-    Content that is passed on as `Raw` is there. What may be content, but only by doubt, is not.
+    Content that is passed on as `Raw` is there. Content that is only suspected is not.
     """
     finished = next((chunk for chunk in reversed(chunks) if type(chunk) is Finished), None)
     reason = finished.reason if finished is not None else "stop"
     if reason == "tool_calls":
         return _without_a_call(chunks)
     if reason not in ("stop", "other") or (finished is not None and finished.explanation):
-        return None  # cut, blocked or declined: that is why there is nothing
+        return None  # cut, blocked or declined, which explains the missing content
     return None if any(map(_speaks, chunks)) else _silent(chunks)
 
 
 def _without_a_call(chunks: Sequence[Chunk]) -> Failure | None:
-    """It ended in order to have tools called. A tool that ran at the provider is passed on as `Raw`."""
+    """Return the failure for an answer that ended to have tools called, without a call. A tool that ran at the provider
+    is passed on as `Raw`."""
     if any(chunk.content and TRAITS[type(chunk)].calls for chunk in chunks):
         return None
     if not any(map(_speaks, chunks)):
         return _nothing_read(chunks, "tool calls")
-    # Its text was delivered, so neither this target nor another one is asked for it again.
+    # Its text was delivered, so neither a retry nor a fallback may repeat it.
     return Failure(kind=ErrorKind.MODEL_OUTPUT_INVALID, code="no_call", retry=False, fallback=False)
 
 
 def _silent(chunks: Sequence[Chunk]) -> Failure | None:
-    """It has no text and no call. Reasoning alone is believed, unless the provider counted more than that."""
+    """Return whether it has no text and no call. Reasoning alone is enough, unless the provider counted more than
+    that."""
     unread = _unread(chunks)
     if unread is not None:
         return _nothing_read(chunks, f"{unread} tokens") if unread > FEW else None
@@ -97,7 +101,7 @@ def _silent(chunks: Sequence[Chunk]) -> Failure | None:
 
 
 def _unread(chunks: Sequence[Chunk]) -> int | None:
-    """Output tokens beyond the reasoning, which some providers count within them and some beside them."""
+    """Return the output tokens beyond the reasoning, which some providers include in them and some count separately."""
     usage = next((chunk for chunk in reversed(chunks) if type(chunk) is Usage), None)
     if usage is None or usage.output_tokens is None:
         return None
@@ -112,12 +116,12 @@ def _speaks(chunk: Chunk) -> bool:
 
 
 def _doubtful(chunks: Sequence[Chunk]) -> list[str]:
-    """The names of what may have been content."""
+    """Return the names of what may have been content."""
     return list(dict.fromkeys(chunk.event for chunk in chunks if type(chunk) is Raw and chunk.standing == "doubt"))
 
 
 def _nothing_read(chunks: Sequence[Chunk], missing: str) -> Failure:
-    """One more try at this target: what a host cannot say in this way, it will not say in it the third time either."""
+    """Return the failure; it allows one retry: if a host cannot express something once, more tries do not help."""
     names = _doubtful(chunks)
     shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
     facts = {"missing": missing or None, "unknown": shown or None}

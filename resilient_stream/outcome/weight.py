@@ -1,7 +1,7 @@
-"""What chunks weigh in a transcript, and how they are kept small.
+"""Measures what chunks weigh in a transcript, and keeps them small.
 
-No text is lost or moved here; only the places where it is divided into chunks change. This module must never run while
-an answer is of an ordinary length. A transcript asks when its limit is near.
+No text is lost or moved; only the places where it is divided into chunks change. This runs only when a transcript's
+limit is near, never for an answer of ordinary length.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AS_OBJECTS = 4
 
 
 def size_of(chunk: Chunk) -> int:
-    """Characters that a chunk weighs in a transcript."""
+    """Return how many characters a chunk weighs in a transcript."""
     match chunk:
         case TextDelta():
             return len(chunk.text)
@@ -41,7 +41,7 @@ def size_of(chunk: Chunk) -> int:
 
 
 def prefix(chunks: Iterable[Chunk], limit: int) -> int:
-    """How many chunks from the start fit into the limit."""
+    """Return how many chunks from the start fit into the limit."""
     size = count = 0
     for count, chunk in enumerate(chunks):
         size += size_of(chunk)
@@ -52,15 +52,15 @@ def prefix(chunks: Iterable[Chunk], limit: int) -> int:
 
 
 def even(chunks: Iterable[Chunk], size: int) -> list[Chunk]:
-    """The same texts in pieces of `size` characters: as an object, a chunk is larger than most of their texts are.
+    """Return the same texts in pieces of `size` characters: as an object, a chunk is larger than most texts.
 
-    A piece that has its size already is passed on, so doing it again costs what is new.
+    A piece that already has its size is passed on, so repeating this costs only what is new.
     """
     found: list[Chunk] = []
     run = _Run(size)
     for chunk in chunks:
         text = _divisible(chunk)
-        if text == "" and type(chunk) is not ToolCallDelta:  # that begins a call, for whoever shows it
+        if text == "" and type(chunk) is not ToolCallDelta:  # an empty delta may begin a call
             continue
         if text is None or len(text) == size:
             found += [*run.end(), chunk]
@@ -70,7 +70,7 @@ def even(chunks: Iterable[Chunk], size: int) -> list[Chunk]:
 
 
 class _Run:
-    """Texts of one kind in a row, of which no more than a piece and one text are held."""
+    """Joins successive texts of one kind, holding no more than a piece and one text."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -79,7 +79,7 @@ class _Run:
         self._held = 0
 
     def add(self, chunk: Chunk, text: str) -> list[Chunk]:
-        """The pieces that it makes whole. text: the chunk's own."""
+        """Return the pieces that a chunk completes. text: the chunk's own."""
         ended = self.end() if self._first is None or not _alike(chunk, self._first) else []
         self._first = chunk
         self._texts.append(text)
@@ -92,7 +92,7 @@ class _Run:
         return ended + [self._chunk(joined[at : at + self._size]) for at in range(0, whole, self._size)]
 
     def end(self) -> list[Chunk]:
-        """What is held, as the last piece."""
+        """Return what is held, as the last piece."""
         begun, rest = bool(self._texts), "".join(self._texts)
         self._texts, self._held = [], 0
         return [self._chunk(rest)] if rest or (begun and type(self._first) is ToolCallDelta) else []
@@ -103,12 +103,12 @@ class _Run:
 
 
 def _alike(chunk: Chunk, other: Chunk) -> bool:
-    """Whether their texts belong together."""
+    """Return whether the texts of two chunks belong together."""
     if type(chunk) is ToolCallDelta and type(other) is ToolCallDelta:
         return (chunk.index, chunk.id, chunk.name) == (other.index, other.id, other.name)
     return type(chunk) is type(other)
 
 
 def _divisible(chunk: Chunk) -> str | None:
-    """The text of a chunk that is nothing else, or another piece of a call that is known."""
+    """Return the text of a chunk that has nothing else, or of another piece of a known call."""
     return None if TRAITS[type(chunk)].piece is None or is_sealed(chunk) else piece_of(chunk)

@@ -1,1 +1,1 @@
-"""Answers kept in a file, and played again as if a provider gave them."""
+"""Keeps answers in a file, and plays them again as if a provider sent them."""

@@ -28,7 +28,7 @@ How: TypeAlias = Literal["end", "failed", "left"]
 
 
 class Binary(msgspec.Struct):
-    """Bytes that are no text, in JSON as base64."""
+    """Bytes that are no text, which JSON keeps as base64."""
 
     base64: bytes
 
@@ -44,13 +44,13 @@ class Piece(msgspec.Struct, array_like=True):
 
     @property
     def bytes(self) -> bytes:
-        """As they came."""
+        """Return the bytes as they came."""
         return _bytes(self.data)
 
 
 class Ending(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """How it ended, `after` seconds: the body's end, a failure that is not in the bytes (reset, timeout), or the
-    caller had enough (`left`; outcome: the stream's)."""
+    """How an answer ended, `after` seconds: with the body's end, with a failure that is not in the bytes (reset,
+    timeout), or because the caller left (`left`; outcome: the stream's)."""
 
     how: How
     after: float
@@ -86,7 +86,7 @@ class Exchange(msgspec.Struct, kw_only=True):
 
 
 class Head(msgspec.Struct, omit_defaults=True):
-    """Whose answer follows. whole: in one piece, not as a stream."""
+    """The answer whose lines follow. whole: in one piece, not as a stream."""
 
     target: str
     options: Mapping[str, Any] = {}
@@ -95,7 +95,7 @@ class Head(msgspec.Struct, omit_defaults=True):
 
 
 class Line(msgspec.Struct, omit_defaults=True):
-    """One line of what is played back; one of the three."""
+    """One line of a playback; exactly one of the three fields is set."""
 
     head: Head | None = None
     data: Data | None = None
@@ -103,12 +103,12 @@ class Line(msgspec.Struct, omit_defaults=True):
 
     @property
     def bytes(self) -> bytes:
-        """What came, if anything did in this line."""
+        """Return the bytes of this line, if it has any."""
         return b"" if self.data is None else _bytes(self.data)
 
 
 def as_data(data: bytes) -> Data:
-    """Text as text, anything else as base64."""
+    """Return text as text, anything else as base64."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -116,8 +116,8 @@ def as_data(data: bytes) -> Data:
 
 
 def lines_of(data: bytes, most: int) -> Iterator[Line]:
-    """A network read as lines, of so many bytes each that no line is too long for `most`."""
-    size = max(most // 8, 64)  # JSON escapes one byte as six at worst
+    """Return a network read as lines, each with so few bytes that no line is too long for `most`."""
+    size = max(most // 8, 64)  # in the worst case JSON writes six bytes for one
     return (Line(data=as_data(data[start : start + size])) for start in range(0, len(data), size))
 
 

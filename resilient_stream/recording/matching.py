@@ -1,9 +1,8 @@
-"""Which recorded answer a request gets: the one that was given to the same conversation.
+"""Finds the recorded answer for a request: the one that was given to the same conversation.
 
-Two conversations are the same when people would say so. Who said what, the calls and their results and the pictures
-count; reasoning and signatures do not: they are the provider's, and differ where the words do not. This module must
-never answer a question that was not asked. Where nothing fits, the nearest recorded conversation is shown, with the
-first message that differs.
+Two conversations are the same if people would say so: who said what, the calls, their results and the pictures count.
+Reasoning and signatures belong to the provider and do not count. A question that was not recorded gets no answer but
+the nearest recorded conversation, with the first message that differs.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ DIFF_LINES = 24
 
 
 class Book:
-    """The exchanges of one file, by what was asked. Each is played once, in the order in which they were begun."""
+    """The exchanges of one file, by conversation. Each is played once, in the order in which they were begun."""
 
     def __init__(self, name: str, exchanges: Sequence[tuple[Sequence[Message], Exchange]]) -> None:
         self._name = name
@@ -41,7 +40,7 @@ class Book:
             self._found.setdefault(_conversation(messages), []).append(exchange)
 
     def next_for(self, messages: Sequence[Message], *, repeat: bool = False) -> Exchange | Failure:
-        """The next answer to this conversation, or why there is none. repeat: after the last one, from the first."""
+        """Return the next answer to this conversation, or why there is none. repeat: start again after the last one."""
         asked = _conversation(messages)
         recorded = self._found.get(asked)
         if recorded is None:
@@ -68,7 +67,7 @@ class Book:
 
 
 def _common(one: tuple[Turn, ...], other: tuple[Turn, ...]) -> int:
-    """How many messages two conversations share from their start."""
+    """Return how many messages two conversations have in common from their start."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
@@ -82,7 +81,7 @@ def _not_recorded(reason: str, note: str = "") -> Failure:
 
 
 def _difference(was: Sequence[Turn], now: Sequence[Turn], place: int) -> str:
-    """A unified diff of one message, shortened."""
+    """Return a unified diff of one message, shortened."""
     before, after = (list(_wrapped(turns)) for turns in (was, now))
     names = f"messages[{place}] as recorded", f"messages[{place}] as asked"
     lines = list(difflib.unified_diff(before, after, *names, lineterm="", n=2))
@@ -118,7 +117,7 @@ def _call(call: FunctionCall) -> str:
 
 
 def _ordered(arguments: str) -> str:
-    """JSON in one way of writing it; anything else as it is."""
+    """Return JSON in one way of writing it; another text is returned unchanged."""
     try:
         return msgspec.json.encode(msgspec.json.decode(arguments), order="deterministic").decode()
     except (msgspec.DecodeError, RecursionError):

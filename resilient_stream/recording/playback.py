@@ -1,8 +1,7 @@
-"""Recordings played back: the answer that was recorded for the same conversation, at the pace it had.
+"""Plays recordings back: the answer that was recorded for the same conversation, at its recorded pace.
 
-What is played ends as it ended, also when that was a reset or a silence: the failure was recorded, and is reported
-again when its time has come. This module must never wait when `speed` is 0, or hold the loop: each read lets others
-have a turn.
+A playback ends as the recording ended, also with a reset or a silence: the recorded failure is reported when its time
+has come. With `speed` 0 nothing waits, and each read lets other tasks run.
 """
 
 from __future__ import annotations
@@ -42,13 +41,14 @@ GRACE = 1.0
 
 
 class Recordings:
-    """The files that one client plays from, and what it has had of them."""
+    """The files that one client plays from, and what it has played of them."""
 
     def __init__(self) -> None:
         self._books: dict[str, Book] = {}
 
     async def play(self, request: ReplayRequest, sending: Sending) -> Played:
-        """Find the answer and wait for its head. Raises StreamError: not recorded, or the failure that was."""
+        """Find the answer and wait for its head. Raises StreamError for one that was not recorded, or the recorded
+        failure."""
         found = (await self._book(request.file)).next_for(request.messages, repeat=request.repeat)
         if isinstance(found, Failure):
             raise StreamError(found)
@@ -63,14 +63,14 @@ class Recordings:
 
     async def _book(self, file: str) -> Book:
         if file not in self._books:
-            # A file on a disk that does not answer is left to its thread when the call's time is over.
+            # If the disk does not answer, the thread is left behind when the call's time is over.
             book = await anyio.to_thread.run_sync(_load, file, abandon_on_cancel=True)
-            self._books.setdefault(file, book)  # another stream may have been quicker; it has begun to play
+            self._books.setdefault(file, book)  # another stream may have loaded it meanwhile and begun to play
         return self._books[file]
 
 
 class Played:
-    """One recorded answer on its way; see `contract.Response`."""
+    """A recorded answer while it is played; see `contract.Response`."""
 
     def __init__(self, exchange: Exchange, pace: _Pace, max_line_bytes: int) -> None:
         self.status = exchange.status or 0
@@ -85,7 +85,7 @@ class Played:
         self._head = _encoded(Line(head=Head(exchange.target, exchange.options, exchange.host, form == "whole")))
 
     async def read(self) -> bytes:
-        """The next network read of the recording, when its time has come."""
+        """Return the next network read of the recording, when its time has come."""
         pieces = self._exchange.pieces
         if self._place < len(pieces):
             await self._pace.until(pieces[self._place].after)
@@ -98,7 +98,7 @@ class Played:
         return self._take_head() + _encoded(Line(ended=ended))
 
     def drain(self) -> bytes:
-        """What would have arrived by now; nothing when nobody waits for anything."""
+        """Return what would have arrived by now; nothing when nobody is waiting."""
         data = b""
         while self._place < len(self._exchange.pieces) and self._pace.is_past(self._exchange.pieces[self._place].after):
             data += self._next()
@@ -109,7 +109,7 @@ class Played:
         self._pace.stop(error)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: no connection is held."""
 
     def _next(self) -> bytes:
         piece = self._exchange.pieces[self._place]
@@ -122,7 +122,7 @@ class Played:
 
 
 class _Pace:
-    """The recorded times on our clock, from when the request was made."""
+    """Maps the recorded times to our clock, from when the request was made."""
 
     def __init__(self, speed: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -132,7 +132,7 @@ class _Pace:
         self._error: Exception | None = None
 
     async def until(self, after: float) -> None:
-        """Wait for this moment of the recording; raises what `stop` was given."""
+        """Wait for this moment of the recording; raises the error that `stop` was given."""
         wait = self._start + after / self._speed - self._loop.time() if self._speed else 0.0
         if self._error is None and wait > 0:
             await self._wait(wait)
@@ -167,7 +167,8 @@ def _encoded(line: Line) -> bytes:
 
 
 def _form(exchange: Exchange) -> Taken:
-    """What the answer was taken for when it came: as `Attempt` decides it, by its content type and first bytes."""
+    """Return the form that the answer was read as when it came, decided as in `Attempt`, by its content type and first
+    bytes."""
     adapter, kind = _adapter_of(exchange), exchange.headers.get("content-type", "")
     body = b"".join(piece.bytes for piece in exchange.pieces)
     types = adapter.media_types
@@ -181,7 +182,7 @@ def _form(exchange: Exchange) -> Taken:
 
 
 def _is_answer(exchange: Exchange, adapter: WholeAdapter, body: bytes) -> bool:
-    """Whether JSON that came in place of a stream was an answer, and no error."""
+    """Return whether JSON that came in place of a stream was an answer, and no error."""
     target = Target(exchange.target, **exchange.options)
     decoder = adapter.whole_decoder(Request(messages=to_messages(exchange.messages), target=target, stream=False))
     decoder.feed(body)
@@ -192,7 +193,7 @@ def _is_answer(exchange: Exchange, adapter: WholeAdapter, body: bytes) -> bool:
 
 
 def _without_answer(exchange: Exchange) -> Failure:
-    """What the request came to of which no answer came."""
+    """Return the failure of a request that got no answer."""
     failure = exchange.ended.failure
     if failure is None:
         return Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="recording_ends", retry=False, fallback=False)
@@ -219,13 +220,13 @@ def _load(file: str) -> Book:
 
 
 def _content(path: Path) -> bytes:
-    """A file's bytes; a pipe or a device, which may never end, is not even opened."""
+    """Return a file's bytes; a pipe or a device, which may never end, is not opened."""
     if not is_plain(path):
         raise OSError(errno.EINVAL, "Is a directory" if path.is_dir() else "It is no plain file")
     with path.open("rb") as file:
         too_large = os.fstat(file.fileno()).st_size > MAX_FILE
         content = b"" if too_large else file.read(MAX_FILE + 1)
-    if too_large or len(content) > MAX_FILE:  # it may have grown
+    if too_large or len(content) > MAX_FILE:  # the file may have grown
         raise OSError(errno.EFBIG, f"It has more than {MAX_FILE // 1024**2} MiB")
     return content
 
@@ -239,7 +240,8 @@ def _exchanges(file: str, lines: list[bytes]) -> Iterator[tuple[tuple[Message, .
 
 
 def _exchange(where: str, line: bytes) -> tuple[tuple[Message, ...], Exchange] | None:
-    """One line; None for one that was cut off while it was written, by a full disk or a crash."""
+    """Return the exchange of one line; None for a line that was cut off while it was written, by a full disk or a
+    crash."""
     try:
         values = msgspec.json.decode(line)
     except (msgspec.DecodeError, RecursionError):

@@ -1,8 +1,8 @@
-"""Recordings as a provider: `Target("replay:sessions.jsonl")` gives the answers that were recorded in the file.
+"""Makes recordings a provider: `Target("replay:sessions.jsonl")` gives the answers that were recorded in the file.
 
-The recorded bytes go through the decoder and the classifier of the provider they came from, so what is played back is
-what a stream of them would be today, its failures included. This module must never open a file, or know how a recording
-is found. `encode` says what is asked; `recording/playback.py` plays.
+The recorded bytes go through the decoder and the classifier of the provider they came from, so a playback gives what
+the same stream would give today, its failures included. This module opens no file and finds no recording: `encode` says
+what is asked, and `recording/playback.py` plays it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _LEFT = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="recording_ends", retry=
 
 
 class ReplayDecoder:
-    """One recorded answer; see `contract.Decoder`. What it says is what the recorded provider's decoder says."""
+    """Decodes one recorded answer by the recorded provider's decoder; see `contract.Decoder`."""
 
     def __init__(self, request: Request) -> None:
         self._lines = NdjsonDecoder(request.max_event_bytes)
@@ -74,7 +74,7 @@ class ReplayDecoder:
             return []
 
     def finish(self) -> Batch:
-        """The player stopped. Whole only if the recorded answer was."""
+        """Take note that the player stopped. The answer is whole only if the recorded one was."""
         if self.done or self.failure is not None:
             return []
         batch = self._read(self._lines.finish(), last=True)
@@ -88,7 +88,7 @@ class ReplayDecoder:
             try:
                 line = _LINE.decode(text)
             except UNREADABLE:
-                if not last:  # half a line at the end is a cut
+                if not last:  # half a line at the end means a cut recording
                     self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
                 break
             self._take(line, batch)
@@ -123,7 +123,7 @@ class ReplayDecoder:
             self._inner = given_back(streamed, self._names(target))
 
     def _names(self, target: Target) -> Names:
-        """What was sent for the names of tools when this was recorded."""
+        """Return the names of tools that were sent when this was recorded."""
         assert self._adapter is not None
         return names_for(self._request, self._adapter.capabilities(target.model).tool_names)
 
@@ -133,7 +133,7 @@ class ReplayDecoder:
             self.failure = self._inner.failure and told_as(self._inner.failure, self._head, self._adapter)
 
     def _end(self, failure: Failure | None) -> Batch:
-        """The recorded body is over. As in a real one, a break after the end marker is none."""
+        """End the recorded body. As in a real one, a break after the end marker is no failure."""
         if self._inner is None:
             self.failure = failure or NO_END_MARKER
             return []
@@ -146,7 +146,7 @@ class ReplayDecoder:
 
 
 class _Whole:
-    """The decoder of a recorded whole answer: its long texts are taken from the body, which is in memory."""
+    """Decodes a recorded whole answer; its long texts are taken from the body, which is in memory."""
 
     def __init__(self, adapter: WholeAdapter, request: Request) -> None:
         self._inner = adapter.whole_decoder(request)
@@ -176,12 +176,12 @@ class _Whole:
 
 
 def _recorded(ended: Ending) -> Failure | None:
-    """What ended the answer, besides its bytes."""
+    """Return the failure that ended the answer, apart from its bytes."""
     return _LEFT if ended.how == "left" else ended.failure
 
 
 def told_as(failure: Failure, head: Head, adapter: Adapter | None) -> Failure:
-    """The failure with the names that its message had when it was recorded."""
+    """Return the failure with the names that its message had when it was recorded."""
     if adapter is None:
         return failure
     known = {
@@ -212,11 +212,12 @@ class Replay(msgspec.Struct, frozen=True):
     facts: ClassVar[ProviderFacts] = ProviderFacts(needs="a recorded file")
 
     def capabilities(self, model: str) -> Capabilities:
-        """Whatever the recorded provider could: what it could not is a recorded failure, or was not recorded."""
+        """Return all capabilities: a feature that the recorded provider lacked is a recorded failure, or was not
+        recorded."""
         return Capabilities(prefill=True, earlier_turns="as_given", tool_names=r"(?s).*")
 
     def encode(self, request: Request, endpoint: Endpoint) -> ReplayRequest:
-        """What to look for, where, and how fast to play it."""
+        """Encode which answer to look for, where, and how fast to play it."""
         return ReplayRequest(
             file=request.model,
             messages=request.messages,
@@ -226,11 +227,11 @@ class Replay(msgspec.Struct, frozen=True):
         )
 
     def decoder(self, request: Request) -> ReplayDecoder:
-        """A decoder for one recorded answer."""
+        """Return a decoder for one recorded answer."""
         return ReplayDecoder(request)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """As the recorded provider's adapter does."""
+        """Classify an error as the recorded provider's adapter does."""
         head, said = _unpacked(body)
         try:
             adapter = adapter_for(head.target.partition(":")[0]) if head.target else None
@@ -245,7 +246,7 @@ ADAPTER = Replay()
 
 
 def _unpacked(body: bytes) -> tuple[Head, bytes]:
-    """The lines of a played error as its head and body; a line that was cut off at a limit is left out."""
+    """Return the lines of a played error as its head and body; a line that was cut off at a limit is left out."""
     head, pieces = Head(""), list[bytes]()
     for text in body.splitlines():
         try:
@@ -258,7 +259,7 @@ def _unpacked(body: bytes) -> tuple[Head, bytes]:
 
 
 def _speed(value: Any) -> float:
-    """0 for no waits."""
+    """Return the speed; 0 means without waits."""
     number = 0.0 if value is None else value
     if isinstance(number, bool) or not isinstance(number, int | float) or not number >= 0:
         raise StreamMisused(f"speed of a replay must be a number of at least 0, or None, not {value!r}")

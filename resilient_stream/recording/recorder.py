@@ -1,13 +1,13 @@
-"""`Client(record="sessions.jsonl")`: every request and its answer, written to a file as it ends.
+"""Records every request and its answer to a file as it ends: `Client(record="sessions.jsonl")`.
 
     RecordingTransport   passes requests on, and notes what comes back and when
     Recorder             writes one line for each when its attempt or its call is over, however
 
-What is recorded disturbs nothing. A full disk is a WARNING, and the stream goes on. This module must never write while
-an answer is on its way, or write a secret (`masking/values.py`).
+Recording never disturbs a stream: if the disk is full, there is a WARNING and the stream continues. Nothing is written
+while an answer is still arriving, and no secret is written (`masking/values.py`).
 
-Lines are written in one piece and appended, so several clients and processes may share a file. It is opened for
-each line: nothing is held open, and nothing has to be closed.
+Lines are written in one piece and appended, so several clients and processes may share a file. It is opened for each
+line: nothing is held open, and nothing has to be closed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MAX_BYTES = 64 * 1024 * 1024
 
 
 class Recorder:
-    """One file that is being recorded to. Raises StreamMisused when there is no folder for it."""
+    """Writes recordings to one file. Raises StreamMisused when there is no folder for it."""
 
     def __init__(self, file: str | os.PathLike[str]) -> None:
         self._path = Path(file)
@@ -63,11 +63,11 @@ class Recorder:
             raise StreamMisused(f"record: {self._path} is a link, a pipe or a device; give the name of a plain file")
 
     def observe(self, call: CallContext) -> Observer:
-        """For `Settings.observers`: be told how attempts end."""
+        """Take the events that tell how attempts end; for `Settings.observers`."""
         return self._told
 
     def begin(self, request: Outgoing, sending: Sending) -> Take:
-        """A request is about to be sent."""
+        """Take note of a request that is about to be sent."""
         take = Take(request, sending)
         self._takes[id(sending.record)] = take
         return take
@@ -88,7 +88,7 @@ class Recorder:
                 logger.warning("an answer could not be recorded in %s: %s", self._path, failed)
 
     def _append(self, line: bytes) -> None:
-        """One line, in one write. A line that an earlier crash left unfinished is ended first."""
+        """Append one line, in one write. If an earlier crash left an unfinished line, that line is ended first."""
         file = open_private(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
             size = os.fstat(file).st_size
@@ -101,7 +101,7 @@ class Recorder:
 
 
 class Take:
-    """One exchange while it is being recorded. whole: the body came to its end, or to the provider's end marker."""
+    """One exchange while it is recorded. whole: the body came to its end, or to the provider's end marker."""
 
     def __init__(self, request: Outgoing, sending: Sending) -> None:
         self.whole = False
@@ -117,12 +117,12 @@ class Take:
         self._last = 0.0
 
     def answered(self, response: Response) -> None:
-        """The head has come."""
+        """Take note of the head, which has arrived."""
         self._head_after = self._now()
         self._status, self._headers = response.status, dict(response.headers)
 
     def took(self, data: bytes) -> None:
-        """A read of the body; nothing is its end."""
+        """Take a read of the body; an empty read is its end."""
         after = self._now()
         self._bytes += len(data)
         if data and self._bytes <= MAX_BYTES:
@@ -130,12 +130,12 @@ class Take:
         self.whole = self.whole or (not data and self._bytes <= MAX_BYTES)
 
     def ended(self, *, whole: bool = False) -> None:
-        """Nothing more will be read."""
+        """Take note that nothing more will be read."""
         self._now()
         self.whole = self.whole or (whole and self._bytes <= MAX_BYTES)
 
     def exchange(self, call_id: str, error: StreamError | None, outcome: str | None) -> Any:
-        """What is written: JSON values without secrets."""
+        """Return what is written: JSON values without secrets."""
         request = self._sending.request
         assert request is not None
         secrets = Secrets(secrets_of(self._sent, self._sending.endpoint, request.target), MASK)
@@ -174,7 +174,7 @@ class Take:
 
 
 class RecordedResponse:
-    """An answer that is being recorded; see `contract.Response`."""
+    """An answer while it is recorded; see `contract.Response`."""
 
     def __init__(self, inner: Response, take: Take) -> None:
         self.inner = inner
@@ -183,13 +183,13 @@ class RecordedResponse:
         self.headers = inner.headers
 
     async def read(self) -> bytes:
-        """The next network read, noted."""
+        """Return the next network read, and note it."""
         data = await self.inner.read()
         self.take.took(data)
         return data
 
     def drain(self) -> bytes:
-        """What had arrived but was not read, noted."""
+        """Return what had arrived but was not read, and note it."""
         if data := self.inner.drain():
             self.take.took(data)
         return data
@@ -199,20 +199,20 @@ class RecordedResponse:
         self.inner.interrupt(error)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the answer."""
         self.take.ended()
         self.inner.close()
 
 
 class RecordingTransport:
-    """A transport that notes what another one sends and gets; see `contract.Transport`. Replays are not recorded."""
+    """A transport that notes what another one sends and gets; see `contract.Transport`. Playbacks are not recorded."""
 
     def __init__(self, inner: Transport, recorder: Recorder) -> None:
         self._inner = inner
         self._recorder = recorder
 
     async def open(self, request: Any, connect_timeout: float | None, sending: Sending) -> Response:
-        """Send, and wait for the answer's head."""
+        """Send the request, and wait for the answer's head."""
         if isinstance(request, ReplayRequest):
             return await self._inner.open(request, connect_timeout, sending)
         take = self._recorder.begin(request, sending)
@@ -225,7 +225,7 @@ class RecordingTransport:
         return RecordedResponse(response, take)
 
     def release(self, response: Any) -> None:
-        """The answer is whole."""
+        """Release an answer that is whole."""
         if isinstance(response, RecordedResponse):
             response.take.ended(whole=True)
             response = response.inner
@@ -245,7 +245,7 @@ def _messages(request: Request) -> list[dict[str, Any]]:
 
 
 def _body(sent: Outgoing) -> Any:
-    """What was sent as JSON values, or as text, or as base64."""
+    """Return what was sent as JSON values, or as text, or as base64."""
     data = sent.body if isinstance(sent, HttpRequest) else sent.stdin if isinstance(sent, ProcessRequest) else b""
     try:
         return msgspec.json.decode(data)
@@ -254,7 +254,7 @@ def _body(sent: Outgoing) -> Any:
 
 
 def _pieces(pieces: list[tuple[float, bytes]], secrets: Secrets) -> list[Piece]:
-    """The reads; as one, where a secret would be split over two of them and escape."""
+    """Return the reads; joined into one where a secret would otherwise be split over two of them and escape."""
     whole = b"".join(data for _, data in pieces)
     secret = secrets.places(whole)
     if b"\1" not in secret:

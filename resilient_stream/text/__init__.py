@@ -1,1 +1,2 @@
-"""Small functions over texts and numbers that know nothing of the rest: made harmless, made readable, read as JSON."""
+"""Small functions over texts and numbers, which import nothing else of the package: made harmless, made readable, read
+as JSON."""

@@ -1,7 +1,7 @@
-"""A tool call's arguments: from the text that a model wrote to the JSON object that was meant.
+"""Reads a tool call's arguments: from the text that a model wrote to the JSON object that was meant.
 
-Whoever reads arguments reads them here, so that what a transcript calls readable is what a tool gets. This module must
-never guess. What could mean two things is no object.
+All arguments are read here, so that what a transcript calls readable is what a tool gets. Nothing is guessed: a text
+that could mean two things is no object.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _ESCAPES = re.compile(
 
 
 def as_object_text(text: str) -> str | None:
-    """The arguments as the text of one JSON object; None when they are none.
+    """Return the arguments as the text of one JSON object; None when they are none.
 
-    Nothing, in any of its spellings, is `{}`. An object written as a JSON string counts, and so do line ends and tabs
-    that stand in its strings as they are.
+    Nothing, in any of its spellings, becomes `{}`. An object written as a JSON string counts, and raw line ends and
+    tabs in its strings are accepted.
     """
     if (value := parse_arguments(text)) is None:
         return None
@@ -43,7 +43,7 @@ def as_object_text(text: str) -> str | None:
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:
-    """A tool call's arguments as an object; None when they are not one. Nothing at all means `{}`."""
+    """Return a tool call's arguments as an object; None when they are not one. Nothing at all means `{}`."""
     value: Any = text
     for _ in range(_LAYERS + 1):
         if not isinstance(value, str):
@@ -58,7 +58,7 @@ def parse_arguments(text: str) -> dict[str, Any] | None:
 
 
 def holds_more(text: str) -> bool:
-    """Whether a text is a JSON value and then something else: as a rule, the arguments of two calls."""
+    """Return whether a text is a JSON value followed by something else, usually the arguments of another call."""
     text = text.strip()
     try:
         return json.JSONDecoder(strict=False).raw_decode(text)[1] < len(text)
@@ -74,7 +74,7 @@ def _decoded(text: str, decode: Any) -> Any:
 
 
 def _leniently(text: str) -> Any:
-    """With what JSON forbids in a string and models write all the same; numbers that are none stay forbidden."""
+    """Decode JSON with what models write in strings though JSON forbids it; NaN and infinity stay forbidden."""
     return json.loads(text, strict=False, parse_constant=_refused, parse_float=_finite)
 
 
@@ -87,5 +87,5 @@ def _finite(text: str) -> float:
 
 
 def _without_halves(text: str) -> str:
-    """With U+FFFD in the place of half a pair of surrogates."""
+    """Return a value with U+FFFD in place of half surrogate pairs."""
     return _ESCAPES.sub(lambda found: "\\ufffd" if found["half"] else found[0], text)

@@ -1,7 +1,7 @@
 """What of a request may be shown: the names of harmless headers and query fields, and an address without the rest.
 
-What is not on a list may be a key, whatever it looks like. Only what stands where names stand (a part of a path, a
-header's name) is judged by its look, since it mostly is one.
+Anything that is not on a list may be a key, whatever it looks like. Only text in the place of a name (a part of a path,
+a header's name) is judged by its look, since it usually is a name.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _SECRET = (
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a header, a variable or an option is named like a secret."""
+    """Return whether the name of a header, a variable or an option suggests a secret."""
     return re.search(_SECRET, name) is not None
 
 
 def safe_headers(headers: Mapping[str, str], mask: str | None = None) -> dict[str, str]:
-    """The harmless ones; the others with this in place of their value, or not at all."""
+    """Return the harmless headers; the others have the mask in place of their value, or are left out."""
     known = {name: value if name.lower() in HEADERS else mask for name, value in headers.items()}
     return {name: value for name, value in known.items() if value is not None}
 
 
 def safe_url(url: str) -> str:
-    """A URL without user and password, and with the values of all but the harmless query fields masked, and what in its
-    path looks like a key."""
+    """Return a URL without user and password; values of all but the harmless query fields, and parts of its path that
+    look like a key, are masked."""
     try:
         parts = urlsplit(url)
         pairs = parse_qsl(parts.query, keep_blank_values=True)
@@ -56,20 +56,21 @@ def safe_url(url: str) -> str:
 
 
 def safe_name(name: str, mask: str = "***") -> str:
-    """A name that a user or a server gave to something, or the mask where it looks like a key in the wrong place."""
+    """Return a name that a user or a server gave to something, or the mask where it looks like a misplaced key."""
     return mask if looks_like_key(name) else name[:60]
 
 
 def keys_in_path(url: str) -> list[str]:
-    """What looks like a key in the path of an address."""
+    """Return the parts of an address's path that look like a key."""
     path = url.partition("://")[2].partition("?")[0].partition("/")[2]
     return [part for segment in path.split("/") for part in segment.split(";") if looks_like_key(part)]
 
 
 def looks_like_key(text: str) -> bool:
-    """Whether it is long, and no words: small and capital letters and digits take turns, or one run of them is long.
+    """Return whether a text is long and has no words: small and capital letters and digits alternate, or one run of
+    them is long.
 
-    Words with numbers (gpt-4o-mini-2024-07-18) do not look like one; an id of 32 hexadecimal digits does.
+    Words with numbers (gpt-4o-mini-2024-07-18) do not look like a key; an id of 32 hexadecimal digits does.
     """
     if len(text) < 16:
         return False
@@ -81,11 +82,12 @@ _RUN = re.compile(r"[A-Za-z0-9]{24,}")
 
 
 def _safe_part(part: str) -> str:
-    """Of a path. Behind a ";" stand parameters, as in a query."""
+    """Return a part of a path, masked if needed. Parameters may follow a ";", as in a query."""
     name, sign, _ = part.partition(";")
     return f"{'***' if looks_like_key(name) else name}{';***' if sign else ''}"
 
 
 def forget_variables(error: BaseException) -> None:
-    """Forget the variables of the functions that an exception has left: some tools show them with a traceback."""
+    """Forget the local variables of the functions that an exception has left, since some tools show them with a
+    traceback."""
     traceback.clear_frames(error.__traceback__ and error.__traceback__.tb_next)

@@ -1,8 +1,8 @@
-"""Figures as a person reads them: seconds, amounts, moments, and the line shown while the SDK waits; and foreign text
-made fit to be shown.
+"""Writes figures for people: seconds, amounts, moments, the line shown while the SDK waits; and makes outside text safe
+to show.
 
-One wording for one thing. Errors, the command line and the log say a wait in the same words. This module must never
-look at a clock or a locale. The same value gives the same words, today and in last year's log.
+Errors, the command line and the log use the same words for the same thing. No clock and no locale is used, so the same
+value always gives the same words.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STEPS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _EXACT_BELOW = 120
 """Seconds up to which people count in seconds."""
 
-# What steers a terminal, in its 7-bit form (ESC and a letter) and its 8-bit one. No class holds the beginning of
+# What controls a terminal, in its 7-bit form (ESC and a letter) and its 8-bit one. No class holds the beginning of
 # another sequence, so the time is linear in the text.
 _SEQUENCES = (
     r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c)"  # OSC, DCS, SOS, PM, APC
@@ -41,7 +41,7 @@ _QUOTES = frozenset("‘’‚‛“”„‟«»‹›")
 
 
 def duration(seconds: float) -> str:
-    """`0.25 s`, `3.2 s`, `90 s`, `9 min 38 s`, `5 h 12 min`, `2 d 3 h`: two units at most."""
+    """Return seconds as `0.25 s`, `3.2 s`, `90 s`, `9 min 38 s`, `5 h 12 min`, `2 d 3 h`: two units at most."""
     if seconds < 10:
         return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f}".removesuffix(".0") + " s"
     if seconds < _EXACT_BELOW:
@@ -52,12 +52,12 @@ def duration(seconds: float) -> str:
 
 
 def amount(value: object) -> str:
-    """`128,000` or `30,601 tokens`: separators between thousands."""
+    """Return a number as `128,000` or `30,601 tokens`, with separators between thousands."""
     return re.sub(r"\d{4,}", lambda digits: f"{int(digits[0]):,}", str(value))
 
 
 def moment(iso: str) -> str:
-    """`on 1 August 2026 at 14:05 UTC`, from ISO 8601; a text that is none stays as it is."""
+    """Return a moment as `on 1 August 2026 at 14:05 UTC`, from ISO 8601; another text is returned unchanged."""
     try:
         when = datetime.fromisoformat(iso)
     except ValueError:
@@ -67,19 +67,21 @@ def moment(iso: str) -> str:
 
 
 def kept(characters: int) -> str | None:
-    """`312 characters were`, for what was received of an answer; None for nothing."""
+    """Return `312 characters were`, for what was received of an answer; None for nothing."""
     return None if not characters else "1 character was" if characters == 1 else f"{characters:,} characters were"
 
 
 def retrying(wait: float, attempt: int, attempts: int) -> str:
-    """`Retrying in 3.2 s (attempt 2/5)`. attempt: the one that comes after the wait."""
+    """Return `Retrying in 3.2 s (attempt 2/5)`. attempt: the one that comes after the wait."""
     when = f"in {duration(wait)}" if wait > 0 else "now"
     return f"Retrying {when} (attempt {attempt}/{attempts})"
 
 
 def printable(text: str) -> str:
-    """Foreign text without what could steer a terminal, reorder a line or break an encoding: escape sequences whole,
-    control characters but for line feed and tab, bidirectional overrides, tags; half a surrogate pair becomes U+FFFD.
+    """Return outside text without what could control a terminal, reorder a line or break an encoding.
+
+    Escape sequences, control characters (but for line feed and tab), bidirectional overrides and tags are removed; half
+    a surrogate pair becomes U+FFFD.
     """
     if text.isprintable():
         return text
@@ -87,7 +89,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same on one line: white space of any kind, a line's end included, is one blank."""
+    """Return the same on one line: any white space, a line's end included, becomes one blank."""
     return printable(" ".join(text.split()))
 
 

@@ -1,4 +1,4 @@
-"""How bytes travel: HTTP by aiohttp, and programs in a child process.
+"""Moves bytes: HTTP by aiohttp, and programs in a child process.
 
-What is here moves bytes and closes for certain. This module must never know a dialect.
+Everything that is opened here is certain to be closed. No module here knows a dialect.
 """

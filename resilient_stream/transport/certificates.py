@@ -1,7 +1,8 @@
-"""What servers are verified with: OpenSSL's own variables, as the environment has them when a request is sent.
+"""Chooses the certificates that servers are verified with: by OpenSSL's own variables, as they are when a request is
+sent.
 
-Certificates that a variable names and that cannot be read are said, with the variable; OpenSSL itself would go on with
-none. This module must never verify less than everything.
+Certificates that a variable names but that cannot be read are reported with the variable; OpenSSL itself would continue
+with none. Verification is never weakened.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ class BadCertificates(Exception):
 
 
 def certificates() -> ssl.SSLContext | bool:
-    """What to verify a server with, by the environment as it is now; True is aiohttp's own. Raises BadCertificates."""
+    """Return what to verify a server with, by the current environment; True is aiohttp's default. Raises
+    BadCertificates."""
     named = tuple(map(os.environ.get, _VARIABLES))
     return _context(*named) if any(named) or any(_AT_IMPORT) else True
 
 
 @functools.lru_cache(maxsize=8)
 def _context(file: str | None, directory: str | None) -> ssl.SSLContext:
-    """Takes some 20 ms, once for each state of the environment."""
+    """Return a TLS context; making one takes some 20 ms, once for each state of the environment."""
     if directory and not os.path.isdir(directory):
         raise BadCertificates("SSL_CERT_DIR", "names a directory that does not exist")
     context = ssl.create_default_context()

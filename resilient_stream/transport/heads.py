@@ -1,7 +1,7 @@
-"""What of an answer's head may be read: its headers as text, and whether its body comes as it is.
+"""Reads an answer's head: its headers as safe text, and whether its body is compressed.
 
-A header that leaves here can be printed, logged and written as JSON, whatever bytes it came as. This module must never
-look into a body.
+A header that leaves here can be printed, logged and written as JSON, whatever bytes it came as. Bodies are not looked
+at.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ for. None is wanted: a request says so, and some proxies compress all the same."
 
 
 def as_text(value: str) -> str:
-    """A header's value without what is no text. aiohttp leaves bytes that are no UTF-8 as halves of surrogate pairs."""
+    """Return a header's value as valid text. aiohttp represents bytes that are no UTF-8 as halves of surrogate
+    pairs."""
     if value.isascii() and value.isprintable():
         return value
     try:

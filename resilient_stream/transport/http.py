@@ -1,10 +1,10 @@
 """HTTP by aiohttp: `Response`, which owns one answer, and the sessions of a client, one for each running loop.
 
-Our clock and our limits decide, aiohttp's are switched off, because its timeouts look the same as ours and its full
-pool the same as a dead host: no total timeout, no pool limit, no redirects, and nothing compressed is asked for. One
-response has one owner; `close` and `interrupt` are synchronous. This module must never classify what a server did. Its
-exceptions leave as they are; `classify/` names them. What is known here alone leaves as a StreamError: a proxy's fault
-(`proxied.py`), an address or a header that cannot be sent (`routes.py`).
+Only our clock and our limits decide. aiohttp's are switched off: no total timeout, whose exception would look like one
+of ours, and no pool limit, whose exception would look like a dead host. Redirects are not followed, and no compression
+is asked for. One response has one owner; `close` and `interrupt` are synchronous. aiohttp's exceptions leave unchanged,
+and `classify/` names them. What only this module can know leaves as a StreamError: a proxy's fault (`proxied.py`), an
+address or a header that cannot be sent (`routes.py`).
 """
 
 from __future__ import annotations
@@ -61,18 +61,18 @@ class Response:
         self._watch_connection()
 
     def read(self) -> Awaitable[bytes]:
-        """One network read; b"" at the end of the body. A plain function, since it runs for every wake-up."""
+        """Return one network read; b"" at the end of the body. A plain function, since it runs for every wake-up."""
         return self._content.readany() if self._content.total_bytes < self._turn_at else self._read_after_a_turn()
 
     async def _read_after_a_turn(self) -> bytes:
         await asyncio.sleep(0)
         data = await self._content.read(TURN)
-        if len(data) < TURN:  # that was all there was
+        if len(data) < TURN:  # nothing more will come
             self._turn_at = self._content.total_bytes + TURN
         return data
 
     def _watch_connection(self) -> None:
-        """Have `read` fail when the connection goes while the body is open.
+        """Make `read` fail when the connection is lost while the body is open.
 
         aiohttp 3.14 does that itself, but for one case: when a later read has broken chunk framing, its parser
         drops the body without a word and the reader would wait for ever.
@@ -90,7 +90,7 @@ class Response:
 
     def _connection_gone(self, closed: asyncio.Future[None]) -> None:
         if not closed.cancelled():
-            closed.exception()  # looked at, so that nothing is logged about it
+            closed.exception()  # retrieved, so that asyncio does not log it
         if not self._content.is_eof() and self._content.exception() is None:
             self._content.set_exception(aiohttp.ClientPayloadError("the connection was closed in mid-body"))
 
@@ -100,9 +100,9 @@ class Response:
         self._response.close()
 
     def drain(self) -> bytes:
-        """What had arrived before the body failed: aiohttp refuses to hand out buffered bytes once an exception is set.
+        """Return the bytes that had arrived before the body failed; aiohttp refuses them once an exception is set.
 
-        Uses two private fields of aiohttp's reader; a test fails when they go.
+        It uses two private fields of aiohttp's reader; a test fails when they go.
         """
         content: Any = self._content
         error, content._exception = content._exception, None
@@ -113,7 +113,7 @@ class Response:
 
     @property
     def at_end(self) -> bool:
-        """The whole body has arrived, its framing included; the connection is free again."""
+        """Return whether the whole body has arrived, its framing included; the connection is then free again."""
         return self._content.is_eof()
 
     def on_end(self, callback: Any) -> None:
@@ -126,7 +126,7 @@ class Response:
 
 
 class _Here:
-    """What a client has in one loop: a session, and answers whose last bytes are still to come."""
+    """The things of one client in one loop: a session, and answers whose last bytes are still to come."""
 
     __slots__ = ("__weakref__", "keeper", "lingering", "loop", "own", "session")
 
@@ -138,12 +138,12 @@ class _Here:
         self.keeper: AsyncGenerator[None, None] | None = None
 
     def part_with_all(self) -> None:
-        """Close what still lingers."""
+        """Close the answers whose end is still awaited."""
         for response in list(self.lingering):
             self.part_with(response)
 
     def part_with(self, response: Response) -> None:
-        """Its connection is free, or it has had its time."""
+        """Let an answer go: its connection is free, or its time is over."""
         timer = self.lingering.pop(response, None)
         if timer is not None:
             timer.cancel()
@@ -151,7 +151,7 @@ class _Here:
                 response.close()
 
     def end(self, *, for_good: bool = False) -> None:
-        """Close everything at once, without an await. Idempotent."""
+        """Close everything at once, without an await. It may be called again."""
         if not self.loop.is_closed():
             self.part_with_all()
         if self.own:
@@ -163,7 +163,7 @@ class _Here:
 
 
 async def _until_the_loop_ends(here: _Here, sessions: MutableMapping[Any, _Here]) -> AsyncGenerator[None, None]:
-    """Suspended as long as the session lives. `asyncio.run` closes such generators before it closes its loop."""
+    """Wait as long as the session lives; `asyncio.run` closes such generators before it closes its loop."""
     try:
         yield
     finally:
@@ -223,7 +223,7 @@ class HttpTransport:
         return here
 
     def release(self, response: Response) -> None:
-        """The answer is whole: let its connection go back to the pool when the last bytes arrive, soon."""
+        """Let a whole answer's connection go back to the pool when the last bytes arrive, which is soon."""
         loop = asyncio.get_running_loop()
         here = self._sessions.get(loop)
         if response.at_end:
@@ -235,9 +235,9 @@ class HttpTransport:
         response.on_end(lambda: here.part_with(response))
 
     def close_idle(self, host: str = "") -> int:
-        """Close this loop's connections that lie in the pool. A session of the user's own is left alone.
+        """Close this loop's connections that lie in the pool. A session of the user's own is not touched.
 
-        Uses two private fields of aiohttp's connector; a test fails when they go.
+        It uses two private fields of aiohttp's connector; a test fails when they go.
         """
         here = self._sessions.get(asyncio.get_running_loop())
         if here is None:
@@ -251,7 +251,7 @@ class HttpTransport:
         return len(gone)
 
     async def aclose(self) -> None:
-        """Close this loop's session and its connections. Idempotent."""
+        """Close this loop's session and its connections. It may be called again."""
         here = self._sessions.pop(asyncio.get_running_loop(), None)
         if here is not None:
             here.part_with_all()
@@ -261,7 +261,7 @@ class HttpTransport:
 
 
 def _accepted(response: aiohttp.ClientResponse, route: Route) -> Response:
-    """The answer, if it is one that can be read. Raises StreamError, and the answer is closed."""
+    """Return the answer, if it can be read; else close it and raise StreamError."""
     try:
         answer = Response(response)
         if route.proxy is not None and response.status == 407:
@@ -280,7 +280,7 @@ _ALIVE: WeakSet[HttpTransport] = WeakSet()
 
 
 def _abandon(sessions: MutableMapping[asyncio.AbstractEventLoop, _Here]) -> None:
-    """A client was dropped without being closed, in whatever thread the collector runs."""
+    """Close the sessions of a client that was dropped without being closed, in whatever thread the collector runs."""
     for here in list(sessions.values()):
         _end_anywhere(here)
     sessions.clear()
@@ -288,7 +288,7 @@ def _abandon(sessions: MutableMapping[asyncio.AbstractEventLoop, _Here]) -> None
 
 @atexit.register
 def _at_exit() -> None:
-    """The program ends, and with it the loops that nobody has closed."""
+    """Close sessions when the program ends, and with it the loops that nobody has closed."""
     for transport in list(_ALIVE):
         for here in list(transport._sessions.values()):
             if (ended := _end_anywhere(here, for_good=True)) is not None:
@@ -296,7 +296,7 @@ def _at_exit() -> None:
 
 
 def _end_anywhere(here: _Here, *, for_good: bool = False) -> threading.Event | None:
-    """End it now, or by its own loop, where that runs in another thread; then the event tells when."""
+    """End it now, or by its own loop if that runs in another thread; then the event tells when it is done."""
     if not here.loop.is_running() or asyncio._get_running_loop() is here.loop:
         here.end(for_good=for_good)
         return None
@@ -306,6 +306,6 @@ def _end_anywhere(here: _Here, *, for_good: bool = False) -> threading.Event | N
         here.end()
         ended.set()
 
-    with contextlib.suppress(RuntimeError):  # it has closed meanwhile
+    with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
         here.loop.call_soon_threadsafe(end)
     return ended

@@ -1,7 +1,4 @@
-"""`Outgoings`: the way out of a client, by the kind of request: HTTP, a program, or a recording.
-
-The class of the request decides. This module must never look into one.
-"""
+"""`Outgoings`: chooses the way out of a client by the request's class: HTTP, a program, or a recording."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ __all__ = ["Outgoings"]
 
 
 class Outgoings:
-    """What a client sends by; see `contract.Transport`."""
+    """The transport of a client, which passes each request to the right one; see `contract.Transport`."""
 
     def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
         from . import http  # with aiohttp, most of what there is to load: a process that makes no client goes without
@@ -30,9 +27,9 @@ class Outgoings:
         self._recordings: Recordings | None = None
 
     async def open(self, request: Outgoing, connect_timeout: float | None, sending: Sending) -> Response:
-        """Send, and wait for the answer's head."""
+        """Send the request, and wait for the answer's head."""
         if isinstance(request, ProcessRequest):
-            from .process import Programs  # a client that asks no program does not load it
+            from .process import Programs  # loaded only by a client that asks a program
 
             self._programs = self._programs or Programs()
             return await self._programs.run(request, sending)
@@ -44,7 +41,7 @@ class Outgoings:
         return await self.http.open(request, connect_timeout, sending)
 
     def release(self, response: Any) -> None:
-        """The answer is whole: a connection goes back to the pool, a program ends."""
+        """Release an answer that is whole: a connection goes back to the pool, a program ends."""
         if isinstance(response, self._http_response):
             self.http.release(response)
         else:
@@ -55,7 +52,7 @@ class Outgoings:
         return self.http.close_idle(host)
 
     async def aclose(self) -> None:
-        """Close this loop's connections, and wait for its programs that were ended. Idempotent."""
+        """Close this loop's connections, and wait for its programs that were ended. It may be called again."""
         await self.http.aclose()
         if self._programs is not None:
             await self._programs.aclose()

@@ -1,11 +1,11 @@
-"""A program as a provider: its standard input is the request, its standard output the answer.
+"""Runs a program as a provider: its standard input is the request, its standard output the answer.
 
     the program prints something                 status 200; what it prints is the body
     it ends without a word, or cannot start      status 500; its complaint on standard error is the body
 
-`close` ends the program and everything it started, its whole process group, before it returns; the kernel tells the
-loop a little later, and `Programs.aclose` waits for that. This module must never know what a program says, or wait in
-`close`. There is no polite signal first: who closes has left.
+Before `close` returns, it has ended the program and everything that the program started, its whole process group. The
+kernel tells the loop a little later, and `Programs.aclose` waits for that. `close` itself does not wait, and there is
+no polite signal first, since whoever closes has left. What a program prints is not interpreted here.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ class Programs:
         self._running: set[ProcessResponse] = set()
 
     async def run(self, request: ProcessRequest, sending: Sending) -> ProcessResponse:
-        """Start the program, give it its input, and wait until it says something or ends.
+        """Start the program, give it its input, and wait until it prints something or ends.
 
-        Raises OSError when this host has no room for another program; one that cannot be run is an error's answer.
+        Raises OSError when this host has no room for another program; a program that cannot be run gives an answer with
+        an error.
         """
         try:
             output = await self._start(request)
@@ -65,8 +66,8 @@ class Programs:
         return output
 
     async def aclose(self) -> None:
-        """Wait until this loop knows that its programs have ended; otherwise the loop's end would leave them to warn
-        that they still run."""
+        """Wait until this loop knows that its programs have ended; otherwise they would warn at the loop's end that
+        they still run."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(LAST_WAIT):
@@ -108,15 +109,17 @@ class _Files:
                 raise
 
     def remove(self) -> None:
-        """Idempotent."""
+        """Remove the files. It may be called again."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
 
 class ProcessResponse(asyncio.SubprocessProtocol):
-    """One run of a program; see `contract.Response`. on_exit: told when the program has ended, in whatever way.
-    clear: removes what was made for this run."""
+    """One run of a program; see `contract.Response`.
+
+    on_exit: called when the program has ended, in whatever way. clear: removes the files of this run.
+    """
 
     def __init__(
         self,
@@ -145,7 +148,7 @@ class ProcessResponse(asyncio.SubprocessProtocol):
         pipe.write_eof()
 
     async def first_word(self) -> None:
-        """Wait for output or the end; an end without a word is an error's answer."""
+        """Wait for output or the end; a program that ends without output gives an answer with an error."""
         await self._something()
         if not self._output and self._ended:
             self.status = 500
@@ -154,7 +157,7 @@ class ProcessResponse(asyncio.SubprocessProtocol):
 
     @classmethod
     def failed(cls, complaint: str) -> ProcessResponse:
-        """The answer of a program that could not be started."""
+        """Set the answer of a program that could not be started."""
         output = cls()
         output.status, output.headers, output._ended = 500, {"content-type": "text/plain"}, True
         output._output += complaint.encode()
@@ -163,12 +166,12 @@ class ProcessResponse(asyncio.SubprocessProtocol):
     # -- the answer ---------------------------------------------------------------------------
 
     async def read(self) -> bytes:
-        """What was printed since the last read; b"" once it has ended and everything was read."""
+        """Return what was printed since the last read; b"" once the program has ended and everything was read."""
         await self._something()
         return self.drain()
 
     def drain(self) -> bytes:
-        """What was printed but not read."""
+        """Return what was printed but not read."""
         data = bytes(self._output)
         self._output.clear()
         if self._paused:
@@ -193,11 +196,11 @@ class ProcessResponse(asyncio.SubprocessProtocol):
     # -- told by the loop ---------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The program runs."""
+        """Take note that the program runs."""
         self._transport = transport
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """The program printed something."""
+        """Take what the program printed."""
         if fd == 2:
             self._complaint += data
             del self._complaint[:-COMPLAINT_BYTES]
@@ -209,7 +212,8 @@ class ProcessResponse(asyncio.SubprocessProtocol):
             self._stdout().pause_reading()
 
     def process_exited(self) -> None:
-        """It ended, and if by itself, what it started and left behind ends with it."""
+        """Take note that the program ended. If it ended by itself, whatever it started and left behind is ended,
+        too."""
         self._kill_group()
         self._clear()
         self.exited.set()
@@ -217,7 +221,7 @@ class ProcessResponse(asyncio.SubprocessProtocol):
             self._on_exit(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It has ended, and all its output has arrived."""
+        """Take note that the program has ended and all its output has arrived."""
         self._ended = True
         self._wake()
 
@@ -230,7 +234,7 @@ class ProcessResponse(asyncio.SubprocessProtocol):
         self.close()
 
     def close(self) -> None:
-        """End the program and its group, close its pipes, and remove its files. Idempotent."""
+        """End the program and its group, close its pipes, and remove its files. It may be called again."""
         self._clear()
         if self._transport is not None and not self._transport.is_closing():
             self._kill_group()
@@ -240,7 +244,7 @@ class ProcessResponse(asyncio.SubprocessProtocol):
         try:
             os.killpg(self._transport.get_pid(), signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
-            pass  # all of it had ended
+            pass  # the whole group had ended
 
     def _stdout(self) -> Any:
         return self._transport.get_pipe_transport(1)

@@ -1,7 +1,7 @@
-"""What went wrong on the way through a proxy, told as the proxy's doing.
+"""Reports failures on the way through a proxy as the proxy's.
 
-Until the proxy has passed something on, nothing that happens is the provider's. This module must never show more of a
-proxy than its host, its port and the variable that names it.
+Until the proxy has passed something on, no failure is the provider's. Of a proxy only its host, its port and the
+variable that names it are shown.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _ITS_FAULTS: Mapping[ErrorKind, str] = {
 
 
 def of_the_proxy(error: Exception, proxy: Proxy, url: str, sending: Sending) -> None:
-    """Raise StreamError for what the proxy did, or for what it may have a part in; else leave the error alone."""
-    from ..classify import classify_exception  # paid for when something fails, not by the import
+    """Raise StreamError for a failure that the proxy caused or may have part in; leave any other error alone."""
+    from ..classify import classify_exception  # imported only when something fails
 
-    passed_on = sending.written and url.startswith("https:")  # through the proxy's tunnel
+    passed_on = sending.written and url.startswith("https:")  # the failure came through the proxy's tunnel
     if passed_on or sending.reused:
         return
     failure = classify_exception(error, phase="request" if sending.written else "connect", host=host_of(url))
@@ -60,7 +60,7 @@ def refuse_login(proxy: Proxy, url: str) -> None:
 
 
 def host_of(url: str) -> str:
-    """Host and port of an address, for messages."""
+    """Return host and port of an address, for messages."""
     try:
         parts = urlsplit(url)
         return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""

@@ -61,7 +61,7 @@ class UnusableProxy(Exception):
 
 
 def proxy_for(url: str) -> Proxy | None:
-    """The proxy for a request to this address, by the environment as it is now. Raises UnusableProxy."""
+    """Return the proxy for a request to this address, by the current environment. Raises UnusableProxy."""
     scheme = url.partition(":")[0].lower()
     environment = tuple(map(os.environ.get, (*_BY_SCHEME.get(scheme, ()), *_DIRECT)))
     if not (any(environment) or _HAS_SETTINGS) or url.startswith(tuple(OWN_SERVERS)):
@@ -73,7 +73,7 @@ def proxy_for(url: str) -> Proxy | None:
 
 @functools.lru_cache(maxsize=256)
 def _found(environment: tuple[str | None, ...], cgi: bool, scheme: str, host: str, port: int) -> Proxy | None:
-    """The same for one state of the environment, which is why it can be remembered."""
+    """Return the same for one state of the environment, so that it can be remembered."""
     *proxies, lower, upper = environment
     given = [
         (name, value)
@@ -88,13 +88,13 @@ def _found(environment: tuple[str | None, ...], cgi: bool, scheme: str, host: st
 
 
 def _first(given: list[tuple[str, str]]) -> tuple[str, str]:
-    """The variable that counts. A blank one of the scheme's own switches ALL_PROXY off, too."""
+    """Return the variable that counts. If the scheme's own is blank, ALL_PROXY does not count either."""
     name, value = given[0]
     return name, value.strip()
 
 
 def _setting(scheme: str, host: str) -> tuple[str, str]:
-    """The system's own settings, where there is such a thing."""
+    """Return the system's own setting, where the system has such settings."""
     if not _HAS_SETTINGS or proxy_bypass(host):
         return "", ""
     return f"the system's {scheme} proxy", getproxies().get(scheme, "")
@@ -108,7 +108,8 @@ def _goes_direct(entries: str, host: str, port: int) -> bool:
 
 
 def _covers(entry: str, host: str, port: int) -> bool:
-    """Is the host meant by this entry? Names stand for their subdomains, too, with or without a dot in front."""
+    """Return whether a host is meant by this entry. A name stands for its subdomains, too, with or without a dot in
+    front."""
     name, wanted = _with_port(entry.lower())
     if wanted is not None and wanted != port:
         return False
@@ -122,7 +123,7 @@ def _covers(entry: str, host: str, port: int) -> bool:
 
 
 def _with_port(entry: str) -> tuple[str, int | None]:
-    """`host:8080`, `[::1]:8080`, or a name, an address or a network without a port."""
+    """Split `host:8080`, `[::1]:8080`, or a name, an address or a network without a port."""
     name, colon, port = entry.rpartition(":")
     if not colon or not port.isdecimal() or (":" in name and not name.endswith("]")):
         return entry.strip("[]"), None
@@ -147,7 +148,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _read(variable: str, value: str) -> Proxy:
-    """Raises UnusableProxy. An address without a scheme is an HTTP proxy's, as for curl."""
+    """Read a proxy's address; one without a scheme is an HTTP proxy's, as for curl. Raises UnusableProxy."""
     scheme, separator, _ = value.partition("://")
     parts, name = _split(variable, value if separator else f"http://{value}")
     if separator and scheme.lower().startswith("socks"):
@@ -159,13 +160,13 @@ def _read(variable: str, value: str) -> Proxy:
 
 
 def _split(variable: str, value: str) -> tuple[SplitResult, str]:
-    """The parts of the address, and host and port together."""
+    """Return the parts of the address, and host and port together."""
     try:
         parts = urlsplit(value)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise UnusableProxy(variable, "", "has a port that is no number, or brackets that do not match") from None
-    # A raw "/", "?" or "#" in a password ends the host early; the rest of it must not become a host's name.
+    # A raw "/", "?" or "#" in a password ends the host early; the password's beginning must not pass for a host.
     if not host or not _is_host(host) or port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
         raise UnusableProxy(variable, "", "is not the address of a proxy (http://host:port)")
     return parts, _joined(host, port)

@@ -1,7 +1,7 @@
-"""The way of one request: its address, its headers, its proxy and its certificates, checked before anything is sent.
+"""Prepares the way of one request: checks its address, headers, proxy and certificates before anything is sent.
 
-What cannot be sent is named (a header, a variable), and what is in it is never shown. This module must never change a
-path. It is quoted where it is made, and a signature is over it as it is.
+What cannot be sent is named (a header, a variable), and its content is never shown. A path is not changed: it was
+quoted where it was made, and a signature covers it as it is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEYS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "c
 
 
 class Route(NamedTuple):
-    """How a request is sent. options: for aiohttp, where it goes through a proxy or has certificates of its own."""
+    """How a request is sent. options: for aiohttp, used for a proxy or for own certificates."""
 
     url: str
     headers: dict[str, str]
@@ -38,7 +38,10 @@ class Route(NamedTuple):
 
 
 def route_for(request: HttpRequest, *, ours: bool) -> Route:
-    """ours: by our own session; a user's knows its proxy and certificates itself. Raises StreamError."""
+    """Return the route of a request. Raises StreamError.
+
+    ours: the session is ours; a session of the user knows its proxy and certificates itself.
+    """
     url, login = _without_login(request.url)
     _check_url(url)
     headers = {"Accept-Encoding": "identity", **request.headers}
@@ -55,7 +58,7 @@ def route_for(request: HttpRequest, *, ours: bool) -> Route:
 
 
 def _refuse(reason: str, code: str = "unsendable") -> NoReturn:
-    own = code == "unsendable"  # another target has another address and other headers; certificates are everybody's
+    own = code == "unsendable"  # another target has another address and other headers, but the same certificates
     facts = {"reason": reason}
     raise error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code=code, fallback=own or None, facts=facts)) from None
 
@@ -64,7 +67,7 @@ def _refuse(reason: str, code: str = "unsendable") -> NoReturn:
 
 
 def _without_login(url: str) -> tuple[str, str | None]:
-    """The address without `user:password@`, and these two as they are written there."""
+    """Return the address without `user:password@`, and these two as they are written there."""
     if "@" not in url:
         return url, None
     scheme, separator, rest = url.partition("://")
@@ -88,7 +91,7 @@ def _climbs(url: str) -> bool:
 
 
 def _log_in(headers: dict[str, str], login: str) -> None:
-    """User and password of the address, as Basic authentication."""
+    """Send the user and password of the address as Basic authentication."""
     if any(name.lower() == "authorization" for name in headers):
         _refuse(
             "The base URL has a user and a password, and the request has an Authorization header for its key; "
@@ -128,7 +131,7 @@ def _proxy(url: str) -> proxies.Proxy | None:
 
 
 def _through(proxy: proxies.Proxy, url: str, headers: dict[str, str]) -> dict[str, Any]:
-    """What aiohttp is told. The proxy reads the request itself, or a CONNECT in front of it."""
+    """Return aiohttp's options for a proxy. The proxy reads the request itself, or a CONNECT in front of it."""
     options: dict[str, Any] = {"proxy": proxy.url}
     if proxy.authorization is not None and url.startswith("https:"):
         options["proxy_headers"] = {"Proxy-Authorization": proxy.authorization}

@@ -1,10 +1,10 @@
-"""aiohttp's sessions as we make them: limits of our own, sockets that notice a dead peer, an end without noise.
+"""Our aiohttp sessions: with limits of our own, sockets that notice a dead peer, and an end without warnings.
 
-Whatever a server sends in place of a body is bounded: 256 KiB may pass of which nothing comes out (a head, trailers,
-the extension of a chunk), and then the connection fails with a sentence that says what it was. This module must never
-read `.netrc` (aiohttp does with `trust_env`), keep cookies, or leave a socket behind.
+Whatever a server sends in place of a body is bounded: when 256 KiB have arrived of which nothing is body (a head,
+trailers, the extension of a chunk), the connection fails with a sentence that says what it was. `.netrc` is not read
+(aiohttp would with `trust_env`), no cookies are kept, and no socket is left behind.
 
-Some private fields of aiohttp and asyncio are used in here; tests in tests/transport/ fail when they go.
+Some private fields of aiohttp and asyncio are used here; tests in tests/transport/ fail when they go.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ IDLE = 60
 
 
 def new_session() -> aiohttp.ClientSession:
-    """A session for the running loop, without limits, cookies, proxies and `.netrc`."""
+    """Return a session for the running loop, without limits, cookies, proxies and `.netrc`."""
     connector = aiohttp.TCPConnector(limit=0, socket_factory=_socket)
     made: Any = functools.partial(_Connection, asyncio.get_running_loop())
     connector._factory = made
@@ -49,8 +49,10 @@ def new_session() -> aiohttp.ClientSession:
 
 
 class Opening:
-    """A request that is being opened, for as long as it is. A connection keeps the context that it was made in, and
-    must not keep the request with it."""
+    """A request while it is being opened.
+
+    A connection keeps the context that it was made in, so this object must not keep the request longer.
+    """
 
     __slots__ = ("sending",)
 
@@ -63,7 +65,7 @@ OPENING: ContextVar[Opening | None] = ContextVar("resilient_stream_opening", def
 
 
 class _Request(aiohttp.ClientRequest):
-    """aiohttp's request, which notes on which connection it goes and when it was written."""
+    """aiohttp's request, which notes the connection that it uses and when it was written."""
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         """Write the request."""
@@ -82,7 +84,7 @@ class _Request(aiohttp.ClientRequest):
 
 
 class HeadTooLarge(HttpProcessingError):
-    """A head beyond our limits; `classify/network.py` knows it by this name."""
+    """A head is beyond our limits; `classify/network.py` knows it by this class name."""
 
 
 _received = ResponseHandler.data_received
@@ -90,7 +92,7 @@ _received = ResponseHandler.data_received
 
 
 class _Connection(ResponseHandler):
-    """aiohttp's connection, which ends when much arrives and nothing of it is a body."""
+    """aiohttp's connection, which ends when much arrives and nothing of it is body."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
@@ -100,12 +102,12 @@ class _Connection(ResponseHandler):
         self._body_size = 0
 
     def set_response_params(self, **params: Any) -> None:
-        """A request goes out; its answer begins with a head."""
+        """Begin an answer with its head, since a request goes out."""
         self._head, self._fruitless, self._body_size = bytearray(), 0, 0
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
-        """One network read: two additions and a comparison above what aiohttp does."""
+        """Take one network read; this costs two additions and a comparison more than in aiohttp."""
         self._fruitless += len(data)
         if self._head is not None:
             self._head += data
@@ -114,24 +116,24 @@ class _Connection(ResponseHandler):
         _received(self, data)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """A head was read: the final one, or an informational one in front of it."""
+        """Take a head that was read: the final one, or an informational one in front of it."""
         if data[0].code >= 200:
             self._head, self._fruitless = None, 0
         super().feed_data(data, size)
 
     def set_exception(self, exc: Any, exc_cause: BaseException | None = None) -> None:
-        """The parser's complaint about a head that is too large, with the name of the header that made it so."""
+        """Pass on the parser's complaint about a head that is too large, with the name of the header that is."""
         if isinstance(exc_cause, LineTooLong) and self._head is not None:
             exc = HeadTooLarge(message=f"{_longest_line(self._head)} is longer than {MAX_HEADER // 1024} KiB")
         super().set_exception(exc) if exc_cause is None else super().set_exception(exc, exc_cause)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """The head is of no use any more."""
+        """Forget the head."""
         self._head = None
         super().connection_lost(exc)
 
     def _is_too_much(self) -> bool:
-        """Has nothing of the body come out of the last 256 KiB? Then the answer fails here."""
+        """Return whether none of the last 256 KiB was body; if so, fail the answer."""
         if self._head is not None:
             longest = f"{_longest_line(self._head)} is the longest part of it"
             size = f"{MAX_HEAD // 1024} KiB"
@@ -156,7 +158,7 @@ class _Connection(ResponseHandler):
 
 
 def _longest_line(head: bytearray) -> str:
-    """The header that is the longest, by its name; a first line without one is the status line."""
+    """Return the name of the longest header; a first line without a name is the status line."""
     line = max(bytes(head).split(b"\n"), key=len)
     name, colon, _ = line[:200].partition(b":")
     word = name.decode("latin-1")
@@ -167,20 +169,20 @@ def _longest_line(head: bytearray) -> str:
 _KEEP_ALIVE = (
     ("SO_KEEPALIVE", 1),
     ("TCP_KEEPIDLE", IDLE),
-    ("TCP_KEEPALIVE", IDLE),  # the same on macOS
+    ("TCP_KEEPALIVE", IDLE),  # TCP_KEEPIDLE on macOS
     ("TCP_KEEPINTVL", 15),
     ("TCP_KEEPCNT", 4),
 )
 
 
 def _socket(info: Any) -> socket.socket:
-    """A socket that notices a peer which has gone without a word, in some two minutes."""
+    """Return a socket that notices within about two minutes when its peer has disappeared."""
     family, kind, protocol, *_ = info
     made = socket.socket(family, kind, protocol)
     for name, value in _KEEP_ALIVE:
         level = socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP
         if (option := getattr(socket, name, None)) is not None:
-            with contextlib.suppress(OSError):  # a system that does not know it
+            with contextlib.suppress(OSError):  # the system does not have this option
                 made.setsockopt(level, option, value)
     return made
 
@@ -189,10 +191,11 @@ def _socket(info: Any) -> socket.socket:
 
 
 def let_go(session: aiohttp.ClientSession, *, for_good: bool = False) -> None:
-    """Close a session and its connections at once, without its loop. Idempotent.
+    """Close a session and its connections at once, without its loop. It may be called again.
 
-    aiohttp's own way is a coroutine, and it complains in the log of a session that was left open.
-    for_good: the loop will not run again, so what is still to be done in it is done here.
+    aiohttp's own way is a coroutine, and it logs a complaint about a session that was left open.
+
+    for_good: the loop will not run again, so its remaining work is done here.
     """
     connector = session.connector
     if connector is None:
@@ -211,7 +214,7 @@ def _protocols(connector: Any) -> list[Any]:
 
 
 def _forget(transport: Any) -> None:
-    """Close the socket under a transport whose loop is over, and with it the warning that it is open."""
+    """Close the socket under a transport whose loop is over, and so prevent the warning that it is open."""
     secured = getattr(transport, "_ssl_protocol", None)
     if secured is not None:
         transport._closed = True

@@ -94,7 +94,7 @@ def one_line(text: str) -> str:
 
 
 def odd_character(value: str, ascii_only: bool) -> str:
-    """The first character that was not meant to be in a header or a key, by its name; "" if there is none."""
+    """Return the name of the first character that does not belong in a header or a key; "" if there is none."""
     found = next((mark for mark in value if _is_odd(mark, ascii_only)), None)
     if found is None:
         return ""

@@ -1,4 +1,4 @@
-"""What some providers need beyond an address and a key: a module each, which its adapter's `facts` name.
+"""The modules that find what some providers need beyond an address and a key; an adapter's `facts` name its module.
 
 Each has one `async def resolve(target, adapter, base_url, key, attempt)`, which returns an `Endpoint`, or a `Failure`
 that says what to set or install. Its libraries are imported when it is first asked. Nothing here logs a credential or

@@ -150,7 +150,7 @@ def _punycode(host: str) -> str:
 
 
 async def _start(module: str) -> tuple[str, str | None]:
-    """The address of a server of our own, and its key."""
+    """Start our own server if needed, and return its address and key."""
     server = import_module(module)
     address: str = await server.base_url()
     return address, server.api_key(address)

@@ -33,8 +33,8 @@ FamiliesOf: TypeAlias = Callable[[str], Families]
 
 
 def for_its_target(request: Request, families_of: FamiliesOf) -> Request:
-    """The request with its results in order and without the signatures that its target would refuse; the same object
-    when there is nothing to do."""
+    """Return the request with its results in order and without signatures that its target would refuse; the same object
+    when nothing changes."""
     messages = in_order(request.messages)
     reader = _Reader(request.target.name, families_of)
     if any(map(reader.refuses_of, messages)):
@@ -47,13 +47,13 @@ def _relay(target: str) -> str:
 
 
 class _Reader(NamedTuple):
-    """Who is to read the messages. target: its name."""
+    """The target that will read the messages. target: its name."""
 
     target: str
     families_of: FamiliesOf
 
     def refuses_of(self, message: Message) -> bool:
-        """Whether something in a message would be refused."""
+        """Return whether the target would refuse something in a message."""
         if message.role != "assistant" or (isinstance(message.content, str) and not message.tool_calls):
             return False
         return any(map(self._refuses, (*message.parts, *message.tool_calls)))
@@ -74,7 +74,7 @@ class _Reader(NamedTuple):
         return origin(part.signed_by) != origin(self.target)
 
     def _origin_of(self, part: ReasoningPart | FunctionCall) -> Callable[[str], str]:
-        """What has to be the same of two targets, by the form of the proof."""
+        """Return a function for what two targets must have in common, by the form of the proof."""
         if isinstance(part, ReasoningPart) and part.signature is None and part.redacted is None:
             return lambda target: self.families_of(target).plain
         if (part.signature or "").startswith("[{"):

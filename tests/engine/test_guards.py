@@ -113,22 +113,28 @@ async def test_a_call_stays_billed_when_its_last_request_never_left():
     assert raised.value.billed_maybe
 
 
+class Asking(OpenAIChat, frozen=True):
+    """OpenAI's dialect, which notes in `told` how long the policy waits."""
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
+        """Note it."""
+        told.append(max_retry_after)
+        return super().classify(status, headers, body, max_retry_after)
+
+
+told: list[float] = []
+
+
 async def test_an_adapter_is_told_how_long_the_policy_waits(monkeypatch: pytest.MonkeyPatch):
     """A third party's adapter may judge an error by it; none of ours does."""
-    told: list[float] = []
-
-    class Asking(OpenAIChat, frozen=True):
-        def classify(
-            self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0
-        ) -> Failure:
-            told.append(max_retry_after)
-            return super().classify(status, headers, body, max_retry_after)
-
-    _provide(monkeypatch, Asking("asking", HOSTS["openai"]))
+    told.clear()
+    _provide(monkeypatch, Asking("asks-for-patience", HOSTS["openai"]))
     client, _ = client_over(Answer(status=500), retry=RetryPolicy(attempts=1, max_retry_after=7))
     async with client:
         with pytest.raises(StreamError):
-            await client.complete("Hi", to=Target("asking:m", base_url="http://127.0.0.1:9", api_key="k" * 12))
+            await client.complete(
+                "Hi", to=Target("asks-for-patience:m", base_url="http://127.0.0.1:9", api_key="k" * 12)
+            )
     assert told == [7]
 
 
@@ -321,10 +327,10 @@ class _Marked:
 
 async def test_a_resumed_answer_is_not_asked_for_in_one_piece(monkeypatch: pytest.MonkeyPatch):
     """A whole answer would begin anew, so the rest of a stream is asked for as a stream, also where memory is short."""
-    _provide(monkeypatch, Resumable("resumable", HOSTS["openai"]))
+    _provide(monkeypatch, Resumable("resumes-or-whole", HOSTS["openai"]))
     used = [1]
     monkeypatch.setattr("resilient_stream.engine.middleware.buffered.rss_bytes", lambda: used[0])
-    target = Target("resumable:m", base_url="http://127.0.0.1:9", api_key="k" * 12)
+    target = Target("resumes-or-whole:m", base_url="http://127.0.0.1:9", api_key="k" * 12)
     first = Answer(*HALF, asyncio.Future())
     client, transport = client_over(
         first, whole(text_event("eight.")), retry=AT_ONCE, budget=FREE, recovery=Recovery(methods=("native",)),
@@ -413,7 +419,7 @@ async def test_a_transcript_is_found_behind_an_error_that_was_raised_meanwhile()
 
 
 def _provide(monkeypatch: pytest.MonkeyPatch, adapter: OpenAIChat) -> None:
-    """Make the adapter known under its name."""
+    """Make the adapter known under its name, which no other test may use: adapters are kept by their names."""
     module = ModuleType(f"resilient_stream.providers.{adapter.name}")
     module.ADAPTER = adapter  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -7,7 +7,7 @@ import errno
 import gc
 import logging
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from types import ModuleType
 from typing import Any
@@ -33,6 +33,11 @@ HALF = (text_event("One two three four "), text_event("five six seven "))
 def cut(*texts: bytes) -> Answer:
     """An answer that is lost after these events."""
     return Answer(*(texts or HALF), ConnectionResetError())
+
+
+def refused() -> Refused:
+    """A host that takes no connection."""
+    return Refused(ConnectionRefusedError(errno.ECONNREFUSED, "refused"))
 
 
 def whole(*texts: bytes) -> Answer:
@@ -104,8 +109,7 @@ async def test_bytes_behind_the_end_that_a_link_set_are_not_recorded():
 
 async def test_a_call_stays_billed_when_its_last_request_never_left():
     """The error of a request that was not sent does not hide that an earlier one was."""
-    refused = Refused(ConnectionRefusedError(errno.ECONNREFUSED, "refused"))
-    client, _ = client_over(Answer(status=503), refused, refused, retry=AT_ONCE, budget=FREE)
+    client, _ = client_over(Answer(status=503), refused(), refused(), retry=AT_ONCE, budget=FREE)
     async with client:
         with pytest.raises(StreamError) as raised:
             await client.complete("Hi")
@@ -206,15 +210,17 @@ async def test_a_kind_that_is_not_retried_is_sent_once_more_where_the_server_ask
 @pytest.mark.parametrize(
     ("first", "options"),
     [
-        (Refused(ConnectionRefusedError(errno.ECONNREFUSED, "refused")), {"targets": 2, "retry": ONCE}),
-        (Refused(ConnectionRefusedError(errno.ECONNREFUSED, "refused")), {"retry": AT_ONCE}),
-        (cut(), {"retry": ONCE}),
+        (refused, {"targets": 2, "retry": ONCE}),
+        (refused, {"retry": AT_ONCE}),
+        (cut, {"retry": ONCE}),
     ],
     ids=["fallback", "retry", "recover"],
 )
-async def test_an_error_that_was_got_over_keeps_no_frames(first: Any, options: dict[str, Any]):
+async def test_an_error_that_was_got_over_keeps_no_frames(
+    first: Callable[[], Answer | Refused], options: dict[str, Any]
+):
     """A transcript may be kept for long: what it says of an attempt that failed refers to nothing of the call."""
-    client, _ = client_over(first, whole(*HALF, text_event("eight.")), budget=FREE, **options)
+    client, _ = client_over(first(), whole(*HALF, text_event("eight.")), budget=FREE, **options)
     async with client:
         transcript = await client.complete("Hi")
     links: list[BaseException | None] = [transcript.attempts[0].error]

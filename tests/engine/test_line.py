@@ -1,0 +1,144 @@
+"""The line at a target: who has a place, who waits, and what becomes of a place whose owner is gone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from resilient_stream import Client, Limits, RetryPolicy, StreamError, Target
+from resilient_stream.engine.slots import Line, Slots
+
+from .clock import Clock, after
+from .scripted import END, STOP, Answer, ScriptedTransport, text_event
+
+ONCE = RetryPolicy.off()
+
+
+def limited(*answers: Answer, places: int = 1) -> tuple[Client, ScriptedTransport]:
+    """A client with so many places at its target."""
+    target = Target("openai:m", base_url="http://127.0.0.1:9", api_key="k" * 12)
+    client = Client(target, limits=Limits(max_concurrency=places), retry=ONCE)
+    client.transport = transport = ScriptedTransport(answers)
+    return client, transport
+
+
+async def waiting(line: Line, limit: int) -> asyncio.Task[None]:
+    """A task that stands in the line."""
+    task = asyncio.create_task(line.take(limit))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_as_many_as_there_are_places_hold_one():
+    """The next one waits, and has the place of the first who gives it back."""
+    line = Line()
+    for _ in range(2):
+        await line.take(2)
+    third = await waiting(line, 2)
+    assert (line.taken, third.done()) == (2, False)
+    line.give_back()
+    await third
+    assert line.taken == 2
+    line.give_back()
+    line.give_back()
+    assert line.taken == 0
+    assert line.unused
+
+
+async def test_a_place_goes_to_whom_has_waited_longest():
+    """First come, first served, one place each."""
+    line = Line()
+    await line.take(1)
+    tasks = [await waiting(line, 1) for _ in range(3)]
+    for first in range(3):
+        line.give_back()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert [task.done() for task in tasks] == [place <= first for place in range(3)]
+
+
+async def test_who_is_interrupted_in_the_line_has_no_place():
+    """The place that comes next is the next one's."""
+    line = Line()
+    await line.take(1)
+    gone, stays = await waiting(line, 1), await waiting(line, 1)
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    line.give_back()
+    await stays
+    assert line.taken == 1
+
+
+async def test_a_place_that_comes_in_the_moment_of_an_interruption_is_passed_on():
+    """It was handed over already when its new owner was cancelled: it is not lost."""
+    line = Line()
+    await line.take(1)
+    gone, stays = await waiting(line, 1), await waiting(line, 1)
+    line.give_back()
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    await stays
+    line.give_back()
+    assert line.unused
+
+
+async def test_who_was_cancelled_but_has_not_run_yet_gets_no_place():
+    """A cancelled waiter is passed over, also before it has left the line."""
+    line = Line()
+    await line.take(1)
+    gone, stays = await waiting(line, 1), await waiting(line, 1)
+    gone.cancel()
+    line.give_back()
+    await stays
+    assert gone.cancelled()
+    line.give_back()
+    assert line.unused
+
+
+def test_a_line_is_forgotten_when_nobody_is_in_it():
+    """One with a place taken is kept, and an unknown one is no error."""
+    slots = Slots()
+    line = slots.line("a")
+    assert slots.line("a") is line
+    line.taken = 1
+    slots.leave("a")
+    assert slots.line("a") is line
+    line.taken = 0
+    slots.leave("a")
+    slots.leave("a")
+    assert slots.line("a") is not line
+
+
+async def test_a_stream_waits_until_the_one_before_it_is_over(clock: Clock):
+    """The second request is sent when the first answer has ended."""
+    slow = Answer(text_event("a"), after(10, text_event("b")), STOP, END)
+    client, transport = limited(slow, Answer(text_event("c"), STOP, END))
+    async with client:
+        first = asyncio.create_task(client.complete("Hi"))
+        second = asyncio.create_task(client.complete("Hi"))
+        await asyncio.sleep(5)
+        assert len(transport.requests) == 1
+        assert [(await task).text for task in (first, second)] == ["ab", "c"]
+    assert clock.passed == 10
+    assert client.slots._lines == {}
+
+
+async def test_a_deadline_that_passes_in_the_line_says_so(clock: Clock):
+    """Nothing was sent, so nothing is billed; the stream that holds the place goes on."""
+    slow = Answer(text_event("a"), after(10, text_event("b")), STOP, END)
+    client, transport = limited(slow)
+    async with client:
+        first = asyncio.create_task(client.complete("Hi"))
+        await asyncio.sleep(0)
+        with pytest.raises(StreamError) as raised:
+            await client.complete("Hi", deadline=3)
+        assert clock.passed == 3
+        assert (await first).text == "ab"
+    error = raised.value
+    assert (error.kind, error.code, error.target) == ("deadline_exceeded", "in_the_line", "openai:m")
+    assert (error.phase, error.attempt, error.billed_maybe) == ("connect", 1, False)
+    assert error.failure.facts["limit"] == 1
+    assert len(transport.requests) == 1

@@ -1,11 +1,12 @@
 # Each command makes its own .venv when it is missing. Nothing else is to be installed by hand.
 #   make demo    a real small model's answer survives the death of its first target
 #   make test    the tests        make check   types and style        make bench   what it costs, beside others
+#   make mutants which lines of the engine could be broken without a test noticing (a sample, some 15 minutes)
 #   make types   what users write, in mypy and in pyright (which Node.js fetches)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check types bench clean
+.PHONY: demo test check types bench mutants clean
 
 demo: .venv/local
 	@$(BIN)/resilient-stream demo
@@ -25,6 +26,10 @@ types: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.overhead
+
+mutants: .venv/dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,mutants]'
+	$(BIN)/python -m tests.mutants
 
 clean:
 	rm -rf .venv

@@ -1,0 +1,9 @@
+"""Why a mutant that no test notices may live: by its file, the line that it took out, and the one that it put in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["ARGUED"]
+
+ARGUED: Mapping[tuple[str, str, str], str] = {}

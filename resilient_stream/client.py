@@ -46,23 +46,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Client"]
 
-_LATER = "is part of the design, but not built yet; leave it out"
+_NOT_BUILT = "is part of the design, but not built yet; leave it out"
 
 
 class Client:
-    """Streams answers from the first target that can give one.
+    """A client streams answers from the first of its targets that can give one.
 
-    targets: "provider:model" strings or `Target`s (a list of them is taken, too); the first is tried first, the rest
-        are fallbacks.
-    retry, timeouts, recovery, limits: see `policy`; defaults are documented there.
-    middlewares: your own links, run around every attempt (see `contract.Middleware`).
-    on_event: called with each `events.Event`, on the loop; must not block.
+    targets: "provider:model" strings or `Target`s, or a list of them; the first is tried first, the rest are fallbacks.
+    retry, timeouts, recovery, limits: see `policy`, where the defaults are documented.
+    middlewares: your own links, which run around every attempt (see `contract.Middleware`).
+    on_event: called with each `events.Event` on the event loop; it must not block.
     session: an aiohttp session to use instead of our own, e.g. for a proxy; it is never closed here.
-    record: a file to which every request and its answer are appended as they end, keys masked; played back by the
-        target "replay:FILE".
-    telemetry: what OpenTelemetry is told, if there is an SDK of it; see `Telemetry`.
-    budget: how much may be sent again to a failing target, over all calls of the process; see `RetryBudget`.
-    hedge, breaker, store: accepted when they are built.
+    record: a file to which every request and its answer are appended when they end, with keys masked. The target
+    "replay:FILE" plays it back.
+    telemetry: what OpenTelemetry is told, if the process has an SDK of it; see `Telemetry`.
+    budget: how many retries may go to a failing target, over all calls of the process; see `RetryBudget`.
+    hedge, breaker, store: refused until they are built.
     Raises StreamMisused for a bad target or value.
     """
 
@@ -86,8 +85,8 @@ class Client:
         _settle_the_allocator()
         for name, value in (("hedge", hedge), ("breaker", breaker), ("store", store)):
             if value is not None:
-                raise StreamMisused(f"{name}= {_LATER}")
-        self.targets = _checked(targets)
+                raise StreamMisused(f"{name}= {_NOT_BUILT}")
+        self.targets = _checked_targets(targets)
         self.transport: Transport = Outgoings(session)
         self._observers: tuple[Callable[[Call], Observer | None], ...] = (
             Reporter(given("telemetry", telemetry, Telemetry())),
@@ -145,7 +144,7 @@ class Client:
         metadata: yours; kept on the request for middlewares, never sent.
         Raises StreamMisused for input that cannot be sent.
         """
-        targets = _checked([to] if isinstance(to, str | Target) else to) if to is not None else self.targets
+        targets = _checked_targets([to] if isinstance(to, str | Target) else to) if to is not None else self.targets
         if not targets:
             raise StreamMisused(_no_target())
         request = Request(
@@ -170,7 +169,7 @@ class Client:
 
     @checks_options(StreamOptions)
     async def complete(self, prompt: Prompt, **options: Unpack[StreamOptions]) -> Transcript:
-        """The same chain, collected: options as for `stream`. Raises StreamError when the answer fails."""
+        """Return the transcript of a whole answer. Options as for `stream`. Raises StreamError when the answer fails."""
         async with self.stream(prompt, **options) as stream:
             return await stream.collect()
 
@@ -219,9 +218,9 @@ class Client:
         return Conversation(self, record, ask, toolbox, prompts, turns, plain_function(on_end))
 
     def scope(self, deadline: float | None = None) -> Scope:
-        """A scope that owns every stream started from it and closes them all when it is left.
+        """Return a scope that owns every stream started from it, and closes them all when it is left.
 
-        deadline: seconds from entering, for everything in it.
+        deadline: seconds from entering the scope, for everything in it.
         """
         return Scope(self.stream, deadline)
 
@@ -290,18 +289,18 @@ def _end_with_the_client(call: Call) -> None:
     call.expire(closed_error("client_closed"), "client_closed")
 
 
-def _checked(targets: Iterable[str | Target]) -> tuple[Target, ...]:
-    """Targets as objects, their provider known and their model named, before anything is sent.
+def _checked_targets(targets: Iterable[str | Target]) -> tuple[Target, ...]:
+    """Return targets as objects with a known provider and a model, before anything is sent.
 
-    A list in place of its elements is what people write who have their targets in one.
+    A single list is accepted, too, because people often have their targets in one.
     """
     given: tuple[Any, ...] = tuple(targets)
     if len(given) == 1 and isinstance(given[0], list | tuple):
         given = tuple(given[0])
-    return tuple(_named(Target.of(target)) for target in given)
+    return tuple(_with_its_model(Target.of(target)) for target in given)
 
 
-def _named(target: Target) -> Target:
+def _with_its_model(target: Target) -> Target:
     _built(target.limits or Limits())
     adapter = adapter_for(target.provider)
     known = getattr(adapter, "options", None)
@@ -318,12 +317,12 @@ def _named(target: Target) -> Target:
 def _built(limits: Limits) -> Limits:
     for name in ("requests_per_minute", "tokens_per_minute"):
         if getattr(limits, name) is not None:
-            raise StreamMisused(f"Limits.{name} {_LATER}")
+            raise StreamMisused(f"Limits.{name} {_NOT_BUILT}")
     return limits
 
 
 def _no_target() -> str:
-    """Which variables are set, and how to name a target."""
+    """Say which variables are set, and how to name a target."""
     keys = {name: adapter_for(name).key_variables[0] for name in SUGGESTED}
     found = [f"{name} ({variable} is set)" for name, variable in keys.items() if os.environ.get(variable)]
     known = f"keys found for: {', '.join(found)}" if found else f"set one of {', '.join(keys.values())}"
@@ -352,7 +351,7 @@ def _schema(output: Schema | None) -> Mapping[str, Any] | None:
 
 
 def _checked_messages(prompt: Prompt, system: str | None) -> tuple[Message, ...]:
-    """The messages with `system` in front, each call in them answered."""
+    """Return the messages with `system` in front, after checking that each call in them has a result."""
     messages = to_messages(prompt)
     check_results(messages)
     return messages if system is None else (Message(role="system", content=whole_text("system", system)), *messages)
@@ -373,7 +372,7 @@ def _reasoning(reasoning: Any) -> str | int | None:
 
 
 def _at_least(name: str, value: Any, least: float) -> Any:
-    """A number in range, or a message that names it. NaN is in no range."""
+    """Return a number if it is in range; otherwise raise an error that names it. NaN is in no range."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= least):
         raise StreamMisused(f"{name} must be a number of at least {least:g}, not {value!r}")
     return value

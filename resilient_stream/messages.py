@@ -301,7 +301,7 @@ def complaint(error: ValidationError, model: type[BaseModel]) -> str:
 def describe(error: ValidationError, name: str, most: int = 3) -> str:
     """Describe pydantic's first complaints as `messages[1].role: …`, without the values, which may be private."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    said = [f"{name}{_place(item['loc'])}{_words(item['msg'])}" for item in found[:most]]
+    said = [f"{name}{_place(item['loc'])}{_after_its_place(item['msg'])}" for item in found[:most]]
     if len(found) > most:
         said.append(f"and {len(found) - most} more")
     return "; ".join(said)
@@ -311,7 +311,7 @@ def _place(location: tuple[int | str, ...]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{safe_name(step)}" for step in location)
 
 
-def _words(message: str) -> str:
+def _after_its_place(message: str) -> str:
     """Return a complaint as it follows the name of its place. Our own complaints begin with the rest of that place."""
     said = message.removeprefix("Value error, ")
     return said if said.startswith((".", "[")) else f": {said}"

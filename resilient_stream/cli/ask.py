@@ -18,7 +18,7 @@ from ..failures import StreamMisused
 from ..outcome.errors import StreamError
 from ..outcome.transcript import Transcript
 from ..providers import adapter_for
-from . import exit_codes, telling
+from . import exit_codes, wording
 from .terminal import Answer, Notes, say_json
 
 __all__ = ["ask", "default_target", "require"]
@@ -59,7 +59,7 @@ async def _stream(prompt: str, targets: Sequence[str], answer: Answer | None, no
     require(prompt)
 
     def on_event(event: Event) -> None:
-        if isinstance(event, RetryScheduled | FellBack) and (line := telling.told(event)):
+        if isinstance(event, RetryScheduled | FellBack) and (line := wording.event_line(event)):
             if answer is not None:
                 answer.pause()
             notes.note(line)

@@ -24,7 +24,7 @@ from ..conversation.turns import ConversationRecord
 from ..outcome.errors import AllTargetsFailed, StreamError
 from ..outcome.transcript import Outcome, Transcript
 from ..text.readable import printable
-from . import exit_codes, telling
+from . import exit_codes, wording
 
 __all__ = ["OUTCOME_STYLE", "Answer", "Notes", "Screen", "joined", "say", "say_json", "styled", "until_reader_leaves"]
 
@@ -85,7 +85,7 @@ class Answer:
     def show(self, chunk: Chunk) -> None:
         """Write what a chunk has for the reader."""
         if isinstance(chunk, ReasoningDelta) and self._console.is_terminal:
-            self._reason(chunk.reasoning)
+            self._write_reasoning(chunk.reasoning)
         elif chunk.text:
             self._write(chunk.text)
 
@@ -103,7 +103,7 @@ class Answer:
         """Take note of what the terminal itself wrote, as it does for Ctrl-C."""
         self._last = text[-1:] or self._last
 
-    def _reason(self, text: str) -> None:
+    def _write_reasoning(self, text: str) -> None:
         self._console.print(styled(text, style="dim"), end="")
         self._reasoned, self._last = True, text[-1:] or self._last
 
@@ -144,13 +144,13 @@ class Notes:
         """Write the line that says how the call went."""
         ended = transcript.finish_kind or transcript.outcome or "not started"
         style = "yellow" if transcript.finish_kind else OUTCOME_STYLE[transcript.outcome]
-        line = joined((ended.replace("_", " "), style), (" · " + telling.summary(transcript), "dim"))
+        line = joined((ended.replace("_", " "), style), (" · " + wording.summary(transcript), "dim"))
         self._console.print(line)
         self._unmodelled(transcript)
 
     def _unmodelled(self, *transcripts: Transcript) -> None:
         """Write what was received but not shown."""
-        if (said := telling.unmodelled(*transcripts)) is not None:
+        if (said := wording.unmodelled(*transcripts)) is not None:
             self.note(said)
 
     def ended(self, record: ConversationRecord) -> None:
@@ -158,14 +158,14 @@ class Notes:
         kind = record.transcripts[-1].finish_kind if record.turns else None
         ended = kind or (None if record.outcome == "complete" else record.outcome)
         word = (f"{ended.replace('_', ' ')} · ", "yellow" if kind else OUTCOME_STYLE[record.outcome]) if ended else ""
-        self._console.print(joined(word, (telling.exchange(record), "dim")))
+        self._console.print(joined(word, (wording.exchange_line(record), "dim")))
         self._unmodelled(*record.transcripts)
 
     def error(self, error: StreamError) -> None:
         """Write an error's title, what happened and what to do."""
         where = f" ({error.target})" if error.target and not isinstance(error, AllTargetsFailed) else ""
         self._console.print(joined((error.title, "bold red"), where))
-        for line in telling.complaint(error):
+        for line in wording.error_lines(error):
             self._console.print(styled(line))
         for note in getattr(error, "__notes__", ()):  # where a recording and the prompt differ
             self._console.print(styled(note, style="dim"))

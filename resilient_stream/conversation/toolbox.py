@@ -37,7 +37,7 @@ class Toolbox:
 
     def __init__(self, tools: Iterable[ToolSource], outputs: Outputs, timeout: float | None) -> None:
         made = [tool_of(source, f"tools[{place}]") for place, source in enumerate(tools)]
-        handed_in = [Submission(name, model) for name, model in _named(outputs).items()]
+        handed_in = [Submission(name, model) for name, model in _by_name(outputs).items()]
         self._functions = {each.tool.name: each for each in made if isinstance(each, FunctionTool)}
         self._submissions = {each.tool.name: each for each in handed_in}
         self.declared: tuple[Tool, ...] = (
@@ -65,7 +65,7 @@ class Toolbox:
 
         async def one(call: ToolCall) -> None:
             started = time.perf_counter()
-            result, error = await self._told(call, outputs)
+            result, error = await self._answer_to(call, outputs)
             results[call.id] = result_of(call, result, error, time.perf_counter() - started)
 
         try:
@@ -73,13 +73,13 @@ class Toolbox:
                 for call in ours:
                     group.start_soon(one, call)
         except BaseExceptionGroup as failed:
-            raise _first(failed) from None
+            raise _cause_of(failed) from None
 
     def _is_callers(self, call: ToolCall) -> bool:
         return call.name in self._names and call.name not in self._submissions
 
-    async def _told(self, call: ToolCall, outputs: dict[str, BaseModel]) -> tuple[Any, bool]:
-        """Return what the model is told about a call, and whether that is a complaint."""
+    async def _answer_to(self, call: ToolCall, outputs: dict[str, BaseModel]) -> tuple[Any, bool]:
+        """Run a call, and return what the model is told and whether that is a complaint."""
         try:
             with anyio.move_on_after(self._timeout):
                 return await self._result(call, outputs), False
@@ -99,13 +99,13 @@ class Toolbox:
     async def _result(self, call: ToolCall, outputs: dict[str, BaseModel]) -> Any:
         if (submission := self._submissions.get(call.name)) is not None:
             output = submission.read(call.arguments)
-            _refuse(call)
+            _refuse_untrusted(call)
             outputs[submission.name] = output
             return self._accepted(outputs)
         if (function := self._functions.get(call.name)) is None:
             raise ToolError(f"Tool not found: {call.name}. Available tools: {', '.join(self._names)}")
         arguments = function.arguments(call.arguments)
-        _refuse(call)
+        _refuse_untrusted(call)
         return await function.call(arguments, self.threads)
 
     def _accepted(self, outputs: Mapping[str, BaseModel]) -> str:
@@ -113,14 +113,14 @@ class Toolbox:
         return f"Accepted. Still missing: {', '.join(missing)}." if missing else "Accepted."
 
 
-def _refuse(call: ToolCall) -> None:
+def _refuse_untrusted(call: ToolCall) -> None:
     """Refuse a call whose arguments are not trusted. It is never run, even if it can be parsed."""
     if call.parsed is None:
         wrong = call.error or "what came of the call is not whole"
         raise ToolError(f"{call.name} was not run: {wrong}. Call it again with all of its arguments.")
 
 
-def _named(outputs: Outputs) -> dict[str, type[BaseModel]]:
+def _by_name(outputs: Outputs) -> dict[str, type[BaseModel]]:
     """Return outputs by name; those of a list have their class's name. StreamMisused says what is not a model."""
     given: Any = (outputs,) if isinstance(outputs, type) else outputs
     named = dict(given) if isinstance(given, Mapping) else {getattr(model, "__name__", ""): model for model in given}
@@ -135,7 +135,7 @@ def _is_ours() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the bug or the signal that ended the task group."""
     first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return _cause_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -78,7 +78,7 @@ class FunctionTool:
     def arguments(self, text: str) -> inspect.BoundArguments:
         """Return the arguments as the function takes them. Raises ToolError, which tells the model what is wrong."""
         try:
-            given = _object(text) if self._model is None else _given(_checked(self._model, text))
+            given = _object(text) if self._model is None else _arguments_sent(_validated(self._model, text))
             return _bound(self._signature, given)
         except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError
             raise ToolError(f"Invalid arguments for {self.tool.name}: {_complaint(error)}") from error
@@ -108,7 +108,7 @@ class Submission:
     def read(self, text: str) -> BaseModel:
         """Return the output. Raises ToolError, which tells the model what is wrong with it."""
         try:
-            return _checked(self._model, text)
+            return _validated(self._model, text)
         except ValidationError as error:
             raise ToolError(f"{self.name} is not accepted: {_complaint(error)}") from error
 
@@ -160,7 +160,7 @@ def encode_parts(result: Any, tool: str) -> tuple[Part, ...]:
             for each in given
         )
     pictures: list[ImagePart] = []
-    rest = encode_result(_lifted(result, pictures), tool)
+    rest = encode_result(_with_pictures_named(result, pictures), tool)
     return (TextPart(text=rest), *pictures)
 
 
@@ -171,7 +171,7 @@ def _has_picture(result: Any, depth: int = 0) -> bool:
     return depth < MAX_DEPTH and any(_has_picture(each, depth + 1) for each in inner)
 
 
-def _lifted(result: Any, pictures: list[ImagePart], depth: int = 0) -> Any:
+def _with_pictures_named(result: Any, pictures: list[ImagePart], depth: int = 0) -> Any:
     """Return the result with a name in the place of each picture."""
     if isinstance(result, ImagePart):
         pictures.append(result)
@@ -179,8 +179,12 @@ def _lifted(result: Any, pictures: list[ImagePart], depth: int = 0) -> Any:
     if isinstance(result, TextPart) or depth >= MAX_DEPTH:
         return _text_of(result)
     if isinstance(result, Mapping):
-        return {name: _lifted(each, pictures, depth + 1) for name, each in result.items()}
-    return [_lifted(each, pictures, depth + 1) for each in result] if isinstance(result, list | tuple) else result
+        return {name: _with_pictures_named(each, pictures, depth + 1) for name, each in result.items()}
+    return (
+        [_with_pictures_named(each, pictures, depth + 1) for each in result]
+        if isinstance(result, list | tuple)
+        else result
+    )
 
 
 def _text_of(part: Any) -> Any:
@@ -302,7 +306,7 @@ def _first_line(error: Exception) -> str:
 # -- a call's arguments -----------------------------------------------------------------------
 
 
-def _checked(model: type[ModelT], text: str) -> ModelT:
+def _validated(model: type[ModelT], text: str) -> ModelT:
     """Return the object that the text means; otherwise raise an error that says what is wrong with the text."""
     if (meant := as_object_text(text)) is not None:
         try:
@@ -320,7 +324,7 @@ def _object(text: str) -> dict[str, Any]:
     return value
 
 
-def _given(model: BaseModel) -> dict[str, Any]:
+def _arguments_sent(model: BaseModel) -> dict[str, Any]:
     """Return the arguments that were sent. For the others, the function's own defaults are used."""
     fields = type(model).model_fields
     return {str(fields[name].alias): getattr(model, name) for name in model.model_fields_set}

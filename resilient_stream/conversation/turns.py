@@ -83,9 +83,9 @@ class Turn:
     def settle(self) -> None:
         """Take the calls of a whole answer, unless a filter stopped the answer among them."""
         if self.transcript.finish_reason not in _NOT_CALLED:
-            self.calls = _with_ids(_calls_that_stand(self.transcript), self.number)
+            self.calls = _with_ids(_calls_after_restart(self.transcript), self.number)
             if self.transcript.finish_reason == "length":
-                self.calls = (*self.calls[:-1], *map(_cut, self.calls[-1:]))
+                self.calls = (*self.calls[:-1], *map(_void_if_cut, self.calls[-1:]))
 
     @property
     def unanswered(self) -> tuple[ToolCall, ...]:
@@ -171,7 +171,7 @@ class ConversationRecord:
             self.error.failure = msgspec.structs.replace(self.error.failure, facts={"seconds": allowed})
 
 
-def _calls_that_stand(transcript: Transcript) -> list[ToolCall]:
+def _calls_after_restart(transcript: Transcript) -> list[ToolCall]:
     """Return the calls after the last restart. A restart makes everything before it void."""
     calls: list[ToolCall] = []
     for chunk in transcript.chunks:
@@ -194,7 +194,7 @@ def _with_ids(calls: Sequence[ToolCall], number: int) -> tuple[ToolCall, ...]:
     return tuple(made)
 
 
-def _cut(call: ToolCall) -> ToolCall:
+def _void_if_cut(call: ToolCall) -> ToolCall:
     """Return the last call of an answer that reached its output limit. Without arguments it was cut: it is not run."""
     return call if call.parsed != {} else msgspec.structs.replace(call, arguments="{", parsed=None)
 

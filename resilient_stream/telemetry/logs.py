@@ -110,7 +110,7 @@ class CallLog(Sink):
         if error.category is ErrorCategory.RESOURCE and logger.isEnabledFor(logging.WARNING):
             self._say(
                 logging.WARNING, "%s %s: this process is short of something. %s", self._call.id, event.target,
-                self._what(error), record=record, **log_fields.why(error),
+                self._described(error), record=record, **log_fields.why(error),
             )  # fmt: skip
 
     def retry(self, event: RetryScheduled) -> None:
@@ -120,7 +120,7 @@ class CallLog(Sink):
             facts = {**log_fields.why(event.error), "attempt": again, "attempts": most, "wait": event.wait}
             self._say(
                 logging.WARNING, "%s %s: %s Retrying in %.3g s (attempt %d/%d)", self._call.id, event.target,
-                self._what(event.error), event.wait, again, most, **facts,
+                self._described(event.error), event.wait, again, most, **facts,
             )  # fmt: skip
 
     def fell_back(self, event: FellBack) -> None:
@@ -134,7 +134,7 @@ class CallLog(Sink):
         }  # fmt: skip
         by_memory = event.how == "buffered" and error.kind is ErrorKind.OUT_OF_MEMORY
         line = BY_MEMORY if by_memory else WAYS[event.how]
-        self._say(logging.WARNING, line, self._call.id, event.source, self._what(error), event.target, **facts)
+        self._say(logging.WARNING, line, self._call.id, event.source, self._described(error), event.target, **facts)
         if logger.isEnabledFor(logging.INFO):
             # What to do about a cut answer is being done when it is continued.
             advice = "" if event.how == "continuation" else f" About {event.source}: {self._words.advice(error)}"
@@ -168,10 +168,15 @@ class CallLog(Sink):
         else:
             facts = {**log_fields.why(error), **known(facts)}
             self._say(
-                level, "%s failed, not retrying: %s %s", call_id, self._what(error), self._words.advice(error), **facts
+                level,
+                "%s failed, not retrying: %s %s",
+                call_id,
+                self._described(error),
+                self._words.advice(error),
+                **facts,
             )
 
-    def _what(self, error: StreamError) -> str:
+    def _described(self, error: StreamError) -> str:
         """Describe a failure, like "Rate limited (429). OpenAI is limiting how fast you may send requests."."""
         status = f" ({error.status})" if error.status else ""
         return f"{error.title}{status}. {self._words.about(error)}"

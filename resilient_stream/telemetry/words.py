@@ -38,15 +38,17 @@ class Words:
 
     def about(self, error: StreamError) -> str:
         """Say what happened, in plain sentences."""
-        return one_line((error if self._with_detail else self._discreet(error)).message)
+        return one_line((error if self._with_detail else self._without_quotations(error)).message)
 
     def advice(self, error: StreamError) -> str:
         """Say what to do about it."""
-        return one_line(self._discreet(error).resolution)
+        return one_line(self._without_quotations(error).resolution)
 
-    def _discreet(self, error: StreamError) -> StreamError:
+    def _without_quotations(self, error: StreamError) -> StreamError:
         """Return the error without the provider's words, and without facts that quote the conversation."""
-        said = list(self._said()) if any(isinstance(fact, str) for fact in error.failure.facts.values()) else []
+        said = (
+            list(self._texts_of_call()) if any(isinstance(fact, str) for fact in error.failure.facts.values()) else []
+        )
         facts = {
             name: fact
             for name, fact in error.failure.facts.items()
@@ -57,10 +59,10 @@ class Words:
         error = copy.copy(error)
         error.failure = structs.replace(error.failure, detail=detail, facts=facts)
         if isinstance(error, AllTargetsFailed):
-            error.errors = tuple(map(self._discreet, error.errors))
+            error.errors = tuple(map(self._without_quotations, error.errors))
         return error
 
-    def _said(self) -> Iterator[str]:
+    def _texts_of_call(self) -> Iterator[str]:
         for message in self._call.request.messages:
             yield message.text
             yield from (call.arguments for call in message.tool_calls)

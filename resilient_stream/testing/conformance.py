@@ -110,7 +110,7 @@ def _problems(rule: Rule, case: _Case) -> list[str]:
         return [f"It raised {type(error).__name__}: {error}"]
 
 
-def _said(chunks: list[Chunk]) -> str:
+def _text_of(chunks: list[Chunk]) -> str:
     return "".join(chunk.text for chunk in chunks)
 
 
@@ -188,8 +188,8 @@ def reads_the_answer(case: _Case) -> Iterator[str]:
         yield f"It is a failure: {decoder.failure.kind}."
     if not decoder.done:
         yield "`done` is not set."
-    if _said(chunks) != case.text:
-        yield f"The text is {_said(chunks)!r}."
+    if _text_of(chunks) != case.text:
+        yield f"The text is {_text_of(chunks)!r}."
     ends = [place for place, chunk in enumerate(chunks) if isinstance(chunk, Finished)]
     if ends != [len(chunks) - 1]:
         yield f"Finished is at {ends} of {len(chunks)} chunks."
@@ -197,11 +197,11 @@ def reads_the_answer(case: _Case) -> Iterator[str]:
 
 def reads_any_split(case: _Case) -> Iterator[str]:
     """An answer does not depend on how the network cut it."""
-    whole = _said(case.read([case.answer])[0])
+    whole = _text_of(case.read([case.answer])[0])
     for size in (1, 2, 3, 7, 16, 61, 250):
         pieces = [case.answer[place : place + size] for place in range(0, len(case.answer), size)]
         chunks, decoder = case.read(pieces)
-        if _said(chunks) != whole or not decoder.done or decoder.failure is not None:
+        if _text_of(chunks) != whole or not decoder.done or decoder.failure is not None:
             yield f"In pieces of {size} bytes it is another one."
 
 
@@ -222,7 +222,7 @@ def gives_the_beginning_of_a_cut(case: _Case) -> Iterator[str]:
     """What was read of a cut answer is the beginning of its text."""
     chance = random.Random(1)
     for place in (chance.randrange(len(case.answer)) for _ in range(50)):
-        said = _said(case.read([case.answer[:place]])[0])
+        said = _text_of(case.read([case.answer[:place]])[0])
         if not case.text.startswith(said):
             yield f"Cut after {place} bytes the text is {said!r}."
 

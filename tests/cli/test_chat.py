@@ -16,7 +16,7 @@ import pytest
 
 from resilient_stream import Client, FunctionCall, Message, StreamMisused
 from resilient_stream.chunks import Seam, ToolCall
-from resilient_stream.cli import exit_codes, telling
+from resilient_stream.cli import exit_codes, wording
 from resilient_stream.cli.chat import files as chat_files
 from resilient_stream.cli.chat.commands import COMMANDS, Chat, is_command, run_command
 from resilient_stream.cli.chat.input import question
@@ -381,12 +381,12 @@ def test_lines_that_belong_together():
 def test_lines_about_tools_and_seams_are_short_and_plain():
     """A tool call, a result and a seam are told in one line each, of bounded length."""
     call = ToolCall(0, "c", "f", '{"x": "é", "y": [1]}', {"x": "é", "y": [1]})
-    assert telling.called(call) == '→ f(x="é", y=[1])'
-    assert telling.called(ToolCall(0, "c", "f", '{"x', None)) == '→ f({"x)'
-    assert telling.result(ToolResult("c", "f", "a\nb", True, 0.1)) == "← (complaint) a b"
-    assert len(telling.result(ToolResult("c", "f", "x" * 1000, False, 0.1))) == telling.WIDEST
-    assert telling.seam(Seam("a:b", "c:d", "prefill")) == "[a:b broke off; c:d goes on from here]"
-    assert "begins anew" in telling.seam(Seam("a:b", "c:d", "restart", restart=True))
+    assert wording.call_line(call) == '→ f(x="é", y=[1])'
+    assert wording.call_line(ToolCall(0, "c", "f", '{"x', None)) == '→ f({"x)'
+    assert wording.result_line(ToolResult("c", "f", "a\nb", True, 0.1)) == "← (complaint) a b"
+    assert len(wording.result_line(ToolResult("c", "f", "x" * 1000, False, 0.1))) == wording.WIDEST
+    assert wording.seam_line(Seam("a:b", "c:d", "prefill")) == "[a:b broke off; c:d goes on from here]"
+    assert "begins anew" in wording.seam_line(Seam("a:b", "c:d", "restart", restart=True))
 
 
 def test_tools_of_a_file_are_its_own_public_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

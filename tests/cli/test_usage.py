@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from resilient_stream import __version__
 from resilient_stream.chunks import Usage
-from resilient_stream.cli import exit_codes, telling
+from resilient_stream.cli import exit_codes, wording
 from resilient_stream.cli.app import app
 from resilient_stream.kinds import KINDS, TEXTS
 from resilient_stream.transcript import Attempt, Transcript
@@ -112,13 +112,13 @@ def test_tokens_are_those_of_all_requests(counts: list[tuple[int, int | None, in
     last = transcript.attempts[-1].usage
     assert last is not None
     transcript._receive([last])
-    assert telling.summary(transcript).split(" · ")[0] == said
+    assert wording.summary(transcript).split(" · ")[0] == said
 
 
 def test_advice_for_programmers_is_translated() -> None:
     """Each phrase is one of the texts', still; and what a command's user reads names no parameter of the library."""
     resolutions = [" ".join(row.resolution) for row in (*KINDS.values(), *TEXTS.values())]
-    for phrase, _ in telling.IN_CODE:
+    for phrase, _ in wording.IN_CODE:
         assert any(phrase in resolution for resolution in resolutions), phrase
-    shown = " ".join(map(telling.at_a_prompt, resolutions))
+    shown = " ".join(map(wording.for_a_prompt, resolutions))
     assert not re.search(r"api_key|base_url|\bRecovery\b", shown)

@@ -12,7 +12,7 @@ from ...conversation.conversation import ConversationChunk
 from ...conversation.turns import ConversationRecord, ToolResult, TurnStarted
 from ...events import Event, FellBack, RetryScheduled
 from ...outcome.errors import StreamError
-from .. import telling
+from .. import wording
 from ..terminal import Answer, Notes
 from .input import Read
 
@@ -55,18 +55,18 @@ class ChatView:
 
     def event(self, event: Event) -> None:
         """Show a retry or a fallback when it happens."""
-        if isinstance(event, RetryScheduled | FellBack) and (line := telling.told(event)):
+        if isinstance(event, RetryScheduled | FellBack) and (line := wording.event_line(event)):
             self.note(line)
 
     def chunk(self, chunk: ConversationChunk) -> None:
         """Show a piece of an answer, a call, a result, or the place where another target took over."""
         match chunk:
             case ToolCall():
-                self.note(telling.called(chunk))
+                self.note(wording.call_line(chunk))
             case ToolResult():
-                self.note(telling.result(chunk))
+                self.note(wording.result_line(chunk))
             case Seam():
-                self.note(telling.seam(chunk))
+                self.note(wording.seam_line(chunk))
             case TurnStarted():
                 self._answer.end()
             case _:

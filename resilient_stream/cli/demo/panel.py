@@ -19,7 +19,7 @@ from rich.text import Text
 from ...chunks import Chunk, Seam
 from ...events import AttemptFailed, AttemptStarted, Event, FellBack, RetryScheduled, StreamEnded
 from ...outcome.transcript import Transcript
-from .. import telling
+from .. import wording
 from ..terminal import joined, styled
 from .view import INTRODUCTION, STARTING, seamed
 
@@ -77,13 +77,13 @@ class PanelView:
                 self._add(event.target, f"#{event.attempt}", "asking …", "dim")
                 self._speaking = False
             case AttemptFailed():
-                self._say(telling.failed(event.error, event.record), "red")
+                self._say(wording.attempt_error(event.error, event.record), "red")
             case RetryScheduled():
                 row = self._rows[-1]
                 row.wait, row.resumes = event.wait, time.monotonic() + event.wait
-                row.why = telling.why(event)
+                row.why = wording.who_asked(event)
             case FellBack(how="continuation"):
-                self._add(event.source, "", telling.continuing(event), "yellow")
+                self._add(event.source, "", wording.how_continued(event), "yellow")
             case FellBack():
                 self._add(event.source, "", f"given up, going on with {event.target}", "yellow")
             case StreamEnded() if event.transcript.outcome == "complete":
@@ -98,7 +98,7 @@ class PanelView:
             if not self._speaking:
                 self._say("answering …", "green")
                 self._speaking = True
-            self._answer.append(telling.printable(chunk.text), "green" if self._legend else "")
+            self._answer.append(wording.printable(chunk.text), "green" if self._legend else "")
 
     def stop(self) -> None:
         """Draw the panel a last time and leave it on the screen."""
@@ -113,11 +113,11 @@ class PanelView:
             table.add_column(heading, justify="right")
         for attempt in transcript.attempts:
             style = "red" if attempt.error else "green"
-            result = styled(telling.result_of(attempt, transcript), style)
+            result = styled(wording.attempt_line(attempt, transcript), style)
             times = (attempt.time_to_first_chunk, attempt.duration)
             table.add_row(attempt.target, result, *("" if one is None else f"{one:.2f} s" for one in times))
         self._console.print(table)
-        self._console.print(joined((str(transcript.outcome), "green"), f" · {telling.summary(transcript)}"))
+        self._console.print(joined((str(transcript.outcome), "green"), f" · {wording.summary(transcript)}"))
 
     def _add(self, target: str, attempt: str, said: str, style: str) -> None:
         now = time.monotonic()

@@ -10,7 +10,7 @@ from typing import Protocol
 from ...chunks import Chunk, Seam
 from ...events import Event
 from ...outcome.transcript import Transcript
-from .. import telling
+from .. import wording
 from ..terminal import Screen, say
 
 __all__ = ["INTRODUCTION", "STARTING", "DemoView", "PlainView", "seamed", "view_for"]
@@ -60,7 +60,7 @@ class PlainView:
 
     def event(self, event: Event) -> None:
         """Write a line for the event."""
-        if line := telling.told(event):
+        if line := wording.event_line(event):
             self.stop()
             _line(line)
 
@@ -81,9 +81,9 @@ class PlainView:
     def record(self, transcript: Transcript) -> None:
         """Write the attempts and the summary."""
         for attempt in transcript.attempts:
-            result = telling.result_of(attempt, transcript)
+            result = wording.attempt_line(attempt, transcript)
             _line(f"{attempt.target}  {result}  {attempt.duration or 0:.2f} s")
-        _line(f"{transcript.outcome} · {telling.summary(transcript)}")
+        _line(f"{transcript.outcome} · {wording.summary(transcript)}")
 
 
 def seamed(seam: Seam) -> str:

@@ -29,7 +29,7 @@ from ...policy import Recovery, RetryPolicy
 from ...providers import adapter_for
 from ...target import Target
 from ...transport import proxies
-from ..telling import at_a_prompt
+from ..wording import for_a_prompt
 
 __all__ = ["STEPS", "Check", "Examination", "State"]
 
@@ -134,7 +134,7 @@ class Examination:
                 time.monotonic() - began,
                 error.title,
                 error.message,
-                at_a_prompt(error.resolution),
+                for_a_prompt(error.resolution),
                 error,
             )
 

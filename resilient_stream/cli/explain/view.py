@@ -59,7 +59,7 @@ def _facts(error: StreamError) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     for name, value in (
-        ("found", _found(error)),
+        ("found", _facts_in_text(error)),
         ("sent again", advice.again),
         ("next target", advice.elsewhere),
         ("after content", advice.after_content),
@@ -70,7 +70,7 @@ def _facts(error: StreamError) -> Table:
     return table
 
 
-def _found(error: StreamError) -> str:
+def _facts_in_text(error: StreamError) -> str:
     """Return what the text said besides the kind."""
     parts = (
         f"HTTP {error.status}" if error.status else None,

@@ -14,7 +14,7 @@ __all__ = ["DIALECT"]
 _FINISH: Mapping[str, str] = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL"}
 
 
-def _named(payload: Payload, name: str | None = None) -> bytes:
+def _named_event(payload: Payload, name: str | None = None) -> bytes:
     """Each event is named after its `type`."""
     return sse(payload, name or (payload.get("type") if isinstance(payload, dict) else None))
 
@@ -84,6 +84,6 @@ DIALECT = Dialect(
     path=re.compile(r"/v2/chat(?:\?|$)"),
     suffix="",
     headers={"content-type": "text/event-stream", "x-debug-trace-id": "req_fake"},
-    streaming=asks_for_stream, frame=_named, comment=comment, preamble=_preamble, text=_text, call=_call,
+    streaming=asks_for_stream, frame=_named_event, comment=comment, preamble=_preamble, text=_text, call=_call,
     end=_end, whole=_whole, error=_error,
 )  # fmt: skip

@@ -18,56 +18,56 @@ from ..text import readable
 from ..text.readable import printable
 
 __all__ = [
-    "at_a_prompt",
-    "called",
-    "complaint",
-    "continuing",
-    "exchange",
-    "failed",
-    "found",
+    "attempt_error",
+    "attempt_line",
+    "call_line",
+    "error_lines",
+    "event_line",
+    "exchange_line",
+    "for_a_prompt",
+    "how_continued",
     "printable",
-    "result",
-    "result_of",
-    "seam",
+    "result_line",
+    "seam_line",
+    "short_error",
     "summary",
-    "told",
     "unmodelled",
-    "why",
+    "who_asked",
 ]
 
 SHOWN = 6
-"""The names of the events that are shown."""
+"""How many names of events are shown."""
 WIDEST = 160
 """Characters of a tool's call or result that are shown."""
 
 
-def found(error: StreamError) -> str:
+def short_error(error: StreamError) -> str:
     """Return an error in three words: "Rate limited (429)"."""
     title = KINDS[error.kind].title if isinstance(error, AllTargetsFailed) else error.title
     return f"{title} ({error.status})" if error.status else title
 
 
-def told(event: Event) -> str | None:
+def event_line(event: Event) -> str | None:
     """Return an event as a line; None for an event that says nothing new."""
     match event:
         case AttemptStarted():
             return f"{event.target}  attempt {event.attempt}"
         case RetryScheduled():
             again = readable.retrying(event.wait, event.attempt + 1, event.attempts)
-            return f"{event.target}  {found(event.error)}. {again}{why(event)}"
+            return f"{event.target}  {short_error(event.error)}. {again}{who_asked(event)}"
         case FellBack(how="continuation"):
-            return f"{event.source}  {found(event.error)}, {continuing(event)}"
+            return f"{event.source}  {short_error(event.error)}, {how_continued(event)}"
         case FellBack():
-            return f"{event.source}  {found(event.error)}, going on with {event.target}"
+            return f"{event.source}  {short_error(event.error)}, going on with {event.target}"
     return None
 
 
-def continuing(event: FellBack) -> str:
+def how_continued(event: FellBack) -> str:
     """Say how an answer is continued that broke off in the middle."""
     return f"asking for the rest of its answer ({event.method})"
 
 
-def why(event: RetryScheduled) -> str:
+def who_asked(event: RetryScheduled) -> str:
     """Say whether the provider asked for the wait."""
     return ", as it asks" if event.error.retry_after else ""
 
@@ -125,7 +125,7 @@ def unmodelled(*transcripts: Transcript) -> str | None:
     return f"{count} event{'s that are' if count > 1 else ' that is'} not modelled: {shown}"
 
 
-def exchange(record: ConversationRecord) -> str:
+def exchange_line(record: ConversationRecord) -> str:
     """Return how a question and its answer went in one line: target, tokens, turns, time."""
     turns = len(record.turns)
     last = record.transcripts[-1] if turns else None
@@ -138,18 +138,18 @@ def exchange(record: ConversationRecord) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def called(call: ToolCall) -> str:
+def call_line(call: ToolCall) -> str:
     """Return a tool call as Python code would have it."""
     given = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in (call.parsed or {}).items())
     return _line(f"→ {call.name}({call.arguments if call.parsed is None else ', '.join(given)})")
 
 
-def result(result: ToolResult) -> str:
+def result_line(result: ToolResult) -> str:
     """Return what the model was told about a call."""
     return _line(f"← {'(complaint) ' if result.error else ''}{result.content}")
 
 
-def seam(seam: Seam) -> str:
+def seam_line(seam: Seam) -> str:
     """Return a line for the place where another target took over."""
     if seam.restart:
         return f"[{seam.source} broke off; {seam.target} begins anew, what stands above no longer counts]"
@@ -162,24 +162,26 @@ def _line(text: str) -> str:
     return line if len(line) <= WIDEST else line[: WIDEST - 1] + "…"
 
 
-def result_of(attempt: Attempt, transcript: Transcript) -> str:
+def attempt_line(attempt: Attempt, transcript: Transcript) -> str:
     """Return how one attempt ended: what failed, or how much it gave."""
     if attempt.error is not None:
-        return failed(attempt.error, attempt)
+        return attempt_error(attempt.error, attempt)
     return f"{transcript.outcome}, {attempt.chunks} chunks"
 
 
-def failed(error: StreamError, attempt: Attempt | None) -> str:
+def attempt_error(error: StreamError, attempt: Attempt | None) -> str:
     """Return an error, and how much had been received before it."""
     begun = attempt is not None and attempt.time_to_first_chunk is not None
-    return f"{found(error)}, after {attempt.chunks} chunks" if attempt is not None and begun else found(error)
+    return (
+        f"{short_error(error)}, after {attempt.chunks} chunks" if attempt is not None and begun else short_error(error)
+    )
 
 
-def complaint(error: StreamError) -> list[str]:
+def error_lines(error: StreamError) -> list[str]:
     """Return the lines under an error's title: what happened and what to do, for each of several targets."""
     if isinstance(error, AllTargetsFailed):
-        return [f"{one.target}: {one.title}. {one.message} {at_a_prompt(one.resolution)}" for one in error.errors]
-    return [error.message, at_a_prompt(error.resolution)]
+        return [f"{one.target}: {one.title}. {one.message} {for_a_prompt(one.resolution)}" for one in error.errors]
+    return [error.message, for_a_prompt(error.resolution)]
 
 
 IN_CODE = (
@@ -192,7 +194,7 @@ IN_CODE = (
 """Parts of resolutions that are for people who write code, with the words for people who type a command."""
 
 
-def at_a_prompt(resolution: str) -> str:
+def for_a_prompt(resolution: str) -> str:
     """Return a resolution in words for somebody at a command line."""
     for code, words in IN_CODE:
         resolution = resolution.replace(code, words)

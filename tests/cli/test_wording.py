@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from resilient_stream.cli import telling
+from resilient_stream.cli import wording
 from resilient_stream.errors import ErrorKind, Failure, error_for
 from resilient_stream.events import AttemptFailed, AttemptStarted, Event, FellBack, RetryScheduled, StreamEnded
 from resilient_stream.transcript import Transcript
@@ -34,7 +34,7 @@ LINES = [
 @pytest.mark.parametrize(("event", "line"), LINES)
 def test_line_of_each_event(event, line):
     """One line says what happened; a failure alone says nothing, since what follows from it has the reason."""
-    assert telling.told(event) == line
+    assert wording.event_line(event) == line
 
 
 def test_every_event_is_accounted_for():
@@ -44,9 +44,9 @@ def test_every_event_is_accounted_for():
 
 def test_printable_takes_what_steers_a_terminal():
     """Escape, bell, carriage return and the one-character forms go; text, lines and tabs stay."""
-    assert telling.printable("a\x1b[2J\x07\r\x9b1mb\n\tç😀") == "ab\n\tç😀"
+    assert wording.printable("a\x1b[2J\x07\r\x9b1mb\n\tç😀") == "ab\n\tç😀"
 
 
 def test_summary_before_anything_was_sent():
     """A transcript of nothing is summed up as that."""
-    assert telling.summary(Transcript()) == "nothing sent"
+    assert wording.summary(Transcript()) == "nothing sent"

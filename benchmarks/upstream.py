@@ -1,12 +1,12 @@
-"""A provider's stand-in, in a process of its own: it streams the answer that the prompt asks for.
+"""A fake provider in a process of its own: it streams the answer that the prompt asks for.
 
     python -m benchmarks.upstream        prints its port, and serves until it is ended
 
-"100 chunks, 20 ms apart" in a prompt is 100 pieces of text with a pause after each; "0 ms apart" is all at once.
-The path says in whose dialect. So a client keeps its connections from one shape to the next, and needs no option
-but its base URL.
+"100 chunks, 20 ms apart" in a prompt gives 100 pieces of text with a pause after each; "0 ms apart" gives all at once.
+The path says in which dialect. So a client keeps its connections from one shape to the next, and needs no option but
+its base URL.
 
-The one rule: every client gets the same bytes. They are made before they are sent, and kept.
+Every client gets the same bytes. They are made before they are sent, and kept.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What the texts of errors are shown with in the documents: for each text, values that its own sentences could have.
+"""The example values with which the documents show the texts of errors.
 
-The one rule: a row for every text with a place for a value; none is shared, since 128,000 may be tokens, never turns.
+Every text with a place for a value has a row of its own, because a value that fits one sentence is wrong in another:
+128,000 may be tokens, but never turns.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "not_joined": {"reason": "it begins anew"},
     "in_the_line": {"seconds": 30.0, "limit": 4},
 }  # fmt: skip
-"""By kind or code. Where two kinds have a code in common: the code, and what the sentence is about."""
+"""The values by kind or code. Where two kinds share a code: the code, and what the sentence is about."""
 
 _TWICE = {("client_config", "unexpected"): "unexpected_request", ("protocol_error", "unexpected"): "unexpected_answer"}
 
@@ -109,10 +110,10 @@ CONTEXTS: Mapping[str, Mapping[str, Any]] = {
     "recording_ends": _REPLAY,
     "local_model": _LOCAL,
 }
-"""Whose error a text is, where it is not everybody's."""
+"""The target of an error that only some providers can have."""
 
 
 def values_for(kind: str, code: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The values of one text, and the target that it is shown for."""
+    """Return the values of one text, and the target that it is shown for."""
     name = _TWICE.get((kind, code), code or kind)
     return EXAMPLES.get(name, {}), CONTEXTS.get(code, _OPENAI)

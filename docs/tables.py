@@ -3,7 +3,7 @@
     python -m docs.tables            write them
     python -m docs.tables --check    say which documents are out of date, and exit with 1 if there are any
 
-A table that is not made here is not in the documents twice, and none is written by hand that the code knows.
+What the code knows is never written into a table by hand.
 """
 
 from __future__ import annotations

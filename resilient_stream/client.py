@@ -169,7 +169,7 @@ class Client:
 
     @checks_options(StreamOptions)
     async def complete(self, prompt: Prompt, **options: Unpack[StreamOptions]) -> Transcript:
-        """Return the transcript of a whole answer. Options as for `stream`. Raises StreamError when the answer fails."""
+        """Return the transcript of a whole answer, with options as for `stream`. Raises StreamError when it fails."""
         async with self.stream(prompt, **options) as stream:
             return await stream.collect()
 

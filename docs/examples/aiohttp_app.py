@@ -2,8 +2,8 @@
 
     CHAT_TARGETS=openai:gpt-5-mini,anthropic:claude-haiku-4-5 python docs/examples/aiohttp_app.py
 
-The one rule: the handler owns the stream in an `async with`, and aiohttp must cancel the handler when the browser
-goes. It does so only with `handler_cancellation=True`; without it, nobody notices until the next token is written.
+The handler owns the stream in an `async with`, and aiohttp must cancel the handler when the browser goes. It does so
+only with `handler_cancellation=True`; without it, nobody notices until the next token is written.
 """
 
 from __future__ import annotations

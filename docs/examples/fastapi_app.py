@@ -3,9 +3,9 @@
     CHAT_TARGETS=openai:gpt-5-mini,anthropic:claude-haiku-4-5 \\
         uvicorn --app-dir docs/examples fastapi_app:app --timeout-graceful-shutdown 5
 
-The one rule: the response owns the stream, and closes it on every way out. Starlette never closes the iterator of
-a StreamingResponse: one that waits at its `yield` for a slow reader stays open until the garbage collector comes.
-Must never: pull in the endpoint. Until it returns a response nobody notices that the browser went.
+The response owns the stream, and closes it on every way out. Starlette never closes the iterator of a
+StreamingResponse: one that waits at its `yield` for a slow reader stays open until the garbage collector runs.
+The endpoint itself does not pull: until it returns a response, nobody notices that the browser has gone.
 
 Without --timeout-graceful-shutdown, uvicorn waits for every answer to end before the app may close its client.
 """

@@ -3,10 +3,11 @@
 They are the project's own corpus (tests/corpus), which is always there, and the shared recordings where they are on
 this machine. What to expect of an answer of the corpus is written beside it by who wrote it down.
 
-The one rule: a dialect is one row of `DIALECTS`: its folders, its adapter, how to read its oracle, and what its
-end looks like in the bytes. A new dialect is a new row and no new test.
-Must never: learn the expected answer from our own decoders. For the shared recordings it is the official SDK's
-reading of the same bytes, and where that is naive, a line in `CORRECTIONS` with the reason.
+A dialect is one row of `DIALECTS`: its folders, its adapter, how to read its oracle, and what its end looks like in
+the bytes. A new dialect is a new row and no new test.
+
+The expected answer never comes from our own decoders. For the shared recordings it is the official SDK's reading of the
+same bytes, and where that is too simple, a line in `CORRECTIONS` with the reason.
 """
 
 from __future__ import annotations

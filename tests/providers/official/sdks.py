@@ -1,8 +1,8 @@
 """The official SDKs, a row each: how each is pointed at a loopback server and asked for our conversations.
 
-The one rule: an SDK gets what its own documentation shows, its helpers included (classes for schemas, typed parts);
-the JSON on the wire is compared, not the arguments. What may differ stands in `allowed`, with the reason.
-Must never: import an SDK before its row is used.
+An SDK is used as its own documentation shows, with its helpers (classes for schemas, typed parts). The JSON on the wire
+is compared, and not the arguments. What may differ is in `allowed`, with the reason. An SDK is imported only when its
+row is used.
 
 A new SDK is a module-level function that sends one conversation, and a row.
 """

@@ -174,7 +174,7 @@ def test_parts_may_come_as_a_list() -> None:
 
 
 def test_tools_come_in_three_shapes() -> None:
-    """OpenAI's, the Responses API's and Anthropic's."""
+    """Tools are accepted in the shapes of OpenAI, the Responses API and Anthropic."""
     schema = {"type": "object", "properties": {}}
     tool = Tool(name="f", description="d", parameters=schema)
     inner = {"name": "f", "description": "d", "parameters": schema, "strict": None}

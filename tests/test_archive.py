@@ -174,7 +174,7 @@ async def test_a_real_failure_goes_into_a_database_and_back() -> None:
 
 
 async def test_every_target_failed_and_each_says_so_again() -> None:
-    """The sum of it and each target's own error."""
+    """AllTargetsFailed comes back from its plain values with the error of each target."""
     async with FakeProvider([Status(500)], [Status(529)]) as provider:
         targets = provider.target("openai"), provider.target("anthropic")
         async with Client(*targets, retry=RetryPolicy.off()) as client:

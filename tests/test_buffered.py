@@ -673,7 +673,7 @@ async def test_however_it_ends_nothing_is_left(
 
 @pytest.mark.usefixtures("no_file_left")
 async def test_a_dropped_stream_takes_its_file_along() -> None:
-    """Without a word, and without waiting for a collection."""
+    """A dropped stream removes its file at once, without a warning."""
     async with FakeProvider(ARRIVED) as provider, Client(provider.target("openai", stream=False)) as client:
         before = len(os.listdir("/proc/self/fd"))
         stream = client.stream("hi")

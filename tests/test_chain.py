@@ -181,7 +181,7 @@ async def test_a_bad_key_falls_back() -> None:
 
 
 async def test_when_all_targets_fail_each_is_named() -> None:
-    """One error for each target, in order, and the category of the last."""
+    """AllTargetsFailed has one error for each target, in order, and the category of the last."""
     async with Loopback(status(429, RATE_LIMIT)) as first, Loopback(status(500)) as second:
         async with Client(first.target("a"), second.target("b"), retry=RetryPolicy.off()) as client:
             with pytest.raises(AllTargetsFailed) as caught:

@@ -102,7 +102,7 @@ def test_methods_stay_what_they_are() -> None:
     ],
 )
 def test_a_bad_policy_says_which_field(policy: Any, fields: dict[str, Any], said: str) -> None:
-    """A StreamMisused, with no word of the value, also behind it."""
+    """A bad policy is a StreamMisused that names the field and never has the value, also in its cause."""
     with pytest.raises(StreamMisused) as caught:
         policy(**fields)
     assert str(caught.value).startswith(said)

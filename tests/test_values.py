@@ -157,7 +157,7 @@ def test_a_key_is_in_no_repr_and_no_dump() -> None:
 
 
 def test_the_waits_double_up_to_their_maximum() -> None:
-    """`min(initial * 2**n, maximum)` and at most `jitter` on top."""
+    """A wait is `min(initial * 2**n, maximum)` plus at most `jitter` of it."""
     schedule = waits(RetryPolicy(initial=1, maximum=5, jitter=0))
     assert [next(schedule) for _ in range(5)] == [1, 2, 4, 5, 5]
     jittered = waits(RetryPolicy(initial=1, maximum=1, jitter=0.1))

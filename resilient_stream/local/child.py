@@ -4,7 +4,7 @@ It ends with its parent. Its standard input is a pipe that the parent never writ
 end, on every system; on Linux the kernel is asked to see to it as well, at once. This module must never import anything
 of this package. It is run as a file, so that its start costs 0.7 s and not more.
 
-usage: llama_child.py MODEL.gguf
+usage: child.py MODEL.gguf
 """
 
 from __future__ import annotations

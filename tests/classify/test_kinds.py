@@ -49,6 +49,6 @@ def test_every_kind_has_something_to_say(kind: ErrorKind) -> None:
 
 
 def test_what_the_caller_ended_is_never_tried_again() -> None:
-    """No retry and no fallback in the whole category."""
+    """No kind of the category context is retried or falls back."""
     rows = [row for row in KINDS.values() if row.category is ErrorCategory.CONTEXT]
     assert {(row.retry, row.fallback) for row in rows} == {("no", False)}

@@ -117,7 +117,7 @@ class ClientConnectorDNSError(OSError):
     ],
 )
 def test_the_cause_counts_more_than_the_wrapper(error: BaseException, kind: str) -> None:
-    """Resources first, wherever they hide in the chain; then what the operating system said."""
+    """A lack of resources decides, wherever it is in the chain of causes; then the operating system's number."""
     assert kind_of(error) == kind
 
 

@@ -151,7 +151,7 @@ async def test_without_a_key_the_local_model_answers():
 
 
 async def test_json_is_one_document(provider):
-    """--json: the transcript, and nothing else on any channel."""
+    """`--json` prints the transcript, and nothing else is printed."""
     ran = await run("ask", "Hi", *TO, "--json", **at(await provider([HELLO])))
     transcript = json.loads(ran.out)
     assert (ran.code, ran.err) == (0, "")

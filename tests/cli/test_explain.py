@@ -126,7 +126,7 @@ async def test_a_body_from_standard_input_as_json():
     ],
 )
 async def test_what_is_unknown(arguments, said):
-    """Exit code 2 and a way on; nothing on standard output."""
+    """An unknown text gives exit code 2 and a hint, and nothing on standard output."""
     ran = await run("explain", *arguments)
     assert (ran.code, ran.out) == (exit_codes.MISUSED, "")
     assert said in ran.err

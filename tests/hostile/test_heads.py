@@ -50,7 +50,7 @@ async def failed(script: object, deadline: float = 5) -> tuple[StreamError, int]
     ids=["9k", "60k", "64k", "4 x 60k", "200", "1000", "cookies"],
 )
 async def test_large_heads_are_read(head):
-    """64 KiB a header, 256 KiB in all, and many of them: one request, the whole answer."""
+    """Many headers, of up to 64 KiB each and 256 KiB in all, are read with one request."""
     assert await asked(headed(head)) == ("Hello", 1)
 
 

@@ -375,7 +375,7 @@ def test_json_lines_may_come_as_an_event_stream(before: bytes, read: int) -> Non
 
 
 def test_parts_may_be_one_part() -> None:
-    """A list of one, written without the list."""
+    """A single part is read although it is not in a list."""
     event = _sse(b'{"candidates":[{"content":{"role":"model","parts":{"text":"a"}}}]}')
     chunks = whole(ROWS["gemini"].make("gemini", **OPTIONS), event, ROWS["gemini"].end)
     assert [type(chunk) for chunk in chunks if type(chunk) is not Usage] == [TextDelta, Finished]

@@ -202,7 +202,7 @@ async def test_a_dead_proxy_is_named(environment):
     ("scheme", "variable"), [("http", "HTTP_PROXY"), ("https", "https_proxy"), ("https", "ALL_PROXY")]
 )
 async def test_a_407_names_the_variable_that_lacks_the_login(environment, scheme, variable):
-    """To CONNECT, and to a request in clear text."""
+    """A 407 names the proxy's variable, after CONNECT and after a request in clear text."""
     async with proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as address:
         environment.setenv(variable, f"http://{address}")
         error = await failure(Target("openai:m", api_key="k", base_url=f"{scheme}://api.example.com/v1"))

@@ -139,7 +139,7 @@ async def test_a_names_of_its_own_stays(name: str, logged: list[str]) -> None:
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "ollama", "cohere"])
 @pytest.mark.parametrize("spelled", SPELLED)
 async def test_a_recording_has_the_key_in_no_spelling(provider: str, spelled: str, tmp_path: Path) -> None:
-    """Neither in a body, nor in a header of the answer."""
+    """A recording has the key neither in a body nor in a header of the answer."""
     name, file = SPELLED[spelled], tmp_path / "a.jsonl"
     error = {"error": {"message": f"bad {name} here", "code": name}}
     async with FakeProvider([Status(400, {"x-custom": name}, error)]) as server:

@@ -106,7 +106,7 @@ def test_every_pattern_is_seen() -> None:
     [r"(?i)(<!--.*?-->\s*)*<(!doctype|html)", r"violat\w+ .{0,40}\bpolic", r"(?:\S\u200d)+\Z"],
 )  # fmt: skip
 def test_a_pattern_that_is_not_linear_is_found(pattern: str) -> None:
-    """Those that held the loop once, and their like."""
+    """The check finds the patterns that once held the event loop, and similar ones."""
     applied = Applied("resilient_stream.x", "y", re.compile(pattern), "search")
     with pytest.raises(AssertionError):
         test_a_pattern_is_linear_over_its_own_words(applied)

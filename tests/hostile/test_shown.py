@@ -51,7 +51,7 @@ VALUES: dict[str, Any] = {
 @pytest.mark.parametrize("show", [repr, str, pretty_repr])
 @pytest.mark.parametrize("name", VALUES)
 def test_a_value_shows_no_secret(name: str, show: Callable[[Any], str]) -> None:
-    """Neither for people nor for a debugger's pretty printer."""
+    """Neither a repr nor a debugger's pretty printer shows a secret."""
     shown = show(VALUES[name])
     assert [secret for secret in SECRETS if secret in shown] == []
 

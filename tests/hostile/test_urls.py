@@ -248,7 +248,7 @@ async def test_a_login_beside_a_bearer_key_is_refused_in_words(provider):
     ],
 )  # fmt: skip
 async def test_an_address_that_is_none_is_said_without_its_secrets(monkeypatch, url):
-    """Not in the message, the cause or the traceback; and no exception of aiohttp's."""
+    """A wrong address is refused without its secrets in message, cause or traceback, and not by aiohttp."""
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     async with Client(Target("openai:m", api_key="k"), retry=RetryPolicy.off()) as client:
         with pytest.raises(StreamError) as caught:

@@ -109,7 +109,7 @@ async def test_what_is_sent_is_what_was_signed(model: str, monkeypatch: pytest.M
 
 
 def test_a_key_does_not_show() -> None:
-    """Neither alone nor in an endpoint."""
+    """The repr of a signing key shows no key, alone and in an endpoint."""
     key = SigningKey(access_key="AKID", secret_key="secret", token="token", region="eu-west-1", now="20150830T123600Z")
     shown = repr(key) + repr(Endpoint(base_url="https://b", credentials=key))
     assert not any(word in shown for word in ("AKID", "secret", "token"))

@@ -115,7 +115,7 @@ async def test_a_session_of_the_users_own_is_asked() -> None:
 
 
 async def test_an_address_of_ones_own_comes_by_aws_s_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service's before the general one."""
+    """An address of one's own comes from AWS's variables, the service's before the general one."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:1/")
     assert (await found(Target("bedrock:m", api_key="k"))).base_url == "http://localhost:1"
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "http://localhost:2")

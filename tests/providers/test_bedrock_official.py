@@ -150,7 +150,7 @@ INVOKED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "in one piece"])
 @pytest.mark.parametrize("name", INVOKED)
 async def test_claude_is_invoked_as_anthropics_sdk_does(name: str, stream: bool, provider: FakeProvider) -> None:
-    """The same JSON, to the same path."""
+    """Claude is invoked with the JSON and the path of Anthropic's SDK."""
     anthropic = pytest.importorskip("anthropic")
     asked, theirs = INVOKED[name]
     provider.play([Status(400)])  # what is asked is all that matters

@@ -57,7 +57,7 @@ def test_an_empty_turn_is_not_sent(target: Target, empty: Message) -> None:
 
 @pytest.mark.parametrize("provider", PLACES)
 async def test_an_attempt_leaves_empty_turns_out_and_says_so(provider: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Once, with the target, and without a text of the conversation."""
+    """The log says once which target got no empty turns, without a text of the conversation."""
     model = f"{'gemini' if provider == 'vertex' else 'm'}-empty-turns"
     caplog.set_level(logging.WARNING, "resilient_stream")
     async with FakeProvider([Text("Hello"), End()], [Text("Hello"), End()]) as fake:

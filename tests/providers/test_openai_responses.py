@@ -302,7 +302,7 @@ def test_a_refusal_is_kept_out_of_the_text() -> None:
     ],
 )  # fmt: skip
 def test_failures_stop_it_after_what_came_before(events: list[Any], kind: str) -> None:
-    """In each shape, once, with the text before it kept, and nothing after it."""
+    """Each shape of failure is reported once; the text before it is kept, and nothing after it is read."""
     chunks, reader = read(text("a"), *events, text("b"))
     assert chunks[0] == TextDelta("a")
     assert reader.failure is not None

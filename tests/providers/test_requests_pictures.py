@@ -63,7 +63,7 @@ def test_what_is_no_picture_is_refused_by_name(given: str) -> None:
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 async def test_every_dialect_sends_the_media_type_that_is_known(row: Row) -> None:
-    """`image/jpg` and a base64 text alone reach no provider."""
+    """No provider gets `image/jpg` or base64 without a media type."""
     parts = (TextPart(text="Look"), ImagePart(url=f"data:image/jpg;base64,{JPEG}"), ImagePart(url=PNG))
     async with FakeProvider([Text("x"), End()]) as provider:
         target = provider.target(row.provider, model=row.model, **row.options)

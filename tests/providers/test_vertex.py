@@ -115,7 +115,7 @@ def test_each_dialect_has_its_own_decoder_and_abilities() -> None:
 
 
 async def test_the_address_follows_the_location(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By option, by environment, and global by default."""
+    """The address has the location of the option or of the environment; by default it is global."""
     login = Login()
     found = await resolve(Target("vertex:m", credentials=login, project="p", location="us-east5"))
     assert isinstance(found, Endpoint)
@@ -200,7 +200,7 @@ async def test_no_token_is_an_error_with_a_way_out(
 
 
 async def test_a_missing_project_or_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What to set, what to install."""
+    """The error says which variable to set or what to install."""
     found = await resolve(Target("vertex:m", credentials=Login()))
     assert isinstance(found, Failure)
     assert "GOOGLE_CLOUD_PROJECT" in found.facts["reason"]

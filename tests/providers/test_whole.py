@@ -348,7 +348,7 @@ RECORDED = [
 
 @pytest.mark.parametrize(("path", "event"), RECORDED, ids=[path.stem for path, _ in RECORDED])
 def test_a_recorded_answer_says_what_it_said_as_a_stream(path: Path, event: bytes) -> None:
-    """At any split, chunk for chunk."""
+    """A recorded whole answer gives the chunks of its stream, at any split."""
     stream = adapter_for("gemini").decoder(asking("gemini", stream=True))
     streamed = stream.feed(b"data: %b\n\n" % event) + stream.finish()
     for reads in ([event], at(event, range(0, len(event), 7))):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 def test_the_benchmark_writes_its_table(tmp_path: Path) -> None:
-    """A row for each variant, and the date."""
+    """The table has a row for each variant, and the date."""
     command = [sys.executable, "-m", "benchmarks.telemetry", "--quick", "--rounds", "1", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -83,7 +83,7 @@ async def test_a_good_call_has_a_begin_and_an_end(lines: list[logging.LogRecord]
 
 
 async def test_a_retry_says_which_attempt_of_how_many(lines: list[logging.LogRecord]) -> None:
-    """WARNING with `attempt N/M` before each retry, and a summary at INFO."""
+    """Each retry logs `attempt N/M` at WARNING, and the call logs a summary at INFO."""
     async with FakeProvider([Status(503)], [Status(503)], GOOD) as provider:
         async with Client(provider.target("openai"), retry=QUICK) as client:
             await client.complete(PROMPT)

@@ -130,7 +130,7 @@ print(sorted(name for name in sys.modules if name.startswith("opentelemetry")))
 
 
 def test_who_does_not_use_opentelemetry_does_not_load_it() -> None:
-    """Neither by the import nor by a call."""
+    """Neither the import nor a call loads OpenTelemetry if the process does not use it."""
     assert python(CALL) == "[]\n"
 
 

@@ -142,7 +142,7 @@ async def test_only_a_streamed_request_is_called_streamed(seen: Seen) -> None:
 
 
 async def test_a_call_says_how_its_last_request_asked(seen: Seen) -> None:
-    """Streamed first, then in one piece at another target: no longer a stream."""
+    """A call whose last request asked for one piece is not marked as a stream."""
     async with FakeProvider([Status(401)], [Text("Hello"), End()]) as provider:
         targets = provider.target("openai"), provider.target("anthropic", stream=False)
         async with Client(*targets, telemetry=seen.telemetry()) as client:
@@ -189,7 +189,7 @@ async def test_retries_and_fallbacks_are_events_of_the_call(seen: Seen) -> None:
 
 
 async def test_a_seam_is_an_event_with_the_time_of_its_request(seen: Seen) -> None:
-    """Read from the transcript: the chunk, and the first content of the request behind it."""
+    """A seam is an event with the time of the first content of the request after it."""
     async with Client("openai:m", telemetry=seen.telemetry()) as client:
         stream = client.stream(PROMPT)
         call = stream._call

@@ -697,7 +697,7 @@ def test_the_documentation_has_its_scripts() -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_the_documented_test_passes(dialect: str) -> None:
-    """The example at the top of the package, in each dialect, with the real client."""
+    """The example in the package's docstring passes in each dialect, with the real client."""
     async with (
         FakeProvider([Text("Half an ", "answer"), Cut()]) as provider,
         Client(target_of(provider, dialect), recovery=Recovery.off()) as client,

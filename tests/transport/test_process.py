@@ -97,7 +97,7 @@ async def test_a_program_answers(program: Program) -> None:
 
 
 async def test_the_prompt_arrives_whole(program: Program) -> None:
-    """A prompt larger than any pipe's buffer, and the whole command line."""
+    """A prompt larger than any pipe's buffer arrives whole, with the whole command line."""
     code = EVENTS + "piece(f'{len(asked)} {asked[-3:]} ' + ' '.join(sys.argv[1:])); result()"
     async with Client(program(code)) as client:
         transcript = await client.complete("x" * 300_000 + "end", system="Be short.")

@@ -52,7 +52,7 @@ async def test_each_request_is_a_line(file: Path) -> None:
 
 
 async def test_bytes_that_are_no_text_are_kept_as_they_came(file: Path) -> None:
-    """Base64 for them, text for the rest."""
+    """Bytes that are not text are recorded as Base64, everything else as text."""
     script = [Head(), Send(b"data: \xff\xfe\n\n"), CleanEnd()]
     async with FakeProvider(script) as provider, recording(file, provider.target("openai")) as client:
         await asked(client, "hi")
@@ -179,7 +179,7 @@ async def test_no_secret_is_in_the_file(file: Path) -> None:
 
 
 async def test_a_secret_that_is_split_over_two_reads_does_not_escape(file: Path) -> None:
-    """Half of it in one piece and half in the next."""
+    """A secret is masked although one half is in one read and one in the next."""
     body = f'{{"error": {{"message": "{KEY}"}}}}'.encode()
     head = Head(400, {"content-type": "application/json"})
     script = [head, Send(body[:30]), Sleep(0.02), Send(body[30:]), CleanEnd()]
@@ -238,7 +238,7 @@ async def test_many_at_once_are_a_line_each(file: Path) -> None:
 
 
 def test_a_place_that_cannot_be_is_refused_when_the_client_is_made(tmp_path: Path) -> None:
-    """Not in the middle of a night's recording."""
+    """A file that cannot be written is refused when the client is made, and not at the first recording."""
     with pytest.raises(StreamMisused, match=r"record: there is no folder .*/nowhere"):
         Client("local", record=tmp_path / "nowhere" / "sessions.jsonl")
     with pytest.raises(StreamMisused, match="is a folder"):

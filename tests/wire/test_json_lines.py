@@ -50,7 +50,7 @@ def test_half_a_line_at_the_end_is_no_failure_of_the_json() -> None:
 
 
 def test_a_line_without_an_end_is_bounded() -> None:
-    """A limit, not a full memory."""
+    """A line without an end is an error at the limit, and does not fill the memory."""
     decoder = lines(limit=10)
     assert decoder.feed(b'{"a":' + b"1" * 20) == []
     assert decoder.failure is not None

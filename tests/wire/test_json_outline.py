@@ -118,7 +118,7 @@ def test_space_and_a_bom_in_front_are_dropped() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>", b"data: {}", b'"text"', b"12", b"\xef\xbbx", b"]"])
 def test_what_is_no_object_is_refused_at_its_first_byte(body: bytes) -> None:
-    """A login page, an event stream, a bare value."""
+    """A login page, an event stream and a bare value are refused at their first byte."""
     with pytest.raises(BadFraming):
         outlined([body])
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 from pydantic import BaseModel
 
 from .contract import Middleware, Request, Transport
-from .engine.call import Call, Settings, closed_error
+from .engine.call import Call, closed_error
 from .engine.chain import standard_chain
 from .engine.in_turns import end_in_turns
+from .engine.settings import Settings
 from .engine.slots import Slots
 from .events import Observer, OnEvent
 from .failures import StreamMisused

@@ -21,6 +21,7 @@ from .chunks import Chunk
 from .contract import Batch, Handler
 from .engine.call import Call, closed_error
 from .engine.lone import Lone, may_begin_alone
+from .engine.nesting import enter, leave
 from .failures import StreamMisused
 from .outcome.errors import StreamError
 from .outcome.transcript import Outcome, Transcript
@@ -63,7 +64,7 @@ class Stream:
         if call.busy or call.loop is None or self.transcript.outcome is not None:
             self._begin_pull()
         call.busy = True
-        outer = call.enter() if call.settings.own_code else None
+        outer = enter(call.id, call.settings.retry.attempts) if call.settings.own_code else None
         try:
             if call.dead is not None:
                 raise call.dead
@@ -89,7 +90,7 @@ class Stream:
         finally:
             call.busy = False
             if call.settings.own_code:
-                call.exit(outer)
+                leave(outer)
 
     async def _more(self) -> Batch:
         """The next chunks, where they do not come from a direct read. Raises StopAsyncIteration at the end."""

@@ -39,8 +39,10 @@ from ..text.harmless import forget_variables
 from ..wire.broken import failure_of
 from ..wire.forms import BLANK, Taken, form_of, taken_as
 from ..wire.limits import LEAST_HELD, HeldTooMuch
-from .call import NEVER, Answering, Call, Guard, Interrupted
-from .origin import Origin
+from .call import Call
+from .clock import NEVER
+from .guard import Guard, Interrupted
+from .origin import Answering, Origin
 from .spool import IN_MEMORY, SpoolFailed
 from .whole_body import WholeBody
 
@@ -141,7 +143,7 @@ class Attempt:
         self.call.transcript.attempts.append(self.record)
         asked = self.request
         self.call.emit(AttemptStarted, self.name, asked.attempt, self.record, self.origin.host, asked.stream)
-        if (more := self.call.trace_headers) is not None and isinstance(request, HttpRequest):
+        if (more := self.call.observing.trace_headers) is not None and isinstance(request, HttpRequest):
             request = structs.replace(request, headers={**request.headers, **more(self.record)})
         self.origin.sent = request
         try:

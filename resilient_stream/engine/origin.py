@@ -6,28 +6,55 @@ It refers to no call and no connection, so a call may keep the latest one for th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import structs
 
 from ..chunks import Chunk
-from ..contract import Adapter, Batch, Outgoing, Request, Sending
+from ..contract import Adapter, Batch, Outgoing, Request, ResumePoint, Sending
 from ..failures import NO_END_MARKER, Failure, Phase
 from ..outcome.errors import StreamError
 from ..outcome.making import error_for
 from ..outcome.traits import SERVER_NAMES
+from ..outcome.transcript import Attempt
 from ..outcome.understood import MAX_NAMES
+from ..target import Target
 from ..text.readable import one_line
 
 if TYPE_CHECKING:
     from ..masking.values import Secrets
 
-__all__ = ["Origin"]
+__all__ = ["Answering", "Names", "Origin"]
 
 MAX_NAME = 256
 """Characters of an id or of a model's name, which servers make as long as they like."""
 SHORTEST = 8
 """Characters of a name in which something of a key may be known."""
+
+
+class Names(Protocol):
+    """What gives a call's errors their names: an attempt's origin, or whatever the call waits in."""
+
+    def error(self, failure: Failure) -> StreamError:
+        """Return the error for a finding."""
+
+    def clean(self, cause: BaseException | None) -> BaseException | None:
+        """Return the exception behind an error as it may be shown."""
+
+
+@dataclass(slots=True)
+class Answering:
+    """A target that has given content, in which of its attempts, and that attempt's record. whole: in one piece.
+
+    resume_point: where its provider can take the answer up again, once the attempt is over.
+    """
+
+    target: Target
+    number: int
+    record: Attempt
+    whole: bool = False
+    resume_point: ResumePoint | None = None
 
 
 class Origin:

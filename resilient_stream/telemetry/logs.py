@@ -16,7 +16,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..engine.call import NEVER, Call
+from ..engine.call import Call
+from ..engine.clock import NEVER
 from ..events import (
     AttemptFailed,
     AttemptProgress,
@@ -76,7 +77,7 @@ class CallLog(Sink):
         self._call = call
         self._words = Words(call)
         self._context = context
-        call.followed = call.followed or logger.isEnabledFor(logging.DEBUG)
+        call.observing.followed = call.observing.followed or logger.isEnabledFor(logging.DEBUG)
         if logger.isEnabledFor(logging.INFO):
             names = [target.name for target in call.request.targets or (call.request.target,)]
             self._say(logging.INFO, "%s started: %s", call.id, ", else ".join(names), targets=names)

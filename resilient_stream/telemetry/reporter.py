@@ -38,7 +38,7 @@ class Reporter:
             if logger.isEnabledFor(logging.ERROR):
                 from . import logs  # noqa: F401  # now: in trouble there may be no file left to open
 
-                call.in_trouble = partial(_only_log, call, around)
+                call.observing.in_trouble = partial(_only_log, call, around)
             return None
         sinks: list[Sink] = []
         context = _always(around)
@@ -49,7 +49,7 @@ class Reporter:
             sinks.append(trace)
             context = trace.context
             if self._policy.propagate:
-                call.trace_headers = trace.headers
+                call.observing.trace_headers = trace.headers
         if instruments is not None:
             from .metrics import CallMetrics
 

@@ -45,7 +45,7 @@ async def test_without_sdk_and_log_there_is_no_observer(telemetry: Telemetry | N
     async with FakeProvider(GOOD) as provider, Client(provider.target("openai"), telemetry=telemetry) as client:
         stream = client.stream(PROMPT)
         await stream.collect()
-    assert (stream._call._observers, stream._call._watchers) == ((), ())
+    assert (stream._call.observing.observers, stream._call.observing.watchers) == ((), ())
 
 
 async def test_a_good_call_at_warning_has_no_observer_either(caplog: pytest.LogCaptureFixture) -> None:
@@ -55,10 +55,10 @@ async def test_a_good_call_at_warning_has_no_observer_either(caplog: pytest.LogC
         async with Client(provider.target("openai"), retry=QUICK) as client:
             good, retried = client.stream(PROMPT), client.stream(PROMPT)
             await good.collect()
-            assert good._call._watchers == ()
+            assert good._call.observing.watchers == ()
             assert not caplog.records
             await retried.collect()
-            assert len(retried._call._watchers) == 1
+            assert len(retried._call.observing.watchers) == 1
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "(attempt 2/5)" in caplog.text
 

@@ -1,0 +1,54 @@
+"""The one timer of a call.
+
+It serves all clocks of the call: it is armed for the nearest of them, and whoever is woken looks at its own clock and
+arms it again. So a chunk that is already here costs no clock and no timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+__all__ = ["NEVER", "Clock"]
+
+NEVER = float("inf")
+
+
+class Clock:
+    """A timer that rings at the earliest of the times it was armed for, and is silent once it was stopped."""
+
+    __slots__ = ("_loop", "_ring", "_rings", "_timer")
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings = NEVER
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on it can be armed, in the time of this loop."""
+        self._loop = loop
+
+    def arm(self, when: float) -> None:
+        """Ring at `when` at the latest."""
+        if when < self._rings and self._loop is not None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._rings = when  # kept apart: uvloop's handle for a time in the past has no `when()`
+            self._timer = self._loop.call_at(when, self._rang)
+
+    def stop(self) -> None:
+        """Never ring again, and forget who was to be woken, which refers to this clock."""
+        self._loop = None
+        self._ring = _silent
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _rang(self) -> None:
+        self._timer, self._rings = None, NEVER
+        self._ring()
+
+
+def _silent() -> None:
+    """Nobody waits any more."""

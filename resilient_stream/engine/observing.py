@@ -1,0 +1,79 @@
+"""Who is told of a call's events, and how: observers for telemetry and recordings, and the user's `on_event`.
+
+A bug in one of them is logged, and the stream is not affected.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..events import AttemptProgress, Event, Observer, OnEvent, Step
+from ..outcome.transcript import Attempt
+
+__all__ = ["Observing", "safely"]
+
+logger = logging.getLogger("resilient_stream")
+
+
+class Observing:
+    """The observers of one call.
+
+    trace_headers: what an observer wants sent along with a request, its trace's context. followed: one of them wants to
+    be told of every step of each request. in_trouble: asked for an observer when something first goes wrong; a good call
+    does not even make one.
+    """
+
+    __slots__ = ("followed", "in_trouble", "observers", "trace_headers", "watchers")
+
+    def __init__(self) -> None:
+        self.observers: tuple[Observer, ...] = ()
+        self.watchers: tuple[OnEvent, ...] = ()
+        self.trace_headers: Callable[[Attempt], Mapping[str, str]] | None = None
+        self.followed = False
+        self.in_trouble: Callable[[], Observer] | None = None
+
+    def start(self, call: Any, asked: Iterable[Callable[[Any], Observer | None]], on_event: OnEvent | None) -> None:
+        """Ask each for an observer of this call."""
+        made = (_made(lambda ask=ask: ask(call)) for ask in asked)  # type: ignore[misc]
+        self.observers = tuple(observer for observer in made if observer is not None)
+        self.watchers = (*self.observers, *((on_event,) if on_event is not None else ()))
+
+    def tell(self, call_id: str, make: Callable[..., Event], values: tuple[Any, ...]) -> None:
+        """Make an event and tell it to all who watch; it is not even made where nobody does."""
+        if self.watchers:
+            event = make(call_id, *values)
+            for watcher in self.watchers:
+                safely(watcher, event)
+
+    def expect_trouble(self) -> None:
+        """Something went wrong: from now on there is an observer, if one was offered for that."""
+        if self.in_trouble is not None:
+            observe, self.in_trouble = self.in_trouble, None
+            observer = _made(observe)
+            self.watchers = (*((observer,) if observer is not None else ()), *self.watchers)
+
+    def note(self, call_id: str, target: str, attempt: int, step: Step, record: Attempt) -> None:
+        """Tell the observers how far a request has come, if one of them wants to know."""
+        if self.followed:
+            progress = AttemptProgress(call_id, target, attempt, step, record)
+            for observer in self.observers:
+                safely(observer, progress)
+
+
+def _made(make: Callable[[], Observer | None]) -> Observer | None:
+    """An observer. Its bug, or a lack of memory, must keep no call from starting or ending."""
+    try:
+        return make()
+    except Exception:
+        logger.exception("an observer of resilient_stream raised; the stream is not affected")
+        return None
+
+
+def safely(callback: Callable[[Any], object], value: Any) -> None:
+    """Call back; an exception there must not become the stream's end."""
+    try:
+        callback(value)
+    except Exception:
+        logger.exception("a callback given to resilient_stream raised; the stream is not affected")

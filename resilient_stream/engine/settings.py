@@ -1,0 +1,46 @@
+"""What one call goes by: the client's policies, with the call's own in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..events import Observer, OnEvent
+from ..outcome.transcript import Transcript
+from ..policy import Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
+from ..target import Target
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the links and clocks of one call go by.
+
+    own_timeouts: the call named timeouts itself, and they stand over a target's. deadline: seconds in all.
+    budget: what all calls of the process together may send again. own_code: the user's own code runs inside the
+    chain, a middleware or a callable for a key, which may ask another client. own_links: it is a middleware.
+    observers: asked once a call, with the call, for someone to tell its events to; None for nobody.
+    """
+
+    retry: RetryPolicy
+    timeouts: Timeouts
+    limits: Limits
+    budget: RetryBudget
+    recovery: Recovery
+    own_timeouts: bool = False
+    own_code: bool = False
+    own_links: bool = False
+    deadline: float | None = None
+    on_end: Callable[[Transcript], object] | None = None
+    on_event: OnEvent | None = None
+    observers: tuple[Callable[[Any], Observer | None], ...] = ()
+
+    def timeouts_for(self, target: Target) -> Timeouts:
+        """The call's own timeouts, else the target's, else the client's."""
+        return self.timeouts if self.own_timeouts or target.timeouts is None else target.timeouts
+
+    def limits_for(self, target: Target) -> Limits:
+        """The target's limits, else the client's."""
+        return target.limits or self.limits

@@ -25,7 +25,7 @@ from resilient_stream import (
     Timeouts,
     Transcript,
 )
-from resilient_stream.engine import attempt
+from resilient_stream.engine import body
 from resilient_stream.events import AttemptStarted, Event, FellBack, RetryScheduled
 
 from .loopback import (
@@ -377,7 +377,7 @@ async def test_an_event_stream_under_another_name_is_read() -> None:
 
 async def test_an_error_body_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """What came of it within its moment is classified."""
-    monkeypatch.setattr(attempt, "ERROR_BODY_SECONDS", 0.03)
+    monkeypatch.setattr(body, "ERROR_BODY_SECONDS", 0.03)
     half = b'HTTP/1.1 429 X\r\ncontent-type: application/json\r\ncontent-length: 999\r\n\r\n{"error": {'
     async with Loopback([half, "stall"]) as server, Client(server.target(), retry=RetryPolicy.off()) as client:
         with pytest.raises(RateLimited) as caught:

@@ -21,8 +21,8 @@ class Observing:
     """The observers of one call.
 
     trace_headers: what an observer wants sent along with a request, its trace's context. followed: one of them wants to
-    be told of every step of each request. in_trouble: asked for an observer when something first goes wrong; a good call
-    does not even make one.
+    be told of every step of each request. in_trouble: asked for an observer when something first goes wrong; for a good
+    call none is made.
     """
 
     __slots__ = ("followed", "in_trouble", "observers", "trace_headers", "watchers")

@@ -32,7 +32,7 @@ async def source(request: Request, call: Call) -> AsyncGenerator[Batch, None]:
     except (StreamError, AttemptEnded):
         raise
     except GeneratorExit:
-        attempt.disown()
+        attempt.discard_unread()
         raise
     except Exception as error:
         raise AttemptEnded(attempt, error) from error

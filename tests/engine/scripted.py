@@ -45,6 +45,8 @@ class Answer:
     async def read(self) -> bytes:
         """The next read of the script; b"" when there is none."""
         self.reads += 1
+        if self.interrupted is not None:
+            raise self.interrupted
         step = self._script.pop(0) if self._script else b""
         if isinstance(step, Exception):
             raise step

@@ -132,13 +132,13 @@ async def test_keep_alives_do_not_restart_the_stall_clock():
         stream = client.stream("Hi")
         await anext(stream)
         attempt = stream._call.direct
-        received = attempt._receive  # type: ignore[union-attr]
+        received = attempt._body.receive  # type: ignore[union-attr]
 
         async def noted() -> bytes:
             times.append(attempt._waiting_since)  # type: ignore[union-attr]
             return await received()
 
-        attempt._receive = noted  # type: ignore[union-attr]
+        attempt._body.receive = noted  # type: ignore[union-attr]
         await anext(stream)
     assert len(times) == 6
     assert len(set(times)) == 1

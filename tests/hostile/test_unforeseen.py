@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from resilient_stream import Client, RetryPolicy, StreamError, Target
+from resilient_stream import Client, Limits, RetryPolicy, StreamError, Target
 from resilient_stream.chunks import TextDelta
 from resilient_stream.errors import ErrorKind
 from resilient_stream.providers import adapter_for
@@ -138,7 +138,8 @@ async def test_a_decoder_that_fails_while_closing_keeps_nothing_open() -> None:
 async def test_a_fault_in_the_chain_itself_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also what a link raises that stands outside of the attempt."""
     monkeypatch.setattr("resilient_stream.engine.middleware.retry._Plan.ended", _raise)
-    async with Loopback(chat("Hello")) as server, Client(server.target()) as client:
+    limits = Limits(max_concurrency=1)  # a place has to be waited for, so there is a chain from the beginning
+    async with Loopback(chat("Hello")) as server, Client(server.target(), limits=limits) as client:
         with pytest.raises(StreamError) as caught:
             await client.complete("Hi")
     assert isinstance(caught.value.__cause__, Surprise)

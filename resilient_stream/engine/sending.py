@@ -1,0 +1,94 @@
+"""From a request to the bytes that are sent: what its target lacks, where it goes, and how its dialect writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import structs
+
+from ..contract import Adapter, Capabilities, Endpoint, HttpRequest, Outgoing, Request, Response
+from ..credentials.endpoint import host_of, resolve
+from ..events import AttemptStarted
+from ..failures import ErrorKind, Failure
+from ..fitting.features import unsupported
+from ..fitting.signatures import for_its_target
+from ..fitting.tool_names import renamed
+from ..outcome.errors import StreamError
+from ..providers import families_of
+from ..text.harmless import forget_variables
+from .call import Call
+from .origin import Origin
+
+__all__ = ["NotSent", "send"]
+
+
+class NotSent(Exception):
+    """A request that could not be made or opened, and why. Never leaves the attempt."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+async def send(
+    call: Call, origin: Origin, able: Capabilities, names: Mapping[str, str], connect: float | None
+) -> Response:
+    """Send an attempt's request, and return its answer's head. Raises NotSent, or what the transport raises.
+
+    names: the tools' names that have to be changed. connect: seconds until there is a connection.
+    """
+    _load_what_a_failure_needs()
+    asked, adapter, sending = origin.request, origin.adapter, origin.sending
+    if (lacking := unsupported(asked, able)) is not None:
+        raise NotSent(lacking)
+    endpoint = sending.endpoint = await _endpoint(asked, adapter)
+    request = _encoded(asked, adapter, able, names, endpoint)
+    origin.host = host_of(request.url)
+    record = sending.record
+    assert record is not None
+    call.transcript.attempts.append(record)
+    call.emit(AttemptStarted, asked.target.name, asked.attempt, record, origin.host, asked.stream)
+    if (more := call.observing.trace_headers) is not None and isinstance(request, HttpRequest):
+        request = structs.replace(request, headers={**request.headers, **more(record)})
+    origin.sent = request
+    try:
+        return await call.transport.open(request, connect, sending)
+    except StreamError as error:  # a transport that knows what happened
+        raise NotSent(error.failure) from error.__cause__
+
+
+async def _endpoint(asked: Request, adapter: Adapter) -> Endpoint:
+    try:
+        endpoint = await resolve(asked.target, adapter, asked.attempt)
+    except StreamError as error:  # a server that we start ourselves, a key or an address that is none
+        forget_variables(error)
+        raise NotSent(error.failure) from error
+    except Exception as error:  # the user's own callable for the key
+        reason = Failure(kind=ErrorKind.AUTHENTICATION, code="key_callable", detail=type(error).__name__)
+        raise NotSent(reason) from error
+    if isinstance(endpoint, Failure):
+        raise NotSent(endpoint)
+    return endpoint
+
+
+def _encoded(
+    asked: Request, adapter: Adapter, able: Capabilities, names: Mapping[str, str], endpoint: Endpoint
+) -> Outgoing:
+    from ..fitting.earlier_turns import with_fitting_turns  # `import resilient_stream` does not pay for it
+
+    try:
+        request = for_its_target(asked, families_of)
+        if (may := able.earlier_turns) != "as_given":
+            own = endpoint.base_url == adapter.base_url  # who answers elsewhere may take less
+            request = with_fitting_turns(request, own and may == "texts")
+        return adapter.encode(renamed(request, names), endpoint)
+    except StreamError as error:  # what this dialect has no words for
+        raise NotSent(error.failure) from error
+
+
+def _load_what_a_failure_needs() -> None:
+    """Import it before the first request: `import resilient_stream` does not pay for it, and a process that has run out
+    of files cannot import anything any more."""
+    from .. import classify  # noqa: F401
+    from ..masking import values  # noqa: F401
+    from ..providers.shared import own_hosts  # noqa: F401

@@ -21,9 +21,12 @@ from resilient_stream.chunks import (
     ToolCallDelta,
     Usage,
 )
+from resilient_stream.engine.recovery import Partial, Splice
+from resilient_stream.engine.recovery.matchers import Prefilled
 from resilient_stream.outcome.archive import pack, plain_chunk, read_chunk
 from resilient_stream.outcome.traits import TRAITS, fixes, piece_of, with_piece
 from resilient_stream.outcome.weight import size_of
+from resilient_stream.transcript import Transcript
 
 PACKAGE = Path(resilient_stream.__file__).parent
 
@@ -98,6 +101,26 @@ def test_signed_reasoning_fixes_the_answer() -> None:
     assert not fixes(ReasoningDelta("a"))
     assert fixes(ReasoningDelta("", "signature"))
     assert fixes(ReasoningDelta("", None, "redacted"))
+
+
+def test_calls_and_seams_outlive_a_dropped_middle() -> None:
+    """Whoever reads a long transcript has every whole call and every seam, wherever they stood."""
+    transcript = Transcript(limit=400)
+    call, seam = ONE_OF_EACH[3], ONE_OF_EACH[6]
+    transcript._receive([*[TextDelta("x" * 100)] * 6, call, seam, *[TextDelta("y" * 100)] * 6])
+    transcript._ready.clear()
+    transcript._weigh(2000)
+    assert transcript.omitted > 0
+    assert [chunk for chunk in transcript.chunks if type(chunk) is not TextDelta] == [call, seam]
+
+
+def test_held_text_of_a_continuation_comes_before_its_end() -> None:
+    """`Finished` ends what a continuation says: text that was still being compared is delivered in front of it."""
+    splice = Splice(Prefilled(Partial.of([TextDelta("one two three")])), "a:m", "b:m", "prefill")
+    finished = Finished("stop", "stop")
+    assert splice.feed([TextDelta(" o")]) == []
+    begun = splice.feed([finished])
+    assert [type(chunk) for chunk in begun] == [Seam, TextDelta, Finished]
 
 
 # -- a class without a row ----------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from resilient_stream.classify import classify_error, classify_response
 from resilient_stream.errors import Failure, error_for
 from resilient_stream.kinds import KINDS
-from resilient_stream.providers import rules_for
+from resilient_stream.providers import known_providers, rules_for
 from tests.classify.own_rules import ERROR_RULES
 
 
@@ -343,3 +343,9 @@ def test_a_status_object_that_says_success_is_no_error() -> None:
     """A good answer has it, too."""
     body = {"id": "1", "base_resp": {"status_code": 0, "status_msg": "success"}}
     assert kind(200, json.dumps(body).encode()) == "unexpected_response"
+
+
+def test_a_host_says_the_same_by_both_of_its_apis() -> None:
+    """The error rules of a host hold for its Responses API, too."""
+    for name in (name for name in known_providers() if name.endswith("-responses")):
+        assert rules_for(name) == rules_for(name.removesuffix("-responses"))

@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 import pytest
 
 from resilient_stream import Recovery, RetryPolicy, StreamError, Timeouts
-from resilient_stream.chunks import Finished, Raw, ReasoningDelta, TextDelta
+from resilient_stream.chunks import Finished, Raw, ReasoningDelta, TextDelta, ToolCall
 from resilient_stream.contract import Batch, CallContext, Handler, Request
 from resilient_stream.engine.attempt import may_skip_links
 from resilient_stream.engine.budget import Ledger, ledger_of
@@ -41,9 +41,10 @@ async def test_the_first_text_comes_through_the_links_and_the_rest_without():
         ([Finished("stop", "stop")], False),
         ([TextDelta("a"), Finished("stop", "stop")], False),
         ([Raw("openai", "annotations", {})], False),
+        ([ToolCall(0, "id", "tool", "{}", {})], False),
         ([], False),
     ],
-    ids=["text", "reasoning", "end", "text and end", "raw", "nothing"],
+    ids=["text", "reasoning", "end", "text and end", "raw", "call", "nothing"],
 )
 def test_only_pieces_of_text_skip_the_links(batch, skips):
     """Only batches of text may skip the links, and one function decides it."""

@@ -89,6 +89,10 @@ def test_a_place_is_an_address_and_a_port(host: str, expected: tuple[str, int] |
         ("gemini:gemini-2.5-flash", (10, 8)),
         ("vertex:gemini-2.5-flash", (10, 8)),
         ("vertex:claude-haiku-4-5", (17, 5)),
+        ("vertex:publishers/anthropic/models/claude-haiku-4-5", (17, 5)),
+        ("claude-code:default", (17, 5)),
+        ("gemini-interactions:gemini-2.5-flash", (10, 8)),
+        ("nobody:model", (10, 5)),
     ],
 )
 def test_tokens_are_made_whole_for_the_conventions(target: str, expected: tuple[int, int]) -> None:

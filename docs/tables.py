@@ -80,7 +80,7 @@ NOT_BUILT_FIELDS = ("Limits.requests_per_minute", "Limits.tokens_per_minute")
 
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [tuple(headings), *(tuple(row) for row in rows)]
     cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
     cells.insert(1, ["---"] * len(cells[0]))
@@ -112,7 +112,7 @@ def more_texts() -> str:
 
 
 def catch() -> str:
-    """Each class with its kinds, and what it means."""
+    """List each class with its meaning and its kinds."""
     rows = []
     for cls in _classes():
         kinds = [f"`{kind}`" for kind, row in KINDS.items() if row.error == cls.__name__]
@@ -122,7 +122,7 @@ def catch() -> str:
 
 
 def statuses() -> str:
-    """What a status means when the body says nothing more."""
+    """List what an HTTP status means when the body says nothing more."""
     found = {500: ErrorKind.SERVER_ERROR, **{status: verdict.kind for status, verdict in GENERIC.statuses.items()}}
     rest = {"other 4xx": "invalid_request", "other 5xx": "server_error"}
     return table(
@@ -147,7 +147,7 @@ def gave_up() -> str:
 
 def _classes() -> list[type[StreamError]]:
     found = (value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, StreamError))
-    return [cls for cls in found if cls is not StreamError]
+    return [cls for cls in dict.fromkeys(found) if cls is not StreamError]  # one may have a second name
 
 
 def _example(kind: ErrorKind, code: str = "") -> StreamError:
@@ -248,7 +248,7 @@ def _field_docs(model: type[Any]) -> dict[str, str]:
 
 
 def environment() -> str:
-    """Each provider's variables."""
+    """List the variables of each provider."""
     rows = []
     for name in known_providers():
         adapter = adapter_for(name)
@@ -272,7 +272,7 @@ def _address(adapter: Adapter) -> str:
 
 
 def other_variables() -> str:
-    """The rest."""
+    """List the other variables."""
     return table(("variable", "what it does"), ((f"`{name}`", text) for name, text in OTHER_VARIABLES.items()))
 
 
@@ -308,7 +308,7 @@ def _thoughts(takes: Any) -> str:
 
 
 def model_rules() -> str:
-    """What single models refuse."""
+    """List what single models refuse."""
     return table(
         ("model", "hosts", "`temperature`, `top_p`", "`stop`", "also"),
         (
@@ -345,7 +345,7 @@ def metrics() -> str:
 
 
 def event_types() -> str:
-    """What `on_event` is given."""
+    """List the events that `on_event` is given."""
     return table(
         ("event", "fields", "when"),
         (
@@ -361,7 +361,7 @@ def attributes() -> str:
 
 
 def log_fields() -> str:
-    """Fields of log records."""
+    """List the fields of log records."""
     return table(("field", "what it says"), ((f"`{name}`", text) for name, text in FIELDS.items()))
 
 
@@ -428,7 +428,7 @@ def pages() -> list[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write, or only check."""
+    """Write the tables, or only check them."""
     stale = [page for page in pages() if filled(page.read_text()) != page.read_text()]
     for page in stale:
         print(f"{page.name}: {'out of date' if '--check' in arguments else 'written'}")

@@ -29,25 +29,26 @@ ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 class Target(BaseModel):
     """A model at a provider: `Target("openai:gpt-5-mini")`.
 
-    name: "provider:model"; a provider with a default model may stand alone ("local").
-    api_key: a string, or a callable (sync or async) asked before each attempt, for rotating keys. Default: from
-        the provider's environment variable.
-    base_url: what that provider's own SDK means by it. Default: from the environment, else the provider's.
-    headers: added to each request, over the adapter's own.
-    weight: share of traffic where targets are balanced.
-    timeouts, limits: over the client's, for this target.
-    options: what only some providers know (each says which: `options` of its adapter); any other name is refused. Known
-        to all:
-        terminal="eof_ok": the server sends no end marker; a clean end of the body counts as one.
-        raw=True: what is no content and has no chunk class comes as `Raw`, too; content without one always does.
-        stream=False: the answer is asked for in one piece and comes as the same chunks, later; True: never, whatever
-            happens. Unset, it is streamed unless memory is short, its tool calls cannot be read (`middleware.buffered`
-            has the list), or the environment has `<PROVIDER>_DISABLE_STREAMING=1` (OPENAI_DISABLE_STREAMING,
-            OPENAI_RESPONSES_DISABLE_STREAMING: the provider's name in capitals, "_" for what is no letter or digit).
-    A copy has everything. A pickle, which goes to other processes and into files, leaves out what is secret: a key that
-    is a string, headers that are not known as harmless, a login and query fields in base_url, options named like a
-    secret; a warning is logged when something was left out. Let the other process read its key from its environment, or
-    give a function as api_key: that is pickled by its name.
+    name: "provider:model". A provider with a default model may stand alone ("local").
+    api_key: a string, or a function (sync or async) that is called before each attempt, for keys that change. Default:
+        from the provider's environment variable.
+    base_url: the address in the form of that provider's own SDK. Default: from the environment, else the provider's.
+    headers: added to each request; they take precedence over the adapter's own.
+    weight: the share of traffic where targets are balanced.
+    timeouts, limits: for this target; they take precedence over the client's.
+    options: what only some providers know. The `options` of an adapter lists them, and any other name is refused. All
+        providers know these:
+        terminal="eof_ok": the server sends no end marker, so a clean end of the body counts as one.
+        raw=True: events that are not content and have no chunk class come as `Raw`, too. Content always does.
+        stream=False: the answer is asked for in one piece, and comes as the same chunks, later. stream=True: it is
+            always streamed. By default it is streamed, unless memory is short, the target's streamed tool calls cannot
+            be read (`engine/middleware/buffered.py` has the list), or the environment has
+            `<PROVIDER>_DISABLE_STREAMING=1` (such as OPENAI_RESPONSES_DISABLE_STREAMING: the provider's name in
+            capitals, with "_" for other characters than letters and digits).
+    A copy has everything. A pickle goes to other processes and into files, so it leaves out what is secret: a key that
+    is a string, headers that are not known to be harmless, a login and query fields in base_url, and options named like
+    a secret. A warning is logged when something was left out. Let the other process read its key from its environment,
+    or give a function as api_key, which is pickled by its name.
     Raises StreamMisused for a bad name or value.
     """
 

@@ -28,8 +28,11 @@ class Incomplete:
     """What a person is told when the model finished a turn without a call while outputs are missing.
 
     trigger: `finished_early`: the turn was cut (output limit, filter) or refused; `no_tool_calls`: the model has called
-    nothing in the whole conversation; `missing_outputs`: it has, but not for all outputs. missing: the names of the
-    missing outputs. message: the model's last text. turn: its number. prompts_used: the number of earlier prompts.
+    nothing in the whole conversation; `missing_outputs`: it has, but not for all outputs.
+    missing: the names of the missing outputs.
+    message: the model's last text.
+    turn: its number.
+    prompts_used: the number of earlier prompts.
     """
 
     trigger: Trigger

@@ -41,9 +41,11 @@ class TurnStarted(msgspec.Struct, frozen=True, gc=False):
 class ToolResult(msgspec.Struct, frozen=True, gc=False):
     """The result of a tool call, as the model is told it.
 
-    id, name: of the call. content: the result as text or JSON. error: the result is a complaint, about the call or by
-    the tool. duration: seconds that the tool ran. parts: text and pictures as the model gets them, if the tool returned
-    a picture.
+    id, name: of the call.
+    content: the result as text or JSON.
+    error: the result is a complaint, about the call or by the tool.
+    duration: seconds that the tool ran.
+    parts: text and pictures as the model gets them, if the tool returned a picture.
     """
 
     type: ClassVar[Literal["tool_result"]] = "tool_result"
@@ -108,8 +110,9 @@ class Turn:
 class ConversationRecord:
     """Everything that is known about a conversation. It can be read at any time; `outcome` is set when it is final.
 
-    outputs: those that the model has handed in, by name. outcome: as for a stream; `complete` when the model finished
-    and every output is there. error: what ended the conversation, if it failed.
+    outputs: those that the model has handed in, by name.
+    outcome: as for a stream; `complete` when the model finished and every output is there.
+    error: what ended the conversation, if it failed.
     """
 
     def __init__(self, messages: Sequence[Message]) -> None:

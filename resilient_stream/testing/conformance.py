@@ -54,10 +54,13 @@ def check_adapter(
 ) -> None:
     """Check an adapter against all `RULES`.
 
-    answer: the body of a whole streamed answer, as it comes over the wire. text: the text of that answer. model: a name
-    that the adapter takes. endpoint: for an adapter that needs more than an address and a key. options: the target's.
-    whole: the body of the same answer in one piece, for an adapter that can ask for it (`Capabilities.whole`). Raises
-    AssertionError with a line for each broken rule.
+    answer: the body of a whole streamed answer, as it comes over the wire.
+    text: the text of that answer.
+    model: a name that the adapter takes.
+    endpoint: for an adapter that needs more than an address and a key.
+    options: the target's.
+    whole: the body of the same answer in one piece, for an adapter that can ask for it (`Capabilities.whole`).
+    Raises AssertionError with a line for each broken rule.
     """
     place = endpoint or Endpoint(base_url="https://provider.test", api_key=KEY, headers={"X-Own": "1"})
     case = _Case(adapter, answer, text, model, place, dict(options or {}), whole)

@@ -36,9 +36,11 @@ class FakeProvider:
     """A loopback server that answers by script: `async with FakeProvider(script, ...) as provider`.
 
     scripts: request n gets script n, and the last one repeats. A script is a list of steps, or a function that is given
-    the request and returns a list of steps (for answers by path, or by what was asked). requests: all requests, in
-    order. connections: how many were accepted. After an exception in a script's function or step, the client gets a
-    500, and the exception is raised again when the block ends.
+    the request and returns a list of steps (for answers by path, or by what was asked).
+    requests: all requests, in order.
+    connections: how many were accepted.
+    After an exception in a script's function or step, the client gets a 500, and the exception is raised again when the
+    block ends.
     """
 
     def __init__(self, *scripts: Script | Handler) -> None:

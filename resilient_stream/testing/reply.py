@@ -27,8 +27,10 @@ Framing: TypeAlias = Literal["chunked", "length", "close"]
 class Reply:
     """The answer to one request. Steps of your own use its methods, as the ready ones do.
 
-    dialect: the dialect of its events, by the request's path unless `speak` chose another. said: what it has said so
-    far. framing: None until the head is sent. ended: the HTTP message is whole.
+    dialect: the dialect of its events, by the request's path unless `speak` chose another.
+    said: what it has said so far.
+    framing: None until the head is sent.
+    ended: the HTTP message is whole.
     """
 
     def __init__(self, connection: Connection, request: ReceivedRequest) -> None:

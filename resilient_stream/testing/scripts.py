@@ -41,9 +41,11 @@ def serve_bytes(
 ) -> tuple[Step, ...]:
     """Return a script that plays a body as it was recorded.
 
-    splits: offsets where a new write begins, or a number of bytes for each write; None writes all at once. cut_at: only
-    so many bytes are sent, then the connection is closed. ending: another step for the end, such as `Reset()` or
-    `Stall()`; the default is `Cut()` with `cut_at`, otherwise `CleanEnd()`. pause: seconds between writes.
+    splits: offsets where a new write begins, or a number of bytes for each write; None writes all at once.
+    cut_at: only so many bytes are sent, then the connection is closed.
+    ending: another step for the end, such as `Reset()` or `Stall()`; the default is `Cut()` with `cut_at`, otherwise
+    `CleanEnd()`.
+    pause: seconds between writes.
     """
     sent = body if cut_at is None else body[:cut_at]
     fields = {"content-type": content_type, **(headers or {})}

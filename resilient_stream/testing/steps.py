@@ -45,7 +45,7 @@ class Step(Protocol):
     """One line of a script."""
 
     async def play(self, reply: Reply) -> None:
-        """Do it."""
+        """Act on the answer."""
         ...
 
 
@@ -77,7 +77,7 @@ class Head:
     framing: Framing = "chunked"
 
     async def play(self, reply: Reply) -> None:
-        """Send it."""
+        """Send the head."""
         await reply.head(self.status, {**reply.dialect.headers, **self.headers}, self.framing)
 
 
@@ -93,7 +93,7 @@ class Status:
     body: dict[str, Any] | list[Any] | str | bytes | None = None
 
     async def play(self, reply: Reply) -> None:
-        """Send it, with its length."""
+        """Send the answer, with its length."""
         headers = {**reply.dialect.headers, "content-type": "application/json", **self.headers}
         await reply.whole(self.status, headers, self._bytes(reply))
 
@@ -113,7 +113,7 @@ class Raw:
     data: bytes
 
     async def play(self, reply: Reply) -> None:
-        """Send them."""
+        """Send the bytes."""
         await reply.raw(self.data)
 
 
@@ -124,7 +124,7 @@ class Send:
     data: bytes
 
     async def play(self, reply: Reply) -> None:
-        """Send them."""
+        """Send the bytes."""
         await reply.send(self.data)
 
 
@@ -133,7 +133,7 @@ class Preamble:
     """What the dialect sends before any content: OpenAI's role, Anthropic's message_start. `Text` does it too."""
 
     async def play(self, reply: Reply) -> None:
-        """Send it, unless it was sent."""
+        """Send the preamble, unless it was sent."""
         await reply.preamble()
 
 
@@ -147,7 +147,7 @@ class Text:
         object.__setattr__(self, "pieces", pieces)
 
     async def play(self, reply: Reply) -> None:
-        """Send them in the dialect."""
+        """Send the pieces in the dialect."""
         for piece in self.pieces:
             await reply.text(piece)
 
@@ -160,7 +160,7 @@ class CallTool:
     arguments: Mapping[str, Any] | str = field(default_factory=dict)
 
     async def play(self, reply: Reply) -> None:
-        """Send it in the dialect."""
+        """Send the call in the dialect."""
         given = self.arguments
         await reply.call(self.name, given if isinstance(given, str) else msgspec.json.encode(given).decode())
 
@@ -173,7 +173,7 @@ class Event:
     event: str | None = None
 
     async def play(self, reply: Reply) -> None:
-        """Send it in the dialect's framing."""
+        """Send the event in the dialect's framing."""
         await reply.event(self.data, self.event)
 
 
@@ -185,7 +185,7 @@ class ErrorEvent:
     message: str = "fake error"
 
     async def play(self, reply: Reply) -> None:
-        """Send it as an event."""
+        """Send the error as an event."""
         await reply.event(reply.dialect.error(self.status, self.message))
 
 
@@ -198,7 +198,7 @@ class Comment:
     times: int = 1
 
     async def play(self, reply: Reply) -> None:
-        """Wait, send; as often as asked."""
+        """Wait and send a comment, as often as asked."""
         for _ in range(self.times):
             await asyncio.sleep(self.every)
             await reply.send(reply.dialect.comment(self.text))
@@ -220,7 +220,7 @@ class Stall:
     """Silence on an open connection, until the client leaves."""
 
     async def play(self, reply: Reply) -> None:
-        """Wait for ever."""
+        """Wait until the client leaves."""
         await reply.stall()
 
 
@@ -236,7 +236,7 @@ class End:
     usage: Usage | None = None
 
     async def play(self, reply: Reply) -> None:
-        """Send it. Where the request did not ask for a stream, this sends all that was said."""
+        """Send the end. If the request did not ask for a stream, send all that was said."""
         reply.said.usage = self.usage
         await reply.finish(self.reason or ("tool_calls" if reply.said.calls else "stop"))
 
@@ -255,7 +255,7 @@ class Cut:
     """The connection is closed (FIN), in the middle of the body or before any answer."""
 
     async def play(self, reply: Reply) -> None:
-        """Close."""
+        """Close the connection."""
         reply.cut()
 
 
@@ -264,7 +264,7 @@ class Reset:
     """The connection is reset (RST), as by a crashed process or a firewall."""
 
     async def play(self, reply: Reply) -> None:
-        """Reset."""
+        """Reset the connection."""
         reply.reset()
 
 
@@ -273,7 +273,7 @@ class BadChunk:
     """A chunk whose length is no number, then the end of the connection: the framing itself is broken."""
 
     async def play(self, reply: Reply) -> None:
-        """Send it and close."""
+        """Send the broken chunk and close the connection."""
         await reply.send(b"")
         await reply.raw(b"this is no length\r\n")
         reply.cut()

@@ -32,6 +32,12 @@ def test_tables_are_those_of_the_code(page):
     assert tables.filled(text) == text
 
 
+def test_every_class_of_errors_has_one_row():
+    """No class is listed twice, also where a module has two names for it."""
+    rows = [line for line in tables.catch().splitlines() if line.startswith("| `")]
+    assert len(rows) == len({row.split("|")[1] for row in rows})
+
+
 def test_a_stale_table_is_seen(tmp_path, monkeypatch, capsys):
     """--check names the page and exits with 1; without it the page is written."""
     page = tmp_path / "page.md"

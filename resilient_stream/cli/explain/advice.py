@@ -42,11 +42,13 @@ _WHY_NOT_ELSEWHERE = {
 
 
 class Advice(NamedTuple):
-    """What the SDK does about a failure. attempts: requests to one target in all. waits: seconds between them, without
-    jitter.
+    """What the SDK does about a failure.
 
+    attempts: requests to one target in all.
+    waits: seconds between them, without jitter.
     again, elsewhere, after_content: what is done, in words; after_content is empty for a kind that ends a request
-    before there is content. catch: the class of the error and its base classes.
+    before there is content.
+    catch: the class of the error and its base classes.
     """
 
     attempts: int

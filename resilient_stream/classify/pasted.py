@@ -92,7 +92,7 @@ def classify_pasted(text: str, rules: Rules = GENERIC) -> Failure | None:
         return ours
     if status:
         return classify_response(status, {}, json.dumps({"error": {"message": text}}).encode(), rules)
-    return _named(text, rules) or _raised(text) or _said(text, rules)
+    return _named(text, rules) or _raised(text) or _by_sentence(text, rules)
 
 
 def _status(text: str) -> int | None:
@@ -128,7 +128,7 @@ def _named(text: str, rules: Rules) -> Failure | None:
     return classify_error({"error": {"code": text}}, rules) if len(text) <= 120 and rules.knows(text) else None
 
 
-def _said(text: str, rules: Rules) -> Failure | None:
+def _by_sentence(text: str, rules: Rules) -> Failure | None:
     """Classify a sentence that one of the phrases has."""
     known = any(phrase.says(text[:MAX_TEXT], 0) for phrase in rules.phrases)
     return classify_error({"error": {"message": text}}, rules) if known else None

@@ -45,7 +45,7 @@ async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | No
     address = base_url or os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
     found = None
     if key is None or not (region or address):
-        found = await _look(target, attempt, needed=key is None)
+        found = await _find_credentials(target, attempt, needed=key is None)
         region = region or (found.region if found else None)
     if not region and not (key and address):
         return _not_set_up(f"There is no region for {target.name}: set AWS_REGION, or give the target its region")
@@ -79,7 +79,7 @@ def _signing_key(found: _Found | None, region: str) -> SigningKey:
     )
 
 
-async def _look(target: Target, attempt: int, *, needed: bool) -> _Found | None:
+async def _find_credentials(target: Target, attempt: int, *, needed: bool) -> _Found | None:
     """Ask botocore in a thread, since it may read files and wait for the network; a cancelled attempt does not wait for
     it."""
     look = functools.partial(_ask, target.options.get("session"), target.options.get("profile"), attempt > 1)

@@ -28,12 +28,12 @@ async def key_of(target: Target, adapter: Adapter) -> str | None:
         key = await asked(given)
         if not key:
             raise error_for(missing_key(adapter))
-        return _sound(key, "What the function given as api_key returned")
+        return _checked_key(key, "What the function given as api_key returned")
     if given and given.strip():
-        return _sound(given.strip(), "The target's api_key")
+        return _checked_key(given.strip(), "The target's api_key")
     for name in adapter.key_variables:
         if key := os.environ.get(name, "").strip():  # a key read from a file often ends in a newline
-            return _sound(key, name)
+            return _checked_key(key, name)
     return None
 
 
@@ -53,7 +53,7 @@ async def asked(function: Callable[[], Any], option: str = "api_key") -> str:
     return value.strip() if value else ""
 
 
-def _sound(key: str, origin: str) -> str:
+def _checked_key(key: str, origin: str) -> str:
     if odd := odd_character(key, ascii_only=True):
         raise _no_key(f"{origin} has a character that no key has: {odd}")
     return key

@@ -114,7 +114,7 @@ class Secrets:
         return shown
 
     def _clean(self, error: BaseException) -> BaseException:
-        said = _said(error)
+        said = _shown_text(error)
         notes = [str(note) for note in getattr(error, "__notes__", ())]
         if all(self.hide(text) == text for text in (*said, *notes)):
             return error
@@ -253,7 +253,7 @@ def _short(values: frozenset[str] | set[str]) -> re.Pattern[str] | None:
     return re.compile(_POSITION % "|".join(map(re.escape, longest_first))) if values else None
 
 
-def _said(error: BaseException) -> tuple[str, str]:
+def _shown_text(error: BaseException) -> tuple[str, str]:
     """Return what a traceback and a debugger show of an exception. One that a library did not initialise may have
     neither."""
     said = []

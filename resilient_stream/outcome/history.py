@@ -69,7 +69,7 @@ class _Turn:
     def take(self, chunk: Chunk) -> None:
         match chunk:
             case ReasoningDelta():
-                self._reason(chunk)
+                self._add_thought(chunk)
             case TextDelta():
                 self._end_thought()  # its proof would have come before the text
                 self._text.append(chunk.text)
@@ -95,26 +95,26 @@ class _Turn:
 
     def messages(self, calls: bool) -> list[Message]:
         self._end_text()
-        kept = _standing([block for block in self._blocks if self._is_kept(block, calls)])
+        kept = _without_unproven([block for block in self._blocks if self._is_kept(block, calls)])
         parts, made = _laid_out(kept)
         if not made and not any(isinstance(part, TextPart) and part.text.strip() for part in parts):
             return []
-        return [Message(role="assistant", content=_plainly(parts), tool_calls=made)]
+        return [Message(role="assistant", content=_simplified(parts), tool_calls=made)]
 
     def _is_kept(self, block: Part | FunctionCall, calls: bool) -> bool:
         if isinstance(block, FunctionCall):
             return calls
         return not (self._lost and isinstance(block, ReasoningPart) and (block.signature or block.redacted))
 
-    def _reason(self, chunk: ReasoningDelta) -> None:
+    def _add_thought(self, chunk: ReasoningDelta) -> None:
         self._thought.append(chunk.reasoning)
         if chunk.signature or chunk.redacted:
             if not self._blind:
-                self._prove(chunk)
+                self._add_proof(chunk)
             self._thought.clear()
             self._blind = False
 
-    def _prove(self, chunk: ReasoningDelta) -> None:
+    def _add_proof(self, chunk: ReasoningDelta) -> None:
         self._end_text()
         text = "" if chunk.redacted else "".join(self._thought)
         self._blocks.append(
@@ -172,14 +172,14 @@ def _ends(places: Sequence[tuple[FunctionCall, int]], parts: Sequence[Part]) -> 
     return bool(places) and places[-1][1] == len(parts)
 
 
-def _plainly(parts: Sequence[Part]) -> str | tuple[Part, ...]:
+def _simplified(parts: Sequence[Part]) -> str | tuple[Part, ...]:
     """Return a single text as a string."""
     if len(parts) == 1 and isinstance(parts[0], TextPart):
         return parts[0].text
     return tuple(parts) if parts else ""
 
 
-def _standing(blocks: list[Part | FunctionCall]) -> list[Part | FunctionCall]:
+def _without_unproven(blocks: list[Part | FunctionCall]) -> list[Part | FunctionCall]:
     """Return a turn's blocks without unproven thoughts that stand beside proven ones, since those are not whole."""
     thoughts = [block for block in blocks if isinstance(block, ReasoningPart)]
     if not any((thought.text and thought.signature) or thought.redacted for thought in thoughts):

@@ -204,22 +204,22 @@ class Transcript:
         if self._wire > self._next_look:
             self._text.forget()
             self._delivered.forget()
-            self._drop_void()
-            self._even()
+            self._drop_restarted()
+            self._divide_evenly()
             self._wire = sum(map(size_of, self._chunks))
             if self._wire > self._limit:
                 self._trim()
             more = self._wire + self._limit // 4
             self._next_look = more if self._wire > self._limit else min(more, self._limit)
 
-    def _even(self) -> None:
+    def _divide_evenly(self) -> None:
         """Store delivered text in pieces of equal size: a million chunks of a token each take 100 MB."""
         taken = len(self._chunks) - len(self._ready)
         before = len(self._chunks)
         self._chunks[self._head : taken] = even(self._chunks[self._head : taken], max(self._limit // 64, 1))
         self._dropped += before - len(self._chunks)
 
-    def _drop_void(self) -> None:
+    def _drop_restarted(self) -> None:
         """Drop chunks that a restart took back, before any others."""
         end = min(self._begins(len(self._chunks)) - 1, len(self._chunks) - len(self._ready))
         if end > 0:

@@ -76,7 +76,7 @@ def contradiction(chunks: Sequence[Chunk]) -> Failure | None:
         return _without_a_call(chunks)
     if reason not in ("stop", "other") or (finished is not None and finished.explanation):
         return None  # cut, blocked or declined, which explains the missing content
-    return None if any(map(_speaks, chunks)) else _silent(chunks)
+    return None if any(map(_has_content, chunks)) else _says_nothing(chunks)
 
 
 def _without_a_call(chunks: Sequence[Chunk]) -> Failure | None:
@@ -84,13 +84,13 @@ def _without_a_call(chunks: Sequence[Chunk]) -> Failure | None:
     is passed on as `Raw`."""
     if any(chunk.content and TRAITS[type(chunk)].calls for chunk in chunks):
         return None
-    if not any(map(_speaks, chunks)):
+    if not any(map(_has_content, chunks)):
         return _nothing_read(chunks, "tool calls")
     # Its text was delivered, so neither a retry nor a fallback may repeat it.
     return Failure(kind=ErrorKind.MODEL_OUTPUT_INVALID, code="no_call", retry=False, fallback=False)
 
 
-def _silent(chunks: Sequence[Chunk]) -> Failure | None:
+def _says_nothing(chunks: Sequence[Chunk]) -> Failure | None:
     """Return whether it has no text and no call. Reasoning alone is enough, unless the provider counted more than
     that."""
     unread = _unread(chunks)
@@ -111,7 +111,7 @@ def _unread(chunks: Sequence[Chunk]) -> int | None:
     return written - thought if thought <= written else written
 
 
-def _speaks(chunk: Chunk) -> bool:
+def _has_content(chunk: Chunk) -> bool:
     return chunk.content and TRAITS[type(chunk)].answers and not (type(chunk) is TextDelta and not chunk.text)
 
 

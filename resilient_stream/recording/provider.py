@@ -91,12 +91,12 @@ class ReplayDecoder:
                 if not last:  # half a line at the end means a cut recording
                     self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
                 break
-            self._take(line, batch)
+            self._read_line(line, batch)
             if self.done or self.failure is not None:
                 break
         return batch
 
-    def _take(self, line: Line, batch: Batch) -> None:
+    def _read_line(self, line: Line, batch: Batch) -> None:
         if line.head is not None:
             self._begin(line.head)
         if self._inner is not None and line.data is not None:

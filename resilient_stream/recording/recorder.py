@@ -64,7 +64,7 @@ class Recorder:
 
     def observe(self, call: CallContext) -> Observer:
         """Take the events that tell how attempts end; for `Settings.observers`."""
-        return self._told
+        return self._on_event
 
     def begin(self, request: Outgoing, sending: Sending) -> Take:
         """Take note of a request that is about to be sent."""
@@ -72,7 +72,7 @@ class Recorder:
         self._takes[id(sending.record)] = take
         return take
 
-    def _told(self, event: Event | AttemptProgress) -> None:
+    def _on_event(self, event: Event | AttemptProgress) -> None:
         if isinstance(event, AttemptFailed):
             self._end(event.record, event.call_id, event.error, None)
         elif isinstance(event, StreamEnded):

@@ -40,10 +40,10 @@ def of_the_proxy(error: Exception, proxy: Proxy, url: str, sending: Sending) -> 
     failure = classify_exception(error, phase="request" if sending.written else "connect", host=host_of(url))
     if failure is None or failure.code == "header_too_long":
         return
-    raise error_for(_told(failure, proxy, error)) from error
+    raise error_for(_reported(failure, proxy, error)) from error
 
 
-def _told(failure: Failure, proxy: Proxy, error: Exception) -> Failure:
+def _reported(failure: Failure, proxy: Proxy, error: Exception) -> Failure:
     facts: dict[str, Any] = {**failure.facts, "proxy": proxy.name, "variable": proxy.variable}
     if failure.kind in _ITS_FAULTS:
         facts["reason"] = _ITS_FAULTS[failure.kind]

@@ -148,7 +148,7 @@ def without_halves(data: bytes, mark: bool) -> bytes:
     pieces: list[bytes] = []
     at = 0
     while at < len(data) and len(pieces) < MOST_PIECES:
-        end = _end(_SOUND, data, at)
+        end = _match_end(_SOUND, data, at)
         half = _HALF.match(data, end)
         if half is None:  # all is well, or an escape is broken beyond repair
             break
@@ -161,7 +161,7 @@ def _without_numbers(data: bytes) -> bytes:
     pieces: list[bytes] = []
     at = kept = 0
     while at < len(data) and len(pieces) < MOST_PIECES:
-        start = _end(_USUAL, data, at)
+        start = _match_end(_USUAL, data, at)
         number = _NUMBER.match(data, start)
         if number is None:
             break
@@ -180,7 +180,7 @@ def _is_number(text: bytes) -> bool:
     return True
 
 
-def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
+def _match_end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
     """Return where the pattern stops matching. The patterns here always match, if only the empty string."""
     found = pattern.match(data, at)
     return found.end() if found else at

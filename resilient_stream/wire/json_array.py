@@ -95,7 +95,7 @@ class JsonArrayDecoder:
     def _inside(self) -> bool:
         """Skip through an object or array, from bracket to bracket, until it closes."""
         buffer, size, at = self._buffer, len(self._buffer), self._at
-        while (at := _end(_TO_BRACKET, buffer, at)) < size:
+        while (at := _match_end(_TO_BRACKET, buffer, at)) < size:
             self._at = at = at + 1
             if buffer[at - 1] == _QUOTE:
                 self._state = JsonArrayDecoder._string
@@ -114,7 +114,7 @@ class JsonArrayDecoder:
 
     def _string(self) -> bool:
         """Skip through a string, which is an element or inside of one."""
-        self._at = at = _end(_STRING, self._buffer, self._at)
+        self._at = at = _match_end(_STRING, self._buffer, self._at)
         if at == len(self._buffer) or self._buffer[at] == _BACKSLASH:
             return False
         self._at += 1
@@ -123,7 +123,7 @@ class JsonArrayDecoder:
 
     def _scalar(self) -> bool:
         """Read a number, true, false or null; only the next byte tells that it is whole."""
-        self._at = _end(_SCALAR, self._buffer, self._at)
+        self._at = _match_end(_SCALAR, self._buffer, self._at)
         return self._at < len(self._buffer) and self._emit()
 
     def _after(self) -> bool:
@@ -160,7 +160,7 @@ class JsonArrayDecoder:
 
     def _enter(self, states: _States, other: Callable[[JsonArrayDecoder], bool]) -> bool:
         """Skip white space, and enter the state for the next byte."""
-        self._at = self._start = _end(_SPACE, self._buffer, self._at)
+        self._at = self._start = _match_end(_SPACE, self._buffer, self._at)
         if self._at == len(self._buffer):
             return False
         self._state = states.get(self._buffer[self._at], other)
@@ -189,7 +189,7 @@ _VALUES: _States = {
 _FIRST_VALUES: _States = {**_VALUES, ord("]"): JsonArrayDecoder._close}
 
 
-def _end(pattern: re.Pattern[bytes], buffer: bytearray, at: int) -> int:
+def _match_end(pattern: re.Pattern[bytes], buffer: bytearray, at: int) -> int:
     """Return where the pattern stops matching. The patterns here always match, if only the empty string."""
     found = pattern.match(buffer, at)
     return found.end() if found else at

@@ -144,7 +144,7 @@ class JsonOutline:
     def _between(self) -> bool:
         """Outside of strings, move to the next character that changes the place."""
         known = not self._nodes or bool(self._nodes[-1])
-        self._at = at = _end(_TO_MARK if known else _TO_BRACKET, self.text, self._at)
+        self._at = at = _match_end(_TO_MARK if known else _TO_BRACKET, self.text, self._at)
         if at == len(self.text):
             return False
         self._at += 1
@@ -221,7 +221,7 @@ class JsonOutline:
         quote = self.text.find(_QUOTE, self._at)
         end = len(self.text) if quote < 0 else quote
         plain = self.text.find(_BACKSLASH, self._at, end) < 0
-        self._at = end if plain else _end(_STRING, self.text, self._at)
+        self._at = end if plain else _match_end(_STRING, self.text, self._at)
         if self._at == len(self.text) or self.text[self._at] == _BACKSLASH:
             return False
         self._at += 1
@@ -274,7 +274,7 @@ def _name(name: bytes) -> str:
         return ""
 
 
-def _end(pattern: re.Pattern[bytes], buffer: bytearray, at: int) -> int:
+def _match_end(pattern: re.Pattern[bytes], buffer: bytearray, at: int) -> int:
     """Return where the pattern stops matching. The patterns here always match, if only the empty string."""
     found = pattern.match(buffer, at)
     return found.end() if found else at

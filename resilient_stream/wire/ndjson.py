@@ -29,7 +29,7 @@ class NdjsonDecoder:
         lines: list[bytes] = []
         size = 0
         if b"\n" in data:
-            data = self._take(data)
+            data = self._with_kept(data)
             size = len(data)
             *lines, data = data.split(b"\n")
         self._rest.append(data)
@@ -43,10 +43,10 @@ class NdjsonDecoder:
 
     def finish(self) -> list[bytes]:
         """Return the last line of the body, if it had no newline. It may be cut; decoding its JSON tells."""
-        value = self._take(b"").strip()
+        value = self._with_kept(b"").strip()
         return [value] if value else []
 
-    def _take(self, data: bytes) -> bytes:
+    def _with_kept(self, data: bytes) -> bytes:
         """What was kept, and `data` after it."""
         data = b"".join((*self._rest, data))
         self._rest, self._held = [], 0

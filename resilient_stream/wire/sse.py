@@ -145,7 +145,7 @@ class SseDecoder:
         The standard drops such an event. Real servers end their last one without the blank line, so a caller may use it
         if it is whole in its own format. Bare JSON there goes to `stray`.
         """
-        rest = _with_fields(self._take(b""))
+        rest = _with_fields(self._with_kept(b""))
         event = None if _is_long(rest) else self._parse(rest)
         return [event.data] if event else []
 
@@ -163,7 +163,7 @@ class SseDecoder:
         if b"\n\n" not in data and not (data.startswith(b"\n") and self._ends_line()):
             return self._keep(data)
         if self._rest:
-            data = self._take(data)
+            data = self._with_kept(data)
         end = data.rfind(b"\n\n") + 2
         if end < len(data):
             self._keep(data[end:])
@@ -182,13 +182,13 @@ class SseDecoder:
 
     def _without_bom(self, data: bytes) -> bytes:
         """Drop one leading BOM, even when it arrives in pieces."""
-        data = self._take(data)
+        data = self._with_kept(data)
         if len(data) < 3 and _BOM.startswith(data):
             return self._keep(data)
         self._started = True
         return data.removeprefix(_BOM)
 
-    def _take(self, data: bytes) -> bytes:
+    def _with_kept(self, data: bytes) -> bytes:
         """What was kept, and `data` after it."""
         data = b"".join((*self._rest, data))
         self._rest, self._held, self._lines = [], 0, 0
@@ -216,7 +216,7 @@ class SseDecoder:
 
         This is tried again only when a quarter more has come: trying at each comment would scan everything each time.
         """
-        rest = _with_fields(self._take(b""))
+        rest = _with_fields(self._with_kept(b""))
         self._lines = rest.count(b"\n")
         if len(rest) > self.max_event_bytes:
             raise EventTooLarge(self.max_event_bytes)

@@ -82,8 +82,8 @@ def test_bytes_are_joined_once_a_line() -> None:
     class Counting(NdjsonDecoder):
         joined = 0
 
-        def _take(self, data: bytes) -> bytes:
-            taken = super()._take(data)
+        def _with_kept(self, data: bytes) -> bytes:
+            taken = super()._with_kept(data)
             self.joined += len(taken)
             return taken
 

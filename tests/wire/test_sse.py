@@ -221,8 +221,8 @@ def test_bytes_are_joined_once_an_event(event: bytes, size: int) -> None:
     class Counting(SseDecoder):
         joined = 0
 
-        def _take(self, data: bytes) -> bytes:
-            taken = super()._take(data)
+        def _with_kept(self, data: bytes) -> bytes:
+            taken = super()._with_kept(data)
             self.joined += len(taken)
             return taken
 

@@ -245,7 +245,7 @@ class ClaudeCode(msgspec.Struct, frozen=True):
         fixed = ("--print", "--output-format", "stream-json", "--verbose", "--include-partial-messages")
         key = {"ANTHROPIC_API_KEY": endpoint.api_key} if endpoint.api_key else {}
         return ProcessRequest(
-            command=_sound(program.path, *fixed, *named, *map(str, request.option("arguments", ()))),
+            command=_checked_command(program.path, *fixed, *named, *map(str, request.option("arguments", ()))),
             stdin=_prompt(some_turns(request.messages, request.target.name)).encode("utf-8", "replace"),
             environment={**program.environment, **key},
             files={"--system-prompt-file": system.encode("utf-8", "replace")} if system else {},
@@ -274,7 +274,7 @@ MAX_COMMAND = 100_000
 """Bytes of a command line; Linux takes 128 KiB in one argument."""
 
 
-def _sound(*command: str) -> tuple[str, ...]:
+def _checked_command(*command: str) -> tuple[str, ...]:
     """Return the command if a system can run it. Raises StreamError, which does not show the command."""
     said = "".join(command)
     if "\0" in said or said.encode("utf-8", "replace").decode() != said:

@@ -132,12 +132,12 @@ class InvokeReader:
         for frame in frames:
             try:
                 for outer in [frame.payload] if frame.payload[:1] == b"{" else objects_in(frame.payload):
-                    payloads += self._sound(_PARTS.decode(outer).payload)
+                    payloads += self._readable_texts(_PARTS.decode(outer).payload)
             except UNREADABLE:
                 return payloads, _BAD_JSON
         return payloads, None
 
-    def _sound(self, payload: bytes) -> list[bytes]:
+    def _readable_texts(self, payload: bytes) -> list[bytes]:
         texts = [payload] if payload[:1] == b"{" else objects_in(payload)
         self._skipped = self._skipped or not texts
         if b"\\u" not in payload:

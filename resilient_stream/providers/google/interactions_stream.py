@@ -200,12 +200,12 @@ class InteractionReader:
         for part in map(object_of, list_of(content)):
             if text := text_of(part.get("text")):
                 batch.append(chunk(text))
-                self._heard(chunk is TextDelta, text)
+                self._remember(chunk is TextDelta, text)
             elif says({**part, "type": None}):
                 batch.append(self._unmodelled.content(text_of(part.get("type")) or "part", part))
         return batch
 
-    def _heard(self, spoken: bool, text: str) -> None:
+    def _remember(self, spoken: bool, text: str) -> None:
         self._said.add("model_output" if spoken else "thought")
         if spoken:
             self._text.add(text)

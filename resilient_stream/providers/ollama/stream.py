@@ -169,7 +169,7 @@ class OllamaReader:
         """Pass on the fields of a line that the reader does not read."""
         return [*self._unmodelled.fields(line.get("message"), MESSAGE), *self._unmodelled.fields(line, LINE, once=True)]
 
-    def _said(self, text: str, last: bool) -> Batch:
+    def _new_text(self, text: str, last: bool) -> Batch:
         """Return the new part of a text; some proxies repeat the whole text in the last line."""
         again = last and len(text) >= self._text.length > 0 and self._text.begins(text)
         if again:
@@ -188,7 +188,7 @@ class OllamaReader:
         if thought:
             batch.append(ReasoningDelta(thought))
         if text:
-            batch += self._said(text, line.done)
+            batch += self._new_text(text, line.done)
         batch += beside
         for call in message.tool_calls or ():
             batch += self._calls.read(call, self._turn)

@@ -34,7 +34,7 @@ class Details:
         for item in items:
             if isinstance(item, dict):
                 self._holdings.piece(msgspec.json.encode(item).decode())
-                self._take(item)
+                self._add_item(item)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -48,7 +48,7 @@ class Details:
         self._items = []
         return [ReasoningDelta("", proof)]
 
-    def _take(self, item: dict[str, Any]) -> None:
+    def _add_item(self, item: dict[str, Any]) -> None:
         if not self._items or not _goes_on(self._items[-1], item):
             self._close()
             self._holdings.item()

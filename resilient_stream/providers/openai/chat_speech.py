@@ -72,15 +72,15 @@ class Speaker:
         batch: Batch = []
         if _is_plain(delta):
             if thought := _thought(delta):
-                self._say("reasoning", thought, batch)
+                self._add_piece("reasoning", thought, batch)
             if delta.content:
-                self._say("text", delta.content, batch)
+                self._add_piece("text", delta.content, batch)
             return batch
         if delta.reasoning_details:
             self.details.add(delta.reasoning_details)
         for kind, text, part in _pieces(delta):
             if kind in ("text", "reasoning"):
-                self._say(kind, text, batch)
+                self._add_piece(kind, text, batch)
             else:
                 batch += self._other(kind, text, part)
         for fragment in fragments_of(delta):
@@ -88,7 +88,7 @@ class Speaker:
             batch.append(self._fragment(fragment))
         return batch
 
-    def _say(self, kind: str, text: str, batch: Batch) -> None:
+    def _add_piece(self, kind: str, text: str, batch: Batch) -> None:
         if kind == "text":
             self.text.add(text)
             batch.append(TextDelta(text))

@@ -128,11 +128,11 @@ class ChatReader:
                     self._read_choice(choice, batch)
             if place < len(payloads) and (type(event) is Event or self._unmodelled.raw):
                 batch += beside(object_of(event_value(payloads[place])), self._unmodelled)
-        self._look_at(events, batch)
+        self._after_read(events, batch)
         if isinstance(usage, dict):
             batch.append(openai_usage(usage))
 
-    def _look_at(self, events: list[Event], batch: Batch) -> None:
+    def _after_read(self, events: list[Event], batch: Batch) -> None:
         """Take the names once per read, and decide whether the next read should be tried as text alone."""
         self.seen = self.seen or bool(batch)
         self.model = self.model or next(filter(None, (text_of(event.model) for event in events)), None)

@@ -70,16 +70,16 @@ class ItemCalls:
         self._ids.setdefault(id, key)
         call = self._calls.get(key)
         if call is None or not call.name or call.id == id:
-            return [self._take(key, id, name, said if call is None or call.blank else said._replace(text=""))]
+            return [self._start_or_fill(key, id, name, said if call is None or call.blank else said._replace(text=""))]
         call.wrong = call.wrong or (LOST if call.blank else None)
-        return [*self._give_out(key), self._take(key, id, name, said)]
+        return [*self._give_out(key), self._start_or_fill(key, id, name, said)]
 
-    def _take(self, key: str, id: str, name: str, said: Arguments) -> ToolCallDelta:
+    def _start_or_fill(self, key: str, id: str, name: str, said: Arguments) -> ToolCallDelta:
         delta = self.add(key, id, name, said.text)
-        self._notice(self._calls[key], said)
+        self._keep_faults(self._calls[key], said)
         return delta
 
-    def _notice(self, call: OpenCall, said: Arguments) -> None:
+    def _keep_faults(self, call: OpenCall, said: Arguments) -> None:
         call.odd, call.wrong = call.odd or said.odd, call.wrong or said.wrong
 
     def add(self, key: str, id: str, name: str, arguments: str) -> ToolCallDelta:
@@ -104,8 +104,8 @@ class ItemCalls:
             if key in self._ended:
                 self._must_be_known(key, arguments)
                 return []
-            return [self._take(key, "", name, said)] if arguments.strip() else []
-        self._notice(call, said)
+            return [self._start_or_fill(key, "", name, said)] if arguments.strip() else []
+        self._keep_faults(call, said)
         if call.blank and arguments.strip():
             return [self.add(key, "", name, arguments)]
         if len(arguments) > call.size and arguments.startswith(call.text):
@@ -130,7 +130,7 @@ class ItemCalls:
             return []
         self._ids.setdefault(id, key)
         begun = key in self._calls
-        made: list[ToolCallDelta] = [] if begun else [self._take(key, id, name, said)]
+        made: list[ToolCallDelta] = [] if begun else [self._start_or_fill(key, id, name, said)]
         self._calls[key].named(id, name)
         if begun:
             made += self.say(key, name, said)

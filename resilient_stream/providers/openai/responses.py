@@ -167,7 +167,7 @@ def _answer(message: Message) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     for block in message.blocks:
         if isinstance(block, TextPart) and block.text:
-            _say(items, block.text)
+            _add_texts(items, block.text)
         elif isinstance(block, FunctionCall):
             items.append(_function_call(block))
         elif isinstance(block, ReasoningPart) and (item := _unsealed(block)):
@@ -177,7 +177,7 @@ def _answer(message: Message) -> list[dict[str, Any]]:
     return items
 
 
-def _say(items: list[dict[str, Any]], text: str) -> None:
+def _add_texts(items: list[dict[str, Any]], text: str) -> None:
     """Add texts as one item where nothing separates them. The long form is used: llama.cpp takes no other for the
     assistant."""
     if items and items[-1]["type"] == "message":

@@ -44,12 +44,12 @@ class BlockCalls:
         A server may announce the same call again. If another call is still open under that number, it has ended without
         an end event.
         """
-        said = _beyond_nothing(given if isinstance(given, Arguments) else Arguments(argument_text(given)))
+        said = _without_empty_object(given if isinstance(given, Arguments) else Arguments(argument_text(given)))
         call = self.open.get(block)
         if call is not None and call.id == id and call.name == name and (id or not call.arguments):
-            self._again(call, said)
+            self._repeated(call, said)
             return []
-        ended = [] if call is None else self._end_unsaid(block, call)
+        ended = [] if call is None else self._end_replaced(block, call)
         self._foreign.discard(block)
         self._ended.discard(block)
         self._holdings.item(id, name, said.text)
@@ -57,7 +57,7 @@ class BlockCalls:
         self._begun += 1
         return [*ended, ToolCallDelta(call.index, id, name, "")]
 
-    def _again(self, call: OpenCall, said: Arguments) -> None:
+    def _repeated(self, call: OpenCall, said: Arguments) -> None:
         """Handle a call that is announced again while it is open; arguments that no piece had brought count."""
         call.odd, call.wrong = call.odd or said.odd, call.wrong or said.wrong
         if call.blank:
@@ -72,7 +72,7 @@ class BlockCalls:
         """
         for call in self.open.values():
             if call.id in said:
-                self._again(call, _beyond_nothing(said[call.id]))
+                self._repeated(call, _without_empty_object(said[call.id]))
         if any(id and id in self._blank and parse_arguments(each.text) != {} for id, each in said.items()):
             raise LateArguments
 
@@ -139,7 +139,7 @@ class BlockCalls:
         """Return whether a block is a call that is still open."""
         return block in self.open
 
-    def _end_unsaid(self, block: int, call: OpenCall) -> list[ToolCallDelta | ToolCall]:
+    def _end_replaced(self, block: int, call: OpenCall) -> list[ToolCallDelta | ToolCall]:
         """End a call because another one begins under its number. If it has no arguments, those that follow may be its
         own."""
         if call.blank and not call.given:
@@ -147,6 +147,6 @@ class BlockCalls:
         return self.end(block)
 
 
-def _beyond_nothing(said: Arguments) -> Arguments:
+def _without_empty_object(said: Arguments) -> Arguments:
     """Return the arguments without an empty object, which an announcement has when pieces follow."""
     return said._replace(text="") if parse_arguments(said.text) == {} else said

@@ -156,10 +156,10 @@ class Doubts:
         """Return these calls for giving out. All are checked first, since one may put the others in doubt."""
         made = [(call, call.whole()) for call in calls]
         for call, whole in made:
-            self._look_at(call, whole)
-        return [self._judged(call, whole) for call, whole in made]
+            self._check(call, whole)
+        return [self._with_doubts(call, whole) for call, whole in made]
 
-    def _look_at(self, call: OpenCall, whole: ToolCall) -> None:
+    def _check(self, call: OpenCall, whole: ToolCall) -> None:
         """Check one call. Closed brackets that do not make an object usually mean that pieces of another call are in
         it."""
         if whole.error is not None:
@@ -168,7 +168,7 @@ class Doubts:
         elif whole.parsed is None and call.complete and (not self._left_empty or holds_more(whole.arguments)):
             self.note()
 
-    def _judged(self, call: OpenCall, whole: ToolCall) -> ToolCall:
+    def _with_doubts(self, call: OpenCall, whole: ToolCall) -> ToolCall:
         if whole.parsed != {}:
             return whole
         if (why := ODD if call.odd else self._why) is None:

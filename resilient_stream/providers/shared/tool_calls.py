@@ -72,7 +72,7 @@ class ToolCalls:
         call = self._find(index, id, name, arguments)
         if call is None:
             if name and not id:
-                self._said_before(index, name, arguments)
+                self._check_previous(index, name, arguments)
             name = name or self._announced
             call = self._begin(index, name, arguments)
         elif name and call.name and name != call.name:
@@ -84,8 +84,8 @@ class ToolCalls:
         if arguments.strip():
             self._announced = ""
         if call.blank and arguments.strip():
-            self._filled(call, index, not (id or name))
-        self._note(call, index, id)
+            self._first_arguments(call, index, not (id or name))
+        self._remember(call, index, id)
         call.odd, call.wrong = call.odd or odd, call.wrong or wrong
         call.id, call.name = call.id or id, call.name or name
         call.signature = signature or call.signature
@@ -134,7 +134,7 @@ class ToolCalls:
             return None
         return there
 
-    def _filled(self, call: OpenCall, index: int | None, by_place: bool) -> None:
+    def _first_arguments(self, call: OpenCall, index: int | None, by_place: bool) -> None:
         """Note that the first arguments of a call have come.
 
         by_place: only the index says whose they are, so another call of that index without arguments may be the right
@@ -146,7 +146,7 @@ class ToolCalls:
             call.wrong = call.wrong or EITHER
             self._doubts.note(EITHER)
 
-    def _said_before(self, index: int | None, name: str, arguments: str) -> None:
+    def _check_previous(self, index: int | None, name: str, arguments: str) -> None:
         """Check a call that begins by its name alone.
 
         If the call before it has the same name and an empty object, the arguments may be meant for that one.
@@ -166,7 +166,7 @@ class ToolCalls:
         self._blank[index] += 1
         return call
 
-    def _note(self, call: OpenCall, index: int | None, id: str) -> None:
+    def _remember(self, call: OpenCall, index: int | None, id: str) -> None:
         """Remember the call, since a later fragment with neither id nor name continues it."""
         self._current = call
         if index is not None:

@@ -191,7 +191,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
 def classify_exception(
     error: BaseException, *, phase: Literal["connect", "request", "stream"], host: str = ""
 ) -> Failure | None:
-    """What an exception of a connection means, or None when it is not one of network or host.
+    """Classify an exception of a connection; None when it is not one of the network or of this host.
 
     phase: connect and request are before the response's headers, stream is its body. host: for the message,
     taken from the exception when not given.

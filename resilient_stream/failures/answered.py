@@ -16,7 +16,7 @@ def who_answered(title: str, host: str | None, *, foreign: bool) -> dict[str, An
 
 
 MARK = "\0"
-"""In front of the name of whoever answered, where it is not the provider."""
+"""Marks the name of whoever answered, if that is not the provider."""
 
 
 def introduced(text: str, dialect: str) -> str:

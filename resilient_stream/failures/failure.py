@@ -17,7 +17,7 @@ __all__ = ["EMPTY_ANSWER", "MAX_TEXTS", "NO_END_MARKER", "Failure", "is_no_answe
 
 MAX_NOTE = 8000
 MAX_TEXTS = 440
-"""Bytes of all texts in a failure, which servers make as long as they like: an error stays under 1 KB."""
+"""Bytes of all texts in a failure, so that an error stays under 1 KB however long a server's texts are."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +75,10 @@ def _clean_fact(name: str, value: Any) -> Any:
 
 
 NO_END_MARKER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="no_end_marker")
-"""A body ended, and its provider's end marker had not come. One value: an attempt knows it by its code."""
+"""The body ended without the provider's end marker. It is a single value, which an attempt recognises by its code."""
 
 EMPTY_ANSWER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="empty")
-"""An end marker, and nothing before it."""
+"""The stream ended properly but contained no content."""
 
 
 def is_no_answer(read: Failure, found: Failure) -> bool:

@@ -470,7 +470,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
 
 
 KEPT = "{kept} received and kept."
-"""Said after what happened, whenever a part of the answer had arrived."""
+"""Added to a message when a part of the answer had arrived."""
 
 
 GAVE_UP: Mapping[GaveUp, str] = {

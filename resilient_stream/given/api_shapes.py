@@ -21,7 +21,7 @@ READ_ONLY = frozenset({
     "stop_sequence", "stop_details", "usage", "status", "finish_reason", "provider_specific_fields", "caller",
     "container", "reasoning_details", "phase",
 })  # fmt: skip
-"""What an answer has beside its content. No API wants it back."""
+"""Fields that an answer has beside its content; no API takes them back."""
 
 Names: TypeAlias = Collection[str]
 """The fields of ours that there are."""

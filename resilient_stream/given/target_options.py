@@ -16,7 +16,7 @@ from .nearest import nearest
 __all__ = ["COMMON", "FIELDS", "OF_STREAM", "refuse_elsewhere", "refuse_unknown"]
 
 FIELDS = ("api_key", "base_url", "headers", "weight", "timeouts", "limits")
-"""What every target has."""
+"""The fields that every target has."""
 
 COMMON = ("raw", "stream", "terminal")
 """Options that every provider knows."""

@@ -20,7 +20,7 @@ READY = "READY "
 """The line that says where the server listens, and with which API key, begins with this."""
 
 MODEL = "smollm2"
-"""The name it answers to; llama.cpp does not mind which name is asked for."""
+"""The model's name; llama.cpp accepts any name in a request."""
 
 PARALLEL = 2
 CONTEXT = 2048

@@ -24,9 +24,10 @@ SHORTEST = 8
 LONGEST = 256
 """Characters at the beginning and at the end of a value whose parts are known; the whole is, at any length."""
 GRAM = 4
-"""Characters of a hint."""
+"""The length of a hint in characters."""
 STEP = SHORTEST - GRAM + 1
-"""How far apart a text is looked at: every run of SHORTEST characters has a whole hint at such a place."""
+"""The distance between the places where a text is looked at: every run of SHORTEST characters has a whole hint at
+one."""
 
 _LOWER = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
 """A text in small letters of the same length: servers change the case of what they quote."""

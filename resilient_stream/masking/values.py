@@ -32,16 +32,16 @@ from .spellings import SHORTEST, Finder, hints_in, hints_of, lower
 __all__ = ["HIDDEN", "MASK", "Secrets", "mask_response_headers", "mask_sent", "secrets_of", "secrets_of_environment"]
 
 MASK = "***"
-"""In recordings, whose form is documented."""
+"""Shown in place of a secret in recordings, whose form is documented."""
 HIDDEN = "[hidden]"
-"""In errors, and so in logs, spans and tracebacks."""
+"""Shown in place of a secret in errors, and so in logs, spans and tracebacks."""
 
 MOST_TEXT = 16 * 1024
-"""Characters of a text in which parts are looked for, too: an exception may quote a whole answer."""
+"""Characters of a text that are searched for parts of a secret, too: an exception may quote a whole answer."""
 MOST_BYTES = 1024 * 1024
 """Bytes of a body in which parts are looked for: 20 ms of work, once the answer has ended."""
 MOST_LINKS = 32
-"""Of an exception's chain."""
+"""How many links of an exception's chain are cleaned."""
 
 _SECRET_FIELD = re.compile(
     r"(?i)^(authorization|password|secret|token|client_secret|.*(api|access|secret)_?(key|token))$"
@@ -52,7 +52,7 @@ _POSITION = (
     r"(?i)((?:authorization|api.?key|\bkey|token|secret|passw\w{0,8}|credentials?|bearer|basic|cookie)"
     r"[\"'`]?\s?[:=]?\s?[\"'`]?(?:bearer |basic )?)(?:%s)(?!\w)"
 )
-"""Where a short key is one: behind a name."""
+"""A place where a short key is recognised: behind a name."""
 
 
 class Secrets:
@@ -62,7 +62,7 @@ class Secrets:
         found = {value for value in values if value and value != mask}
         self.mask = mask
         self.values = frozenset(value for value in found if len(value) >= SHORTEST)
-        """Those that are masked wherever they stand."""
+        """The values that are masked wherever they stand."""
         self._finder = Finder(self.values)
         self._short = _short(found - self.values)
 

@@ -89,7 +89,7 @@ class StreamError(Exception):
     longest_wait: float | None = None
     """RetryPolicy.max_retry_after, where the provider asked for more."""
     said: Text | None = None
-    """Its words as they were, on an error that was stored; what they were made from is gone."""
+    """The texts of an error that was stored, since the facts that they were made from are gone."""
     transcript: Transcript | None = None
     history: list[Message] | None = None
 
@@ -267,7 +267,7 @@ class ConnectionFailed(RetryableError):
 
 
 class ResponseTimeout(RetryableError):
-    """Nothing, or nothing new, arrived in time; or the provider gave up waiting for itself."""
+    """No answer, or nothing more of it, arrived in time; or the provider's own time ran out."""
 
 
 class StreamInterrupted(RetryableError):
@@ -279,7 +279,7 @@ class MalformedStream(RetryableError):
 
 
 class PermanentError(StreamError):
-    """It will not work without a change: a key, a setting, the request, money."""
+    """The request will not work without a change: a key, a setting, the request itself, money."""
 
 
 class AuthenticationFailed(PermanentError):
@@ -408,7 +408,7 @@ BY_CATEGORY: dict[ErrorCategory, type[StreamError]] = {
 """The class of each category."""
 
 _OWN = ("failure", "errors", "untried", "_cause")
-"""What the sum of several errors does not take over from the last one."""
+"""Fields that the sum of several errors does not take over from the last one."""
 
 _ALL_FAILED: dict[ErrorCategory, type[AllTargetsFailed]] = {
     category: type(

@@ -1,4 +1,4 @@
-"""What each chunk class is to the rest of the library: one row a class.
+"""The traits of each chunk class that the rest of the library depends on: one row for each class.
 
 A new chunk class needs a row here, or mypy reports it and nothing can be imported. Where what is done differs by class
 and not by a trait (`size_of`, the history, `Mender`), a `match` ends in `assert_never`, so mypy names the place.
@@ -123,11 +123,11 @@ def with_piece(chunk: Chunk, text: str) -> Chunk:
 
 
 def is_sealed(chunk: Chunk) -> bool:
-    """Whether it is signed or encrypted: it is of use to its provider only, and only as a whole."""
+    """Return whether a chunk is signed or encrypted: only its provider can use it, and only as a whole."""
     return bool(getattr(chunk, "signature", None) or getattr(chunk, "redacted", None))
 
 
 def fixes(chunk: Chunk) -> bool:
-    """Whether no other request can go on with an answer of which this was delivered."""
+    """Return whether an answer of which this chunk was delivered can no longer be continued by another request."""
     row = TRAITS[type(chunk)]
     return row.fixes == "always" or (row.fixes == "sealed" and is_sealed(chunk))

@@ -30,7 +30,7 @@ __all__ = ["Attempt", "Outcome", "Transcript"]
 
 Outcome: TypeAlias = Literal["complete", "failed", "deadline", "cancelled", "abandoned", "client_closed"]
 _WITHHELD: frozenset[Outcome] = frozenset({"cancelled", "abandoned", "client_closed"})
-"""Ends that the caller brought about: what was received but not yet taken stays here, and pulls raise at once."""
+"""Ends that the caller caused: chunks not yet taken stay in the transcript, and the next pull raises at once."""
 
 VERSION = 1
 """Of `to_dict`: goes up when an older `from_dict` could not read it."""

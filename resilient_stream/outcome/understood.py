@@ -30,7 +30,7 @@ sequence at once is. Recorded empty answers have 0 to 4."""
 MAX_NAMES = 64
 """Names that are counted one by one; servers make them."""
 OTHERS = "others"
-"""What the names beyond that are counted as."""
+"""The name under which all further names are counted."""
 MAX_NAME = 64
 MAX_WARNED = 1024
 SHOWN = 6

@@ -37,7 +37,8 @@ MAX_FILE = 512 * 1024 * 1024
 """Bytes of a recording; all of it is held in memory."""
 
 GRACE = 1.0
-"""Seconds of silence at the end of an answer that its caller left: the caller's own clock goes first, as it did."""
+"""Seconds of silence at the end of an answer that its caller left, so that the caller's own time runs out first
+again."""
 
 
 class Recordings:

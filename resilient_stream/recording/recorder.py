@@ -46,7 +46,7 @@ __all__ = ["Recorder", "RecordingTransport"]
 logger = logging.getLogger("resilient_stream")
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Of one answer. The rest is not kept; played back, the recording ends there."""
+"""The bytes that are kept of one answer. Played back, a longer recording ends there."""
 
 
 class Recorder:

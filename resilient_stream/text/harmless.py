@@ -1,4 +1,4 @@
-"""What of a request may be shown: the names of harmless headers and query fields, and an address without the rest.
+"""Decides what of a request may be shown: harmless headers and query fields, and an address without the rest.
 
 Anything that is not on a list may be a key, whatever it looks like. Only text in the place of a name (a part of a path,
 a header's name) is judged by its look, since it usually is a name.

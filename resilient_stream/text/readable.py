@@ -19,7 +19,7 @@ _MONTHS = (
 )  # fmt: skip
 _STEPS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _EXACT_BELOW = 120
-"""Seconds up to which people count in seconds."""
+"""Up to this many seconds, a duration is given in seconds."""
 
 # What controls a terminal, in its 7-bit form (ESC and a letter) and its 8-bit one. No class holds the beginning of
 # another sequence, so the time is linear in the text.
@@ -37,7 +37,7 @@ _CONTROLS = {
 """Control characters but for tab and line feed; what turns the direction of a line around; invisible tags."""
 
 _QUOTES = frozenset("‘’‚‛“”„‟«»‹›")
-"""What a word processor makes of quotation marks: nobody means them in a header."""
+"""Quotation marks as word processors write them; they are never intended in a header."""
 
 
 def duration(seconds: float) -> str:

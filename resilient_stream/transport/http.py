@@ -44,7 +44,7 @@ be used again. Many servers send them in a packet of their own, after the provid
 
 
 GOODBYE = 0.2
-"""Seconds that the end of a program waits at most for a loop in another thread."""
+"""Seconds that a program's exit waits at most for an event loop in another thread."""
 
 
 class Response:

@@ -31,11 +31,11 @@ READ_BUFFER = 128 * 1024
 _CANNOT_RUN = (errno.EACCES, errno.ENOENT, errno.ENOEXEC, errno.E2BIG)
 
 COMPLAINT_BYTES = 8 * 1024
-"""Of standard error the last part is kept: what a program says before it ends is why."""
+"""Bytes that are kept of standard error; its last part says why a program ended."""
 
 
 LAST_WAIT = 1.0
-"""Seconds for which a program is waited for that was killed: one that has not ended by then hangs in the kernel."""
+"""Seconds to wait for a killed program; one that has not ended by then hangs in the kernel."""
 
 
 class Programs:

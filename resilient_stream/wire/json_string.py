@@ -60,7 +60,8 @@ class JsonString:
 
 
 def _whole(data: bytes) -> int:
-    """How many bytes from the start are whole characters. Only the end is looked at: nothing torn is longer."""
+    """Return how many bytes from the start are whole characters. Only the end has to be looked at, since what a split
+    divides is short."""
     start = max(len(data) - _LONGEST - 1, 0)
     while start and data[start - 1] == _BACKSLASH:  # not between a backslash and the character it escapes
         start -= 1

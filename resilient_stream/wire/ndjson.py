@@ -47,7 +47,7 @@ class NdjsonDecoder:
         return [value] if value else []
 
     def _with_kept(self, data: bytes) -> bytes:
-        """What was kept, and `data` after it."""
+        """Return the kept bytes with `data` after them."""
         data = b"".join((*self._rest, data))
         self._rest, self._held = [], 0
         return data

@@ -35,7 +35,7 @@ _NO_FIELD = re.compile(
 """Whole lines that say nothing, comments and unknown fields, and behind them (the group) those that are read."""
 
 MANY = 64
-"""Lines of one read, or of one event, from which on those that say nothing are dropped before the others are read."""
+"""When one read or event has more lines than this, lines that say nothing are dropped before the others are read."""
 MOST_LINES = 65_536
 """Lines of one event that are read. A pretty-printed answer of megabytes has fewer; each costs a loop in Python."""
 
@@ -189,7 +189,7 @@ class SseDecoder:
         return data.removeprefix(_BOM)
 
     def _with_kept(self, data: bytes) -> bytes:
-        """What was kept, and `data` after it."""
+        """Return the kept bytes with `data` after them."""
         data = b"".join((*self._rest, data))
         self._rest, self._held, self._lines = [], 0, 0
         self._look_at = self.max_event_bytes

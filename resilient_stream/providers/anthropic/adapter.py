@@ -28,7 +28,7 @@ from .stream import messages_decoder
 __all__ = ["ADAPTER", "AnthropicMessages", "whole_events"]
 
 TOOL_NAMES = r"[a-zA-Z0-9_-]{1,128}"
-"""As in Anthropic's "Define tools"."""
+"""The names of tools that the API accepts, by Anthropic's page "Define tools"."""
 
 # -- a whole answer ---------------------------------------------------------------------------
 

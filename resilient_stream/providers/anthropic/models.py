@@ -66,7 +66,7 @@ BUDGETS: Mapping[str, int] = {
 """Thinking tokens for an effort, where a model only takes a budget. `effort_for` is the way back."""
 
 SMALLEST_BUDGET = 1_024
-"""The API refuses less."""
+"""The smallest thinking budget that the API accepts."""
 
 _VERSION = re.compile(r"claude\D{0,40}?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _FAMILY = re.compile(r"opus|sonnet|haiku")

@@ -173,4 +173,4 @@ VENDORS: tuple[Vendor, ...] = (
     Vendor(r"cohere\.command-", _command),
     Vendor(r"(ai21|openai|mistral|qwen|deepseek|minimax|moonshot(ai)?|zai|nvidia|google)\.", _chat, full=True),
 )  # fmt: skip
-"""Who takes what. The first row that fits."""
+"""The vendors' rows; the first one that fits a model's name is used."""

@@ -164,7 +164,7 @@ _INVOKE_TEXTS = (
     "choices.0.text", "results.0.outputText", "generation", "completion", "outputs.0.text", "generations.0.text",
     "text", "chat_history.*.message", "prompt",
 )  # fmt: skip
-"""The last two say again what was asked and answered."""
+"""The last two places repeat the question and the answer."""
 
 
 def _invoke(outline: bytes) -> bytes:

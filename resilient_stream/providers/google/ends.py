@@ -43,7 +43,7 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
     "MISSING_THOUGHT_SIGNATURE": ErrorKind.INVALID_REQUEST,
     "PUP_LIMITED_DISABLED": ErrorKind.PERMISSION_DENIED,
 }
-"""The reasons that are known to be no answer. One in neither table is a server error: retried."""
+"""Reasons that mean a failure. A reason in neither table is a server error, which is retried."""
 
 # Reasons for which a filter left no answer at all. Recitation depends on the sampling, so another try may pass.
 _BLOCKED: Mapping[str, Failure] = {

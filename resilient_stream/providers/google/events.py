@@ -103,7 +103,7 @@ PART = Fields(
     ),
 )
 PART_EXTRAS = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse", "inlineData", "fileData")
-"""Those of a part that are read where they stand."""
+"""Fields of a part that are passed on in their place between the texts."""
 
 CANDIDATE = Fields(
     read=names("content finishReason finishMessage index"),

@@ -26,7 +26,7 @@ from .stream import gemini_decoder
 __all__ = ["ADAPTER", "STREAMS", "Gemini", "form_of", "method"]
 
 STREAMS = ("text/event-stream", "application/json")
-"""What a streamed answer may come as."""
+"""The forms in which a streamed answer may come."""
 
 
 def method(request: Request) -> str:

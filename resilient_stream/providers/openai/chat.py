@@ -79,7 +79,7 @@ def _raw(value: Any) -> msgspec.Raw:
 # -- what is sent -----------------------------------------------------------------------------
 
 _ANY_ID = re.compile(r".{1,40}", re.DOTALL)
-"""OpenAI refuses a longer one."""
+"""Ids of tool calls as OpenAI accepts them; it refuses longer ones."""
 
 
 class OpenAIChat(msgspec.Struct, frozen=True):

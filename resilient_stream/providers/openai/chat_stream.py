@@ -62,7 +62,7 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
     "MALFORMED_FUNCTION_CALL": ErrorKind.MODEL_OUTPUT_INVALID,
     "function_call_filter: MALFORMED_FUNCTION_CALL": ErrorKind.MODEL_OUTPUT_INVALID,
 }
-"""The known-bad list: ends that are no answer. OpenRouter, Z.ai, SGLang, DeepSeek, Gemini's own compatibility."""
+"""Reasons that end a failed answer, of OpenRouter, Z.ai, SGLang, DeepSeek and Gemini's compatibility layer."""
 
 
 def chat_decoder(

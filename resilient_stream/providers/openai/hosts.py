@@ -21,7 +21,7 @@ Joins: TypeAlias = Literal["no", "turns", "strict"]
 
 
 class Prefill(NamedTuple):
-    """How an unfinished assistant turn at the end is marked, where it is continued.
+    """How a host continues an unfinished assistant turn at the end, and how that turn is marked.
 
     turn, body: fields of that turn, and of the request. base_url: where, if not at the host's own. echoed: when the
     answer begins with that turn again (see `contract.Echo`).
@@ -34,9 +34,11 @@ class Prefill(NamedTuple):
 
 
 class Thoughts(NamedTuple):
-    """How what a model thought in an earlier turn is sent back. fields: of the assistant's message, each with the text;
-    `reasoning_details` instead has the list that the host itself gave. models: whose, by a pattern of their names.
-    demanded: a turn that has none gets a placeholder, for models that refuse a turn without (see `model_rules.py`).
+    """How a model's reasoning of an earlier turn is sent back to a host.
+
+    fields: fields of the assistant's message, each with the text; `reasoning_details` instead has the list that the
+    host itself gave. models: a pattern of the models' names. demanded: models that refuse a turn without reasoning, so
+    it gets a placeholder (see `model_rules.py`).
     """
 
     fields: tuple[str, ...]

@@ -28,7 +28,7 @@ OWN_ITEMS = frozenset({"message", "reasoning", "function_call"})
 """What is read here. Any other item is a tool that the provider runs, or new."""
 
 MAX_PARTS = 4096
-"""Parts that are remembered by their numbers; of more than that, what is said again in their end events is not read."""
+"""How many parts are remembered by their numbers; of further parts, the repetition in their end events is not read."""
 
 
 class Items:

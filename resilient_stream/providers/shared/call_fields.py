@@ -18,7 +18,7 @@ from .unmodelled import names, says
 __all__ = ["PLACES", "Arguments", "argument_text", "arguments_in", "function_of"]
 
 PLACES = ("arguments", "input", "args", "parameters", "partial_json")
-"""Names under which servers have them."""
+"""The field names under which servers send arguments."""
 
 NO_ARGUMENTS = names(
     "id type name index function status signature thought_signature extra_content provider_specific_fields caller "

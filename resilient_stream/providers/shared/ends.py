@@ -32,7 +32,7 @@ _FAILED: tuple[tuple[str, ErrorKind], ...] = (
     ("exception", ErrorKind.SERVER_ERROR),
     ("crash", ErrorKind.SERVER_ERROR),
 )
-"""Parts of words that say that an answer did not come to its end, the most telling first."""
+"""Parts of words that mean that an answer failed, the most specific first."""
 
 _ENDED: tuple[tuple[str, End], ...] = (
     ("maxtokens", ("length", "output_truncated")),
@@ -44,7 +44,7 @@ _ENDED: tuple[tuple[str, End], ...] = (
     ("guardrail", ("content_filter", "content_filtered")),
     ("refus", ("refusal", "refusal")),
 )
-"""The same for answers that are not whole, in the words of other dialects."""
+"""Parts of words that mean that an answer ended but is not whole, in other dialects."""
 
 
 def failed_end(word: str, own: Mapping[str, ErrorKind], good: Mapping[str, End]) -> ErrorKind | None:

@@ -12,10 +12,10 @@ import re
 __all__ = ["OPEN", "SIGNING", "open_family", "signing_family"]
 
 SIGNING = ("claude", "gemini")
-"""Found in the name of a model, at whichever provider."""
+"""Families whose models sign their reasoning, found in a model's name at any provider."""
 
 OPEN = re.compile(r"deepseek|kimi|glm|qwen|qwq|minimax|gpt-oss|grok|magistral|nemotron|mimo", re.IGNORECASE)
-"""Models that give their reasoning as plain text, at whichever provider."""
+"""Models that give their reasoning as plain text, at any provider."""
 
 
 def signing_family(name: str) -> str:

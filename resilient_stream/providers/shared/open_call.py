@@ -41,10 +41,10 @@ class LateArguments(ValueError):
 
 
 MOST_REPEATS = 4
-"""How often a call's arguments may be said again in other words: at their end, with their item, with the answer."""
+"""How often a call's arguments may be repeated in other spellings: at their end, with their item, with the answer."""
 
 READERS_RAISE = (*UNREADABLE, EventTooLarge, LateArguments)
-"""What may be raised while the events of a dialect are read; each of it ends the answer."""
+"""The exceptions that reading the events of a dialect may raise; each of them ends the answer."""
 
 
 class OpenCall(msgspec.Struct):

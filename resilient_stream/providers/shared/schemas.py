@@ -27,7 +27,7 @@ _NEVER_STRICT = frozenset({
 })  # fmt: skip
 """Words that OpenAI's documentation of strict schemas leaves out; the API refuses them with a 400."""
 _IN_WORDS = frozenset({"title", "description", "default", "examples"})
-"""What says nothing of which values fit."""
+"""Keywords that do not restrict the values."""
 
 _LIMITS = (
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems",

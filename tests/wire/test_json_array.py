@@ -184,7 +184,7 @@ def test_every_byte_is_scanned_a_bounded_number_of_times(
 ) -> None:
     """Linear, counted and not timed: how far the searches go in all, against the body's length."""
     scanned = 0
-    search = json_array._end
+    search = json_array._match_end
 
     def counting(pattern: re.Pattern[bytes], buffer: bytearray, offset: int) -> int:
         nonlocal scanned
@@ -193,7 +193,7 @@ def test_every_byte_is_scanned_a_bounded_number_of_times(
         scanned += (len(buffer) if buffer[end : end + 1] == b'"' else end) - offset + 1
         return end
 
-    monkeypatch.setattr(json_array, "_end", counting)
+    monkeypatch.setattr(json_array, "_match_end", counting)
     body = b"[" + b",\n".join([element] * 5) + b"]"
     decoder = JsonArrayDecoder()
     assert len(fed(decoder.feed, at(body, range(0, len(body), size)))) == 5

@@ -175,7 +175,7 @@ def test_every_byte_is_scanned_a_bounded_number_of_times(
 ) -> None:
     """Linear, counted and not timed: how far the searches go in all, against the body's length."""
     scanned = 0
-    search = json_outline._end
+    search = json_outline._match_end
 
     def counting(pattern: re.Pattern[bytes], buffer: bytearray, offset: int) -> int:
         nonlocal scanned
@@ -185,6 +185,6 @@ def test_every_byte_is_scanned_a_bounded_number_of_times(
         scanned += (len(buffer) if looked else end) - offset + 1
         return end
 
-    monkeypatch.setattr(json_outline, "_end", counting)
+    monkeypatch.setattr(json_outline, "_match_end", counting)
     assert outlined(at(body, range(0, len(body), size))).closed
     assert scanned < 6 * len(body) + 100

@@ -1,11 +1,9 @@
 """`Stream`: what `client.stream()` gives: iterate it, or enter it; read its transcript however it ended.
 
-The one rule: it never looks like a normal end unless it was one. After a failure, a cancellation or a close,
-another pull raises; an outside `wait_for` around a pull can therefore not turn a cut answer into a whole one.
-Must never: be referred to by the loop, a timer or the client (R5). They hold the `Call`; so dropping the stream
-without a word closes its connection at once, in `__del__`.
-
-Together with `Call` this is the cancel-guard, the outermost link: a generator cannot guard itself.
+It never looks like a normal end unless it was one. After a failure, a cancellation or a close, another pull raises; an
+outside `wait_for` around a pull can therefore not turn a cut answer into a whole one. The loop, its timers and the
+client do not refer to it, but to the `Call`; so dropping the stream without a word closes its connection at once, in
+`__del__`. Together with `Call` it is the cancel-guard, the outermost link: a generator cannot guard itself.
 """
 
 from __future__ import annotations
@@ -55,7 +53,7 @@ class Stream:
         return self
 
     async def __anext__(self) -> Chunk:
-        if self._ready:  # a chunk that is here costs no clock, no timer, no await (R3)
+        if self._ready:  # a chunk that is here costs no clock, no timer, no await
             return self._ready.popleft()
         return await self._pull()
 

@@ -22,20 +22,6 @@ PAPERS: dict[str, str] = {
 ALLOWED = {"tests/test_language.py", "tests/classify/test_kinds.py"}
 """This file, and the one that compares our table with the shared one: it opens that file by its name."""
 
-TO_DO: set[str] = {
-    "resilient_stream/contract/middleware.py",
-    "resilient_stream/engine/attempt.py",
-    "resilient_stream/engine/call.py",
-    "resilient_stream/engine/chain.py",
-    "resilient_stream/engine/middleware/__init__.py",
-    "resilient_stream/engine/middleware/buffered.py",
-    "resilient_stream/engine/middleware/cleanup.py",
-    "resilient_stream/engine/middleware/retry.py",
-    "resilient_stream/engine/unwind.py",
-    "resilient_stream/stream.py",
-}
-"""Files that still have such references."""
-
 
 def files() -> list[str]:
     """Every text file of ours, and those at the root, by its path."""
@@ -49,7 +35,7 @@ def papers_in(text: str) -> list[str]:
     return [f"{what}: {found[0]}" for what, pattern in PAPERS.items() for found in re.finditer(pattern, text)]
 
 
-@pytest.mark.parametrize("path", [path for path in files() if path not in ALLOWED | TO_DO])
+@pytest.mark.parametrize("path", [path for path in files() if path not in ALLOWED])
 def test_no_text_refers_to_a_paper_outside_the_repository(path: str) -> None:
     """A reader cannot follow such a reference, so the reason stands there in words."""
     assert papers_in((ROOT / path).read_text("utf-8")) == []

@@ -25,8 +25,8 @@ from resilient_stream import (
     Target,
     Timeouts,
 )
+from resilient_stream.engine.cleanup import SCOPES
 from resilient_stream.engine.memory import rss_bytes
-from resilient_stream.engine.middleware.cleanup import SCOPES
 from resilient_stream.engine.slots import Line, Slots
 from resilient_stream.errors import ErrorKind
 from resilient_stream.kinds import KINDS, ErrorCategory

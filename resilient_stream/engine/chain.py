@@ -7,11 +7,11 @@
           concurrency       waits for its turn, where streams are limited    |
             buffered        in one piece, where a stream will not do         |
               yours         see every attempt                                |
-                classify    names what ended the attempt                     v
-                  source    one request: encode, open, feed                  (engine/source.py)
+                source      one request, and a name for what ended it        v    (source.py)
 
-The one rule: a link sees batches, one list for each network wake-up, so a layer costs nothing for each token
-(ASYNC_FINDINGS E4: 65-155 ns per layer and batch).
+A link sees batches, one list of chunks for each network wake-up, so a layer costs nothing for each token. Most answers
+need no link at all: the first attempt is made without a chain (lone.py), and text that comes well after the first
+content is read past the links (`Attempt.read_ahead`). The chain is built, or woken, when something else happens.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import cast
 
 from ..contract import Batch, CallContext, Handler, Middleware, Request
 from .middleware.buffered import buffered
-from .middleware.classify import classify
 from .middleware.concurrency import concurrency
 from .middleware.fallback import fallback
 from .middleware.recover import recover
@@ -42,8 +41,7 @@ def compose(middlewares: Iterable[Middleware], innermost: Handler) -> Handler:
 def standard_chain(own: Iterable[Middleware] = ()) -> Handler:
     """The chain of a client, with the user's own links around each attempt."""
     ours = cast(tuple[Middleware, ...], (recover, fallback, retry, concurrency, buffered))
-    named = cast(Middleware, classify)
-    return compose((*ours, *own, named), cast(Handler, source))  # they use more of a call than a user's link may
+    return compose((*ours, *own), cast(Handler, source))  # they use more of a call than a user's link may
 
 
 def _link(middleware: Middleware, call_next: Handler) -> Handler:

@@ -1,7 +1,6 @@
-"""The innermost generator: encode, open, feed, and yield what became whole in each network read.
+"""The innermost link: one request and its answer, and a name for whatever ended it.
 
-The one rule: its `finally` closes the attempt, so the connection is gone on every way out.
-Must never: retry, wait, or interpret a failure.
+On every way out the attempt is closed, so the connection is gone. Nothing is retried here.
 """
 
 from __future__ import annotations
@@ -12,29 +11,34 @@ from ..contract import Batch, Request
 from ..outcome.errors import StreamError
 from .attempt import Attempt, AttemptEnded
 from .call import Call
+from .failing import failed
 
 __all__ = ["source"]
 
 
 async def source(request: Request, call: Call) -> AsyncGenerator[Batch, None]:
-    """One request's answer. Raises AttemptEnded (for `classify`) or what ended the whole call."""
+    """Yield the batches of one request's answer. Raises StreamError with its context, or what ended the whole call."""
     lone, call.lone = call.lone, None
     attempt: Attempt = Attempt(call, request) if lone is None else lone.attempt
     try:
-        if lone is None:
-            await attempt.open()
-        elif lone.error is not None:
-            raise lone.error
-        elif lone.delivered:
-            yield []  # the links hear that content was delivered
-        while batch := await attempt.read_batch():
-            yield batch
-    except (StreamError, AttemptEnded):
-        raise
-    except GeneratorExit:
-        attempt.discard_unread()
-        raise
-    except Exception as error:
-        raise AttemptEnded(attempt, error) from error
-    finally:
-        attempt.close()
+        try:
+            if lone is None:
+                await attempt.open()
+            elif lone.error is not None:
+                raise lone.error
+            elif lone.delivered:
+                yield []  # the links hear that content was delivered
+            while batch := await attempt.read_batch():
+                yield batch
+        except (StreamError, AttemptEnded):
+            raise
+        except GeneratorExit:
+            attempt.discard_unread()
+            raise
+        except Exception as error:
+            raise AttemptEnded(attempt, error) from error
+        finally:
+            attempt.close()
+    except AttemptEnded as ended:  # closed by now, so what follows finds the connection gone
+        known = failed(call, ended)
+        raise known from known.__cause__

@@ -1,7 +1,7 @@
 """Finishing a suspended chain of generators by hand, at once.
 
 The one rule: its `finally` blocks run now, in the task that ended the stream. Left to themselves they would run in
-new tasks, one for each layer, after the caller went on (ASYNC_FINDINGS E1).
+new tasks, one for each layer, after the caller went on.
 Must never: block. Ours do not suspend, their sockets are closed by then; a user's middleware may await in its own
 `finally`, and then the rest of it is handed to a task.
 """

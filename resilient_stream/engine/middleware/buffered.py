@@ -1,4 +1,4 @@
-"""buffered: asks for the answer in one piece where a stream will not do (SPEC "Fallbacks", 1).
+"""buffered: asks for the answer in one piece where a stream will not do.
 
     on request          Target(..., stream=False), or <PROVIDER>_DISABLE_STREAMING=1
     tool calls          the model cannot stream them, or this target has streamed one that could not be read (learned)

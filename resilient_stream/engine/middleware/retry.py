@@ -95,7 +95,7 @@ class _Plan:
     def wait_after(self, error: StreamError) -> float | None:
         """Seconds until the next attempt; None when there is none, and then the error says why."""
         if error.retryable and self._free and error.failure.code == "stale_connection":
-            self._free = False  # the pool's fault, not the provider's: at once, and not counted (JUDGEMENTS 30)
+            self._free = False  # the pool's fault, not the provider's: at once, and not counted
             return 0.0
         self.ended()
         if not error.retryable:

@@ -1,4 +1,4 @@
-"""Idle connections are closed when they are in the way, or of no use any more (SPEC "Cleanup").
+"""Idle connections are closed when they are in the way, or of no use any more.
 
 The one rule: it happens where an attempt's end gets its name, so before any wait, retry or fallback.
 Must never: touch a connection that is in use, or one to a host that is only annoyed with one request: its pool
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...contract import Transport
-from ...failures import ErrorKind
-from ...outcome.errors import StreamError
+from ..contract import Transport
+from ..failures import ErrorKind
+from ..outcome.errors import StreamError
 
 __all__ = ["clean_up"]
 

@@ -65,8 +65,9 @@ def run(each: int, seed: int) -> None:
     chosen = sample(each, seed)
     names = [name for file in chosen.values() for name in file["names"]]  # type: ignore[union-attr]
     print(f"{len(names)} mutants of {len(chosen)} files", flush=True)
-    subprocess.run([sys.executable, "-m", "mutmut", "run", "--max-children", "1", *names], check=True)
+    SAMPLE.parent.mkdir(exist_ok=True)
     SAMPLE.write_text(json.dumps({"each": each, "seed": seed, "files": chosen}))
+    subprocess.run([sys.executable, "-m", "mutmut", "run", "--max-children", "1", *names], check=True)
 
 
 def statuses(path: str) -> Mapping[str, str]:
@@ -90,10 +91,11 @@ def report() -> str:
     rows, survivors, total = [], [], Counter[str]()
     for path, file in known["files"].items():
         found = statuses(path)
-        counts = Counter(found[name] for name in file["names"])
-        lived = [name for name in file["names"] if found[name] in LIVED]
+        names = [name for name in file["names"] if found[name] != "not checked"]  # where a run was ended early
+        counts = Counter(found[name] for name in names)
+        lived = [name for name in names if found[name] in LIVED]
         survivors += [survivor(path, name) for name in lived]
-        tried = len(file["names"])
+        tried = len(names)
         rows.append(f"| `{path.removeprefix('resilient_stream/')}` | {file['of']} | {tried} | {len(lived)} |")
         total.update(counts, of=file["of"], tried=tried, lived=len(lived))
     share = 100 * total["lived"] / total["tried"]

@@ -117,7 +117,7 @@ async def test_the_error_says_that_the_budget_was_why() -> None:
                 await client.complete("hi")
         assert len(server.seen) == 1
     assert caught.value.gave_up == caught.value.to_dict()["gave_up"] == "budget"
-    assert "retry budget is spent" in caught.value.message
+    assert "retry budget is used up" in caught.value.message
 
 
 async def test_a_spent_budget_goes_on_to_the_next_target() -> None:

@@ -1,0 +1,159 @@
+"""The engine's small parts by themselves: ending many streams, finishing generators by hand, the process's memory."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import os
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from resilient_stream.engine import in_turns, memory
+from resilient_stream.engine.in_turns import end_in_turns
+from resilient_stream.engine.unwind import unwind
+
+# -- many ends --------------------------------------------------------------------------------
+
+
+async def test_the_loop_has_a_turn_while_many_streams_end(monkeypatch: pytest.MonkeyPatch):
+    """Ends that take long let other tasks run in between; ends that are quick are not interrupted."""
+    times = iter(range(100))
+    turns: list[int] = []
+    ended: list[int] = []
+
+    async def counts() -> None:
+        while True:
+            turns.append(len(ended))
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(counts())
+    await asyncio.sleep(0)
+    turns.clear()
+    monkeypatch.setattr(in_turns.time, "perf_counter", lambda: next(times) * in_turns.TURN * 0.4)
+    await end_in_turns([lambda number=number: ended.append(number) for number in range(9)])
+    monkeypatch.undo()
+    assert ended == list(range(9))
+    assert turns == [3, 6, 9]
+    turns.clear()
+    await end_in_turns([lambda: None] * 3)
+    assert turns == []
+    other.cancel()
+
+
+async def test_all_streams_end_when_who_waits_for_it_is_cancelled(monkeypatch: pytest.MonkeyPatch):
+    """What is left is ended at once, before the cancellation goes on."""
+    monkeypatch.setattr(in_turns, "TURN", -1.0)
+    ended: list[int] = []
+    task = asyncio.create_task(end_in_turns([lambda number=number: ended.append(number) for number in range(5)]))
+    await asyncio.sleep(0)
+    assert ended == [0]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == [0, 1, 2, 3, 4]
+
+
+# -- generators -------------------------------------------------------------------------------
+
+
+async def suspended(log: list[str], *, waits: bool = False, fails: bool = False) -> AsyncGenerator[int, None]:
+    """A generator that says when it is finished, after a wait or with an error if it is told to."""
+    try:
+        yield 1
+    finally:
+        log.append("ends")
+        if waits:
+            try:
+                await asyncio.sleep(0)
+                if fails:
+                    await asyncio.wait_for(asyncio.get_running_loop().create_future(), 0.001)
+            except TimeoutError:
+                log.append("timeout")
+            log.append("ended")
+
+
+async def test_a_suspended_generator_is_finished_at_once():
+    """Its `finally` has run when the call returns; finishing it again, or one that never began, is nothing."""
+    log: list[str] = []
+    generator = suspended(log)
+    await anext(generator)
+    unwind(generator)
+    assert log == ["ends"]
+    unwind(generator)
+    unwind(suspended(log))
+    assert log == ["ends"]
+
+
+async def test_a_generator_that_waits_in_its_end_is_finished_by_a_task():
+    """The rest runs as soon as the loop has a turn, with what its waits give and raise."""
+    log: list[str] = []
+    generator = suspended(log, waits=True, fails=True)
+    await anext(generator)
+    unwind(generator)
+    assert log == ["ends"]
+    while "ended" not in log:
+        await asyncio.sleep(0.001)
+    assert log == ["ends", "timeout", "ended"]
+
+
+async def test_a_running_generator_is_left_to_who_runs_it():
+    """It cannot be closed by hand while a pull is in it."""
+
+    async def itself() -> AsyncGenerator[int, None]:
+        unwind(generator)
+        yield 1
+
+    generator = itself()
+    assert await anext(generator) == 1
+    await generator.aclose()
+
+
+def test_a_generator_that_waits_is_closed_where_no_loop_runs():
+    """Nobody could finish it: what can be done by hand is done, and nothing is left behind."""
+    log: list[str] = []
+    generator = suspended(log, waits=True)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(anext(generator))
+    loop.close()
+    unwind(generator)
+    assert log == ["ends"]
+
+
+# -- memory -----------------------------------------------------------------------------------
+
+
+def test_the_memory_in_use_is_that_of_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Any):
+    """The second number of /proc/self/statm, in pages."""
+    statm = tmp_path / "statm"
+    statm.write_bytes(b"900 300 20 1 0 80 0\n")
+    opened = builtins.open
+    asked: list[tuple[Any, ...]] = []
+
+    def other(*values: Any) -> Any:
+        asked.append(values)
+        return opened(statm, *values[1:])
+
+    monkeypatch.setattr("builtins.open", other)
+    found = memory.rss_bytes()
+    monkeypatch.undo()
+    assert found == 300 * os.sysconf("SC_PAGE_SIZE")
+    assert asked == [("/proc/self/statm", "rb")]
+
+
+@pytest.mark.parametrize("content", [b"", b"900\n", b"a b c\n"])
+def test_a_memory_file_that_says_nothing_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, content: bytes):
+    """Then the largest size that the process has had counts, which is in KiB on Linux and in bytes on macOS."""
+    statm = tmp_path / "statm"
+    statm.write_bytes(content)
+    opened = builtins.open
+    monkeypatch.setattr("builtins.open", lambda name, *values: opened(statm, *values))
+    from_usage = memory.rss_bytes()
+    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    on_a_mac = memory.rss_bytes()
+    monkeypatch.undo()
+    assert from_usage is not None
+    assert on_a_mac is not None
+    assert from_usage > 10 << 20
+    assert 1000 < from_usage / on_a_mac < 1050

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from resilient_stream.classify import classify_error, classify_response
+from resilient_stream import ErrorKind as K
+from resilient_stream.classify import (
+    Verdict,
+    classify_error,
+    classify_exception,
+    classify_response,
+    make_rules,
+    unforeseen,
+)
+from resilient_stream.classify.body import read_body, read_error
+from resilient_stream.classify.rules import phrase
 
 
 def test_a_404_without_json_is_a_wrong_address_unless_aws_names_its_type():
@@ -32,3 +42,92 @@ def test_the_status_that_a_router_gives_itself_comes_before_the_one_it_quotes():
     quoted = {"message": "It failed.", "code": 502, "metadata": {"raw_status_code": 401}}
     failure = classify_error({"error": quoted})
     assert (failure.kind, failure.status) == ("gateway_error", 502)
+
+
+def test_a_page_is_found_behind_any_number_of_comments():
+    """Each comment is looked for behind the one before it, and one that never ends hides a page as well."""
+    for page in (b"<!-- a --><!-- b --> <html>", b"<!-- a -->\n<!DOCTYPE html>", b"<!-- never"):
+        assert read_body(page).form == "html"
+    assert read_body(b"<!-- a --> Not found").form == "text"
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ("[{'loc': ['body', 'top_k'], 'msg': 'too large', 'input': 'secret'}]", "body.top_k: too large"),
+        (" {'detail': [{'loc': ['body'], 'msg': 'missing'}]}", "body: missing"),
+    ],
+)
+def test_what_python_printed_in_a_message_is_read(told: str, message: str):
+    """Also behind a space; what a user sent is not in it."""
+    assert read_error({"error": {"message": told}}).message == message
+
+
+def test_a_long_text_that_python_printed_is_not_evaluated():
+    """Reading it costs more than it is worth: it stays a text, cut like any other."""
+    told = "{'detail': '" + "x" * 4000 + "'}"
+    assert read_error({"error": {"message": told}}).message == told[:4000]
+
+
+def test_rows_laid_over_other_rules_win_and_the_rest_stays():
+    """Codes, types and statuses by their names; phrases of one's own are asked first."""
+    base = make_rules(
+        codes={K.AUTHENTICATION: "bad_key"}, types={K.RATE_LIMITED: "slow"}, implied={503: "tired asleep"},
+        statuses={418: K.CONFLICT}, pages={418: K.GATEWAY_ERROR},
+        phrases=(phrase(K.QUOTA_EXHAUSTED, "used up", "all gone", unless="not", statuses=(0, 429)),),
+    )  # fmt: skip
+    own = Verdict(K.CONTENT_FILTERED, retry=False)
+    rules = make_rules(codes={own: "BadKey NewException"}, phrases=(phrase(own, "no way"),), over=base)
+    assert rules.codes == {"badkey": own, "new": own}
+    assert rules.types == {"slow": Verdict(K.RATE_LIMITED)}
+    assert rules.implied == {"tired": 503, "asleep": 503}
+    assert (rules.statuses, rules.pages) == ({418: Verdict(K.CONFLICT)}, {418: Verdict(K.GATEWAY_ERROR)})
+    assert [each.verdict for each in rules.phrases] == [own, Verdict(K.QUOTA_EXHAUSTED)]
+    assert make_rules() == ({}, (), {}, {}, {}, {})
+    assert [rules.knows(name) for name in ("Slow", "asleep", "x:bad-key", "other")] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "says"),
+    [
+        ("It is\nALL GONE", 429, True),
+        ("used up", 0, True),
+        ("used up", 500, False),
+        ("not used up", 429, False),
+        ("", 0, False),
+    ],
+)
+def test_a_family_of_sentences_is_asked_with_its_limits(text: str, status: int, says: bool):
+    """Any of its patterns, in any case; a veto and the statuses count."""
+    family = phrase(K.QUOTA_EXHAUSTED, "used up", "^all gone", unless="^not", statuses=(0, 429))
+    assert family.says(text, status) is says
+
+
+@pytest.mark.parametrize(
+    ("status", "sent", "kind"),
+    [
+        (None, True, "protocol_error"), (None, False, "client_config"), (200, False, "protocol_error"),
+        (399, True, "protocol_error"), (400, True, "invalid_request"), (503, True, "provider_overloaded"),
+    ],
+)  # fmt: skip
+def test_an_exception_that_no_table_knows_is_judged_by_how_far_the_request_came(
+    status: int | None, sent: bool, kind: str
+):
+    """An error status decides by itself; otherwise another target is still asked, and the exception is named."""
+    failure = unforeseen(ZeroDivisionError(), status, sent=sent)
+    assert (failure.kind, failure.code) == (kind, "unexpected")
+    if status is None or status < 400:
+        assert failure.fallback
+        assert failure.facts == {"reason": "It met ZeroDivisionError"}
+    assert unforeseen(ValueError()).kind == "protocol_error"
+
+
+def test_the_parsers_own_sentence_is_told():
+    """Without the bytes that it quotes."""
+
+    class HttpProcessingError(Exception):
+        message = "Bad status line 'x': b'secret'"
+
+    failure = classify_exception(HttpProcessingError(), phase="request")
+    assert failure is not None
+    assert failure.facts["reason"] == "Bad status line 'x'"

@@ -172,3 +172,13 @@ async def test_the_first_end_of_a_call_is_its_name(clock: Clock):
         with pytest.raises(StreamError) as raised:
             await task
     assert (stream.transcript.outcome, raised.value.kind) == ("abandoned", "cancelled")
+
+
+async def test_a_deadline_says_how_long_was_allowed(clock: Clock):
+    """An error of the deadline names its seconds, whoever set it."""
+    client, _ = client_over(Answer(asyncio.Future()), **ALONE)
+    async with client:
+        with pytest.raises(StreamError) as raised:
+            await client.complete("Hi", deadline=12)
+    assert (raised.value.kind, clock.passed) == ("deadline_exceeded", 12)
+    assert raised.value.failure.facts["seconds"] == 12

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import builtins
 import os
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, ClassVar, cast
 
 import pytest
 
+from resilient_stream.chunks import Chunk, ReasoningDelta, Seam, TextDelta
+from resilient_stream.contract import Batch
 from resilient_stream.engine import in_turns, memory
 from resilient_stream.engine.in_turns import end_in_turns
+from resilient_stream.engine.recovery import Refusal, Splice
 from resilient_stream.engine.unwind import unwind
+from resilient_stream.engine.whole_body import WholeBody
 
 # -- many ends --------------------------------------------------------------------------------
 
@@ -157,3 +161,71 @@ def test_a_memory_file_that_says_nothing_is_replaced(monkeypatch: pytest.MonkeyP
     assert on_a_mac is not None
     assert from_usage > 10 << 20
     assert 1000 < from_usage / on_a_mac < 1050
+
+
+# -- whole bodies and splices -----------------------------------------------------------------
+
+
+class OneLongThought:
+    """A decoder that found one long text of reasoning in the body, with a signature behind it."""
+
+    spans: ClassVar[Mapping[str, tuple[int, int]]] = {"mark": (1, 6)}
+
+
+async def test_a_signature_comes_behind_the_long_reasoning_that_it_signs():
+    """The text comes from the body, piece by piece, and the proof of it in a chunk of its own at the end."""
+
+    async def nothing() -> bytes:
+        return b""
+
+    body = WholeBody(b'"hello"', nothing, cast(Any, OneLongThought()))
+    while await body.receive():
+        pass
+    body.hand_out([ReasoningDelta("mark", signature="s"), TextDelta("Hi")])
+    found = [chunk for _ in range(3) for chunk in await body.next()]
+    assert found == [ReasoningDelta("hello"), ReasoningDelta("", signature="s"), TextDelta("Hi")]
+    assert not body.waiting
+    body.close()
+
+
+class Holds:
+    """A matcher that gives all at the end, or refuses then."""
+
+    overlap = 3
+    restarts = False
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.refusal: Refusal | None = None
+        self._refuses = refuses
+        self._held: Batch = []
+
+    def take(self, chunk: Chunk) -> Batch:
+        self._held.append(chunk)
+        return []
+
+    def end(self) -> Batch:
+        if self._refuses:
+            self.refusal = Refusal("echo", 3)
+        return self._held
+
+
+def test_a_continuation_that_ends_without_an_end_is_announced_and_delivered():
+    """What was held comes behind its seam; nothing of it does when the matcher refuses at the end."""
+    splice = Splice(Holds(), "a:m", "b:m", "replay")
+    assert splice.feed([TextDelta("x")]) == []
+    seam, text = splice.finish()
+    assert isinstance(seam, Seam)
+    assert (seam.source, seam.target, seam.method, seam.overlap, text) == (
+        "a:m",
+        "b:m",
+        "replay",
+        3,
+        TextDelta("x"),
+    )
+    assert splice.finish() == []
+
+    refused = Splice(Holds(refuses=True), "a:m", "b:m", "replay")
+    assert refused.feed([TextDelta("x")]) == []
+    assert refused.finish() == []
+    assert refused.begun is False
+    assert refused.feed([TextDelta("y")]) == []

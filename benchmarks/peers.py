@@ -263,13 +263,50 @@ async def litellm(base: str) -> AsyncIterator[Ask]:
     yield ask
 
 
+@asynccontextmanager
+async def pydantic_ai(base: str) -> AsyncIterator[Ask]:
+    models, providers = import_module("pydantic_ai.models.openai"), import_module("pydantic_ai.providers.openai")
+    request_stream, messages = (
+        import_module("pydantic_ai.direct").model_request_stream,
+        import_module("pydantic_ai.messages"),
+    )
+    async with import_module("openai").AsyncOpenAI(base_url=base, api_key="k") as client:
+        model = models.OpenAIChatModel("m", provider=providers.OpenAIProvider(openai_client=client))
+
+        async def ask(prompt: str) -> Answer:
+            chunks, first_at = 0, 0.0
+            async with request_stream(model, [messages.ModelRequest.user_text_prompt(prompt)]) as stream:
+                async for event in stream:
+                    if isinstance(event, messages.PartStartEvent | messages.PartDeltaEvent):
+                        chunks += 1
+                        first_at = first_at or now()
+            return Answer(chunks, first_at)
+
+        yield ask
+
+
+@asynccontextmanager
+async def langchain(base: str) -> AsyncIterator[Ask]:
+    model = import_module("langchain_openai").ChatOpenAI(model="m", base_url=base, api_key="k")
+
+    async def ask(prompt: str) -> Answer:
+        chunks, first_at = 0, 0.0
+        async for event in model.astream(prompt):
+            if event.content:
+                chunks += 1
+                first_at = first_at or now()
+        return Answer(chunks, first_at)
+
+    yield ask
+
+
 # -- the table of them ------------------------------------------------------------------------
 
 BOTH = ("asyncio", "uvloop")
 
-
 FEW = 2
-"""Rounds are for ratios near one; where they are in the tens, two are enough, and the others' turn comes sooner."""
+"""Rounds are for ratios near one; where they are in the tens, two are enough, and the others' turn comes sooner. Such
+clients have fewer chunks and streams, too: see `SHAPES`."""
 
 
 class Peer(NamedTuple):
@@ -289,6 +326,8 @@ PEERS = {
     "ours-openai": Peer("resilient_stream", "openai", _ours("openai"), "resilient_stream", "resilient-stream", BOTH),
     "lines-openai": Peer("by hand: aiohttp lines, json", "openai", lines_openai, "aiohttp", "aiohttp", BOTH),
     "openai-sdk": Peer("openai SDK", "openai", openai_sdk, "openai", "openai", most_rounds=FEW),
+    "pydantic-ai": Peer("pydantic-ai", "openai", pydantic_ai, "pydantic_ai", "pydantic-ai-slim", most_rounds=FEW),
+    "langchain": Peer("langchain-openai", "openai", langchain, "langchain_openai", "langchain-openai", most_rounds=FEW),
     "litellm": Peer("litellm", "openai", litellm, "litellm", "litellm", most_rounds=FEW),
     "floor-anthropic": Peer("floor: aiohttp, typed msgspec", "anthropic", floor_anthropic, "aiohttp", "aiohttp"),
     "ours-anthropic": Peer("resilient_stream", "anthropic", _ours("anthropic"), "resilient_stream", "resilient-stream"),

@@ -12,30 +12,43 @@ import statistics
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import resilient_stream
 
-from .measure import SHAPES, Cost, Shape, Shapes
+from .idle import Held
+from .measure import SHAPES, Cost, Cpu, Shapes
 from .peers import PEERS
 
-__all__ = ["Case", "Report", "described", "markdown", "plot", "write"]
+__all__ = [
+    "DIALECTS", "FLOOR_CASE", "OUR_CASE", "SETTINGS", "Case", "Report", "Spread", "amounts", "described", "floor_of",
+    "import_ratio", "markdown", "medians", "ratio", "three_digits", "values",
+]  # fmt: skip
 
 
 class Case(NamedTuple):
-    """A client, by its name in `PEERS`, on a loop."""
+    """A client, by its name in `PEERS`, on a loop, over HTTP or over TLS."""
 
     peer: str
     loop: str
+    scheme: str = "http"
 
 
 class Report(NamedTuple):
-    """conditions: where and with what it ran. costs: one for each round. imports: milliseconds, by title."""
+    """What all rounds have measured, by client; each list has an entry for each round.
+
+    conditions: where and with what it ran. imports: milliseconds of CPU, by title. growth: microseconds for a chunk in
+    answers of `lengths`. held: many idle streams. skipped: what was left out, and why.
+    """
 
     shapes: Shapes
     conditions: dict[str, str]
+    lengths: tuple[int, ...]
     costs: dict[Case, list[Cost]]
     imports: dict[str, list[float]]
+    growth: dict[str, list[list[float]]]
+    held: dict[str, list[Held]]
+    skipped: list[str]
 
 
 class Spread(NamedTuple):
@@ -47,14 +60,19 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: list[float]) -> Spread:
+        """Of one figure in all rounds."""
         return cls(statistics.median(values), min(values), max(values))
 
 
 DIALECTS = {"openai": "OpenAI's dialect", "anthropic": "Anthropic's dialect", "gemini": "Gemini's dialect"}
-OUR_CASE = Case("ours-openai", "asyncio")
-"""The one that the title and the first sentence tell of."""
+OUR_CASE, FLOOR_CASE = Case("ours-openai", "asyncio"), Case("floor-openai", "asyncio")
+"""The pair that the title and the first sentence tell of."""
+SETTINGS = {"asyncio": ("asyncio", "http"), "asyncio, TLS": ("asyncio", "https"), "uvloop": ("uvloop", "http")}
 
-PACKAGES = ("aiohttp", "msgspec", "pydantic", "uvloop", "openai", "anthropic", "google-genai", "litellm")
+PACKAGES = (
+    "aiohttp", "msgspec", "pydantic", "uvloop", "openai", "anthropic", "google-genai", "pydantic-ai-slim",
+    "langchain-openai", "langchain-core", "litellm",
+)  # fmt: skip
 
 
 def described() -> dict[str, str]:
@@ -64,6 +82,7 @@ def described() -> dict[str, str]:
         "Machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
         "Load when it began": f"{os.getloadavg()[0]:.1f}",
         "Python": platform.python_version(),
+        "C library": " ".join(platform.libc_ver()).strip() or "not known",
         "resilient_stream": resilient_stream.__version__,
     } | {package: found for package in PACKAGES if (found := _version(package))}
 
@@ -83,23 +102,38 @@ def _version(package: str) -> str | None:
         return None
 
 
+# -- figures over the rounds ------------------------------------------------------------------
+
+
+def amounts(report: Report, case: Case, figure: str) -> list[float]:
+    """One figure of `Cost` in each round; of CPU time, user and system together."""
+    found = [getattr(cost, figure) for cost in report.costs[case]]
+    return [each.total if isinstance(each, Cpu) else each for each in found]
+
+
 def values(report: Report, case: Case, figure: str) -> Spread:
-    """One figure of `Cost` over the rounds."""
-    return Spread.of([getattr(cost, figure) for cost in report.costs[case]])
+    """The same as a median with its ends."""
+    return Spread.of(amounts(report, case, figure))
 
 
 def ratio(report: Report, case: Case, figure: str) -> Spread:
     """The same over the floor's, round by round."""
-    pairs = zip(report.costs[case], report.costs[_floor_of(case)], strict=False)
-    return Spread.of([getattr(own, figure) / getattr(floor, figure) for own, floor in pairs])
+    pairs = zip(amounts(report, case, figure), amounts(report, floor_of(case), figure), strict=False)
+    return Spread.of([own / floor for own, floor in pairs])
 
 
-def _floor_of(case: Case) -> Case:
+def floor_of(case: Case) -> Case:
     """What it is compared with: the floor of its dialect, on its loop."""
-    return Case(f"floor-{PEERS[case.peer].dialect}", case.loop)
+    return case._replace(peer=f"floor-{PEERS[case.peer].dialect}")
 
 
-# -- the table --------------------------------------------------------------------------------
+def import_ratio(report: Report, title: str) -> Spread:
+    """An import over that of the first row, turn by turn."""
+    first = next(iter(report.imports.values()))
+    return Spread.of([own / base for own, base in zip(report.imports[title], first, strict=False)])
+
+
+# -- the page ---------------------------------------------------------------------------------
 
 HOW_TO_READ = """\
 - *Burst*: {burst.chunks:,} chunks of text in one answer, all at once: what decoding and the layers cost.
@@ -111,26 +145,60 @@ HOW_TO_READ = """\
 - *First chunk*: from the call to its first text on a connection that is open, the server's part included; a median.
 """
 
+CONFOUNDS = """\
+What else than the client's code moves these figures, and what was done about it:
+
+- **The allocator.** In a fresh process on glibc, each read of asyncio's maps and unmaps 256 KiB, for some 12 µs and two
+  page faults, until the process has freed one large block. Some clients happen to do that while they are imported, and
+  others do not. Here every process frees one (`bytes(4 << 20)`) before anything is measured. A client in a process
+  that never does is slower than in these tables on plain HTTP. Over TLS there is no such cost; with uvloop or
+  another C library it was not looked at.
+- **TCP acknowledgements.** Whether the kernel acknowledges a chunk at once, inside the client's own read, or later
+  together with others depends on the history of the connection, and is worth up to 6 µs of system time a chunk. It is
+  left as the system has it, for every client alike (no `TCP_QUICKACK`). The first table says how many segments each
+  client sent for a paced chunk (*acks*): where two of them differ there, a part of their difference in system time is
+  the kernel's and not theirs.
+- **User and system time.** Their sum is exact. The kernel shares it out between the two by a look at each tick of its
+  clock, so what lasts a few milliseconds may be all user or all system.
+- **One machine.** The fake provider is a process beside the client, on the same cores and over loopback. It
+  evicts caches and takes turns; a real network would not. What it uses is not counted.
+- **Other work on the machine.** CPU time is counted and not time by the wall, but with shared cores and caches it still
+  grows by half under load. So clients take turns round by round, every second round in reverse, a ratio is
+  taken inside a round, and the median of the rounds stands. Compare inside one run only.
+- **Wake-ups that are merged.** A busy client finds several chunks in one read, which makes each of them cheaper. One
+  that needs 300 µs for a chunk cannot hold the paced load at all; it is given {slow.paced.streams} streams, and bursts
+  of {slow.burst.chunks:,} chunks, and is compared with the floor's figures of the full load.
+- **A paced chunk holds a part of its call**: 1/{paced.chunks} of what opening and ending a call costs.
+- **The collector runs** as it does in a program; nothing is switched off for a client.
+- **Imports** read compiled modules: each has been imported once before. They are CPU time, like all else here but the
+  first chunk and the times of closing.
+"""
+
 TABLE_HEAD = """\
-| client | burst, µs | × floor | paced, µs | × floor | streams a core | first chunk, ms |
-|---|--:|--:|--:|--:|--:|--:|
+| client | burst, µs | × floor | paced, µs | × floor | streams a core | call of {chunks} chunks, µs | first chunk, ms |
+|---|--:|--:|--:|--:|--:|--:|--:|
 """
 
 
 def markdown(report: Report) -> str:
     """The whole page."""
-    tables = [_table(report, dialect, "asyncio") for dialect in DIALECTS] + [_table(report, "openai", "uvloop")]
     return "\n".join([
         "# What the whole chain costs\n",
         f"{headline(report)}\n\n![CPU for each chunk, beside other clients](overhead.png)\n",
+        "![TLS, uvloop, short and long answers, idle streams, imports](overhead-parts.png)\n",
         "## How to read it\n",
         HOW_TO_READ.format(burst=report.shapes.burst, paced=report.shapes.paced),
-        *filter(None, tables),
+        _pairs(report),
+        *filter(None, (_clients(report, dialect) for dialect in DIALECTS)),
+        _growth(report),
+        _held(report),
         _imports(report),
+        "## What may deceive\n",
+        CONFOUNDS.format(paced=report.shapes.paced, slow=SHAPES["slow"]),
         "## How it was run\n",
-        "`make bench`, or `python -m benchmarks.overhead`. Other clients take part where they are installed.",
-        f"Rounds are interleaved, every client in a process of its own: {_rounds(report)}.",
-        "Each process frees a large block first: in a fresh one, reading may cost 12 µs more (see `measure.py`).\n",
+        "`make bench`, or `python -m benchmarks.overhead`, whose docstring says how to get the other clients.",
+        f"Rounds are interleaved, every client in a process of its own: {_rounds(report)}.\n",
+        *(f"- Left out: {said}" for said in report.skipped),
         *(f"- {name}: {value}" for name, value in report.conditions.items()),
         "",
     ])  # fmt: skip
@@ -138,30 +206,93 @@ def markdown(report: Report) -> str:
 
 def headline(report: Report) -> str:
     """The answer in a sentence or two, from the figures."""
-    burst, paced = (_times(ratio(report, OUR_CASE, shape)) for shape in ("burst", "paced"))
-    own, floor = (values(report, case, "first_ms").middle for case in (OUR_CASE, _floor_of(OUR_CASE)))
+    burst, paced, call = (_times(ratio(report, OUR_CASE, shape)) for shape in ("burst", "paced", "call"))
+    own, floor = (values(report, case, "first_ms").middle for case in (OUR_CASE, FLOOR_CASE))
     trial = "" if report.shapes == SHAPES["full"] else "**A trial run with few chunks: its figures mean nothing.** "
     return (
         f"{trial}With deadline, stall clock, retry, fallback and the transcript on, a chunk costs {burst} times the "
-        f"CPU of a bare loop in a burst, and {paced} times at a model's pace. "
-        f"The first chunk comes {(own - floor) * 1000:.0f} µs later."
+        f"CPU of a bare loop in a burst, and {paced} times at a model's pace. A whole call of "
+        f"{report.shapes.call.chunks} chunks costs {call} times as much, and its first chunk comes "
+        f"{(own - floor) * 1000:.0f} µs later."
     )
 
 
-def _table(report: Report, dialect: str, loop: str) -> str:
-    rows = [_row(report, case) for case in report.costs if case.loop == loop and PEERS[case.peer].dialect == dialect]
-    return f"## {DIALECTS[dialect]}, {loop}\n\n{TABLE_HEAD}{''.join(rows)}" if rows else ""
+# -- beside the loop by hand ------------------------------------------------------------------
+
+PAIRS_HEAD = """\
+## Beside the loop by hand
+
+User and system CPU time apart, µs, OpenAI's dialect: for a chunk, and for a whole call of {chunks} chunks at once.
+
+| | | floor | resilient_stream | × floor | acks, floor | acks, ours |
+|---|---|--:|--:|--:|--:|--:|
+"""
+PARTS = {
+    "burst": "burst, a chunk",
+    "paced": "paced, a chunk",
+    "call": "short call",
+    "first_ms": "first chunk, by the wall",
+}
+
+
+def _pairs(report: Report) -> str:
+    rows = [
+        _pair(report, setting, figure)
+        for setting, (loop, scheme) in SETTINGS.items()
+        if report.costs.get(Case("ours-openai", loop, scheme))
+        for figure in PARTS
+    ]
+    return PAIRS_HEAD.format(chunks=report.shapes.call.chunks) + "".join(rows)
+
+
+def _pair(report: Report, setting: str, figure: str) -> str:
+    own, floor = (Case(peer, *SETTINGS[setting]) for peer in ("ours-openai", "floor-openai"))
+    acks = [_acks(report, case) if figure == "paced" else "" for case in (floor, own)]
+    shown = [_apart(report, case, figure) for case in (floor, own)]
+    cells = [setting, PARTS[figure], *shown, f"**{_times(ratio(report, own, figure))}**", *acks]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _apart(report: Report, case: Case, figure: str) -> str:
+    if figure == "first_ms":
+        return f"{values(report, case, figure).middle * 1000:.0f}"
+    costs: list[Cpu] = [getattr(cost, figure) for cost in report.costs[case]]
+    user, system = (statistics.median(getattr(cost, part) for cost in costs) for part in ("user", "system"))
+    return f"{three_digits(user)} + {three_digits(system)}"
+
+
+def _acks(report: Report, case: Case) -> str:
+    known = [cost.acks for cost in report.costs[case] if cost.acks is not None]
+    return f"{statistics.median(known):.2f}" if known else "not known"
+
+
+# -- beside other clients ---------------------------------------------------------------------
+
+
+def _clients(report: Report, dialect: str) -> str:
+    rows = [
+        _row(report, case)
+        for case in report.costs
+        if (case.loop, case.scheme) == ("asyncio", "http") and PEERS[case.peer].dialect == dialect
+    ]
+    head = TABLE_HEAD.format(chunks=report.shapes.call.chunks)
+    return f"## {DIALECTS[dialect]}, beside other clients\n\n{head}{''.join(rows)}" if rows else ""
 
 
 def _row(report: Report, case: Case) -> str:
-    title = PEERS[case.peer].title
+    title = f"{PEERS[case.peer].title} {_version_of(case)}".strip()
     cells = [f"**{title}**" if case.peer.startswith("ours") else title]
     for shape in ("burst", "paced"):
-        cells += [f"{_three_digits(values(report, case, shape).middle)}", _times(ratio(report, case, shape))]
+        cells += [f"{three_digits(values(report, case, shape).middle)}", _times(ratio(report, case, shape))]
     a_second = 1000 / report.shapes.paced.gap_ms
     cells += [f"{1e6 / values(report, case, 'paced').middle / a_second:,.0f}"]
-    cells += [f"{values(report, case, 'first_ms').middle:.2f}"]
+    cells += [f"{values(report, case, 'call').middle:,.0f}", f"{values(report, case, 'first_ms').middle:.2f}"]
     return f"| {' | '.join(cells)} |\n"
+
+
+def _version_of(case: Case) -> str:
+    by_hand = case.peer.startswith(("floor", "lines", "ours"))
+    return "" if by_hand else _version(PEERS[case.peer].package) or ""
 
 
 def _times(found: Spread) -> str:
@@ -171,121 +302,62 @@ def _times(found: Spread) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def _three_digits(micros: float) -> str:
+def three_digits(micros: float) -> str:
+    """`1.37`, `32.9`, `153`."""
     return f"{micros:.2f}" if micros < 10 else f"{micros:.1f}" if micros < 100 else f"{micros:.0f}"
 
 
+# -- long answers, idle streams, imports ------------------------------------------------------
+
+
+def _growth(report: Report) -> str:
+    head = "| | " + " | ".join(f"{length:,} chunks" for length in report.lengths) + " |\n"
+    rows = [
+        f"| {PEERS[name].title} | {' | '.join(three_digits(each) for each in medians(rounds))} |\n"
+        for name, rounds in report.growth.items()
+    ]
+    said = "µs of CPU for each chunk of one answer, which comes at once: does a chunk of a long answer cost more?"
+    return f"## Long answers\n\n{said}\n\n{head}|---|{'--:|' * len(report.lengths)}\n{''.join(rows)}"
+
+
+def medians(rounds: list[list[float]]) -> list[float]:
+    """Of each column."""
+    return [statistics.median(column) for column in zip(*rounds, strict=True)]
+
+
+HELD_HEAD = """\
+## Many open streams that hold still
+
+Each has had its first chunk, and a task that waits for the second. *Memory*: of the process, for each stream. *Loop
+held*: the longest time that another task had to wait while all were closed; the floor's tasks are only cancelled.
+
+| | streams | memory, KiB | to open one, µs | loop held, ms | all closed after, s |
+|---|--:|--:|--:|--:|--:|
+"""
+
+
+def _held(report: Report) -> str:
+    rows = []
+    for name, rounds in report.held.items():
+        kib, micros, blocked, closed = (
+            statistics.median(getattr(held, figure) for held in rounds)
+            for figure in ("kib", "open_us", "blocked_ms", "closed_s")
+        )
+        cells = f"{rounds[0].streams:,} | {kib:.1f} | {micros:.0f} | {blocked:.0f} | {closed:.1f}"
+        rows.append(f"| {PEERS[name].title} | {cells} |\n")
+    return HELD_HEAD + "".join(rows)
+
+
 def _imports(report: Report) -> str:
-    rows = [f"| {title} | {statistics.median(taken):.0f} |\n" for title, taken in report.imports.items()]
-    return "## Importing it\n\n| import | ms |\n|---|--:|\n" + "".join(rows)
+    rows = [
+        f"| {title} | {statistics.median(taken):.0f} | {_times(import_ratio(report, title))} |\n"
+        for title, taken in report.imports.items()
+    ]
+    first = next(iter(report.imports), "")
+    return f"## Importing it\n\n| import | CPU, ms | × {first} |\n|---|--:|--:|\n{''.join(rows)}"
 
 
 def _rounds(report: Report) -> str:
     counts = sorted({len(costs) for costs in report.costs.values()}, reverse=True)
-    fewer = f" ({counts[-1]} for clients that cost many times the floor)" if len(counts) > 1 else ""
-    return f"{counts[0]} rounds{fewer}"
-
-
-# -- the plot ---------------------------------------------------------------------------------
-
-OURS, OTHERS = "#d9480f", "#a5b4c4"
-FLOOR = "#495057"
-
-
-def plot(report: Report, path: Path) -> None:
-    """A bar for each client on asyncio, on a log scale: one panel for each shape, the floor's multiple on the bar."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    rows = _rows(report)
-    figure, panels = pyplot.subplots(1, 2, figsize=(13, 0.42 * len(rows) + 2.2), sharey=True)
-    for panel, shape in zip(panels, ("burst", "paced"), strict=True):
-        _draw(panel, report, rows, shape)
-        panel.set_title(_pace(report, shape), fontsize=11, loc="left", color="#333333")
-    figure.suptitle(_title(report), fontsize=15, fontweight="bold", x=0.012, ha="left")
-    figure.supxlabel(_axis(report), fontsize=10, color="#333333", x=0.012, ha="left")
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
-
-
-def _title(report: Report) -> str:
-    burst, paced = (ratio(report, OUR_CASE, shape).middle for shape in ("burst", "paced"))
-    return f"The whole chain costs {burst:.2f}× a bare loop's CPU in a burst, {paced:.2f}× at a model's pace"
-
-
-def _axis(report: Report) -> str:
-    return (
-        "CPU for each chunk, µs, on a log scale. × is times the floor: a loop by hand over aiohttp with typed decoding "
-        f"and nothing else. {report.conditions['Machine']}, {report.conditions['Date']}"
-    )
-
-
-def _pace(report: Report, shape: str) -> str:
-    asked: Shape = getattr(report.shapes, shape)
-    if shape == "burst":
-        return f"burst: {asked.chunks:,} chunks at once"
-    return f"paced: {asked.streams} streams, a chunk each {asked.gap_ms} ms"
-
-
-def _rows(report: Report) -> list[Case | str]:
-    """From top to bottom: each dialect's name, then its clients."""
-    rows: list[Case | str] = []
-    for dialect, title in DIALECTS.items():
-        rows.append(title)
-        rows += [case for case in report.costs if case.loop == "asyncio" and PEERS[case.peer].dialect == dialect]
-    return rows
-
-
-def _draw(panel: Any, report: Report, rows: list[Case | str], shape: str) -> None:
-    for place, row in enumerate(rows):
-        if isinstance(row, Case):
-            cost, times = values(report, row, shape).middle, ratio(report, row, shape).middle
-            panel.barh(place, cost, color=_colour(row), height=0.74)
-            panel.text(cost, place, f" {_multiple(row, times)}", va="center", fontweight="bold", color=_ink(row))
-            inside = "black" if _colour(row) == OTHERS else "white"
-            panel.text(_LEFT * 1.12, place, f"{_three_digits(cost)} µs", va="center", fontsize=9, color=inside)
-    _dress(panel, rows)
-
-
-_LEFT, _RIGHT = 0.1, 1500
-"""The axis, µs. The same on both panels and in every run, so that pictures can be compared."""
-
-
-def _dress(panel: Any, rows: list[Case | str]) -> None:
-    panel.set(xscale="log", xlim=(_LEFT, _RIGHT), ylim=(len(rows) - 0.4, -0.6))
-    panel.xaxis.set_major_formatter("{x:g}")
-    panel.tick_params(axis="y", length=0, labelsize=11)
-    panel.spines[["top", "right", "left"]].set_visible(False)
-    panel.set_yticks(range(len(rows)), [row if isinstance(row, str) else PEERS[row.peer].title for row in rows])
-    for label, row in zip(panel.get_yticklabels(), rows, strict=False):  # the right panel has none
-        ours = isinstance(row, Case) and row.peer.startswith("ours")
-        label.set(fontweight="bold" if ours or isinstance(row, str) else "normal", color=OURS if ours else "#222222")
-
-
-def _multiple(case: Case, times: float) -> str:
-    if case == _floor_of(case):
-        return "the floor"
-    return f"{times:.2f}×" if times < 10 else f"{times:.0f}×"
-
-
-def _colour(case: Case) -> str:
-    if case == _floor_of(case):
-        return FLOOR
-    return OURS if case.peer.startswith("ours") else OTHERS
-
-
-def _ink(case: Case) -> str:
-    """The colour of what is written beside a bar: the same, but readable on white."""
-    return FLOOR if _colour(case) == OTHERS else _colour(case)
-
-
-def write(report: Report, folder: Path) -> list[Path]:
-    """overhead.md and overhead.png, in that folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    page, picture = folder / "overhead.md", folder / "overhead.png"
-    page.write_text(markdown(report), encoding="utf-8")
-    plot(report, picture)
-    return [page, picture]
+    fewer = f" (at least {counts[-1]} for other dialects and for clients that cost many times the floor)"
+    return f"{counts[0]} rounds{fewer if len(counts) > 1 else ''}"

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from resilient_stream import Client, Target, Telemetry
 
-from .overhead import upstream
 from .report import described
+from .running import upstream
 from .upstream import asking
 
 __all__ = ["Sizes", "measure"]
@@ -53,9 +53,9 @@ class Turn(NamedTuple):
     chunk: float
 
 
-async def measure(port: str, rounds: int, sizes: Sizes) -> list[tuple[str, list[Turn]]]:
+async def measure(base: str, rounds: int, sizes: Sizes) -> list[tuple[str, list[Turn]]]:
     """All variants. The first table entry is the one without any observer."""
-    target = Target("openai:m", base_url=f"http://127.0.0.1:{port}/openai", api_key="test")
+    target = Target("openai:m", base_url=f"{base}/openai", api_key="test")
     before = [
         Variant("no observer at all", _blind(Client(target)), logging.WARNING),
         Variant("**no SDK**, log off", Client(target), OFF),
@@ -183,8 +183,8 @@ def main() -> None:
     options.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="folder for the table")
     chosen = options.parse_args()
     conditions = described()
-    with upstream() as port:
-        found = asyncio.run(measure(port, chosen.rounds, Sizes(3, 100) if chosen.quick else Sizes()))
+    with upstream() as fake:
+        found = asyncio.run(measure(fake.http, chosen.rounds, Sizes(3, 100) if chosen.quick else Sizes()))
     written = chosen.out / "telemetry.md"
     written.write_text(markdown(found, conditions), encoding="utf-8")
     print(f"wrote {written}")

@@ -29,6 +29,7 @@ from resilient_stream.cli.providers import FEATURES
 from resilient_stream.contract import Adapter, facts_of
 from resilient_stream.credentials.claude_code import PASSED_ON, PASSED_ON_FOR
 from resilient_stream.engine.middleware.retry import waits
+from resilient_stream.engine.states import FOLLOWS, State
 from resilient_stream.errors import ErrorCategory, Failure, StreamError, error_for
 from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
 from resilient_stream.outcome import errors
@@ -391,6 +392,31 @@ def continuations() -> str:
     )
 
 
+def states() -> str:
+    """The states of an attempt, what each means, and which may follow it."""
+    docs = _attribute_docstrings(State)
+    rows = (
+        (
+            f"`{state}`",
+            docs[state.name],
+            ", ".join(f"`{next}`" for next in State if next in FOLLOWS[state]) or "nothing",
+        )
+        for state in State
+    )
+    return table(("State", "What it means", "May be followed by"), rows)
+
+
+def _attribute_docstrings(cls: type) -> dict[str, str]:
+    """The string that stands below each member of a class."""
+    body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
+    pairs = zip(body, body[1:], strict=False)
+    return {
+        one.targets[0].id: " ".join(ast.literal_eval(two.value).split())
+        for one, two in pairs
+        if isinstance(one, ast.Assign) and isinstance(two, ast.Expr) and isinstance(one.targets[0], ast.Name)
+    }
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     **{f"kinds-{category}": (lambda category=category: kinds_of(category)) for category in ErrorCategory},
     "texts": more_texts,
@@ -412,6 +438,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "attributes": attributes,
     "fields": log_fields,
     "continuations": continuations,
+    "states": states,
 }
 
 _PLACE = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

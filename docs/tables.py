@@ -395,21 +395,15 @@ def continuations() -> str:
 def states() -> str:
     """The states of an attempt, what each means, and which may follow it."""
     docs = _attribute_docstrings(State)
-    rows = (
-        (
-            f"`{state}`",
-            docs[state.name],
-            ", ".join(f"`{next}`" for next in State if next in FOLLOWS[state]) or "nothing",
-        )
-        for state in State
-    )
+    after = {state: [f"`{other}`" for other in State if other in FOLLOWS[state]] for state in State}
+    rows = ((f"`{state}`", docs[state.name], ", ".join(after[state]) or "nothing") for state in State)
     return table(("State", "What it means", "May be followed by"), rows)
 
 
 def _attribute_docstrings(cls: type) -> dict[str, str]:
     """The string that stands below each member of a class."""
     body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
-    pairs = zip(body, body[1:], strict=False)
+    pairs = pairwise(body)
     return {
         one.targets[0].id: " ".join(ast.literal_eval(two.value).split())
         for one, two in pairs

@@ -224,10 +224,14 @@ class HttpTransport:
 
     def release(self, response: Response) -> None:
         """Let a whole answer's connection go back to the pool when the last bytes arrive, which is soon."""
-        loop = asyncio.get_running_loop()
-        here = self._sessions.get(loop)
         if response.at_end:
             return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # the loop is over, and the stream was dropped after it
+            response.close()
+            return
+        here = self._sessions.get(loop)
         if here is None:
             response.close()
             return

@@ -35,12 +35,14 @@ Hold: TypeAlias = Callable[[str, Callable[[], None]], Awaitable[None]]
 
 class Held(msgspec.Struct, frozen=True):
     """streams: how many. kib: memory for each. open_us: CPU to open one. blocked_ms: how long closing them all kept the
-    loop from anything else at the longest. closed_s: until all of them were closed."""
+    loop from anything else at the longest, without the collector. collector_ms: its longest run meanwhile. closed_s:
+    until all of them were closed."""
 
     streams: int
     kib: float
     open_us: float
     blocked_ms: float
+    collector_ms: float
     closed_s: float
 
 
@@ -96,20 +98,44 @@ async def measure(name: str, base: str, count: int) -> Held:
     """Open as many streams, look, and close them."""
     settle_allocator()
     async with HOLDERS[name](base) as (hold, close):
-        await opened(hold, AT_ONCE)  # what the first streams load is not the others'
+        first = await opened(hold, AT_ONCE)  # what the first streams load is not the others'
         gc.collect()
         memory, before = _resident_kib(), used()
         waiting = await opened(hold, count)
         open_us = used().since(before).over(count).total
         gc.collect()
         kib = (_resident_kib() - memory) / count
-        longest, started = asyncio.ensure_future(_longest_turn(until := asyncio.Event())), time.perf_counter()
-        await asyncio.sleep(0)
-        await close()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        closed_s = time.perf_counter() - started
-        until.set()
-        return Held(count, kib, open_us, await longest * 1e3, closed_s)
+        with Collections() as collections:
+            until = asyncio.Event()
+            longest, started = asyncio.ensure_future(_longest_turn(until, collections)), time.perf_counter()
+            await asyncio.sleep(0)
+            await close()
+            await asyncio.gather(*first, *waiting, return_exceptions=True)
+            closed_s = time.perf_counter() - started
+            until.set()
+            blocked = await longest
+        return Held(count, kib, open_us, blocked * 1e3, collections.longest * 1e3, closed_s)
+
+
+class Collections:
+    """The time that the garbage collector takes while this is open, in seconds: all of it, and its longest run."""
+
+    def __init__(self) -> None:
+        self.total = self.longest = self._began = 0.0
+
+    def __enter__(self) -> Collections:
+        gc.callbacks.append(self._told)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        gc.callbacks.remove(self._told)
+
+    def _told(self, phase: str, _: object) -> None:
+        if phase == "start":
+            self._began = time.perf_counter()
+            return
+        took = time.perf_counter() - self._began
+        self.total, self.longest = self.total + took, max(self.longest, took)
 
 
 async def opened(hold: Hold, count: int) -> list[asyncio.Task[None]]:
@@ -138,13 +164,14 @@ async def opened(hold: Hold, count: int) -> list[asyncio.Task[None]]:
     return tasks
 
 
-async def _longest_turn(until: asyncio.Event) -> float:
-    """The longest time, in seconds, that a task which always wants to run had to wait."""
-    longest, last = 0.0, time.perf_counter()
+async def _longest_turn(until: asyncio.Event, collections: Collections) -> float:
+    """The longest time, in seconds, that a task which always wants to run had to wait for other tasks."""
+    longest, last, collected = 0.0, time.perf_counter(), 0.0
     while not until.is_set():
         await asyncio.sleep(0)
         now = time.perf_counter()
-        longest, last = max(longest, now - last), now
+        longest = max(longest, now - last - (collections.total - collected))
+        last, collected = now, collections.total
     return longest
 
 

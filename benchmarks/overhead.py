@@ -47,7 +47,7 @@ IMPORTS = {
 IMPORTS_A_ROUND = 2
 
 IDLE_STREAMS, IDLE_STREAMS_IN_A_TRIAL = 10_000, 50
-FEWER = 3
+FEWER = 2
 """Rounds of what takes long: idle streams, and long answers."""
 PAIR = tuple(HOLDERS)
 """The floor and ours."""

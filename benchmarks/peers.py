@@ -302,11 +302,13 @@ async def langchain(base: str) -> AsyncIterator[Ask]:
 
 # -- the table of them ------------------------------------------------------------------------
 
-BOTH = ("asyncio", "uvloop")
+BOTH, ONE = ("asyncio", "uvloop"), ("asyncio",)
 
 FEW = 2
 """Rounds are for ratios near one; where they are in the tens, two are enough, and the others' turn comes sooner. Such
 clients have fewer chunks and streams, too: see `SHAPES`."""
+SOME = 3
+"""Rounds of the pairs that say for another dialect what the first pair says already."""
 
 
 class Peer(NamedTuple):
@@ -317,23 +319,25 @@ class Peer(NamedTuple):
     open: Callable[[str], AbstractAsyncContextManager[Ask]]
     module: str
     package: str
-    loops: tuple[str, ...] = ("asyncio",)
+    loops: tuple[str, ...] = ONE
     most_rounds: int = 100
 
 
+_FLOOR, _OURS = "floor: aiohttp, typed msgspec", ("resilient_stream", "resilient-stream")
+
 PEERS = {
-    "floor-openai": Peer("floor: aiohttp, typed msgspec", "openai", floor_openai, "aiohttp", "aiohttp", BOTH),
-    "ours-openai": Peer("resilient_stream", "openai", _ours("openai"), "resilient_stream", "resilient-stream", BOTH),
+    "floor-openai": Peer(_FLOOR, "openai", floor_openai, "aiohttp", "aiohttp", BOTH),
+    "ours-openai": Peer("resilient_stream", "openai", _ours("openai"), *_OURS, BOTH),
     "lines-openai": Peer("by hand: aiohttp lines, json", "openai", lines_openai, "aiohttp", "aiohttp", BOTH),
     "openai-sdk": Peer("openai SDK", "openai", openai_sdk, "openai", "openai", most_rounds=FEW),
     "pydantic-ai": Peer("pydantic-ai", "openai", pydantic_ai, "pydantic_ai", "pydantic-ai-slim", most_rounds=FEW),
     "langchain": Peer("langchain-openai", "openai", langchain, "langchain_openai", "langchain-openai", most_rounds=FEW),
     "litellm": Peer("litellm", "openai", litellm, "litellm", "litellm", most_rounds=FEW),
-    "floor-anthropic": Peer("floor: aiohttp, typed msgspec", "anthropic", floor_anthropic, "aiohttp", "aiohttp"),
-    "ours-anthropic": Peer("resilient_stream", "anthropic", _ours("anthropic"), "resilient_stream", "resilient-stream"),
+    "floor-anthropic": Peer(_FLOOR, "anthropic", floor_anthropic, "aiohttp", "aiohttp", ONE, SOME),
+    "ours-anthropic": Peer("resilient_stream", "anthropic", _ours("anthropic"), *_OURS, ONE, SOME),
     "anthropic-sdk": Peer("anthropic SDK", "anthropic", anthropic_sdk, "anthropic", "anthropic", most_rounds=FEW),
-    "floor-gemini": Peer("floor: aiohttp, typed msgspec", "gemini", floor_gemini, "aiohttp", "aiohttp"),
-    "ours-gemini": Peer("resilient_stream", "gemini", _ours("gemini"), "resilient_stream", "resilient-stream"),
+    "floor-gemini": Peer(_FLOOR, "gemini", floor_gemini, "aiohttp", "aiohttp", ONE, SOME),
+    "ours-gemini": Peer("resilient_stream", "gemini", _ours("gemini"), *_OURS, ONE, SOME),
     "genai-sdk": Peer("google-genai SDK", "gemini", genai_sdk, "google.genai", "google-genai", most_rounds=FEW),
 }  # fmt: skip
 """Those of a dialect are compared with that dialect's floor, on the same loop."""

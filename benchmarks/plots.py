@@ -218,7 +218,7 @@ def _draw_memory(panel: Any, report: Report) -> None:
 
 def _draw_closing(panel: Any, report: Report) -> None:
     _draw_held(panel, report, "blocked_ms", "{:.0f} ms")
-    _titled(panel, "closing all of them: longest time the loop is held, ms")
+    _titled(panel, "closing all: longest the loop is held (but for gc), ms")
 
 
 def _draw_held(panel: Any, report: Report, figure: str, words: str) -> None:

@@ -131,3 +131,10 @@ def test_the_parsers_own_sentence_is_told():
     failure = classify_exception(HttpProcessingError(), phase="request")
     assert failure is not None
     assert failure.facts["reason"] == "Bad status line 'x'"
+
+
+def test_a_text_in_place_of_a_stream_is_read_as_one_without_a_status():
+    """The 200 says nothing: sentences that count only with certain statuses count here, too."""
+    for headers in ({"content-type": "text/event-stream"}, {"content-type": "text/plain"}):
+        assert classify_response(200, headers, b"upstream request timeout").kind == "provider_timeout"
+        assert classify_response(200, headers, b"some upstream error").kind == "gateway_error"

@@ -15,6 +15,8 @@ from resilient_stream.contract import Batch
 from resilient_stream.engine import in_turns, memory
 from resilient_stream.engine.in_turns import end_in_turns
 from resilient_stream.engine.recovery import Refusal, Splice
+from resilient_stream.engine.recovery.beginnings import objection
+from resilient_stream.engine.recovery.starting_over import ignored
 from resilient_stream.engine.unwind import unwind
 from resilient_stream.engine.whole_body import WholeBody
 
@@ -229,3 +231,17 @@ def test_a_continuation_that_ends_without_an_end_is_announced_and_delivered():
     assert refused.finish() == []
     assert refused.begun is False
     assert refused.feed([TextDelta("y")]) == []
+
+
+@pytest.mark.parametrize(("body", "reply", "why"), [("Hi", "Hi", "echo"), ("H", "H", None), ("Hi", "Hit", None)])
+def test_a_reply_that_only_repeats_the_end_is_an_echo(body: str, reply: str, why: str | None):
+    """From two letters on; one letter alone may be the next word."""
+    assert objection(body, " ", reply) == why
+
+
+@pytest.mark.parametrize(
+    ("body", "reply"), [("The sky is blue", "The sky is blue"), ("The sky is blue", "The")], ids=["all", "a beginning"]
+)
+def test_a_reply_that_is_a_beginning_of_the_answer_is_an_echo(body: str, reply: str):
+    """Where the model was given the answer as its own turn, and sent some of it again."""
+    assert ignored(body, " ", reply) == "echo"

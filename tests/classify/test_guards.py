@@ -14,6 +14,7 @@ from resilient_stream.classify import (
     unforeseen,
 )
 from resilient_stream.classify.body import read_body, read_error
+from resilient_stream.classify.fields import names_a_parameter
 from resilient_stream.classify.rules import phrase
 
 
@@ -138,3 +139,13 @@ def test_a_text_in_place_of_a_stream_is_read_as_one_without_a_status():
     for headers in ({"content-type": "text/event-stream"}, {"content-type": "text/plain"}):
         assert classify_response(200, headers, b"upstream request timeout").kind == "provider_timeout"
         assert classify_response(200, headers, b"some upstream error").kind == "gateway_error"
+
+
+@pytest.mark.parametrize(
+    ("param", "status", "named"),
+    [("top_k", 400, True), ("top_k", 422, True), ("top_k", 0, True), ("top_k", 401, False)]
+    + [(nothing, 400, False) for nothing in ("", "None", "NULL", "Key", "api_key", None, 3)],
+)
+def test_a_body_names_a_parameter_only_by_a_word_for_one(param: object, status: int, named: bool):
+    """What stands for nothing, or for the key, is none; nor does one count beside a status that says more."""
+    assert names_a_parameter(read_error({"error": {"message": "It is no good.", "param": param}}), status) is named

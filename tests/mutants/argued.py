@@ -6,4 +6,10 @@ from collections.abc import Mapping
 
 __all__ = ["ARGUED"]
 
-ARGUED: Mapping[tuple[str, str, str], str] = {}
+ARGUED: Mapping[tuple[str, str, str], str] = {
+    (
+        "engine/attempt.py",
+        "if self.committed or (arriving and due > self._first_by):",
+        "if self.committed or (arriving and due >= self._first_by):",
+    ): "Where both clocks ring in the same instant the attempt ends then; only the name of the clock differs.",
+}

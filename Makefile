@@ -1,7 +1,7 @@
 # Each command makes its own .venv when it is missing. Nothing else is to be installed by hand.
 #   make demo    a real small model's answer survives the death of its first target
 #   make test    the tests        make check   types and style        make bench   what it costs, beside others
-#   make mutants which lines of the engine could be broken without a test noticing (a sample, some 15 minutes)
+#   make mutants which lines of the engine could be broken without a test noticing (a sample, half an hour)
 #   make types   what users write, in mypy and in pyright (which Node.js fetches)
 PYTHON ?= python3
 BIN := .venv/bin

@@ -117,7 +117,8 @@ def _head(known: Mapping[str, int], total: Mapping[str, int], share: float, unar
         f"A sample, since all {total['of']:,} would take hours: up to {known['each']} mutants of each file, chosen by "
         f"seed {known['seed']}. {total['tried']} were tried, {total['lived']} survived: **{share:.1f} %**. "
         f"{total['timeout']} of the others hung, which counts as noticed. {unargued} of the survivors have no argument "
-        "yet."
+        "yet. Survivors of a sample get tests, so its share falls by what was learned from it: the fair figure is that "
+        "of a seed that nobody has looked at."
     )
     yield ""
     if missing := total["chosen"] - total["tried"]:

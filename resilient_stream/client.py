@@ -1,6 +1,6 @@
 """`Client`: the targets, policies and connections that an application streams with.
 
-A client can be made anywhere, also outside an event loop, and costs nothing until a stream is first read. It keeps no
+A client can be made anywhere, also outside an event loop; the first one of a process loads aiohttp. It keeps no
 stream alive: it only knows the calls that run, to end them in `aclose`.
 """
 

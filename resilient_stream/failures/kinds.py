@@ -452,7 +452,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.STREAM_INTERRUPTED, "not_joined"): Text(
         "Continuation rejected",
         ("The new answer of {provider} does not continue the delivered text: {reason}.",),
-        ("None of it was delivered.",)),
+        ("It was not delivered.",)),
     (_K.DEADLINE_EXCEEDED, "in_the_line"): Text(
         "Out of time while waiting",
         ("No place at {target} became free in time.", "The limit was {seconds}.", "Limits.max_concurrency is {limit}."),

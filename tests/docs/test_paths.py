@@ -13,6 +13,9 @@ FOLDERS = ("resilient_stream", "tests", "docs", "benchmarks")
 NAMED = re.compile(r"(?<![\w/.…-])(?!…)([A-Za-z_][\w-]*/)*[a-z_][\w-]*\.py\b(?!\()")
 """A Python file in a text, with or without its folders."""
 
+REPORT = ROOT / "docs" / "quality" / "mutants.md"
+"""It names the files of the code that was run then."""
+
 ELSEWHERE = {"quota.py": "botocore's", "json.py": "an example of a file that must not hide Python's own"}
 """Names of files that are not ours, and whose they are."""
 
@@ -20,6 +23,7 @@ ELSEWHERE = {"quota.py": "botocore's", "json.py": "an example of a file that mus
 def pages() -> list[Path]:
     """Every document, and every module for its docstrings and comments."""
     found = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".md")]
+    found = [path for path in found if path != REPORT]
     return sorted([*found, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"])
 
 

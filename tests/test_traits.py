@@ -42,16 +42,16 @@ ONE_OF_EACH: tuple[Chunk, ...] = (
 )
 
 CITATION = '''
-class Citation(msgspec.Struct, frozen=True, gc=False):
+class Trial(msgspec.Struct, frozen=True, gc=False):
     """A class that a newcomer adds."""
 
-    type: ClassVar[Literal["citation"]] = "citation"
+    type: ClassVar[Literal["trial"]] = "trial"
     content: ClassVar[bool] = True
     text: ClassVar[str] = ""
     url: str
 
 
-Chunk: TypeAlias = Citation | '''
+Chunk: TypeAlias = Trial | '''
 
 
 def test_every_class_has_a_row() -> None:
@@ -147,7 +147,7 @@ def test_a_class_without_a_row_cannot_be_imported(tmp_path: Path) -> None:
     _with_a_new_class(tmp_path, "chunks.py", "outcome/traits.py")
     ended = _run("-c", "import resilient_stream.outcome.traits", cwd=tmp_path)
     assert ended.returncode != 0
-    assert "Citation" in ended.stderr
+    assert "Trial" in ended.stderr
     assert "_row" in ended.stderr
 
 
@@ -155,7 +155,7 @@ def test_mypy_names_each_place_that_decides_about_a_new_class(tmp_path: Path) ->
     """`assert_never` in the table, and where what is done differs by class, is an error of the type checker."""
     package = _with_a_new_class(tmp_path, "chunks.py", "outcome/traits.py", "outcome/weight.py")
     ended = _run("-m", "mypy", "--strict", "--no-incremental", "--cache-dir", "/dev/null", str(package), cwd=tmp_path)
-    places = {line.split(":")[0].rpartition("/")[2] for line in ended.stdout.splitlines() if "Citation" in line}
+    places = {line.split(":")[0].rpartition("/")[2] for line in ended.stdout.splitlines() if "Trial" in line}
     assert places == {"traits.py", "weight.py"}, ended.stdout + ended.stderr
 
 
@@ -167,3 +167,13 @@ def test_mypy_names_each_place_that_decides_about_a_new_class(tmp_path: Path) ->
 def test_what_differs_by_class_is_total(file: str) -> None:
     """The places that ask for a class, and not for a trait, end in `assert_never`."""
     assert "assert_never(" in (PACKAGE / file).read_text()
+
+
+def test_every_class_can_be_imported_by_users() -> None:
+    """Each chunk class is among the public names of the package and of its own file."""
+    import resilient_stream
+    from resilient_stream import chunks
+
+    names = {cls.__name__ for cls in get_args(chunks.Chunk)}
+    assert names <= set(resilient_stream.__all__)
+    assert names <= set(chunks.__all__)

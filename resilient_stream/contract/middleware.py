@@ -87,13 +87,16 @@ class CallContext(Protocol):
         code: str = "",
         detail: str = "",
         retry_after: float | None = None,
+        retry: bool | None = None,
         attempt: int = 1,
     ) -> StreamError:
         """Return the error for a request that a link does not send, for it to raise.
 
         The transcript gets a record of an attempt that was not sent, and whoever watches is told, telemetry included.
         `kind` decides whether the target is tried again and whether the next one is asked. code: tells errors of one
-        kind apart ("breaker_open"). detail: a sentence for a developer. retry_after: seconds. attempt: from 1.
+        kind apart ("breaker_open"). detail: what happened, in a sentence that stands in place of the kind's own: the
+        provider was not asked. retry_after: seconds. retry: False asks the next target at once, whatever the kind says.
+        attempt: `request.attempt`, from 1.
         """
 
 

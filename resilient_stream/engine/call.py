@@ -20,6 +20,7 @@ import anyio
 from ..contract import Batch, Request, Transport
 from ..events import AttemptFailed, Event, Step, StreamEnded
 from ..failures import ErrorKind, Failure, StreamMisused
+from ..failures.kinds import Text
 from ..outcome.errors import StreamError
 from ..outcome.making import error_for
 from ..outcome.transcript import Attempt, Outcome, Transcript
@@ -161,15 +162,18 @@ class Call:
         code: str = "",
         detail: str = "",
         retry_after: float | None = None,
+        retry: bool | None = None,
         attempt: int = 1,
     ) -> StreamError:
         """Return the error for a request that a link does not send; see `CallContext.fail_at`."""
         adapter = adapter_for(target.provider)
         error = error_for(
-            Failure(kind=kind, code=code, detail=detail, retry_after=retry_after),
+            Failure(kind=kind, code=code, detail=detail, retry_after=retry_after, retry=retry),
             phase="connect", provider=target.provider, model=target.model, attempt=attempt,
             provider_title=adapter.title, env_var=" or ".join(adapter.key_variables) or None,
         )  # fmt: skip
+        if detail:  # the kind's own sentence says what the provider answered, and it was not asked
+            error.said = Text(error.title, (error.failure.detail,), (error.resolution,))
         kept_back = Attempt(
             target=target.name, model=target.model, started=time.time(), duration=0.0, error=error, sent=False
         )

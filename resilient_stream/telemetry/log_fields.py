@@ -114,7 +114,8 @@ def tried(transcript: Transcript) -> str:
 def _by_target(transcript: Transcript) -> dict[str, list[Attempt]]:
     found: dict[str, list[Attempt]] = {}
     for record in transcript.attempts:
-        found.setdefault(record.target, []).append(record)
+        if record.sent:
+            found.setdefault(record.target, []).append(record)
     return found
 
 

@@ -24,7 +24,7 @@ class Breaker:
         if request.target.model in self._names:
             raise call.fail_at(
                 request.target, ErrorKind.PROVIDER_OVERLOADED,
-                code="breaker_open", detail="It failed five times in a row.", attempt=request.attempt,
+                code="breaker_open", detail="It failed five times in a row.", retry=False, attempt=request.attempt,
             )  # fmt: skip
         async with aclosing(call_next(request, call)) as batches:
             async for batch in batches:
@@ -64,3 +64,18 @@ async def test_the_error_has_the_words_of_its_kind_and_its_target():
     assert all((error.title, error.message, error.resolution))
     assert (error.phase, error.billed_maybe) == ("connect", False)
     assert server.requests == []
+
+
+async def test_a_request_kept_back_is_not_waited_for_and_not_counted(caplog: pytest.LogCaptureFixture):
+    """With retry=False the next target is asked at once under the default policy; the log counts what was sent."""
+    caplog.set_level("INFO", "resilient_stream")
+    async with FakeProvider([Text("Hello"), End()]) as server:
+        client = Client(
+            server.target("openai", model="broken"), server.target("openai", model="good"),
+            middlewares=[Breaker("broken")],
+        )  # fmt: skip
+        async with client:
+            transcript = await client.stream("Hi").collect()
+    assert [attempt.sent for attempt in transcript.attempts] == [False, True]
+    assert "5 to openai:broken" not in caplog.text
+    assert "It failed five times in a row." in caplog.text

@@ -323,3 +323,15 @@ def test_mistrals_models_take_different_efforts(model: str, asked: str | int, se
     body = encode("mistral", target=Target(f"mistral:{model}"), reasoning=asked)
     assert body.get("reasoning_effort") == sent
     assert adapter_for("mistral").capabilities(model).reasoning is (sent is not None)
+
+
+def test_a_host_may_have_no_field_for_a_seed(caplog):
+    """Where a host's row has none, a seed is left out of the request, and the log says so."""
+    from resilient_stream.providers.openai.chat import OpenAIChat
+    from resilient_stream.providers.openai.hosts import HOSTS
+
+    adapter = OpenAIChat("seedless", HOSTS["openai"]._replace(seed=None, title="Seedless"))
+    asked = Request(messages=(Message(role="user", content="Hi"),), target=Target("openai:m-without"), seed=7)
+    sent = adapter.encode(asked, Endpoint(base_url=adapter.base_url, api_key="k"))
+    assert b"seed" not in sent.body
+    assert "seed is not sent to openai:m-without" in caplog.text

@@ -17,6 +17,7 @@ import msgspec
 from ...classify import classify_response
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
 from ...failures import Failure
+from ...fitting.told import left_out
 from ...messages import FunctionCall, Message
 from ...wire.json_outline import paths
 from ..shared.chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
@@ -153,18 +154,22 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             "stream": request.stream,
             "stream_options": {"include_usage": True} if host.usage and request.stream else None,
             "tools": [encode_tool(tool) for tool in request.tools] or None,
-            "tool_choice": host.must_call
-            if request.tool_choice == "required"
-            else encode_tool_choice(request.tool_choice),
+            "tool_choice": _tool_choice(request.tool_choice, host),
             "response_format": _response_format(request.output),
             rule.max_tokens or host.max_tokens: request.max_tokens,
             **sampling_of(request, host.title),
             "stop": list(request.stop) or None,
-            host.seed: request.seed,
+            **_seed(request, host),
             **_reasoning_fields(request.reasoning, request.model, host),
             **(prefill.body if prefill else {}),
         }
         return known(fields)
+
+
+def _seed(request: Request, host: Host) -> dict[str, Any]:
+    if host.seed is None and request.seed is not None:
+        left_out(request.target.name, "seed", "this host has no field for it")
+    return {} if host.seed is None else {host.seed: request.seed}
 
 
 def _tool_choice(choice: str | None, host: Host) -> str | dict[str, Any] | None:

@@ -56,8 +56,9 @@ class Host(NamedTuple):
     the models that take one, and which of them; None where nothing is known of any. prefill: how an unfinished
     assistant turn is continued; None where it is not. responses: what its Responses API does, each more than the
     one before it: answer; give reasoning encrypted, to be sent back; answer in the background, so that a broken
-    stream can be resumed. seed: the field's name. must_call: the word that demands a tool call. call_id_length: of
-    a tool call's id, exactly and letters and digits only; None where up to 40 characters of any kind are taken.
+    stream can be resumed. seed: the field's name; None where there is none. must_call: the word that demands a tool
+    call. call_id_length: of a tool call's id, exactly and letters and digits only; None where up to 40 characters of
+    any kind are taken.
     developer: knows that role; elsewhere it is sent as `system`, which all of them know. joins: turns of one role in a
     row, which a host or the chat template of a model may refuse. thoughts: what goes back of a model's reasoning; None
     where the field is refused, or nothing is known. general: its users name other addresses too, and then the row is
@@ -76,7 +77,7 @@ class Host(NamedTuple):
     efforts: Mapping[str, tuple[str, ...]] | None = None
     prefill: Prefill | None = None
     default_model: str | None = None
-    seed: str = "seed"
+    seed: str | None = "seed"
     must_call: str = "required"
     call_id_length: int | None = None
     responses: ResponsesStyle = "none"

@@ -267,3 +267,26 @@ def test_no_file_takes_names_from_a_face(source_file: tuple[Path, ast.Module]) -
     path, tree = source_file
     if part_of(path) not in ("__init__", "testing", "cli", "__main__"):
         assert imported_parts(tree, path) & set(FACES) == set()
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Also inside a part: from no file does a way of imports lead back to it. An error and a transcript name each other
+    as types, which is no import when the code runs."""
+    imports = {path: _files_imported(ast.parse(path.read_text()), path) for path in FILES}
+    over: set[Path] = set()
+    while free := {path for path in imports.keys() - over if imports[path] <= over}:
+        over |= free
+    assert imports.keys() - over == set()
+
+
+def _files_imported(tree: ast.AST, path: Path) -> set[Path]:
+    """The files of the package that a file imports as it is imported; a registry finds its entries later."""
+    found: set[Path] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("resilient_stream")):
+            base = path.parents[node.level - 1] if node.level else PACKAGE.parent
+            place = base.joinpath(*(node.module or "").split(".")) if node.module else base
+            for alias in node.names:
+                named = (place / f"{alias.name}.py", place / alias.name / "__init__.py", place.with_suffix(".py"))
+                found.add(next((file for file in named if file in FILES), place / "__init__.py"))
+    return found & set(FILES) - {path}

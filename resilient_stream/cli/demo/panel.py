@@ -21,7 +21,7 @@ from ...events import AttemptFailed, AttemptStarted, Event, FellBack, RetrySched
 from ...outcome.transcript import Transcript
 from .. import wording
 from ..terminal import joined, styled
-from .view import INTRODUCTION, STARTING, seamed
+from .texts import INTRODUCTION, STARTING, seamed
 
 __all__ = ["PanelView"]
 

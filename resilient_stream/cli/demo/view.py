@@ -12,11 +12,9 @@ from ...events import Event
 from ...outcome.transcript import Transcript
 from .. import wording
 from ..terminal import Screen, say
+from .texts import INTRODUCTION, STARTING, seamed
 
-__all__ = ["INTRODUCTION", "STARTING", "DemoView", "PlainView", "seamed", "view_for"]
-
-INTRODUCTION = "Two providers in front of a small local model: flaky fails, steady works."
-STARTING = "Starting the local model …"
+__all__ = ["DemoView", "PlainView", "view_for"]
 
 
 class DemoView(Protocol):
@@ -84,11 +82,6 @@ class PlainView:
             result = wording.attempt_line(attempt, transcript)
             _line(f"{attempt.target}  {result}  {attempt.duration or 0:.2f} s")
         _line(f"{transcript.outcome} · {wording.summary(transcript)}")
-
-
-def seamed(seam: Seam) -> str:
-    """Return a line about a seam."""
-    return f"goes on where {seam.source} ended, nothing repeated"
 
 
 def _line(text: str) -> None:

@@ -95,12 +95,14 @@ class Stream:
         call = self._call
         if self._batches is None:
             lone: Lone | None = call.lone
-            if lone is None and may_begin_alone(call.request, call):
+            if lone is None and self.transcript.outcome is None and may_begin_alone(call.request, call):
                 lone = call.lone = Lone(call)
                 if first := await lone.first():
                     return first
             elif lone is not None and lone.is_whole:
                 raise StopAsyncIteration
+            if self.transcript.outcome is not None:  # the call ended meanwhile, and nothing more is sent for it
+                raise self._ended_by_caller(self.transcript.outcome)
             self._batches = self._chain(call.request, call)
             call.chain = weakref.ref(self._batches)
         batch = await self._batches.__anext__()

@@ -57,7 +57,7 @@ class AttemptEnded(Exception):
 class Attempt:
     """One request. `open` it, `read_batch` until that gives nothing, `close` it whatever happened.
 
-    state: where it stands (`states.py` has which may follow which). committed: content of it was given out.
+    state: where it stands (`states.py` has which may follow which).
     """
 
     def __init__(self, call: Call, request: Request) -> None:
@@ -66,9 +66,7 @@ class Attempt:
         self.adapter = adapter_for(request.target.provider)
         self.model = request.target.model
         self.name = request.target.name
-        self.status: int | None = None
         self.state = State.OPENING
-        self.committed = False
         self.record = record.Attempt(target=self.name, model=self.model, started=time.time())
         self.sending = Sending(request, self.record)
         self.origin = Origin(request, self.adapter, self.sending)
@@ -95,6 +93,11 @@ class Attempt:
         call.origin = self.origin
         call.arm(self._first_by)
 
+    @property
+    def committed(self) -> bool:
+        """Whether content of it was given out."""
+        return self.origin.committed
+
     def _enter(self, state: State) -> None:
         assert state in FOLLOWS[self.state], f"{self.state} is not followed by {state}"
         self.state = state
@@ -102,7 +105,8 @@ class Attempt:
     def _break(self, cause: Exception | Failure) -> None:
         """It ends because of this; what had arrived before it leaves first."""
         self._cause = cause
-        self._enter(BROKEN)
+        if self.state is not State.CLOSED:  # a read may have been pending as the call ended
+            self._enter(BROKEN)
 
     # -- the request --------------------------------------------------------------------------
 
@@ -110,7 +114,7 @@ class Attempt:
         """Send the request and see that an answer comes back. Raises what failed, not yet classified."""
         self.call.check()
         response = self._body.response = await self._guarded(self._send)
-        self.status = self.record.status = response.status
+        self.record.status = response.status
         self.record.time_to_headers = self.call.now() - self.started
         if self._guard.interrupted:  # exactly as the head arrived
             raise self._reason()
@@ -118,7 +122,8 @@ class Attempt:
         self.call.note(self.name, self.request.attempt, "head", self.record)
         if not 200 <= response.status < 300 or not await self._body.begin(response):
             await self._refuse(response)
-        self._enter(State.PREAMBLE)
+        if self.state is State.OPENING:  # and not broken by a clock as the first bytes came
+            self._enter(State.PREAMBLE)
 
     async def _send(self) -> Response:
         try:
@@ -243,6 +248,9 @@ class Attempt:
     def _take(self, data: bytes) -> Batch:
         """Decode one read. No data means the end of the body; so does the last data before a failure."""
         body, failed = self._body, self.state is BROKEN
+        if self.state is State.CLOSED:
+            self._cause = self._cause or Interrupted()
+            return []
         try:
             batch = body.decode(data, ended=failed)
         except Exception as error:  # also while the attempt closes, where nobody could catch it
@@ -309,7 +317,7 @@ class Attempt:
     def _commit(self) -> None:
         """This attempt is the one that answers; the stall clock takes over."""
         now, decoder, whole = self.call.now(), self._body.decoder, self._body.whole is not None
-        self.committed = self.origin.committed = True
+        self.origin.committed = True
         if self.state is State.PREAMBLE:
             self._enter(ANSWERING)
         self.record.time_to_first_chunk = now - self.started

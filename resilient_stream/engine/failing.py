@@ -43,10 +43,10 @@ def _named(attempt: Attempt, cause: Exception | Failure) -> StreamError:
     from ..classify import classify_exception, unforeseen  # paid for when something fails, not by the import
 
     phase: Literal["connect", "request", "stream"]
-    phase = "stream" if attempt.status is not None else "request" if attempt.sending.written else "connect"
+    phase = "stream" if attempt.record.status is not None else "request" if attempt.sending.written else "connect"
     failure = classify_exception(cause, phase=phase, host=attempt.origin.host)
     if failure is None:
-        failure = unforeseen(cause, attempt.status, sent=attempt.sending.written)
+        failure = unforeseen(cause, attempt.record.status, sent=attempt.sending.written)
     if failure.kind is ErrorKind.CONNECTION_LOST and attempt.sending.reused:
         failure = structs.replace(failure, code="stale_connection")  # the server closed it while it lay in the pool
     return attempt.origin.error(failure)

@@ -212,3 +212,25 @@ async def test_a_request_without_a_chain_counts_for_the_retry_budget(reads):
         with suppress(StreamError):
             await client.stream("Hi").collect()
     assert sum(slot.requests for slot in ledger_of(client.targets[0])._slots) == 1
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before content", "after content"])
+@pytest.mark.parametrize("late", [ConnectionResetError(), TEXT[1]], ids=["an error", "more text"])
+async def test_a_read_that_ends_after_its_call_is_an_error_and_sends_nothing(begun, late):
+    """The call ended while a pull waited: the pull never looks like a normal end, and no other request goes out."""
+    waits: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    client, transport = client_over(Answer(*TEXT[:begun], waits), retry=RetryPolicy.off(), recovery=Recovery.off())
+    async with client:
+        stream = client.stream("Hi")
+        if begun:
+            await anext(stream)
+        pull = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        stream._call.finish("abandoned")
+        if not waits.done():
+            waits.set_exception(late) if isinstance(late, Exception) else waits.set_result(late)
+        with pytest.raises(StreamError) as raised:
+            await pull
+    assert not isinstance(raised.value.__cause__, AssertionError)
+    assert len(transport.requests) == 1
+    assert stream.transcript.outcome == "abandoned"

@@ -194,7 +194,7 @@ def policies() -> str:
     for name in policy.__all__:
         model = getattr(policy, name)
         if isinstance(model, type) and issubclass(model, BaseModel) and name not in NOT_BUILT:
-            meanings = _field_docs(model)
+            meanings = _member_docs(model)
             for field, info in model.model_fields.items():
                 if f"{name}.{field}" in NOT_BUILT_FIELDS:
                     continue
@@ -204,7 +204,7 @@ def policies() -> str:
 
 def call_options() -> str:
     """Every option of a call, with its type and meaning."""
-    own = (*_field_docs(options.TurnOptions).items(), *_field_docs(options.StreamOptions).items())
+    own = (*_member_docs(options.TurnOptions).items(), *_member_docs(options.StreamOptions).items())
     kinds = options.StreamOptions.__annotations__
     written = sorted((name, str(getattr(kinds[name], "__forward_arg__", kinds[name])), said) for name, said in own)
     return table(("option", "type", "meaning"), ((f"`{name}`", f"`{kind}`", said) for name, kind, said in written))
@@ -238,13 +238,16 @@ def _default(info: Any) -> str:
     return f"`{value}`" if info.default_factory is None else "see there"
 
 
-def _field_docs(model: type[Any]) -> dict[str, str]:
-    """The strings under a class's fields: pydantic does not keep them."""
-    body = ast.parse(inspect.getsource(model)).body[0].body  # type: ignore[attr-defined]
+def _member_docs(cls: type[Any]) -> dict[str, str]:
+    """Return the strings under a class's fields or members, by name: neither pydantic nor Python keeps them."""
+    body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
     found = {}
-    for field, text in pairwise(body):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            found[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
+    for member, text in pairwise(body):
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            if isinstance(member, ast.AnnAssign):
+                found[ast.unparse(member.target)] = " ".join(str(text.value.value).split())
+            elif isinstance(member, ast.Assign):
+                found[ast.unparse(member.targets[0])] = " ".join(str(text.value.value).split())
     return found
 
 
@@ -394,21 +397,10 @@ def continuations() -> str:
 
 def states() -> str:
     """The states of an attempt, what each means, and which may follow it."""
-    docs = _attribute_docstrings(State)
+    docs = _member_docs(State)
     after = {state: [f"`{other}`" for other in State if other in FOLLOWS[state]] for state in State}
     rows = ((f"`{state}`", docs[state.name], ", ".join(after[state]) or "nothing") for state in State)
     return table(("State", "What it means", "May be followed by"), rows)
-
-
-def _attribute_docstrings(cls: type) -> dict[str, str]:
-    """The string that stands below each member of a class."""
-    body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
-    pairs = pairwise(body)
-    return {
-        one.targets[0].id: " ".join(ast.literal_eval(two.value).split())
-        for one, two in pairs
-        if isinstance(one, ast.Assign) and isinstance(two, ast.Expr) and isinstance(one.targets[0], ast.Name)
-    }
 
 
 TABLES: Mapping[str, Callable[[], str]] = {

@@ -303,9 +303,8 @@ class Call:
         if self.settings.on_end is not None:
             safely(self.settings.on_end, transcript)
         self.emit(StreamEnded, transcript)
-        self.observing.in_trouble = (
-            None  # it refers to the call; without it, one that is over is freed without the collector
-        )
+        # It refers to the call; without it, one that is over is freed without the collector.
+        self.observing.in_trouble = None
 
 
 def closed_error(why: str) -> StreamError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from ..events import AttemptProgress, Event, Observer, OnEvent, Step
@@ -36,7 +37,7 @@ class Observing:
 
     def start(self, call: Any, asked: Iterable[Callable[[Any], Observer | None]], on_event: OnEvent | None) -> None:
         """Ask each for an observer of this call."""
-        made = (_made(lambda ask=ask: ask(call)) for ask in asked)  # type: ignore[misc]
+        made = (_made(partial(ask, call)) for ask in asked)
         self.observers = tuple(observer for observer in made if observer is not None)
         self.watchers = (*self.observers, *((on_event,) if on_event is not None else ()))
 

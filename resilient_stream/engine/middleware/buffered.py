@@ -68,12 +68,15 @@ async def buffered(request: Request, call: Call, call_next: Handler) -> AsyncGen
 
 def asks_for_a_stream(request: Request, call: Call) -> bool:
     """Whether nothing speaks against asking for a stream now; what does is told by the link itself."""
+    if _is_asked_whole(request) or _reason(request, call) is not None:
+        return False
+    return not request.tools or adapter_for(request.target.provider).capabilities(request.model).streaming_tools
+
+
+def _is_asked_whole(request: Request) -> bool:
+    """Whether the target or the environment asks for answers in one piece."""
     wish = request.option("stream")
-    if wish is False or (wish is None and _disabled(request.target.provider)):
-        return False
-    if request.tools and not adapter_for(request.target.provider).capabilities(request.model).streaming_tools:
-        return False
-    return wish is True or _reason(request, call) is None
+    return wish is False or (wish is None and _disabled(request.target.provider))
 
 
 class _Way:
@@ -81,14 +84,12 @@ class _Way:
 
     def __init__(self, request: Request, call: Call) -> None:
         able = adapter_for(request.target.provider).capabilities(request.model)
-        wish = request.option("stream")
         self.request = request
         self._call = call
-        self._free = wish is not True and able.whole and request.resume is None
+        self._free = request.option("stream") is not True and able.whole and request.resume is None
         self._delivered = False
         self._broken = False
-        asked = wish is False or (wish is None and _disabled(request.target.provider))
-        if asked or (self._free and request.tools and not able.streaming_tools):
+        if _is_asked_whole(request) or (self._free and request.tools and not able.streaming_tools):
             self.request = replace(request, stream=False)
         elif self._free and call.lone is None and (reason := _reason(request, call)) is not None:
             self.turn(reason)

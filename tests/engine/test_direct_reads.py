@@ -94,15 +94,18 @@ async def test_what_had_arrived_before_the_error_is_delivered_first():
 
 async def test_a_continuation_passes_the_links():
     """An answer that was cut is gone on with, and what goes on is compared with what was delivered: by the links."""
+    delivered = [text_event("One two three four "), text_event("five six seven ")]
     client, transport = client_over(
-        Answer(text_event("One two three four "), text_event("five six seven "), ConnectionResetError()),
-        Answer(text_event("One two three four "), text_event("five six seven "), text_event("eight."), STOP, END),
+        Answer(*delivered, ConnectionResetError()),
+        Answer(*delivered, text_event("eight "), text_event("nine."), STOP, END),
         recovery=Recovery(methods=("replay",)), retry=RetryPolicy(initial=0),
     )  # fmt: skip
     async with client:
         stream = client.stream("Hi")
-        transcript = await stream.collect()
-    assert transcript.text == "One two three four five six seven eight."
+        async for chunk in stream:
+            assert not stream.transcript.seams or stream._call.direct is None, chunk
+    transcript = stream.transcript
+    assert transcript.text == "One two three four five six seven eight nine."
     assert len(transcript.seams) == 1
     assert len(transport.requests) == 2
 

@@ -1,4 +1,4 @@
-"""`Attempt`: one request of a call, the sole owner of its response, its decoder and its two clocks.
+"""`Attempt`: one request of a call, the sole owner of its body (`body.py`), its state and its two clocks.
 
 Nothing leaves before content came. The preamble is held back until then, so that any failure up to that point can be
 retried or sent elsewhere unseen; after a failure, what had arrived before it leaves first. What a failure means is not

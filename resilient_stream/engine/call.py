@@ -1,4 +1,4 @@
-"""`Call`: one use of `client.stream()`, from its first pull to its end: its clock, its guard, its record.
+"""`Call`: one use of `client.stream()`, from its first pull to its end: its clock, its live parts, its transcript.
 
 The one rule: every end goes through `finish`, which is synchronous and happens once; after it no socket, timer or
 task of the call is left.

@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from .limits import BadFraming, EventTooLarge, TooManyPieces, too_small
+from .limits import MAX_DEPTH, BadFraming, EventTooLarge, TooManyPieces, too_small
 
-__all__ = ["JsonArrayDecoder"]
+__all__ = ["OVER_FLAT_VALUES", "JsonArrayDecoder"]
 
 _BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(rb"[ \t\r\n]*+")
@@ -23,6 +23,11 @@ _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 """Up to a string's closing quote, the end of what is there, or a backslash that is the last byte there."""
 _TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"\[\]{}]*+)*+', re.DOTALL)
 """Over whole strings and everything else up to a bracket, or to the quote of a string that has no end yet."""
+_FLAT = _TO_BRACKET.pattern
+OVER_FLAT_VALUES = re.compile(rb"%b(?:[\[{]%b[\]}]%b)*+" % (_FLAT, _FLAT, _FLAT), re.DOTALL)
+"""The same, and over pairs of brackets without others inside, of which one value may have very many."""
+MOST_BRACKETS = 100_000
+"""Brackets of one element that are followed one by one. An answer's element has some hundred."""
 _QUOTE, _BACKSLASH = b'"\\'
 _OPENING = b"[{"
 
@@ -34,11 +39,12 @@ class JsonArrayDecoder:
     `finish` returns.
 
     Raises EventTooLarge when an element without an end exceeds `max_event_bytes`, TooManyPieces for a read of nothing
-    but tiny elements, and BadFraming for anything that is no array of values: text before it, a missing comma,
-    something after its end. Elements that were whole before are returned first; the next call raises.
+    but tiny elements or an element of more than `MOST_BRACKETS`, and BadFraming for anything that is no array of
+    values: text before it, a missing comma, something after its end, more than `MAX_DEPTH` brackets inside each other.
+    Elements that were whole before are returned first; the next call raises.
     """
 
-    __slots__ = ("_at", "_buffer", "_depth", "_found", "_start", "_state", "closed", "max_event_bytes")
+    __slots__ = ("_at", "_brackets", "_buffer", "_depth", "_found", "_start", "_state", "closed", "max_event_bytes")
 
     def __init__(self, max_event_bytes: int = 8 * 1024 * 1024) -> None:
         self.max_event_bytes = max_event_bytes
@@ -47,6 +53,7 @@ class JsonArrayDecoder:
         self._start = 0  # where the current element begins; bytes before it are dropped
         self._at = 0  # where to continue; bytes before it were scanned
         self._depth = 0  # how many brackets are open inside the element
+        self._brackets = 0  # how many of them were followed in it
         self._found: list[bytes] = []
         self._state: Callable[[JsonArrayDecoder], bool] = JsonArrayDecoder._begin
 
@@ -95,7 +102,7 @@ class JsonArrayDecoder:
     def _inside(self) -> bool:
         """Skip through an object or array, from bracket to bracket, until it closes."""
         buffer, size, at = self._buffer, len(self._buffer), self._at
-        while (at := _match_end(_TO_BRACKET, buffer, at)) < size:
+        while (at := _match_end(OVER_FLAT_VALUES if self._depth else _TO_BRACKET, buffer, at)) < size:
             self._at = at = at + 1
             if buffer[at - 1] == _QUOTE:
                 self._state = JsonArrayDecoder._string
@@ -103,6 +110,12 @@ class JsonArrayDecoder:
             self._depth += 1 if buffer[at - 1] in _OPENING else -1
             if not self._depth:
                 return self._emit()
+            self._brackets += 1
+            if self._brackets > MOST_BRACKETS:
+                raise TooManyPieces(MOST_BRACKETS)
+            if self._depth > MAX_DEPTH:
+                self._state = JsonArrayDecoder._bad
+                return True
         self._at = at
         return False
 
@@ -172,6 +185,7 @@ class JsonArrayDecoder:
         if too_small(len(self._found), self._at):
             raise TooManyPieces(len(self._found))
         self._start = self._at
+        self._brackets = 0
         self._state = JsonArrayDecoder._after
         return True
 

@@ -17,16 +17,18 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from .json_array import OVER_FLAT_VALUES
 from .json_string import JsonString
-from .limits import BadFraming, EventTooLarge
+from .limits import MAX_DEPTH, BadFraming, EventTooLarge, TooManyPieces
 
 __all__ = ["JsonOutline", "Span", "paths"]
 
 KEPT = 4 * 1024
 """Bytes of a string that stay where they are; a longer one is taken out."""
 
-MAX_DEPTH = 200
-"""Brackets open at a time. Answers have ten; the readers of JSON stop at about a thousand."""
+MOST_STEPS = 500_000
+"""Brackets, commas and strings that are followed one by one, which takes half a second. The longest answers have some
+ten thousand; only values that nobody reads have more, and those are skipped together."""
 
 _QUOTE, _BACKSLASH, _COMMA = b'"\\,'
 _OBJECT, _ARRAY = b"{["
@@ -34,10 +36,6 @@ _OPENING = b"{["
 _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 """Up to a string's closing quote, the end of what is there, or a backslash that is the last byte there."""
 _TO_MARK = re.compile(rb'[^"\[\]{},]*+')
-_FLAT = rb'[^"\[\]{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"\[\]{}]*+)*+'
-_TO_BRACKET = re.compile(rb"%b(?:[\[{]%b[\]}]%b)*+" % (_FLAT, _FLAT, _FLAT), re.DOTALL)
-"""Over whole strings, and pairs of brackets without others inside, up to a bracket, or to the quote of a string that
-has no end yet."""
 _SPACE = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+")
 _BOM = b"\xef\xbb\xbf"
 
@@ -71,8 +69,8 @@ class JsonOutline:
 
     text: the outline so far. spans: the string that each mark in it stands for. closed: the last bracket was seen.
 
-    Raises EventTooLarge when the outline exceeds `max_bytes`, and BadFraming for what cannot become JSON: no bracket
-    first, a closing bracket too many, nesting beyond 200, an invalid long string.
+    Raises EventTooLarge when the outline exceeds `max_bytes`, TooManyPieces after `MOST_STEPS`, and BadFraming for what
+    cannot become JSON: no bracket first, a closing bracket too many, nesting beyond 200, an invalid long string.
     """
 
     __slots__ = (
@@ -90,6 +88,7 @@ class JsonOutline:
         "_nodes",
         "_shift",
         "_state",
+        "_steps",
         "closed",
         "spans",
         "text",
@@ -112,13 +111,16 @@ class JsonOutline:
         self._cut: int | None = None  # where the current string began in the body, once it is taken out
         self._check = JsonString()
         self._mark = ""  # random and made when first needed, so that no string of the answer can be taken for a mark
+        self._steps = 0
         self._state: Callable[[JsonOutline], bool] = JsonOutline._start
 
     def feed(self, data: bytes) -> None:
         """Continue with `data`."""
         self.text += data
         while self._at < len(self.text) and self._state(self):
-            pass
+            self._steps += 1
+            if self._steps > MOST_STEPS:
+                raise TooManyPieces(MOST_STEPS)
         if len(self.text) > self._max:
             raise EventTooLarge(self._max)
 
@@ -144,7 +146,7 @@ class JsonOutline:
     def _between(self) -> bool:
         """Outside of strings, move to the next character that changes the place."""
         known = not self._nodes or bool(self._nodes[-1])
-        self._at = at = _match_end(_TO_MARK if known else _TO_BRACKET, self.text, self._at)
+        self._at = at = _match_end(_TO_MARK if known else OVER_FLAT_VALUES, self.text, self._at)
         if at == len(self.text):
             return False
         self._at += 1

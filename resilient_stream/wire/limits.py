@@ -5,12 +5,17 @@ Their texts say what was seen, without any content.
 
 from __future__ import annotations
 
-__all__ = ["LEAST_HELD", "MANY_PIECES", "BadFraming", "EventTooLarge", "HeldTooMuch", "TooManyPieces", "too_small"]
+__all__ = [
+    "LEAST_HELD", "MANY_PIECES", "MAX_DEPTH", "BadFraming", "EventTooLarge", "HeldTooMuch", "TooManyPieces",
+    "too_small",
+]  # fmt: skip
 
 
 LEAST_HELD = 1024 * 1024
 """Bytes of an answer that may be held back however small an event has to be."""
 
+MAX_DEPTH = 200
+"""Brackets open at a time. Answers have ten; the readers of JSON stop at about a thousand."""
 
 MANY_PIECES = 4_096
 """Values of one network read from which on their size is looked at."""

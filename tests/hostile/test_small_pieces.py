@@ -109,6 +109,44 @@ def test_lines_that_say_nothing_may_stand_within_an_event(piece: bytes, read: in
 
 
 ELEMENTS = [b"1,", b'"",', b"{},", b"[],", b"[[]],", b"null , ", b'{"":{}},']
+FIRST_READ = 384 * 1024
+"""Bytes that the HTTP transport returns at most: aiohttp's buffer below its bound, and one read of the socket."""
+INSIDE = [*ELEMENTS, b'{"a":[{}]},', b"[" * 20 + b"]" * 20 + b",", b'{"a":[' * 20 + b"]}" * 20 + b","]
+
+
+@pytest.mark.parametrize("piece", INSIDE, ids=repr)
+@pytest.mark.parametrize("start", [b"[[", b'{"candidates":[', b'{"choices":[', b'{"x":['])
+def test_one_value_of_tiny_values_is_quickly_read(piece: bytes, start: bytes) -> None:
+    """Whether it is an element of an array, or an answer in one piece."""
+    body = start + piece * (4 * MIB // len(piece))
+    for name in ("gemini", "chat", "ollama"):
+        decoder = ROWS[name].make("openai", max_event_bytes=8 * MIB)
+        assert longest(decoder.feed, body, FIRST_READ) < LONGEST
+        assert longest(lambda _, decoder=decoder: decoder.finish(), b"x") < LONGEST
+
+
+@pytest.mark.parametrize("deep", [b"[", b'{"":', b'[{"a":'], ids=repr)
+@pytest.mark.parametrize("start", [b"", b"[", b"data: ", b"data: ["])
+def test_very_deep_values_are_quickly_read(deep: bytes, start: bytes) -> None:
+    """Brackets inside each other, hundreds of thousands of them."""
+    body = start + deep * (MIB // len(deep)) + (b"]" if deep == b"[" else b"}") * MIB + b"\n\n"
+    for row in ROWS.values():
+        decoder = row.make("openai", max_event_bytes=8 * MIB)
+        assert longest(decoder.feed, body, FIRST_READ) < LONGEST
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("piece", [b'"",', b"{},"], ids=repr)
+async def test_a_whole_answer_of_tiny_values_is_a_buffer_limit(piece: bytes) -> None:
+    """Long before the body's end: also of the whole answer that is asked for after such a stream."""
+    body = serve_bytes(b"[" + piece * (4 * MIB // len(piece)), "application/json")
+    async with FakeProvider(body, body) as server:
+        async with Client(server.target("gemini"), retry=RetryPolicy(attempts=1)) as client:
+            stream = client.stream("Hello")
+            with pytest.raises(StreamError) as caught:
+                [chunk async for chunk in stream]
+        assert caught.value.kind == "buffer_limit"
+        assert {attempt.error and attempt.error.code for attempt in stream.transcript.attempts} == {"pieces"}
 
 
 @pytest.mark.parametrize("piece", ELEMENTS, ids=repr)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from resilient_stream.wire import json_array
 from resilient_stream.wire.json_array import JsonArrayDecoder
-from resilient_stream.wire.limits import BadFraming, EventTooLarge
+from resilient_stream.wire.limits import BadFraming, EventTooLarge, TooManyPieces
 
 from ..shared_files import shared_or_none
 from .splits import at, cuts, fed, ways
@@ -172,7 +172,8 @@ def test_elements_before_one_above_the_bound_are_not_lost() -> None:
         pytest.param(b'"' + b"x" * 3000 + b'"', id="string"),
         pytest.param(b'"' + b"\\n" * 1500 + b'"', id="escapes"),
         pytest.param(b'{"a":"' + b"[{,}]" * 600 + b'"}', id="brackets in a string"),
-        pytest.param(b"[" * 1500 + b"]" * 1500, id="depth"),
+        pytest.param(b"[" * 199 + b"]" * 199, id="depth"),
+        pytest.param(b"[" + b"[]," * 600 + b"[]]", id="flat values"),
         pytest.param(b'{"a":' + b" " * 3000 + b"1}", id="space"),
         pytest.param(b"1" * 3000 + b" ", id="number"),
         pytest.param(b'{"a":"b"}' * 1, id="small"),
@@ -198,6 +199,29 @@ def test_every_byte_is_scanned_a_bounded_number_of_times(
     decoder = JsonArrayDecoder()
     assert len(fed(decoder.feed, at(body, range(0, len(body), size)))) == 5
     assert scanned < 6 * len(body) + 100
+
+
+@pytest.mark.parametrize("size", [1, 1000, 10**6])
+def test_an_element_may_be_as_deep_as_an_answer_and_no_deeper(size: int) -> None:
+    """200 brackets inside each other are read; of more, what was whole before is returned first."""
+    deep = b"[" * json_array.MAX_DEPTH + b"]" * json_array.MAX_DEPTH
+    decoder = JsonArrayDecoder()
+    body = b"[1," + deep + b",[[" + deep
+    with pytest.raises(BadFraming):
+        fed(decoder.feed, at(body, range(0, len(body), size)))
+        decoder.feed(b"]")
+    assert JsonArrayDecoder().feed(body[: 4 + len(deep)]) == [b"1", deep]
+
+
+def test_an_element_of_very_many_nested_values_is_a_limit() -> None:
+    """Counted, not timed: brackets that are followed one by one, while flat values are skipped together."""
+    flat = b"[" + b'{"a":1},' * 300_000 + b"{}]"
+    assert JsonArrayDecoder().feed(b"[" + flat) == [flat]
+    few = b"[" + b"[[]]," * (json_array.MOST_BRACKETS // 2 - 2) + b"[[]]]"
+    decoder = JsonArrayDecoder()
+    assert decoder.feed(b"[" + few + b"," + few) == [few, few]
+    with pytest.raises(TooManyPieces):
+        JsonArrayDecoder().feed(b"[[" + b"[[]]," * (json_array.MOST_BRACKETS // 2 + 2))
 
 
 def test_nothing_is_kept_between_elements() -> None:

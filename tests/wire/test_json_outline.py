@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from resilient_stream.wire import json_outline
 from resilient_stream.wire.json_outline import JsonOutline, paths
 from resilient_stream.wire.json_string import JsonString
-from resilient_stream.wire.limits import BadFraming, EventTooLarge
+from resilient_stream.wire.limits import BadFraming, EventTooLarge, TooManyPieces
 
 from .splits import at, cuts, ways
 
@@ -181,10 +181,31 @@ def test_every_byte_is_scanned_a_bounded_number_of_times(
         nonlocal scanned
         end = search(pattern, buffer, offset)
         # What a search over strings may look at beyond its match: one that turned out to have no end yet.
-        looked = pattern is json_outline._TO_BRACKET and buffer[end : end + 1] == b'"'
+        looked = pattern is json_outline.OVER_FLAT_VALUES and buffer[end : end + 1] == b'"'
         scanned += (len(buffer) if looked else end) - offset + 1
         return end
 
     monkeypatch.setattr(json_outline, "_match_end", counting)
     assert outlined(at(body, range(0, len(body), size))).closed
     assert scanned < 6 * len(body) + 100
+
+
+@pytest.mark.parametrize("piece", [b'"",', b"{},", b"[],", b'{"a":""},', b'{"c":[[]]},', b'""', b"{}"], ids=repr)
+def test_very_many_values_that_are_followed_are_a_limit(piece: bytes) -> None:
+    """Counted, not timed: an array of a million tiny values ends when half a million steps were taken."""
+    outline, fed, slice_of = JsonOutline(PLACES, 8 * 1024 * 1024), 0, 16 * 1024
+    body = b'{"b":[' + piece * (slice_of // len(piece))
+    with pytest.raises(TooManyPieces):
+        for _ in range(500):
+            outline.feed(body)
+            fed, body = fed + len(body), body.removeprefix(b'{"b":[')
+    assert fed < 3 * json_outline.MOST_STEPS
+
+
+def test_very_many_values_that_nobody_reads_are_no_limit() -> None:
+    """Log probabilities of a long answer: values of a place that is not followed are skipped together."""
+    token = b'{"token":"a","logprob":-0.5,"bytes":[97],"top":[%b]},' % b",".join([b'{"token":"a","bytes":[97]}'] * 5)
+    outline = JsonOutline(PLACES, 32 * 1024 * 1024)
+    outline.feed(b'{"c":[' + token * 30_000 + b'{}],"a":"0123456789"}')
+    assert outline.closed
+    assert len(outline.spans) == 1

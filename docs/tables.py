@@ -31,6 +31,7 @@ from resilient_stream.credentials.claude_code import PASSED_ON, PASSED_ON_FOR
 from resilient_stream.engine.middleware.retry import waits
 from resilient_stream.engine.states import FOLLOWS, State
 from resilient_stream.errors import ErrorCategory, Failure, StreamError, error_for
+from resilient_stream.fitting.features import OPTIONS
 from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
 from resilient_stream.outcome import errors
 from resilient_stream.policy import RetryPolicy
@@ -231,6 +232,16 @@ def capabilities() -> str:
     return table((*FEATURES.values(), "providers"), rows)
 
 
+def options_taken() -> str:
+    """List the providers that have each of the options that not all dialects have."""
+    able = {name: adapter_for(name).capabilities(adapter_for(name).default_model or "") for name in known_providers()}
+    rows = []
+    for option in OPTIONS:
+        without = [f"`{name}`" for name in able if not getattr(able[name], option)]
+        rows.append((f"`{option}`", ", ".join(without) or "none"))
+    return table(("option", "providers without it"), rows)
+
+
 def _default(info: Any) -> str:
     value = info.get_default(call_default_factory=False)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 2**20 and value % 2**20 == 0:
@@ -413,6 +424,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "policies": policies,
     "options": call_options,
     "other-names": other_names,
+    "call-options": options_taken,
     "capabilities": capabilities,
     "environment": environment,
     "other-variables": other_variables,

@@ -23,7 +23,7 @@ from .engine.slots import Slots
 from .events import Observer, OnEvent
 from .failures import StreamMisused
 from .fitting.pairing import check_results
-from .given.checks import json_object, number, text, whole_text
+from .given.checks import header_values, json_object, number, one_answer, text, whole_text
 from .given.target_options import refuse_unknown
 from .messages import Message, Prompt, Tool, to_messages, to_tools
 from .options import Schema, StreamOptions, TurnOptions, checks_options, plain_function
@@ -121,8 +121,13 @@ class Client:
         temperature: float | None = None,
         top_p: float | None = None,
         stop: str | Sequence[str] | None = None,
+        top_k: int | None = None,
+        presence_penalty: float | None = None,
+        frequency_penalty: float | None = None,
         seed: int | None = None,
         reasoning: str | int | None = None,
+        user: str | None = None,
+        headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
         to: str | Target | Sequence[str | Target] | None = None,
         deadline: float | None = None,
@@ -138,6 +143,8 @@ class Client:
         output: a pydantic model class or a JSON schema that the answer must follow.
         max_tokens: output tokens at most. stop: one or more strings to stop at. seed: where a provider has one.
         reasoning: an effort ("low" …) or a budget in tokens, where the model reasons.
+        top_k, presence_penalty, frequency_penalty, user: where a provider has them; one that has not is not asked.
+        headers: of this call, over the target's.
         extra: merged into the provider's request body last, over everything else; a None there takes a field out.
         to: targets for this call, in place of the client's. deadline: seconds for everything, waits included.
         timeouts: over the client's and the targets'. recovery: over the client's.
@@ -159,9 +166,14 @@ class Client:
             temperature=number("temperature", temperature, 0),
             top_p=number("top_p", top_p, 0),
             stop=_stop(stop),
+            top_k=number("top_k", top_k, 1, whole=True),
+            presence_penalty=number("presence_penalty", presence_penalty, None),
+            frequency_penalty=number("frequency_penalty", frequency_penalty, None),
             seed=number("seed", seed, None, whole=True),
             reasoning=_reasoning(reasoning),
-            extra=json_object("extra", extra) if extra else {},
+            user=None if user is None else whole_text("user", user),
+            headers=header_values("headers", headers) if headers is not None else {},
+            extra=_extra(extra) if extra else {},
             metadata=metadata or {},
             max_event_bytes=self._limits.max_event_bytes,
         )
@@ -349,6 +361,12 @@ def _schema(output: Schema | None) -> Mapping[str, Any] | None:
     if isinstance(output, type) and issubclass(output, BaseModel):
         return output.model_json_schema()
     raise StreamMisused("output: give a pydantic model class or a JSON schema as a dict")
+
+
+def _extra(extra: Any) -> dict[str, Any]:
+    made = json_object("extra", extra)
+    one_answer("extra", made)
+    return made
 
 
 def _checked_messages(prompt: Prompt, system: str | None) -> tuple[Message, ...]:

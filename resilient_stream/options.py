@@ -43,12 +43,25 @@ class TurnOptions(TypedDict, total=False):
     """How freely words are chosen: 0 takes the likeliest, 1 is as trained. Not sent to models that refuse it."""
     top_p: float | None
     """Choose only among the likeliest words, up to this total probability. Not sent to models that refuse it."""
+    top_k: int | None
+    """Choose only among so many of the likeliest words. A target whose dialect has no field for it is not asked; it is
+    not sent to models that refuse it."""
+    presence_penalty: float | None
+    """Makes words less likely that were used: above 0 they are avoided, below 0 preferred. As with `top_k`, a target
+    without such a field is not asked."""
+    frequency_penalty: float | None
+    """The same, the more the more often they were used."""
     stop: str | Sequence[str] | None
     """One or more strings at which the answer ends. A target that cannot do this is not asked."""
     seed: int | None
     """A number that makes the answer repeatable, where the provider can do that. Elsewhere it is not sent."""
     reasoning: str | int | None
     """An effort (`"low"`, `"medium"`, `"high"`) or a budget in tokens. Not sent to models that do not reason."""
+    user: str | None
+    """Your own name for the end user, such as a hash of an account's number, by which the provider can tell abusers
+    apart. A target whose dialect has no field for it is not asked."""
+    headers: Mapping[str, str] | None
+    """Headers of this call. They take precedence over the target's, and are never shown."""
     extra: Mapping[str, Any] | None
     """Fields that are put into the provider's request body last, over all others. None removes a field."""
     to: str | Target | Sequence[str | Target] | None
@@ -97,8 +110,10 @@ OTHERS_NAMES: Mapping[str, str] = {
     "thinking": 'reasoning= takes an effort, like "low", or a number of tokens',
     "thinking_budget": 'reasoning= takes an effort, like "low", or a number of tokens',
     "extra_body": "extra= is merged into the request's body",
-    "extra_headers": "headers belong to a target: Target(…, headers={…})",
+    "extra_headers": "headers= takes those of one call, Target(…, headers={…}) those of all calls",
     "stream": "every answer is streamed; Target(…, stream=False) asks for it in one piece",
+    "safety_identifier": "user= is your own name for the end user",
+    "user_id": "user= is your own name for the end user",
     "n": "each call gives one answer; start several calls for several answers",
     "retry": "retries are the client's: Client(…, retry=RetryPolicy(…))",
     "max_retries": "retries are the client's: Client(…, retry=RetryPolicy(attempts=…))",
@@ -110,8 +125,8 @@ OTHERS_NAMES: Mapping[str, str] = {
 """Names that other libraries use for an option, and what to write here instead."""
 
 IN_THE_BODY = (
-    "user", "top_k", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "store",
-    "service_tier", "parallel_tool_calls", "modalities", "prediction", "verbosity", "safety_settings",
+    "logit_bias", "logprobs", "top_logprobs", "store", "service_tier", "parallel_tool_calls", "modalities",
+    "prediction", "verbosity", "safety_settings",
 )  # fmt: skip
 """Fields of providers' requests for which there is no option here."""
 

@@ -11,9 +11,10 @@ import pytest
 from resilient_stream import Client, InvalidRequest
 from resilient_stream.contract import Capabilities, Request
 from resilient_stream.errors import ErrorKind, error_for
-from resilient_stream.fitting.features import FEATURES, unsupported
+from resilient_stream.fitting.features import FEATURES, OPTIONS, unsupported
 from resilient_stream.messages import ImagePart, Message, Tool
 from resilient_stream.providers import adapter_for
+from resilient_stream.providers.shared.words import knowing
 from resilient_stream.target import Target
 
 ASKING: dict[str, dict[str, Any]] = {
@@ -24,6 +25,11 @@ ASKING: dict[str, dict[str, Any]] = {
     "image_links": {"messages": (Message(role="user", content=(ImagePart(url="https://example.com/a.png"),)),)},
     "forced_tools": {"tool_choice": "required"},
     "stop": {"stop": ("END",)},
+    "top_k": {"top_k": 40},
+    "presence_penalty": {"presence_penalty": 0.0},
+    "frequency_penalty": {"frequency_penalty": 0.5},
+    "user": {"user": "u-1"},
+    "headers": {"headers": {"x-tenant": "a"}},
 }
 
 
@@ -49,7 +55,7 @@ def test_a_feature_that_is_lacking_is_named(feature: Any) -> None:
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda row: row.capability)
 def test_a_feature_that_is_there_or_not_asked_for_is_no_failure(feature: Any) -> None:
     """Neither a capable model nor a plain question is refused."""
-    assert unsupported(request(**ASKING[feature.capability]), Capabilities(whole=True)) is None
+    assert unsupported(request(**ASKING[feature.capability]), knowing(OPTIONS, Capabilities(whole=True))) is None
     assert unsupported(request(), without(*(row.capability for row in FEATURES))) is None
 
 
@@ -71,9 +77,20 @@ async def test_a_picture_is_refused_before_anything_starts(name: str) -> None:
     ("provider", "lacking"),
     [
         ("local", {"images", "reasoning"}),
-        ("claude-code", {"tools", "images", "image_links", "forced_tools", "output", "reasoning", "stop", "whole"}),
-        ("ollama", {"image_links", "forced_tools"}),
-        ("openai-responses", {"stop"}),
+        (
+            "claude-code",
+            {"tools", "images", "image_links", "forced_tools", "output", "reasoning", "stop", "whole", *OPTIONS},
+        ),
+        ("ollama", {"image_links", "forced_tools", "user"}),
+        ("anthropic", {"presence_penalty", "frequency_penalty"}),
+        ("gemini", {"user"}),
+        ("gemini-interactions", {"top_k", "presence_penalty", "frequency_penalty", "user"}),
+        ("cohere", {"user"}),
+        ("groq", {"top_k"}),
+        ("mistral", {"user", "reasoning"}),
+        ("cerebras", {"top_k", "presence_penalty", "frequency_penalty"}),
+        ("vllm", set()),
+        ("groq-responses", {"stop", "top_k", "presence_penalty", "frequency_penalty"}),
     ],
 )
 def test_what_a_provider_lacks_is_said(provider: str, lacking: set[str]) -> None:

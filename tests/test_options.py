@@ -53,7 +53,8 @@ async def test_a_misspelt_option_is_answered_with_the_right_one(method: str) -> 
     [
         ("response_format", "output="), ("timeout", "deadline="), ("timeout", "timeouts="),
         ("max_completion_tokens", "max_tokens="), ("model", "Client("), ("n", "several calls"),
-        ("user", "extra={'user': …}"), ("max_retries", "RetryPolicy(attempts=…)"), ("Temperature", "temperature"),
+        ("store", "extra={'store': …}"), ("safety_identifier", "user="), ("extra_headers", "headers="),
+        ("max_retries", "RetryPolicy(attempts=…)"), ("Temperature", "temperature"),
     ],
 )  # fmt: skip
 async def test_other_libraries_names_are_answered_with_ours(method: str, name: str, said: str) -> None:

@@ -37,7 +37,7 @@ def refusal(name: str, **options: Any) -> str:
         ("temperature", "give it to stream()"),
         ("max_tokens", "give it to stream()"),
         ("tools", "give it to stream()"),
-        ("top_k", "give it to stream(), in extra"),
+        ("top_k", "give it to stream()"),
         ("verify", "certificates: set SSL_CERT_FILE or give Client(session="),
         ("ssl", "certificates: set SSL_CERT_FILE or give Client(session="),
         ("ca", "certificates: set SSL_CERT_FILE or give Client(session="),
@@ -117,7 +117,7 @@ def test_the_names_of_streams_options_are_those_of_stream():
     """So that a new one is not taken for a target's."""
     named = set(inspect.signature(Client.stream).parameters) - {"self", "prompt", "timeouts"}
     assert named >= OF_STREAM
-    assert set(StreamOptions.__annotations__) - {"timeouts"} <= OF_STREAM
+    assert set(StreamOptions.__annotations__) - {"timeouts", "headers"} <= OF_STREAM
     assert set(FIELDS) == set(Target.model_fields) - {"provider", "model", "options"}
 
 

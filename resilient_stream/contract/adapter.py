@@ -46,6 +46,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     tool_names: a pattern of the tools' names that fit; others are sent under one that does (fitting/tool_names.py).
     earlier_turns: what the model's own may be. "objects": none is empty, and the arguments of a call are a JSON object;
     "texts": they may be any text, at the provider's own address; "as_given": anything (fitting/earlier_turns.py).
+    top_k, presence_penalty, frequency_penalty, user, headers: the dialect has a field for this option of a call.
     usage: tokens are counted in the stream. whole: an answer can be asked for in one piece (`Request.stream` False);
     the adapter is a `WholeAdapter` then.
     signs_as: signed reasoning goes back to every model that has the same name here as the model that signed it; empty
@@ -67,6 +68,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     streaming_tools: bool = True
     tool_names: str = r"[a-zA-Z0-9_-]{1,64}"
     earlier_turns: Literal["objects", "texts", "as_given"] = "objects"
+    top_k: bool = False
+    presence_penalty: bool = False
+    frequency_penalty: bool = False
+    user: bool = False
+    headers: bool = True
     usage: bool = True
     whole: bool = False
     signs_as: str = ""

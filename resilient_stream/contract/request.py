@@ -32,8 +32,9 @@ class Request:
     """One call as the user meant it, checked, for one target. Adapters encode it; middlewares `replace` it.
 
     tool_choice: "auto", "none", "required" or a tool's name. output: a JSON schema the answer must follow. reasoning:
-    an effort ("none", "minimal", "low", "medium", "high") or a budget in tokens. extra: merged into the provider's body
-    last; a None there takes a field out. max_event_bytes: the decoder's bound on one event, and on what it holds back.
+    an effort ("none", "minimal", "low", "medium", "high") or a budget in tokens. user: the end user's name at the
+    application. headers: of this call, over the target's. extra: merged into the provider's body last; a None there
+    takes a field out. max_event_bytes: the decoder's bound on one event, and on what it holds back.
     attempt: which one at this target, from 1. targets: all that may be tried, in order; `target` is the one at hand.
     resume: take this broken stream up again instead of asking anew; only where the adapter's capabilities have
     native_resume. stream: False asks for the answer in one piece; only where they have `whole`.
@@ -48,9 +49,14 @@ class Request:
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
     reasoning: str | int | None = None
+    user: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     max_event_bytes: int = 8 * 1024 * 1024

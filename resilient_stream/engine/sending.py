@@ -68,7 +68,14 @@ async def _endpoint(asked: Request, adapter: Adapter) -> Endpoint:
         raise NotSent(reason) from error
     if isinstance(endpoint, Failure):
         raise NotSent(endpoint)
-    return endpoint
+    return _with_headers(endpoint, asked.headers) if asked.headers else endpoint
+
+
+def _with_headers(endpoint: Endpoint, headers: Mapping[str, str]) -> Endpoint:
+    """Return the endpoint with a call's headers in place of the target's of the same names."""
+    own = {name.lower() for name in headers}
+    kept = {name: value for name, value in endpoint.headers.items() if name.lower() not in own}
+    return structs.replace(endpoint, headers={**kept, **headers})
 
 
 def _encoded(

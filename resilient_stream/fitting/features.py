@@ -1,21 +1,23 @@
 """Finds what a request asks for that its target cannot do, before anything is sent.
 
-A feature is refused only where the answer would be wrong without it: tools, pictures, a schema, an end at a stop
-sequence. A wish that only affects how the answer is made (reasoning, seed) is left to the adapter, which leaves it out;
-refusing it would remove targets from a chain that could answer. An answer in one piece was asked for by name, so it is
-refused, too. The adapter's capabilities say what a provider can do.
+A feature is refused where the answer would be wrong without it: tools, pictures, a schema, an end at a stop sequence.
+So is an option for which the whole dialect has no field, such as top_k: whoever gives it does not expect it to be
+dropped. What almost every dialect has and only some models refuse (reasoning, temperature, seed) is left to the
+adapter, which leaves it out; refusing it would remove targets from a chain that could answer. The adapter's
+capabilities say what a provider can do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ..contract import Capabilities, Request
 from ..failures import ErrorKind, Failure
 from ..messages import ImagePart
 
-__all__ = ["FEATURES", "Feature", "unsupported"]
+__all__ = ["FEATURES", "OPTIONS", "Feature", "unsupported"]
 
 
 class Feature(NamedTuple):
@@ -39,12 +41,26 @@ def _forces_a_call(request: Request) -> bool:
     return request.tool_choice not in (None, "auto", "none")
 
 
+def _is_given(name: str, request: Request) -> bool:
+    return getattr(request, name) not in (None, {})
+
+
+OPTIONS: Mapping[str, str] = {
+    "top_k": "choosing among a number of likeliest words",
+    "presence_penalty": "a penalty for words that were used",
+    "frequency_penalty": "a penalty for words that were used often",
+    "user": "the name of an end user",
+    "headers": "headers of one call",
+}
+"""Options of a call that some dialects have no field for, in words."""
+
 FEATURES: tuple[Feature, ...] = (
     Feature("tools", "tools", lambda request: bool(request.tools)),
     Feature("images", "images", _has_picture),
     Feature("image_links", "images by link (a data URL would do)", _has_link),
     Feature("forced_tools", "demanding a tool call (tool_choice=)", _forces_a_call),
     Feature("stop", "stop sequences (stop=)", lambda request: bool(request.stop)),
+    *(Feature(name, f"{words} ({name}=)", functools.partial(_is_given, name)) for name, words in OPTIONS.items()),
     Feature("output", "a JSON schema for the answer (output=)", lambda request: request.output is not None),
     Feature("whole", "an answer in one piece (stream=False)", lambda request: not request.stream),
 )

@@ -38,12 +38,16 @@ def left_out(target: str, field: str, why: str) -> None:
 
 
 def without(target: str, fields: Mapping[str, Any], names: tuple[str, ...], why: str) -> dict[str, Any]:
-    """Return the fields of a request without these. A value of 1 is the default of all models, so its absence is not
+    """Return the fields of a request without these. The absence of a value that is the default of all models is not
     logged."""
     for name in names:
-        if fields.get(name) not in (None, 1):
+        if fields.get(name) not in (None, _DEFAULTS.get(name, 1)):
             left_out(target, name, why)
     return {name: value for name, value in fields.items() if name not in names}
+
+
+_DEFAULTS: Mapping[str, int | None] = {"presence_penalty": 0, "frequency_penalty": 0, "top_k": None}
+"""Values that change nothing; for a field that is not here it is 1."""
 
 
 def refusal(feature: str) -> StreamError:

@@ -12,8 +12,12 @@ from enum import Enum
 from typing import Any
 
 from ..failures import StreamMisused
+from ..text.harmless import safe_name
 
-__all__ = ["MAX_DEPTH", "Unfit", "check_depth", "json_object", "number", "plain", "text", "whole_text"]
+__all__ = [
+    "MAX_DEPTH", "Unfit", "check_depth", "header_values", "json_object", "number", "one_answer", "plain", "text",
+    "whole_text",
+]  # fmt: skip
 
 MAX_DEPTH = 100
 """Levels of objects and lists in one another: more than any provider reads, and less than a decoder can bear."""
@@ -53,6 +57,37 @@ def json_object(name: str, value: Any) -> dict[str, Any]:
     except Unfit as error:
         raise StreamMisused(f"{name}{error}") from None
     return made
+
+
+def header_values(name: str, value: Any) -> dict[str, str]:
+    """Return a copy of headers, all texts. StreamMisused names one that is none; a value is never shown."""
+    if not isinstance(value, Mapping):
+        raise StreamMisused(f"{name}: give a dict, not {_kind(value)}")
+    for header, content in value.items():
+        if not isinstance(header, str):
+            raise StreamMisused(f"{name}: names of headers are texts, not {_kind(header)}")
+        if not isinstance(content, str):
+            raise StreamMisused(f"{name}[{safe_name(header)!r}]: give a text, not {_kind(content)}")
+    return dict(value)
+
+
+def one_answer(name: str, extra: Mapping[str, Any]) -> None:
+    """Raise StreamMisused for a field that asks for several answers, in the words of any dialect."""
+    for field, value in extra.items():
+        if field in _COUNTS and isinstance(value, int) and value > 1:
+            raise StreamMisused(
+                f"{name}[{field!r}]: a call gives one answer; start {value} calls side by side, such as "
+                f"asyncio.gather(*(client.complete(…) for _ in range({value})))"
+            )
+        if isinstance(value, Mapping):
+            one_answer(f"{name}[{field!r}]", value)
+
+
+_COUNTS = frozenset({
+    "n", "best_of", "candidateCount", "candidate_count", "num_generations", "numGenerations", "num_results",
+    "numResults", "num_return_sequences",
+})  # fmt: skip
+"""What dialects call the number of answers."""
 
 
 def check_depth(name: str, value: Any, most: int) -> None:

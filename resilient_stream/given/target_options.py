@@ -23,7 +23,8 @@ COMMON = ("raw", "stream", "terminal")
 
 OF_STREAM = frozenset({
     "system", "tools", "tool_choice", "output", "max_tokens", "temperature", "top_p", "stop", "seed", "reasoning",
-    "extra", "to", "deadline", "recovery", "on_end", "metadata",
+    "extra", "to", "deadline", "recovery", "on_end", "metadata", "top_k", "presence_penalty", "frequency_penalty",
+    "user",
 })  # fmt: skip
 """Options of a call; a test compares them with those of `Client.stream`."""
 
@@ -38,7 +39,7 @@ _ELSEWHERE: Mapping[str, str] = {
         _CERTIFICATES,
     ),
     **dict.fromkeys(("proxy", "proxies", "http_proxy", "https_proxy", "proxy_url"), _PROXIES),
-    **dict.fromkeys(("extra_body", "top_k", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs"), _BODY),
+    **dict.fromkeys(("extra_body", "logit_bias", "logprobs"), _BODY),
     **dict.fromkeys(("url", "api_base", "endpoint", "azure_endpoint", "host", "api_url"), "did you mean base_url?"),
     **dict.fromkeys(("key", "apikey", "token", "api_token"), "did you mean api_key?"),
     **dict.fromkeys(("max_completion_tokens", "max_output_tokens"), "did you mean max_tokens? give it to stream()"),

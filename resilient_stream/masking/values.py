@@ -144,7 +144,7 @@ def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target 
     """Return the values that must not be shown: everything that a request was sent with, or would have been."""
     if endpoint is not None:
         yield from (endpoint.api_key or "", *_of_url(endpoint.base_url), *keys_in_path(endpoint.base_url))
-        yield from _of_fields(endpoint.credentials)
+        yield from (*_of_headers(endpoint.headers), *_of_fields(endpoint.credentials))
     if target is not None:
         yield from (target.api_key if isinstance(target.api_key, str) else "", *_of_url(target.base_url or ""))
         yield from _of_headers(target.headers or {})

@@ -28,9 +28,11 @@ from ..contract import (
 )
 from ..failures import NO_END_MARKER, ErrorKind, Failure, StreamMisused
 from ..failures.answered import who_answered
+from ..fitting.features import OPTIONS
 from ..fitting.tool_names import Names, given_back, names_for
 from ..providers import adapter_for
 from ..providers.shared.own_hosts import is_own
+from ..providers.shared.words import knowing
 from ..target import Target
 from ..wire.json_events import UNREADABLE
 from ..wire.json_string import JsonString
@@ -214,7 +216,8 @@ class Replay(msgspec.Struct, frozen=True):
     def capabilities(self, model: str) -> Capabilities:
         """Return all capabilities: a feature that the recorded provider lacked is a recorded failure, or was not
         recorded."""
-        return Capabilities(prefill=True, earlier_turns="as_given", tool_names=r"(?s).*")
+        able = Capabilities(prefill=True, earlier_turns="as_given", tool_names=r"(?s).*")
+        return knowing(OPTIONS, able)
 
     def encode(self, request: Request, endpoint: Endpoint) -> ReplayRequest:
         """Encode which answer to look for, where, and how fast to play it."""

@@ -65,7 +65,7 @@ def test_every_option_has_its_field() -> None:
     }]  # fmt: skip
     assert body["tool_choice"] == {"type": "function", "name": "weather"}
     assert body["text"]["format"]["schema"] == {"type": "object"}
-    assert body["reasoning"] == {"effort": "medium"}
+    assert body["reasoning"] == {"effort": "medium", "summary": "auto"}
     assert body["truncation"] == "auto"
     assert "seed" not in body
 

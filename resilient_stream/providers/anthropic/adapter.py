@@ -65,8 +65,9 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         (4,096 for Claude 3 to 32,000 since 4.6), plus the thinking budget.
     reasoning: a budget, or adaptive thinking with an effort, whichever the model takes. Left out where the
         API refuses it: with a forced tool, and while an assistant turn goes on that began without thinking.
-    temperature, top_p: left out for models that refuse them (4.7 and later) and while the model thinks; where
+    temperature, top_p, top_k: left out for models that refuse them (4.7 and later) and while the model thinks; where
         both together are refused (4.1 and later), temperature is sent.
+    user: `metadata.user_id`.
     seed: has no equivalent and is ignored.
     output: `output_config.format`, for Claude 4.5 and later.
     """
@@ -84,8 +85,9 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do; whether it takes a prefill is in its row of the table."""
         return Capabilities(
-            prefill=generation_of(model).prefill, whole=True, tool_names=TOOL_NAMES, cached_in_input=False
-        )
+            prefill=generation_of(model).prefill, whole=True, tool_names=TOOL_NAMES, cached_in_input=False,
+            top_k=True, user=True,
+        )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a Messages request."""

@@ -229,7 +229,7 @@ class ClaudeCode(msgspec.Struct, frozen=True):
         ours."""
         return Capabilities(
             tools=False, forced_tools=False, images=False, image_links=False, output=False, reasoning=False, stop=False,
-            streaming_tools=False, cached_in_input=False,
+            streaming_tools=False, cached_in_input=False, headers=False,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> ProcessRequest:

@@ -38,6 +38,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         "tools": [_tool(tool) for tool in request.tools] or None,
         "tool_choice": _tool_choice(request.tool_choice),
         "stop_sequences": list(request.stop) or None,
+        "metadata": None if request.user is None else {"user_id": request.user},
         **reasoning_fields(
             request.model,
             request.reasoning,
@@ -170,8 +171,9 @@ def _tool_choice(choice: str | None) -> dict[str, Any] | None:
 
 
 def _sampling_fields(request: Request, accepts: Generation, thinking: Any) -> dict[str, Any]:
-    """Return temperature and top_p where they are accepted; if only one of them is, temperature is sent."""
-    fields = {"temperature": request.temperature, "top_p": request.top_p}
+    """Return temperature, top_p and top_k where they are accepted; if only one of the first two is, temperature is
+    sent."""
+    fields = {"temperature": request.temperature, "top_p": request.top_p, "top_k": request.top_k}
     if accepts.sampling == "none" or thinking is not None:
         return without(request.target.name, fields, tuple(fields), "Claude takes none while it thinks, or ever")
     if accepts.sampling == "one" and request.temperature is not None:

@@ -27,19 +27,24 @@ __all__ = ["VENDORS", "Vendor", "encode_body", "refusal"]
 
 class Vendor(NamedTuple):
     """A row of the table. models: words found in a model's name. body: builds the request. full: takes tools and
-    pictures, not only text."""
+    pictures, not only text. top_k: has a field for it."""
 
     models: str
     body: Callable[[Request], dict[str, Any]]
     full: bool = False
+    top_k: bool = False
 
 
 def encode_body(request: Request) -> dict[str, Any]:
     """Return the body overridden by `extra`. Raises StreamError (unsupported_feature) for anything that the body cannot
     express."""
     vendor = next((row for row in VENDORS if re.search(row.models, request.model)), None)
+    if request.user is not None:
+        raise refusal("the name of an end user (user=) by api='invoke' (leave it out to use Converse)")
     if vendor is None:
         raise refusal("api='invoke' for this model (leave it out to use Converse)")
+    if request.top_k is not None and not vendor.top_k:
+        raise refusal("choosing among a number of likeliest words (top_k=) by api='invoke' for this model")
     if not vendor.full and _is_more_than_text(request):
         raise refusal("tools, pictures and schemas by api='invoke' (leave it out to use Converse)")
     return merged(known(vendor.body(request)), request.extra)
@@ -64,7 +69,8 @@ def _claude(request: Request) -> dict[str, Any]:
 def _nova(request: Request) -> dict[str, Any]:
     """Return Converse's body with a version and with the fields for reasoning at the top level."""
     body = converse_request.encode_body(request)
-    return {"schemaVersion": "messages-v1", **body, **body.pop("additionalModelRequestFields", {})}
+    more = body.pop("additionalModelRequestFields", {})
+    return {"schemaVersion": "messages-v1", **merged(body, more)}
 
 
 def _chat(request: Request) -> dict[str, Any]:
@@ -119,7 +125,8 @@ def _deepseek_r1(request: Request) -> dict[str, Any]:
 
 def _mistral(request: Request) -> dict[str, Any]:
     stop, prompt = list(request.stop) or None, _instructions(request)
-    return {"prompt": prompt, "max_tokens": request.max_tokens, "stop": stop, **_sampling(request, "top_p")}
+    sampling = {**_sampling(request, "top_p"), "top_k": request.top_k}
+    return {"prompt": prompt, "max_tokens": request.max_tokens, "stop": stop, **sampling}
 
 
 def _instructions(request: Request) -> str:
@@ -139,6 +146,7 @@ def _command_r(request: Request) -> dict[str, Any]:
         "max_tokens": request.max_tokens,
         "stop_sequences": list(request.stop) or None,
         **_sampling(request, "p"),
+        "k": request.top_k,
     }
 
 
@@ -150,6 +158,7 @@ def _command(request: Request) -> dict[str, Any]:
         "stop_sequences": list(request.stop) or None,
         "stream": request.stream,
         **_sampling(request, "p"),
+        "k": request.top_k,
     }
 
 
@@ -162,15 +171,15 @@ def _sampling(request: Request, top_p: str) -> dict[str, Any]:
 
 
 VENDORS: tuple[Vendor, ...] = (
-    Vendor(r"claude", _claude, full=True),
-    Vendor(r"amazon\.nova", _nova, full=True),
+    Vendor(r"claude", _claude, full=True, top_k=True),
+    Vendor(r"amazon\.nova", _nova, full=True, top_k=True),
     Vendor(r"amazon\.titan-t", _titan),
     Vendor(r"meta\.llama2", _llama2),
     Vendor(r"meta\.llama3", _llama3),
-    Vendor(r"mistral\.(mi[sx]tral-\d|mistral-(small|large)-2402)", _mistral),
+    Vendor(r"mistral\.(mi[sx]tral-\d|mistral-(small|large)-2402)", _mistral, top_k=True),
     Vendor(r"deepseek\.r1", _deepseek_r1),
-    Vendor(r"cohere\.command-r", _command_r),
-    Vendor(r"cohere\.command-", _command),
+    Vendor(r"cohere\.command-r", _command_r, top_k=True),
+    Vendor(r"cohere\.command-", _command, top_k=True),
     Vendor(r"(ai21|openai|mistral|qwen|deepseek|minimax|moonshot(ai)?|zai|nvidia|google)\.", _chat, full=True),
 )  # fmt: skip
 """The vendors' rows; the first one that fits a model's name is used."""

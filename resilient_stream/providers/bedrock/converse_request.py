@@ -24,7 +24,7 @@ from ..shared.system import some_turns
 from ..shared.tool_calls import fitting_id, parse_arguments
 from ..shared.values import known, merged
 
-__all__ = ["encode_body"]
+__all__ = ["encode_body", "top_k_of"]
 
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _TOOL_BLOCKS = frozenset({"toolUse", "toolResult"})
@@ -34,7 +34,8 @@ def encode_body(request: Request) -> dict[str, Any]:
     """Return the body; `extra` is merged last, objects into objects (guardrailConfig, performanceConfig,
     requestMetadata).
 
-    seed has no equivalent and is ignored. reasoning is sent for Claude, Nova and gpt-oss, each in its own fields.
+    seed has no equivalent and is ignored. user becomes a value of requestMetadata, which the logs of calls have.
+    reasoning is sent for Claude, Nova and gpt-oss, each in its own fields.
     """
     thinking = _thinking(request)
     limit = thinking.pop("max_tokens", request.max_tokens)
@@ -45,7 +46,8 @@ def encode_body(request: Request) -> dict[str, Any]:
         "inferenceConfig": _inference(request, limit, thinking) or None,
         "toolConfig": _tool_config(request, turns),
         "outputConfig": _output_config(request.output),
-        "additionalModelRequestFields": thinking or None,
+        "additionalModelRequestFields": {**_top_k(request, thinking), **thinking} or None,
+        "requestMetadata": None if request.user is None else {"user": request.user},
     }
     return merged(known(fields), request.extra)
 
@@ -180,6 +182,33 @@ def _inference(request: Request, limit: int | None, thinking: Mapping[str, Any])
     elif accepts == "one" and request.temperature is not None:
         sampling = without(target, sampling, ("topP",), "this model takes it or temperature, not both")
     return known({"maxTokens": limit, **sampling, "stopSequences": list(request.stop) or None})
+
+
+_TOP_K: Mapping[str, tuple[str, ...]] = {
+    r"claude": ("top_k",),
+    r"amazon\.nova": ("inferenceConfig", "topK"),
+    r"mistral\.": ("top_k",),
+    r"cohere\.": ("k",),
+}
+"""Where a vendor's own fields have top_k, which Converse has no field for; by a pattern of the models' names."""
+
+
+def top_k_of(model: str) -> tuple[str, ...]:
+    """Return the place of top_k in the vendor's own fields; empty where it is not known to have any."""
+    return next((place for models, place in _TOP_K.items() if re.search(models, model)), ())
+
+
+def _top_k(request: Request, thinking: Mapping[str, Any]) -> dict[str, Any]:
+    """Return top_k in its place. Claude refuses it while it thinks, newer ones always."""
+    if request.top_k is None:
+        return {}
+    if generation_of(request.model).sampling == "none" or "thinking" in thinking:
+        return without(request.target.name, {"top_k": request.top_k}, ("top_k",), "Claude takes none while it thinks")
+    made: Any = request.top_k
+    for name in reversed(top_k_of(request.model)):
+        made = {name: made}
+    fields: dict[str, Any] = made
+    return fields
 
 
 def _thinking(request: Request) -> dict[str, Any]:

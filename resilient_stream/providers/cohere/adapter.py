@@ -93,7 +93,7 @@ class Cohere(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do: everything but prefill."""
-        return Capabilities(whole=True)
+        return Capabilities(whole=True, top_k=True, presence_penalty=True, frequency_penalty=True)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a chat request."""
@@ -134,6 +134,9 @@ def _body(request: Request) -> dict[str, Any]:
         "max_tokens": request.max_tokens,
         "temperature": request.temperature,
         "p": request.top_p,
+        "k": request.top_k,
+        "presence_penalty": request.presence_penalty,
+        "frequency_penalty": request.frequency_penalty,
         "stop_sequences": list(request.stop) or None,
         "seed": request.seed,
         "thinking": _thinking(request.reasoning),

@@ -74,7 +74,10 @@ class Gemini(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do. There is no prefill: an unfinished turn is answered, not continued."""
-        return Capabilities(whole=True, tool_names=TOOL_NAMES, reasoning_in_output=False)
+        return Capabilities(
+            whole=True, tool_names=TOOL_NAMES, reasoning_in_output=False,
+            top_k=True, presence_penalty=True, frequency_penalty=True,
+        )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a streamGenerateContent request, or a generateContent one."""

@@ -47,7 +47,8 @@ def as_stream(outline: bytes) -> bytes:
 class Ollama(msgspec.Struct, frozen=True):
     """The adapter of Ollama's API; see `contract.Adapter`. It maps a request's fields as follows:
 
-    max_tokens, temperature, top_p, stop, seed: in `options`, with whatever `extra["options"]` has.
+    max_tokens, temperature, top_p, top_k, the penalties, stop, seed: in `options`, with
+    whatever `extra["options"]` has.
     reasoning: `think`, an effort as it is ("none" is false), a budget as the nearest effort.
     output: `format`. tool_choice: "none" leaves the tools out; a call cannot be demanded.
     images: data only; Ollama does not fetch links.
@@ -68,7 +69,9 @@ class Ollama(msgspec.Struct, frozen=True):
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do. Only some models' templates continue an unfinished turn, so prefill is not
         offered."""
-        return Capabilities(image_links=False, forced_tools=False, whole=True)
+        return Capabilities(
+            image_links=False, forced_tools=False, whole=True, top_k=True, presence_penalty=True, frequency_penalty=True
+        )
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a chat request."""
@@ -125,6 +128,9 @@ def _body(request: Request) -> dict[str, Any]:
         "num_predict": request.max_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,
+        "top_k": request.top_k,
+        "presence_penalty": request.presence_penalty,
+        "frequency_penalty": request.frequency_penalty,
         "stop": list(request.stop) or None,
         "seed": request.seed,
         **(extra.pop("options", None) or {}),

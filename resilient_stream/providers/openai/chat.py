@@ -27,11 +27,12 @@ from ..shared.tool_calls import fitting_id
 from ..shared.urls import joined
 from ..shared.values import known, with_extra
 from ..shared.whole import WholeAnswer, accepted, has, sse
+from ..shared.words import knowing, own_words
 from .chat_stream import chat_decoder
 from .chat_thoughts import Thinking
 from .chat_turns import fitted
 from .host_errors import rules_of
-from .hosts import Host, Prefill, host_at
+from .hosts import Host, Prefill, host_at, words_of
 from .model_rules import rule_for, sampling_of
 
 __all__ = ["OpenAIChat", "whole_message"]
@@ -103,13 +104,14 @@ class OpenAIChat(msgspec.Struct, frozen=True):
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do. Prefill and reasoning depend on the host; every chat host has the rest."""
         prefill = self.host.prefill
-        return Capabilities(
+        able = Capabilities(
             earlier_turns="texts" if self.host.developer else "objects",
             prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
             reasoning=self.host.reasoning != "none" and _efforts(model, self.host) != (),
             stop=rule_for(self.host.title, model).stop, tool_names=self.host.tool_names,
             images=bool(re.search(self.host.sees, model)),
         )  # fmt: skip
+        return knowing(words_of(self.host), able)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a chat completion request."""
@@ -157,7 +159,8 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             "tool_choice": _tool_choice(request.tool_choice, host),
             "response_format": _response_format(request.output),
             rule.max_tokens or host.max_tokens: request.max_tokens,
-            **sampling_of(request, host.title),
+            **sampling_of(request, host.title, host.words),
+            **own_words(request, host.words, ("user",)),
             "stop": list(request.stop) or None,
             **_seed(request, host),
             **_reasoning_fields(request.reasoning, request.model, host),

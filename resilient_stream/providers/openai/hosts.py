@@ -12,12 +12,21 @@ from urllib.parse import urlsplit
 
 from ...contract import ProviderFacts
 
-__all__ = ["HOSTS", "REASONS_IN_THE_OPEN", "UNKNOWN", "Host", "Joins", "Prefill", "Thoughts", "host_at"]
+__all__ = ["HOSTS", "REASONS_IN_THE_OPEN", "UNKNOWN", "Host", "Joins", "Prefill", "Thoughts", "host_at", "words_of"]
 
 ReasoningStyle: TypeAlias = Literal["effort", "object", "none"]
 ResponsesStyle: TypeAlias = Literal["none", "plain", "encrypted", "background"]
 Joins: TypeAlias = Literal["no", "turns", "strict"]
 """Whether turns of one role that follow each other are sent as one, and "strict": system messages only in front."""
+
+
+# Sources: the SDKs of OpenAI, Groq, Mistral, OpenRouter and xAI; "OpenAI compatibility" of Cerebras (a 400 for the
+# penalties) and Alibaba Cloud; the API references of Databricks and Z.ai; the documents of vLLM, SGLang and llama.cpp.
+_PENALTIES: Mapping[str, str] = {name: name for name in ("presence_penalty", "frequency_penalty")}
+_USUAL: Mapping[str, str] = {**_PENALTIES, "user": "user"}
+_SAFE: Mapping[str, str] = {**_PENALTIES, "user": "safety_identifier"}
+_TOP_K: Mapping[str, str] = {"top_k": "top_k"}
+_ALL: Mapping[str, str] = {**_TOP_K, **_USUAL}
 
 
 class Prefill(NamedTuple):
@@ -63,7 +72,8 @@ class Host(NamedTuple):
     row, which a host or the chat template of a model may refuse. thoughts: what goes back of a model's reasoning; None
     where the field is refused, or nothing is known. general: its users name other addresses too, and then the row is
     found by the address (`host_at`). addresses: other domains of the same host.
-    tool_names: a pattern of those that are taken.
+    tool_names: a pattern of those that are taken. words: for each option of a call that not every host has, the field's
+    name. responses_samples: its Responses API has all of these, too; elsewhere that has only the user.
     sees: found in the names of its models that take pictures. facts: what most hosts do not have; see there.
     """
 
@@ -88,6 +98,8 @@ class Host(NamedTuple):
     general: bool = False
     addresses: tuple[str, ...] = ()
     tool_names: str = r"[a-zA-Z0-9_-]{1,64}"
+    words: Mapping[str, str] = _USUAL
+    responses_samples: bool = False
     sees: str = ""
     facts: ProviderFacts = ProviderFacts()
 
@@ -111,7 +123,7 @@ HOSTS: dict[str, Host] = {
     "openai": Host(
         "OpenAI", "https://api.openai.com/v1", ("OPENAI_API_KEY",), "OPENAI_BASE_URL", "max_completion_tokens",
         responses="background",
-        developer=True, general=True,
+        developer=True, general=True, words=_SAFE,
     ),
     "groq": Host(
         "Groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), "GROQ_BASE_URL", responses="plain"
@@ -125,19 +137,20 @@ HOSTS: dict[str, Host] = {
     "openrouter": Host(
         "OpenRouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), "OPENROUTER_BASE_URL",
         reasoning="object", responses="encrypted",
-        thoughts=_DETAILS,
+        thoughts=_DETAILS, words=_ALL, responses_samples=True,
     ),
     "xai": Host(
         "xAI", "https://api.x.ai/v1", ("XAI_API_KEY",), "XAI_BASE_URL", responses="encrypted",
         thoughts=_TOLD, facts=ProviderFacts(telemetry_name="x_ai"),
     ),
     "together": Host(
-        "Together AI", "https://api.together.xyz/v1", ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"), "TOGETHER_BASE_URL"
+        "Together AI", "https://api.together.xyz/v1", ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY"), "TOGETHER_BASE_URL",
+        words=_ALL,
     ),
     "fireworks": Host(
         "Fireworks", "https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",), "FIREWORKS_BASE_URL",
         responses="plain",
-        joins="turns", thoughts=_TOLD,
+        joins="turns", thoughts=_TOLD, words=_ALL,
     ),
     "mistral": Host(
         "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), "MISTRAL_BASE_URL", usage=False,
@@ -147,38 +160,40 @@ HOSTS: dict[str, Host] = {
             r"mistral-(small-(latest|2603)|medium-3-5)": ("none", "high"),
         },
         prefill=Prefill({"prefix": True}, echoed="always"), seed="random_seed", must_call="any",
-        call_id_length=9,
+        call_id_length=9, words={**_TOP_K, **_PENALTIES},
         facts=ProviderFacts(telemetry_name="mistral_ai"),
     ),
     "perplexity": Host(
         "Perplexity", "https://api.perplexity.ai", ("PERPLEXITY_API_KEY", "PPLX_API_KEY"), "PERPLEXITY_BASE_URL",
         usage=False,
-        joins="strict",
+        joins="strict", words={**_TOP_K, **_PENALTIES},
     ),
     "cerebras": Host(
-        "Cerebras", "https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",), "CEREBRAS_BASE_URL", "max_completion_tokens"
+        "Cerebras", "https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",), "CEREBRAS_BASE_URL", "max_completion_tokens",
+        words={"user": "user"},
     ),
     "huggingface": Host(
         "Hugging Face", "https://router.huggingface.co/v1", ("HF_TOKEN", "HUGGINGFACE_API_KEY"), "HUGGINGFACE_BASE_URL",
         responses="plain",
-        joins="turns",
+        joins="turns", words=_PENALTIES,
     ),
     "moonshot": Host(
         "Moonshot", "https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",), "MOONSHOT_BASE_URL", reasoning="none",
         prefill=Prefill({"partial": True}),
         thoughts=_DEMANDED, addresses=("api.moonshot.cn", "api.kimi.com"),
-        tool_names=r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}",
+        tool_names=r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}", words=_SAFE,
         facts=ProviderFacts(telemetry_name="moonshot_ai"),
     ),
     "zai": Host(
         "Z.ai", "https://api.z.ai/api/paas/v4", ("ZAI_API_KEY",), "ZAI_BASE_URL", reasoning="none",
-        thoughts=_TOLD, addresses=("open.bigmodel.cn",),
+        thoughts=_TOLD, addresses=("open.bigmodel.cn",), words={"user": "user_id"},
     ),
     "alibaba": Host(
         "Alibaba Cloud", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", ("DASHSCOPE_API_KEY",
     ),
         "DASHSCOPE_BASE_URL", reasoning="none", prefill=Prefill({"partial": True}),
         thoughts=_DEMANDED, addresses=("dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"),
+        words={**_TOP_K, "presence_penalty": "presence_penalty"},
     ),
     "avian": Host("Avian", "https://api.avian.io/v1", ("AVIAN_API_KEY",), "AVIAN_BASE_URL"),
     "bedrock-mantle": Host(
@@ -189,25 +204,30 @@ HOSTS: dict[str, Host] = {
     "cloudflare": Host(
         "Cloudflare", "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai/v1",
         ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"), "CLOUDFLARE_BASE_URL",
+        words={**_TOP_K, **_PENALTIES},
     ),
     "databricks": Host(
         "Databricks", "{DATABRICKS_HOST}/serving-endpoints", ("DATABRICKS_TOKEN",), "DATABRICKS_BASE_URL", usage=False,
-        joins="turns",
+        joins="turns", words=_TOP_K,
     ),
     "deepinfra": Host(
         "DeepInfra", "https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
-        "DEEPINFRA_BASE_URL",
+        "DEEPINFRA_BASE_URL", words=_ALL,
     ),
     "gpustack": Host(
         "GPUStack", "", ("GPUSTACK_API_KEY",), "GPUSTACK_BASE_URL",
-        joins="turns", thoughts=_BOTH_NAMES,
+        joins="turns", thoughts=_BOTH_NAMES, words=_ALL,
     ),
-    "nebius": Host("Nebius", "https://api.studio.nebius.com/v1", ("NEBIUS_API_KEY",), "NEBIUS_BASE_URL"),
+    "nebius": Host(
+        "Nebius", "https://api.studio.nebius.com/v1", ("NEBIUS_API_KEY",), "NEBIUS_BASE_URL", words=_ALL
+    ),
     "nvidia": Host(
         "NVIDIA", "https://integrate.api.nvidia.com/v1", ("NVIDIA_API_KEY",), "NVIDIA_BASE_URL",
         joins="turns", thoughts=_TOLD,
     ),
-    "sambanova": Host("SambaNova", "https://api.sambanova.ai/v1", ("SAMBANOVA_API_KEY",), "SAMBANOVA_BASE_URL"),
+    "sambanova": Host(
+        "SambaNova", "https://api.sambanova.ai/v1", ("SAMBANOVA_API_KEY",), "SAMBANOVA_BASE_URL", words=_TOP_K
+    ),
     "snowflake": Host(
         "Snowflake", "https://{SNOWFLAKE_ACCOUNT}.snowflakecomputing.com/api/v2/cortex/v1", ("SNOWFLAKE_TOKEN",
     ),
@@ -219,35 +239,36 @@ HOSTS: dict[str, Host] = {
         thoughts=_DETAILS,
     ),
     "writer": Host(
-        "Writer", "https://api.writer.com/v1", ("WRITER_API_KEY",), "WRITER_BASE_URL", reasoning="none", path="/chat"
+        "Writer", "https://api.writer.com/v1", ("WRITER_API_KEY",), "WRITER_BASE_URL", reasoning="none", path="/chat",
+        words={},
     ),
     "vllm": Host(
         "vLLM", "http://127.0.0.1:8000/v1", (), "VLLM_BASE_URL", prefill=Prefill(body=_GOES_ON), responses="plain",
-        joins="turns", thoughts=_BOTH_NAMES,
+        joins="turns", thoughts=_BOTH_NAMES, words=_ALL, responses_samples=True,
     ),
     "sglang": Host(
         "SGLang", "http://127.0.0.1:30000/v1", (), "SGLANG_BASE_URL", prefill=Prefill(body=_GOES_ON),
-        joins="turns", thoughts=_TOLD,
+        joins="turns", thoughts=_TOLD, words=_ALL,
     ),
     "llamacpp": Host(
         "llama.cpp", "http://127.0.0.1:8080/v1", (), "LLAMACPP_BASE_URL", prefill=Prefill(echoed="whole"),
         responses="plain",
-        joins="turns", thoughts=_TOLD,
+        joins="turns", thoughts=_TOLD, words=_ALL,
     ),
     "lmstudio": Host(
         "LM Studio", "http://127.0.0.1:1234/v1", (), "LMSTUDIO_BASE_URL", responses="plain",
-        joins="turns",
+        joins="turns", words=_ALL,
     ),
     # The small model of the extra `local`; its address is known once its process runs (local/server.py).
     "local": Host(
         "The local model", "", (), "LOCAL_BASE_URL", prefill=Prefill(echoed="whole"), default_model="smollm2",
-        joins="turns", sees=r"(?!)", reasoning="none", facts=ProviderFacts(server="resilient_stream.local.server"),
+        joins="turns", words=_ALL, sees=r"(?!)", reasoning="none",
+        facts=ProviderFacts(server="resilient_stream.local.server"),
     ),
 }  # fmt: skip
 
-UNKNOWN = HOSTS["openai"]._replace(
-    developer=False, thoughts=Thoughts(("reasoning_content", "reasoning_details"), REASONS_IN_THE_OPEN, demanded=True)
-)
+_OPEN = Thoughts(("reasoning_content", "reasoning_details"), REASONS_IN_THE_OPEN, demanded=True)
+UNKNOWN = HOSTS["openai"]._replace(developer=False, words=_ALL, thoughts=_OPEN)
 """Whoever answers at an address that no row has: OpenAI's dialect, without what only OpenAI takes."""
 
 
@@ -260,6 +281,11 @@ def host_at(host: Host, url: str) -> Host:
     if f".{place}".endswith(f".{urlsplit(host.base_url).hostname}"):
         return host
     return _PLACES.get(place, UNKNOWN)
+
+
+def words_of(host: Host) -> Mapping[str, str]:
+    """Return a host's words for the options of a call; for a general one those of any host that it may stand for."""
+    return {**UNKNOWN.words, **host.words} if host.general else host.words
 
 
 def _places(host: Host) -> tuple[str, ...]:

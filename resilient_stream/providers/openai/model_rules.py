@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ...contract import Request
 from ...fitting.told import without
+from ..shared.words import own_words
 
 __all__ = ["ModelRule", "rule_for", "sampling_of"]
 
@@ -22,9 +24,10 @@ class ModelRule(NamedTuple):
     """One row. models: found in the model's name. title: of them, for people. hosts: titles of those where it holds;
     empty for all.
 
-    sampling: whether `temperature` and `top_p` are taken; "unthinking": where no reasoning is asked for. stop: whether
-    stop sequences are. max_tokens: the name of that field, where it is not the host's. thoughts: the turns that are
-    refused without what the model thought: those with calls, or every one of a conversation with calls.
+    sampling: whether `temperature`, `top_p`, `top_k` and the penalties are taken; "unthinking": where no reasoning is
+    asked for. penalties: whether those are, where the rest is free. stop: whether stop sequences are. max_tokens: the
+    name of that field, where it is not the host's. thoughts: the turns that are refused without what the model thought:
+    those with calls, or every one of a conversation with calls.
     bridged: a user's turn right behind a tool's result is refused.
     """
 
@@ -33,6 +36,7 @@ class ModelRule(NamedTuple):
     hosts: tuple[str, ...] = ()
     sampling: Sampling = "free"
     stop: bool = True
+    penalties: bool = True
     max_tokens: str | None = None
     thoughts: Literal["", "calls", "all"] = ""
     bridged: bool = False
@@ -45,7 +49,8 @@ _NEW_NAME = "max_completion_tokens"
 
 # Sources, by the name of the document. OpenAI: "Reasoning models" and "Using GPT-5.2", parameter compatibility (5.1 and
 # newer take both while their effort is none, which is their default up to 5.4); `stop` in the API reference of chat
-# completions. Moonshot: "Kimi K2.5 quickstart", parameters that differ. xAI: "Reasoning" (`stop` is an error).
+# completions. Moonshot: "Kimi K2.5 quickstart", parameters that differ. xAI: "Reasoning" (`stop` and the
+# penalties are errors).
 # Mistral's error 3230, "Unexpected role 'user' after role 'tool'", which its chat templates raise at other hosts, too.
 # DeepSeek: "Thinking Mode". Moonshot: "Use Kimi K2 Thinking Model".
 RULES: tuple[ModelRule, ...] = (
@@ -87,11 +92,15 @@ RULES: tuple[ModelRule, ...] = (
     ModelRule(r"(?i)deepseek[-_]?(reasoner|v3\.2(?!.*chat)|v[4-9])", "DeepSeek that thinks", thoughts="all"),
     ModelRule("", "all", ("Mistral",), bridged=True),
     ModelRule(r"(?i)mi[sx]tral|(dev|mag|minis|codes)tral|pixtral", "Mistral's models", bridged=True),
-    ModelRule(r"grok-(3-mini|4|code|build)(?!.*non-reasoning)", "Grok that reasons", ("xAI",), stop=False),
+    ModelRule(
+        r"grok-(3-mini|4|code|build)(?!.*non-reasoning)", "Grok that reasons", ("xAI",), stop=False, penalties=False
+    ),
 )
 """The first row that fits."""
 
 _FREE = ModelRule("")
+_PENALTIES = ("presence_penalty", "frequency_penalty")
+_MORE = ("top_k", *_PENALTIES)
 _THOUGHTLESS = (None, "none", 0)
 
 
@@ -102,10 +111,13 @@ def rule_for(host: str, model: str) -> ModelRule:
     return next(fits, _FREE)
 
 
-def sampling_of(request: Request, host: str) -> dict[str, Any]:
-    """Return temperature and top_p, where the model takes them; a field that it does not take is logged once."""
-    given = {"temperature": request.temperature, "top_p": request.top_p}
+def sampling_of(request: Request, host: str, words: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of sampling that the model takes; one that it does not take is logged once.
+
+    words: the host's words for what only some hosts have. Raises StreamError for an option that is not there.
+    """
+    given = {"temperature": request.temperature, "top_p": request.top_p, **own_words(request, words, _MORE)}
     rule = rule_for(host, request.model)
     if rule.sampling == "free" or (rule.sampling == "unthinking" and request.reasoning in _THOUGHTLESS):
-        return given
+        return given if rule.penalties else without(request.target.name, given, _PENALTIES, "this model has none")
     return without(request.target.name, given, tuple(given), "this model does not let it be chosen")

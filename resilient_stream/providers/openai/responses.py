@@ -28,9 +28,10 @@ from ..shared.tool_calls import fitting_id
 from ..shared.urls import joined, segment
 from ..shared.values import known, with_extra
 from ..shared.whole import WholeAnswer, accepted
+from ..shared.words import knowing, own_words
 from .chat_turns import fitted
 from .host_errors import rules_of
-from .hosts import Host, host_at
+from .hosts import Host, host_at, words_of
 from .model_rules import sampling_of
 from .responses_stream import responses_decoder
 from .responses_whole import LONG_TEXTS, as_stream
@@ -48,7 +49,8 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
     """The adapter of one host; see `contract.Adapter`. A target's options:
 
     background: the provider keeps the answer and continues without us, so that a broken stream can be resumed.
-    reasoning_summary: "auto", "concise" or "detailed", to see what the model thought.
+    reasoning_summary: "auto", "concise" or "detailed", to see what the model thought. By default it is "auto" for a
+    call with `reasoning=` at OpenAI and Azure. None asks for none: OpenAI refuses it to organisations not verified.
     """
 
     name: str
@@ -68,10 +70,11 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do. Resuming needs a host that can, and the target's option background=True. There
         are no stop sequences."""
-        return Capabilities(
+        able = Capabilities(
             earlier_turns="texts" if self.host.developer else "objects", stop=False,
             native_resume=self.host.responses == "background", whole=True, signs_as=self.name,
         )  # fmt: skip
+        return knowing(_words(self.host, words_of(self.host)), able)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a request for a response, or for the rest of a stream."""
@@ -104,10 +107,14 @@ _REASONS = re.compile(r"(^|[/.])(o\d|gpt-([5-9]|\d\d)(?!.*chat)|codex|grok-4)")
 """Models that encrypt their reasoning; others refuse to be asked for it. A request that names an effort is for one."""
 
 
+_NO_SUMMARY = re.compile(r"(^|[/.:])o(1|3-mini)(?![a-z0-9])|gpt-oss")
+"""Models that reason and give no summary of it."""
+
 _CALL_ID = re.compile(r".{1,64}", re.DOTALL)
 
 
 def _body(request: Request, host: Host) -> dict[str, Any]:
+    words = _words(host, host.words)
     background = bool(request.option("background")) and request.stream  # an answer in one piece is awaited as a whole
     fields: dict[str, Any] = {
         "model": request.model,
@@ -120,8 +127,9 @@ def _body(request: Request, host: Host) -> dict[str, Any]:
         "tool_choice": _tool_choice(request.tool_choice),
         "text": _text_format(request.output),
         "max_output_tokens": request.max_tokens,
-        **sampling_of(request, host.title),
-        "reasoning": _reasoning_fields(request) or None,
+        **sampling_of(request, host.title, words),
+        **own_words(request, words, ("user",)),
+        "reasoning": _reasoning_fields(request, host) or None,
     }
     return known(fields)
 
@@ -228,9 +236,16 @@ def _text_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {"format": {"type": "json_schema", **form}}
 
 
-def _reasoning_fields(request: Request) -> dict[str, Any]:
+def _words(host: Host, words: Mapping[str, str]) -> Mapping[str, str]:
+    return words if host.responses_samples else {name: word for name, word in words.items() if name == "user"}
+
+
+def _reasoning_fields(request: Request, host: Host) -> dict[str, Any]:
+    """Return the effort, and that a summary is wanted: without being asked, the API shows nothing of the reasoning."""
+    thinks = request.reasoning not in (None, "none", 0)
+    shows = thinks and host.responses == "background" and not _NO_SUMMARY.search(request.model)
     fields = {
         "effort": effort_for(request.reasoning) if request.reasoning is not None else None,
-        "summary": request.option("reasoning_summary"),
+        "summary": request.option("reasoning_summary", "auto" if shows else None),
     }
     return known(fields)

@@ -55,6 +55,9 @@ CONVERSATIONS: Mapping[str, Mapping[str, Any]] = {
         "prompt": "Hi.", "system": "Be brief.", "max_tokens": 64, "temperature": 0.5, "top_p": 0.9,
         "stop": ["END"], "seed": 7,
     },
+    "more options": {
+        "prompt": "Hi.", "top_k": 40, "presence_penalty": 0.5, "frequency_penalty": 0.25, "user": "customer-42",
+    },
     "turns": {
         "prompt": [
             Message(role="user", content="Hi."),

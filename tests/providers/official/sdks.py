@@ -23,6 +23,7 @@ __all__ = ["SDKS", "Sdk"]
 
 ASKED = "Weather in Bern?"
 AZURE_VERSION = "2024-12-01-preview"
+SAMPLING = ("top_k", "presence_penalty", "frequency_penalty")
 
 
 class Sdk(NamedTuple):
@@ -123,6 +124,9 @@ def _picture(url: str) -> dict[str, Any]:
 
 OPENAI_CHAT: dict[str, dict[str, Any]] = {
     "text": {"messages": _user("Why is the sky blue?")},
+    "more options": {
+        "messages": _user("Hi."), "presence_penalty": 0.5, "frequency_penalty": 0.25, "user": "customer-42",
+    },
     "system and sampling": {
         "messages": [{"role": "system", "content": "Be brief."}, *_user("Hi.")],
         "max_completion_tokens": 64, "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "seed": 7,
@@ -163,6 +167,7 @@ def _input_picture(url: str) -> dict[str, Any]:
 
 OPENAI_RESPONSES: dict[str, dict[str, Any]] = {
     "text": {"input": _user("Why is the sky blue?")},
+    "more options": {"input": _user("Hi."), "user": "customer-42"},
     "system and sampling": {
         "input": [{"role": "system", "content": "Be brief."}, *_user("Hi.")],
         "max_output_tokens": 64, "temperature": 0.5, "top_p": 0.9,
@@ -199,7 +204,8 @@ OPENAI_RESPONSES: dict[str, dict[str, Any]] = {
     },
     "schema": {"input": _user("Capitals?"), "text_format": Answer},
     "reasoning": {
-        "input": _user("Think."), "reasoning": {"effort": "low"}, "include": ["reasoning.encrypted_content"],
+        "input": _user("Think."), "reasoning": {"effort": "low", "summary": "auto"},
+        "include": ["reasoning.encrypted_content"],
     },
 }  # fmt: skip
 
@@ -221,6 +227,10 @@ _ANTHROPIC_TOOL = {"name": "weather", "description": "The weather at a place.", 
 
 ANTHROPIC: dict[str, dict[str, Any]] = {
     "text": {"messages": _user("Why is the sky blue?")},
+    # The SDK has no top_k any more, since new models refuse it.
+    "more options": {
+        "messages": _user("Hi."), "metadata": {"user_id": "customer-42"}, "extra_body": {"top_k": 40},
+    },
     "system and sampling": {
         "messages": _user("Hi."), "system": "Be brief.", "max_tokens": 64, "stop_sequences": ["END"],
         # Gone from the SDK, since new models refuse it; older ones take either this or top_p.
@@ -309,6 +319,12 @@ def _gemini_results(types: Any) -> dict[str, Any]:
 
 GEMINI: dict[str, dict[str, Any]] = {
     "text": {"make": lambda types: {"contents": "Why is the sky blue?"}},
+    "more options": {
+        "make": lambda types: {
+            "contents": "Hi.",
+            "config": types.GenerateContentConfig(top_k=40, presence_penalty=0.5, frequency_penalty=0.25),
+        }
+    },
     "system and sampling": {
         "make": lambda types: {
             "contents": "Hi.",
@@ -461,6 +477,10 @@ _OLLAMA_CALLS = [{"function": {"name": "weather", "arguments": {"place": place}}
 
 OLLAMA: dict[str, dict[str, Any]] = {
     "text": {"messages": _user("Why is the sky blue?")},
+    "more options": {
+        "messages": _user("Hi."),
+        "options": {"top_k": 40, "presence_penalty": 0.5, "frequency_penalty": 0.25},
+    },
     "system and sampling": {
         "messages": [{"role": "system", "content": "Be brief."}, *_user("Hi.")],
         "options": {"num_predict": 64, "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "seed": 7},
@@ -497,6 +517,7 @@ def _cohere(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
 
 COHERE: dict[str, dict[str, Any]] = {
     "text": {"messages": _user("Why is the sky blue?")},
+    "more options": {"messages": _user("Hi."), "k": 40, "presence_penalty": 0.5, "frequency_penalty": 0.25},
     "system and sampling": {
         "messages": [{"role": "system", "content": "Be brief."}, *_user("Hi.")],
         "max_tokens": 64, "temperature": 0.5, "p": 0.9, "stop_sequences": ["END"], "seed": 7,
@@ -553,6 +574,7 @@ def _with_numbered_calls(body: Any) -> Any:
 
 MISTRAL: dict[str, dict[str, Any]] = {
     **OPENAI_CHAT,
+    "more options": {"messages": _user("Hi."), "top_k": 40, "presence_penalty": 0.5, "frequency_penalty": 0.25},
     "system and sampling": {
         "messages": [{"role": "system", "content": "Be brief."}, *_user("Hi.")],
         "max_tokens": 64, "temperature": 0.5, "top_p": 0.9, "stop": ["END"], "random_seed": 7,
@@ -567,16 +589,17 @@ _NAME = "a schema has a name there; the SDK takes the class's, of which we have 
 
 SDKS: Mapping[str, Sdk] = {
     "openai chat": Sdk(
-        "openai", "openai", "gpt-x", _openai_chat, OPENAI_CHAT, ("authorization",),
+        "openai", "openai", "gpt-x", _openai_chat, OPENAI_CHAT, ("authorization",), without=("top_k",),
         allowed={"response_format.json_schema.name": _NAME}),
     "openai responses": Sdk(
         "openai", "openai-responses", "gpt-x", _openai_responses, OPENAI_RESPONSES, ("authorization",),
-        without=("stop",), allowed={"text.format.name": _NAME}),
+        without=("stop", *SAMPLING), allowed={"text.format.name": _NAME}),
     "azure": Sdk(
-        "openai", "azure", "dep", _azure_chat, OPENAI_CHAT, ("api-key",),
+        "openai", "azure", "dep", _azure_chat, OPENAI_CHAT, ("api-key",), without=("top_k",),
         allowed={"response_format.json_schema.name": _NAME}, options={"api_version": AZURE_VERSION}),
     "anthropic": Sdk(
         "anthropic", "anthropic", "claude-haiku-4-5", _anthropic, ANTHROPIC, ("x-api-key", "anthropic-version"),
+        without=("presence_penalty", "frequency_penalty"),
         allowed={
             "x-api-key": "the SDK sends a key as a bearer token since 2.0; the API takes both",
             "anthropic-version": "ours is the one of the recordings; the SDK's is newer",
@@ -585,26 +608,30 @@ SDKS: Mapping[str, Sdk] = {
         }),
     "google-genai": Sdk(
         "google.genai", "gemini", "gemini-2.5-flash", _gemini, GEMINI, ("x-goog-api-key",),
+        without=("user",),
         allowed={
             "path": "the SDK's default is v1 since 3.0; v1beta has the same, and what is new earlier",
             "generationConfig": "an empty one is none",
+            "generationConfig.topK": "the SDK writes it as 40.0, which is the same number in JSON",
             "systemInstruction.role": "has no meaning there",
         },
         normal=_as_google_reads),
     "google-genai interactions": Sdk(
         "google.genai", "gemini-interactions", "gemini-2.5-flash", _gemini_interactions, INTERACTIONS,
-        ("x-goog-api-key",), allowed={"path": "the SDK's default is v1 since 3.0; v1beta is where it is documented"}),
+        ("x-goog-api-key",), left_out={"more options": "the API has none of them"},
+        allowed={"path": "the SDK's default is v1 since 3.0; v1beta is where it is documented"}),
     "ollama": Sdk(
-        "ollama", "ollama", "qwen3", _ollama, OLLAMA, ("authorization",),
+        "ollama", "ollama", "qwen3", _ollama, OLLAMA, ("authorization",), without=("user",),
         left_out={
             "image by link": "Ollama fetches nothing",
             "a tool demanded": "Ollama has no tool_choice",
             "any tool demanded": "Ollama has no tool_choice",
         },
         allowed={"tools": "an empty list is none"}),
-    "cohere": Sdk("cohere", "cohere", "command-a-03-2025", _cohere, COHERE, ("authorization",)),
+    "cohere": Sdk("cohere", "cohere", "command-a-03-2025", _cohere, COHERE, ("authorization",), without=("user",)),
     "mistralai": Sdk(
         "mistralai", "mistral", "mistral-small-latest", _mistral, MISTRAL, ("authorization",),
+        without=("user",),
         allowed={
             "messages.1.prefix": "the SDK writes its default, False",
             "messages.1.tool_calls.0.index": "the SDK writes its default, 0",

@@ -141,7 +141,7 @@ def checks_options(*unpacked: type[Any]) -> Callable[[MethodT], MethodT]:
 
 def plain_function(on_end: OnEndT) -> OnEndT:
     """Return an `on_end` unchanged. A coroutine function is a StreamMisused, because nobody would await it."""
-    if inspect.iscoroutinefunction(on_end):
+    if on_end is not None and inspect.iscoroutinefunction(on_end):
         raise StreamMisused("on_end must be a plain function: it is called while a stream is torn down")
     return on_end
 

@@ -156,6 +156,7 @@ async def _start(module: str) -> tuple[str, str | None]:
     return address, server.api_key(address)
 
 
+@functools.lru_cache(maxsize=64)
 def host_of(url: str) -> str:
     """Return the host and port of a URL, for messages, without its user, password, path and query."""
     try:

@@ -13,8 +13,9 @@ waits (a slow consumer never trips it), from the last event of substance: commen
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from ..chunks import Chunk, Finished, TextDelta, Usage
@@ -118,7 +119,7 @@ class Attempt:
         self.record.time_to_headers = self.call.now() - self.started
         if self._guard.interrupted:  # exactly as the head arrived
             raise self._reason()
-        self.record.request_id = self.origin.shown(_request_id(response))
+        self.record.request_id = self.origin.shown(_request_id()(response.headers))
         self.call.note(self.name, self.request.attempt, "head", self.record)
         if not 200 <= response.status < 300 or not await self._body.begin(response):
             await self._refuse(response)
@@ -433,12 +434,14 @@ def may_skip_links(batch: Batch) -> bool:
     return bool(batch) and type(batch[-1]) in SKIP_LINKS
 
 
-def _request_id(response: Response) -> str | None:
+@functools.cache
+def _request_id() -> Callable[[Mapping[str, str]], str | None]:
+    """What finds the provider's id of a request in the headers of its answer."""
     # Imported here and in the providers only: its rules cost 15 ms, which `import resilient_stream` does not pay.
     from ..classify.body import Said
     from ..classify.hints import request_id
 
-    return request_id(Said("empty"), response.headers)
+    return functools.partial(request_id, Said("empty"))
 
 
 def _is_ours() -> bool:

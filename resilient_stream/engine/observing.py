@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 from ..events import AttemptProgress, Event, Observer, OnEvent, Step
@@ -37,9 +36,8 @@ class Observing:
 
     def start(self, call: Any, asked: Iterable[Callable[[Any], Observer | None]], on_event: OnEvent | None) -> None:
         """Ask each for an observer of this call."""
-        made = (_made(partial(ask, call)) for ask in asked)
-        self.observers = tuple(observer for observer in made if observer is not None)
-        self.watchers = (*self.observers, *((on_event,) if on_event is not None else ()))
+        self.observers = tuple(observer for ask in asked if (observer := _made(ask, call)) is not None)
+        self.watchers = self.observers if on_event is None else (*self.observers, on_event)
 
     def tell(self, call_id: str, make: Callable[..., Event], values: tuple[Any, ...]) -> None:
         """Make an event and tell it to all who watch; it is not even made where nobody does."""
@@ -63,10 +61,10 @@ class Observing:
                 safely(observer, progress)
 
 
-def _made(make: Callable[[], Observer | None]) -> Observer | None:
+def _made(make: Callable[..., Observer | None], *call: Any) -> Observer | None:
     """An observer. Its bug, or a lack of memory, must keep no call from starting or ending."""
     try:
-        return make()
+        return make(*call)
     except Exception:
         logger.exception("an observer of resilient_stream raised; the stream is not affected")
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 
 from msgspec import structs
 
@@ -13,6 +14,7 @@ from ..failures import ErrorKind, Failure
 from ..fitting.features import unsupported
 from ..fitting.signatures import for_its_target
 from ..fitting.tool_names import renamed
+from ..messages import Message
 from ..outcome.errors import StreamError
 from ..providers import families_of
 from ..text.harmless import forget_variables
@@ -81,21 +83,32 @@ def _with_headers(endpoint: Endpoint, headers: Mapping[str, str]) -> Endpoint:
 def _encoded(
     asked: Request, adapter: Adapter, able: Capabilities, names: Mapping[str, str], endpoint: Endpoint
 ) -> Outgoing:
-    from ..fitting.earlier_turns import with_fitting_turns  # `import resilient_stream` does not pay for it
-
     try:
-        request = for_its_target(asked, families_of)
-        if (may := able.earlier_turns) != "as_given":
-            own = endpoint.base_url == adapter.base_url  # who answers elsewhere may take less
-            request = with_fitting_turns(request, own and may == "texts")
+        request = _with_fitting_turns(asked, adapter, able, endpoint) if _has_turns(asked.messages) else asked
         return adapter.encode(renamed(request, names), endpoint)
     except StreamError as error:  # what this dialect has no words for
         raise NotSent(error.failure) from error
 
 
+def _has_turns(messages: Sequence[Message]) -> bool:
+    """Whether the model has answered before. What people and programs say is sent as it was given."""
+    return any(message.role in ("assistant", "tool") or message.tool_calls for message in messages)
+
+
+def _with_fitting_turns(asked: Request, adapter: Adapter, able: Capabilities, endpoint: Endpoint) -> Request:
+    from ..fitting.earlier_turns import with_fitting_turns  # `import resilient_stream` does not pay for it
+
+    request = for_its_target(asked, families_of)
+    if (may := able.earlier_turns) == "as_given":
+        return request
+    own = endpoint.base_url == adapter.base_url  # who answers elsewhere may take less
+    return with_fitting_turns(request, own and may == "texts")
+
+
+@functools.cache
 def _load_what_a_failure_needs() -> None:
-    """Import it before the first request: `import resilient_stream` does not pay for it, and a process that has run out
-    of files cannot import anything any more."""
+    """Import it once, before the first request: `import resilient_stream` does not pay for it, and a process that has
+    run out of files cannot import anything any more."""
     from .. import classify  # noqa: F401
     from ..masking import values  # noqa: F401
     from ..providers.shared import own_hosts  # noqa: F401

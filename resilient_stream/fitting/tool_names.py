@@ -36,11 +36,14 @@ _KEPT = 40
 
 def names_for(request: Request, allowed: str) -> Names:
     """Return the names to send for the names of this request. allowed: a pattern of the names that fit."""
+    names = set(_names(request))
+    if not names:
+        return {}
     fits = re.compile(allowed).fullmatch
-    odd = {name for name in _names(request) if not fits(name)}
+    odd = {name for name in names if not fits(name)}
     if not odd:
         return {}
-    taken = {name for name in _names(request) if name not in odd}
+    taken = names - odd
     spelled = {name: _OTHER.sub("_", name) for name in odd}
     alike = Counter(spelled.values())
     made: dict[str, str] = {}
@@ -97,9 +100,11 @@ class _Renaming:
 
 
 def _names(request: Request) -> Iterator[str]:
-    yield from (tool.name for tool in request.tools)
+    for tool in request.tools:
+        yield tool.name
     for message in request.messages:
-        yield from (call.name for call in message.tool_calls)
+        for call in message.tool_calls:
+            yield call.name
         if message.role == "tool" and message.name:
             yield message.name
     if request.tool_choice is not None and request.tool_choice not in _CHOICES:

@@ -161,7 +161,13 @@ def quoted_by(sent: Outgoing | None, base_url: str = "") -> Callable[[str], bool
     headers = tuple(each for each in getattr(sent, "headers", {}).items() if each[0].lower() not in HEADERS)
     environment = tuple(getattr(sent, "environment", {}).items())
     hints = _hints(headers, url if "?" in url or "@" in url else "", base_url, environment)
-    return lambda text: not hints.isdisjoint(hints_in(text)) or "://" in text
+    return functools.partial(_quotes, hints)
+
+
+@functools.lru_cache(maxsize=256)
+def _quotes(hints: frozenset[str], text: str) -> bool:
+    """Return whether a text has one of the hints. It is remembered, since every answer has the name of its model."""
+    return "://" in text or not hints.isdisjoint(hints_in(text))
 
 
 @functools.lru_cache(maxsize=64)

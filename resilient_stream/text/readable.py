@@ -95,6 +95,8 @@ def one_line(text: str) -> str:
 
 def odd_character(value: str, ascii_only: bool) -> str:
     """Return the name of the first character that does not belong in a header or a key; "" if there is none."""
+    if value.isascii() and value.isprintable():  # nearly every one, and a key has a hundred characters and more
+        return ""
     found = next((mark for mark in value if _is_odd(mark, ascii_only)), None)
     if found is None:
         return ""

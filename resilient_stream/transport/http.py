@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import functools
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Mapping, MutableMapping
 from typing import Any
@@ -198,7 +199,7 @@ class HttpTransport:
                 URL(route.url, encoded=True),
                 data=request.body,
                 headers=route.headers,
-                timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_connect=None),
+                timeout=_timeout(connect_timeout),
                 allow_redirects=False,
                 read_bufsize=READ_BUFFER,
                 **HEADER_LIMITS,
@@ -262,6 +263,11 @@ class HttpTransport:
             if here.own:
                 await here.session.close()
             here.end()
+
+
+@functools.lru_cache(maxsize=16)
+def _timeout(connect: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=None)
 
 
 def _accepted(response: aiohttp.ClientResponse, route: Route) -> Response:

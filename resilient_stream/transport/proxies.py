@@ -63,9 +63,10 @@ class UnusableProxy(Exception):
 def proxy_for(url: str) -> Proxy | None:
     """Return the proxy for a request to this address, by the current environment. Raises UnusableProxy."""
     scheme = url.partition(":")[0].lower()
-    environment = tuple(map(os.environ.get, (*_BY_SCHEME.get(scheme, ()), *_DIRECT)))
-    if not (any(environment) or _HAS_SETTINGS) or url.startswith(tuple(OWN_SERVERS)):
+    proxies = tuple(map(os.environ.get, _BY_SCHEME.get(scheme, ())))
+    if not (any(proxies) or _HAS_SETTINGS) or url.startswith(tuple(OWN_SERVERS)):
         return None
+    environment = (*proxies, *map(os.environ.get, _DIRECT))
     parts = urlsplit(url)
     cgi = "REQUEST_METHOD" in os.environ
     return _found(environment, cgi, scheme, parts.hostname or "", parts.port or _PORTS.get(scheme, 0))

@@ -7,6 +7,7 @@ quoted where it was made, and a signature covers it as it is.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ from .proxied import host_of
 
 __all__ = ["Route", "route_for"]
 
+_NO_NAME = re.compile("[ :]")
 _KEYS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"})
 """Headers whose values are never more than ASCII."""
 
@@ -106,6 +108,9 @@ def _log_in(headers: dict[str, str], login: str) -> None:
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
+    names, values = "".join(headers), "".join(headers.values())
+    if (names + values).isascii() and (names + values).isprintable() and not _NO_NAME.search(names) and all(headers):
+        return
     for name, value in headers.items():
         if not (name.isascii() and name.isprintable()) or not name or " " in name or ":" in name:
             _refuse("The name of a header is empty, or has a character that cannot be sent")

@@ -6,6 +6,7 @@ their streams are no columns: the decoder accepts every dialect's oddities from 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
@@ -271,14 +272,16 @@ _OPEN = Thoughts(("reasoning_content", "reasoning_details"), REASONS_IN_THE_OPEN
 UNKNOWN = HOSTS["openai"]._replace(developer=False, words=_ALL, thoughts=_OPEN)
 """Whoever answers at an address that no row has: OpenAI's dialect, without what only OpenAI takes."""
 
+_place = functools.lru_cache(maxsize=256)(lambda url: urlsplit(url).hostname or "")
+
 
 def host_at(host: Host, url: str) -> Host:
     """Return the row that holds for requests to this address: the host's own or, for a general one, that of the host at
     the address."""
     if not host.general or url == host.base_url:
         return host
-    place = urlsplit(url).hostname or ""
-    if f".{place}".endswith(f".{urlsplit(host.base_url).hostname}"):
+    place = _place(url)
+    if f".{place}".endswith(f".{_place(host.base_url)}"):
         return host
     return _PLACES.get(place, UNKNOWN)
 
@@ -289,7 +292,7 @@ def words_of(host: Host) -> Mapping[str, str]:
 
 
 def _places(host: Host) -> tuple[str, ...]:
-    place = urlsplit(host.base_url).hostname or ""
+    place = _place(host.base_url)
     own = (place,) if host.base_url.startswith("https:") and "{" not in host.base_url else ()
     return (*own, *host.addresses)
 

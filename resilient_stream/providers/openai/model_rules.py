@@ -105,6 +105,7 @@ _THOUGHTLESS = (None, "none", 0)
 
 
 @functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=256)
 def rule_for(host: str, model: str) -> ModelRule:
     """Return the rules for a model at a host, by the host's title."""
     fits = (rule for rule in RULES if (not rule.hosts or host in rule.hosts) and re.search(rule.models, model))

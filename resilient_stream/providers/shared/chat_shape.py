@@ -33,7 +33,7 @@ def encode_call(call: FunctionCall) -> dict[str, Any]:
 
 def encode_content(message: Message) -> str | list[dict[str, Any]]:
     """Encode a message's content. A single text stays a string, since not every host reads lists."""
-    if not any(isinstance(part, ImagePart) for part in message.parts):
+    if isinstance(message.content, str) or not any(isinstance(part, ImagePart) for part in message.content):
         return message.text
     return [encoded for part in message.parts if (encoded := encode_part(part)) is not None]
 

@@ -117,7 +117,8 @@ class ToolCalls:
         """Return all calls received so far and start anew; used when the provider says that they are complete."""
         calls = [call for call in self._calls.values() if call.name or call.id or not call.blank]
         self._given_out |= {call.id: call.blank for call in calls}
-        self._begin_anew()
+        if self._calls or self._announced or self._blank:  # most answers have no calls
+            self._begin_anew()
         return self._doubts.all_of(calls)
 
     def _find(self, index: int | None, id: str, name: str, arguments: str) -> OpenCall | None:

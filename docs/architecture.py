@@ -22,6 +22,7 @@ SUBJECTS: Mapping[str, str] = {
     "text": "texts and numbers", "chunks": "pieces of an answer", "failures": "what can go wrong", "given": "checks",
     "messages": "turns", "policy": "retry, timeouts …", "target": "provider:model", "outcome": "errors, transcript",
     "events": "for watchers", "options": "of stream()", "contract": "adapter, link …", "masking": "secrets",
+    "objects": "what output= asks for",
     "wire": "SSE, JSON lines …", "fitting": "request to target", "classify": "bodies to kinds",
     "providers": "the dialects", "recording": "record, replay", "transport": "HTTP, programs",
     "credentials": "keys, addresses", "local": "small model", "engine": "call, attempt, links",

@@ -39,6 +39,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "pool_exhausted": {"limit": 10},
     "buffer_limit": {"limit": "8388608 bytes"},
     # -- codes ------------------------------------------------------------------------------------
+    "output_invalid": {"feature": "Trip", "reason": "Trip.days[1].place: Field required"},
     "outputs_missing": {"feature": "Trip", "reason": "It stopped with the reason stop, after 4 turns"},
     "max_turns": {"limit": 20},
     "nothing_read": {"missing": "text, since it counts 12 tokens of output", "unknown": "choices[0].delta.answer"},

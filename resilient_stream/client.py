@@ -6,17 +6,16 @@ stream alive: it only knows the calls that run, to end them in `aclose`.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
-from pydantic import BaseModel
-
 from .contract import Middleware, Request, Transport
 from .engine.call import Call, closed_error
-from .engine.chain import standard_chain
+from .engine.chain import reading_objects, standard_chain
 from .engine.in_turns import end_in_turns
 from .engine.settings import Settings
 from .engine.slots import Slots
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from .conversation.toolbox import Outputs
     from .conversation.tools import ToolSource
     from .conversation.turns import ConversationRecord
+    from .objects.form import Form
 
 __all__ = ["Client"]
 
@@ -140,7 +140,8 @@ class Client:
 
         prompt: a string, a Message, or a list of messages or dicts in OpenAI's chat shape. system: put in front.
         tools: Tool objects or dicts in OpenAI's shape. tool_choice: auto, none, required, or a tool's name.
-        output: a pydantic model class or a JSON schema that the answer must follow.
+        output: what the answer has to be: a pydantic model, a dataclass, a TypedDict, list[Model], anything that
+        pydantic's TypeAdapter takes, or a JSON schema. `transcript.output` is the object; `objects()` has it growing.
         max_tokens: output tokens at most. stop: one or more strings to stop at. seed: where a provider has one.
         reasoning: an effort ("low" …) or a budget in tokens, where the model reasons.
         top_k, presence_penalty, frequency_penalty, user: where a provider has them; one that has not is not asked.
@@ -152,6 +153,7 @@ class Client:
         metadata: yours; kept on the request for middlewares, never sent.
         Raises StreamMisused for input that cannot be sent.
         """
+        form = _form(output)
         targets = _checked_targets([to] if isinstance(to, str | Target) else to) if to is not None else self.targets
         if not targets:
             raise StreamMisused(_no_target())
@@ -161,7 +163,7 @@ class Client:
             targets=targets,
             tools=to_tools(tools),
             tool_choice=_tool_choice(tool_choice),
-            output=_schema(output),
+            output=None if form is None else form.schema,
             max_tokens=number("max_tokens", max_tokens, 1),
             temperature=number("temperature", temperature, 0),
             top_p=number("top_p", top_p, 0),
@@ -177,13 +179,20 @@ class Client:
             metadata=metadata or {},
             max_event_bytes=self._limits.max_event_bytes,
         )
-        settings = self._settings(targets, deadline, timeouts, recovery, on_end)
-        return Stream(Call(self, settings, request), self._chain)
+        settings = self._settings(targets, deadline, timeouts, recovery, on_end, form)
+        chain = self._chain if form is None else reading_objects(self._chain)
+        return Stream(Call(self, settings, request), chain)
 
     @checks_options(StreamOptions)
     async def complete(self, prompt: Prompt, **options: Unpack[StreamOptions]) -> Transcript:
-        """Return the transcript of a whole answer, with options as for `stream`. Raises StreamError when it fails."""
+        """Return the transcript of a whole answer, with options as for `stream`. Raises StreamError when it fails.
+
+        An answer that is not what `output=` asks for is asked for anew, with the complaint, as often as RetryPolicy
+        and the kind `model_output_invalid` allow.
+        """
         async with self.stream(prompt, **options) as stream:
+            if stream._call.settings.form is not None:
+                stream._call.settings = dataclasses.replace(stream._call.settings, asks_again=True)
             return await stream.collect()
 
     @checks_options(TurnOptions)
@@ -270,6 +279,7 @@ class Client:
         timeouts: Timeouts | None,
         recovery: Recovery | None,
         on_end: Callable[[Transcript], object] | None,
+        form: Form | None,
     ) -> Settings:
         effective = given("timeouts", timeouts, self._timeouts)
         return Settings(
@@ -281,6 +291,7 @@ class Client:
             own_timeouts=timeouts is not None,
             own_links=self._own_links,
             own_code=self._own_links or any(callable(target.api_key) for target in targets),
+            form=form,
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
             on_end=plain_function(on_end),
             on_event=self._on_event,
@@ -355,12 +366,13 @@ def _tool_choice(choice: str | Mapping[str, Any] | None) -> str | None:
     return None if choice is None else whole_text("tool_choice", choice)
 
 
-def _schema(output: Schema | None) -> Mapping[str, Any] | None:
-    if output is None or isinstance(output, Mapping):
-        return None if output is None else json_object("output", output)
-    if isinstance(output, type) and issubclass(output, BaseModel):
-        return output.model_json_schema()
-    raise StreamMisused("output: give a pydantic model class or a JSON schema as a dict")
+def _form(output: Schema | None) -> Form | None:
+    """Return what the answer is read as. What that needs is imported only here."""
+    if output is None:
+        return None
+    from .objects.form import form_of
+
+    return form_of(output)
 
 
 def _extra(extra: Any) -> dict[str, Any]:

@@ -11,8 +11,6 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, TypeVar, cast
 
-from pydantic import BaseModel
-
 from .failures import StreamMisused
 from .given.nearest import did_you_mean
 from .messages import Tool
@@ -22,7 +20,10 @@ from .target import Target
 
 __all__ = ["Schema", "StreamOptions", "TurnOptions", "checks_options", "plain_function"]
 
-Schema: TypeAlias = Mapping[str, Any] | type[BaseModel]
+Schema: TypeAlias = object
+"""What `output=` takes: a type, as pydantic's TypeAdapter takes it (a model, a dataclass, `list[Model]`, a union, an
+Annotated …), or a JSON schema as a dict. Type checkers have no name for all of these; anything else is refused in words
+when the call is made."""
 MethodT = TypeVar("MethodT", bound=Callable[..., Any])
 OnEndT = TypeVar("OnEndT")
 
@@ -35,7 +36,8 @@ class TurnOptions(TypedDict, total=False):
     tool_choice: str | Mapping[str, Any] | None
     """`"auto"`, `"none"`, `"required"`, or the name of the tool that must be called."""
     output: Schema | None
-    """The form of the answer: a pydantic model class or a JSON schema. The answer comes as text, for you to parse."""
+    """What the answer has to be: a pydantic model, a dataclass, a TypedDict, `list[Model]` …, or a JSON schema. The
+    object is `transcript.output`; an answer that is none fails as `model_output_invalid`."""
     max_tokens: int | None
     """Output tokens at most, under each provider's own name for it. An answer cut by it is complete, and
     `transcript.finish_kind` says `output_truncated`."""
@@ -86,9 +88,9 @@ class StreamOptions(TurnOptions, total=False):
 
 
 OTHERS_NAMES: Mapping[str, str] = {
-    "response_format": "output= takes a pydantic model class or a JSON schema",
-    "response_model": "output= takes a pydantic model class or a JSON schema",
-    "json_schema": "output= takes a pydantic model class or a JSON schema",
+    "response_format": "output= takes a type, such as a pydantic model, or a JSON schema",
+    "response_model": "output= takes a type, such as a pydantic model, or a JSON schema",
+    "json_schema": "output= takes a type, such as a pydantic model, or a JSON schema",
     "timeout": "deadline= is seconds for everything, timeouts=Timeouts(…) are those of each step",
     "max_completion_tokens": "max_tokens= is the limit at every provider",
     "max_output_tokens": "max_tokens= is the limit at every provider",

@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .chunks import Chunk
 from .contract import Batch, Handler
@@ -23,6 +23,9 @@ from .engine.nesting import enter, leave
 from .failures import StreamMisused
 from .outcome.errors import StreamError
 from .outcome.transcript import Outcome, Transcript
+
+if TYPE_CHECKING:
+    from .objects.reading import ObjectStream
 
 __all__ = ["Stream", "TextStream", "outcome_of_dropping"]
 
@@ -130,6 +133,18 @@ class Stream:
     def texts(self) -> TextStream:
         """The answer's text only, piece by piece."""
         return TextStream(self)
+
+    def objects(self) -> ObjectStream:
+        """The object that `output=` asks for, as it grows; the last one is whole and validated.
+
+        Raises StreamMisused where the stream was not asked for an object.
+        """
+        from .objects.reading import ObjectStream  # paid for by calls with output=, not by the import
+
+        form = self._call.settings.form
+        if form is None:
+            raise StreamMisused("objects(): this stream has no object; say which by stream(…, output=Model)")
+        return ObjectStream(self, self._ready, self.transcript, form)
 
     async def collect(self) -> Transcript:
         """Read to the end. Raises StreamError when the answer fails; the transcript is on it."""

@@ -27,7 +27,7 @@ LAYERS = (
     ("policy",),
     ("target",),
     ("outcome",),
-    ("events", "options"),
+    ("events", "options", "objects"),
     ("contract",),
     ("masking", "wire", "fitting", "classify"),
     ("providers",),

@@ -1,6 +1,7 @@
 """How the links make a chain.
 
     Stream.__anext__        hands out single chunks, keeps the record        (stream.py; with call.py the cancel-guard)
+      checked               reads the object that was asked for; only where one was (`output=`)
       recover               goes on after content: continued, or an error    |
         fallback            the next target                                  |
         retry               the same target again                            |  an error travels this way, inside out
@@ -27,7 +28,7 @@ from .middleware.recover import recover
 from .middleware.retry import retry
 from .source import source
 
-__all__ = ["compose", "standard_chain"]
+__all__ = ["compose", "reading_objects", "standard_chain"]
 
 
 def compose(middlewares: Iterable[Middleware], innermost: Handler) -> Handler:
@@ -42,6 +43,13 @@ def standard_chain(own: Iterable[Middleware] = ()) -> Handler:
     """The chain of a client, with the user's own links around each attempt."""
     ours = cast(tuple[Middleware, ...], (recover, fallback, retry, concurrency, buffered))
     return compose((*ours, *own), cast(Handler, source))  # they use more of a call than a user's link may
+
+
+def reading_objects(chain: Handler) -> Handler:
+    """The chain of a call that asks for an object: with the link around it that reads one, imported only for such."""
+    from .middleware.checked import checked
+
+    return compose((cast(Middleware, checked),), chain)
 
 
 def _link(middleware: Middleware, call_next: Handler) -> Handler:

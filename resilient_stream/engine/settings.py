@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..events import Observer, OnEvent
 from ..outcome.transcript import Transcript
 from ..policy import Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
 from ..target import Target
+
+if TYPE_CHECKING:
+    from ..objects.form import Form
 
 __all__ = ["Settings"]
 
@@ -21,6 +24,8 @@ class Settings:
     own_timeouts: the call named timeouts itself, and they stand over a target's. deadline: seconds in all.
     budget: what all calls of the process together may send again. own_code: the user's own code runs inside the
     chain, a middleware or a callable for a key, which may ask another client. own_links: it is a middleware.
+    form: what the answer is read as, where an object was asked for. asks_again: whether one that does not fit is asked
+    for anew.
     observers: asked once a call, with the call, for someone to tell its events to; None for nobody.
     """
 
@@ -33,6 +38,8 @@ class Settings:
     own_code: bool = False
     own_links: bool = False
     deadline: float | None = None
+    form: Form | None = None
+    asks_again: bool = False
     on_end: Callable[[Transcript], object] | None = None
     on_event: OnEvent | None = None
     observers: tuple[Callable[[Any], Observer | None], ...] = ()

@@ -306,6 +306,11 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Outputs missing",
         ("{model} finished without giving {feature}.", "{reason}."),
         ("Say in the prompt which outputs are needed, or give on_incomplete, so that a person can help.",)),
+    (_K.MODEL_OUTPUT_INVALID, "output_invalid"): Text(
+        "Object not as asked for",
+        ("{model} gave an answer that is not {feature}, as output= asks for.", "{reason}."),
+        ("The text is in the transcript.",
+         "Say more clearly in the prompt or in the fields' descriptions what belongs where, or take another model.")),
     (_K.MODEL_OUTPUT_INVALID, "max_turns"): Text(
         "Too many turns",
         ("{model} had not finished after {limit} turns.",),

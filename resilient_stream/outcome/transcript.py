@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
+from pydantic_core import to_jsonable_python
 
 from ..chunks import Chunk, Finished, FinishReason, Raw, ReasoningDelta, Seam, ToolCall, Usage
 from ..failures import StreamMisused
@@ -86,6 +87,7 @@ class _Stored(msgspec.Struct, kw_only=True):
     duration: float | None = None
     omitted: int = 0
     unmodelled: dict[str, int] = {}
+    output: Any = None
 
 
 _KEPT = (
@@ -102,6 +104,8 @@ class Transcript:
     usage: of the request that answered last; what each one cost is in `attempts`.
     target: the one that is answering, as "provider:model". request_id: its id at the provider.
     started: Unix time of the first pull; duration, time_to_first_chunk: seconds from there.
+    output: where `output=` asked for one, the object that the text was read as; None until the end, and where the
+    answer is none (see `finish_kind`).
     omitted: characters dropped from the middle because of `Limits.max_transcript_bytes`.
     """
 
@@ -126,6 +130,7 @@ class Transcript:
         "model",
         "omitted",
         "outcome",
+        "output",
         "request_id",
         "started",
         "target",
@@ -149,6 +154,7 @@ class Transcript:
         self._start = 0.0
         self.omitted = 0
         self.outcome: Outcome | None = None
+        self.output: Any = None
         self.error: StreamError | None = None
         self.attempts: list[Attempt] = []
         self.target: str | None = None
@@ -333,7 +339,7 @@ class Transcript:
         """Return plain JSON values, for a log or a database; `from_dict` makes a transcript of them again.
 
         Everything that can be read (text, tool_calls, usage, …) is also in `chunks`, which are joined where nothing is
-        lost.
+        lost. An object in `output` is stored as JSON, and stays that.
         """
         head = self._head if self._trimmed else len(self._chunks)
         chunks, (taken, gap) = pack(self._chunks, (len(self._chunks) - len(self._ready) - self._withheld, head))
@@ -343,6 +349,7 @@ class Transcript:
             taken=taken,
             gap=gap if self._trimmed else None,
             unmodelled=dict(self.unmodelled),
+            output=None if self.output is None else to_jsonable_python(self.output, serialize_unknown=True),
             **{name: getattr(self, name) for name in _KEPT},
         )
         return {
@@ -379,6 +386,7 @@ class Transcript:
         transcript._trimmed, transcript._head = stored.gap is not None, stored.gap or 0
         for name in _KEPT:
             setattr(transcript, name, getattr(stored, name))
+        transcript.output = stored.output
         transcript._unmodelled = dict(Counter(stored.unmodelled) - Counter(transcript.unmodelled))
         if stored.error is not None:
             stored.error.transcript = transcript

@@ -13,10 +13,25 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall, ToolCallDelta, Usage
+from .chunks import (
+    Chunk,
+    File,
+    Finished,
+    Logprobs,
+    Raw,
+    ReasoningDelta,
+    Seam,
+    ServerToolCall,
+    ServerToolResult,
+    Source,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from .client import Client
 from .failures import ErrorCategory, ErrorKind, StreamMisused
-from .messages import FunctionCall, History, ImagePart, Message, Prompt, ReasoningPart, TextPart, Tool
+from .messages import FunctionCall, History, ImagePart, Message, OpaquePart, Prompt, ReasoningPart, TextPart, Tool
 from .options import StreamOptions, TurnOptions
 from .outcome.errors import (
     AllTargetsFailed,
@@ -101,6 +116,7 @@ __all__ = [
     "DeadlineExceeded",
     "ErrorCategory",
     "ErrorKind",
+    "File",
     "Finished",
     "FunctionCall",
     "Hedge",
@@ -109,9 +125,11 @@ __all__ = [
     "Incomplete",
     "InvalidRequest",
     "Limits",
+    "Logprobs",
     "MalformedStream",
     "Message",
     "ModelNotFound",
+    "OpaquePart",
     "Overloaded",
     "PermanentError",
     "PermissionDenied",
@@ -130,6 +148,9 @@ __all__ = [
     "Scope",
     "ScopeReport",
     "Seam",
+    "ServerToolCall",
+    "ServerToolResult",
+    "Source",
     "Stream",
     "StreamError",
     "StreamInterrupted",

@@ -1,4 +1,4 @@
-"""The chunks that a stream yields: a closed union of eight small frozen classes.
+"""The chunks that a stream yields: a closed union of thirteen small frozen classes.
 
 A chunk is a value. It never changes, and it holds no reference to the stream, so an application may keep, compare,
 pickle or send it. No class is for one provider: what has no class here is a `Raw`.
@@ -17,11 +17,16 @@ import msgspec
 __all__ = [
     "Certainty",
     "Chunk",
+    "File",
     "FinishReason",
     "Finished",
+    "Logprobs",
     "Raw",
     "ReasoningDelta",
     "Seam",
+    "ServerToolCall",
+    "ServerToolResult",
+    "Source",
     "Standing",
     "TextDelta",
     "ToolCall",
@@ -31,7 +36,7 @@ __all__ = [
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "other"]
 Certainty: TypeAlias = Literal["exact", "estimated", "unknown"]
-Standing: TypeAlias = Literal["content", "doubt", "extra"]
+Standing: TypeAlias = Literal["content", "block", "doubt", "extra"]
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
@@ -91,6 +96,91 @@ class ToolCall(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
+class Source(msgspec.Struct, frozen=True):
+    """What a passage of the answer rests on: a web page, a document, a place in a file.
+
+    url, title, quote: the page or document, and its words; "" where the provider does not say. start, end: the passage,
+    as code points of `transcript.text`; None where the provider does not say. id: the provider's name for it. native:
+    the citation as its provider gave it, where it wants it back.
+    """
+
+    type: ClassVar[Literal["source"]] = "source"
+    content: ClassVar[bool] = False
+    text: ClassVar[str] = ""
+    url: str = ""
+    title: str = ""
+    quote: str = ""
+    start: int | None = None
+    end: int | None = None
+    id: str = ""
+    native: Any = None
+
+
+class File(msgspec.Struct, frozen=True):
+    """A whole picture, recording or document that the model made.
+
+    data: its bytes; None where the provider gave only a `url` or an `id` to fetch it by. text: the words of a
+    recording, which are part of the answer's text. native: the piece as its provider gave it, which `as_history()`
+    sends back; None where another block has it, as the result of the program that wrote it.
+    """
+
+    type: ClassVar[Literal["file"]] = "file"
+    content: ClassVar[bool] = True
+    media_type: str
+    data: bytes | None = None
+    url: str = ""
+    id: str = ""
+    text: str = ""
+    native: Any = None
+
+
+class ServerToolCall(msgspec.Struct, frozen=True):
+    """A tool that the provider runs itself: a web search, code, an MCP server's tool. It comes before its result.
+
+    name: the provider's own name for the tool. arguments: JSON text, or program code, as it came. parsed: the arguments
+    as an object, or None. native: the block as its provider gave it, which `as_history()` sends back.
+    """
+
+    type: ClassVar[Literal["server_tool_call"]] = "server_tool_call"
+    content: ClassVar[bool] = True
+    text: ClassVar[str] = ""
+    id: str
+    name: str
+    arguments: str = ""
+    parsed: dict[str, Any] | None = None
+    native: Any = None
+
+
+class ServerToolResult(msgspec.Struct, frozen=True):
+    """What a tool gave that the provider ran. `id` is that of its `ServerToolCall`.
+
+    result: decoded JSON in the provider's own form. is_error: the tool failed, and the model was told so. native: as in
+    `ServerToolCall`; None where call and result are one block, which the call has.
+    """
+
+    type: ClassVar[Literal["server_tool_result"]] = "server_tool_result"
+    content: ClassVar[bool] = True
+    text: ClassVar[str] = ""
+    id: str
+    name: str
+    result: Any = None
+    is_error: bool = False
+    native: Any = None
+
+
+class Logprobs(msgspec.Struct, frozen=True):
+    """How probable the tokens of the answer were; only where the request asked for it.
+
+    tokens: an object for each token, in order, in the provider's own form: its text, the logarithm of its probability,
+    and what else was likely.
+    """
+
+    type: ClassVar[Literal["logprobs"]] = "logprobs"
+    content: ClassVar[bool] = False
+    text: ClassVar[str] = ""
+    tokens: tuple[Any, ...]
+
+
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """Token counts as the provider reports them. They are cumulative: the last `Usage` of a stream stands alone.
 
@@ -144,13 +234,13 @@ class Seam(msgspec.Struct, frozen=True, gc=False):
 
 
 class Raw(msgspec.Struct, frozen=True):
-    """A piece of an answer that has no chunk class, as decoded JSON: a citation, a picture, a tool that the provider
-    ran.
+    """A piece of an answer that has no chunk class, as decoded JSON.
 
     `event` is the provider's own name for it. `standing` says what the piece is. "content" is a part of the answer and
-    always comes. "doubt" is a field or event that this version does not know: it may be content and always comes, but
-    an answer of nothing else is no answer. "extra" is not content and comes only with `raw=True` on the target.
-    `Transcript.unmodelled` counts the first two.
+    always comes. So is "block": a whole one in its provider's own form, which `as_history()` sends back. "doubt" is a
+    field or event that this version does not know: it may be content and always comes, but an answer of nothing else is
+    no answer. "extra" is not content and comes only with `raw=True` on the target. `Transcript.unmodelled` counts all
+    but "extra".
     """
 
     type: ClassVar[Literal["raw"]] = "raw"
@@ -163,7 +253,21 @@ class Raw(msgspec.Struct, frozen=True):
     @property
     def content(self) -> bool:
         """Whether the piece is certainly a part of the answer."""
-        return self.standing == "content"
+        return self.standing in ("content", "block")
 
 
-Chunk: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | ToolCall | Usage | Finished | Seam | Raw
+Chunk: TypeAlias = (
+    TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | ToolCall
+    | Source
+    | File
+    | ServerToolCall
+    | ServerToolResult
+    | Logprobs
+    | Usage
+    | Finished
+    | Seam
+    | Raw
+)

@@ -6,7 +6,7 @@ the place (`messages[2].content`). Nothing here knows a provider: an adapter tur
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -23,6 +23,7 @@ __all__ = [
     "History",
     "ImagePart",
     "Message",
+    "OpaquePart",
     "Part",
     "Prompt",
     "ReasoningPart",
@@ -66,10 +67,21 @@ class _Frozen(BaseModel):
 
 
 class TextPart(_Frozen):
-    """A piece of text in a message of several parts."""
+    """A piece of text in a message of several parts.
+
+    `citations` are what it rests on, as the provider `cited_by` gave them ("anthropic"). They go back to that provider
+    only; for others it is text like any other.
+    """
 
     type: Literal["text"] = "text"
     text: str
+    citations: tuple[Any, ...] = ()
+    cited_by: str | None = None
+
+    @field_validator("citations", mode="before")
+    @classmethod
+    def _plain_values(cls, value: Any) -> Any:
+        return plain(value, ".citations")
 
 
 class ImagePart(_Frozen):
@@ -84,7 +96,7 @@ class ImagePart(_Frozen):
 
     @classmethod
     def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
-        return part_fields({"type": "image_url", **value}, ()) if "image_url" in value else value
+        return part_fields({"type": "image_url", **value}, {}) if "image_url" in value else value
 
     @field_validator("url")
     @classmethod
@@ -115,7 +127,27 @@ class ReasoningPart(_Frozen):
     signed_by: str | None = None
 
 
-Part: TypeAlias = TextPart | ImagePart | ReasoningPart
+class OpaquePart(_Frozen):
+    """A block of an assistant's turn that only its provider understands: a web search, its encrypted results, a picture
+    with the provider's mark on it.
+
+    `data` is the block as its provider gave it, and goes back to `provider` ("anthropic") unchanged, in its place. For
+    any other provider `text` stands there in its place. If that is empty, the block is left out, together with all
+    signed reasoning of the turn, which is refused when a block beside it is missing.
+    """
+
+    type: Literal["opaque"] = "opaque"
+    provider: str
+    data: Any
+    text: str = ""
+
+    @field_validator("data")
+    @classmethod
+    def _plain_values(cls, value: Any) -> Any:
+        return plain(value, ".data")
+
+
+Part: TypeAlias = TextPart | ImagePart | ReasoningPart | OpaquePart
 
 
 class FunctionCall(_Frozen):
@@ -269,13 +301,13 @@ def _parts(content: Any) -> tuple[Part, ...]:
 
 
 def _part(value: Any, place: str) -> Part:
-    if isinstance(value, TextPart | ImagePart | ReasoningPart):
+    if isinstance(value, TextPart | ImagePart | ReasoningPart | OpaquePart):
         return value
     given = dumped(value)
     if not isinstance(given, Mapping):
         raise Unfit(f"{place}: give a part, like a TextPart or a dict with its type, not {type(value).__name__}")
     try:
-        fields = part_fields(given, ReasoningPart.model_fields)
+        fields = part_fields(given, _OWN)
         return _PARTS[fields["type"]].model_validate(fields)
     except Unfit as error:
         raise Unfit(f"{place}{error}") from None
@@ -283,9 +315,11 @@ def _part(value: Any, place: str) -> Part:
         raise Unfit(describe(error, place)) from None
 
 
-_PARTS: Mapping[str, type[TextPart | ImagePart | ReasoningPart]] = {
-    "text": TextPart, "image_url": ImagePart, "reasoning": ReasoningPart,
+_PARTS: Mapping[str, type[TextPart | ImagePart | ReasoningPart | OpaquePart]] = {
+    "text": TextPart, "image_url": ImagePart, "reasoning": ReasoningPart, "opaque": OpaquePart,
 }  # fmt: skip
+_OWN: Mapping[str, Collection[str]] = {"reasoning": ReasoningPart.model_fields, "opaque": OpaquePart.model_fields}
+"""The parts that are ours alone, with their fields."""
 
 
 def complaint(error: ValidationError, model: type[BaseModel]) -> str:

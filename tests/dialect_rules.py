@@ -69,12 +69,22 @@ def anthropic_messages(body: Body) -> None:
         assert len(set(used)) == len(used), "two calls with one id"
         for block in blocks:
             _ANTHROPIC[block["type"]](block)
+        _server_tools(blocks, is_last=blocks is turns[-1][1])
         if role == "assistant":
             assert blocks[-1]["type"] not in ("thinking", "redacted_thinking"), "a turn that ends in thinking"
     assert not waiting, "a call without its result"
     role, blocks = turns[-1]
     text = blocks[-1].get("text", "")
     assert role == "user" or text == text.rstrip(), "an unfinished turn that ends in white space"
+
+
+def _server_tools(blocks: list[Any], is_last: bool) -> None:
+    """A result follows its call; a call without a result is the last thing of a conversation, or waits for a function
+    that it called itself."""
+    made = [block["id"] for block in blocks if block["type"] in ("server_tool_use", "mcp_tool_use")]
+    done = [block["tool_use_id"] for block in blocks if block["type"].endswith("_tool_result")]
+    waits = any(block["type"] == "tool_use" for block in blocks)
+    assert is_last or waits or set(made) <= set(done), "a server tool without its result"
 
 
 def _blocks(content: Any) -> list[Any]:
@@ -105,7 +115,26 @@ _ANTHROPIC: Mapping[str, Callable[[Body], None]] = {
     "tool_use": _tool_use,
     "redacted_thinking": lambda block: _text({"text": block["data"]}),
     "tool_result": lambda block: None,
+    "server_tool_use": _tool_use,
+    "mcp_tool_use": _tool_use,
+    "fallback": lambda block: None,
+    "compaction": lambda block: None,
+    "container_upload": lambda block: None,
+    **{
+        f"{name}_tool_result": lambda block: None
+        for name in (
+            "web_search",
+            "web_fetch",
+            "code_execution",
+            "bash_code_execution",
+            "text_editor_code_execution",
+            "tool_search",
+            "mcp",
+            "advisor",
+        )
+    },
 }
+"""The blocks that the API takes back, by the types of its own SDK."""
 
 
 def gemini(body: Body) -> None:

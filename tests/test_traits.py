@@ -12,10 +12,15 @@ import pytest
 import resilient_stream
 from resilient_stream.chunks import (
     Chunk,
+    File,
     Finished,
+    Logprobs,
     Raw,
     ReasoningDelta,
     Seam,
+    ServerToolCall,
+    ServerToolResult,
+    Source,
     TextDelta,
     ToolCall,
     ToolCallDelta,
@@ -39,6 +44,11 @@ ONE_OF_EACH: tuple[Chunk, ...] = (
     Finished("stop", "stop"),
     Seam("a:b", "a:c", "replay"),
     Raw("a", "event", {"x": 1}),
+    Source("https://example.test", "title", "quote", 0, 4, "id", {"x": 1}),
+    File("image/png", b"data", "https://example.test", "id", "words", {"x": 1}),
+    ServerToolCall("id", "search", "{}", {}, {"x": 1}),
+    ServerToolResult("id", "search", [1], False, {"x": 1}),
+    Logprobs(({"token": "a", "logprob": -0.1},)),
 )
 
 CITATION = '''
@@ -51,7 +61,9 @@ class Trial(msgspec.Struct, frozen=True, gc=False):
     url: str
 
 
-Chunk: TypeAlias = Trial | '''
+Chunk: TypeAlias = (
+    Trial
+    | '''
 
 
 def test_every_class_has_a_row() -> None:
@@ -116,7 +128,8 @@ def test_calls_and_seams_outlive_a_dropped_middle() -> None:
 
 def test_held_text_of_a_continuation_comes_before_its_end() -> None:
     """`Finished` ends what a continuation says: text that was still being compared is delivered in front of it."""
-    splice = Splice(Prefilled(Partial.of([TextDelta("one two three")])), "a:m", "b:m", "prefill")
+    partial = Partial.of([TextDelta("one two three")])
+    splice = Splice(Prefilled(partial), "a:m", "b:m", "prefill", partial)
     finished = Finished("stop", "stop")
     assert splice.feed([TextDelta(" o")]) == []
     begun = splice.feed([finished])
@@ -133,8 +146,8 @@ def _with_a_new_class(folder: Path, *files: str) -> Path:
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text("" if name.endswith("__init__.py") else (PACKAGE / name).read_text())
     chunks = package / "chunks.py"
-    assert "\nChunk: TypeAlias = " in chunks.read_text()
-    chunks.write_text(chunks.read_text().replace("\nChunk: TypeAlias = ", CITATION))
+    assert "\nChunk: TypeAlias = (" in chunks.read_text()
+    chunks.write_text(chunks.read_text().replace("\nChunk: TypeAlias = (", CITATION))
     return package
 
 

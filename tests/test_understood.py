@@ -112,8 +112,8 @@ ROWS = {
         lambda tokens: _messages(tokens=tokens),
         _messages(reason="tool_use"),
         _messages(TEXT_BLOCK, STOP, reason="tool_use"),
-        _messages(block("server_tool_use", id="s", name="web_search", input={"query": "x"}), STOP, TEXT_BLOCK, STOP),
-        "server_tool_use",
+        _messages(block("something_new", id="s", whatever=["x"]), STOP, TEXT_BLOCK, STOP),
+        "something_new",
     ),
     "responses": Row(
         "openai-responses:m",

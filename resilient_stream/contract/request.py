@@ -77,6 +77,13 @@ class Request:
         return self.target.options.get(name, default)
 
     @property
+    def may_cite(self) -> bool:
+        """Whether the answer may have citations: more than texts and functions was given, as a search or a document."""
+        if self.extra or any(type(tool) is not Tool for tool in self.tools):
+            return True
+        return any(map(_has_document, self.messages))
+
+    @property
     def decoding(self) -> dict[str, Any]:
         """What every decoder is made with: its bound, and the target's options `raw` and `terminal="eof_ok"`."""
         return {
@@ -84,6 +91,14 @@ class Request:
             "raw": bool(self.option("raw")),
             "eof_ok": self.option("terminal") == "eof_ok",
         }
+
+
+_UNCITED = frozenset({"text", "image_url", "reasoning"})
+"""The parts of a message that nothing can be cited from."""
+
+
+def _has_document(message: Message) -> bool:
+    return not isinstance(message.content, str) and any(part.type not in _UNCITED for part in message.content)
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ from ..stream import Stream, TextStream, outcome_of_dropping
 from .link import Link, call_over
 from .prompts import Incomplete, Prompts, trigger_of
 from .toolbox import Toolbox
-from .turns import GO_ON, ConversationRecord, ToolResult, Turn, TurnStarted
+from .turns import ConversationRecord, ToolResult, Turn, TurnStarted
 
 __all__ = ["Conversation", "ConversationChunk"]
 
@@ -203,7 +203,7 @@ class Conversation:
             expected = bool(outputs) and not self._toolbox.missing(outputs)
             self._done = bool(turn.unanswered) or expected
         elif turn.transcript.finish_reason == "pause":
-            turn.reply = GO_ON
+            turn.resume()
         elif missing := self._toolbox.missing(outputs):
             turn.reply = await self._prompt(turn, missing)
         else:

@@ -14,15 +14,13 @@ from pydantic import BaseModel
 
 from ..chunks import Certainty, Seam, ToolCall, Usage
 from ..failures import ErrorKind, StreamMisused
-from ..messages import FunctionCall, Message, Part, TextPart
+from ..fitting.signatures import GO_ON
+from ..messages import FunctionCall, Message, OpaquePart, Part, TextPart
 from ..outcome.errors import StreamError
 from ..outcome.transcript import Outcome, Transcript
 from .tools import encode_parts, encode_result
 
 __all__ = ["ConversationRecord", "ToolResult", "Turn", "TurnStarted", "result_of"]
-
-GO_ON = "Please go on."
-"""The user's turn that asks for the rest, since many models do not continue an unfinished assistant's turn."""
 
 NO_RESULT = "No result: the conversation was interrupted before this call was answered."
 
@@ -69,6 +67,11 @@ def result_of(call: ToolCall, result: Any, error: bool = False, duration: float 
     return ToolResult(call.id, call.name, told, error, duration, parts)
 
 
+def _is_paused(message: Message) -> bool:
+    """Return whether a turn ends in a block of its provider's own, so that the provider is to go on with it."""
+    return isinstance(next(reversed(message.blocks), None), OpaquePart)
+
+
 class Turn:
     """One answer of the model, the results of its calls, and what was said to the model after that.
 
@@ -88,6 +91,13 @@ class Turn:
             self.calls = _with_ids(_calls_after_restart(self.transcript), self.number)
             if self.transcript.finish_reason == "length":
                 self.calls = (*self.calls[:-1], *map(_void_if_cut, self.calls[-1:]))
+
+    def resume(self) -> None:
+        """Go on with an answer that its provider paused. It is sent back as it came, with no turn of the user behind
+        it; only a pause without any block of the provider's own has to be asked for."""
+        answer = self.transcript.as_history()
+        if not (answer and any(isinstance(part, OpaquePart) for part in answer[-1].parts)):
+            self.reply = GO_ON
 
     @property
     def unanswered(self) -> tuple[ToolCall, ...]:
@@ -116,7 +126,7 @@ class ConversationRecord:
     """
 
     def __init__(self, messages: Sequence[Message]) -> None:
-        goes_on = messages[-1].role == "assistant"
+        goes_on = messages[-1].role == "assistant" and not _is_paused(messages[-1])
         self._messages = [*messages, *([Message(role="user", content=GO_ON)] if goes_on else [])]
         self.turns: list[Turn] = []
         self.outputs: dict[str, BaseModel] = {}

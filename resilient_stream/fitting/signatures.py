@@ -1,24 +1,30 @@
-"""Decides which signed reasoning may be sent to which model.
+"""Decides which signed reasoning, and which blocks of a provider's own, may be sent to which target.
 
 A signature goes back to the family of models that made it, wherever it is served. A stranger's signature is refused
 with a 400, and a conversation that moved to another target would be stuck. Reasoning that nobody signed goes back to
 models of the family that thought it. What a relay made of its upstream's reasoning (`reasoning_details`, a list) goes
 back to that relay, for models of that vendor. Which family a target belongs to is asked of whoever knows the providers.
+
+A block that only its provider understands, and citations, go back to that provider. For others the block's text stands
+in its place, and no signed reasoning of that turn is sent, since it was signed with the block beside it.
 This module must never change what the model said. A call stays a call; only its proof is left out.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from ..contract import Request
-from ..messages import FunctionCall, Message, Part, ReasoningPart
+from ..messages import FunctionCall, Message, OpaquePart, Part, ReasoningPart, TextPart
 from .pairing import in_order
+from .told import left_out
 
-__all__ = ["Families", "FamiliesOf", "for_its_target"]
+__all__ = ["GO_ON", "Families", "FamiliesOf", "for_its_target"]
+
+GO_ON = "Please go on."
+"""The user's turn that asks for the rest, where an unfinished assistant's turn cannot simply be continued."""
 
 
 class Families(NamedTuple):
@@ -38,7 +44,8 @@ def for_its_target(request: Request, families_of: FamiliesOf) -> Request:
     messages = in_order(request.messages)
     reader = _Reader(request.target.name, families_of)
     if any(map(reader.refuses_of, messages)):
-        messages = tuple(map(reader.without_foreign, messages))
+        asked = (Message(role="user", content=GO_ON),) if reader.cannot_go_on(messages[-1]) else ()
+        messages = (*map(reader.without_foreign, messages), *asked)
     return request if messages is request.messages else replace(request, messages=messages)
 
 
@@ -58,20 +65,47 @@ class _Reader(NamedTuple):
             return False
         return any(map(self._refuses, (*message.parts, *message.tool_calls)))
 
+    def cannot_go_on(self, message: Message) -> bool:
+        """Return whether a message is a turn that its provider paused, and that this target cannot continue."""
+        return message.role == "assistant" and any(
+            isinstance(part, OpaquePart) and self._refuses(part) for part in message.parts
+        )
+
     def without_foreign(self, message: Message) -> Message:
         """Return the message without what would be refused."""
         if not self.refuses_of(message):
             return message
-        kept = [not self._refuses(part) for part in message.parts]
-        parts = tuple(itertools.compress(message.parts, kept))
+        lost = any(isinstance(part, OpaquePart) and self._refuses(part) for part in message.parts)
+        if lost:
+            left_out(self.target, "a block of another provider", "only that provider can read it")
+        read = [self._read(part, lost) for part in message.parts]
+        kept = [part is not None for part in read]
+        parts = tuple(part for part in read if part is not None)
         calls = tuple(self._without_proof(call, kept) for call in message.tool_calls)
         return message.model_copy(update={"content": parts, "tool_calls": calls})
 
+    def _read(self, part: Part, lost: bool) -> Part | None:
+        """Return what the target gets of a part. lost: a block of the turn is not sent."""
+        if isinstance(part, ReasoningPart) and lost and (part.signature or part.redacted):
+            return None
+        if not self._refuses(part):
+            return part
+        text = part.text if isinstance(part, TextPart | OpaquePart) else ""
+        return TextPart(text=text) if text else None
+
     def _refuses(self, part: Part | FunctionCall) -> bool:
+        if isinstance(part, OpaquePart):
+            return part.provider != self._provider
+        if isinstance(part, TextPart):
+            return part.cited_by not in (None, self._provider)
         if not isinstance(part, ReasoningPart | FunctionCall) or part.signed_by in (None, self.target):
             return False
         origin = self._origin_of(part)
         return origin(part.signed_by) != origin(self.target)
+
+    @property
+    def _provider(self) -> str:
+        return self.target.partition(":")[0]
 
     def _origin_of(self, part: ReasoningPart | FunctionCall) -> Callable[[str], str]:
         """Return a function for what two targets must have in common, by the form of the proof."""

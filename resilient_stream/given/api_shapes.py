@@ -94,13 +94,17 @@ def split_results(messages: Iterable[Any]) -> Iterator[Any]:
             yield {**each, "content": rest}
 
 
-def part_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
-    """Read a part of a message in any accepted shape, as the fields of one of ours."""
+def part_fields(value: Mapping[str, Any], own_parts: Mapping[str, Names]) -> dict[str, Any]:
+    """Read a part of a message in any accepted shape, as the fields of one of ours.
+
+    own_parts: the types that no API has, with their fields.
+    """
     kind = value.get("type", "text" if "text" in value else None)
-    if kind == "reasoning":
-        return _known(value, names, "")
+    if isinstance(kind, str) and kind in own_parts:
+        return _known(value, own_parts[kind], "")
     if not isinstance(kind, str) or kind not in _PARTS:
-        raise Unfit(f".type: {_short(kind)} is not known; known are text, image_url, reasoning, {', '.join(_OTHERS)}")
+        known = ", ".join((*_FIRST, *own_parts, *(name for name in _PARTS if name not in _FIRST)))
+        raise Unfit(f".type: {_short(kind)} is not known; known are {known}")
     read, own = _PARTS[kind]
     _left_out(value, ("type", *own), "")
     return read(value)
@@ -110,7 +114,10 @@ def part_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
 
 
 def _as_text(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "text", "text": value.get("text", value.get("refusal"))}
+    fields = {"type": "text", "text": value.get("text", value.get("refusal"))}
+    if value.get("citations"):  # Anthropic's; annotations of others speak to people, and are not sent back
+        fields |= {"citations": plain(value["citations"], ".citations"), "cited_by": value.get("cited_by")}
+    return fields
 
 
 def _as_image(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,7 +151,7 @@ def _as_redacted(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _PARTS: Mapping[str, tuple[Callable[[Mapping[str, Any]], dict[str, Any]], Names]] = {
-    "text": (_as_text, ("text",)),
+    "text": (_as_text, ("text", "citations", "cited_by")),
     "image_url": (_as_image, ("url", "image_url", "detail")),
     "input_text": (_as_text, ("text",)),
     "output_text": (_as_text, ("text",)),
@@ -156,7 +163,7 @@ _PARTS: Mapping[str, tuple[Callable[[Mapping[str, Any]], dict[str, Any]], Names]
 }
 """For each type of a part but reasoning, which is ours, what reads it and which fields it has."""
 
-_OTHERS = tuple(name for name in _PARTS if name not in ("text", "image_url"))
+_FIRST = ("text", "image_url")
 
 
 # -- fields -------------------------------------------------------------------------------------

@@ -1,19 +1,35 @@
 """Makes messages of what was received, which may be sent again to whichever provider comes next.
 
-Only whole things leave here: a tool call with all of its arguments from an answer that ended well, and reasoning that
-is a whole thought and names who thought it. Anything else of an answer that was cut stays in the transcript and is not
-sent. Reasoning without its provider's proof goes only to hosts that take it without one. `fitting/signatures.py`
-decides which signature goes back to whom, and adapters write the turns.
+Only whole things leave here: a tool call with all of its arguments from an answer that ended well, reasoning that is a
+whole thought and names who thought it, and blocks that only their provider understands, in their places. Anything else
+of an answer that was cut stays in the transcript and is not sent. Reasoning without its provider's proof goes only to
+hosts that take it without one. `fitting/signatures.py` decides what goes back to whom, and adapters write the turns.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import assert_never
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, assert_never
 
-from ..chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall, ToolCallDelta, Usage
-from ..messages import FunctionCall, Message, Part, ReasoningPart, TextPart
+from ..chunks import (
+    Chunk,
+    File,
+    Finished,
+    Logprobs,
+    Raw,
+    ReasoningDelta,
+    Seam,
+    ServerToolCall,
+    ServerToolResult,
+    Source,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+from ..messages import FunctionCall, Message, OpaquePart, Part, ReasoningPart, TextPart
 from ..text.arguments import as_object_text
 
 __all__ = ["ended_well", "omission", "to_history"]
@@ -26,14 +42,14 @@ def to_history(chunks: Sequence[Chunk], target: str | None, gap: tuple[int, int]
     calls, or without any.
     """
     begin = 1 + max((place for place, chunk in enumerate(chunks) if _restarts(chunk)), default=-1)
-    turn = _Turn(_first_target(chunks, begin) or target)
+    turn = _Turn(_first_target(chunks, begin) or target, {} if gap else _cited(chunks[begin:]))
     for place in range(begin, len(chunks)):
         if gap is not None and gap[0] == place:
             turn.missing(gap[1])
         turn.take(chunks[place])
     if gap is not None and gap[0] == len(chunks) >= begin:
         turn.missing(gap[1])
-    return turn.messages(calls)
+    return turn.messages(calls, ended_well(chunks) is True)
 
 
 def ended_well(chunks: Sequence[Chunk]) -> bool | None:
@@ -51,18 +67,34 @@ _BESIDE = re.compile(r"citation|annotation|grounding|logprob|attribution", re.IG
 """Names of what is said about a text, and is no block of its own."""
 
 
+Spans: TypeAlias = Mapping[tuple[int, int], Sequence[Any]]
+"""Passages of the answer's text, each with the citations that go back to whoever made them."""
+
+
+def _cited(chunks: Sequence[Chunk]) -> Spans:
+    spans: dict[tuple[int, int], list[Any]] = {}
+    for chunk in chunks:
+        if type(chunk) is Source and chunk.native is not None and chunk.start is not None and chunk.end is not None:
+            spans.setdefault((chunk.start, chunk.end), []).append(chunk.native)
+    return spans
+
+
 class _Turn:
     """Builds the assistant's turn while its chunks are read: its blocks, in their order.
 
-    A block that has no class here cannot be sent back. The reasoning around it was signed together with it, and is
-    refused without it, so all signed reasoning of that turn is left out then.
+    Reasoning is signed together with the blocks around it, and refused where one of them is missing. So all signed
+    reasoning of a turn is left out when one of its blocks cannot be sent back.
     """
 
-    def __init__(self, target: str | None) -> None:
+    def __init__(self, target: str | None, cited: Spans) -> None:
         self._target = target
+        self._cited = cited
+        self._passages = deque(sorted(cited))
         self._blocks: list[Part | FunctionCall] = []
+        self._running: dict[str, OpaquePart] = {}
         self._lost = False
         self._text: list[str] = []
+        self._length = 0
         self._thought: list[str] = []
         self._blind = False
 
@@ -76,12 +108,22 @@ class _Turn:
             case ToolCall():
                 self._end_thought()
                 self._call(chunk)
+            case ServerToolCall():
+                if (block := self._opaque(chunk.native)) is not None:
+                    self._running[chunk.id] = block
+            case ServerToolResult():
+                self._running.pop(chunk.id, None)
+                self._opaque(chunk.native)
+            case File():
+                self._file(chunk)
             case Seam():
                 self._end_thought()
                 self._target = chunk.target
             case Raw():
-                self._lost = self._lost or (chunk.content and not _BESIDE.search(chunk.event))
-            case ToolCallDelta() | Usage() | Finished():
+                if chunk.standing == "block":
+                    self._opaque(chunk.data)
+                self._lost = self._lost or (chunk.standing == "content" and not _BESIDE.search(chunk.event))
+            case ToolCallDelta() | Source() | Logprobs() | Usage() | Finished():
                 pass
             case _:
                 assert_never(chunk)
@@ -93,13 +135,38 @@ class _Turn:
         if characters:
             self._text.append(omission(characters))
 
-    def messages(self, calls: bool) -> list[Message]:
+    def messages(self, calls: bool, well: bool) -> list[Message]:
+        """Return the turn. calls: with the tool calls. well: the model came to an end of its own."""
+        self._end_thought()
         self._end_text()
+        self._stop_running(well and (calls or not any(isinstance(block, FunctionCall) for block in self._blocks)))
         kept = _without_unproven([block for block in self._blocks if self._is_kept(block, calls)])
         parts, made = _laid_out(kept)
-        if not made and not any(isinstance(part, TextPart) and part.text.strip() for part in parts):
+        if not made and not any(map(_says, parts)):
             return []
         return [Message(role="assistant", content=_simplified(parts), tool_calls=made)]
+
+    def _stop_running(self, goes_on: bool) -> None:
+        """Leave out tools that have no result at the end, unless the provider goes on with them in its next answer."""
+        if self._running and not goes_on:
+            self._lost = True
+            self._blocks = [
+                block for block in self._blocks if not any(block is each for each in self._running.values())
+            ]
+
+    def _opaque(self, data: Any, text: str = "") -> OpaquePart | None:
+        self._end_thought()
+        self._end_text()
+        if data is None:
+            return None
+        block = OpaquePart(provider=(self._target or "").partition(":")[0], data=data, text=text)
+        self._blocks.append(block)
+        return block
+
+    def _file(self, file: File) -> None:
+        """Add a file, with words in its place for those who cannot read it."""
+        self._length += len(file.text)
+        self._opaque(file.native, _in_words(file))
 
     def _is_kept(self, block: Part | FunctionCall, calls: bool) -> bool:
         if isinstance(block, FunctionCall):
@@ -148,7 +215,36 @@ class _Turn:
         text = "".join(self._text)
         self._text.clear()
         if text:
-            self._blocks.append(TextPart(text=text))
+            self._blocks += self._pieces(text)
+        self._length += len(text)
+
+    def _pieces(self, text: str) -> list[TextPart]:
+        """Divide a text where passages with citations begin and end. A passage that is not all in it has none."""
+        base, at = self._length, 0
+        by = (self._target or "").partition(":")[0]
+        pieces: list[TextPart] = []
+        while self._passages and self._passages[0][0] < base + len(text):
+            passage = self._passages.popleft()
+            start, stop = passage[0] - base, passage[1] - base
+            if at <= start < stop <= len(text):
+                citations = tuple(self._cited[passage])
+                pieces += _plain_text(text[at:start])
+                pieces.append(TextPart(text=text[start:stop], citations=citations, cited_by=by))
+                at = stop
+        return pieces + _plain_text(text[at:])
+
+
+def _plain_text(text: str) -> list[TextPart]:
+    return [TextPart(text=text)] if text else []
+
+
+def _says(part: Part) -> bool:
+    return isinstance(part, OpaquePart) or (isinstance(part, TextPart) and bool(part.text.strip()))
+
+
+def _in_words(file: File) -> str:
+    """Return what stands for a file where the file itself cannot be sent: its words, or that there was one."""
+    return file.text or f"[{file.media_type.partition('/')[0] or 'file'}: {file.media_type}]"
 
 
 def _laid_out(blocks: Sequence[Part | FunctionCall]) -> tuple[list[Part], tuple[FunctionCall, ...]]:
@@ -159,12 +255,17 @@ def _laid_out(blocks: Sequence[Part | FunctionCall]) -> tuple[list[Part], tuple[
     for block in blocks:
         if isinstance(block, FunctionCall):
             places.append((block, len(parts)))
-        elif isinstance(block, TextPart) and parts and isinstance(parts[-1], TextPart) and not _ends(places, parts):
-            parts[-1] = TextPart(text=parts[-1].text + block.text)
+        elif parts and _joins(block, parts[-1]) and not _ends(places, parts):
+            parts[-1] = TextPart(text=parts[-1].text + block.text)  # type: ignore[union-attr]
         else:
             parts.append(block)
     calls = (call if place == len(parts) else call.model_copy(update={"place": place}) for call, place in places)
     return parts, tuple(calls)
+
+
+def _joins(part: Part, before: Part) -> bool:
+    """Return whether both are plain text, so that they can be one part."""
+    return all(isinstance(each, TextPart) and not each.citations for each in (part, before))
 
 
 def _ends(places: Sequence[tuple[FunctionCall, int]], parts: Sequence[Part]) -> bool:
@@ -174,7 +275,7 @@ def _ends(places: Sequence[tuple[FunctionCall, int]], parts: Sequence[Part]) -> 
 
 def _simplified(parts: Sequence[Part]) -> str | tuple[Part, ...]:
     """Return a single text as a string."""
-    if len(parts) == 1 and isinstance(parts[0], TextPart):
+    if len(parts) == 1 and isinstance(parts[0], TextPart) and not parts[0].citations:
         return parts[0].text
     return tuple(parts) if parts else ""
 

@@ -14,7 +14,22 @@ from typing import Literal, TypeAlias, assert_never, get_args
 
 import msgspec
 
-from ..chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall, ToolCallDelta, Usage
+from ..chunks import (
+    Chunk,
+    File,
+    Finished,
+    Logprobs,
+    Raw,
+    ReasoningDelta,
+    Seam,
+    ServerToolCall,
+    ServerToolResult,
+    Source,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 
 __all__ = [
     "SERVER_NAMES",
@@ -31,7 +46,7 @@ __all__ = [
 
 Piece: TypeAlias = Literal["text", "reasoning", "arguments"]
 Fixing: TypeAlias = Literal["always", "sealed", "never"]
-Continuing: TypeAlias = Literal["compared", "added", "beside", "ends"]
+Continuing: TypeAlias = Literal["compared", "added", "once", "beside", "dropped", "ends"]
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +59,8 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     continuing: what happens to it in an answer that continues another one. compared: what was delivered already is
     recognised and dropped. added: it is new, and stands behind all that was delivered; content of such a class must fix
     the answer, or a replay would deliver it twice. beside: it is no content and waits until the continuation is
-    accepted. ends: no content follows it.
+    accepted. once: the same, and it is dropped if an equal one was delivered. dropped: before the continuation is
+    accepted it belongs to text that may be dropped, so it is dropped as well. ends: no content follows it.
     answers: an answer with nothing else of content is one; a model that only thought has not answered.
     calls: it may be the call that an answer speaks of which ended in order to have a tool called.
     latest: of one request only the last is stored, since each replaces those before it.
@@ -82,6 +98,21 @@ def _row(kind: type[Chunk]) -> Traits:
     if issubclass(kind, ToolCall):
         return Traits(piece=None, fixes="always", continuing="added", answers=True, calls=True, latest=False,
                       outlives=True, skips_links=False, tool_name="name", server_name=None)
+    if issubclass(kind, Source):
+        return Traits(piece=None, fixes="never", continuing="once", answers=False, calls=False, latest=False,
+                      outlives=True, skips_links=False, tool_name=None, server_name=None)
+    if issubclass(kind, File):
+        return Traits(piece=None, fixes="always", continuing="added", answers=True, calls=False, latest=False,
+                      outlives=False, skips_links=False, tool_name=None, server_name=None)
+    if issubclass(kind, ServerToolCall):
+        return Traits(piece=None, fixes="always", continuing="added", answers=True, calls=True, latest=False,
+                      outlives=False, skips_links=False, tool_name=None, server_name="name")
+    if issubclass(kind, ServerToolResult):
+        return Traits(piece=None, fixes="always", continuing="added", answers=True, calls=True, latest=False,
+                      outlives=False, skips_links=False, tool_name=None, server_name="name")
+    if issubclass(kind, Logprobs):
+        return Traits(piece=None, fixes="never", continuing="dropped", answers=False, calls=False, latest=False,
+                      outlives=False, skips_links=True, tool_name=None, server_name=None)
     if issubclass(kind, Usage):
         return Traits(piece=None, fixes="never", continuing="beside", answers=False, calls=False, latest=True,
                       outlives=False, skips_links=False, tool_name=None, server_name=None)

@@ -15,7 +15,20 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import msgspec
 from pydantic_core import to_jsonable_python
 
-from ..chunks import Chunk, Finished, FinishReason, Raw, ReasoningDelta, Seam, ToolCall, Usage
+from ..chunks import (
+    Chunk,
+    File,
+    Finished,
+    FinishReason,
+    Raw,
+    ReasoningDelta,
+    Seam,
+    ServerToolCall,
+    ServerToolResult,
+    Source,
+    ToolCall,
+    Usage,
+)
 from ..failures import StreamMisused
 from ..given.checks import check_depth
 from ..messages import Message
@@ -272,6 +285,21 @@ class Transcript:
         return tuple(chunk for chunk in self._answer() if type(chunk) is ToolCall)
 
     @property
+    def sources(self) -> tuple[Source, ...]:
+        """Return what the answer rests on, in the order in which it was said."""
+        return tuple(chunk for chunk in self._answer() if type(chunk) is Source)
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Return the pictures, recordings and documents that the model made."""
+        return tuple(chunk for chunk in self._answer() if type(chunk) is File)
+
+    @property
+    def server_tools(self) -> tuple[ServerToolCall | ServerToolResult, ...]:
+        """Return what ran at the provider: calls and their results, in order."""
+        return tuple(chunk for chunk in self._answer() if isinstance(chunk, ServerToolCall | ServerToolResult))
+
+    @property
     def seams(self) -> tuple[Seam, ...]:
         """Return where another request took over."""
         return tuple(chunk for chunk in self._chunks if type(chunk) is Seam)
@@ -357,6 +385,7 @@ class Transcript:
             "delivered": self.delivered,
             "reasoning": self.reasoning,
             "tool_calls": plain(self.tool_calls),
+            "sources": plain(self.sources),
             "usage": plain(self.usage),
             "finish_reason": self.finish_reason,
             "raw_finish_reason": self.raw_finish_reason,

@@ -7,20 +7,30 @@ limit is near, never for an answer of ordinary length.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Any, assert_never
 
-import msgspec
-
-from ..chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall, ToolCallDelta, Usage
+from ..chunks import (
+    Chunk,
+    File,
+    Finished,
+    Logprobs,
+    Raw,
+    ReasoningDelta,
+    Seam,
+    ServerToolCall,
+    ServerToolResult,
+    Source,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from .traits import TRAITS, is_sealed, piece_of, with_piece
 
 __all__ = ["even", "prefix", "size_of"]
 
 SMALL = 64
-"""What a chunk without a text of its own weighs."""
-
-AS_OBJECTS = 4
-"""How much more memory decoded JSON takes than its text, at least."""
+"""What a chunk, or a value in one, weighs beside its texts."""
 
 
 def size_of(chunk: Chunk) -> int:
@@ -32,12 +42,35 @@ def size_of(chunk: Chunk) -> int:
             return len(chunk.reasoning) + len(chunk.redacted or "")
         case ToolCallDelta() | ToolCall():
             return SMALL + len(chunk.arguments)
+        case Source():
+            return SMALL + len(chunk.url) + len(chunk.title) + len(chunk.quote) + _as_objects(chunk.native)
+        case File():
+            return SMALL + len(chunk.data or b"") + len(chunk.url) + len(chunk.text) + _as_objects(chunk.native)
+        case ServerToolCall():
+            return SMALL + len(chunk.arguments) + _as_objects(chunk.parsed) + _as_objects(chunk.native)
+        case ServerToolResult():
+            return SMALL + _as_objects(chunk.result if chunk.native is None else chunk.native)
+        case Logprobs():
+            return SMALL + _as_objects(chunk.tokens)
         case Raw():
-            return SMALL + AS_OBJECTS * len(msgspec.json.encode(chunk.data, enc_hook=str))
+            return SMALL + _as_objects(chunk.data)
         case Usage() | Finished() | Seam():
             return SMALL
         case _:
             assert_never(chunk)
+
+
+def _as_objects(value: Any) -> int:
+    """Return what decoded JSON weighs: its texts, and each value as an object."""
+    size, waiting = 0, [value] if value is not None else []
+    while waiting:
+        each = waiting.pop()
+        size += SMALL + (len(each) if isinstance(each, str | bytes) else 0)
+        if isinstance(each, dict):
+            waiting += [*each, *each.values()]
+        elif isinstance(each, list | tuple):
+            waiting += each
+    return size
 
 
 def prefix(chunks: Iterable[Chunk], limit: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ..contract import Request
-from ..messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart
+from ..messages import FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart
 from ..outcome.transcript import Transcript
 
 __all__ = ["prompt", "reply"]
@@ -63,6 +63,8 @@ def _part(part: Part) -> Json:
             return {"type": "reasoning", "content": part.text}
         case ImagePart():
             return _image(part)
+        case OpaquePart():
+            return {"type": "opaque", "provider": part.provider}
 
 
 def _image(part: ImagePart) -> Json:

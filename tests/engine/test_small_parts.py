@@ -14,7 +14,7 @@ from resilient_stream.chunks import Chunk, ReasoningDelta, Seam, TextDelta
 from resilient_stream.contract import Batch
 from resilient_stream.engine import in_turns, memory
 from resilient_stream.engine.in_turns import end_in_turns
-from resilient_stream.engine.recovery import Refusal, Splice
+from resilient_stream.engine.recovery import Partial, Refusal, Splice
 from resilient_stream.engine.recovery.beginnings import objection
 from resilient_stream.engine.recovery.starting_over import ignored
 from resilient_stream.engine.unwind import unwind
@@ -215,7 +215,7 @@ class Holds:
 
 def test_a_continuation_that_ends_without_an_end_is_announced_and_delivered():
     """What was held comes behind its seam; nothing of it does when the matcher refuses at the end."""
-    splice = Splice(Holds(), "a:m", "b:m", "replay")
+    splice = Splice(Holds(), "a:m", "b:m", "replay", Partial.of([]))
     assert splice.feed([TextDelta("x")]) == []
     seam, text = splice.finish()
     assert isinstance(seam, Seam)
@@ -228,7 +228,7 @@ def test_a_continuation_that_ends_without_an_end_is_announced_and_delivered():
     )
     assert splice.finish() == []
 
-    refused = Splice(Holds(refuses=True), "a:m", "b:m", "replay")
+    refused = Splice(Holds(refuses=True), "a:m", "b:m", "replay", Partial.of([]))
     assert refused.feed([TextDelta("x")]) == []
     assert refused.finish() == []
     assert refused.begun is False

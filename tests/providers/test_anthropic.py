@@ -11,7 +11,20 @@ from typing import Any
 
 import pytest
 
-from resilient_stream.chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
+from resilient_stream.chunks import (
+    Chunk,
+    File,
+    Finished,
+    Raw,
+    ReasoningDelta,
+    ServerToolCall,
+    ServerToolResult,
+    Source,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.errors import ErrorKind
 from resilient_stream.messages import FunctionCall, ImagePart, Message, ReasoningPart, TextPart, to_messages, to_tools
@@ -39,6 +52,10 @@ def _start(index: int, kind: str, **block: Any) -> dict[str, Any]:
     return {"type": "content_block_start", "index": index, "content_block": {"type": kind, **block}}
 
 
+def _block(index: int, block: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
 def _delta(index: int, kind: str, **delta: Any) -> dict[str, Any]:
     return {"type": "content_block_delta", "index": index, "delta": {"type": kind, **delta}}
 
@@ -63,8 +80,11 @@ def _end(reason: str | None = "end_turn", **delta: Any) -> tuple[dict[str, Any],
     )
 
 
-def _decoder(**options: Any) -> Decoder:
-    return ADAPTER.decoder(Request(messages=to_messages("hi"), target=Target("anthropic:claude", **options)))
+def _decoder(cites: bool = False, **options: Any) -> Decoder:
+    """cites: the request has more than texts and functions."""
+    extra = {"tools": [{"type": "web_search_20250305"}]} if cites else {}
+    target = Target("anthropic:claude", **options)
+    return ADAPTER.decoder(Request(messages=to_messages("hi"), target=target, extra=extra))
 
 
 def _read(*events: dict[str, Any], **options: Any) -> tuple[list[Chunk], Decoder]:
@@ -171,11 +191,8 @@ def test_a_call_without_the_end_of_its_block_is_whole_at_the_end() -> None:
 
 
 UNMODELLED = [
-    _start(0, "server_tool_use", id="srvtoolu_1", name="web_search", input={}),
     _json('{"query": "x"}'),
-    _start(1, "web_search_tool_result", tool_use_id="srvtoolu_1", content=[{"title": "x"}]),
     _start(2, "fallback", model="other"),
-    _delta(3, "citations_delta", citation={"cited_text": "x"}),
     _start(4, "compaction", content=None),
     _delta(4, "compaction_delta", content="so far"),
     _start(5, "something_new", whatever=[1]),
@@ -185,14 +202,60 @@ UNMODELLED = [
 
 @pytest.mark.parametrize("event", UNMODELLED, ids=lambda event: json.dumps(event)[24:80])
 def test_what_is_not_modelled_passes_and_counts_as_progress(event: dict[str, Any]) -> None:
-    """Server tools, citations and new types disturb nothing, keep the stall clock quiet, and are Raw."""
+    """New types disturb nothing, keep the stall clock quiet, and are Raw; whole blocks can be sent back."""
     chunks, decoder = _read(event, *_end())
     assert [chunk for chunk in chunks if not isinstance(chunk, Raw)] == STOPPED
     assert decoder.progress == 1
     block = event.get("content_block")
     [raw] = [chunk for chunk in chunks if isinstance(chunk, Raw)]
-    assert raw == Raw("anthropic", (block or event["delta"])["type"], block or event)
+    assert raw == Raw("anthropic", (block or event["delta"])["type"], block or event, "block" if block else "content")
     assert dict(decoder.unmodelled) == {raw.event: 1}
+
+
+def test_a_server_tool_is_seen_while_it_runs() -> None:
+    """The call leaves at the end of its block, before its result comes, and both keep their own form."""
+    call = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    result = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": [{"type": "web_search_result"}]}
+    running, _ = _read(_block(0, call), _json('{"query": "x"}', 0), _stop(0))
+    made = {**call, "input": {"query": "x"}}
+    assert running == [ServerToolCall("s1", "web_search", '{"query":"x"}', {"query": "x"}, made)]
+    chunks, _ = _read(_block(0, call), _json('{"query": "x"}', 0), _stop(0), _block(1, result), _stop(1), *_end())
+    assert chunks[1] == ServerToolResult("s1", "web_search", result["content"], False, result)
+
+
+def test_a_failed_server_tool_says_so() -> None:
+    """An error is a result like any other, told apart; an MCP server's tool has the name of its call."""
+    call = _start(0, "mcp_tool_use", id="m1", name="ask", input={"q": 1}, server_name="wiki")
+    result = _start(1, "mcp_tool_result", tool_use_id="m1", is_error=True, content=[])
+    chunks, _ = _read(call, _stop(0), result, _stop(1), *_end())
+    found = next(chunk for chunk in chunks if isinstance(chunk, ServerToolResult))
+    assert (found.name, found.is_error) == ("ask", True)
+    error = {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"}
+    chunks, _ = _read(_start(0, "web_search_tool_result", tool_use_id="s", content=error), _stop(0), *_end())
+    assert next(chunk for chunk in chunks if isinstance(chunk, ServerToolResult)).is_error
+
+
+def test_a_file_that_a_program_wrote_can_be_fetched() -> None:
+    """Of a file only its id is known; the block that has it goes back, not the file."""
+    content = {"type": "bash_code_execution_result", "content": [{"type": "x", "file_id": "file_1"}]}
+    chunks, _ = _read(_start(0, "bash_code_execution_tool_result", tool_use_id="s", content=content), _stop(0), *_end())
+    assert File("application/octet-stream", id="file_1") in chunks
+
+
+CITATION = {"type": "web_search_result_location", "url": "https://a.test", "title": "A", "cited_text": "so it is"}
+
+
+def test_a_citation_says_which_passage_rests_on_it() -> None:
+    """Its place is that of its block in the whole text, wherever in the block it came."""
+    events = [
+        _start(0, "text", text=""), _delta(0, "text_delta", text="It is: "), _stop(0),
+        _start(1, "text", text="", citations=[]), _delta(1, "citations_delta", citation=CITATION),
+        _delta(1, "text_delta", text="so"), _stop(1),
+    ]  # fmt: skip
+    chunks, _ = _read(*events, *_end(), cites=True)
+    assert Source("https://a.test", "A", "so it is", 7, 9, native=CITATION) in chunks
+    chunks, _ = _read(*events, *_end())
+    assert Source("https://a.test", "A", "so it is", native=CITATION) in chunks
 
 
 @pytest.mark.parametrize("kind", ["ping", "keepalive", "something_new"])

@@ -48,7 +48,7 @@ def partial(*chunks: Chunk | str) -> Partial:
 
 def spliced(matcher: Matcher, *chunks: Chunk, together: bool = False) -> tuple[str, list[Chunk], Splice]:
     """What a continuation adds: its text, all its chunks."""
-    splice = Splice(matcher, "a:m", "b:m", "prefill")
+    splice = Splice(matcher, "a:m", "b:m", "prefill", Partial.of([]))
     batches = [[*chunks, STOP]] if together else [[chunk] for chunk in (*chunks, STOP)]
     out = [chunk for batch in batches for chunk in splice.feed(batch)]
     out += splice.finish()

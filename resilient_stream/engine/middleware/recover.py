@@ -143,7 +143,7 @@ class _Continuation:
             whole = answering is not None and self.answered and answering.whole
             echoes = _able(target).echoes_prefill in (("whole", "always") if whole else ("always",))
             matcher = METHODS[self.method].matcher(rescue.partial, echoes)
-            self._splice = Splice(matcher, rescue.died.name, target.name, self.method)
+            self._splice = Splice(matcher, rescue.died.name, target.name, self.method, rescue.partial)
         return self._splice
 
     def _announced(self, batch: Batch) -> Batch:

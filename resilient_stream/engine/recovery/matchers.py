@@ -10,7 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol, assert_never
 
-from ...chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall, ToolCallDelta, Usage
+from ...chunks import (
+    Chunk,
+    File,
+    Finished,
+    Logprobs,
+    Raw,
+    ReasoningDelta,
+    Seam,
+    ServerToolCall,
+    ServerToolResult,
+    Source,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from ...contract import Batch
 from .beginnings import LOOK, Overlap, common, objection, tells
 from .joins import Join, split_end
@@ -115,7 +130,10 @@ class Replayed:
                 return [TextDelta(rest)] if rest else []
             case ReasoningDelta():
                 return self._take_reasoning(chunk)
-            case ToolCallDelta() | ToolCall() | Raw() | Usage() | Finished() | Seam():
+            case (
+                ToolCallDelta() | ToolCall() | File() | ServerToolCall() | ServerToolResult() | Raw()
+                | Source() | Logprobs() | Usage() | Finished() | Seam()
+            ):  # fmt: skip
                 return [*self.end(), chunk]
             case _:
                 assert_never(chunk)
@@ -201,7 +219,10 @@ class _Behind:
             case ReasoningDelta():
                 self._others.append(chunk)
                 return []
-            case ToolCallDelta() | ToolCall() | Raw() | Usage() | Finished() | Seam():
+            case (
+                ToolCallDelta() | ToolCall() | File() | ServerToolCall() | ServerToolResult() | Raw()
+                | Source() | Logprobs() | Usage() | Finished() | Seam()
+            ):  # fmt: skip
                 self._others.append(chunk)
                 return self.end()
             case _:

@@ -29,6 +29,7 @@ class Partial:
     fixed: it holds a tool call, signed or encrypted reasoning, or events that we do not model; no other request can go
     on there. thinks: it is reasoning and nothing else, signed or not: no word of the answer has come, so the reasoning
     may begin anew. sealed: some of its reasoning is signed or encrypted.
+    known: its chunks that a second answer may bring once more, and that are not delivered twice.
     whole: nothing of it was dropped from the middle. tokens: how many it cost at least. resume: where its provider
     can take it up again.
     """
@@ -41,6 +42,7 @@ class Partial:
     resume: ResumePoint | None = None
     thinks: bool = False
     sealed: bool = False
+    known: tuple[Chunk, ...] = ()
 
     @classmethod
     def of(cls, chunks: Sequence[Chunk], *, whole: bool = True, resume: ResumePoint | None = None) -> Partial:
@@ -55,6 +57,7 @@ class Partial:
             resume=resume,
             thinks=_only_reasoning(chunks),
             sealed=any(map(is_sealed, chunks)),
+            known=tuple(chunk for chunk in chunks if TRAITS[type(chunk)].continuing == "once"),
         )
 
     @property

@@ -1,28 +1,34 @@
 """`Splice`: one continuation on its way into the answer: matched, announced by its `Seam`, then left alone.
 
 The one rule: the seam leaves once, in front of the first content that the continuation adds, or of its proper end
-if it adds none. Before that nothing leaves; after it every batch passes untouched, at no cost.
+if it adds none. Before that nothing leaves; after it every batch passes, and only the places that sources speak of
+are moved behind the text that was delivered before.
 Must never: let anything of a refused continuation through. Its last count is kept in `usage`.
 """
 
 from __future__ import annotations
 
-from ...chunks import Chunk, Seam, Usage
+from msgspec.structs import replace
+
+from ...chunks import Chunk, Seam, Source, Usage
 from ...contract import Batch
 from ...outcome.traits import TRAITS
 from .matchers import Matcher, Refusal
+from .partial import Partial
 
 __all__ = ["Splice"]
 
 
 class Splice:
-    """source, target: names of the target that died, and of the one that goes on."""
+    """source, target: names of the target that died, and of the one that goes on. partial: what was delivered."""
 
-    def __init__(self, matcher: Matcher, source: str, target: str, method: str) -> None:
+    def __init__(self, matcher: Matcher, source: str, target: str, method: str, partial: Partial) -> None:
         self.begun = False
         self.usage: Usage | None = None
         self._matcher = matcher
         self._seam = (source, target, method)
+        self._partial = partial
+        self._behind = 0
         self._held: Batch = []
 
     @property
@@ -33,7 +39,7 @@ class Splice:
     def feed(self, batch: Batch) -> Batch:
         """What of this batch may go on to the caller."""
         if self.begun or self.refusal is not None:
-            return batch if self.begun else []
+            return self._moved(batch) if self.begun else []
         for place, chunk in enumerate(batch, 1):
             if TRAITS[type(chunk)].continuing == "ends":
                 ready: Batch = [*self._matcher.end(), chunk]
@@ -56,14 +62,27 @@ class Splice:
         return [] if self.refusal is not None else self._begin(ready)
 
     def _hold(self, chunk: Chunk) -> None:
+        row = TRAITS[type(chunk)]
         if isinstance(chunk, Usage):
             self.usage = chunk
-        else:
+        elif row.continuing == "beside" or (row.continuing == "once" and chunk not in self._partial.known):
             self._held.append(chunk)
+
+    def _moved(self, batch: Batch) -> Batch:
+        """Return the batch with its sources where they are in the whole text: this answer counts from its own start."""
+        return [_behind(chunk, self._behind) for chunk in batch] if self._behind else batch
 
     def _begin(self, ready: Batch) -> Batch:
         self.begun = True
         source, target, method = self._seam
         seam = Seam(source, target, method, self._matcher.overlap, restart=self._matcher.restarts)
+        if method != "native" and not seam.restart:
+            self._behind = len(self._partial.text) - seam.overlap
         counted = [self.usage] if self.usage is not None else []
-        return [seam, *self._held, *counted, *ready]
+        return [seam, *self._moved([*self._held, *counted, *ready])]
+
+
+def _behind(chunk: Chunk, characters: int) -> Chunk:
+    if type(chunk) is not Source or chunk.start is None or chunk.end is None:
+        return chunk
+    return replace(chunk, start=chunk.start + characters, end=chunk.end + characters)

@@ -105,7 +105,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
 
     def decoder(self, request: Request) -> Decoder:
         """Return a decoder for one streamed answer, set up by the target's options."""
-        return messages_decoder(self.name, **request.decoding)
+        return messages_decoder(self.name, cites=request.may_cite, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """Return a decoder for one answer in one piece."""

@@ -36,7 +36,7 @@ from ..shared.unmodelled import Unmodelled
 from ..shared.values import list_of, object_of, text_of
 from .errors import CLAUDE_CODE
 from .stream import FINISH_REASONS as STOP_REASONS
-from .stream import read_usage
+from .usage import read_usage
 
 __all__ = ["ADAPTER", "FINISHES", "ClaudeCode", "ClaudeCodeDecoder"]
 

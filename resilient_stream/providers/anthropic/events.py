@@ -39,6 +39,8 @@ class Delta(msgspec.Struct, gc=False):
     stop_reason: str | None = None
     stop_details: Any = None
     stop_sequence: Any = None
+    citation: Any = None
+    content: Any = None
 
 
 class Event(msgspec.Struct, gc=False):

@@ -13,12 +13,13 @@ from typing import Any
 
 from ...contract import Request
 from ...fitting.told import blank, left_out, without
-from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ...messages import FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ..shared.schemas import closed, in_words
 from ..shared.system import SYSTEM, some_turns, system_texts
 from ..shared.tool_calls import fitting_id, parse_arguments
 from ..shared.values import known
 from .models import Generation, generation_of, reasoning_fields
+from .server_tools import CALLS, RESULT
 
 __all__ = ["encode_body", "may_think", "system_with_schema"]
 
@@ -77,6 +78,8 @@ def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
             turns[-1][1].extend(blocks)
         else:
             turns.append((role, blocks))
+    for _, blocks in turns[:-1]:
+        _strip_unanswered(blocks, turns)
     if turns and turns[-1][0] == "assistant" and not _strip_prefill(turns[-1][1]):
         turns.pop()
     if not turns:
@@ -95,10 +98,22 @@ def _strip_last_thinking(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return blocks
 
 
+def _strip_unanswered(blocks: list[dict[str, Any]], turns: Sequence[tuple[str, list[dict[str, Any]]]]) -> None:
+    """Remove server tools that never gave a result, and the thinking beside them, from a turn that others follow.
+
+    In a last turn they are what the model goes on with; before another turn of the user the API refuses them.
+    """
+    open_ids = {block.get("id") for block in blocks if block["type"] in CALLS}
+    if open_ids:
+        open_ids -= {block.get("tool_use_id") for _, turn in turns for block in turn if block["type"].endswith(RESULT)}
+    if open_ids:
+        blocks[:] = [block for block in blocks if block.get("id") not in open_ids and block["type"] not in _THINKING]
+
+
 def _strip_prefill(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Remove white space from the end of an unfinished turn, or the whole turn if nothing else is in it; the API
     refuses both."""
-    while blocks and "text" in blocks[-1]:
+    while blocks and blocks[-1]["type"] == "text":
         blocks[-1]["text"] = blocks[-1]["text"].rstrip()
         if blocks[-1]["text"]:
             break
@@ -127,7 +142,10 @@ def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
     if isinstance(part, FunctionCall):
         return _tool_use(part)
     if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text}
+        cited = {"citations": list(part.citations)} if part.citations else {}
+        return {"type": "text", "text": part.text, **cited}
+    if isinstance(part, OpaquePart):
+        return part.data if isinstance(part.data, dict) and isinstance(part.data.get("type"), str) else None
     if isinstance(part, ImagePart):
         return {"type": "image", "source": _image_source(part)}
     return _thinking_block(part)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from ...chunks import Finished, FinishReason, ReasoningDelta, TextDelta, Usage
+from ...chunks import Finished, FinishReason, ReasoningDelta, TextDelta
 from ...classify import classify_error
 from ...contract import Batch
 from ...failures import ErrorKind, Failure
@@ -19,21 +19,19 @@ from ...wire.json_events import JsonEvents
 from .. import rules_for
 from ..shared.block_calls import BlockCalls
 from ..shared.call_fields import Arguments, argument_text, arguments_in
-from ..shared.counts import count
 from ..shared.ends import end_of, failed_end
 from ..shared.event_decoder import EventDecoder
 from ..shared.foreign import ForeignBlocks
 from ..shared.holdings import Holdings
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import list_of, object_of, text_of
+from .citations import Passage
 from .events import EVENTS, TEXT, Delta, Event, TextEvent
+from .server_tools import ServerBlocks
+from .usage import COUNTS, read_usage
 
-__all__ = ["FINISH_REASONS", "MessagesReader", "messages_decoder", "read_usage"]
+__all__ = ["FINISH_REASONS", "MessagesReader", "messages_decoder"]
 
-
-_COUNTS = (
-    "input_tokens", "output_tokens", "output_tokens_details", "cache_read_input_tokens", "cache_creation_input_tokens",
-)  # fmt: skip
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "end_turn": ("stop", None),
@@ -49,11 +47,11 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
 
 
 def messages_decoder(
-    provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
+    provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False, cites: bool = False
 ) -> EventDecoder[Event]:
-    """Return the decoder of one answer of the Messages API."""
+    """Return the decoder of one answer of the Messages API. cites: it may have citations."""
     events = JsonEvents(EVENTS, max_event_bytes)
-    reader = MessagesReader(provider, raw=raw, holdings=Holdings(max_event_bytes))
+    reader = MessagesReader(provider, raw=raw, holdings=Holdings(max_event_bytes), cites=cites)
     return EventDecoder(provider, reader, events, eof_ok=eof_ok)
 
 
@@ -61,16 +59,19 @@ class MessagesReader:
     """Reads the events of one answer of the Messages API; see `event_decoder`."""
 
     __slots__ = (
-        "_calls", "_explanation", "_foreign", "_provider", "_spoke", "_stop_reason", "_unmodelled", "_usage", "done",
-        "failure", "model", "plain", "progress", "response_id", "seen",
+        "_calls", "_explanation", "_foreign", "_passage", "_provider", "_spoke", "_stop_reason", "_unmodelled",
+        "_usage", "done", "failure", "model", "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
     texts = TEXT
 
-    def __init__(self, provider: str, *, raw: bool = False, holdings: Holdings | None = None) -> None:
+    def __init__(
+        self, provider: str, *, raw: bool = False, holdings: Holdings | None = None, cites: bool = False
+    ) -> None:
         self._provider = provider
         self._unmodelled = Unmodelled(provider, raw=raw)
-        self._foreign = ForeignBlocks(self._unmodelled, holdings)
+        self._foreign = ForeignBlocks(self._unmodelled, holdings, read=ServerBlocks().chunks)
+        self._passage = Passage(holdings, located=cites)
         self._calls = BlockCalls()
         self._spoke = False
         self._usage: dict[str, Any] = {}
@@ -91,7 +92,10 @@ class MessagesReader:
 
     def text(self, events: list[TextEvent]) -> Batch:
         """Return the chunks of a read that is nothing but text."""
-        return [TextDelta(text) for event in events if (text := event.delta.text)]
+        batch: Batch = [TextDelta(text) for event in events if (text := event.delta.text)]
+        if self._passage.located:
+            self._passage.follow(batch)
+        return batch
 
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """Put the chunks of some events into `batch`, up to the end or a failure among them."""
@@ -133,7 +137,7 @@ class MessagesReader:
         """Read a first event that has the content already, as when the message continues calls planned earlier."""
         self._stop_reason = text_of(message.get("stop_reason")) or self._stop_reason
         content = message.get("content")
-        batch += _text(content)  # some gateways send a string
+        batch += self._said(content)  # some gateways send a string
         for index, block in enumerate(content if isinstance(content, list) else ()):
             self._block_start(Event(index=index, content_block=block), batch)
             self._block_stop(Event(index=index), batch)
@@ -152,7 +156,9 @@ class MessagesReader:
             id, name = text_of(block.get("id")), text_of(block.get("name"))
             batch += self._calls.begin(event.index, id, name, arguments_in(block))
         elif kind == "text":
-            batch += _text(block.get("text"))
+            batch += self._said(block.get("text"))
+            for citation in list_of(block.get("citations")):
+                batch += self._passage.cite(citation)
         elif kind == "thinking":
             batch += _reasoning(block.get("thinking"), block.get("signature"))
         elif kind == "redacted_thinking":
@@ -160,8 +166,6 @@ class MessagesReader:
         else:
             self._calls.begin_foreign(event.index)
             batch += self._foreign.begin(event.index, text_of(kind) or "content_block", block)
-        if block.get("citations"):
-            batch.append(self._unmodelled.content("citations", block["citations"]))
         self._spoke = len(batch) > before
         self.progress += not self._spoke
         return True
@@ -172,7 +176,11 @@ class MessagesReader:
         if self._calls.open and (delta.text or delta.thinking):
             self._calls.odd(event.index)
         if delta.type in ("text_delta", "") and (delta.text or not delta.thinking):
-            batch += _text(delta.text)
+            batch += self._said(delta.text)
+        elif delta.type == "citations_delta" and delta.citation:
+            batch += self._passage.cite(delta.citation)
+        elif delta.type == "compaction_delta" and isinstance(delta.content, str):
+            return self._foreign.grow(event.index, "content", delta.content)
         elif delta.type in ("thinking_delta", "signature_delta", ""):
             batch += _reasoning(delta.thinking, delta.signature)
         elif delta.type != "input_json_delta" or (piece := _piece(delta)) is None:
@@ -189,6 +197,7 @@ class MessagesReader:
             self._block_start(event, batch)
         batch += self._calls.end(event.index)
         batch += self._foreign.end(event.index)
+        batch += self._passage.end()
         return True
 
     def _message_delta(self, event: Event, batch: Batch) -> bool:
@@ -205,6 +214,7 @@ class MessagesReader:
         self.done = True
         batch += self._calls.rest()
         batch += self._foreign.rest()
+        batch += self._passage.end()
         if (failed := failed_end(self._stop_reason or "", {}, FINISH_REASONS)) is not None:
             self.done, self.failure = False, Failure(kind=failed, code=self._stop_reason or "")
         elif self._stop_reason is not None:
@@ -246,10 +256,16 @@ class MessagesReader:
         if self.failure is None and self._stop_reason is not None:
             self._message_stop(Event(), batch)
 
+    def _said(self, value: Any) -> Batch:
+        text = text_of(value)
+        batch: Batch = [TextDelta(text)] if text else []
+        self._passage.follow(batch)
+        return batch
+
     def _count(self, usage: Any, batch: Batch) -> None:
         """Take an event's counts. They are cumulative, and each event has only some of them."""
         if isinstance(usage, dict) and usage:
-            self._usage.update({name: usage[name] for name in _COUNTS if usage.get(name) is not None})
+            self._usage.update({name: usage[name] for name in COUNTS if usage.get(name) is not None})
             batch.append(read_usage(self._usage))
 
 
@@ -267,11 +283,6 @@ _READERS: Mapping[str, _Read] = {
 }
 
 
-def _text(value: Any) -> Batch:
-    text = text_of(value)
-    return [TextDelta(text)] if text else []
-
-
 def _reasoning(text: Any, signature: Any) -> Batch:
     thought, proof = text_of(text), text_of(signature)
     return [ReasoningDelta(thought, proof or None)] if thought or proof else []
@@ -285,15 +296,3 @@ def _piece(delta: Delta) -> str | None:
 def _redacted(data: Any) -> Batch:
     block = text_of(data)
     return [ReasoningDelta("", None, block)] if block else []
-
-
-def read_usage(usage: Mapping[str, Any]) -> Usage:
-    """Return Anthropic's counts as it gives them: `input_tokens` excludes tokens that the cache read or wrote."""
-    details = usage.get("output_tokens_details")
-    return Usage(
-        input_tokens=count(usage.get("input_tokens")),
-        output_tokens=count(usage.get("output_tokens")),
-        reasoning_tokens=count(details.get("thinking_tokens")) if isinstance(details, dict) else None,
-        cached_input_tokens=count(usage.get("cache_read_input_tokens")),
-        cache_write_tokens=count(usage.get("cache_creation_input_tokens")),
-    )

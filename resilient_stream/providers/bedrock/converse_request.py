@@ -15,7 +15,7 @@ import msgspec
 
 from ...contract import Request
 from ...fitting.told import blank, left_out, model_first, without
-from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ...messages import FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ..anthropic.models import generation_of, reasoning_fields
 from ..anthropic.request import may_think, system_with_schema
 from ..shared.effort import effort_for
@@ -102,6 +102,8 @@ def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
         return _tool_use(part)
     if isinstance(part, TextPart):
         return {"text": part.text} if part.text.strip() else None
+    if isinstance(part, OpaquePart):
+        return part.data if isinstance(part.data, dict) else None
     return _image(part) if isinstance(part, ImagePart) else _reasoning(part)
 
 

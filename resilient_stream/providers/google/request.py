@@ -12,7 +12,7 @@ from typing import Any
 
 from ...contract import Request
 from ...fitting.told import left_out, model_first
-from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ...messages import FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ..shared.system import system_texts, turns_of
 from ..shared.tool_calls import parse_arguments
 from ..shared.values import known, merged
@@ -91,6 +91,8 @@ def _parts(message: Message, called: Mapping[str, str], model: str) -> list[dict
 def _part(part: Part) -> dict[str, Any] | None:
     if isinstance(part, TextPart):
         return {"text": part.text} if part.text else None
+    if isinstance(part, OpaquePart):
+        return part.data if isinstance(part.data, dict) else None
     return _image(part) if isinstance(part, ImagePart) else _reasoning(part)
 
 

@@ -101,7 +101,7 @@ class Vertex(msgspec.Struct, frozen=True):
     def decoder(self, request: Request) -> Decoder:
         """Return the dialect's own decoder."""
         if publisher_of(request.model) == "anthropic":
-            return messages_decoder(self.name, **request.decoding)
+            return messages_decoder(self.name, cites=request.may_cite, **request.decoding)
         return gemini_decoder(self.name, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:

@@ -1,23 +1,28 @@
 """Collects blocks that are not for the caller: tools that the provider runs itself, their results, unknown types.
 
-    begin -> pieces of its input, deltas of types that nobody knows -> end: one `Raw` with all of it
+    begin -> pieces of its input, deltas of types that nobody knows -> end: the chunks of the whole block
 
-One block is one chunk, named after its type, when it is whole; what is open at the end leaves as it is. This module
-must never hold more of an answer than `Holdings` allows.
+What a whole block is read as, the dialect says; a block that it does not know is a `Raw` named after its type. What is
+open at the end leaves as it is. This module must never hold more of an answer than `Holdings` allows.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgspec
 
 from ...chunks import Raw
+from ...contract import Batch
 from ...wire.broken import value_of
 from .holdings import Holdings
 from .unmodelled import Unmodelled
 
 __all__ = ["ForeignBlocks"]
+
+ReadBlock: TypeAlias = Callable[[str, dict[str, Any]], Batch]
+"""Returns the chunks of a block of this type, or none for one that the dialect does not know."""
 
 
 class _Block(msgspec.Struct):
@@ -25,20 +30,28 @@ class _Block(msgspec.Struct):
     data: dict[str, Any]
     pieces: list[str] = []
     deltas: list[Any] = []
+    grown: dict[str, list[str]] = {}
 
 
 class ForeignBlocks:
     """The foreign blocks of one answer. input: the field for a block's own input once it is whole."""
 
-    __slots__ = ("_blocks", "_holdings", "_input", "_unmodelled")
+    __slots__ = ("_blocks", "_holdings", "_input", "_read", "_unmodelled")
 
-    def __init__(self, unmodelled: Unmodelled, holdings: Holdings | None = None, input: str = "input") -> None:
+    def __init__(
+        self,
+        unmodelled: Unmodelled,
+        holdings: Holdings | None = None,
+        input: str = "input",
+        read: ReadBlock = lambda kind, block: [],
+    ) -> None:
         self._unmodelled = unmodelled
+        self._read = read
         self._input = input
         self._holdings = holdings or Holdings()
         self._blocks: dict[int, _Block] = {}
 
-    def begin(self, number: int, name: str, data: dict[str, Any]) -> list[Raw]:
+    def begin(self, number: int, name: str, data: dict[str, Any]) -> Batch:
         """Begin a block. If another one is open under its number, that one has ended without an end event."""
         ended = self.end(number)
         self._holdings.item(name)
@@ -53,6 +66,14 @@ class ForeignBlocks:
             block.pieces.append(text)
         return block is not None
 
+    def grow(self, number: int, field: str, text: str) -> bool:
+        """Add a piece to one of a block's texts; return whether there is such a block."""
+        block = self._blocks.get(number)
+        if block is not None:
+            self._holdings.piece(text)
+            block.grown.setdefault(field, []).append(text)
+        return block is not None
+
     def delta(self, number: int, name: str, delta: Any, size: int) -> list[Raw]:
         """Add a delta of an unknown type. Outside of a foreign block it becomes a chunk of its own. size: its bytes."""
         block = self._blocks.get(number)
@@ -62,19 +83,19 @@ class ForeignBlocks:
         block.deltas.append(delta)
         return []
 
-    def end(self, number: int) -> list[Raw]:
-        """End a block and return its chunk; nothing when none is open under that number."""
+    def end(self, number: int) -> Batch:
+        """End a block and return its chunks; nothing when none is open under that number."""
         block = self._blocks.pop(number, None)
         if block is None:
             return []
-        data = dict(block.data)
+        data = {**block.data, **{field: "".join(pieces) for field, pieces in block.grown.items()}}
         if text := "".join(block.pieces):
             given = value_of(text.encode("utf-8", "replace"))
             data[self._input] = text if given is None else given
-        if block.deltas:
-            data["deltas"] = block.deltas
-        return [self._unmodelled.content(block.name, data)]
+        if block.deltas:  # of no type that could be put into the block, so it cannot be sent back
+            return [self._unmodelled.content(block.name, {**data, "deltas": block.deltas})]
+        return self._read(block.name, data) or [self._unmodelled.block(block.name, data)]
 
-    def rest(self) -> list[Raw]:
+    def rest(self) -> Batch:
         """Return the chunks of the blocks that never ended, with what came of them."""
-        return [raw for number in list(self._blocks) for raw in self.end(number)]
+        return [chunk for number in list(self._blocks) for chunk in self.end(number)]

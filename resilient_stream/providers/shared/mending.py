@@ -12,7 +12,22 @@ from typing import Any, assert_never
 import msgspec
 from msgspec.structs import fields, replace
 
-from ...chunks import Chunk, Finished, Raw, ReasoningDelta, Seam, TextDelta, ToolCall, ToolCallDelta, Usage
+from ...chunks import (
+    Chunk,
+    File,
+    Finished,
+    Logprobs,
+    Raw,
+    ReasoningDelta,
+    Seam,
+    ServerToolCall,
+    ServerToolResult,
+    Source,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from ...contract import Batch
 from ...failures import Failure
 from ...text.arguments import parse_arguments
@@ -61,8 +76,8 @@ class Mender:
                 return [_call(chunk)]
             case Finished():
                 return [*self.end(), _without_marks(chunk)]
-            case Raw():
-                return [replace(chunk, data=_data(chunk.data))]
+            case Raw() | Source() | File() | ServerToolCall() | ServerToolResult() | Logprobs():
+                return [_whole_values(chunk)]
             case Usage() | Seam():
                 return [chunk]
             case _:
@@ -79,6 +94,21 @@ def _without_marks(value: Any) -> Any:
     return replace(value, **{name: text for name, text in found.items() if text != getattr(value, name)})
 
 
+_JSON = ("data", "native", "parsed", "result", "tokens")
+"""The fields of chunks that hold decoded JSON."""
+
+
+def _whole_values(chunk: Any) -> Any:
+    """Return the chunk with no marks in its texts and in its decoded JSON."""
+    made = _without_marks(chunk)
+    values = {
+        name: getattr(made, name) for name in ("data", "native", "parsed", "result", "tokens") if hasattr(made, name)
+    }
+    found = {name: _data(value) for name, value in values.items() if isinstance(value, dict | list | tuple)}
+    changed = {name: value for name, value in found.items() if value is not values[name]}
+    return replace(made, **changed) if changed else made
+
+
 def _call(call: ToolCall) -> ToolCall:
     made: ToolCall = _without_marks(call)
     if made.parsed is not None and made.arguments != call.arguments:
@@ -89,6 +119,6 @@ def _call(call: ToolCall) -> ToolCall:
 def _data(data: Any) -> Any:
     try:
         text = msgspec.json.encode(data).decode()
-        return data if (whole := joined(text)) == text else msgspec.json.decode(whole)
+        return data if (whole := joined(text)) == text else msgspec.json.decode(whole, type=type(data))
     except UNREADABLE:
         return data

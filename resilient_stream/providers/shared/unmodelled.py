@@ -92,6 +92,12 @@ class Unmodelled:
         tally([name], self.counts)
         return Raw(self._provider, name, data)
 
+    def block(self, name: str, data: Any) -> Raw:
+        """Pass on a whole block of the answer, in the form in which it can be sent back."""
+        name = clean(name)
+        tally([name], self.counts)
+        return Raw(self._provider, name, data, "block")
+
     def doubt(self, name: str, data: Any) -> Raw:
         """Pass on something that may be a part of the answer."""
         name = clean(name)

@@ -1,0 +1,57 @@
+"""Reads the blocks of tools that Anthropic runs itself as chunks.
+
+A call is a `server_tool_use` or `mcp_tool_use`; its result is a block whose type ends in `_tool_result`. All blocks
+keep their own form beside what is read of them, since the API wants them back unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ...chunks import Chunk, File, ServerToolCall, ServerToolResult
+from ..shared.values import list_of, object_of, text_of
+
+__all__ = ["CALLS", "RESULT", "ServerBlocks"]
+
+CALLS = ("server_tool_use", "mcp_tool_use")
+RESULT = "_tool_result"
+UNKNOWN_TYPE = "application/octet-stream"
+
+
+class ServerBlocks:
+    """The blocks of one answer. A result has no name of its own for an MCP server's tool, so the calls' are kept."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def chunks(self, kind: str, block: dict[str, Any]) -> list[Chunk]:
+        """Return the chunks of a whole block; none for a block of another type."""
+        if kind in CALLS:
+            return [self._call(block)]
+        if kind.endswith(RESULT):
+            return [self._result(kind, block), *_files(block.get("content"))]
+        return []
+
+    def _call(self, block: dict[str, Any]) -> ServerToolCall:
+        id, name, given = text_of(block.get("id")), text_of(block.get("name")), block.get("input")
+        self._names[id] = name
+        arguments = given if isinstance(given, str) else msgspec.json.encode(given or {}).decode()
+        return ServerToolCall(id, name, arguments, given if isinstance(given, dict) else None, block)
+
+    def _result(self, kind: str, block: dict[str, Any]) -> ServerToolResult:
+        id, content = text_of(block.get("tool_use_id")), block.get("content")
+        name = self._names.get(id) or kind.removesuffix(RESULT)
+        failed = block.get("is_error") is True or text_of(object_of(content).get("type")).endswith("_error")
+        return ServerToolResult(id, name, content, failed, block)
+
+
+def _files(content: Any) -> Iterator[File]:
+    """Give the files that a program wrote, which can be fetched by their ids."""
+    for output in list_of(object_of(content).get("content")):
+        if id := text_of(object_of(output).get("file_id")):
+            yield File(UNKNOWN_TYPE, id=id)

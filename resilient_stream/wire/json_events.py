@@ -7,7 +7,7 @@ decoded one by one, so that the good ones before a bad one are not lost. Nothing
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -129,11 +129,12 @@ def what_can_be_read(batch: BatchDecoder[EventT], payloads: list[bytes]) -> tupl
 class JsonEvents(Generic[EventT]):
     """Decodes bytes into typed events; events that carry nothing are skipped.
 
-    done: a `[DONE]` came, after which everything is ignored. cut: the body ended within an event. halves: halves of
-    characters were marked.
+    done: a `[DONE]` came, after which everything is ignored. cut: the body ended within an event. left: the text of the
+    event that only the end completed. halves: halves of characters were marked.
     """
 
-    __slots__ = ("_array", "_batch", "_begun", "_sse", "cut", "done", "failure", "halves")
+    bare: ClassVar[bool] = False
+    __slots__ = ("_array", "_batch", "_begun", "_sse", "cut", "done", "failure", "halves", "left")
 
     def __init__(self, batch: BatchDecoder[EventT], max_event_bytes: int) -> None:
         self._batch = batch
@@ -142,6 +143,7 @@ class JsonEvents(Generic[EventT]):
         self._begun = False
         self.done = False
         self.cut = False
+        self.left: list[bytes] = []
         self.halves = False
         self.failure: Failure | None = None
 
@@ -196,6 +198,7 @@ class JsonEvents(Generic[EventT]):
             return []
         rest = self._sse.leftover()
         self.cut = rest != [] and not rest[0].strip()
+        self.left = list(rest)
         events = self.decode(rest)
         if self.failure is not None:  # half an event means a cut answer, not bad JSON
             self.failure = None

@@ -6,7 +6,7 @@ before a bad one are not lost. This module must never raise for what a server se
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from ..failures import Failure
 from .broken import failure_of
@@ -25,11 +25,12 @@ _BESIDE = (b":", b"event:", b"id:", b"retry:")
 class JsonLines(Generic[LineT]):
     """Decodes bytes into typed lines. After a failure nothing is decoded any more.
 
-    cut: the body ended within a line. done: always False, since no line means an end in every dialect. halves: as in
-    `JsonEvents`.
+    cut: the body ended within a line. left: the line that only the end completed, as text. done: always False, since no
+    line means an end in every dialect. halves: as in `JsonEvents`.
     """
 
-    __slots__ = ("_batch", "_lines", "cut", "done", "failure", "halves")
+    bare: ClassVar[bool] = True
+    __slots__ = ("_batch", "_lines", "cut", "done", "failure", "halves", "left")
 
     def __init__(self, batch: BatchDecoder[LineT], max_event_bytes: int) -> None:
         self._batch = batch
@@ -37,6 +38,7 @@ class JsonLines(Generic[LineT]):
         self.cut = False
         self.done = False
         self.halves = False
+        self.left: list[bytes] = []
         self.failure: Failure | None = None
 
     def feed(self, data: bytes) -> list[LineT]:
@@ -68,7 +70,9 @@ class JsonLines(Generic[LineT]):
         cut."""
         if self.failure is not None:
             return []
-        lines = self.decode(self._lines.finish())
+        rest = self._lines.finish()
+        self.left = list(rest)
+        lines = self.decode(rest)
         self.cut, self.failure = self.failure is not None, None
         return lines
 

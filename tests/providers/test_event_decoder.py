@@ -151,3 +151,45 @@ def test_bytes_that_are_no_text_raise_nothing_wherever_they_stand(row: Row) -> N
         reading.finish()
         assert not reading.done
         assert reading.failure is not None
+
+
+ERRORS = {
+    "model_not_found": {"code": 400, "msg": "The model qwen-9 does not exist"},
+    "rate_limited": {"errcode": 429, "errmsg": "rate limit reached, slow down"},
+    "server_error": {"success": False, "errors": [{"code": 7003, "message": "could not route"}]},
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_a_single_event_of_an_unknown_shape_is_looked_at_as_an_error(row: Row, kind: str) -> None:
+    """It is named once, and not asked for again and again as a cut answer; only where nothing else came."""
+    event = json.dumps(ERRORS[kind]).encode()
+    bodies = (
+        [event + b"\n", event, sse(ERRORS[kind])] if row is ROWS["ollama"] else [sse(ERRORS[kind]), b"data: " + event]
+    )
+    for body in bodies:
+        decoder = _fed(row, body)
+        assert decoder.failure is not None
+        assert decoder.failure.kind == kind
+    assert _fed(row, row.text + bodies[0]).failure == NO_END_MARKER
+    assert _fed(row, bodies[0] + row.text + row.end).done
+
+
+def test_a_line_of_json_that_is_no_answer_is_unexpected() -> None:
+    """A whole JSON text from Ollama's address of which nothing is known, however it is ended; a cut line is not one."""
+    for event in ({"foo": 1}, {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}):
+        for body in (line(event), line(event)[:-1], sse(event)):
+            decoder = _fed(ROWS["ollama"], body)
+            assert decoder.failure is not None
+            assert decoder.failure.kind == "unexpected_response"
+    begun = line({"model": "m", "message": {"role": "assistant", "content": ""}, "done": False})
+    for body in (b"", begun, line({"foo": 1})[:-3], line({"foo": 1}) * 2):
+        assert _fed(ROWS["ollama"], body).failure == NO_END_MARKER
+
+
+def _fed(row: Row, body: bytes) -> EventDecoder[Any]:
+    decoder = row.make("openai", max_event_bytes=1_000_000)
+    decoder.feed(body)
+    decoder.finish()
+    return decoder

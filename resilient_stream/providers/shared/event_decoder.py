@@ -9,12 +9,13 @@ at its end it is one even then. This module must never know what an event says.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from ...classify import classify_error
+from ...chunks import Raw
+from ...classify import classify_error, classify_response
 from ...contract import Batch, ResumePoint
-from ...failures import EMPTY_ANSWER, NO_END_MARKER, Failure
-from ...wire.broken import failure_of
+from ...failures import EMPTY_ANSWER, NO_END_MARKER, ErrorKind, Failure
+from ...wire.broken import failure_of, value_of
 from ...wire.json_events import BatchDecoder
 from .. import rules_for
 from .mending import Mender
@@ -28,12 +29,15 @@ EventT = TypeVar("EventT")
 class EventSource(Protocol[EventT]):
     """Supplies events from network reads: `JsonEvents` or `JsonLines`.
 
-    done: a `[DONE]` came. cut: half an event was left at the end. halves: the events have marked halves of characters
-    in them. failure: why nothing more can be read.
+    bare: an event has no frame, so a body of one looks like an answer in one piece. done: a `[DONE]` came. cut: half an
+    event was left at the end. left: the texts of the events that only the end completed. halves: the events have marked
+    halves of characters in them. failure: why nothing more can be read.
     """
 
+    bare: ClassVar[bool]
     done: bool
     cut: bool
+    left: list[bytes]
     halves: bool
     failure: Failure | None
 
@@ -104,7 +108,8 @@ class EventDecoder(Generic[EventT]):
     """Decodes one answer; see `contract.Decoder`. provider: the one whose rules classify errors between the events."""
 
     __slots__ = (
-        "_eof_ok", "_events", "_mender", "_provider", "_reader", "done", "failure", "model", "progress", "response_id",
+        "_begun", "_eof_ok", "_events", "_first", "_mender", "_provider", "_reader", "done", "failure", "model",
+        "progress", "response_id",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +120,8 @@ class EventDecoder(Generic[EventT]):
         self._events = events
         self._eof_ok = eof_ok
         self._mender: Mender | None = None
+        self._begun = False  # there were two events, or a chunk that the dialect knows
+        self._first: list[bytes] = []
         self.failure: Failure | None = None
         self.done = False
         self.progress = 0
@@ -146,6 +153,8 @@ class EventDecoder(Generic[EventT]):
         if payloads and reader.plain and (texts := reader.texts.decode(payloads)) is not None:
             batch = reader.text(texts)  # a read of text alone changes nothing else, so there is nothing to follow
         else:
+            if not self._begun:
+                self._first += payloads[:2]
             batch = self._read(self._events.decode(payloads), payloads)
         if self._events.done:
             self._end(batch)
@@ -155,7 +164,10 @@ class EventDecoder(Generic[EventT]):
         """Take note that the body ended."""
         if self.done or self.failure is not None:
             return []
-        batch = self._read(self._events.finish(), ())
+        events = self._events.finish()
+        if not self._begun:
+            self._first += self._events.left[:2]
+        batch = self._read(events, ())
         if self.failure is None and not self.done and (stray := self._events.stray()) is not None:
             self.failure = classify_error(stray, rules_for(self._provider), alone=True)
         self._end(batch)
@@ -173,6 +185,10 @@ class EventDecoder(Generic[EventT]):
         except READERS_RAISE as error:
             self._follow()
             self.done, self.failure = False, failure_of(error, "bad_event")
+        if not self._begun:
+            self._begun = len(self._first) > 1 or any(type(chunk) is not Raw for chunk in batch)
+            if self.failure is not None and self.failure.kind is ErrorKind.PROTOCOL_ERROR:
+                self.failure = self._meant(self.failure)
         return batch
 
     def _mended(self, batch: Batch) -> Batch:
@@ -201,4 +217,30 @@ class EventDecoder(Generic[EventT]):
             except READERS_RAISE as error:
                 self.failure = failure_of(error, "bad_event")
         else:
-            self.failure = EMPTY_ANSWER if marked and not reader.seen else NO_END_MARKER
+            self.failure = self._meant(EMPTY_ANSWER if marked and not reader.seen else NO_END_MARKER)
+
+    def _meant(self, failure: Failure) -> Failure:
+        """Return what an answer of a single event means that says nothing in this dialect: mostly it is an error.
+
+        Without this the same request would be sent again and again for an answer that looks cut.
+        """
+        if self._begun or not self._first or (text := _whole_object(self._first[0])) is None:
+            return failure
+        found = classify_response(200, {}, text, rules_for(self._provider))
+        unknown = found.kind is ErrorKind.UNEXPECTED_RESPONSE
+        return failure if unknown and not self._is_strange(text) else found
+
+    def _is_strange(self, payload: bytes) -> bool:
+        """Return whether it is a whole JSON text, and no event, that has nothing which this dialect knows."""
+        events = self._events.decode([payload]) if self._events.bare else []
+        return len(events) == 1 and events[0] == type(events[0])()
+
+
+MOST_OF_AN_ERROR = 64 * 1024
+"""Bytes of an event that may be an error."""
+
+
+def _whole_object(payload: bytes) -> bytes | None:
+    """Return an event that is one JSON object, without the `data:` that some gateways put before lines of JSON."""
+    text = payload.lstrip().removeprefix(b"data:").lstrip()
+    return text if len(text) < MOST_OF_AN_ERROR and text.startswith(b"{") and value_of(text) is not None else None

@@ -40,7 +40,7 @@ LAYERS = (
     ("conversation",),
     ("client",),
     ("errors", "kinds", "readable", "transcript", "__init__"),
-    ("testing", "web"),
+    ("sync", "testing", "web"),
     ("cli",),
     ("__main__",),
 )

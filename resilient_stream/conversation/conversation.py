@@ -21,9 +21,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from pydantic import BaseModel
-
-from ..chunks import Chunk, ToolCall, Usage
+from ..chunks import Chunk
 from ..engine.call import Owner, closed_error
 from ..events import FellBack
 from ..failures import ErrorCategory, ErrorKind, Failure, StreamMisused
@@ -35,6 +33,7 @@ from .link import Link, call_over
 from .prompts import Incomplete, Prompts, trigger_of
 from .toolbox import Toolbox
 from .turns import ConversationRecord, ToolResult, Turn, TurnStarted
+from .views import RecordViews
 
 __all__ = ["Conversation", "ConversationChunk"]
 
@@ -42,7 +41,7 @@ ConversationChunk: TypeAlias = Chunk | TurnStarted | ToolResult
 Ask: TypeAlias = Callable[[list[Message], Callable[[Transcript], object]], Stream]
 
 
-class Conversation:
+class Conversation(RecordViews):
     """A running conversation: an async iterator over the chunks of all turns, and an async context manager.
 
     Nothing is sent before the first pull, and the deadline's clock starts there. Raises StreamError when a turn fails,
@@ -81,42 +80,6 @@ class Conversation:
         state = self.outcome or ("running" if self._call.loop is not None else "not started")
         turns = "1 turn" if len(self.record.turns) == 1 else f"{len(self.record.turns)} turns"
         return f"<Conversation {self._turn_call.request.target.name}, {state}, {turns}>"
-
-    # -- what is known ------------------------------------------------------------------------
-
-    @property
-    def history(self) -> list[Message]:
-        """The messages until now. They can be sent again at any time, see `ConversationRecord`."""
-        return self.record.history
-
-    @property
-    def transcripts(self) -> tuple[Transcript, ...]:
-        """The transcripts, one for each turn."""
-        return self.record.transcripts
-
-    @property
-    def outputs(self) -> dict[str, BaseModel]:
-        """The outputs that the model has handed in, by name."""
-        return self.record.outputs
-
-    @property
-    def pending(self) -> tuple[ToolCall, ...]:
-        """The calls of tools that have no function; the caller gives their results with `answer`."""
-        return self.record.pending
-
-    @property
-    def usage(self) -> Usage:
-        """The tokens of all turns together."""
-        return self.record.usage
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """How the conversation ended; None while it runs."""
-        return self.record.outcome
-
-    def answer(self, call_id: str, result: Any) -> None:
-        """Give the result of a pending call after the end. `history` then has it, for the next conversation."""
-        self.record.answer(call_id, result)
 
     # -- pulling ------------------------------------------------------------------------------
 

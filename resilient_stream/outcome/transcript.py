@@ -7,6 +7,7 @@ complete.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -212,8 +213,10 @@ class Transcript:
         self.outcome = outcome
         self.error = error
         if outcome in _WITHHELD:
-            self._withheld = len(self._ready)
-            self._ready.clear()
+            with contextlib.suppress(IndexError):
+                while True:  # one by one: the thread of a synchronous caller may be taking some just now
+                    self._ready.popleft()
+                    self._withheld += 1
         if self.started is not None:
             self.duration = time.perf_counter() - self._start
 

@@ -1,0 +1,440 @@
+"""`SyncClient`: the answers, the errors and the ends of `Client`, in any thread that waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import inspect
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from resilient_stream import (
+    Client,
+    ClientClosed,
+    Conversation,
+    ConversationRecord,
+    DeadlineExceeded,
+    InvalidRequest,
+    RetryPolicy,
+    Scope,
+    Stream,
+    StreamError,
+    StreamMisused,
+    TextDelta,
+    Transcript,
+)
+from resilient_stream.sync import SyncClient, SyncScope, SyncStream
+from resilient_stream.sync.background import background
+from resilient_stream.sync.conversation import SyncConversation
+from tests.loopback import DONE, HEAD, LAST, Loopback, Seen, Step, chat, cut_after, delta, framed, status, usage
+
+from .conftest import soon
+
+Serve = Callable[..., Loopback]
+
+ENDLESS = cut_after("Hello", " there", end="stall")
+
+
+def calling(name: str, arguments: str = "{}") -> list[Step]:
+    """An answer that calls a tool."""
+    call = {"index": 0, "id": "c1", "function": {"name": name, "arguments": arguments}}
+    return [HEAD, delta(tool_calls=[call]), delta(finish="tool_calls"), usage(3), DONE + LAST]
+
+
+def started(server: Loopback, **options: Any) -> tuple[SyncClient, SyncStream]:
+    """A client and a stream of which the first chunk was taken."""
+    client = SyncClient(server.target(), **options)
+    stream = client.stream("Hi")
+    assert next(stream).text == "Hello"
+    return client, stream
+
+
+# -- the same answers -------------------------------------------------------------------------
+
+
+def test_a_stream_is_a_plain_iterator_of_the_same_chunks(serve: Serve) -> None:
+    """The chunks are those that `Client` gives, and the transcript says how the stream ended."""
+    server = serve(chat("a", "b"))
+
+    async def asked() -> list[Any]:
+        async with Client(server.target()) as client:
+            return [chunk async for chunk in client.stream("Hi")]
+
+    with SyncClient(server.target()) as client:
+        stream = client.stream("Hi", max_tokens=9)
+        assert list(stream) == asyncio.run(asked())
+        assert (stream.transcript.outcome, stream.transcript.text) == ("complete", "ab")
+        assert list(stream) == []
+    assert server.seen[0].body["max_completion_tokens"] == 9
+
+
+def test_an_answer_as_texts_and_as_a_whole(serve: Serve) -> None:
+    """`texts`, `collect` and `complete` give what they give elsewhere."""
+    with SyncClient(serve(chat("a", "b")).target()) as client:
+        assert list(client.stream("Hi").texts()) == ["a", "b"]
+        assert client.stream("Hi").collect().text == "ab"
+        whole = client.complete("Hi", temperature=0)
+        assert isinstance(whole, Transcript)
+        assert whole.outcome == "complete"
+
+
+def test_a_conversation_runs_its_tools_in_worker_threads(serve: Serve) -> None:
+    """A plain tool runs in a thread, an async one on the background loop; both see the caller's context variables."""
+    user = contextvars.ContextVar("user", default="nobody")
+    ran: list[tuple[str, str]] = []
+
+    def blocking() -> str:
+        ran.append((user.get(), threading.current_thread().name))
+        return "fine"
+
+    async def waiting() -> str:
+        ran.append((user.get(), threading.current_thread().name))
+        return "fine"
+
+    server = serve(calling("blocking"), calling("waiting"), chat("Done."))
+    user.set("Ada")
+    with SyncClient(server.target()) as client:
+        conversation = client.converse("Hi", tools=[blocking, waiting])
+        assert "".join(chunk.text for chunk in conversation if isinstance(chunk, TextDelta)) == "Done."
+        assert isinstance(conversation.record, ConversationRecord)
+        assert (conversation.outcome, len(conversation.transcripts)) == ("complete", 3)
+        assert [turn.role for turn in conversation.history][-3:] == ["assistant", "tool", "assistant"]
+        assert client.converse("Hi").collect().text == "Done."
+    assert [seen_by for seen_by, _ in ran] == ["Ada", "Ada"]
+    assert ran[0][1] not in ("resilient_stream", threading.current_thread().name)
+    assert ran[1][1] == "resilient_stream"
+
+
+def test_a_scope_owns_its_streams(serve: Serve) -> None:
+    """Leaving it closes what still runs, and outside of it nothing is started."""
+    server = serve(ENDLESS)
+    with SyncClient(server.target()) as client:
+        with client.scope(deadline=9) as scope:
+            stream = scope.stream("Hi")
+            next(stream)
+        assert soon(lambda: not server.open)
+        assert stream.transcript.outcome == "abandoned"
+        assert (scope.report().opened, scope.report().partial) == (1, 1)
+        with pytest.raises(StreamMisused, match="inside its"):
+            scope.stream("Hi")
+
+
+@pytest.mark.parametrize(
+    ("facade", "original"),
+    [(SyncClient, Client), (SyncStream, Stream), (SyncConversation, Conversation), (SyncScope, Scope)],
+)
+def test_the_facade_has_every_method_of_the_original(facade: type, original: type) -> None:
+    """By name and by parameters; `aclose` is `close`. The options of `stream` are those of `Scope.stream`: another test
+    compares them with the ones that `Client.stream` spells out."""
+    for name in (name for name in dir(original) if not name.startswith("_")):
+        here, there = getattr(facade, "close" if name == "aclose" else name), getattr(original, name)
+        if there is Client.stream:
+            there = Scope.stream
+        if callable(there):
+            assert parameters(here) == parameters(there), name
+
+
+def parameters(function: Any) -> list[tuple[str, Any, Any, Any]]:
+    """The parameters, with their defaults and their types as they are written."""
+    found = inspect.signature(function).parameters.values()
+    return [(each.name, each.kind, each.default, each.annotation) for each in found]
+
+
+def test_the_client_is_made_with_the_same_arguments() -> None:
+    """Every argument of `Client` is one of `SyncClient`; a session is refused, because it belongs to another loop."""
+    assert parameters(SyncClient) == parameters(Client)
+    with SyncClient("openai:m", middlewares=iter(()), retry=RetryPolicy.off()) as client:
+        assert repr(client) == "<SyncClient openai:m>"
+    with pytest.raises(StreamMisused, match="session= belongs to an event loop"):
+        SyncClient("openai:m", session=object.__new__(aiohttp.ClientSession))  # never opened, so nothing to close
+
+
+# -- errors and deadlines ---------------------------------------------------------------------
+
+
+def test_an_error_arrives_in_the_thread_that_waits(serve: Serve) -> None:
+    """It is the same StreamError, with the transcript, each time that the stream is pulled; `on_end` is called once."""
+    ended: list[Transcript] = []
+    with SyncClient(serve(status(400, {"error": {"message": "no such tool"}})).target()) as client:
+        stream = client.stream("Hi", on_end=ended.append)
+        for _ in range(2):
+            with pytest.raises(InvalidRequest, match="no such tool") as caught:
+                next(stream)
+            assert caught.value.transcript is stream.transcript
+        with pytest.raises(InvalidRequest):
+            client.complete("Hi")
+    assert ended == [stream.transcript]
+
+
+def test_the_deadline_holds(serve: Serve) -> None:
+    """A wait of the calling thread is no longer than the deadline, and what had arrived is kept."""
+    with SyncClient(serve(ENDLESS).target()) as client:
+        stream = client.stream("Hi", deadline=0.05)
+        with pytest.raises(DeadlineExceeded):
+            list(stream)
+    assert (stream.transcript.outcome, stream.transcript.text) == ("deadline", "Hello there")
+
+
+# -- ends -------------------------------------------------------------------------------------
+
+
+def leave_the_block(stream: SyncStream) -> None:
+    """Leave a `with` block in the middle."""
+    with stream:
+        for _ in stream:
+            break
+
+
+ENDS: dict[str, tuple[Callable[[SyncStream], object], str]] = {
+    "closed": (lambda stream: (stream.close(), stream.close()), "abandoned"),
+    "closed as texts": (lambda stream: stream.texts().close(), "abandoned"),
+    "left": (leave_the_block, "abandoned"),
+    "left by Ctrl-C": (lambda stream: stream.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None), "cancelled"),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_close_ends_the_stream_at_once(name: str, serve: Serve) -> None:
+    """The connection is closed, the transcript is kept, and another pull raises instead of ending normally."""
+    end, outcome = ENDS[name]
+    server = serve(cut_after("Hello", end="stall"))
+    client, stream = started(server)
+    end(stream) if name != "left" else end(client.stream("Hi"))
+    if name == "left":
+        stream.close()
+    assert soon(lambda: not server.open)
+    assert (stream.transcript.outcome, stream.transcript.text) == (outcome, "Hello")
+    with pytest.raises(StreamError):
+        next(stream)
+    client.close()
+
+
+@pytest.mark.parametrize("reader", [iter, SyncStream.texts])
+def test_dropping_the_iterator_closes_the_connection(
+    reader: Callable[[SyncStream], Iterator[Any]], serve: Serve
+) -> None:
+    """A loop that is left by `break` closes its stream without a `with`, without the collector."""
+    server = serve(ENDLESS)
+    ended: list[Transcript] = []
+    gc.disable()
+    try:
+        with SyncClient(server.target()) as client:
+            for _ in reader(client.stream("Hi", on_end=ended.append)):
+                break
+            assert soon(lambda: not server.open)
+            assert soon(lambda: [each.outcome for each in ended] == ["abandoned"])
+    finally:
+        gc.enable()
+
+
+@contextlib.contextmanager
+def a_thread_waits(stream: SyncStream) -> Iterator[list[BaseException]]:
+    """Pull in another thread; what it raised is in the list after the block."""
+    raised: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            next(stream)
+        except StreamError as error:
+            raised.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    assert soon(lambda: stream._stream._call.busy)
+    yield raised
+    waiting.join(1)
+
+
+@pytest.mark.parametrize("how", ["stream", "client"])
+def test_closing_wakes_a_pull_in_another_thread(how: str, serve: Serve) -> None:
+    """The thread that waits gets an error when another one closes the stream, or the client."""
+    client, stream = started(serve(cut_after("Hello", end="stall")))
+    with a_thread_waits(stream) as raised:
+        (client if how == "client" else stream).close()
+    assert [isinstance(error, ClientClosed) for error in raised] == [how == "client"]
+    assert stream.transcript.outcome == ("client_closed" if how == "client" else "abandoned")
+    client.close()
+
+
+def test_a_closed_client_asks_nothing_more() -> None:
+    """Closing twice is fine; a stream of a closed client says so, also where no loop was ever needed."""
+    client = SyncClient("openai:m")
+    client.close()
+    client.close()
+    with pytest.raises(ClientClosed):
+        next(client.stream("Hi"))
+
+
+# -- signals ----------------------------------------------------------------------------------
+
+
+class TimeIsUp(Exception):
+    """What a task queue raises from a signal, as Celery does at its soft time limit."""
+
+
+def raise_time_is_up(number: int, frame: object) -> None:
+    """A signal's handler."""
+    raise TimeIsUp
+
+
+@contextlib.contextmanager
+def a_signal_while(stream: SyncStream, number: int) -> Iterator[None]:
+    """Send this process a signal when the stream waits for its provider."""
+
+    def send() -> None:
+        assert soon(lambda: stream._stream._call.busy)
+        os.kill(os.getpid(), number)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    yield
+    sending.join()
+
+
+PULLS: list[Callable[[SyncStream], object]] = [next, SyncStream.collect]
+
+
+@pytest.mark.parametrize("pull", PULLS)
+def test_ctrl_c_ends_a_wait_and_the_stream(pull: Callable[[SyncStream], object], serve: Serve) -> None:
+    """KeyboardInterrupt leaves the pull; by then the connection is closed and the transcript is final."""
+    server = serve(cut_after("Hello", end="stall"))
+    client, stream = started(server)
+    with a_signal_while(stream, signal.SIGINT), pytest.raises(KeyboardInterrupt):
+        pull(stream)
+    assert (stream.transcript.outcome, stream.transcript.text) == ("cancelled", "Hello")
+    assert soon(lambda: not server.open, within=0.05)
+    with pytest.raises(StreamError):
+        next(stream)
+    client.close()
+
+
+def test_an_exception_of_another_signal_ends_it_too(serve: Serve) -> None:
+    """A task queue's time limit leaves as it is, and the stream ends with it."""
+    server = serve(cut_after("Hello", end="stall"))
+    client, stream = started(server)
+    before = signal.signal(signal.SIGUSR1, raise_time_is_up)
+    try:
+        with a_signal_while(stream, signal.SIGUSR1), pytest.raises(TimeIsUp):
+            next(stream)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert stream.transcript.outcome == "cancelled"
+    assert soon(lambda: not server.open)
+    client.close()
+
+
+def test_ctrl_c_ends_a_whole_answer(serve: Serve) -> None:
+    """`complete` has no stream that could be closed: its work on the loop is cancelled."""
+    server = serve(ENDLESS)
+    ended: list[Transcript] = []
+    with SyncClient(server.target()) as client:
+
+        def send() -> None:
+            assert soon(lambda: bool(server.open))
+            os.kill(os.getpid(), signal.SIGINT)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        with pytest.raises(KeyboardInterrupt):
+            client.complete("Hi", on_end=ended.append)
+        sending.join()
+        assert [each.outcome for each in ended] == ["cancelled"]
+        assert soon(lambda: not server.open)
+
+
+# -- where it is used -------------------------------------------------------------------------
+
+
+def test_many_threads_use_one_client(serve: Serve) -> None:
+    """Each thread gets its own answer."""
+
+    def echo(seen: Seen) -> list[Step]:
+        return chat(*seen.body["messages"][-1]["content"], gap=0.001)
+
+    found: dict[str, str] = {}
+    with SyncClient(serve(choose=echo).target()) as client:
+
+        def ask(word: str) -> None:
+            found[word] = "".join(client.stream(word).texts())
+
+        threads = [threading.Thread(target=ask, args=(f"word {number}",)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert found == {f"word {number}": f"word {number}" for number in range(16)}
+
+
+def test_two_threads_cannot_wait_for_one_stream(serve: Serve) -> None:
+    """The second one is told; the first one's wait goes on."""
+    client, stream = started(serve(cut_after("Hello", end="stall")))
+    with a_thread_waits(stream) as raised:
+        with pytest.raises(StreamMisused, match="read by another"):
+            next(stream)
+        assert (stream.transcript.outcome, raised) == (None, [])
+        stream.close()
+    client.close()
+
+
+async def test_it_works_where_a_loop_is_running(serve: Serve) -> None:
+    """A notebook's cell runs inside of a loop; the client waits for another one."""
+    with SyncClient(serve(chat("a", "b")).target()) as client:
+        assert [chunk.text for chunk in client.stream("Hi") if chunk.text] == ["a", "b"]
+
+
+def test_it_says_that_the_loop_cannot_wait_for_itself(serve: Serve) -> None:
+    """An async tool runs on the background loop, where waiting for that loop would never end."""
+    with SyncClient(serve(calling("ask"), chat("Done.")).target()) as client:
+
+        async def ask() -> str:
+            return client.complete("Hi").text
+
+        with pytest.raises(StreamMisused, match="has to use Client"):
+            client.converse("Hi", tools=[ask]).collect()
+
+
+def test_a_callback_may_close_a_stream(serve: Serve) -> None:
+    """`close` works on the background loop itself, since it does not wait there."""
+    server = serve(ENDLESS)
+    client, stream = started(server)
+    background().call(stream.close)
+    assert soon(lambda: not server.open)
+    assert stream.transcript.outcome == "abandoned"
+    client.close()
+
+
+def test_nothing_is_read_ahead() -> None:
+    """While the consumer does other things the provider cannot send more than what fits into a few buffers."""
+    piece = framed(b"data: %b\n\n" % (b'{"choices":[{"index":0,"delta":{"content":"%b"}}]}' % (b"x" * 1000))) * 64
+    sent = [0]
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+
+        def flood() -> None:
+            connection, _ = listening.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(HEAD)
+                connection.settimeout(0.1)
+                while sent[0] < 64 << 20:
+                    sent[0] += connection.send(piece)
+
+        flooding = threading.Thread(target=flood)
+        flooding.start()
+        server = Loopback()
+        server.port = listening.getsockname()[1]
+        with SyncClient(server.target()) as client, client.stream("Hi") as stream:
+            next(stream)
+            flooding.join()
+            received = len(stream.transcript.text)
+    assert sent[0] < 16 << 20
+    assert received < 1 << 20

@@ -146,8 +146,9 @@ class _Errand(Generic[ResultT]):
         """Cancel the work, on the loop."""
         if interrupted is not None:
             interrupted()
-        if self._task is None:
-            self.over.release()
+        if self._task is None or self._task.done():
+            if self.over.locked():  # by the wait, which took it and was interrupted then
+                self.over.release()
         else:  # in the next turn: a task that is cancelled before its first step would never say that it is over
             asyncio.get_running_loop().call_soon(self._task.cancel)
 
@@ -163,11 +164,10 @@ class _Errand(Generic[ResultT]):
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    """Run the loop until it is stopped, and close it; its asynchronous generators close the connections."""
+    """Run the loop until it is stopped, and close it."""
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
-        loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()
 

@@ -11,7 +11,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -32,8 +33,9 @@ from resilient_stream import (
     TextDelta,
     Transcript,
 )
+from resilient_stream.contract import Batch, CallContext, Handler, Request
 from resilient_stream.sync import SyncClient, SyncScope, SyncStream
-from resilient_stream.sync.background import background
+from resilient_stream.sync.background import PATIENCE, Background, _Errand, _loops, background
 from resilient_stream.sync.conversation import SyncConversation
 from tests.loopback import DONE, HEAD, LAST, Loopback, Seen, Step, chat, cut_after, delta, framed, status, usage
 
@@ -158,6 +160,51 @@ def test_the_client_is_made_with_the_same_arguments() -> None:
         SyncClient("openai:m", session=object.__new__(aiohttp.ClientSession))  # never opened, so nothing to close
 
 
+def test_a_burst_crosses_threads_once(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one network read brings is fetched from the loop once, however many chunks it is."""
+    run, fetched = Background.run, []
+
+    def counted(self: Background, *values: Any) -> Any:
+        fetched.append(values)
+        return run(self, *values)
+
+    burst = b"".join(step for step in chat(*"x" * 200) if isinstance(step, bytes))
+    with SyncClient(serve([burst]).target()) as client:
+        monkeypatch.setattr(Background, "run", counted)
+        assert len(list(client.stream("Hi").texts())) == 200
+        assert len(fetched) < 10
+
+
+@contextlib.contextmanager
+def another_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a forked process sees: another number, and so no loop of its own yet."""
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: 1)
+        yield
+        _loops.pop(1).stop()
+
+
+def test_each_process_has_a_client_with_the_same_arguments(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with links that can be listed once only; and one that was closed before the fork is closed in the child."""
+    asked: list[int] = []
+
+    async def link(request: Request, call: CallContext, call_next: Handler) -> AsyncGenerator[Batch, None]:
+        asked.append(os.getpid())
+        async for batch in call_next(request, call):
+            yield batch
+
+    mine = os.getpid()
+    client = SyncClient(serve(chat("a")).target(), middlewares=iter([link]))
+    client.complete("Hi")
+    client.close()
+    again = SyncClient(serve(chat("a")).target(), middlewares=iter([link]))
+    with another_process(monkeypatch):
+        with pytest.raises(ClientClosed):
+            client.complete("Hi")
+        again.complete("Hi")
+    assert asked == [mine, 1]
+
+
 # -- errors and deadlines ---------------------------------------------------------------------
 
 
@@ -265,13 +312,19 @@ def test_closing_wakes_a_pull_in_another_thread(how: str, serve: Serve) -> None:
     client.close()
 
 
-def test_a_closed_client_asks_nothing_more() -> None:
-    """Closing twice is fine; a stream of a closed client says so, also where no loop was ever needed."""
-    client = SyncClient("openai:m")
-    client.close()
-    client.close()
-    with pytest.raises(ClientClosed):
-        next(client.stream("Hi"))
+def test_a_closed_client_asks_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing twice is fine; a stream of a closed client says so, also where no loop was needed until then."""
+
+    def close_and_ask() -> None:
+        client = SyncClient("openai:m")
+        client.close()
+        client.close()
+        with pytest.raises(ClientClosed):
+            next(client.stream("Hi"))
+
+    close_and_ask()
+    with another_process(monkeypatch):
+        close_and_ask()
 
 
 # -- signals ----------------------------------------------------------------------------------
@@ -349,6 +402,70 @@ def test_ctrl_c_ends_a_whole_answer(serve: Serve) -> None:
         sending.join()
         assert [each.outcome for each in ended] == ["cancelled"]
         assert soon(lambda: not server.open)
+
+
+def test_ctrl_c_when_the_answer_is_here_already(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal may come after a pull was done and before its chunk is handed out: that ends the stream, too."""
+    server = serve(cut_after("Hello", end="stall"))
+    wait = _Errand.wait
+
+    def interrupted(self: _Errand[Any]) -> None:
+        wait(self)
+        raise KeyboardInterrupt
+
+    with SyncClient(server.target()) as client:
+        stream = client.stream("Hi")
+        monkeypatch.setattr(_Errand, "wait", interrupted)
+        begun = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)
+        monkeypatch.undo()
+        assert time.monotonic() - begun < PATIENCE / 2
+        assert (stream.transcript.outcome, stream.transcript.text) == ("cancelled", "Hello")
+        assert soon(lambda: not server.open)
+
+
+def test_ctrl_c_before_the_work_was_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal may come just as a pull begins: nothing is left waiting for work that will never be done."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("resilient_stream.sync.background.copy_context", interrupted)
+    begun = time.monotonic()
+    with SyncClient("openai:m") as client, client.stream("Hi") as stream:
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)
+        monkeypatch.undo()
+    assert time.monotonic() - begun < PATIENCE / 2
+    assert stream.transcript.outcome == "cancelled"
+
+
+def test_a_stream_that_ends_while_a_chunk_is_taken() -> None:
+    """The loop may end a stream between the look at what is ready and the taking: the end is raised then."""
+
+    class Ended:
+        class _ready:
+            @staticmethod
+            def popleft() -> None:
+                raise IndexError
+
+        async def __anext__(self) -> None:
+            raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        next(SyncStream(background(), Ended()))
+
+
+@pytest.mark.parametrize(("error", "outcome"), [(KeyboardInterrupt, "cancelled"), (ValueError, "abandoned")])
+def test_an_exception_leaves_a_scope(error: type[BaseException], outcome: str, serve: Serve) -> None:
+    """Its streams end, as cancelled after Ctrl-C."""
+    with SyncClient(serve(ENDLESS).target()) as client:
+        with pytest.raises(error), client.scope() as scope:
+            stream = scope.stream("Hi")
+            next(stream)
+            raise error
+    assert stream.transcript.outcome == outcome
 
 
 # -- where it is used -------------------------------------------------------------------------

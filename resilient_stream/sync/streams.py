@@ -107,6 +107,13 @@ class SyncStream(SyncAnswer[Chunk]):
         """The record of the answer; readable at any time, and final after the end."""
         return self._stream.transcript  # type: ignore[no-any-return]
 
+    def objects(self) -> SyncIterator[Any]:
+        """The object that `output=` asks for, as it grows; the last one is whole and validated.
+
+        Raises StreamMisused where the stream was not asked for an object.
+        """
+        return SyncIterator(self._background, self._stream, self._stream.objects())
+
     def collect(self) -> Transcript:
         """Read to the end. Raises StreamError when the answer fails; the transcript is on it."""
         stream: Stream = self._stream

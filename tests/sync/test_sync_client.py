@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import BaseModel
 
 from resilient_stream import (
     Client,
@@ -87,6 +88,29 @@ def test_an_answer_as_texts_and_as_a_whole(serve: Serve) -> None:
         whole = client.complete("Hi", temperature=0)
         assert isinstance(whole, Transcript)
         assert whole.outcome == "complete"
+
+
+class Trip(BaseModel):
+    """What `output=` asks for."""
+
+    city: str = ""
+    days: int = 0
+
+
+def test_an_object_as_it_grows(serve: Serve) -> None:
+    """`objects` gives the growing object, and ends with the validated one; leaving it closes the stream."""
+    server = serve(chat('{"city": "Llanfairpwllgwyn', 'gyll", "days"', ": 2}", gap=0.005))
+    with SyncClient(server.target()) as client:
+        stream = client.stream("Hi", output=Trip)
+        found = list(stream.objects())
+        assert found[0] == Trip(city="Llanfairpwllgwyn")
+        assert found[-1] == stream.transcript.output == Trip(city="Llanfairpwllgwyngyll", days=2)
+        assert client.complete("Hi", output=Trip).output == Trip(city="Llanfairpwllgwyngyll", days=2)
+        for _ in client.stream("Hi", output=Trip).objects():
+            break
+        assert soon(lambda: not server.open)
+        with pytest.raises(StreamMisused, match="no object"):
+            client.stream("Hi").objects()
 
 
 def test_a_conversation_runs_its_tools_in_worker_threads(serve: Serve) -> None:

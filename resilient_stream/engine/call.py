@@ -96,7 +96,7 @@ class Call:
         self.allowed = NEVER
         self.observing = Observing()
         self._owner = owner
-        self._live: set[Live] = set()
+        self._live: list[Live] = []
         self._clock = Clock(self._ring)
         self._deadline = NEVER
         self._ends_as: Outcome = "failed"
@@ -132,17 +132,25 @@ class Call:
         now = self.now()
         self._deadline = min(self.until, now + (NEVER if self.settings.deadline is None else self.settings.deadline))
         self.allowed = self._deadline - now
-        self.arm(self._deadline)
-        if self.settings.timeouts.consumer is not None:
-            self.arm(now + self.settings.timeouts.consumer)
+        self._arm_once(now)
+
+    def _arm_once(self, now: float) -> None:
+        """Arm the timer for the earliest of all clocks that will follow, so that a good call makes a single timer.
+
+        A clock that is armed later for a later time costs nothing; one that has not run out when it rings arms again.
+        """
+        timeouts = self.settings.timeouts_for(self.request.target)
+        clocks = (timeouts.first_content, timeouts.stall, self.settings.timeouts.consumer)
+        self.arm(min(self._deadline, *(now + seconds for seconds in clocks if seconds is not None)))
 
     def join(self, part: Live) -> None:
         """From now on `part` is interrupted and closed with the call."""
-        self._live.add(part)
+        self._live.append(part)
 
     def leave(self, part: Live) -> None:
         """`part` is over."""
-        self._live.discard(part)
+        if part in self._live:
+            self._live.remove(part)
 
     def remaining(self) -> float:
         """Seconds until the deadline; infinite without one."""
@@ -151,7 +159,7 @@ class Call:
     def emit(self, make: Callable[..., Event], *values: Any) -> None:
         """Tell whoever watches; the event is not even made otherwise."""
         if make is AttemptFailed or self.transcript.outcome not in (None, "complete"):
-            self.observing.expect_trouble()
+            self.observing.expect_trouble(self)
         self.observing.tell(self.id, make, values)
 
     def fail_at(
@@ -303,8 +311,6 @@ class Call:
         if self.settings.on_end is not None:
             safely(self.settings.on_end, transcript)
         self.emit(StreamEnded, transcript)
-        # It refers to the call; without it, one that is over is freed without the collector.
-        self.observing.in_trouble = None
 
 
 def closed_error(why: str) -> StreamError:

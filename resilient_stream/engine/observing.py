@@ -21,8 +21,8 @@ class Observing:
     """The observers of one call.
 
     trace_headers: what an observer wants sent along with a request, its trace's context. followed: one of them wants to
-    be told of every step of each request. in_trouble: asked for an observer when something first goes wrong; for a good
-    call none is made.
+    be told of every step of each request. in_trouble: asked with the call for an observer when something first goes
+    wrong; for a good call none is made.
     """
 
     __slots__ = ("followed", "in_trouble", "observers", "trace_headers", "watchers")
@@ -32,7 +32,7 @@ class Observing:
         self.watchers: tuple[OnEvent, ...] = ()
         self.trace_headers: Callable[[Attempt], Mapping[str, str]] | None = None
         self.followed = False
-        self.in_trouble: Callable[[], Observer] | None = None
+        self.in_trouble: Callable[[Any], Observer] | None = None
 
     def start(self, call: Any, asked: Iterable[Callable[[Any], Observer | None]], on_event: OnEvent | None) -> None:
         """Ask each for an observer of this call."""
@@ -46,11 +46,11 @@ class Observing:
             for watcher in self.watchers:
                 safely(watcher, event)
 
-    def expect_trouble(self) -> None:
+    def expect_trouble(self, call: Any) -> None:
         """Something went wrong: from now on there is an observer, if one was offered for that."""
         if self.in_trouble is not None:
             observe, self.in_trouble = self.in_trouble, None
-            observer = _made(observe)
+            observer = _made(observe, call)
             self.watchers = (*((observer,) if observer is not None else ()), *self.watchers)
 
     def note(self, call_id: str, target: str, attempt: int, step: Step, record: Attempt) -> None:

@@ -5,6 +5,7 @@ It refers to no call and no connection, so a call may keep the latest one for th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -60,7 +61,9 @@ class Answering:
 class Origin:
     """The target, the host and the secrets of one attempt. host, sent: known once its request was encoded."""
 
-    __slots__ = ("_hidden", "_quoted", "_shown", "adapter", "committed", "host", "request", "sending", "sent")
+    __slots__ = (
+        "_hidden", "_hints", "_looked_at", "_shown", "adapter", "committed", "host", "request", "sending", "sent",
+    )  # fmt: skip
 
     def __init__(self, request: Request, adapter: Adapter, sending: Sending) -> None:
         self.request = request
@@ -70,7 +73,8 @@ class Origin:
         self.sent: Outgoing | None = None
         self.committed = False
         self._hidden: tuple[Outgoing | None, Secrets] | None = None
-        self._quoted: tuple[Outgoing | None, Callable[[str], bool]] | None = None
+        self._looked_at: Outgoing | None = None
+        self._hints: frozenset[str] | None = None
         self._shown: dict[str, str] = {}
 
     @property
@@ -138,9 +142,16 @@ class Origin:
     def _may_quote(self, said: str) -> bool:
         if len(said) < SHORTEST or said == self.request.model:
             return False
-        if self._quoted is None or self._quoted[0] is not self.sent:
-            from ..masking.values import quoted_by
-
+        hints_to, quotes = _quick_look()
+        if self._hints is None or self._looked_at is not self.sent:
             endpoint = self.sending.endpoint
-            self._quoted = (self.sent, quoted_by(self.sent, endpoint.base_url if endpoint is not None else ""))
-        return self._quoted[1](said)
+            self._looked_at = self.sent
+            self._hints = hints_to(self.sent, endpoint.base_url if endpoint is not None else "")
+        return quotes(self._hints, said)
+
+
+@functools.cache
+def _quick_look() -> tuple[Callable[[Outgoing | None, str], frozenset[str]], Callable[[frozenset[str], str], bool]]:
+    from ..masking.values import hints_to, quotes  # `import resilient_stream` does not pay for it
+
+    return hints_to, quotes

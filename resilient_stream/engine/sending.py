@@ -52,7 +52,8 @@ async def send(
     call.emit(AttemptStarted, asked.target.name, asked.attempt, record, origin.host, asked.stream)
     if (more := call.observing.trace_headers) is not None and isinstance(request, HttpRequest):
         request = structs.replace(request, headers={**request.headers, **more(record)})
-    origin.sent = request
+    # Without its body, which may be long and hides nothing: a prompt is no secret of the request that carries it.
+    origin.sent = structs.replace(request, body=b"") if isinstance(request, HttpRequest) else request
     try:
         return await call.transport.open(request, connect, sending)
     except StreamError as error:  # a transport that knows what happened

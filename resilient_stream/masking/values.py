@@ -16,7 +16,7 @@ import base64
 import functools
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import getproxies
@@ -155,18 +155,20 @@ def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target 
     yield from (part for address in getproxies().values() for part in _of_url(address))
 
 
-def quoted_by(sent: Outgoing | None, base_url: str = "") -> Callable[[str], bool]:
-    """Check quickly whether names from a server may contain something that was sent. False is certain, True is not."""
+def hints_to(sent: Outgoing | None, base_url: str = "") -> frozenset[str]:
+    """Return what a text would have in common with something that was sent, for `quotes`."""
     url = getattr(sent, "url", "")
     headers = tuple(each for each in getattr(sent, "headers", {}).items() if each[0].lower() not in HEADERS)
     environment = tuple(getattr(sent, "environment", {}).items())
-    hints = _hints(headers, url if "?" in url or "@" in url else "", base_url, environment)
-    return functools.partial(_quotes, hints)
+    return _hints(headers, url if "?" in url or "@" in url else "", base_url, environment)
 
 
 @functools.lru_cache(maxsize=256)
-def _quotes(hints: frozenset[str], text: str) -> bool:
-    """Return whether a text has one of the hints. It is remembered, since every answer has the name of its model."""
+def quotes(hints: frozenset[str], text: str) -> bool:
+    """Check quickly whether a name from a server may contain something that was sent. False is certain, True is not.
+
+    It is remembered, since every answer has the name of its model.
+    """
     return "://" in text or not hints.isdisjoint(hints_in(text))
 
 

@@ -38,7 +38,7 @@ class Reporter:
             if logger.isEnabledFor(logging.ERROR):
                 from . import logs  # noqa: F401  # now: in trouble there may be no file left to open
 
-                call.observing.in_trouble = partial(_only_log, call, around)
+                call.observing.in_trouble = _only_log if around is None else partial(_only_log, around=around)
             return None
         sinks: list[Sink] = []
         context = _always(around)
@@ -72,7 +72,7 @@ class Reporter:
         return self._instruments[1]
 
 
-def _only_log(call: Call, around: Any) -> Observer:
+def _only_log(call: Call, around: Any = None) -> Observer:
     return telling([_log(call, _always(around))])
 
 

@@ -13,6 +13,7 @@ import asyncio
 import atexit
 import contextlib
 import functools
+import sys
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Mapping, MutableMapping
 from typing import Any
@@ -26,7 +27,7 @@ from ..text.harmless import forget_variables
 from .heads import as_text, refuse_encoding
 from .proxied import of_the_proxy, refuse_login
 from .routes import Route, route_for
-from .sessions import HEADER_LIMITS, OPENING, Opening, let_go, new_session
+from .sessions import BROKE_OFF, HEADER_LIMITS, OPENING, Connection, Opening, let_go, new_session
 
 __all__ = ["HttpTransport", "Response"]
 
@@ -58,7 +59,9 @@ class Response:
         self._content = response.content
         self._turn_at = TURN
         self.status = response.status
-        self.headers: Mapping[str, str] = {name.lower(): as_text(value) for name, value in response.headers.items()}
+        self.headers: Mapping[str, str] = {
+            sys.intern(name.lower()): as_text(value) for name, value in response.headers.items()
+        }
         self._watch_connection()
 
     def read(self) -> Awaitable[bytes]:
@@ -80,7 +83,10 @@ class Response:
         """
         connection = self._response.connection
         protocol = connection.protocol if connection is not None else None
-        closed = protocol.closed if protocol is not None else None
+        if isinstance(protocol, Connection):
+            protocol.body = self._content
+            return
+        closed = protocol.closed if protocol is not None else None  # of a session that is the user's
         if closed is not None:
             closed.add_done_callback(self._connection_gone)
 
@@ -93,7 +99,7 @@ class Response:
         if not closed.cancelled():
             closed.exception()  # retrieved, so that asyncio does not log it
         if not self._content.is_eof() and self._content.exception() is None:
-            self._content.set_exception(aiohttp.ClientPayloadError("the connection was closed in mid-body"))
+            self._content.set_exception(aiohttp.ClientPayloadError(BROKE_OFF))
 
     def interrupt(self, error: Exception) -> None:
         """Make a pending `read` raise `error` now, and close the connection."""

@@ -22,13 +22,15 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong, TransferEn
 
 from ..contract import Sending
 
-__all__ = ["HEADER_LIMITS", "let_go", "new_session"]
+__all__ = ["BROKE_OFF", "HEADER_LIMITS", "OPENING", "Connection", "Opening", "let_go", "new_session"]
 
 MAX_HEADER = 64 * 1024
 MAX_HEAD = 256 * 1024
 HEADER_LIMITS: dict[str, Any] = {"max_line_size": MAX_HEADER, "max_field_size": MAX_HEADER + 1024, "max_headers": 2048}
 """What aiohttp may read of a head. Its own limits are 8 KiB a header and 128 headers, which the trace and policy
 headers of a gateway reach. A field is name and value together; the name has a KiB of its own."""
+
+BROKE_OFF = "the connection was closed in mid-body"
 
 IDLE = 60
 """Seconds of silence after which the operating system asks whether the other side is still there."""
@@ -37,7 +39,7 @@ IDLE = 60
 def new_session() -> aiohttp.ClientSession:
     """Return a session for the running loop, without limits, cookies, proxies and `.netrc`."""
     connector = aiohttp.TCPConnector(limit=0, socket_factory=_socket)
-    made: Any = functools.partial(_Connection, asyncio.get_running_loop())
+    made: Any = functools.partial(Connection, asyncio.get_running_loop())
     connector._factory = made
     return aiohttp.ClientSession(
         connector=connector,
@@ -91,12 +93,16 @@ _received = ResponseHandler.data_received
 """Called directly, since `super()` costs as much as the count, and this runs for every network read."""
 
 
-class _Connection(ResponseHandler):
-    """aiohttp's connection, which ends when much arrives and nothing of it is body."""
+class Connection(ResponseHandler):
+    """aiohttp's connection, which ends when much arrives and nothing of it is body.
+
+    body: of the latest answer; it fails when the connection is lost.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.used = False
+        self.body: aiohttp.StreamReader | None = None
         self._head: bytearray | None = None
         self._fruitless = 0
         self._body_size = 0
@@ -128,9 +134,12 @@ class _Connection(ResponseHandler):
         super().set_exception(exc) if exc_cause is None else super().set_exception(exc, exc_cause)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the head."""
+        """Forget the head, and fail a body that is still open; why aiohttp does not always, says `Response`."""
         self._head = None
+        body, self.body = self.body, None
         super().connection_lost(exc)
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError(BROKE_OFF))
 
     def _is_too_much(self) -> bool:
         """Return whether none of the last 256 KiB was body; if so, fail the answer."""

@@ -182,3 +182,28 @@ async def test_a_deadline_says_how_long_was_allowed(clock: Clock):
             await client.complete("Hi", deadline=12)
     assert (raised.value.kind, clock.passed) == ("deadline_exceeded", 12)
     assert raised.value.failure.facts["seconds"] == 12
+
+
+async def test_a_good_call_makes_a_single_timer(clock: Clock, monkeypatch: pytest.MonkeyPatch):
+    """It serves the deadline, the first content, the stall and the consumer, which are all looked at when it rings."""
+    loop, made = asyncio.get_running_loop(), []
+    begin, real = loop.time(), loop.call_at
+    monkeypatch.setattr(loop, "call_at", lambda when, *rest, **more: made.append(when) or real(when, *rest, **more))
+    timeouts = Timeouts(first_content=20, stall=5, consumer=50)
+    client, _ = client_over(Answer(text_event("a"), text_event("b"), STOP, END), timeouts=timeouts)
+    async with client:
+        await client.stream("Hi", deadline=600).collect()
+    assert made == [begin + 5]
+
+
+async def test_an_attempt_keeps_nothing_of_the_body_that_it_sent():
+    """A long prompt is in memory once, as messages, while its answer comes."""
+    client, transport = client_over(Answer(text_event("a"), asyncio.Future()))
+    async with client:
+        stream = client.stream("Hi")
+        await anext(stream)
+        assert b"Hi" in transport.requests[0].body
+        assert stream._call.origin is not None
+        assert stream._call.origin.sent is not None
+        assert stream._call.origin.sent.body == b""
+        stream.close()

@@ -13,7 +13,7 @@ import pytest
 
 from resilient_stream import Client, Raw, Recovery, RetryPolicy, Transcript
 from resilient_stream.contract import HttpRequest
-from resilient_stream.masking.values import MASK, Secrets, quoted_by
+from resilient_stream.masking.values import MASK, Secrets, hints_to, quotes
 from resilient_stream.testing import CleanEnd, End, Event, FakeProvider, Head, Script, Send, Status, Text
 from tests.telemetry.seen import Seen
 
@@ -130,7 +130,7 @@ async def test_a_key_as_an_answers_own_names_is_in_no_record(spelled: str, logge
 async def test_a_names_of_its_own_stays(name: str, logged: list[str]) -> None:
     """An id that is not the key is told as it is, by a look that costs next to nothing."""
     request = HttpRequest(url="https://host/v1", headers={"Authorization": f"Bearer {KEY}"}, body=b"")
-    assert not quoted_by(request)(name)
+    assert not quotes(hints_to(request), name)
     event = {"id": name, "model": name, "choices": [{"index": 0, "delta": {"content": "Hello"}}]}
     transcript, _ = await told("openai", [Event(event), chat({}, "stop"), Event("[DONE]"), CleanEnd()], logged)
     assert transcript.model == transcript.attempts[0].response_id == name

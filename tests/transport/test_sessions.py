@@ -12,7 +12,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from resilient_stream import Client
 from resilient_stream.transport import http
-from resilient_stream.transport.sessions import IDLE, _Connection, _longest_line, new_session
+from resilient_stream.transport.sessions import IDLE, Connection, _longest_line, new_session
 from tests.loopback import Loopback, chat
 
 
@@ -27,7 +27,7 @@ async def test_every_connection_has_keep_alive():
     async with Loopback(chat("Hello")) as server, Client(server.target()) as client:
         await client.complete("Hi", deadline=5)
         (connection,) = connections(client)
-        assert isinstance(connection, _Connection)
+        assert isinstance(connection, Connection)
         found = connection.transport.get_extra_info("socket")
         assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_KEEPIDLE"):

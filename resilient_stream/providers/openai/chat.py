@@ -8,6 +8,7 @@ Must never: await.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -84,7 +85,7 @@ _ANY_ID = re.compile(r".{1,40}", re.DOTALL)
 """Ids of tool calls as OpenAI accepts them; it refuses longer ones."""
 
 
-class OpenAIChat(msgspec.Struct, frozen=True):
+class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
     """The adapter of one host; see `contract.Adapter`."""
 
     name: str
@@ -102,16 +103,8 @@ class OpenAIChat(msgspec.Struct, frozen=True):
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
     def capabilities(self, model: str) -> Capabilities:
-        """Return what a model can do. Prefill and reasoning depend on the host; every chat host has the rest."""
-        prefill = self.host.prefill
-        able = Capabilities(
-            earlier_turns="texts" if self.host.developer else "objects",
-            prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
-            reasoning=self.host.reasoning != "none" and _efforts(model, self.host) != (),
-            stop=rule_for(self.host.title, model).stop, tool_names=self.host.tool_names,
-            images=bool(re.search(self.host.sees, model)),
-        )  # fmt: skip
-        return knowing(words_of(self.host), able)
+        """Return what a model can do."""
+        return _able(self, model)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a chat completion request."""
@@ -167,6 +160,20 @@ class OpenAIChat(msgspec.Struct, frozen=True):
             **(prefill.body if prefill else {}),
         }
         return known(fields)
+
+
+@functools.lru_cache(maxsize=256)
+def _able(adapter: OpenAIChat, model: str) -> Capabilities:
+    """Return what a model can do. Prefill and reasoning depend on the host; every chat host has the rest."""
+    host, prefill = adapter.host, adapter.host.prefill
+    able = Capabilities(
+        earlier_turns="texts" if host.developer else "objects",
+        prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
+        reasoning=host.reasoning != "none" and _efforts(model, host) != (),
+        stop=rule_for(host.title, model).stop, tool_names=host.tool_names,
+        images=bool(re.search(host.sees, model)),
+    )  # fmt: skip
+    return knowing(words_of(host), able)
 
 
 def _seed(request: Request, host: Host) -> dict[str, Any]:

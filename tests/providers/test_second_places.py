@@ -68,7 +68,26 @@ CHAT = {
     "pieces, then all": (chat(message("Hello"), message(" you"), message("Hello you", "stop")), Said()),
     "deltas, then all": (chat(delta("Hello"), delta(" you"), message("Hello you", "stop")), Said()),
     "deltas, then the rest": (chat(delta("Hel"), delta("lo"), message("Hello you", "stop")), Said()),
-    "deltas, then another text": (chat(delta("Hello you"), message("Something else", "stop")), Said()),
+    "deltas, then another text": (
+        chat(delta("Hello you"), message("Something else", "stop")),
+        Said(unmodelled=("message",)),
+    ),
+    "deltas, then another text behind the end": (
+        chat(delta("Hello you"), delta(None, "stop"), message("Hello")),
+        Said(unmodelled=("message",)),
+    ),
+    "deltas, then other reasoning": (
+        chat(delta(reasoning_content="Hm."), delta("Hello you"), message("Hello you", "stop", reasoning_content="No.")),
+        Said("Hello you", "Hm.", unmodelled=("message",)),
+    ),
+    "deltas, then the same without white space": (
+        chat(delta("Hello"), delta(" you\n"), message("Hello you", "stop")),
+        Said("Hello you\n"),
+    ),
+    "deltas with a message that lags behind": (
+        chat({**message("Hel"), **delta("Hello")}, {**message("Hello"), **delta(" you")}, delta(None, "stop")),
+        Said(),
+    ),
     "empty delta beside a message": (chat({**message("Hello you", "stop"), "delta": {}}), Said()),
     "delta and message so far": (
         chat({**message("Hello"), **delta("Hello")}, {**message("Hello you"), **delta(" you")}, delta(None, "stop")),
@@ -164,7 +183,7 @@ RESPONSES = {
     "the rest in the output": (response(piece("Hello"), output=[ITEM]), Said()),
     "another text in the output": (
         response(piece("Hello you"), output=[{"type": "message", "content": [{"type": "output_text", "text": "No"}]}]),
-        Said(),
+        Said(unmodelled=("output",)),
     ),
     "one part in deltas, the other in done": (
         response(
@@ -362,6 +381,15 @@ COHERE = {
             ]
         ),
         Said(),
+    ),
+    "in deltas, and another text in the end": (
+        sse(
+            [
+                cohere("content-delta", content={"text": "Hello you"}),
+                {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "message": {"content": "Hello"}}},
+            ]
+        ),
+        Said(unmodelled=("message",)),
     ),
     "a whole answer as an event": (sse([{"id": "x", "message": COHERE_WHOLE, "finish_reason": "COMPLETE"}]), THOUGHT),
     "a call in the end": (

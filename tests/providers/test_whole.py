@@ -396,6 +396,48 @@ def test_parts_of_a_message_may_be_long() -> None:
     assert says(decoder, body, read(decoder, [body]))["text"] == LONG
 
 
+def in_parts(value: Any, *texts: str) -> Any:
+    """The value, where the part whose text is the first one comes several times, each with the next text."""
+    if isinstance(value, dict):
+        return {name: in_parts(each, *texts) for name, each in value.items()}
+    if not isinstance(value, list):
+        return value
+    found: list[Any] = []
+    for each in value:
+        if isinstance(each, dict) and each.get("text") == texts[0]:
+            found += [{**each, "text": text} for text in texts]
+        else:
+            found.append(in_parts(each, *texts))
+    return found
+
+
+PARTED = [row for row in DIALECTS if row.body not in (openai, ollama)]
+
+
+@pytest.mark.parametrize("row", PARTED, ids=lambda row: f"{row.provider} {row.model}")
+@pytest.mark.parametrize("long", [False, True])
+def test_halves_of_a_character_in_two_parts_are_joined(row: Dialect, long: bool) -> None:
+    """As in a stream, and one without its other half becomes U+FFFD, also before a text that is kept on disk."""
+    texts = ["a@1", "@2b@1", "@2c@1", LONG if long else "d"]
+    body = json.dumps(in_parts(row.body(texts[0], "Hm."), *texts)).encode()
+    body = body.replace(b"@1", b"\\ud83d").replace(b"@2", b"\\udc69")
+    decoder = decoder_of(row)
+    chunks = read(decoder, [body])
+    assert decoder.done
+    assert says(decoder, body, chunks)["text"] == "a\U0001f469b\U0001f469c\ufffd" + texts[-1]
+
+
+def test_halves_in_parts_of_a_chat_message_are_joined() -> None:
+    """The content of a chat message may be parts, too; reasoning and text do not join each other's halves."""
+    body = openai("", "@1")
+    body["choices"][0]["message"]["content"] = [{"type": "text", "text": text} for text in ("@2a@1", "@2")]
+    data = json.dumps(body).encode().replace(b"@1", b"\\ud83d").replace(b"@2", b"\\udc69")
+    decoder = decoder_of("openai")
+    chunks = read(decoder, [data])
+    assert says(decoder, data, chunks)["text"] == "\ufffda\U0001f469"
+    assert says(decoder, data, chunks)["thought"] == "\ufffd"
+
+
 def test_a_refusal_keeps_its_words() -> None:
     """Anthropic's stop_details stand in the message itself."""
     answer = {**anthropic("", ""), "stop_reason": "refusal", "stop_details": {"explanation": "no"}}

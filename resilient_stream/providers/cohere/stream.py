@@ -174,7 +174,9 @@ class CohereReader:
         if thought and not self._thought:
             self._thought = True
             batch.append(ReasoningDelta(thought))
-        if new := self._text.rest("".join(text_of(block.get("text")) for block in blocks)):
+        text = "".join(text_of(block.get("text")) for block in blocks)
+        batch += self._unmodelled.another("message", self._text, text)
+        if new := self._text.rest(text):
             batch.append(TextDelta(new))
         batch += [chunk for block in blocks if not says([block.get("text"), block.get("thinking")])
                   for chunk in self._block(block)]  # fmt: skip

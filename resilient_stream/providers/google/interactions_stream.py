@@ -244,9 +244,9 @@ class InteractionReader:
                 self._step_start(Event(index=place, step=step), batch)
                 self._step_stop(Event(index=place), batch)
         parts = [part for step in steps if step.get("type") == "model_output" for part in list_of(step.get("content"))]
-        text = "".join(text_of(object_of(part).get("text")) for part in parts)
-        if new := self._text.rest(text or text_of(said.get("output_text"))):
-            batch.append(TextDelta(new))
+        text = "".join(text_of(object_of(part).get("text")) for part in parts) or text_of(said.get("output_text"))
+        batch += self._unmodelled.another("steps", self._text, text)
+        batch += [TextDelta(new)] if (new := self._text.rest(text)) else []
         if "model_output" not in before:
             batch += self._content([part for part in parts if not object_of(part).get("text")], TextDelta)
 

@@ -1,7 +1,8 @@
 """Reads what a chat message says, in deltas and whole: text, reasoning, a refusal, calls, and unknown parts.
 
 A delta is the next piece. The content of a whole message counts only as far as no delta had it: some gateways send
-messages in place of deltas, some both, some the whole text so far with each event. A part is read by its fields, never
+messages in place of deltas, some both, some the whole text so far with each event. A message that says something else
+than the deltas is passed on as `Raw`, since they were delivered. A part is read by its fields, never
 by who sent it, so no host's name stands in this module.
 """
 
@@ -104,6 +105,9 @@ class Speaker:
         thought = "".join(piece.text for piece in pieces if piece.kind == "reasoning")
         said = "".join(piece.text for piece in pieces if piece.kind == "text")
         batch: Batch = []
+        for memory, whole in ((self.reasoning, thought), (self.text, said)):
+            if memory.pieces and (last or len(whole) > memory.length):  # a shorter one may be all of it so far
+                batch += self._unmodelled.another("message", memory, whole)
         if thought and (new := self.reasoning.take(thought, last=last)):
             batch.append(ReasoningDelta(new))
         if said and (new := self.text.take(said, last=last)):

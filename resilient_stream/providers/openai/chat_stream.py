@@ -141,7 +141,7 @@ class ChatReader:
         self.plain = text and not events[-1].usage and not self._unmodelled.raw
 
     def _read_choice(self, choice: Choice, batch: Batch) -> None:
-        last = bool(choice.finish_reason)
+        last = bool(choice.finish_reason or self._finish)
         if choice.delta is not None:
             batch += self._speaker.delta(choice.delta)
         if choice.message is not None:

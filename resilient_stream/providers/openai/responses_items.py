@@ -130,14 +130,17 @@ class Items:
             left[kind] = left.get(kind, 0) - 1
         return found
 
-    def rest(self, items: list[dict[str, Any]]) -> Batch:
+    def rest(self, items: list[dict[str, Any]], unmodelled: Unmodelled) -> Batch:
         """Return what was not said of the whole answer's text, found by where all of the text ends."""
         messages = [item for item in items if item.get("type") == "message"]
         thoughts = [item for item in items if item.get("type") == "reasoning" and not self.reasoning.length]
         thought = "".join(texts_of(item.get(name)) for item in thoughts for name in ("summary", "content"))
         self.refused("".join(map(_refusal, messages)))
-        new = self.text.rest("".join(texts_of(item.get("content")) for item in messages))
-        return [*_chunks("reasoning", self.reasoning.rest(thought)), *_chunks("text", new)]
+        whole = "".join(texts_of(item.get("content")) for item in messages)
+        # Parts that were sent by turns stand in another order in it, so a text as long is taken for the same.
+        another = unmodelled.another("output", self.text, whole) if len(whole) != self.text.length else []
+        new = self.text.rest(whole)
+        return [*another, *_chunks("reasoning", self.reasoning.rest(thought)), *_chunks("text", new)]
 
 
 def texts_of(parts: Any) -> str:

@@ -202,7 +202,7 @@ class ResponsesReader:
     def _rest(self, output: Any, batch: Batch) -> None:
         """Return the new content of the whole answer at its end, i.e. what no event before it had."""
         items = [object_of(item) for item in output] if isinstance(output, list) and not self._resumed else []
-        batch += self._items.rest(items)
+        batch += self._items.rest(items, self._unmodelled)
         for item in items:
             if item.get("type") == "function_call":
                 batch += self._calls.rest(item)

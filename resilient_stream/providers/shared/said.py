@@ -104,6 +104,17 @@ class Said:
         """Return whether what was said last equals this text, as far as is known."""
         return bool(text) and self.length >= len(text) and self._tail.endswith(text[-TAIL:])
 
+    def differs(self, whole: str) -> bool:
+        """Return whether a whole text is no repetition: neither what was said, nor its last part, nor going on from it.
+
+        White space around it does not count.
+        """
+        said = self.length
+        if not said or not whole.strip() or self._begins(whole, said):
+            return False
+        text, end = whole.strip(), self._tail.rstrip()
+        return len(text) > said or not (end.endswith(text[-TAIL:]) or text.endswith(end.lstrip()))
+
     def _begins(self, whole: str, said: int) -> bool:
         """Return whether the last `said` characters are the beginning of `whole`."""
         known = self._tail[-min(said, TAIL) :] if said else ""

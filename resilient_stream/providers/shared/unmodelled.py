@@ -18,6 +18,7 @@ import msgspec
 from ...chunks import Raw
 from ...outcome.understood import MAX_NAMES, clean, tally
 from ...wire.broken import event_value
+from .said import Said
 from .values import object_of
 
 __all__ = ["NOTHING", "Fields", "Unmodelled", "names", "narrowed", "says"]
@@ -103,6 +104,10 @@ class Unmodelled:
         name = clean(name)
         tally([name], self.counts)
         return Raw(self._provider, name, data, "doubt")
+
+    def another(self, name: str, said: Said, whole: str) -> list[Raw]:
+        """Pass on a whole text that comes after its pieces and says something else than they did."""
+        return [self.doubt(name, {"content": whole})] if said.differs(whole) else []
 
     def aside(self, name: str, data: Any) -> list[Raw]:
         """Pass on what is no part of the answer, only if the caller asked for it with `raw=True`."""

@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
+from ...chunks import ReasoningDelta
 from ...contract import Batch, Decoder, Request
 from ...failures import NO_END_MARKER, Failure
-from ...wire.broken import UNREADABLE, failure_of, readable
+from ...wire.broken import UNREADABLE, failure_of, readable, without_halves
 from ...wire.json_outline import JsonOutline, Node
 from ...wire.limits import BadFraming, EventTooLarge
+from .mending import Mender
 
 __all__ = ["WholeAnswer", "accepted", "has", "sse"]
 
@@ -31,7 +33,7 @@ class WholeAnswer:
     """
 
     __slots__ = (
-        "_as_stream", "_outline", "_stream", "done", "failure", "model", "progress", "response_id", "spans",
+        "_as_stream", "_mender", "_outline", "_stream", "done", "failure", "model", "progress", "response_id", "spans",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +42,7 @@ class WholeAnswer:
         self._stream = stream
         self._outline = JsonOutline(places, max_event_bytes)
         self._as_stream = as_stream
+        self._mender: Mender | None = None
         self.failure: Failure | None = None
         self.done = False
         self.progress = 0
@@ -78,6 +81,8 @@ class WholeAnswer:
         batch = self._read(bytes(self._outline.text))
         self.model, self.response_id = self._stream.model, self._stream.response_id
         self.failure = self.failure or self._stream.failure
+        if self._mender is not None:
+            batch = self._mended(self._mender, batch)
         self.done = self.failure is None
         return batch if self.done else []
 
@@ -89,12 +94,27 @@ class WholeAnswer:
             return []
         return [*self._stream.feed(data), *self._stream.finish()]
 
+    def _mended(self, mender: Mender, batch: Batch) -> Batch:
+        """Join halves of characters that end one part and begin the next. The mark of a long text stays as it is."""
+        self.model, self.response_id = mender.name(self.model), mender.name(self.response_id)
+        self.failure = mender.failure(self.failure)
+        found: Batch = []
+        for chunk in batch:
+            long = (chunk.reasoning if type(chunk) is ReasoningDelta else chunk.text) in self.spans
+            found += [*mender.end(), chunk] if long else mender.mend([chunk])
+        return found + mender.end()
+
     def _stream_of(self, outline: bytes) -> bytes:
-        """Make the outline a stream; a second try leaves out what strict readers refuse."""
+        """Make the outline a stream, with halves of characters marked; a second try mends what strict readers refuse.
+
+        Not every dialect reads the outline here, and its stream's decoder could not know the mark of a long text.
+        """
+        if (marked := without_halves(outline, mark=True)) != outline:
+            self._mender = Mender()
         try:
-            return self._as_stream(outline)
+            return self._as_stream(marked)
         except UNREADABLE:
-            if (sound := readable(outline, mark=False)) == outline:
+            if (sound := readable(marked)) == marked:
                 raise
         return self._as_stream(sound)
 

@@ -6,6 +6,7 @@ stream alive: it only knows the calls that run, to end them in `aclose`.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import functools
 import os
@@ -38,6 +39,7 @@ from .transport.outgoing import Outgoings
 if TYPE_CHECKING:
     import aiohttp
 
+    from .conversation.approvals import Approve
     from .conversation.conversation import Conversation
     from .conversation.prompts import OnIncomplete
     from .conversation.toolbox import Outputs
@@ -96,6 +98,7 @@ class Client:
             self._record_to(record)
         self.slots = Slots()
         self.calls: set[Call] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
         self.closed = False
         self.warned = False
         self._retry = given("retry", retry, RetryPolicy())
@@ -203,6 +206,8 @@ class Client:
         tools: Iterable[ToolSource] = (),
         outputs: Outputs = (),
         on_incomplete: OnIncomplete | None = None,
+        approve: Approve | Mapping[str, Approve] | None = None,
+        mcp: Iterable[Any] = (),
         max_turns: int = 10,
         max_prompts: int = 3,
         tool_timeout: float | None = 60.0,
@@ -217,27 +222,36 @@ class Client:
         outputs: pydantic models that the model must hand in, as a list or by name; the conversation is done when it
         has. on_incomplete: asked what to say when the model finishes without them; None, from it or in its place,
         ends the conversation with an error that names what is missing.
+        approve: asked with the `ToolCall` before a tool runs: True runs it, False or a reason refuses it and tells the
+        model, a dict runs it with these arguments. A plain or async function for all tools, or a dict of them by the
+        tool's name.
+        mcp: MCP servers whose tools the model may use: an address, `{"command": …, "args": […]}`, `{"url": …,
+        "headers": {…}}`, or what `mcp.Client` takes. They start at the first pull and are closed with the conversation.
         max_turns: answers of the model at most. max_prompts: how often on_incomplete is asked at most.
-        tool_timeout, prompt_timeout: seconds for one call of a tool, and for one answer by on_incomplete.
+        tool_timeout, prompt_timeout: seconds for one call of a tool, and for one answer by on_incomplete or approve.
         on_end: called exactly once with the final record. options: as for `stream`, for every turn; the deadline
         is over everything, tools and prompts included.
         Raises StreamMisused for what cannot be sent, or not be offered as a tool.
         """
         from .conversation.conversation import Conversation
+        from .conversation.mcp_servers import MCPServers
         from .conversation.prompts import Prompts
         from .conversation.toolbox import Toolbox
         from .conversation.turns import ConversationRecord
 
         turns = _at_least("max_turns", max_turns, 1)
-        toolbox = Toolbox(tools, outputs, _at_least("tool_timeout", tool_timeout, 0))
         most, patience = _at_least("max_prompts", max_prompts, 0), _at_least("prompt_timeout", prompt_timeout, 0)
+        toolbox = Toolbox(tools, outputs, _at_least("tool_timeout", tool_timeout, 0), approve, patience)
         prompts = Prompts(on_incomplete, most, patience, toolbox.threads)
 
         def ask(history: list[Message], ended: Callable[[Transcript], object]) -> Stream:
             return self.stream(history, tools=toolbox.declared, on_end=ended, **options)
 
         record = ConversationRecord(to_messages(messages))
-        return Conversation(self, record, ask, toolbox, prompts, turns, plain_function(on_end))
+        servers = MCPServers(mcp, self.tasks)
+        if not servers:
+            toolbox.check_approved()
+        return Conversation(self, record, ask, toolbox, prompts, turns, plain_function(on_end), servers)
 
     def scope(self, deadline: float | None = None) -> Scope:
         """Return a scope that owns every stream started from it, and closes them all when it is left.
@@ -250,6 +264,8 @@ class Client:
         """End every running stream with ClientClosed, then close the connections. Idempotent."""
         self.closed = True
         await end_in_turns([functools.partial(_end_with_the_client, call) for call in self.calls])
+        if self.tasks:
+            await asyncio.wait(self.tasks)
         await self.transport.aclose()
 
     def __repr__(self) -> str:

@@ -30,6 +30,7 @@ from ..outcome.errors import StreamError
 from ..outcome.transcript import Outcome, Transcript
 from ..stream import Stream, TextStream, outcome_of_dropping
 from .link import Link, call_over
+from .mcp_servers import MCPServerFailed, MCPServers
 from .prompts import Incomplete, Prompts, trigger_of
 from .toolbox import Toolbox
 from .turns import ConversationRecord, ToolResult, Turn, TurnStarted
@@ -50,8 +51,8 @@ class Conversation(RecordViews):
     """
 
     __slots__ = (
-        "__weakref__", "_ask", "_call", "_done", "_link", "_max_turns", "_prompts", "_ready", "_stream", "_toolbox",
-        "_turn_call", "_upcoming", "record",
+        "__weakref__", "_ask", "_call", "_done", "_link", "_max_turns", "_prompts", "_ready", "_servers", "_stream",
+        "_toolbox", "_turn_call", "_upcoming", "record",
     )  # fmt: skip
 
     def __init__(
@@ -63,15 +64,17 @@ class Conversation(RecordViews):
         prompts: Prompts,
         max_turns: int,
         on_end: Callable[[ConversationRecord], object] | None,
+        servers: MCPServers,
     ) -> None:
         self.record = record
+        self._servers: MCPServers | None = servers
         self._ask = ask
         self._toolbox = toolbox
         self._prompts = prompts
         self._max_turns = max_turns
         self._link = Link()
         self._upcoming: Stream | None = ask(record.history, self._link.ended)  # made now: bad options are refused now
-        self._call = self._turn_call = call_over(self._link, owner, self._upcoming, record, on_end)
+        self._call = self._turn_call = call_over(self._link, owner, self._upcoming, record, on_end, servers)
         self._stream: Stream | None = None
         self._ready: deque[Any] = deque()
         self._done = False
@@ -134,6 +137,7 @@ class Conversation(RecordViews):
             if self._done:
                 raise StopAsyncIteration
             if self._stream is None:
+                await self._start_servers()
                 self._begin_turn()
                 continue
             self._ready = self._stream._ready
@@ -145,6 +149,22 @@ class Conversation(RecordViews):
         return self._ready.popleft()  # type: ignore[no-any-return]
 
     # -- turns --------------------------------------------------------------------------------
+
+    async def _start_servers(self) -> None:
+        """Start the MCP servers before the first turn, which then has their tools. Raises PermanentError that names the
+        server that cannot be used."""
+        servers, self._servers = self._servers, None
+        if not servers:
+            return
+        names = self._toolbox.names
+        try:
+            self._toolbox.add(await self._call.wait(lambda: servers.open(names)))
+        except MCPServerFailed as failed:
+            facts = {"feature": failed.name, "reason": failed.reason}
+            failure = Failure(kind=ErrorKind.CLIENT_CONFIG, code="mcp_server", fallback=False, facts=facts)
+            raise self._call.error(failure) from failed.__cause__
+        self._toolbox.check_approved()
+        self._upcoming = self._ask(self.record.history, self._link.ended)
 
     def _begin_turn(self) -> None:
         number = len(self.record.turns) + 1

@@ -18,6 +18,7 @@ from ..outcome.errors import StreamError
 from ..outcome.making import error_for
 from ..outcome.transcript import Outcome, Transcript
 from ..stream import Stream
+from .mcp_servers import MCPServers
 from .turns import ConversationRecord
 
 __all__ = ["Link", "call_over"]
@@ -80,10 +81,13 @@ def call_over(
     first: Stream,
     record: ConversationRecord,
     on_end: Callable[[ConversationRecord], object] | None,
+    servers: MCPServers,
 ) -> Call:
-    """Make the conversation's call, with the settings of its first turn. It sends nothing and tells only its end."""
+    """Make the conversation's call, with the settings of its first turn. It sends nothing and tells only its end, also
+    to the MCP servers."""
 
     def ended(transcript: Transcript) -> None:
+        servers.close()
         record.end(transcript, call.allowed)
         if on_end is not None:
             on_end(record)

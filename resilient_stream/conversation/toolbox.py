@@ -17,8 +17,11 @@ from pydantic import BaseModel
 
 from ..chunks import ToolCall
 from ..failures import StreamMisused
+from ..given.nearest import did_you_mean
 from ..messages import Tool
-from .tools import FunctionTool, Submission, ToolError, ToolSource, tool_of
+from .approvals import Approvals, Approve
+from .mcp_servers import MCPTool
+from .tools import MAX_NAME, FunctionTool, Submission, ToolError, ToolSource, tool_of
 from .turns import ToolResult, result_of
 
 __all__ = ["Outputs", "Toolbox"]
@@ -33,12 +36,24 @@ MAX_THREADS = 16
 
 
 class Toolbox:
-    """The tools of one conversation. declared: all of them, as the model sees them; timeout: seconds for each call."""
+    """The tools of one conversation. declared: all of them, as the model sees them; timeout: seconds for each call.
 
-    def __init__(self, tools: Iterable[ToolSource], outputs: Outputs, timeout: float | None) -> None:
+    approve, patience: who is asked before a tool runs, and seconds for the answer (see `Approvals`).
+    """
+
+    def __init__(
+        self,
+        tools: Iterable[ToolSource],
+        outputs: Outputs,
+        timeout: float | None,
+        approve: Approve | Mapping[str, Approve] | None = None,
+        patience: float | None = None,
+    ) -> None:
         made = [tool_of(source, f"tools[{place}]") for place, source in enumerate(tools)]
         handed_in = [Submission(name, model) for name, model in _by_name(outputs).items()]
-        self._functions = {each.tool.name: each for each in made if isinstance(each, FunctionTool)}
+        self._functions: dict[str, FunctionTool | MCPTool] = {
+            each.tool.name: each for each in made if isinstance(each, FunctionTool)
+        }
         self._submissions = {each.tool.name: each for each in handed_in}
         self.declared: tuple[Tool, ...] = (
             *(each.tool if isinstance(each, FunctionTool) else each for each in made),
@@ -47,8 +62,29 @@ class Toolbox:
         self._names = tuple(tool.name for tool in self.declared)
         self._timeout = timeout
         self.threads = anyio.CapacityLimiter(MAX_THREADS)
+        self._approvals = Approvals(approve, patience, self.threads)
+        self._approve = approve
         if twice := {name for name in self._names if self._names.count(name) > 1}:
             raise StreamMisused(f"two tools have one name: {', '.join(sorted(twice))}")
+
+    def add(self, tools: Iterable[MCPTool]) -> None:
+        """Take in tools that were found when their servers started."""
+        for each in tools:
+            self._functions[each.tool.name] = each
+            self.declared += (each.tool,)
+            self._names += (each.tool.name,)
+
+    def check_approved(self) -> None:
+        """Raise StreamMisused for a name in `approve` that no tool has: that tool would run without being asked."""
+        for name in self._approve if isinstance(self._approve, Mapping) else ():
+            if name not in self._functions:
+                meant = did_you_mean(name, self._functions) or ""
+                raise StreamMisused(f"approve: no tool that runs here is called {name[:MAX_NAME]!r}{meant}")
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the names of all tools so far."""
+        return frozenset(self._names)
 
     def missing(self, outputs: Mapping[str, BaseModel]) -> tuple[str, ...]:
         """Return the names of the outputs that were not handed in yet."""
@@ -73,7 +109,8 @@ class Toolbox:
                 for call in ours:
                     group.start_soon(one, call)
         except BaseExceptionGroup as failed:
-            raise _cause_of(failed) from None
+            first = _cause_of(failed)
+            raise first from first.__cause__
 
     def _is_callers(self, call: ToolCall) -> bool:
         return call.name in self._names and call.name not in self._submissions
@@ -81,6 +118,10 @@ class Toolbox:
     async def _answer_to(self, call: ToolCall, outputs: dict[str, BaseModel]) -> tuple[Any, bool]:
         """Run a call, and return what the model is told and whether that is a complaint."""
         try:
+            if call.name in self._functions:
+                self._functions[call.name].arguments(call.arguments)  # nobody is asked about a call that cannot run
+                _refuse_untrusted(call)
+                call = await self._approvals.approved(call)
             with anyio.move_on_after(self._timeout):
                 return await self._result(call, outputs), False
             return f"{call.name} gave no result within {self._timeout:g} s.", True
@@ -104,9 +145,8 @@ class Toolbox:
             return self._accepted(outputs)
         if (function := self._functions.get(call.name)) is None:
             raise ToolError(f"Tool not found: {call.name}. Available tools: {', '.join(self._names)}")
-        arguments = function.arguments(call.arguments)
         _refuse_untrusted(call)
-        return await function.call(arguments, self.threads)
+        return await function.run(call.arguments, self.threads)
 
     def _accepted(self, outputs: Mapping[str, BaseModel]) -> str:
         missing = self.missing(outputs)

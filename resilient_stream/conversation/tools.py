@@ -33,6 +33,7 @@ __all__ = [
     "Submission",
     "ToolError",
     "ToolSource",
+    "arguments_object",
     "encode_parts",
     "encode_result",
     "in_thread",
@@ -78,10 +79,14 @@ class FunctionTool:
     def arguments(self, text: str) -> inspect.BoundArguments:
         """Return the arguments as the function takes them. Raises ToolError, which tells the model what is wrong."""
         try:
-            given = _object(text) if self._model is None else _arguments_sent(_validated(self._model, text))
+            given = arguments_object(text) if self._model is None else _arguments_sent(_validated(self._model, text))
             return _bound(self._signature, given)
         except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError
             raise ToolError(f"Invalid arguments for {self.tool.name}: {_complaint(error)}") from error
+
+    async def run(self, text: str, threads: anyio.CapacityLimiter) -> Any:
+        """Call the function with these arguments."""
+        return await self.call(self.arguments(text), threads)
 
     async def call(self, arguments: inspect.BoundArguments, threads: anyio.CapacityLimiter) -> Any:
         """Await the function, or run it in a thread. Raises what the function raises."""
@@ -317,7 +322,8 @@ def _validated(model: type[ModelT], text: str) -> ModelT:
     return model.model_validate_json(text.strip() or "{}")
 
 
-def _object(text: str) -> dict[str, Any]:
+def arguments_object(text: str) -> dict[str, Any]:
+    """Return a call's arguments as an object. Raises ValueError, which says what is wrong with the text."""
     value = from_json(as_object_text(text) or text)
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")

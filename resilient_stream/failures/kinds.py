@@ -392,6 +392,10 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Certificates missing",
         ("No server can be verified: {reason}.",),
         ("Set it to a file or directory of certificates in PEM form, or unset it.",)),
+    (_K.CLIENT_CONFIG, "mcp_server"): Text(
+        "MCP server not usable",
+        ("The MCP server {feature} gave no tools.", "{reason}"),
+        ("Start it by hand with the same command or address; the cause of this error has its words.",)),
     (_K.CLIENT_CONFIG, "not_set_up"): Text(
         "Not set up",
         ("{reason}",),

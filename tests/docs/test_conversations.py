@@ -23,8 +23,25 @@ ANSWERS: dict[str, list[Script]] = {
     "Please go on.": [[Text("It is fine."), End()]],
     "long report": [[Text("In Oslo "), Stall()]],
     '"confirmed"': [[Text("Booked."), End()]],
+    "Atlantis": [[CallTool("weather", {"city": "Atlantis"}), End()], [Text("There is no Atlantis."), End()]],
+    "Add 2 and 3": [[CallTool("add", {"a": 2, "b": 3}), End()], [Text("That is 5."), End()]],
     "confirm first": [[CallTool("confirm"), End()]],
 }
+
+
+SERVER = """
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("numbers")
+
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+server.run()
+"""
 
 
 def model(request: ReceivedRequest) -> Script:
@@ -41,19 +58,26 @@ def examples() -> list[CodeType]:
 
 
 @pytest.mark.usefixtures("nothing_left")
-async def test_the_examples_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_examples_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """All of them, in one session, against a scripted model."""
+    pytest.importorskip("mcp", reason="the page uses an MCP server, which needs the extra mcp")
     names: dict[str, Any] = {"__name__": "examples"}
     async with FakeProvider(model) as provider:
         monkeypatch.setenv("OPENAI_API_KEY", "test")
+        (tmp_path / "my_mcp_server.py").write_text(SERVER)
+        monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url("openai"))
         for example in examples():
             if (running := eval(example, names)) is not None:  # a coroutine where the block awaits
                 await running
         await names["client"].aclose()
     assert str(names["trip"]) == "city='Oslo' days=2"
-    assert names["record"].text == "Booked."
+    assert names["record"].text == "That is 5."
     said = capsys.readouterr().out
+    (told,) = (message for message in names["record"].history if message.role == "tool")
+    assert told.text == "5"
     shown = ['[weather: {"city":"Oslo",', "No.", "complete Usage(", "no_tool_calls ('Trip',) Where to?"]
     for expected in (*shown, "Trip(city='Bergen', days=3)", "Out of time 2"):
         assert expected in said

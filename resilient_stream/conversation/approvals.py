@@ -1,0 +1,91 @@
+"""Asks before a tool runs: the call as it is, not at all, or with other arguments.
+
+Somebody is asked about one call after the other, so that a person sees one question at a time, and only about calls
+that could run. A call that nobody answered for in time does not run.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+import anyio
+import msgspec
+from msgspec.structs import replace
+
+from ..chunks import ToolCall
+from ..failures import StreamMisused
+from ..given.checks import Unfit, plain
+from .tools import ToolError, in_thread, is_async
+
+__all__ = ["Approvals", "Approve", "Verdict"]
+
+Verdict: TypeAlias = bool | str | Mapping[str, Any]
+"""What `approve` says of a call: True runs it, False or a reason refuses it, a dict runs it with these arguments."""
+
+Approve: TypeAlias = Callable[[ToolCall], Verdict | Awaitable[Verdict]]
+
+_HOW = "return True, False, a reason, or a dict of arguments"
+
+
+class Approvals:
+    """Who is asked about which tool. approve: one function for all tools, or one for each name of a tool that needs it.
+
+    timeout: seconds for one answer; None waits as long as the conversation's deadline allows.
+    """
+
+    def __init__(
+        self, approve: Approve | Mapping[str, Approve] | None, timeout: float | None, threads: anyio.CapacityLimiter
+    ) -> None:
+        asked = list(approve.values()) if isinstance(approve, Mapping) else [] if approve is None else [approve]
+        if not all(map(callable, asked)):
+            raise StreamMisused("approve: give a function that takes a ToolCall, or a dict of them by the tool's name")
+        self._approve = approve
+        self._timeout = timeout
+        self._threads = threads
+        self._one_by_one = anyio.Lock()
+
+    async def approved(self, call: ToolCall) -> ToolCall:
+        """Return the call as it may run. Raises ToolError with the reason if it may not.
+
+        Raises StreamMisused for an answer that is none, and for an `approve` that failed: the call is not run then.
+        """
+        ask: Any = self._approve.get(call.name) if isinstance(self._approve, Mapping) else self._approve
+        if ask is None:
+            return call
+        verdict: Any = None
+        async with self._one_by_one:
+            with anyio.move_on_after(self._timeout) as waited:
+                verdict = await self._asked(ask, call)
+        if waited.cancelled_caught:
+            raise ToolError(f"{call.name} was not run: nobody approved it in time.")
+        return _judged(call, verdict)
+
+    async def _asked(self, ask: Any, call: ToolCall) -> Any:
+        try:
+            if is_async(ask):
+                return await ask(call)
+            found = await in_thread(partial(ask, call), "approve", self._threads)
+            return await found if inspect.isawaitable(found) else found
+        except StreamMisused:
+            raise
+        except Exception as error:
+            raise StreamMisused(f"approve raised {type(error).__name__} for {call.name}, which was not run") from error
+
+
+def _judged(call: ToolCall, verdict: Any) -> ToolCall:
+    if verdict is True:
+        return call
+    if verdict is False:
+        raise ToolError(f"{call.name} was not run: the user refused it.")
+    if isinstance(verdict, str):
+        raise ToolError(f"{call.name} was not run. The user refused it: {verdict}")
+    if not isinstance(verdict, Mapping):
+        raise StreamMisused(f"approve returned {type(verdict).__name__} for {call.name}: {_HOW}")
+    try:
+        arguments = plain(verdict, "approve")
+    except Unfit as error:
+        raise StreamMisused(str(error)) from error
+    return replace(call, arguments=msgspec.json.encode(arguments).decode(), parsed=arguments)

@@ -1,0 +1,267 @@
+"""MCP servers as tools: started with the conversation, called like functions, and closed with it.
+
+The official `mcp` package speaks the protocol (the extra `mcp`). Its connections have to be closed by the task that
+opened them, so each server has a task of its own, which waits until the conversation is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TextIO
+from urllib.parse import urlsplit
+
+import anyio
+
+from ..failures import StreamMisused
+from ..messages import ImagePart, Part, TextPart, Tool
+from ..text.readable import one_line
+from .tools import ToolError, arguments_object
+
+__all__ = ["MCPServerFailed", "MCPServers", "MCPTool"]
+
+INSTALL = "MCP servers need the mcp package: pip install 'resilient-stream[mcp]'"
+_HOW = "give an address, {'command': …, 'args': […]}, {'url': …, 'headers': {…}}, or what mcp.Client takes"
+_COMMAND = ("command", "args", "env", "cwd")
+_ADDRESS = ("url", "headers")
+
+MAX_PAGES = 100
+MAX_TOOLS = 1_000
+"""Of one server; more is no list of tools that a model could use."""
+MAX_SAID = 500
+"""Characters of what a server said when it did not start."""
+
+
+class MCPServerFailed(Exception):
+    """A server that cannot be used. name: of the server."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.name = name
+        self.reason = reason
+
+
+class MCPTool:
+    """A tool of a server. tool: as the model sees it. The server checks the arguments itself."""
+
+    def __init__(self, client: Any, tool: Tool, name: str) -> None:
+        self.tool = tool
+        self._client = client
+        self._name = name
+
+    def arguments(self, text: str) -> dict[str, Any]:
+        """Return a call's arguments. Raises ToolError, which tells the model that they are no object."""
+        try:
+            return arguments_object(text)
+        except ValueError as error:
+            raise ToolError(f"Invalid arguments for {self.tool.name}: {error}") from error
+
+    async def run(self, text: str, threads: anyio.CapacityLimiter) -> Any:
+        """Call it. Return text, or parts if there are pictures. Raises ToolError for what the server calls an error."""
+        result = await self._client.call_tool(self._name, self.arguments(text))
+        parts = [_part(content) for content in result.content]
+        if result.is_error:
+            raise ToolError("\n".join(part.text for part in parts if isinstance(part, TextPart)) or "The tool failed.")
+        if not parts and result.structured_content is not None:
+            return result.structured_content
+        return parts if any(isinstance(part, ImagePart) for part in parts) else "\n".join(map(_text, parts))
+
+
+class MCPServers:
+    """The servers of one conversation. tasks: where their tasks are kept until they have ended."""
+
+    def __init__(self, servers: Iterable[Any], tasks: set[asyncio.Task[None]]) -> None:
+        if isinstance(servers, str | bytes | Mapping) or not isinstance(servers, Iterable):
+            raise StreamMisused(f"mcp: give a list of servers; {_HOW}")
+        self._servers = [(_name(server, place), _connection(server, place)) for place, server in enumerate(servers)]
+        self._over = asyncio.Event()
+        self._tasks = tasks
+        self._own: list[asyncio.Task[None]] = []
+        self._connected: set[asyncio.Task[None] | None] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._servers)
+
+    async def open(self, taken: frozenset[str]) -> list[MCPTool]:
+        """Start all servers at once and return their tools. A name that is used twice gets its server's in front.
+
+        taken: names of other tools.
+
+        Raises MCPServerFailed, which names the server.
+        """
+        loop = asyncio.get_running_loop()
+        ready: list[asyncio.Future[list[MCPTool]]] = [loop.create_future() for _ in self._servers]
+        for (name, connection), future in zip(self._servers, ready, strict=True):
+            self._keep(loop.create_task(self._serve(name, connection, future), name=f"MCP server {name}"))
+        try:
+            found = await asyncio.gather(*ready)
+        except BaseException:
+            self.close()
+            for future in ready:
+                future.cancel()
+            raise
+        return _named_apart([name for name, _ in self._servers], found, taken)
+
+    async def _serve(self, name: str, connection: Any, ready: asyncio.Future[list[MCPTool]]) -> None:
+        """Hold the connection to a server until the conversation is over."""
+        try:
+            async with connection() as client:
+                tools = await _tools_of(client)
+                self._connected.add(asyncio.current_task())
+                if not ready.done():
+                    ready.set_result(tools)
+                await self._over.wait()
+        except Exception as error:
+            if not ready.done():
+                ready.set_exception(MCPServerFailed(name, _reason(error)))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._own.append(task)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        """Let all servers go, from the thread of the event loop. Their tasks end within the time that the mcp package
+        gives a program to end; one that still connects is cancelled."""
+        self._over.set()
+        for task in self._own:
+            if task not in self._connected:
+                task.cancel()
+
+
+# -- what is given ------------------------------------------------------------------------------
+
+
+def _connection(server: Any, place: int) -> Any:
+    """Return a function that gives the connection to a server as an async context manager."""
+    where = f"mcp[{place}]"
+    try:
+        import mcp
+    except ImportError as error:
+        raise StreamMisused(INSTALL) from error
+    if isinstance(server, str):
+        if not server.startswith(("http://", "https://")):
+            first, *rest = shlex.split(server) or [""]
+            raise StreamMisused(f"{where}: no address; for a program, give {{'command': {first!r}, 'args': {rest!r}}}")
+        return lambda: mcp.Client(server)
+    if isinstance(server, Mapping):
+        return _described(dict(server), where)
+    if isinstance(server, mcp.Client):
+        return lambda: server
+    if server is None or isinstance(server, int | float | list | tuple | type):
+        raise StreamMisused(f"{where}: {_HOW}, not {type(server).__name__}")
+    return lambda: mcp.Client(server)
+
+
+def _described(server: dict[str, Any], where: str) -> Any:
+    """Return the connection to a server that is described as in other programs' settings."""
+    import mcp
+
+    known = _COMMAND if "command" in server else _ADDRESS
+    server.pop("type", None)
+    server.pop("name", None)
+    if unknown := sorted(set(server) - set(known)):
+        raise StreamMisused(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(known)}")
+    if "command" in server:
+        parameters = mcp.StdioServerParameters(**server)
+        return lambda: _by_command(parameters)
+    if not isinstance(server.get("url"), str):
+        raise StreamMisused(f"{where}: {_HOW}")
+    return lambda: _by_address(server["url"], server.get("headers") or {})
+
+
+@asynccontextmanager
+async def _by_command(parameters: Any) -> AsyncIterator[Any]:
+    """Start a program. What it writes to stderr goes to ours; a notebook's has no file, and gets none of it."""
+    from mcp import Client, stdio_client
+
+    with _stderr() as log:
+        async with Client(stdio_client(parameters, errlog=log)) as client:
+            yield client
+
+
+@contextmanager
+def _stderr() -> Iterator[TextIO]:
+    try:
+        sys.stderr.fileno()
+    except (OSError, AttributeError):
+        with open(os.devnull, "w") as nowhere:
+            yield nowhere
+    else:
+        yield sys.stderr
+
+
+@asynccontextmanager
+async def _by_address(url: str, headers: Mapping[str, str]) -> AsyncIterator[Any]:
+    import httpx2  # a dependency of the mcp package
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(30, read=300)) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
+        yield client
+
+
+def _name(server: Any, place: int) -> str:
+    """Return what a server is called in errors, and in front of names that two servers use."""
+    given = server
+    if isinstance(server, Mapping):
+        given = next((server[field] for field in ("name", "command", "url") if server.get(field)), None)
+    if isinstance(given, str) and "://" in given:
+        given = urlsplit(given).hostname
+    said = given if isinstance(given, str) else getattr(given, "name", None) or getattr(given, "command", None)
+    return one_line(str(said or "").rpartition("/")[2])[:40] or f"server{place + 1}"
+
+
+# -- what a server says -------------------------------------------------------------------------
+
+
+async def _tools_of(client: Any) -> list[MCPTool]:
+    tools: list[MCPTool] = []
+    cursor: str | None = None
+    for _ in range(MAX_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        tools += [MCPTool(client, _declared(each), each.name) for each in page.tools]
+        cursor = page.next_cursor
+        if not cursor or len(tools) > MAX_TOOLS:
+            break
+    return tools[:MAX_TOOLS]
+
+
+def _declared(tool: Any) -> Tool:
+    return Tool(name=tool.name, description=tool.description or "", parameters=tool.input_schema)
+
+
+def _named_apart(servers: list[str], found: list[list[MCPTool]], taken: frozenset[str]) -> list[MCPTool]:
+    names = [*taken, *(tool.tool.name for tools in found for tool in tools)]
+    for server, tools in zip(servers, found, strict=True):
+        for each in tools:
+            if names.count(each.tool.name) > 1:
+                each.tool = each.tool.model_copy(update={"name": f"{server}_{each.tool.name}"})
+    return [tool for tools in found for tool in tools]
+
+
+def _part(content: Any) -> Part:
+    if content.type == "text":
+        return TextPart(text=content.text)
+    if content.type == "image":
+        return ImagePart(url=f"data:{content.mime_type};base64,{content.data}")
+    return TextPart(text=content.model_dump_json(by_alias=True, exclude_none=True))
+
+
+def _text(part: Part) -> str:
+    return part.text if isinstance(part, TextPart) else ""
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost reason for a failure; the mcp package wraps it into groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    said = one_line(str(error))[:MAX_SAID]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -1,0 +1,36 @@
+"""A small MCP server: `python -m tests.mcp_server` speaks over stdin and stdout."""
+
+from __future__ import annotations
+
+import base64
+
+from mcp.server.mcpserver import Image, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+
+server = MCPServer("numbers")
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@server.tool()
+def fail() -> str:
+    """Fail."""
+    raise ToolError("it does not work")
+
+
+@server.tool()
+def draw() -> Image:
+    """Draw a point."""
+    return Image(data=PIXEL, format="png")
+
+
+if __name__ == "__main__":
+    server.run()

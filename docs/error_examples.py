@@ -57,6 +57,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "proxy_failed": {"reason": "it closed the connection without an answer", **_PROXY},
     "proxy_refused": {**_PROXY},
     "certificates": {"reason": "SSL_CERT_FILE names a file that cannot be read (No such file or directory)"},
+    "mcp_server": {"feature": "npx", "reason": "FileNotFoundError: [Errno 2] No such file or directory: 'npx'"},
     "not_set_up": {"reason": "There is no region for bedrock: set AWS_REGION, or give the target its region"},
     "command_not_found": {"reason": "There is no program called claude on this machine's PATH"},
     "program_failed": {"reason": "The claude program ended with: Invalid option"},

@@ -26,7 +26,7 @@ from resilient_stream.classify.generic import GENERIC
 from resilient_stream.cli import exit_codes
 from resilient_stream.cli.explain.advice import advice_for
 from resilient_stream.cli.providers import FEATURES
-from resilient_stream.contract import Adapter, facts_of
+from resilient_stream.contract import Adapter, OutputWay, facts_of
 from resilient_stream.credentials.claude_code import PASSED_ON, PASSED_ON_FOR
 from resilient_stream.engine.middleware.retry import waits
 from resilient_stream.engine.states import FOLLOWS, State
@@ -232,6 +232,20 @@ def capabilities() -> str:
     return table((*FEATURES.values(), "providers"), rows)
 
 
+def output_ways() -> str:
+    """List how each provider's usual models are asked for an object."""
+    words: Mapping[OutputWay, str] = {
+        "schema": "a schema that the provider enforces",
+        "json": "JSON mode, and the schema in words",
+        "tool": "a tool that has to be called, whose arguments are the object",
+        "words": "the schema in words",
+    }
+    found: dict[OutputWay, list[str]] = {way: [] for way in words}
+    for name in known_providers():
+        found[adapter_for(name).capabilities("claude-opus-4-5").output_by].append(f"`{name}`")
+    return table(("asked by", "providers"), ((words[way], ", ".join(names) or "") for way, names in found.items()))
+
+
 def options_taken() -> str:
     """List the providers that have each of the options that not all dialects have."""
     able = {name: adapter_for(name).capabilities(adapter_for(name).default_model or "") for name in known_providers()}
@@ -340,6 +354,7 @@ def _also(rule: ModelRule) -> str:
         f"`{rule.max_tokens}`" if rule.max_tokens else "",
         turns.get(rule.thoughts, ""),
         "an answer between a result and the user" if rule.bridged else "",
+        {"json": "objects by JSON mode", "tool": "objects by a tool"}.get(rule.output, ""),
     )
     return ", ".join(filter(None, found))
 
@@ -426,6 +441,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "other-names": other_names,
     "call-options": options_taken,
     "capabilities": capabilities,
+    "output-ways": output_ways,
     "environment": environment,
     "other-variables": other_variables,
     "exit-codes": exits,

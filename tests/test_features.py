@@ -79,7 +79,7 @@ async def test_a_picture_is_refused_before_anything_starts(name: str) -> None:
         ("local", {"images", "reasoning"}),
         (
             "claude-code",
-            {"tools", "images", "image_links", "forced_tools", "output", "reasoning", "stop", "whole", *OPTIONS},
+            {"tools", "images", "image_links", "forced_tools", "reasoning", "stop", "whole", *OPTIONS},
         ),
         ("ollama", {"image_links", "forced_tools", "user"}),
         ("anthropic", {"presence_penalty", "frequency_penalty"}),

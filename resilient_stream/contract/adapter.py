@@ -23,6 +23,7 @@ __all__ = [
     "Decoder",
     "Echo",
     "Login",
+    "OutputWay",
     "ProviderFacts",
     "WholeAdapter",
     "WholeDecoder",
@@ -35,13 +36,20 @@ Echo: TypeAlias = Literal["never", "whole", "always"]
 """
 
 
+OutputWay: TypeAlias = Literal["schema", "json", "tool", "words"]
+"""How an object is asked for, from the surest way to the weakest: by a schema that the provider enforces; by a mode in
+which the answer is some JSON, with the schema told in words; by a tool that has to be called and whose arguments are
+the object; in words alone."""
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a model at a provider can do beyond a plain answer.
 
-    tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. image_links: also
-    by URL, without the data. forced_tools: a call can be demanded. stop: stop sequences. prefill: an assistant's
-    unfinished turn is continued; echoes_prefill: when it is sent again. native_resume: a broken stream can be
-    taken up where it ended.
+    tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. output_by: how the
+    answer's schema is asked for; the adapter itself writes "schema" and "json" (fitting/answer_form.py). image_links:
+    also by URL, without the data. forced_tools: a call can be demanded. stop: stop sequences. prefill: an assistant's
+    unfinished turn is continued; echoes_prefill: when it is sent again. native_resume: a broken stream can be taken up
+    where it ended.
     streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
     tool_names: a pattern of the tools' names that fit; others are sent under one that does (fitting/tool_names.py).
     earlier_turns: what the model's own may be. "objects": none is empty, and the arguments of a call are a JSON object;
@@ -58,6 +66,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     tools: bool = True
     images: bool = True
     output: bool = True
+    output_by: OutputWay = "schema"
     reasoning: bool = True
     image_links: bool = True
     forced_tools: bool = True

@@ -21,6 +21,7 @@ from typing import TypeVar
 from ..chunks import Chunk, Finished, TextDelta, Usage
 from ..contract import Batch, Request, Response, Sending
 from ..failures import NO_END_MARKER, ErrorKind, Failure
+from ..fitting.answer_form import in_its_way
 from ..fitting.tool_names import names_for
 from ..outcome import transcript as record
 from ..outcome.errors import StreamError
@@ -63,8 +64,10 @@ class Attempt:
 
     def __init__(self, call: Call, request: Request) -> None:
         self.call = call
-        self.request = request
         self.adapter = adapter_for(request.target.provider)
+        self._able = self.adapter.capabilities(request.model)
+        request, answer = in_its_way(request, self._able)
+        self.request = request
         self.model = request.target.model
         self.name = request.target.name
         self.state = State.OPENING
@@ -74,9 +77,8 @@ class Attempt:
         self.started = call.now()
         self._timeouts = call.settings.timeouts_for(request.target)
         self._guard = Guard()
-        self._able = self.adapter.capabilities(request.model)
         self._names = names_for(request, self._able.tool_names)
-        self._body = Body(request, self.adapter, self._able, self._names, self._guarded)
+        self._body = Body(request, self.adapter, self._able, self._names, self._guarded, answer)
         self._held: Batch = []
         self._held_bytes = 0
         self._ahead: Batch = []

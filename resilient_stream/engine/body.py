@@ -13,6 +13,7 @@ import anyio
 
 from ..contract import Adapter, Batch, Capabilities, Decoder, Request, Response, WholeAdapter
 from ..failures import ErrorKind, Failure, is_no_answer
+from ..fitting.answer_form import as_text
 from ..fitting.tool_names import given_back
 from ..wire.forms import BLANK, Taken, form_of, taken_as
 from .spool import IN_MEMORY, SpoolFailed
@@ -32,11 +33,12 @@ class Body:
 
     decoder: makes chunks of it. whole: holds it where it comes in one piece. unasked: its beginning, where JSON came in
     place of the stream that was asked for. receive: reads once more. guarded: runs what waits not only for the network.
+    answer: the tool whose call is the answer's text, if there is one.
     """
 
     __slots__ = (
-        "_able", "_adapter", "_first", "_guarded", "_names", "_request", "_says_stream", "decoder", "receive",
-        "response", "unasked", "whole",
+        "_able", "_adapter", "_answer", "_first", "_guarded", "_names", "_request", "_says_stream", "decoder",
+        "receive", "response", "unasked", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -46,15 +48,17 @@ class Body:
         able: Capabilities,
         names: Mapping[str, str],
         guarded: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]],
+        answer: str = "",
     ) -> None:
         self._request = request
         self._adapter = adapter
         self._able = able
         self._names = names
         self._guarded = guarded
+        self._answer = answer
         self._first = b""
         self._says_stream = False
-        self.decoder: Decoder = given_back(adapter.decoder(request), names)
+        self.decoder: Decoder = as_text(given_back(adapter.decoder(request), names), answer)
         self.whole: WholeBody | None = None
         self.unasked: bytes | None = None
         self.response: Response | None = None
@@ -151,7 +155,8 @@ class Body:
 
     def _expect_whole(self, response: Response) -> None:
         self.unasked = b"" if self._request.stream else None
-        decoder = given_back(cast(WholeAdapter, self._adapter).whole_decoder(self._request), self._names)
+        whole_decoder = cast(WholeAdapter, self._adapter).whole_decoder(self._request)
+        decoder = as_text(given_back(whole_decoder, self._names), self._answer)
         whole = self.whole = WholeBody(self._first, response.read, decoder)
         self.decoder, self._first = decoder, b""
         self.receive = lambda: self._guarded(whole.receive)  # it waits for a disk, too, which `interrupt` cannot wake

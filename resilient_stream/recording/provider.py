@@ -28,8 +28,9 @@ from ..contract import (
 )
 from ..failures import NO_END_MARKER, ErrorKind, Failure, StreamMisused
 from ..failures.answered import who_answered
+from ..fitting.answer_form import as_text, in_its_way
 from ..fitting.features import OPTIONS
-from ..fitting.tool_names import Names, given_back, names_for
+from ..fitting.tool_names import given_back, names_for
 from ..providers import adapter_for
 from ..providers.shared.own_hosts import is_own
 from ..providers.shared.words import knowing
@@ -117,17 +118,11 @@ class ReplayDecoder:
             reason = f"It is of another provider: {str(error).partition(';')[0]}"
             self.failure = Failure(kind=ErrorKind.CLIENT_CONFIG, code="no_recording", facts={"reason": reason})
             return
-        if head.whole:
-            whole = _Whole(cast(WholeAdapter, self._adapter), replace(self._request, target=target, stream=False))
-            self._inner = given_back(whole, self._names(target))
-        else:
-            streamed = self._adapter.decoder(replace(self._request, target=target))
-            self._inner = given_back(streamed, self._names(target))
-
-    def _names(self, target: Target) -> Names:
-        """Return the names of tools that were sent when this was recorded."""
-        assert self._adapter is not None
-        return names_for(self._request, self._adapter.capabilities(target.model).tool_names)
+        able = self._adapter.capabilities(target.model)
+        sent, answer = in_its_way(replace(self._request, target=target, stream=not head.whole), able)
+        whole = _Whole(cast(WholeAdapter, self._adapter), sent) if head.whole else None
+        decoder = given_back(whole or self._adapter.decoder(sent), names_for(sent, able.tool_names))
+        self._inner = as_text(decoder, answer)
 
     def _follow(self) -> None:
         if self._inner is not None:

@@ -367,7 +367,7 @@ def test_each_vendor_is_invoked_in_its_own_words(model: str, fields: dict[str, A
     [
         ("arn:aws:bedrock:eu-west-1:1:application-inference-profile/a1", {}),
         ("amazon.titan-text-express-v1", {"tools": (WEATHER,)}),
-        ("meta.llama3-8b-instruct-v1:0", {"output": {"type": "object"}}),
+        ("meta.llama3-8b-instruct-v1:0", {"tools": (WEATHER,)}),
     ],
 )
 async def test_what_cannot_be_invoked_is_refused_before_anything_is_sent(model: str, fields: dict[str, Any]) -> None:

@@ -157,7 +157,7 @@ def _format_sent(provider: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("schema", REFUSED.values(), ids=REFUSED)
-@pytest.mark.parametrize("provider", ["openai", "openai-responses", "groq", "azure", "openrouter-responses"])
+@pytest.mark.parametrize("provider", ["openai", "openai-responses", "fireworks", "azure", "openrouter-responses"])
 def test_what_strict_refuses_is_sent_as_it_is_and_not_strict(provider: str, schema: dict[str, Any]) -> None:
     """A request with it would be answered with a 400."""
     form = _format_sent(provider, schema)

@@ -69,7 +69,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         both together are refused (4.1 and later), temperature is sent.
     user: `metadata.user_id`.
     seed: has no equivalent and is ignored.
-    output: `output_config.format`, for Claude 4.5 and later.
+    output: `output_config.format`, for Claude 4.5 and later; others are given a tool to answer by.
     """
 
     name: str = "anthropic"
@@ -86,7 +86,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         """Return what a model can do; whether it takes a prefill is in its row of the table."""
         return Capabilities(
             prefill=generation_of(model).prefill, whole=True, tool_names=TOOL_NAMES, cached_in_input=False,
-            top_k=True, user=True,
+            top_k=True, user=True, output_by="schema" if generation_of(model).schema else "tool",
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:

@@ -225,11 +225,11 @@ class ClaudeCode(msgspec.Struct, frozen=True):
     error_rules: ClassVar[Rules] = CLAUDE_CODE
 
     def capabilities(self, model: str) -> Capabilities:
-        """Return what the program can do: it answers in text and takes no tools, pictures, schemas or stop sequences of
-        ours."""
+        """Return what the program can do: it answers in text and takes no tools, pictures or stop sequences of ours. A
+        schema is told to it in words."""
         return Capabilities(
-            tools=False, forced_tools=False, images=False, image_links=False, output=False, reasoning=False, stop=False,
-            streaming_tools=False, cached_in_input=False, headers=False,
+            tools=False, forced_tools=False, images=False, image_links=False, reasoning=False, stop=False,
+            output_by="words", streaming_tools=False, cached_in_input=False, headers=False,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> ProcessRequest:

@@ -28,6 +28,7 @@ class Generation(NamedTuple):
     prefill: whether an unfinished assistant turn is continued; since 4.6 it is refused with a 400.
     max_tokens: what is sent when the caller names none, since the API demands a number. Thinking counts
     towards it, so it grows with the generation. most_tokens: the largest that all models of the row accept.
+    schema: whether it answers by a schema that is enforced; the others are given a tool to answer by.
     """
 
     since: tuple[int, int]
@@ -36,20 +37,21 @@ class Generation(NamedTuple):
     prefill: bool
     max_tokens: int
     most_tokens: int
+    schema: bool
 
 
 GENERATIONS: tuple[Generation, ...] = (
-    Generation((0, 0), "none", "both", True, 4_096, 4_096),
-    Generation((3, 5), "none", "both", True, 8_192, 8_192),
-    Generation((3, 7), "budget", "both", True, 16_000, 64_000),
-    Generation((4, 0), "budget", "both", True, 16_000, 32_000),
-    Generation((4, 1), "budget", "one", True, 16_000, 32_000),
-    Generation((4, 5), "budget", "one", True, 16_000, 64_000),
-    Generation((4, 6), "either", "one", False, 32_000, 64_000),
-    Generation((4, 7), "adaptive", "none", False, 32_000, 128_000),
+    Generation((0, 0), "none", "both", True, 4_096, 4_096, False),
+    Generation((3, 5), "none", "both", True, 8_192, 8_192, False),
+    Generation((3, 7), "budget", "both", True, 16_000, 64_000, False),
+    Generation((4, 0), "budget", "both", True, 16_000, 32_000, False),
+    Generation((4, 1), "budget", "one", True, 16_000, 32_000, False),
+    Generation((4, 5), "budget", "one", True, 16_000, 64_000, True),
+    Generation((4, 6), "either", "one", False, 32_000, 64_000, True),
+    Generation((4, 7), "adaptive", "none", False, 32_000, 128_000, True),
 )
 
-OTHER = Generation((0, 0), "budget", "both", False, 8_192, 64_000)
+OTHER = Generation((0, 0), "budget", "both", False, 8_192, 64_000, False)
 """Models of others behind an Anthropic-shaped API (Kimi, GLM, MiniMax): what they have in common."""
 
 _THINKS_UNLESS_TOLD: Mapping[tuple[str, tuple[int, int]], str] = {

@@ -12,9 +12,10 @@ from itertools import groupby
 from typing import Any
 
 from ...contract import Request
+from ...fitting.answer_form import in_words
 from ...fitting.told import blank, left_out, without
 from ...messages import FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
-from ..shared.schemas import closed, in_words
+from ..shared.schemas import closed
 from ..shared.system import SYSTEM, some_turns, system_texts
 from ..shared.tool_calls import fitting_id, parse_arguments
 from ..shared.values import known

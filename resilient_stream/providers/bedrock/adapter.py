@@ -29,7 +29,7 @@ from ..shared.urls import joined, segment
 from ..shared.whole import WholeAnswer
 from . import bodies as bedrock_bodies
 from . import converse_request
-from .converse_request import top_k_of
+from .converse_request import output_way, top_k_of
 from .converse_stream import ConverseReader
 from .errors import RULES
 from .frames import BedrockFrames
@@ -138,7 +138,7 @@ class Bedrock(msgspec.Struct, frozen=True):
         return Capabilities(
             prefill=generation_of(model).prefill, streaming_tools=_WHOLE_CALLS.search(model) is None, whole=True,
             signs_as=signing_family(model) or f"{self.name}:{model}", cached_in_input=False,
-            top_k=bool(top_k_of(model)), user=True,
+            top_k=bool(top_k_of(model)), user=True, output_by=output_way(model),
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...contract import Request
+from ...fitting.answer_form import told_in_words
 from ...fitting.told import refusal
 from ...messages import ImagePart, Message
 from ..anthropic import request as messages_request
@@ -74,6 +75,7 @@ def _nova(request: Request) -> dict[str, Any]:
 
 
 def _chat(request: Request) -> dict[str, Any]:
+    request = told_in_words(request)
     return {
         "messages": [encode_message(message) for message in fitted(request, UNKNOWN)],
         "max_tokens": request.max_tokens,

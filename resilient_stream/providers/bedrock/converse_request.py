@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ...contract import Request
+from ...contract import OutputWay, Request
 from ...fitting.told import blank, left_out, model_first, without
 from ...messages import FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ..anthropic.models import generation_of, reasoning_fields
@@ -24,7 +24,7 @@ from ..shared.system import some_turns
 from ..shared.tool_calls import fitting_id, parse_arguments
 from ..shared.values import known, merged
 
-__all__ = ["encode_body", "top_k_of"]
+__all__ = ["encode_body", "output_way", "top_k_of"]
 
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _TOOL_BLOCKS = frozenset({"toolUse", "toolResult"})
@@ -164,6 +164,22 @@ def _tool_choice(choice: str | None) -> dict[str, Any] | None:
         return None
     kind = {"auto": "auto", "required": "any"}.get(choice)
     return {kind: {}} if kind else {"tool": {"name": choice}}
+
+
+_ANSWERS: Mapping[str, OutputWay] = {
+    r"amazon\.nova": "tool",
+    r"meta\.llama|amazon\.titan|cohere\.|ai21\.|writer\.|deepseek\.r1": "words",
+    r"mistral\.(mistral-7b|mixtral|mistral-(small|large)-24)": "words",
+}
+"""Models that enforce no schema, and how they are asked for an object; only Claude and Nova let one tool be demanded.
+Source: the Bedrock user guide, "Get validated JSON results from models" and "Supported models and model features"."""
+
+
+def output_way(model: str) -> OutputWay:
+    """Return how a model is asked for an object. One whose vendor is not in its name is taken to enforce schemas."""
+    if "claude" in model:
+        return "schema" if generation_of(model).schema else "tool"
+    return next((way for pattern, way in _ANSWERS.items() if re.search(pattern, model)), "schema")
 
 
 def _output_config(output: Mapping[str, Any] | None) -> dict[str, Any] | None:

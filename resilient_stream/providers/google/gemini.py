@@ -76,6 +76,7 @@ class Gemini(msgspec.Struct, frozen=True):
         """Return what a model can do. There is no prefill: an unfinished turn is answered, not continued."""
         return Capabilities(
             whole=True, tool_names=TOOL_NAMES, reasoning_in_output=False,
+            output_by="words" if "gemma" in model else "schema",
             top_k=True, presence_penalty=True, frequency_penalty=True,
         )  # fmt: skip
 

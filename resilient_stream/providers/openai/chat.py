@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 import msgspec
 
 from ...classify import classify_response
-from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, OutputWay, Request
 from ...failures import Failure
+from ...fitting.answer_form import told_in_words
 from ...fitting.told import left_out
 from ...messages import FunctionCall, Message
 from ...wire.json_outline import paths
@@ -34,7 +35,7 @@ from .chat_thoughts import Thinking
 from .chat_turns import fitted
 from .host_errors import rules_of
 from .hosts import Host, Prefill, host_at, words_of
-from .model_rules import rule_for, sampling_of
+from .model_rules import output_way, rule_for, sampling_of
 
 __all__ = ["OpenAIChat", "whole_message"]
 
@@ -142,6 +143,8 @@ class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
 
     def _body(self, request: Request, host: Host) -> dict[str, Any]:
         prefill = self._prefill(request)
+        way = output_way(host.title, request.model)
+        request = told_in_words(request) if way == "json" else request
         rule = rule_for(host.title, request.model)
         fields: dict[str, Any] = {
             "model": request.model,
@@ -150,7 +153,7 @@ class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
             "stream_options": {"include_usage": True} if host.usage and request.stream else None,
             "tools": [encode_tool(tool) for tool in request.tools] or None,
             "tool_choice": _tool_choice(request.tool_choice, host),
-            "response_format": _response_format(request.output),
+            "response_format": _response_format(request.output, way),
             rule.max_tokens or host.max_tokens: request.max_tokens,
             **sampling_of(request, host.title, host.words),
             **own_words(request, host.words, ("user",)),
@@ -171,7 +174,7 @@ def _able(adapter: OpenAIChat, model: str) -> Capabilities:
         prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
         reasoning=host.reasoning != "none" and _efforts(model, host) != (),
         stop=rule_for(host.title, model).stop, tool_names=host.tool_names,
-        images=bool(re.search(host.sees, model)),
+        images=bool(re.search(host.sees, model)), output_by=output_way(host.title, model),
     )  # fmt: skip
     return knowing(words_of(host), able)
 
@@ -220,9 +223,11 @@ def _call_id(id: str, host: Host) -> str:
     return fitting_id(id, re.compile(f"[a-zA-Z0-9]{{{host.call_id_length}}}"), host.call_id_length)
 
 
-def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _response_format(schema: Mapping[str, Any] | None, way: OutputWay) -> dict[str, Any] | None:
     if schema is None:
         return None
+    if way == "json":
+        return {"type": "json_object"}
     made = strict(schema)
     form = {"name": "output", "schema": schema if made is None else made, "strict": made is not None}
     return {"type": "json_schema", "json_schema": form}

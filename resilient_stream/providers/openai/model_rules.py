@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from ...contract import Request
+from ...contract import OutputWay, Request
 from ...fitting.told import without
 from ..shared.words import own_words
 
-__all__ = ["ModelRule", "rule_for", "sampling_of"]
+__all__ = ["ModelRule", "output_way", "rule_for", "sampling_of"]
 
 Sampling: TypeAlias = Literal["free", "unthinking", "fixed"]
 
@@ -28,7 +28,7 @@ class ModelRule(NamedTuple):
     asked for. penalties: whether those are, where the rest is free. stop: whether stop sequences are. max_tokens: the
     name of that field, where it is not the host's. thoughts: the turns that are refused without what the model thought:
     those with calls, or every one of a conversation with calls.
-    bridged: a user's turn right behind a tool's result is refused.
+    bridged: a user's turn right behind a tool's result is refused. output: how an object is asked for.
     """
 
     models: str
@@ -40,6 +40,7 @@ class ModelRule(NamedTuple):
     max_tokens: str | None = None
     thoughts: Literal["", "calls", "all"] = ""
     bridged: bool = False
+    output: OutputWay = "schema"
 
 
 _NAME = r"(^|[/.:]|openai-|databricks-)"
@@ -52,9 +53,12 @@ _NEW_NAME = "max_completion_tokens"
 # completions. Moonshot: "Kimi K2.5 quickstart", parameters that differ. xAI: "Reasoning" (`stop` and the
 # penalties are errors).
 # Mistral's error 3230, "Unexpected role 'user' after role 'tool'", which its chat templates raise at other hosts, too.
-# DeepSeek: "Thinking Mode". Moonshot: "Use Kimi K2 Thinking Model".
+# DeepSeek: "Thinking Mode". Moonshot: "Use Kimi K2 Thinking Model". OpenAI: "Structured model outputs" (a schema from
+# GPT-4o of August 2024 on; before it JSON mode, from GPT-4 Turbo on).
 RULES: tuple[ModelRule, ...] = (
     ModelRule(r"gpt-?5[^/]*chat|gpt-oss", "GPT-5 Chat, gpt-oss"),
+    ModelRule(r"gpt-?3[.]?5|gpt-?4-(turbo|1106|0125|vision)|gpt-?4o-2024-05-13", "GPT-3.5, GPT-4 Turbo", output="json"),
+    ModelRule(_NAME + r"gpt-4(-0\d{3}|-32k.*)?$", "GPT-4", output="tool"),
     ModelRule(
         _DEPLOYMENT + r"gpt-?5\.[1-4](?!\d|.*(pro|codex))",
         "GPT-5.1 to 5.4",
@@ -98,6 +102,13 @@ RULES: tuple[ModelRule, ...] = (
 )
 """The first row that fits."""
 
+# Sources, by the name of the document. DeepSeek: "JSON Output". Groq: "Structured Outputs", supported models. Moonshot:
+# "JSON Mode". Z.ai: "Structured Output". Alibaba Cloud: "Structured output".
+JSON_MODE: Mapping[str, str] = {
+    "DeepSeek": "", "Moonshot": "", "Z.ai": "", "Alibaba Cloud": "", "Groq": r"^(?!.*(gpt-oss|kimi-k2|llama-4))",
+}  # fmt: skip
+"""The chat hosts that enforce no schema but answer in JSON, and a pattern of the models for which that holds."""
+
 _FREE = ModelRule("")
 _PENALTIES = ("presence_penalty", "frequency_penalty")
 _MORE = ("top_k", *_PENALTIES)
@@ -110,6 +121,12 @@ def rule_for(host: str, model: str) -> ModelRule:
     """Return the rules for a model at a host, by the host's title."""
     fits = (rule for rule in RULES if (not rule.hosts or host in rule.hosts) and re.search(rule.models, model))
     return next(fits, _FREE)
+
+
+def output_way(host: str, model: str) -> OutputWay:
+    """Return how a model at a host, by its title, is asked for an object: by the host's way, else by its own rule."""
+    only_json = JSON_MODE.get(host)
+    return "json" if only_json is not None and re.search(only_json, model) else rule_for(host, model).output
 
 
 def sampling_of(request: Request, host: str, words: Mapping[str, str]) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from urllib.parse import quote
 import msgspec
 
 from ...classify import classify_response
-from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, ProviderFacts, Request, ResumePoint
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, OutputWay, ProviderFacts, Request, ResumePoint
 from ...failures import Failure
+from ...fitting.answer_form import told_in_words
 from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from ..shared.effort import effort_for
 from ..shared.schemas import strict
@@ -32,7 +33,7 @@ from ..shared.words import knowing, own_words
 from .chat_turns import fitted
 from .host_errors import rules_of
 from .hosts import Host, host_at, words_of
-from .model_rules import sampling_of
+from .model_rules import rule_for, sampling_of
 from .responses_stream import responses_decoder
 from .responses_whole import LONG_TEXTS, as_stream
 
@@ -73,6 +74,7 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
         able = Capabilities(
             earlier_turns="texts" if self.host.developer else "objects", stop=False,
             native_resume=self.host.responses == "background", whole=True, signs_as=self.name,
+            output_by=rule_for(self.host.title, model).output,
         )  # fmt: skip
         return knowing(_words(self.host, words_of(self.host)), able)
 
@@ -115,6 +117,8 @@ _CALL_ID = re.compile(r".{1,64}", re.DOTALL)
 
 def _body(request: Request, host: Host) -> dict[str, Any]:
     words = _words(host, host.words)
+    way = rule_for(host.title, request.model).output
+    request = told_in_words(request) if way == "json" else request
     background = bool(request.option("background")) and request.stream  # an answer in one piece is awaited as a whole
     fields: dict[str, Any] = {
         "model": request.model,
@@ -125,7 +129,7 @@ def _body(request: Request, host: Host) -> dict[str, Any]:
         "include": ["reasoning.encrypted_content"] if _wants_reasoning_back(request, host) else None,
         "tools": [_tool(tool) for tool in request.tools] or None,
         "tool_choice": _tool_choice(request.tool_choice),
-        "text": _text_format(request.output),
+        "text": _text_format(request.output, way),
         "max_output_tokens": request.max_tokens,
         **sampling_of(request, host.title, words),
         **own_words(request, words, ("user",)),
@@ -228,9 +232,11 @@ def _tool_choice(choice: str | None) -> str | dict[str, Any] | None:
     return {"type": "function", "name": choice}
 
 
-def _text_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _text_format(schema: Mapping[str, Any] | None, way: OutputWay) -> dict[str, Any] | None:
     if schema is None:
         return None
+    if way == "json":
+        return {"format": {"type": "json_object"}}
     made = strict(schema)
     form = {"name": "output", "schema": schema if made is None else made, "strict": made is not None}
     return {"format": {"type": "json_schema", **form}}

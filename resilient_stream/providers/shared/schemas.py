@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-import msgspec
-
-__all__ = ["closed", "in_words", "is_open", "strict"]
+__all__ = ["closed", "is_open", "strict"]
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -109,12 +107,6 @@ def _has(schema: Any, words: frozenset[str]) -> bool:
     if not isinstance(schema, Mapping):
         return False
     return not words.isdisjoint(schema) or any(_has(part, words) for part in _inner(schema))
-
-
-def in_words(schema: Schema) -> str:
-    """Return the instruction that asks for an answer by a schema where it cannot be enforced."""
-    text = msgspec.json.encode(schema).decode()
-    return f"Answer with one JSON value that follows this JSON schema, and with nothing else, no code fence:\n{text}"
 
 
 def _in_words(part: dict[str, Any]) -> dict[str, Any]:

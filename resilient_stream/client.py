@@ -220,7 +220,9 @@ class Client:
         tools: functions, plain or async, whose annotated parameters are the schema; a Tool with its function as a
         pair; or a Tool alone, whose calls end the conversation and are `pending` for you to answer.
         outputs: pydantic models that the model must hand in, as a list or by name; the conversation is done when it
-        has. on_incomplete: asked what to say when the model finishes without them; None, from it or in its place,
+        has. output: in their place, what the last answer has to be, as for `stream`; it is asked for anew when it does
+        not fit, at most twice, and no more than max_prompts times.
+        on_incomplete: asked what to say when the model finishes without its outputs; None, from it or in its place,
         ends the conversation with an error that names what is missing.
         approve: asked with the `ToolCall` before a tool runs: True runs it, False or a reason refuses it and tells the
         model, a dict runs it with these arguments. A plain or async function for all tools, or a dict of them by the
@@ -234,6 +236,7 @@ class Client:
         Raises StreamMisused for what cannot be sent, or not be offered as a tool.
         """
         from .conversation.conversation import Conversation
+        from .conversation.final import Final
         from .conversation.mcp_servers import MCPServers
         from .conversation.prompts import Prompts
         from .conversation.toolbox import Toolbox
@@ -242,16 +245,24 @@ class Client:
         turns = _at_least("max_turns", max_turns, 1)
         most, patience = _at_least("max_prompts", max_prompts, 0), _at_least("prompt_timeout", prompt_timeout, 0)
         toolbox = Toolbox(tools, outputs, _at_least("tool_timeout", tool_timeout, 0), approve, patience)
+        form = options["output"] = _form(options.get("output"))  # made once, not for each turn
+        if form is not None and outputs:
+            raise StreamMisused("give output=, which the last answer is, or outputs=, which are handed in one by one")
         prompts = Prompts(on_incomplete, most, patience, toolbox.threads)
 
         def ask(history: list[Message], ended: Callable[[Transcript], object]) -> Stream:
-            return self.stream(history, tools=toolbox.declared, on_end=ended, **options)
+            stream = self.stream(history, tools=toolbox.declared, on_end=ended, **options)
+            if form is not None:  # only the last answer has to fit, and it is the conversation that knows which it is
+                stream._chain = self._chain
+                stream._call.settings = dataclasses.replace(stream._call.settings, form=None)
+            return stream
 
         record = ConversationRecord(to_messages(messages))
         servers = MCPServers(mcp, self.tasks)
         if not servers:
             toolbox.check_approved()
-        return Conversation(self, record, ask, toolbox, prompts, turns, plain_function(on_end), servers)
+        final = Final(form, most)
+        return Conversation(self, record, ask, toolbox, prompts, turns, final, plain_function(on_end), servers)
 
     def scope(self, deadline: float | None = None) -> Scope:
         """Return a scope that owns every stream started from it, and closes them all when it is left.

@@ -29,6 +29,7 @@ from ..messages import Message
 from ..outcome.errors import StreamError
 from ..outcome.transcript import Outcome, Transcript
 from ..stream import Stream, TextStream, outcome_of_dropping
+from .final import Final
 from .link import Link, call_over
 from .mcp_servers import MCPServerFailed, MCPServers
 from .prompts import Incomplete, Prompts, trigger_of
@@ -51,8 +52,8 @@ class Conversation(RecordViews):
     """
 
     __slots__ = (
-        "__weakref__", "_ask", "_call", "_done", "_link", "_max_turns", "_prompts", "_ready", "_servers", "_stream",
-        "_toolbox", "_turn_call", "_upcoming", "record",
+        "__weakref__", "_ask", "_call", "_done", "_final", "_link", "_max_turns", "_prompts", "_ready", "_servers",
+        "_stream", "_toolbox", "_turn_call", "_upcoming", "record",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +64,7 @@ class Conversation(RecordViews):
         toolbox: Toolbox,
         prompts: Prompts,
         max_turns: int,
+        final: Final,
         on_end: Callable[[ConversationRecord], object] | None,
         servers: MCPServers,
     ) -> None:
@@ -72,6 +74,7 @@ class Conversation(RecordViews):
         self._toolbox = toolbox
         self._prompts = prompts
         self._max_turns = max_turns
+        self._final = final
         self._link = Link()
         self._upcoming: Stream | None = ask(record.history, self._link.ended)  # made now: bad options are refused now
         self._call = self._turn_call = call_over(self._link, owner, self._upcoming, record, on_end, servers)
@@ -189,6 +192,8 @@ class Conversation(RecordViews):
             turn.resume()
         elif missing := self._toolbox.missing(outputs):
             turn.reply = await self._prompt(turn, missing)
+        elif (reason := self._final.read(turn, self.record)) is not None:
+            turn.reply = self._correction(reason)
         else:
             self._done = True
 
@@ -208,6 +213,13 @@ class Conversation(RecordViews):
         if reply is None:
             raise error
         return reply
+
+    def _correction(self, reason: str) -> str:
+        """Return what the model is told whose last answer is no such object as was asked for."""
+        complaint = self._final.complaint(reason)
+        if complaint is None:
+            raise self._failure("output_invalid", feature=self._final.name, reason=reason)
+        return complaint
 
     def _failure(self, code: str, **facts: Any) -> StreamError:
         """Make the error of an end that the model caused. It is permanent, since a retry would call the tools again."""

@@ -121,6 +121,7 @@ class ConversationRecord:
     """Everything that is known about a conversation. It can be read at any time; `outcome` is set when it is final.
 
     outputs: those that the model has handed in, by name.
+    output: the object that the last answer is, where `output=` asks for one.
     outcome: as for a stream; `complete` when the model finished and every output is there.
     error: what ended the conversation, if it failed.
     """
@@ -130,6 +131,7 @@ class ConversationRecord:
         self._messages = [*messages, *([Message(role="user", content=GO_ON)] if goes_on else [])]
         self.turns: list[Turn] = []
         self.outputs: dict[str, BaseModel] = {}
+        self.output: Any = None
         self.outcome: Outcome | None = None
         self.error: StreamError | None = None
         self.duration: float | None = None

@@ -37,6 +37,11 @@ class RecordViews:
         return self.record.outputs
 
     @property
+    def output(self) -> Any:
+        """The object that the last answer is, where `output=` asks for one; None before the end."""
+        return self.record.output
+
+    @property
     def pending(self) -> tuple[ToolCall, ...]:
         """The calls of tools that have no function; the caller gives their results with `answer`."""
         return self.record.pending

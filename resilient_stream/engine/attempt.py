@@ -31,6 +31,7 @@ from ..outcome.weight import size_of
 from ..providers import adapter_for
 from ..wire.broken import failure_of
 from ..wire.limits import LEAST_HELD, HeldTooMuch
+from .answer_headers import readable_headers
 from .body import Body, of_disk
 from .call import Call
 from .clock import NEVER
@@ -122,6 +123,7 @@ class Attempt:
         if self._guard.interrupted:  # exactly as the head arrived
             raise self._reason()
         self.record.request_id = self.origin.shown(_request_id()(response.headers))
+        self.record.headers = readable_headers(response.headers, self.origin.shown)
         self.call.note(self.name, self.request.attempt, "head", self.record)
         if not 200 <= response.status < 300 or not await self._body.begin(response):
             await self._refuse(response)

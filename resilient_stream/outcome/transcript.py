@@ -60,7 +60,8 @@ class Attempt(msgspec.Struct, kw_only=True):
     sent: False where a link of the chain failed it before anything was sent (`CallContext.fail_at`).
     status: of the HTTP answer, if one came; time_to_headers: until then. chunks: how many were received.
     hedge: whether it ran beside another one. error: why it ended badly, else None. response_id, response_model: the
-    answer's own id and model, as the provider names them.
+    answer's own id and model, as the provider names them. headers: of the HTTP answer, those that a person reads:
+    request ids, rate limits, `retry-after`; names in lower case, values as sent.
     """
 
     target: str
@@ -78,6 +79,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     response_id: str | None = None
     response_model: str | None = None
     sent: bool = True
+    headers: dict[str, str] = {}
 
 
 class _Stored(msgspec.Struct, kw_only=True):

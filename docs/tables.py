@@ -32,6 +32,7 @@ from resilient_stream.engine.middleware.retry import waits
 from resilient_stream.engine.states import FOLLOWS, State
 from resilient_stream.errors import ErrorCategory, Failure, StreamError, error_for
 from resilient_stream.fitting.features import OPTIONS
+from resilient_stream.fitting.files import WAYS
 from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
 from resilient_stream.outcome import errors
 from resilient_stream.policy import RetryPolicy
@@ -256,6 +257,25 @@ def options_taken() -> str:
     return table(("option", "providers without it"), rows)
 
 
+_KINDS = ("pdf", "text", "office", "audio", "video")
+
+
+def files_taken() -> str:
+    """List which files each provider takes, and how they may be given; those that take the same together."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name in known_providers():
+        if name != "replay":
+            taken = adapter_for(name).capabilities(_MODELS.get(name, ("",))[-1]).files
+            found.setdefault(tuple(_ways(taken, kind) for kind in _KINDS), []).append(f"`{name}`")
+    rows = ((*ways, ", ".join(names)) for ways, names in found.items())
+    return table(("PDF", "text", "office", "audio", "video", "providers"), rows)
+
+
+def _ways(taken: frozenset[str], kind: str) -> str:
+    found = [way for way in WAYS if f"{kind} {way}" in taken]
+    return ", ".join(found) or ("as text" if kind == "text" else "no")
+
+
 def _default(info: Any) -> str:
     value = info.get_default(call_default_factory=False)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 2**20 and value % 2**20 == 0:
@@ -440,6 +460,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "options": call_options,
     "other-names": other_names,
     "call-options": options_taken,
+    "files": files_taken,
     "capabilities": capabilities,
     "output-ways": output_ways,
     "environment": environment,

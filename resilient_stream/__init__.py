@@ -31,7 +31,18 @@ from .chunks import (
 )
 from .client import Client
 from .failures import ErrorCategory, ErrorKind, StreamMisused
-from .messages import FunctionCall, History, ImagePart, Message, OpaquePart, Prompt, ReasoningPart, TextPart, Tool
+from .messages import (
+    FilePart,
+    FunctionCall,
+    History,
+    ImagePart,
+    Message,
+    OpaquePart,
+    Prompt,
+    ReasoningPart,
+    TextPart,
+    Tool,
+)
 from .options import StreamOptions, TurnOptions
 from .outcome.errors import (
     AllTargetsFailed,
@@ -121,6 +132,7 @@ __all__ = [
     "FunctionCall",
     "Hedge",
     "History",
+    "FilePart",
     "ImagePart",
     "Incomplete",
     "InvalidRequest",

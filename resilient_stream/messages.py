@@ -6,6 +6,8 @@ the place (`messages[2].content`). Nothing here knows a provider: an adapter tur
 
 from __future__ import annotations
 
+import base64
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -18,7 +20,11 @@ from .given.nearest import did_you_mean
 from .given.pictures import canonical
 from .text.harmless import safe_name
 
+if TYPE_CHECKING:
+    from .given.files import FileKind
+
 __all__ = [
+    "FilePart",
     "FunctionCall",
     "History",
     "ImagePart",
@@ -35,6 +41,7 @@ __all__ = [
 
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+Detail: TypeAlias = Literal["auto", "low", "high"]
 
 
 class _Frozen(BaseModel):
@@ -92,7 +99,7 @@ class ImagePart(_Frozen):
 
     type: Literal["image_url"] = "image_url"
     url: str
-    detail: Literal["auto", "low", "high"] | None = None
+    detail: Detail | None = None
 
     @classmethod
     def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -103,12 +110,113 @@ class ImagePart(_Frozen):
     def _in_one_form(cls, value: str) -> str:
         return canonical(value)
 
+    @classmethod
+    def of(cls, data: bytes, media_type: str | None = None, *, detail: Detail | None = None) -> ImagePart:
+        """Return a picture of these bytes. Their beginning tells which of PNG, JPEG, GIF and WebP it is; others need
+        the media type, such as "image/heic"."""
+        from .given.files import as_base64, type_of
+
+        try:
+            body = as_base64(data)
+        except ValueError as error:
+            raise StreamMisused(f"ImagePart.of: {error}") from None
+        kind = type_of(None, None, body) or media_type
+        if kind is None:
+            raise StreamMisused("ImagePart.of: say what it is, such as media_type='image/png'")
+        return cls(url=f"data:{kind};base64,{body}", detail=detail)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], *, detail: Detail | None = None) -> ImagePart:
+        """Read a picture of up to 100 MiB now. Raises StreamMisused for a file that is missing, too large, or none."""
+        from .given.files import name_of, read, type_of
+
+        return cls.of(read(path, "ImagePart.from_file"), type_of(name_of(path), None, None), detail=detail)
+
     def data(self) -> tuple[str, str] | None:
         """The media type and the base64 text of a data URL; None for a link."""
         if not self.url.startswith("data:"):
             return None
         head, _, body = self.url[5:].partition(",")
         return head.removesuffix(";base64"), body
+
+
+class FilePart(_Frozen):
+    """A file of any other kind (a PDF, audio, video, text, an office document), given by exactly one of `url`, `data`
+    and `id`.
+
+    data: bytes, or their base64 text, which is what is kept. id: of an upload at the provider that is asked. media_type
+    is found from the first bytes, the name or the address, and has to be given where none of them shows it. name: what
+    the model is told, with its ending. See `given/files.py`.
+    """
+
+    type: Literal["file"] = "file"
+    url: str | None = None
+    data: str | None = Field(default=None, repr=False)
+    id: str | None = None
+    media_type: str | None = None
+    name: str | None = None
+
+    if TYPE_CHECKING:  # what is accepted is more than what is kept
+
+        def __init__(
+            self,
+            *,
+            url: str | None = None,
+            data: bytes | str | None = None,
+            id: str | None = None,
+            media_type: str | None = None,
+            name: str | None = None,
+        ) -> None: ...
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], media_type: str | None = None) -> FilePart:
+        """Read a file of up to 100 MiB now. Raises StreamMisused for one that is missing, too large, or a pipe."""
+        from .given.files import name_of, read  # most calls have no file
+
+        return cls(data=read(path, "FilePart.from_file"), media_type=media_type, name=name_of(path))
+
+    @classmethod
+    def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        from .given.files import as_base64, data_of_url, known_type, type_of
+
+        fields = dict(part_fields({"type": "file", **value}, {})) if "file" in value else dict(value)
+        if not fields.keys() <= cls.model_fields.keys():
+            return fields  # an unknown field is said first
+        if sum(fields.get(name) is not None for name in ("url", "data", "id")) != 1:
+            raise ValueError("give exactly one of url, data and id")
+        url, data, declared = fields.get("url"), fields.get("data"), fields.get("media_type")
+        if isinstance(url, str) and (inside := data_of_url(url)):
+            fields["url"], (data, found) = None, inside
+            declared = declared or found
+        elif isinstance(data, str) and (inside := data_of_url(data)):
+            data, declared = inside[0], declared or inside[1]
+        elif isinstance(data, str | bytes | bytearray | memoryview):
+            data = as_base64(data)
+        elif data is not None:
+            raise ValueError(f"data: give bytes or base64 text, not {type(data).__name__}")
+        made = known_type(declared) if isinstance(declared, str) else type_of(fields.get("name"), url, data)
+        if made is None and fields.get("id") is None:
+            raise ValueError("say what it is: media_type='application/pdf', or a name with its ending, name='a.pdf'")
+        return {**fields, "data": data, "media_type": made}
+
+    @property
+    def way(self) -> Literal["data", "url", "id"]:
+        """How it is given."""
+        return "data" if self.data is not None else "url" if self.url is not None else "id"
+
+    @property
+    def kind(self) -> FileKind:
+        """Which kind of file it is: pdf, text, office, audio, video, image or other."""
+        from .given.files import kind_of
+
+        return kind_of(self.media_type)
+
+    @property
+    def plain_text(self) -> str | None:
+        """The text of a file whose content is here and is a text; None for any other."""
+        if self.data is None or self.kind != "text":
+            return None
+        return base64.b64decode(self.data).decode("utf-8-sig", "replace")
 
 
 class ReasoningPart(_Frozen):
@@ -147,7 +255,7 @@ class OpaquePart(_Frozen):
         return plain(value, ".data")
 
 
-Part: TypeAlias = TextPart | ImagePart | ReasoningPart | OpaquePart
+Part: TypeAlias = TextPart | ImagePart | FilePart | ReasoningPart | OpaquePart
 
 
 class FunctionCall(_Frozen):
@@ -303,20 +411,30 @@ def _parts(content: Any) -> tuple[Part, ...]:
 def _part(value: Any, place: str) -> Part:
     if isinstance(value, TextPart | ImagePart | ReasoningPart | OpaquePart):
         return value
+    if isinstance(value, FilePart):
+        return _as_picture(value)
     given = dumped(value)
     if not isinstance(given, Mapping):
         raise Unfit(f"{place}: give a part, like a TextPart or a dict with its type, not {type(value).__name__}")
     try:
         fields = part_fields(given, _OWN)
-        return _PARTS[fields["type"]].model_validate(fields)
+        made = _PARTS[fields["type"]].model_validate(fields)
+        return _as_picture(made) if isinstance(made, FilePart) else made
     except Unfit as error:
         raise Unfit(f"{place}{error}") from None
     except ValidationError as error:
         raise Unfit(describe(error, place)) from None
 
 
-_PARTS: Mapping[str, type[TextPart | ImagePart | ReasoningPart | OpaquePart]] = {
-    "text": TextPart, "image_url": ImagePart, "reasoning": ReasoningPart, "opaque": OpaquePart,
+def _as_picture(part: FilePart) -> FilePart | ImagePart:
+    """Return a picture that was given as a file as what it is. One that was uploaded has no other form than its id."""
+    if part.kind != "image" or part.id is not None:
+        return part
+    return ImagePart(url=part.url or f"data:{part.media_type};base64,{part.data}")
+
+
+_PARTS: Mapping[str, type[TextPart | ImagePart | FilePart | ReasoningPart | OpaquePart]] = {
+    "text": TextPart, "image_url": ImagePart, "file": FilePart, "reasoning": ReasoningPart, "opaque": OpaquePart,
 }  # fmt: skip
 _OWN: Mapping[str, Collection[str]] = {"reasoning": ReasoningPart.model_fields, "opaque": OpaquePart.model_fields}
 """The parts that are ours alone, with their fields."""

@@ -120,8 +120,8 @@ def test_what_an_api_gave_is_taken_as_it_is(given: Any, meant: list[Message]) ->
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "an unknown part": (
-        {"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]},
-        "messages[0].content[0].type: 'file' is not known; known are text, image_url",
+        {"role": "user", "content": [{"type": "mind", "mind": {"file_id": "f"}}]},
+        "messages[0].content[0].type: 'mind' is not known; known are text, image_url",
     ),
     "a field that would be lost": (
         {"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]},
@@ -140,7 +140,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "messages[0].tool_calls[0].type: 'custom' is not known; known is function",
     ),
     "a picture kept elsewhere": (
-        {"role": "user", "content": [{"type": "input_image", "file_id": "f"}]},
+        {"role": "user", "content": [{"type": "image_url", "file_id": "f"}]},
         "messages[0].content[0].file_id: not a known",
     ),
     "a text that is none": (

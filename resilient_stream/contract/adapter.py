@@ -47,9 +47,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. output_by: how the
     answer's schema is asked for; the adapter itself writes "schema" and "json" (fitting/answer_form.py). image_links:
-    also by URL, without the data. forced_tools: a call can be demanded. stop: stop sequences. prefill: an assistant's
-    unfinished turn is continued; echoes_prefill: when it is sent again. native_resume: a broken stream can be taken up
-    where it ended.
+    also by URL, without the data. files: the kinds of files that are taken, each with how it may be given, like "pdf
+    data" and "audio url" (fitting/files.py). forced_tools: a call can be demanded. stop: stop sequences. prefill: an
+    assistant's unfinished turn is continued; echoes_prefill: when it is sent again. native_resume: a broken stream can
+    be taken up where it ended.
     streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
     tool_names: a pattern of the tools' names that fit; others are sent under one that does (fitting/tool_names.py).
     earlier_turns: what the model's own may be. "objects": none is empty, and the arguments of a call are a JSON object;
@@ -69,6 +70,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     output_by: OutputWay = "schema"
     reasoning: bool = True
     image_links: bool = True
+    files: frozenset[str] = frozenset()
     forced_tools: bool = True
     stop: bool = True
     prefill: bool = False

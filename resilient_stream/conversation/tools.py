@@ -22,7 +22,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json, to_jso
 from ..failures import StreamMisused
 from ..given.checks import MAX_DEPTH, Unfit, plain
 from ..given.checks import text as fit
-from ..messages import ImagePart, Part, TextPart, Tool, describe, to_tools
+from ..messages import FilePart, ImagePart, Part, TextPart, Tool, describe, to_tools
 from ..text.arguments import as_object_text
 
 if TYPE_CHECKING:
@@ -151,36 +151,36 @@ def encode_result(result: Any, tool: str) -> str:
 
 
 def encode_parts(result: Any, tool: str) -> tuple[Part, ...]:
-    """Return a result that has pictures as message parts; return nothing for a result without pictures.
+    """Return a result that has pictures or files as message parts; return nothing for a result without any.
 
-    A result of parts and strings stays as it is. In anything else, "[picture 1]" stands for the first picture, and the
-    pictures follow.
+    A result of parts and strings stays as it is. In anything else, "[picture 1]" or "[file 1]" stands for the first of
+    them, and they follow.
     """
     given = list(result) if isinstance(result, list | tuple) else [result]
     if not _has_picture(result):
         return ()
-    if all(isinstance(each, str | TextPart | ImagePart) for each in given):
+    if all(isinstance(each, str | TextPart | ImagePart | FilePart) for each in given):
         return tuple(
-            each if isinstance(each, ImagePart) else TextPart(text=encode_result(_text_of(each), tool))
+            each if isinstance(each, ImagePart | FilePart) else TextPart(text=encode_result(_text_of(each), tool))
             for each in given
         )
-    pictures: list[ImagePart] = []
+    pictures: list[ImagePart | FilePart] = []
     rest = encode_result(_with_pictures_named(result, pictures), tool)
     return (TextPart(text=rest), *pictures)
 
 
 def _has_picture(result: Any, depth: int = 0) -> bool:
-    if isinstance(result, ImagePart):
+    if isinstance(result, ImagePart | FilePart):
         return True
     inner = result.values() if isinstance(result, Mapping) else result if isinstance(result, list | tuple) else ()
     return depth < MAX_DEPTH and any(_has_picture(each, depth + 1) for each in inner)
 
 
-def _with_pictures_named(result: Any, pictures: list[ImagePart], depth: int = 0) -> Any:
+def _with_pictures_named(result: Any, pictures: list[ImagePart | FilePart], depth: int = 0) -> Any:
     """Return the result with a name in the place of each picture."""
-    if isinstance(result, ImagePart):
+    if isinstance(result, ImagePart | FilePart):
         pictures.append(result)
-        return f"[picture {len(pictures)}]"
+        return f"[{'picture' if isinstance(result, ImagePart) else 'file'} {len(pictures)}]"
     if isinstance(result, TextPart) or depth >= MAX_DEPTH:
         return _text_of(result)
     if isinstance(result, Mapping):

@@ -12,6 +12,7 @@ from ..credentials.endpoint import host_of, resolve
 from ..events import AttemptStarted
 from ..failures import ErrorKind, Failure
 from ..fitting.features import unsupported
+from ..fitting.files import with_texts
 from ..fitting.signatures import for_its_target
 from ..fitting.tool_names import renamed
 from ..messages import Message
@@ -85,7 +86,9 @@ def _encoded(
     asked: Request, adapter: Adapter, able: Capabilities, names: Mapping[str, str], endpoint: Endpoint
 ) -> Outgoing:
     try:
-        request = _with_fitting_turns(asked, adapter, able, endpoint) if _has_turns(asked.messages) else asked
+        request = with_texts(asked, able.files)
+        if _has_turns(request.messages):
+            request = _with_fitting_turns(request, adapter, able, endpoint)
         return adapter.encode(renamed(request, names), endpoint)
     except StreamError as error:  # what this dialect has no words for
         raise NotSent(error.failure) from error

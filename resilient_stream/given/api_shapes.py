@@ -1,4 +1,5 @@
-"""Translates messages of APIs into our own fields: dumps of SDK objects, OpenAI's parts, Anthropic's blocks.
+"""Translates messages of APIs into our own fields: dumps of SDK objects, OpenAI's parts, Anthropic's blocks, Gemini's
+parts.
 
 Nothing is lost silently. A field that is null or empty, or that only describes an answer (`READ_ONLY`), is left out;
 any other without a place here is refused by name (Unfit). The classes of these fields are not imported, and what was
@@ -99,11 +100,11 @@ def part_fields(value: Mapping[str, Any], own_parts: Mapping[str, Names]) -> dic
 
     own_parts: the types that no API has, with their fields.
     """
-    kind = value.get("type", "text" if "text" in value else None)
+    kind = value.get("type") or next((name for name in _UNTYPED if name in value), None)
     if isinstance(kind, str) and kind in own_parts:
         return _known(value, own_parts[kind], "")
     if not isinstance(kind, str) or kind not in _PARTS:
-        known = ", ".join((*_FIRST, *own_parts, *(name for name in _PARTS if name not in _FIRST)))
+        known = ", ".join((*_FIRST, *own_parts, *(name for name in _PARTS if name not in (*_FIRST, *_UNTYPED))))
         raise Unfit(f".type: {_short(kind)} is not known; known are {known}")
     read, own = _PARTS[kind]
     _left_out(value, ("type", *own), "")
@@ -127,15 +128,97 @@ def _as_image(value: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "image_url", "detail": value.get("detail"), **_known(inner, ("url", "detail"), ".image_url")}
 
 
+def _as_input_image(value: Mapping[str, Any]) -> dict[str, Any]:
+    if value.get("file_id"):
+        return {"type": "file", "id": value["file_id"], "media_type": "image/*"}
+    return _as_image(value)
+
+
 def _as_source(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Read Anthropic's picture: data with its type, or a URL."""
-    source = value.get("source")
-    source = source if isinstance(source, Mapping) else {}
+    """Read a picture of Anthropic's (data with its type, a URL, an upload), or of Google's Interactions."""
+    if "source" not in value:
+        return _as_media(value)
+    source = _inner(value, "source")
     if source.get("type") == "base64":
         return {"type": "image_url", "url": f"data:{source.get('media_type')};base64,{source.get('data')}"}
     if source.get("type") == "url":
         return {"type": "image_url", "url": source.get("url")}
-    raise Unfit(f".source.type: {_short(source.get('type'))} is not known; known are base64, url")
+    if source.get("type") == "file":
+        return {"type": "file", "id": source.get("file_id"), "media_type": "image/*"}
+    raise Unfit(f".source.type: {_short(source.get('type'))} is not known; known are base64, url, file")
+
+
+def _as_document(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a document of Anthropic's: data, a text, a URL or an upload; or of Google's Interactions."""
+    if "source" not in value:
+        return _as_media(value)
+    if not _is_nothing(value.get("citations")):
+        raise Unfit(".citations: not a known field: it has no place here and would be lost; leave it out")
+    source = _inner(value, "source")
+    made = {"type": "file", "name": value.get("title")}
+    kind = source.get("type")
+    if kind in ("base64", "text"):
+        data = source.get("data")
+        body = data.encode() if kind == "text" and isinstance(data, str) else data
+        return {**made, "data": body, "media_type": source.get("media_type")}
+    if kind == "url":
+        return {**made, "url": source.get("url"), "media_type": "application/pdf"}
+    if kind == "file":
+        return {**made, "id": source.get("file_id")}
+    raise Unfit(f".source.type: {_short(kind)} is not known; known are base64, text, url, file")
+
+
+def _as_file(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a file of ours, of OpenAI's chat completions (`file`), or of its Responses API (`file_data` …)."""
+    inner = _inner(value, "file")
+    _left_out(inner, (*_OUR_FILE, *_THEIR_FILE), ".file")
+    inner = inner or dict(value)
+    made = {ours: inner[theirs] for theirs, ours in _THEIR_FILE.items() if inner.get(theirs) is not None}
+    address = made.get("data")
+    if isinstance(address, str) and address.startswith(("https:", "http:")):  # OpenRouter's
+        made["url"] = made.pop("data")
+    return {"type": "file", **{name: inner[name] for name in _OUR_FILE if inner.get(name) is not None}, **made}
+
+
+_OUR_FILE = ("url", "data", "id", "media_type", "name")
+_THEIR_FILE: Mapping[str, str] = {"file_data": "data", "file_id": "id", "file_url": "url", "filename": "name"}
+
+
+def _as_audio(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Read OpenAI's audio, data with its format, and Mistral's, base64 text or a URL."""
+    inner = value.get("input_audio")
+    if isinstance(inner, str):
+        place = "url" if inner.startswith(("https:", "http:", "data:")) else "data"
+        return {"type": "file", place: inner, "media_type": None if place == "url" else "audio/mpeg"}
+    inner = _inner(value, "input_audio")
+    _left_out(inner, ("data", "format"), ".input_audio")
+    return {"type": "file", "data": inner.get("data"), "media_type": f"audio/{inner.get('format')}"}
+
+
+def _as_address(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Read Mistral's document, and a video of OpenRouter's and vLLM's."""
+    if "document_url" in value:
+        found = {"url": value["document_url"], "name": value.get("document_name"), "media_type": "application/pdf"}
+    else:
+        video = value.get("video_url")
+        found = {"url": video.get("url") if isinstance(video, Mapping) else video, "media_type": "video/mp4"}
+    if str(found["url"]).startswith("data:"):  # says its type itself
+        del found["media_type"]
+    return {"type": "file", **found}
+
+
+def _as_media(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a part of Google's: data or an address with a media type, in the words of Interactions or of Gemini."""
+    inner: Mapping[str, Any] = value
+    for place in ("inlineData", "inline_data", "fileData", "file_data"):
+        if isinstance(value.get(place), Mapping):
+            inner = _inner(value, place)
+    media_type = inner.get("mimeType") or inner.get("mime_type")
+    address = inner.get("fileUri") or inner.get("file_uri") or inner.get("uri")
+    name = inner.get("displayName") or inner.get("display_name")
+    if isinstance(media_type, str) and media_type.startswith("image/"):
+        return {"type": "image_url", "url": address or f"data:{media_type};base64,{inner.get('data')}"}
+    return {"type": "file", "url": address, "data": inner.get("data"), "media_type": media_type, "name": name}
 
 
 def _as_thinking(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,18 +233,35 @@ def _as_redacted(value: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "reasoning", "redacted": value.get("data")}
 
 
+_MEDIA = ("data", "uri", "mime_type")
+
 _PARTS: Mapping[str, tuple[Callable[[Mapping[str, Any]], dict[str, Any]], Names]] = {
     "text": (_as_text, ("text", "citations", "cited_by")),
     "image_url": (_as_image, ("url", "image_url", "detail")),
     "input_text": (_as_text, ("text",)),
     "output_text": (_as_text, ("text",)),
     "refusal": (_as_text, ("refusal",)),
-    "input_image": (_as_image, ("image_url", "detail")),
-    "image": (_as_source, ("source",)),
+    "input_image": (_as_input_image, ("image_url", "detail", "file_id")),
+    "image": (_as_source, ("source", *_MEDIA)),
+    "file": (_as_file, ("file", *_OUR_FILE, "file_id")),
+    "input_file": (_as_file, tuple(_THEIR_FILE)),
+    "input_audio": (_as_audio, ("input_audio",)),
+    "document": (_as_document, ("source", "title", *_MEDIA)),
+    "document_url": (_as_address, ("document_url", "document_name")),
+    "video_url": (_as_address, ("video_url",)),
+    "audio": (_as_media, _MEDIA),
+    "video": (_as_media, _MEDIA),
+    "inlineData": (_as_media, ("inlineData",)),
+    "inline_data": (_as_media, ("inline_data",)),
+    "fileData": (_as_media, ("fileData",)),
+    "file_data": (_as_media, ("file_data",)),
     "thinking": (_as_thinking, ("thinking", "signature", "closed")),
     "redacted_thinking": (_as_redacted, ("data",)),
 }
 """For each type of a part but reasoning, which is ours, what reads it and which fields it has."""
+
+_UNTYPED = ("text", "inlineData", "inline_data", "fileData", "file_data")
+"""Fields that say what a part is where it has no type."""
 
 _FIRST = ("text", "image_url")
 

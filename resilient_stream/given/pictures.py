@@ -11,12 +11,15 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
-__all__ = ["canonical"]
+__all__ = ["canonical", "standard"]
 
 _LINK = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
+_PDF = "a PDF is no picture: give it as FilePart(url=…), FilePart(data=…) or FilePart.from_file(…)"
+_PDF_DATA = "JVBERi0"
+"""The base64 text that every PDF begins with."""
 _LOOKED_AT = 32
 """Characters of base64 that are enough to know a picture by."""
 
@@ -34,9 +37,13 @@ def canonical(url: str) -> str:
     if given[:5].lower() == "data:":
         return _data_url(given[5:])
     if _LINK.match(given):
+        if urlsplit(given).path.lower().endswith(".pdf"):
+            raise ValueError(_PDF)
         return given
-    body = _standard(given)
+    body = standard(given)
     kind = _known_by(body) if body else None
+    if body is not None and body.startswith(_PDF_DATA):
+        raise ValueError(_PDF)
     if body is None or kind is None:
         raise ValueError(
             "give an https URL, a data URL (data:image/png;base64,…), or the base64 text of a PNG, JPEG, GIF or WebP"
@@ -50,18 +57,20 @@ def _data_url(rest: str) -> str:
     if not comma:
         raise ValueError("a data URL has a comma in front of its data: data:image/png;base64,…")
     if "base64" in parameters:
-        body = _standard(unquote_to_bytes(data).decode("ascii", "replace") if "%" in data else data)
+        body = standard(unquote_to_bytes(data).decode("ascii", "replace") if "%" in data else data)
     else:
         body = base64.b64encode(unquote_to_bytes(data)).decode()
     if body is None:
         raise ValueError("the data of this data URL is not base64 text")
     kind = _ALIASES.get(declared, declared)
-    if not kind.startswith(("image/", "application/pdf")):
+    if kind == "application/pdf" or body.startswith(_PDF_DATA):
+        raise ValueError(_PDF)
+    if not kind.startswith("image/"):
         kind = _known_by(body) or kind or "image/png"
     return f"data:{kind};base64,{body}"
 
 
-def _standard(text: str) -> str | None:
+def standard(text: str) -> str | None:
     """Return base64 text with its usual letters, its padding and no white space; None for other text."""
     body = "".join(text.split()).rstrip("=").replace("-", "+").replace("_", "/")
     if len(body) % 4 == 1 or not _BASE64.fullmatch(body):

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import msgspec
 
 from ..failures import ErrorKind, Failure
-from ..messages import FunctionCall, ImagePart, Message, TextPart
+from ..messages import FilePart, FunctionCall, ImagePart, Message, TextPart
 from .format import Exchange
 
 __all__ = ["Book"]
@@ -109,6 +109,8 @@ def _lines(message: Message) -> Iterator[str]:
             yield from part.text.split("\n")
         elif isinstance(part, ImagePart):
             yield f"[picture {part.url}]"
+        elif isinstance(part, FilePart):
+            yield f"[file {part.media_type} {part.url or part.id or part.data}]"
     yield from map(_call, message.tool_calls)
 
 

@@ -30,6 +30,7 @@ from ..failures import NO_END_MARKER, ErrorKind, Failure, StreamMisused
 from ..failures.answered import who_answered
 from ..fitting.answer_form import as_text, in_its_way
 from ..fitting.features import OPTIONS
+from ..fitting.files import ALL_FILES
 from ..fitting.tool_names import given_back, names_for
 from ..providers import adapter_for
 from ..providers.shared.own_hosts import is_own
@@ -211,7 +212,7 @@ class Replay(msgspec.Struct, frozen=True):
     def capabilities(self, model: str) -> Capabilities:
         """Return all capabilities: a feature that the recorded provider lacked is a recorded failure, or was not
         recorded."""
-        able = Capabilities(prefill=True, earlier_turns="as_given", tool_names=r"(?s).*")
+        able = Capabilities(prefill=True, earlier_turns="as_given", tool_names=r"(?s).*", files=ALL_FILES)
         return knowing(OPTIONS, able)
 
     def encode(self, request: Request, endpoint: Endpoint) -> ReplayRequest:

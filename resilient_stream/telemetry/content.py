@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ..contract import Request
-from ..messages import FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart
+from ..messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart
 from ..outcome.transcript import Transcript
 
 __all__ = ["prompt", "reply"]
@@ -65,6 +65,16 @@ def _part(part: Part) -> Json:
             return _image(part)
         case OpaquePart():
             return {"type": "opaque", "provider": part.provider}
+        case FilePart():
+            return _file(part)
+
+
+def _file(part: FilePart) -> Json:
+    """Return what is known of a file, without its content."""
+    made: Json = {"type": "file", "modality": part.kind, "mime_type": part.media_type}
+    if part.data is not None:
+        return made | {"base64_characters": len(part.data)}
+    return made | ({"uri": part.url} if part.url is not None else {"file_id": part.id})
 
 
 def _image(part: ImagePart) -> Json:

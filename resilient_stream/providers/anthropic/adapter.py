@@ -16,6 +16,7 @@ from ...classify import classify_response
 from ...classify.rules import Rules
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
 from ...failures import Failure
+from ...fitting.files import files_of, forms
 from ...wire.json_outline import paths
 from ..shared.urls import joined
 from ..shared.values import with_extra
@@ -29,6 +30,8 @@ __all__ = ["ADAPTER", "AnthropicMessages", "whole_events"]
 
 TOOL_NAMES = r"[a-zA-Z0-9_-]{1,128}"
 """The names of tools that the API accepts, by Anthropic's page "Define tools"."""
+
+FILES = forms(pdf="data url id", text="data id", image="id")
 
 # -- a whole answer ---------------------------------------------------------------------------
 
@@ -56,6 +59,16 @@ def whole_events(message: Mapping[str, msgspec.Raw]) -> list[dict[str, Any]]:
 
 
 # -- what is sent -----------------------------------------------------------------------------
+
+
+def with_betas(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that are sent: ours under the given ones, but the features of `anthropic-beta` of both."""
+    name = next((each for each in given if each.lower() == "anthropic-beta"), None)
+    if name is None or "anthropic-beta" not in own:
+        return {**own, **given}
+    features = dict.fromkeys(each.strip() for each in f"{own['anthropic-beta']},{given[name]}".split(","))
+    others = {each: value for each, value in own.items() if each != "anthropic-beta"}
+    return {**others, **given, name: ",".join(features)}
 
 
 class AnthropicMessages(msgspec.Struct, frozen=True):
@@ -86,7 +99,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         """Return what a model can do; whether it takes a prefill is in its row of the table."""
         return Capabilities(
             prefill=generation_of(model).prefill, whole=True, tool_names=TOOL_NAMES, cached_in_input=False,
-            top_k=True, user=True, output_by="schema" if generation_of(model).schema else "tool",
+            top_k=True, user=True, output_by="schema" if generation_of(model).schema else "tool", files=FILES,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
@@ -98,7 +111,9 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         }
         if endpoint.api_key:
             headers["x-api-key"] = endpoint.api_key
-        headers.update(endpoint.headers)
+        if any(part.id is not None for part in files_of(request.messages)):
+            headers["anthropic-beta"] = "files-api-2025-04-14"
+        headers = with_betas(headers, endpoint.headers)
         body = with_extra(encode_body(request), request.extra)
         url = joined(endpoint.base_url, "/v1/messages")
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))

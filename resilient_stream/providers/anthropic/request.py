@@ -14,7 +14,7 @@ from typing import Any
 from ...contract import Request
 from ...fitting.answer_form import in_words
 from ...fitting.told import blank, left_out, without
-from ...messages import FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
+from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ..shared.schemas import closed
 from ..shared.system import SYSTEM, some_turns, system_texts
 from ..shared.tool_calls import fitting_id, parse_arguments
@@ -149,7 +149,7 @@ def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
         return part.data if isinstance(part.data, dict) and isinstance(part.data.get("type"), str) else None
     if isinstance(part, ImagePart):
         return {"type": "image", "source": _image_source(part)}
-    return _thinking_block(part)
+    return _file(part) if isinstance(part, FilePart) else _thinking_block(part)
 
 
 def _image_source(image: ImagePart) -> dict[str, Any]:
@@ -157,6 +157,23 @@ def _image_source(image: ImagePart) -> dict[str, Any]:
     if data is None:
         return {"type": "url", "url": image.url}
     return {"type": "base64", "media_type": data[0], "data": data[1]}
+
+
+def _file(part: FilePart) -> dict[str, Any]:
+    """Return a document, or an uploaded picture, as a block."""
+    if part.kind == "image":
+        return {"type": "image", "source": {"type": "file", "file_id": part.id}}
+    return known({"type": "document", "source": _document_source(part), "title": part.name})
+
+
+def _document_source(part: FilePart) -> dict[str, Any]:
+    if part.id is not None:
+        return {"type": "file", "file_id": part.id}
+    if part.url is not None:
+        return {"type": "url", "url": part.url}
+    if (text := part.plain_text) is not None:
+        return {"type": "text", "media_type": "text/plain", "data": text}
+    return {"type": "base64", "media_type": part.media_type, "data": part.data}
 
 
 def _thinking_block(part: ReasoningPart) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from ...classify import classify_response
 from ...classify.rules import Rules
 from ...contract import Batch, Capabilities, Endpoint, HttpRequest, Login, ProviderFacts, Request
 from ...failures import Failure, StreamMisused
+from ...fitting.files import files_of, forms
 from ...messages import ImagePart
 from ...wire.broken import failure_of
 from ..anthropic.models import generation_of
@@ -45,6 +46,7 @@ APIS: Mapping[str, tuple[str, str]] = {
 }
 """What `Target(..., api=…)` may say, and the end of its path: for a stream, and for an answer in one piece."""
 
+FILES = forms(**dict.fromkeys(("pdf", "text", "office", "audio", "video"), "data url"))
 _ERROR_TYPE = "x-amzn-errortype"
 _WHOLE_CALLS = re.compile(r"meta\.llama(3-\d-|4)|writer\.palmyra")
 """Models that take tools, but not with a stream: "This model doesn't support tool use in streaming mode"."""
@@ -138,7 +140,7 @@ class Bedrock(msgspec.Struct, frozen=True):
         return Capabilities(
             prefill=generation_of(model).prefill, streaming_tools=_WHOLE_CALLS.search(model) is None, whole=True,
             signs_as=signing_family(model) or f"{self.name}:{model}", cached_in_input=False,
-            top_k=bool(top_k_of(model)), user=True, output_by=output_way(model),
+            top_k=bool(top_k_of(model)), user=True, output_by=output_way(model), files=FILES,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
@@ -192,10 +194,14 @@ def _reader(request: Request) -> ConverseReader | InvokeReader:
 
 
 def _refuse_links(request: Request) -> None:
-    """Refuse links to pictures: Bedrock fetches nothing from the web; only Converse takes pictures from S3 storage."""
+    """Refuse links to pictures and files: Bedrock fetches nothing from the web; only Converse takes them from S3
+    storage."""
     for part in (part for message in request.messages for part in message.parts if isinstance(part, ImagePart)):
         if part.data() is None and not (part.url.startswith("s3://") and _api(request) == "converse"):
             raise bedrock_bodies.refusal("pictures by link (a data: URL would do, or s3:// with Converse)")
+    for file in files_of(request.messages):
+        if file.url is not None and not (file.url.startswith("s3://") and _api(request) == "converse"):
+            raise bedrock_bodies.refusal("files by link (their bytes would do, data=, or s3:// with Converse)")
 
 
 def _authorised(url: str, headers: dict[str, str], body: bytes, endpoint: Endpoint) -> dict[str, str]:

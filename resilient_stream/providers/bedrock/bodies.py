@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ...contract import Request
 from ...fitting.answer_form import told_in_words
+from ...fitting.files import files_of
 from ...fitting.told import refusal
 from ...messages import ImagePart, Message
 from ..anthropic import request as messages_request
@@ -47,14 +48,15 @@ def encode_body(request: Request) -> dict[str, Any]:
     if request.top_k is not None and not vendor.top_k:
         raise refusal("choosing among a number of likeliest words (top_k=) by api='invoke' for this model")
     if not vendor.full and _is_more_than_text(request):
-        raise refusal("tools, pictures and schemas by api='invoke' (leave it out to use Converse)")
+        raise refusal("tools, pictures, files and schemas by api='invoke' (leave it out to use Converse)")
     return merged(known(vendor.body(request)), request.extra)
 
 
 def _is_more_than_text(request: Request) -> bool:
     pictures = any(isinstance(part, ImagePart) for message in request.messages for part in message.parts)
     calls = any(message.role == "tool" or message.tool_calls for message in request.messages)
-    return bool(request.tools or calls or pictures or request.output is not None)
+    files = any(files_of(request.messages))
+    return bool(request.tools or calls or pictures or files or request.output is not None)
 
 
 # -- dialects that are spoken elsewhere, too --------------------------------------------------
@@ -75,6 +77,8 @@ def _nova(request: Request) -> dict[str, Any]:
 
 
 def _chat(request: Request) -> dict[str, Any]:
+    if any(files_of(request.messages)):
+        raise refusal("files by api='invoke' for this model (leave it out to use Converse)")
     request = told_in_words(request)
     return {
         "messages": [encode_message(message) for message in fitted(request, UNKNOWN)],

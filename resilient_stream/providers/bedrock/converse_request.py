@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from ...contract import OutputWay, Request
-from ...fitting.told import blank, left_out, model_first, without
-from ...messages import FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
+from ...fitting.files import KINDS
+from ...fitting.told import blank, left_out, model_first, refusal, without
+from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ..anthropic.models import generation_of, reasoning_fields
 from ..anthropic.request import may_think, system_with_schema
 from ..shared.effort import effort_for
@@ -104,6 +105,8 @@ def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
         return {"text": part.text} if part.text.strip() else None
     if isinstance(part, OpaquePart):
         return part.data if isinstance(part.data, dict) else None
+    if isinstance(part, FilePart):
+        return _file(part)
     return _image(part) if isinstance(part, ImagePart) else _reasoning(part)
 
 
@@ -114,6 +117,42 @@ def _image(image: ImagePart) -> dict[str, Any]:
     source = {"bytes": data[1]} if data else {"s3Location": {"uri": image.url}}
     name = form.removeprefix("image/").lower()
     return {"image": {"format": "jpeg" if name == "jpg" else name, "source": source}}
+
+
+def _file(part: FilePart) -> dict[str, Any]:
+    """Return a document, a video or audio, by its data or its s3:// address. Only some formats have a name."""
+    form = _FORMATS.get(part.media_type or "")
+    if form is None:
+        raise refusal(f"{KINDS[part.kind]} of this format")
+    place, name = form
+    source = {"bytes": part.data} if part.data is not None else {"s3Location": {"uri": part.url}}
+    made: dict[str, Any] = {"format": name, "source": source}
+    return {place: {**made, "name": _document_name(part.name)} if place == "document" else made}
+
+
+def _document_name(name: str | None) -> str:
+    """Return a name as the API takes it: letters, digits, single spaces, hyphens, brackets."""
+    plain = re.sub(r"[^A-Za-z0-9()\[\]-]+", " ", (name or "").rpartition(".")[0] or name or "").strip()
+    return plain[:200] or "document"
+
+
+_FORMATS: Mapping[str, tuple[str, str]] = {
+    "application/pdf": ("document", "pdf"), "text/csv": ("document", "csv"), "text/html": ("document", "html"),
+    "text/plain": ("document", "txt"), "text/markdown": ("document", "md"), "application/msword": ("document", "doc"),
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ("document", "docx"),
+    "application/vnd.ms-excel": ("document", "xls"),
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ("document", "xlsx"),
+    "application/json": ("document", "txt"), "application/jsonl": ("document", "txt"), "text/xml": ("document", "txt"),
+    "text/yaml": ("document", "txt"), "text/x-python": ("document", "txt"), "text/javascript": ("document", "txt"),
+    "text/css": ("document", "txt"), "text/tab-separated-values": ("document", "txt"),
+    "video/mp4": ("video", "mp4"), "video/quicktime": ("video", "mov"), "video/x-matroska": ("video", "mkv"),
+    "video/webm": ("video", "webm"), "video/x-flv": ("video", "flv"), "video/mpeg": ("video", "mpeg"),
+    "video/x-ms-wmv": ("video", "wmv"), "video/3gpp": ("video", "three_gp"),
+    "audio/mpeg": ("audio", "mp3"), "audio/wav": ("audio", "wav"), "audio/opus": ("audio", "opus"),
+    "audio/aac": ("audio", "aac"), "audio/flac": ("audio", "flac"), "audio/mp4": ("audio", "m4a"),
+    "audio/ogg": ("audio", "ogg"), "audio/webm": ("audio", "webm"),
+}  # fmt: skip
+"""For each media type its block and its format's name."""
 
 
 def _reasoning(part: ReasoningPart) -> dict[str, Any] | None:

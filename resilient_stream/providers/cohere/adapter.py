@@ -16,7 +16,8 @@ from ...classify import classify_response
 from ...classify.rules import Rules
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
 from ...failures import Failure
-from ...messages import ImagePart, Message, ReasoningPart
+from ...fitting.files import files_of, forms
+from ...messages import FilePart, ImagePart, Message, ReasoningPart
 from ...wire.json_outline import paths
 from ..shared.chat_shape import encode_call, encode_content, encode_part, encode_tool
 from ..shared.system import role_of
@@ -27,6 +28,8 @@ from .errors import RULES
 from .stream import cohere_decoder
 
 __all__ = ["ADAPTER", "Cohere"]
+
+FILES = forms(text="data")
 
 
 # -- a whole answer ---------------------------------------------------------------------------
@@ -78,6 +81,7 @@ class Cohere(msgspec.Struct, frozen=True):
     """The adapter of Cohere's chat API; see `contract.Adapter`. It maps a request's fields as follows:
 
     tool_choice: the API can demand a call, not a certain one; a name is sent as REQUIRED with that tool alone.
+    text files: `documents`, which the answer can cite.
     reasoning: a budget in tokens, or on and off; an effort is on.
     """
 
@@ -93,7 +97,7 @@ class Cohere(msgspec.Struct, frozen=True):
 
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do: everything but prefill."""
-        return Capabilities(whole=True, top_k=True, presence_penalty=True, frequency_penalty=True)
+        return Capabilities(whole=True, top_k=True, presence_penalty=True, frequency_penalty=True, files=FILES)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a chat request."""
@@ -126,6 +130,7 @@ def _body(request: Request) -> dict[str, Any]:
     tools = [tool for tool in request.tools if not named or tool.name == choice]
     fields: dict[str, Any] = {
         "model": request.model,
+        "documents": [_document(part) for part in files_of(_but_results(request.messages))] or None,
         "messages": list(_turns(request.messages)),
         "stream": request.stream,
         "tools": [encode_tool(tool) for tool in tools] or None,
@@ -167,12 +172,28 @@ def _turn(message: Message) -> dict[str, Any]:
     """Encode one message. A model's plan is its reasoning; Cohere has no role for a developer's message."""
     turn: dict[str, Any] = {"role": role_of(message)}
     if message.role == "tool":
-        return {**turn, "tool_call_id": message.tool_call_id, "content": message.text}
+        return {**turn, "tool_call_id": message.tool_call_id, "content": _result(message)}
     if message.tool_calls:
         turn["tool_calls"] = [encode_call(call) for call in message.tool_calls]
         plan = "".join(part.text for part in message.parts if isinstance(part, ReasoningPart))
         return {**turn, "tool_plan": plan or message.text or None} if plan or message.text else turn
     return {**turn, "content": encode_content(message)}
+
+
+def _but_results(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    return tuple(message for message in messages if message.role != "tool")
+
+
+def _document(part: FilePart) -> dict[str, Any]:
+    """Return a text file as a document, which the model can cite by its name."""
+    return known({"id": part.name, "data": known({"title": part.name, "text": part.plain_text})})
+
+
+def _result(message: Message) -> str | list[dict[str, Any]]:
+    """Return a tool's result: a text, and documents of it where it has files."""
+    files = [{"type": "document", "document": _document(part)} for part in files_of((message,))]
+    text = [{"type": "text", "text": message.text}] if message.text else []
+    return [*text, *files] if files else message.text
 
 
 def _thinking(reasoning: str | int | None) -> dict[str, Any] | None:

@@ -18,7 +18,8 @@ from ...classify import classify_response
 from ...classify.rules import Rules
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, ProviderFacts, Request, ResumePoint
 from ...failures import Failure
-from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ...fitting.files import forms
+from ...messages import FilePart, FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from ...wire.json_outline import paths
 from ..shared.effort import effort_for
 from ..shared.system import some_turns, system_text
@@ -31,6 +32,8 @@ from .interactions_stream import FAILED_STATUSES, FINISH_REASONS, interaction_de
 from .request import TOOL_NAMES
 
 __all__ = ["ADAPTER", "GeminiInteractions"]
+
+FILES = forms(**dict.fromkeys(("pdf", "office", "audio", "video"), "data url id"), image="id")
 
 
 class GeminiInteractions(msgspec.Struct, frozen=True):
@@ -56,7 +59,12 @@ class GeminiInteractions(msgspec.Struct, frozen=True):
         """Return what a model can do. Resuming needs the target's option background=True. There is no prefill: an
         unfinished turn is answered."""
         return Capabilities(
-            native_resume=True, whole=True, tool_names=TOOL_NAMES, signs_as=self.name, reasoning_in_output=False
+            native_resume=True,
+            whole=True,
+            tool_names=TOOL_NAMES,
+            signs_as=self.name,
+            reasoning_in_output=False,
+            files=FILES,
         )
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
@@ -164,7 +172,7 @@ def _steps(message: Message) -> Iterator[dict[str, Any]]:
 
 def _result(message: Message) -> str | list[dict[str, Any]]:
     """Return a tool's result; one with a picture in it is a list."""
-    if not any(isinstance(part, ImagePart) for part in message.parts):
+    if not any(isinstance(part, ImagePart | FilePart) for part in message.parts):
         return message.text
     return [encoded for part in message.parts if (encoded := _content(part))]
 
@@ -175,6 +183,9 @@ def _content(part: Part) -> dict[str, Any] | None:
         if data is None:
             return {"type": "image", "uri": part.url}
         return {"type": "image", "mime_type": data[0], "data": data[1]}
+    if isinstance(part, FilePart):
+        kind = part.kind if part.kind in ("audio", "video", "image") else "document"
+        return known({"type": kind, "mime_type": part.media_type, "data": part.data, "uri": part.url or part.id})
     return {"type": "text", "text": part.text} if isinstance(part, TextPart) and part.text else None
 
 

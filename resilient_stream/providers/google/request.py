@@ -11,16 +11,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...contract import Request
+from ...fitting.files import forms
 from ...fitting.told import left_out, model_first
-from ...messages import FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
+from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ..shared.system import system_texts, turns_of
 from ..shared.tool_calls import parse_arguments
 from ..shared.values import known, merged
 
-__all__ = ["TOOL_NAMES", "encode_body"]
+__all__ = ["FILES", "TOOL_NAMES", "encode_body"]
 
 TOOL_NAMES = r"[a-zA-Z_][a-zA-Z0-9_.-]{0,63}"
 """Function names, as in Google's reference of `FunctionDeclaration`."""
+
+FILES = forms(**dict.fromkeys(("pdf", "text", "audio", "video"), "data url id"), image="id")
 
 _SPACE = {"text": " "}
 
@@ -80,8 +83,8 @@ def _parts(message: Message, called: Mapping[str, str], model: str) -> list[dict
     """Return the parts of one message. Gemini refuses a turn without any, so an empty turn of the user is a single
     space."""
     if message.role == "tool":
-        images = [_image(part) for part in message.parts if isinstance(part, ImagePart)]
-        return [_function_response(message, called), *images]
+        shown = [_part(part) for part in message.parts if isinstance(part, ImagePart | FilePart)]
+        return [_function_response(message, called), *filter(None, shown)]
     calls = iter(_function_calls(message.tool_calls, model))
     blocks = (next(calls) if isinstance(each, FunctionCall) else _part(each) for each in message.blocks)
     made = [block for block in blocks if block is not None]
@@ -93,6 +96,8 @@ def _part(part: Part) -> dict[str, Any] | None:
         return {"text": part.text} if part.text else None
     if isinstance(part, OpaquePart):
         return part.data if isinstance(part.data, dict) else None
+    if isinstance(part, FilePart):
+        return _file(part)
     return _image(part) if isinstance(part, ImagePart) else _reasoning(part)
 
 
@@ -102,6 +107,17 @@ def _image(part: ImagePart) -> dict[str, Any]:
         return {"inlineData": {"mimeType": data[0], "data": data[1]}}
     ending = part.url.partition("?")[0].rpartition(".")[2].lower()
     return {"fileData": known({"mimeType": _IMAGE_TYPES.get(ending), "fileUri": part.url})}
+
+
+def _file(part: FilePart) -> dict[str, Any]:
+    """Return a file's data, or its address. An upload is found at the address that its id stands for."""
+    if part.data is not None:
+        return {"inlineData": {"mimeType": part.media_type, "data": part.data}}
+    address = part.url or (f"{_UPLOADS}{part.id}" if str(part.id).startswith("files/") else part.id)
+    return {"fileData": known({"mimeType": part.media_type, "fileUri": address})}
+
+
+_UPLOADS = "https://generativelanguage.googleapis.com/v1beta/"
 
 
 def _reasoning(part: ReasoningPart) -> dict[str, Any] | None:

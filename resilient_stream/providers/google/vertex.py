@@ -16,6 +16,7 @@ from ...classify import classify_response
 from ...classify.rules import Rules
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Login, ProviderFacts, Request
 from ...failures import ErrorKind, Failure
+from ...fitting.files import forms
 from ..anthropic import adapter as anthropic
 from ..anthropic import request as messages_request
 from ..anthropic.stream import messages_decoder
@@ -30,6 +31,7 @@ from .stream import gemini_decoder
 __all__ = ["ADAPTER", "Place", "Vertex", "publisher_of"]
 
 ANTHROPIC_VERSION = "vertex-2023-10-16"
+_CLAUDES_FILES = forms(pdf="data", text="data")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -76,7 +78,8 @@ class Vertex(msgspec.Struct, frozen=True):
     def capabilities(self, model: str) -> Capabilities:
         """Return what the model can do at any provider."""
         if publisher_of(model) == "anthropic":
-            return anthropic.ADAPTER.capabilities(_short(model))
+            able = anthropic.ADAPTER.capabilities(_short(model))
+            return msgspec.structs.replace(able, files=_CLAUDES_FILES)
         return gemini.ADAPTER.capabilities(model)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:

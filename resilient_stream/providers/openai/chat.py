@@ -34,6 +34,7 @@ from .chat_stream import chat_decoder
 from .chat_thoughts import Thinking
 from .chat_turns import fitted
 from .host_errors import rules_of
+from .host_files import files_at
 from .hosts import Host, Prefill, host_at, words_of
 from .model_rules import output_way, rule_for, sampling_of
 
@@ -175,6 +176,7 @@ def _able(adapter: OpenAIChat, model: str) -> Capabilities:
         reasoning=host.reasoning != "none" and _efforts(model, host) != (),
         stop=rule_for(host.title, model).stop, tool_names=host.tool_names,
         images=bool(re.search(host.sees, model)), output_by=output_way(host.title, model),
+        files=files_at(host.title).takes,
     )  # fmt: skip
     return knowing(words_of(host), able)
 
@@ -201,7 +203,7 @@ def _messages(request: Request, host: Host, prefill: Prefill | None) -> list[dic
 
 def _message(message: Message, model: str, host: Host) -> dict[str, Any]:
     """Return one turn, with its calls in this host's form."""
-    fields = encode_message(message)
+    fields = encode_message(message, files_at(host.title).write)
     if message.tool_calls:
         fields["tool_calls"] = [_tool_call(call, model, host) for call in message.tool_calls]
     if message.tool_call_id:

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from ...contract import Request
 from ...fitting.told import left_out
-from ...messages import ImagePart, Message, Part, ReasoningPart, TextPart
+from ...messages import FilePart, ImagePart, Message, Part, ReasoningPart, TextPart
 from ..shared.system import SYSTEM, role_of
 from .hosts import Host
 from .model_rules import rule_for
@@ -20,6 +20,7 @@ __all__ = ["fitted"]
 
 _JOINED = ("system", "user", "assistant")
 _FOLLOWS = "(See the picture in the message that follows.)"
+_FILE_FOLLOWS = "(See the file in the message that follows.)"
 _UNDERSTOOD = "Understood."
 
 
@@ -54,19 +55,20 @@ def _pictures_behind(turns: list[Message]) -> list[Message]:
 
 
 def _has_picture(message: Message) -> bool:
-    return any(isinstance(part, ImagePart) for part in message.parts)
+    return any(isinstance(part, ImagePart | FilePart) for part in message.parts)
 
 
 def _as_text(result: Message) -> Message:
     if not _has_picture(result):
         return result
-    text = f"{result.text}\n\n{_FOLLOWS}" if result.text.strip() else _FOLLOWS
+    follows = _FILE_FOLLOWS if any(isinstance(part, FilePart) for part in result.parts) else _FOLLOWS
+    text = f"{result.text}\n\n{follows}" if result.text.strip() else follows
     return result.model_copy(update={"content": text})
 
 
 def _introduced(result: Message) -> list[Part]:
     """Return the pictures of one result, after a text that says which result it was."""
-    pictures: list[Part] = [part for part in result.parts if isinstance(part, ImagePart)]
+    pictures: list[Part] = [part for part in result.parts if isinstance(part, ImagePart | FilePart)]
     what = f"tool call {result.tool_call_id}" if result.name is None else f"{result.name} ({result.tool_call_id})"
     return [TextPart(text=f"From the result of {what}:"), *pictures] if pictures else []
 

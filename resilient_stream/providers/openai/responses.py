@@ -22,7 +22,7 @@ from ...classify import classify_response
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, OutputWay, ProviderFacts, Request, ResumePoint
 from ...failures import Failure
 from ...fitting.answer_form import told_in_words
-from ...messages import FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ...messages import FilePart, FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from ..shared.effort import effort_for
 from ..shared.schemas import strict
 from ..shared.tool_calls import fitting_id
@@ -32,6 +32,7 @@ from ..shared.whole import WholeAnswer, accepted
 from ..shared.words import knowing, own_words
 from .chat_turns import fitted
 from .host_errors import rules_of
+from .host_files import responses_files_at, write_input_file
 from .hosts import Host, host_at, words_of
 from .model_rules import rule_for, sampling_of
 from .responses_stream import responses_decoder
@@ -73,6 +74,7 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
         are no stop sequences."""
         able = Capabilities(
             earlier_turns="texts" if self.host.developer else "objects", stop=False,
+            files=responses_files_at(self.host.title),
             native_resume=self.host.responses == "background", whole=True, signs_as=self.name,
             output_by=rule_for(self.host.title, model).output,
         )  # fmt: skip
@@ -204,7 +206,7 @@ def _function_call(call: FunctionCall) -> dict[str, Any]:
 
 
 def _content(message: Message) -> str | list[dict[str, Any]]:
-    if not any(isinstance(part, ImagePart) for part in message.parts):
+    if not any(isinstance(part, ImagePart | FilePart) for part in message.parts):
         return message.text
     return [encoded for part in message.parts if (encoded := _part(part)) is not None]
 
@@ -214,7 +216,7 @@ def _part(part: Part) -> dict[str, Any] | None:
         return {"type": "input_text", "text": part.text}
     if isinstance(part, ImagePart):
         return {"type": "input_image", "image_url": part.url, "detail": part.detail or "auto"}
-    return None
+    return write_input_file(part) if isinstance(part, FilePart) else None
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

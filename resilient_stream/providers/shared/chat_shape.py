@@ -6,16 +6,28 @@ a provider.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
-from ...messages import FunctionCall, ImagePart, Message, Part, TextPart, Tool
+from ...messages import FilePart, FunctionCall, ImagePart, Message, Part, TextPart, Tool
 
-__all__ = ["encode_call", "encode_content", "encode_message", "encode_part", "encode_tool", "encode_tool_choice"]
+__all__ = [
+    "WriteFile", "data_url", "encode_call", "encode_content", "encode_message", "encode_part", "encode_tool",
+    "encode_tool_choice", "no_file",
+]  # fmt: skip
 
 
-def encode_message(message: Message) -> dict[str, Any]:
+WriteFile: TypeAlias = Callable[[FilePart], dict[str, Any] | None]
+"""Encodes a file in a host's own words."""
+
+
+def no_file(part: FilePart) -> None:
+    """Leave a file out, where none can come: what a dialect does not take was refused before (`fitting/files.py`)."""
+
+
+def encode_message(message: Message, write_file: WriteFile = no_file) -> dict[str, Any]:
     """Encode one turn, with its tool calls or the id of the call that it answers."""
-    fields: dict[str, Any] = {"role": message.role, "content": encode_content(message)}
+    fields: dict[str, Any] = {"role": message.role, "content": encode_content(message, write_file)}
     if message.tool_calls:
         fields["content"] = fields["content"] or None
         fields["tool_calls"] = [encode_call(call) for call in message.tool_calls]
@@ -31,21 +43,26 @@ def encode_call(call: FunctionCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
-def encode_content(message: Message) -> str | list[dict[str, Any]]:
+def encode_content(message: Message, write_file: WriteFile = no_file) -> str | list[dict[str, Any]]:
     """Encode a message's content. A single text stays a string, since not every host reads lists."""
-    if isinstance(message.content, str) or not any(isinstance(part, ImagePart) for part in message.content):
+    if isinstance(message.content, str) or not any(isinstance(part, ImagePart | FilePart) for part in message.content):
         return message.text
-    return [encoded for part in message.parts if (encoded := encode_part(part)) is not None]
+    return [encoded for part in message.parts if (encoded := encode_part(part, write_file)) is not None]
 
 
-def encode_part(part: Part) -> dict[str, Any] | None:
-    """Encode a text or a picture; None for a part that has no place in a request."""
+def encode_part(part: Part, write_file: WriteFile = no_file) -> dict[str, Any] | None:
+    """Encode a text, a picture or a file; None for a part that has no place in a request."""
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     if isinstance(part, ImagePart):
         image = {"url": part.url} | ({"detail": part.detail} if part.detail else {})
         return {"type": "image_url", "image_url": image}
-    return None
+    return write_file(part) if isinstance(part, FilePart) else None
+
+
+def data_url(part: FilePart) -> str:
+    """Return the address of a file: its link, or its data as a URL."""
+    return part.url or f"data:{part.media_type};base64,{part.data}"
 
 
 def encode_tool(tool: Tool) -> dict[str, Any]:

@@ -11,14 +11,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from resilient_stream import FunctionCall, Message, Tool
-from resilient_stream.messages import ImagePart, TextPart
+from resilient_stream.messages import FilePart, ImagePart, TextPart
 
-__all__ = ["CONVERSATIONS", "PIXEL", "SCHEMA", "WEATHER", "Answer", "City"]
+__all__ = [
+    "CONVERSATIONS", "LINK", "PDF", "PDF_LINK", "PIXEL", "SCHEMA", "WAV", "WEATHER", "Answer", "City",
+]  # fmt: skip
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 """A PNG of one pixel."""
 
 LINK = "https://example.com/a.png"
+
+PDF = b"%PDF-1.4 "
+PDF_LINK = "https://example.com/a.pdf"
+WAV = b"RIFF\x04\0\0\0WAVE"
 
 
 class City(BaseModel):
@@ -72,6 +78,22 @@ CONVERSATIONS: Mapping[str, Mapping[str, Any]] = {
         ),
     },
     "image by link": {"prompt": Message(role="user", content=(TextPart(text="And?"), ImagePart(url=LINK)))},
+    "a PDF": {"prompt": Message(role="user", content=(TextPart(text="Sum up."), FilePart(data=PDF, name="a.pdf")))},
+    "a PDF by link": {
+        "prompt": Message(role="user", content=(TextPart(text="Sum up."), FilePart(url=PDF_LINK, name="a.pdf"))),
+    },
+    "an uploaded file": {
+        "prompt": Message(
+            role="user",
+            content=(TextPart(text="Sum up."), FilePart(id="files/f-1", media_type="application/pdf")),
+        ),
+    },
+    "audio": {
+        "prompt": Message(role="user", content=(TextPart(text="Listen."), FilePart(data=WAV, media_type="audio/wav"))),
+    },
+    "a text file": {
+        "prompt": Message(role="user", content=(TextPart(text="Read."), FilePart(data=b"Hello.", name="a.txt"))),
+    },
     "tools": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "auto"},
     "a tool demanded": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "weather"},
     "any tool demanded": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "required"},

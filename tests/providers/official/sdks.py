@@ -17,11 +17,14 @@ from typing import Any, NamedTuple
 
 from resilient_stream.testing import FakeProvider
 
-from .conversations import LINK, PIXEL, SCHEMA, Answer
+from .conversations import LINK, PDF, PDF_LINK, PIXEL, SCHEMA, WAV, Answer
 
 __all__ = ["SDKS", "Sdk"]
 
 ASKED = "Weather in Bern?"
+PDF_TEXT, WAV_TEXT = (base64.b64encode(data).decode() for data in (PDF, WAV))
+AS_TEXT = '\n<document name="a.txt">\nHello.\n</document>\n'
+HELLO = "data:text/plain;base64,SGVsbG8u"
 AZURE_VERSION = "2024-12-01-preview"
 SAMPLING = ("top_k", "presence_penalty", "frequency_penalty")
 
@@ -122,6 +125,10 @@ def _picture(url: str) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
+def _sum_up(**file: str) -> list[dict[str, Any]]:
+    return _user([{"type": "text", "text": "Sum up."}, {"type": "file", "file": file}])
+
+
 OPENAI_CHAT: dict[str, dict[str, Any]] = {
     "text": {"messages": _user("Why is the sky blue?")},
     "more options": {
@@ -136,6 +143,20 @@ OPENAI_CHAT: dict[str, dict[str, Any]] = {
         "messages": _user([{"type": "text", "text": "What is it?"}, _picture(f"data:image/png;base64,{PIXEL}")])
     },
     "image by link": {"messages": _user([{"type": "text", "text": "And?"}, _picture(LINK)])},
+    "a PDF": {"messages": _sum_up(filename="a.pdf", file_data=f"data:application/pdf;base64,{PDF_TEXT}")},
+    "an uploaded file": {"messages": _sum_up(file_id="files/f-1")},
+    "audio": {
+        "messages": _user([
+            {"type": "text", "text": "Listen."},
+            {"type": "input_audio", "input_audio": {"data": WAV_TEXT, "format": "wav"}},
+        ])
+    },
+    "a text file": {
+        "messages": _user([
+            {"type": "text", "text": "Read."},
+            {"type": "file", "file": {"filename": "a.txt", "file_data": HELLO}},
+        ])
+    },
     "tools": {"messages": _user(ASKED), "tools": [_CHAT_TOOL], "tool_choice": "auto"},
     "a tool demanded": {
         "messages": _user(ASKED), "tools": [_CHAT_TOOL],
@@ -165,6 +186,10 @@ def _input_picture(url: str) -> dict[str, Any]:
     return {"type": "input_image", "image_url": url, "detail": "auto"}
 
 
+def _input_file(said: str, **file: str) -> dict[str, Any]:
+    return {"input": _user([{"type": "input_text", "text": said}, {"type": "input_file", **file}])}
+
+
 OPENAI_RESPONSES: dict[str, dict[str, Any]] = {
     "text": {"input": _user("Why is the sky blue?")},
     "more options": {"input": _user("Hi."), "user": "customer-42"},
@@ -185,6 +210,10 @@ OPENAI_RESPONSES: dict[str, dict[str, Any]] = {
         )
     },
     "image by link": {"input": _user([{"type": "input_text", "text": "And?"}, _input_picture(LINK)])},
+    "a PDF": _input_file("Sum up.", filename="a.pdf", file_data=f"data:application/pdf;base64,{PDF_TEXT}"),
+    "a PDF by link": _input_file("Sum up.", file_url=PDF_LINK),
+    "an uploaded file": _input_file("Sum up.", file_id="files/f-1"),
+    "a text file": _input_file("Read.", filename="a.txt", file_data=HELLO),
     "tools": {"input": _user(ASKED), "tools": [_RESPONSES_TOOL], "tool_choice": "auto"},
     "a tool demanded": {
         "input": _user(ASKED), "tools": [_RESPONSES_TOOL],
@@ -225,6 +254,12 @@ def _anthropic(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
 
 _ANTHROPIC_TOOL = {"name": "weather", "description": "The weather at a place.", "input_schema": SCHEMA}
 
+
+def _document(said: str, title: str | None = None, **source: str) -> dict[str, Any]:
+    named = {"title": title} if title else {}
+    return {"messages": _user([{"type": "text", "text": said}, {"type": "document", "source": source, **named}])}
+
+
 ANTHROPIC: dict[str, dict[str, Any]] = {
     "text": {"messages": _user("Why is the sky blue?")},
     # The SDK has no top_k any more, since new models refuse it.
@@ -249,6 +284,13 @@ ANTHROPIC: dict[str, dict[str, Any]] = {
             {"type": "image", "source": {"type": "url", "url": LINK}},
         ])
     },
+    "a PDF": _document("Sum up.", "a.pdf", type="base64", media_type="application/pdf", data=PDF_TEXT),
+    "a PDF by link": _document("Sum up.", "a.pdf", type="url", url=PDF_LINK),
+    "an uploaded file": {
+        **_document("Sum up.", type="file", file_id="files/f-1"),
+        "extra_headers": {"anthropic-beta": "files-api-2025-04-14"},
+    },
+    "a text file": _document("Read.", "a.txt", type="text", media_type="text/plain", data="Hello."),
     "tools": {"messages": _user(ASKED), "tools": [_ANTHROPIC_TOOL], "tool_choice": {"type": "auto"}},
     "a tool demanded": {
         "messages": _user(ASKED), "tools": [_ANTHROPIC_TOOL], "tool_choice": {"type": "tool", "name": "weather"},
@@ -347,6 +389,28 @@ GEMINI: dict[str, dict[str, Any]] = {
     "image by link": {
         "make": lambda types: {"contents": ["And?", types.Part.from_uri(file_uri=LINK, mime_type="image/png")]}
     },
+    "a PDF": {
+        "make": lambda types: {
+            "contents": ["Sum up.", types.Part.from_bytes(data=PDF, mime_type="application/pdf")]
+        }
+    },
+    "a PDF by link": {
+        "make": lambda types: {
+            "contents": ["Sum up.", types.Part.from_uri(file_uri=PDF_LINK, mime_type="application/pdf")]
+        }
+    },
+    "an uploaded file": {
+        "make": lambda types: {
+            "contents": ["Sum up.", types.Part.from_uri(
+                file_uri="https://generativelanguage.googleapis.com/v1beta/files/f-1", mime_type="application/pdf")],
+        }
+    },
+    "audio": {
+        "make": lambda types: {"contents": ["Listen.", types.Part.from_bytes(data=WAV, mime_type="audio/wav")]}
+    },
+    "a text file": {
+        "make": lambda types: {"contents": ["Read.", types.Part.from_bytes(data=b"Hello.", mime_type="text/plain")]}
+    },
     "tools": {"make": lambda types: {"contents": ASKED, **_gemini_tools(types, mode="AUTO")}},
     "a tool demanded": {
         "make": lambda types: {
@@ -401,6 +465,10 @@ def _calling(choice: Any) -> dict[str, Any]:
     return {"input": [asked], "tools": [_INTERACTION_TOOL], "generation_config": {"tool_choice": choice}}
 
 
+def _shown(said: str, **content: str) -> dict[str, Any]:
+    return {"input": [_step("user_input", _written(said), content)]}
+
+
 INTERACTIONS: dict[str, dict[str, Any]] = {
     "text": {"input": [_step("user_input", _written("Why is the sky blue?"))]},
     "system and sampling": {
@@ -422,6 +490,11 @@ INTERACTIONS: dict[str, dict[str, Any]] = {
         ]
     },
     "image by link": {"input": [_step("user_input", _written("And?"), {"type": "image", "uri": LINK})]},
+    "a PDF": _shown("Sum up.", type="document", mime_type="application/pdf", data=PDF_TEXT),
+    "a PDF by link": _shown("Sum up.", type="document", mime_type="application/pdf", uri=PDF_LINK),
+    "an uploaded file": _shown("Sum up.", type="document", mime_type="application/pdf", uri="files/f-1"),
+    "audio": _shown("Listen.", type="audio", mime_type="audio/wav", data=WAV_TEXT),
+    "a text file": {"input": [_step("user_input", _written("Read."), _written(AS_TEXT))]},
     "tools": _calling("auto"),
     "a tool demanded": _calling({"allowed_tools": {"mode": "any", "tools": ["weather"]}}),
     "any tool demanded": _calling("any"),
@@ -487,6 +560,7 @@ OLLAMA: dict[str, dict[str, Any]] = {
     },
     "turns": {"messages": [*_user("Hi."), {"role": "assistant", "content": "Hello."}, *_user("And?")]},
     "image": {"messages": [{"role": "user", "content": "What is it?", "images": [base64.b64decode(PIXEL)]}]},
+    "a text file": {"messages": _user(f"Read.{AS_TEXT}")},
     "tools": {"messages": _user(ASKED), "tools": [_CHAT_TOOL]},
     "tool results": {
         "messages": [
@@ -525,6 +599,10 @@ COHERE: dict[str, dict[str, Any]] = {
     "turns": OPENAI_CHAT["turns"],
     "image": OPENAI_CHAT["image"],
     "image by link": OPENAI_CHAT["image by link"],
+    "a text file": {
+        "messages": _user([{"type": "text", "text": "Read."}]),
+        "documents": [{"id": "a.txt", "data": {"title": "a.txt", "text": "Hello."}}],
+    },
     "tools": {"messages": _user(ASKED), "tools": [_CHAT_TOOL]},
     "a tool demanded": {"messages": _user(ASKED), "tools": [_CHAT_TOOL], "tool_choice": "REQUIRED"},
     "any tool demanded": {"messages": _user(ASKED), "tools": [_CHAT_TOOL], "tool_choice": "REQUIRED"},
@@ -572,8 +650,19 @@ def _with_numbered_calls(body: Any) -> Any:
     return json.loads(text)
 
 
+def _attached(said: str, **chunk: str) -> dict[str, Any]:
+    return {"messages": _user([{"type": "text", "text": said}, chunk])}
+
+
 MISTRAL: dict[str, dict[str, Any]] = {
     **OPENAI_CHAT,
+    "a PDF": _attached(
+        "Sum up.", type="document_url", document_url=f"data:application/pdf;base64,{PDF_TEXT}", document_name="a.pdf"
+    ),
+    "a PDF by link": _attached("Sum up.", type="document_url", document_url=PDF_LINK, document_name="a.pdf"),
+    "an uploaded file": _attached("Sum up.", type="file", file_id="files/f-1"),
+    "audio": _attached("Listen.", type="input_audio", input_audio=WAV_TEXT),
+    "a text file": {"messages": _user(f"Read.{AS_TEXT}")},
     "more options": {"messages": _user("Hi."), "top_k": 40, "presence_penalty": 0.5, "frequency_penalty": 0.25},
     "system and sampling": {
         "messages": [{"role": "system", "content": "Be brief."}, *_user("Hi.")],
@@ -585,21 +674,29 @@ MISTRAL: dict[str, dict[str, Any]] = {
 
 # -- the rows ---------------------------------------------------------------------------------
 
+_NO_LINKS = {"a PDF by link": "chat completions take no links to files"}
+_NO_AUDIO = {"audio": "the API takes none"}
+_NO_FILES = dict.fromkeys(
+    ("a PDF", "a PDF by link", "an uploaded file", "audio"), "the API takes only pictures and text"
+)
 _NAME = "a schema has a name there; the SDK takes the class's, of which we have only the schema"
 
 SDKS: Mapping[str, Sdk] = {
     "openai chat": Sdk(
         "openai", "openai", "gpt-x", _openai_chat, OPENAI_CHAT, ("authorization",), without=("top_k",),
+        left_out=_NO_LINKS,
         allowed={"response_format.json_schema.name": _NAME}),
     "openai responses": Sdk(
         "openai", "openai-responses", "gpt-x", _openai_responses, OPENAI_RESPONSES, ("authorization",),
-        without=("stop", *SAMPLING), allowed={"text.format.name": _NAME}),
+        without=("stop", *SAMPLING), left_out=_NO_AUDIO, allowed={"text.format.name": _NAME}),
     "azure": Sdk(
         "openai", "azure", "dep", _azure_chat, OPENAI_CHAT, ("api-key",), without=("top_k",),
+        left_out=_NO_LINKS,
         allowed={"response_format.json_schema.name": _NAME}, options={"api_version": AZURE_VERSION}),
     "anthropic": Sdk(
-        "anthropic", "anthropic", "claude-haiku-4-5", _anthropic, ANTHROPIC, ("x-api-key", "anthropic-version"),
-        without=("presence_penalty", "frequency_penalty"),
+        "anthropic", "anthropic", "claude-haiku-4-5", _anthropic, ANTHROPIC,
+        ("x-api-key", "anthropic-version", "anthropic-beta"),
+        without=("presence_penalty", "frequency_penalty"), left_out=_NO_AUDIO,
         allowed={
             "x-api-key": "the SDK sends a key as a bearer token since 2.0; the API takes both",
             "anthropic-version": "ours is the one of the recordings; the SDK's is newer",
@@ -623,12 +720,13 @@ SDKS: Mapping[str, Sdk] = {
     "ollama": Sdk(
         "ollama", "ollama", "qwen3", _ollama, OLLAMA, ("authorization",), without=("user",),
         left_out={
-            "image by link": "Ollama fetches nothing",
+            "image by link": "Ollama fetches nothing", **_NO_FILES,
             "a tool demanded": "Ollama has no tool_choice",
             "any tool demanded": "Ollama has no tool_choice",
         },
         allowed={"tools": "an empty list is none"}),
-    "cohere": Sdk("cohere", "cohere", "command-a-03-2025", _cohere, COHERE, ("authorization",), without=("user",)),
+    "cohere": Sdk("cohere", "cohere", "command-a-03-2025", _cohere, COHERE, ("authorization",),
+        without=("user",), left_out=_NO_FILES),
     "mistralai": Sdk(
         "mistralai", "mistral", "mistral-small-latest", _mistral, MISTRAL, ("authorization",),
         without=("user",),

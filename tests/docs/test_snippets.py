@@ -19,7 +19,8 @@ import pytest
 from docs import tables
 from resilient_stream import Client, RetryPolicy
 from resilient_stream.providers import adapter_for, known_providers
-from resilient_stream.testing import End, FakeProvider, Status, Text
+from resilient_stream.testing import End, FakeProvider, ReceivedRequest, Status, Text
+from resilient_stream.testing.steps import Script
 
 ROOT = Path(tables.__file__).parent.parent
 BLOCK = re.compile(r"(?ms)^( *)```python\n(.*?)^\1```$")
@@ -35,12 +36,18 @@ PAGES = [
     if BLOCK.search(page.read_text()) and page.name not in ELSEWHERE
 ]
 ANSWER = (Text("The sky is blue because", " short waves", " scatter."), End())
+CITY = (Text('{"name": "Oslo", "country": "Norway"}'), End())
+
+
+def answer(request: ReceivedRequest) -> Script:
+    """The same answer to everyone, and a city to whoever asks for an object."""
+    return CITY if "response_format" in (request.json or {}) else ANSWER
 
 
 @pytest.fixture
 def everywhere(fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> FakeProvider:
     """Every provider is on loopback, and has a key."""
-    fake_provider.play(ANSWER)
+    fake_provider.play(answer)
     for name in known_providers():
         adapter = adapter_for(name)
         if adapter.url_variable:

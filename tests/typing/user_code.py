@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Annotated, Any, Literal, Unpack
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, TypeAdapter
 
 from resilient_stream import (
     AllTargetsFailed,
@@ -183,7 +183,27 @@ async def read() -> None:
     tokens: int | None = transcript.usage.output_tokens
     print(tries, tokens, transcript.time_to_first_chunk, transcript.to_dict())
     pieces: list[str] = [text async for text in client.stream("Hi").texts()]
+    await objects()
     print("".join(pieces))
+
+
+async def objects() -> None:
+    """Every type that an answer may be asked for, without a cast."""
+    city: City = (await client.complete("Hi", output=City)).output
+    cities: list[City] = (await client.complete("Hi", output=list[City])).output
+    found = await client.complete("Hi", output={"type": "object", "properties": {"a": {"type": "string"}}})
+    name: str = found.output["a"]
+    await client.complete("Hi", output=City | None)
+    await client.complete("Hi", output=Annotated[int, Field(ge=1)])
+    await client.complete("Hi", output=Literal["yes", "no"])
+    await client.complete("Hi", output=TypeAdapter(tuple[int, str]))
+    async for growing in client.stream("Hi", output=City).objects():
+        print(growing.name, city.name, cities, name)
+    async with client.scope() as scope:
+        scope.stream("Hi", output=City)
+    conversation = client.converse("Hi", output=City)
+    last: City = (await conversation.collect()).output
+    print(last.name, conversation.output)
 
 
 async def catch() -> str:

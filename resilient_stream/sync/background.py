@@ -107,9 +107,11 @@ class Background:
         for client in list(self.clients):
             await client.aclose()
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        if others:  # the pulls, which now raise; and whatever a caller's own code has started
+            _, late = await asyncio.wait(others, timeout=PATIENCE / 4)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         loop.stop()
 
 

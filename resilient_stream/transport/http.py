@@ -27,7 +27,7 @@ from ..text.harmless import forget_variables
 from .heads import as_text, refuse_encoding
 from .proxied import of_the_proxy, refuse_login
 from .routes import Route, route_for
-from .sessions import BROKE_OFF, HEADER_LIMITS, OPENING, Connection, Opening, let_go, new_session
+from .sessions import BROKE_OFF, HEADER_LIMITS, Connection, SentBody, let_go, new_session
 
 __all__ = ["HttpTransport", "Response"]
 
@@ -196,14 +196,12 @@ class HttpTransport:
         """Send the request and wait for the answer's head; `sending` is kept up to date meanwhile."""
         here = self._sessions.get(asyncio.get_running_loop()) or await self._begin()
         route: Route | None = None
-        opening = Opening(sending)
-        before = OPENING.set(opening)
         try:
             route = route_for(request, ours=here.own)
             response = await here.session.request(
                 request.method,
                 URL(route.url, encoded=True),
-                data=request.body,
+                data=SentBody(request.body, sending),
                 headers=route.headers,
                 timeout=_timeout(connect_timeout),
                 allow_redirects=False,
@@ -216,9 +214,6 @@ class HttpTransport:
             if route is not None and route.proxy is not None:
                 of_the_proxy(error, route.proxy, route.url, sending)
             raise
-        finally:
-            opening.sending = None
-            OPENING.reset(before)
         return _accepted(response, route)
 
     async def _begin(self) -> _Here:

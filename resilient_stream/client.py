@@ -416,6 +416,8 @@ def _checked_messages(prompt: Prompt, system: str | None) -> tuple[Message, ...]
 
 
 def _stop(stop: Any) -> tuple[str, ...]:
+    if stop is None:
+        return ()
     given = (stop,) if isinstance(stop, str) else stop or ()
     if not isinstance(given, Iterable) or isinstance(given, bytes):
         raise StreamMisused("stop: give a text or a list of texts")

@@ -387,9 +387,11 @@ def _turns(prompt: Any) -> tuple[Message, ...]:
 
 def to_tools(tools: Iterable[Tool | Mapping[str, Any]] | None) -> tuple[Tool, ...]:
     """Read tools of any accepted form. Raises StreamMisused, which says what is wrong and where."""
-    if isinstance(tools, str | bytes | Mapping | Tool) or not isinstance(tools, Iterable | None):
+    if tools is None:
+        return ()
+    if isinstance(tools, str | bytes | Mapping | Tool) or not isinstance(tools, Iterable):
         raise StreamMisused(f"tools: give a list of tools, not {type(tools).__name__}")
-    return tuple(_checked(Tool, each, f"tools[{place}]") for place, each in enumerate(tools or ()))
+    return tuple(_checked(Tool, each, f"tools[{place}]") for place, each in enumerate(tools))
 
 
 def _checked(model: type[ModelT], value: Any, name: str) -> ModelT:

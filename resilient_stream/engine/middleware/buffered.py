@@ -139,6 +139,7 @@ def forget_learned() -> None:
 
 
 @functools.cache
+@functools.cache
 def variable_of(provider: str) -> str:
     """The environment variable that switches streaming off: `OPENAI_RESPONSES_DISABLE_STREAMING` and so on."""
     return re.sub(r"\W", "_", provider).upper() + "_DISABLE_STREAMING"

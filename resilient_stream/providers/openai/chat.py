@@ -194,8 +194,10 @@ def _tool_choice(choice: str | None, host: Host) -> str | dict[str, Any] | None:
 def _messages(request: Request, host: Host, prefill: Prefill | None) -> list[dict[str, Any]]:
     """Return the turns, the last one marked as unfinished where it should be continued."""
     turns = fitted(request, host)
-    thinking = Thinking(request, host)
-    made = [_message(message, request.model, host) | thinking.fields(message) for message in turns]
+    made = [_message(message, request.model, host) for message in turns]
+    if any(message.role == "assistant" for message in turns):
+        thinking = Thinking(request, host)
+        made = [fields | thinking.fields(message) for fields, message in zip(made, turns, strict=True)]
     if prefill:
         made[-1].update(prefill.turn)
     return made

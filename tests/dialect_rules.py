@@ -152,13 +152,32 @@ def gemini(body: Body) -> None:
         waiting = [part["functionCall"]["name"] for part in calls]
         for part in content["parts"]:
             assert part.get("text") or part.get("thoughtSignature") or part.keys() & _GEMINI, f"an empty part: {part}"
+            assert len(part.keys() & {*_GEMINI, "text"}) < 2, f"two parts in one: {part}"
             assert not part.get("thought") or part.get("thoughtSignature"), "a thought without a signature"
         for call in calls:
             assert isinstance(call["functionCall"]["args"], dict)
+        _gemini_tools(content)
     assert not waiting, "a call without its response"
 
 
-_GEMINI = frozenset({"functionCall", "functionResponse", "inlineData", "fileData"})
+_GEMINI = frozenset({
+    "functionCall", "functionResponse", "inlineData", "fileData", "executableCode", "codeExecutionResult", "toolCall",
+    "toolResponse",
+})  # fmt: skip
+"""The fields of a part of which there is one, by the types of the official SDK."""
+
+
+def _gemini_tools(content: Body) -> None:
+    """What ran at Google stands in the model's turn, and a result follows what it is of."""
+    ran = [part for part in content["parts"] if part.keys() & {"executableCode", "toolCall"}]
+    done = [part for part in content["parts"] if part.keys() & {"codeExecutionResult", "toolResponse"}]
+    assert content["role"] == "model" or not ran + done, "a tool of Google's in the user's turn"
+    programs = sum("executableCode" in part for part in ran)
+    assert sum("codeExecutionResult" in part for part in done) <= programs, "a result without its program"
+    called = {part["toolCall"].get("id") for part in ran if "toolCall" in part}
+    assert called >= {part["toolResponse"].get("id") for part in done if "toolResponse" in part}, (
+        "no call for a response"
+    )
 
 
 def converse(body: Body) -> None:

@@ -95,7 +95,7 @@ def _converse(tokens: int = 0, reason: str = "end_turn", *events: tuple[str, dic
 
 
 TEXT_BLOCK = block("text", text="Hi")
-PICTURE = {"inlineData": {"mimeType": "image/png", "data": "AA=="}}
+HOLOGRAM = {"hologram": {"data": "AA=="}}
 SOURCE = {"type": "url_citation", "url": "https://example.org"}
 
 ROWS = {
@@ -126,7 +126,7 @@ ROWS = {
         "web_search_call",
     ),
     "gemini": Row(
-        "gemini:m", _gemini, None, None, sse([gemini({"text": "Hi"}, PICTURE, finishReason="STOP")]), "inlineData"
+        "gemini:m", _gemini, None, None, sse([gemini({"text": "Hi"}, HOLOGRAM, finishReason="STOP")]), "hologram"
     ),
     "interactions": Row(
         "gemini-interactions:m",

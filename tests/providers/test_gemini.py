@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from resilient_stream.chunks import Chunk, Finished, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
+from resilient_stream.chunks import (
+    Chunk,
+    Finished,
+    Raw,
+    ReasoningDelta,
+    Source,
+    TextDelta,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.errors import ErrorKind, Failure, error_for
 from resilient_stream.messages import FunctionCall, ImagePart, Message, ReasoningPart, TextPart, to_messages, to_tools
@@ -303,41 +313,27 @@ def test_a_piece_that_does_not_fit_breaks_the_call(path: str) -> None:
 
 
 def test_what_is_not_modelled_keeps_the_clock_quiet_and_comes_raw() -> None:
-    """Code, results, images, searches and sources are Raw chunks, at their place."""
-    code = {"language": "PYTHON", "code": "print(1)"}
-    cited = _text("One", finish="STOP")
-    cited["candidates"][0]["groundingMetadata"] = {"webSearchQueries": ["one"]}
+    """A part of a new type is a block that can be sent back; another answer beside the first is passed on."""
     other = {"candidates": [{"index": 1, "content": {"parts": [{"text": "two"}]}}]}
-    events = [
-        _event({"executableCode": code}),
-        _event({"codeExecutionResult": {"outcome": "OUTCOME_OK"}}),
-        _event({"inlineData": {"mimeType": "image/png", "data": "AA=="}}),
-        _event({"toolCall": {"toolType": "FILE_SEARCH"}, "thoughtSignature": "of the tool's"}),
-        _event({"somethingNew": 1}),
-        other,
-        cited,
-    ]
     for raw in (False, True):
-        chunks, decoder = _read(*events, raw=raw)
-        assert [chunk.event for chunk in chunks if isinstance(chunk, Raw)] == [
-            "executableCode", "codeExecutionResult", "inlineData", "toolCall", "somethingNew", "candidate",
-            "groundingMetadata",
-        ]  # fmt: skip
-        assert chunks[0] == Raw("gemini", "executableCode", code)
-        assert decoder.progress == 5
+        chunks, decoder = _read(_event({"somethingNew": 1}), other, STOP, raw=raw)
+        found = [chunk for chunk in chunks if isinstance(chunk, Raw) and chunk.standing != "extra"]
+        assert found == [
+            Raw("gemini", "somethingNew", {"somethingNew": 1}, "block"),
+            Raw("gemini", "candidate", {"content": {"parts": [{"text": "two"}]}, "index": 1}),
+        ]
+        assert decoder.progress == 1
 
 
 @pytest.mark.parametrize("raw", [False, True])
-def test_raw_is_complete_in_the_middle_of_text(raw: bool) -> None:
-    """The quick way does not overlook sources."""
+def test_what_stands_beside_a_text_is_not_overlooked(raw: bool) -> None:
+    """The quick way is for events of text alone."""
     decoder = _decoder(raw=raw)
     decoder.feed(_sse(_text("a")))
     cited = _text("b")
     cited["candidates"][0]["citationMetadata"] = {"citations": [{"uri": "u"}]}
-    assert decoder.feed(_sse(cited)) == [
-        TextDelta("b"),
-        Raw("gemini", "citationMetadata", {"citations": [{"uri": "u"}]}),
-    ]
+    chunks = [chunk for chunk in decoder.feed(_sse(cited)) if not isinstance(chunk, Raw)]
+    assert chunks == [TextDelta("b"), Source("u")]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from ...contract import Request
 from ...fitting.answer_form import in_words
 from ...fitting.told import blank, left_out, without
 from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
+from ..shared.own_form import in_own_form, is_typed
 from ..shared.schemas import closed
 from ..shared.system import SYSTEM, some_turns, system_texts
 from ..shared.tool_calls import fitting_id, parse_arguments
@@ -72,7 +73,7 @@ def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
     """Return turns that alternate: messages of one role in a row become one, and tool results belong to the user."""
     turns: list[tuple[str, list[dict[str, Any]]]] = []
     for role, run in groupby(messages, _role):
-        blocks = [block for message in run for block in _message_blocks(message)]
+        blocks = [block for message in run for block in _message_blocks(in_own_form(message, is_typed, target))]
         if role == "assistant" and not _strip_last_thinking(blocks):
             left_out(target, "an assistant's turn", "nothing in it can be sent, so it is left out")
         elif turns and turns[-1][0] == role:
@@ -146,7 +147,7 @@ def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
         cited = {"citations": list(part.citations)} if part.citations else {}
         return {"type": "text", "text": part.text, **cited}
     if isinstance(part, OpaquePart):
-        return part.data if isinstance(part.data, dict) and isinstance(part.data.get("type"), str) else None
+        return part.data if is_typed(part.data) else None
     if isinstance(part, ImagePart):
         return {"type": "image", "source": _image_source(part)}
     return _file(part) if isinstance(part, FilePart) else _thinking_block(part)

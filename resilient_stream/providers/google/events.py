@@ -35,6 +35,7 @@ class _TextCandidate(msgspec.Struct, gc=False):
     citationMetadata: None = None
     groundingMetadata: None = None
     urlContextMetadata: None = None
+    logprobsResult: None = None
 
 
 class TextEvent(msgspec.Struct, gc=False):
@@ -45,7 +46,7 @@ class TextEvent(msgspec.Struct, gc=False):
     error: None = None
 
 
-class Part(msgspec.Struct, gc=False):
+class Part(msgspec.Struct, gc=False, omit_defaults=True):
     """A part of a candidate's content."""
 
     text: str | None = None
@@ -60,11 +61,11 @@ class Part(msgspec.Struct, gc=False):
     fileData: Any = None
 
 
-class _Content(msgspec.Struct, gc=False):
+class _Content(msgspec.Struct, gc=False, omit_defaults=True):
     parts: list[Part] | Part | None = None
 
 
-class Candidate(msgspec.Struct, gc=False):
+class Candidate(msgspec.Struct, gc=False, omit_defaults=True):
     """One of the answers; usually there is only one."""
 
     content: _Content | None = None
@@ -74,6 +75,7 @@ class Candidate(msgspec.Struct, gc=False):
     citationMetadata: Any = None
     groundingMetadata: Any = None
     urlContextMetadata: Any = None
+    logprobsResult: Any = None
 
 
 class _PromptFeedback(msgspec.Struct, gc=False):
@@ -106,9 +108,11 @@ PART_EXTRAS = ("executableCode", "codeExecutionResult", "toolCall", "toolRespons
 """Fields of a part that are passed on in their place between the texts."""
 
 CANDIDATE = Fields(
-    read=names("content finishReason finishMessage index"),
-    aside=names("safetyRatings avgLogprobs logprobsResult tokenCount score"),
-    content=names("citationMetadata groundingMetadata urlContextMetadata groundingAttributions"),
+    read=names(
+        "content finishReason finishMessage index citationMetadata groundingMetadata urlContextMetadata logprobsResult"
+    ),
+    aside=names("safetyRatings avgLogprobs tokenCount score"),
+    content=names("groundingAttributions"),
 )
 EVENT = Fields(
     read=names("candidates usageMetadata promptFeedback error modelVersion responseId response"),
@@ -120,7 +124,6 @@ _Part: Any = narrowed(Part, "")
 _KnownContent: Any = narrowed(_Content, "role", parts=list[_Part] | None)
 _Candidate: Any = narrowed(
     Candidate, "safetyRatings avgLogprobs", content=_KnownContent | None, index=Literal[0] | None,
-    citationMetadata=None, groundingMetadata=None, urlContextMetadata=None,
 )  # fmt: skip
 _Event: Any = narrowed(Event, "createTime", candidates=list[_Candidate] | None, response=None)
 

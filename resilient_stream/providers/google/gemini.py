@@ -94,11 +94,11 @@ class Gemini(msgspec.Struct, frozen=True):
 
     def decoder(self, request: Request) -> Decoder:
         """Return a decoder for one streamed answer, set up by the target's options."""
-        return gemini_decoder(self.name, **request.decoding)
+        return gemini_decoder(self.name, cites=request.may_cite, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """Return a decoder for one answer in one piece."""
-        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, cites=request.may_cite, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with Google's own in front."""

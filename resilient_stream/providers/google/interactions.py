@@ -86,7 +86,7 @@ class GeminiInteractions(msgspec.Struct, frozen=True):
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """Return a decoder for one answer in one piece."""
-        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, cites=request.may_cite, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with Google's own in front."""

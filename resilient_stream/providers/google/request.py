@@ -14,6 +14,7 @@ from ...contract import Request
 from ...fitting.files import forms
 from ...fitting.told import left_out, model_first
 from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
+from ..shared.own_form import in_own_form, is_untyped
 from ..shared.system import system_texts, turns_of
 from ..shared.tool_calls import parse_arguments
 from ..shared.values import known, merged
@@ -67,7 +68,7 @@ def _contents(request: Request) -> list[dict[str, Any]]:
     for message in turns_of(request.messages, request.target.name):
         called.update((call.id, call.name) for call in message.tool_calls)
         role = "model" if message.role == "assistant" else "user"
-        parts = _parts(message, called, request.model)
+        parts = _parts(in_own_form(message, is_untyped, request.target.name), called, request.model)
         if not parts:
             left_out(request.target.name, "an assistant's turn", "nothing in it can be sent, so it is left out")
         elif contents and contents[-1]["role"] == role:
@@ -95,7 +96,7 @@ def _part(part: Part) -> dict[str, Any] | None:
     if isinstance(part, TextPart):
         return {"text": part.text} if part.text else None
     if isinstance(part, OpaquePart):
-        return part.data if isinstance(part.data, dict) else None
+        return part.data if is_untyped(part.data) else None
     if isinstance(part, FilePart):
         return _file(part)
     return _image(part) if isinstance(part, ImagePart) else _reasoning(part)

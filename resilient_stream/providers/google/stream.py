@@ -7,12 +7,12 @@ Must never: await.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 
-from ...chunks import Finished, ReasoningDelta, TextDelta, Usage
+from ...chunks import Finished, Logprobs, ReasoningDelta, TextDelta, Usage
 from ...classify import classify_error
 from ...contract import Batch
 from ...failures import ErrorKind, Failure
@@ -39,15 +39,18 @@ from .events import (  # fmt: skip
     Sent,
     TextEvent,
 )
+from .grounding import Grounding, token_objects
+from .parts import OwnParts
+from .places import Places
 
 __all__ = ["GeminiReader", "gemini_decoder", "read_usage"]
 
 
 def gemini_decoder(
-    provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
+    provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False, cites: bool = False
 ) -> EventDecoder[Sent]:
-    """Return the decoder of one streamed answer."""
-    reader = GeminiReader(provider, raw=raw, holdings=Holdings(max_event_bytes))
+    """Return the decoder of one streamed answer. cites: it may have citations."""
+    reader = GeminiReader(provider, raw=raw, holdings=Holdings(max_event_bytes), cites=cites)
     return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
@@ -56,16 +59,22 @@ class GeminiReader:
     `Raw`."""
 
     __slots__ = (
-        "_calls", "_explanation", "_finish", "_provider", "_unmodelled", "_usage", "_usage_text", "done", "failure",
-        "model", "plain", "progress", "response_id", "seen",
+        "_calls", "_explanation", "_finish", "_grounding", "_own", "_places", "_provider", "_unmodelled", "_usage",
+        "_usage_text", "done", "failure", "model", "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
     texts = TEXT
 
-    def __init__(self, provider: str, *, raw: bool = False, holdings: Holdings | None = None) -> None:
+    def __init__(
+        self, provider: str, *, raw: bool = False, holdings: Holdings | None = None, cites: bool = False
+    ) -> None:
+        holdings = holdings or Holdings()
         self._provider = provider
         self._unmodelled = Unmodelled(provider, raw=raw)
         self._calls = GeminiCalls(holdings)
+        self._own = OwnParts()
+        self._places = Places(holdings.limit, located=cites)
+        self._grounding = Grounding(holdings, self._places)
         self._finish: str | None = None
         self._explanation = ""
         self._usage: Usage | None = None
@@ -86,6 +95,8 @@ class GeminiReader:
     def text(self, events: list[TextEvent]) -> Batch:
         """Return the chunks of a read that is nothing but text."""
         batch: Batch = [TextDelta(text) for event in events if (text := event.candidates[0].content.parts[0].text)]
+        if self._places.located:
+            self._places.add([chunk.text for chunk in batch])
         self._count_tokens(events[-1].usageMetadata, batch)
         return batch
 
@@ -124,16 +135,19 @@ class GeminiReader:
 
     def _read_candidate(self, candidate: Candidate, batch: Batch) -> None:
         if candidate.index:
-            batch.append(self._unmodelled.content("candidate", _as_json(candidate)))
+            batch.append(self._unmodelled.content("candidate", msgspec.to_builtins(candidate)))
             return
         parts = candidate.content.parts if candidate.content else None
         for part in [parts] if isinstance(parts, Part) else parts or ():
             self._read_part(part, batch)
+        self._read_evidence(candidate, batch)
         reason = name_of(candidate.finishReason)
         if reason:
             self._finished(reason, candidate.finishMessage or "", batch)
 
     def _read_part(self, part: Part, batch: Batch) -> None:
+        if self._places.located:
+            self._follow(part)
         if part.functionCall is not None:
             made = self._calls.read(part.functionCall, part.thoughtSignature, self.response_id)
             self.progress += not made
@@ -144,23 +158,44 @@ class GeminiReader:
         if part.text:
             self.seen = True
             batch.append(ReasoningDelta(part.text) if part.thought else TextDelta(part.text))
-        if extras := self._extras(part):
+        if own := self._own_part(part):
             self.seen = True
             self.progress += 1
-            batch += extras
+            batch += own
         elif part.thoughtSignature:
             # A signature belongs to the text before it, or comes on an empty part of its own.
             batch.append(ReasoningDelta("", part.thoughtSignature))
         elif part.text is None:
             self.progress += 1
 
-    def _extras(self, part: Part) -> Batch:
-        """Pass on pictures, code that ran and Google's own tools, in their place between the texts."""
-        found = ((name, getattr(part, name)) for name in PART_EXTRAS)
-        return [self._unmodelled.content(name, value) for name, value in found if value is not None]
+    def _follow(self, part: Part) -> None:
+        """Keep the answer's text in order to find passages in it."""
+        kind = "other" if part.text is None else "thought" if part.thought else "text"
+        if part.text != "":
+            self._places.part(kind)
+        if part.text and kind == "text":
+            self._places.add([part.text])
+
+    def _own_part(self, part: Part) -> Batch:
+        """Return files, code that ran and Google's own tools; a part of such a name that is odd is a block."""
+        sent = [name for name in PART_EXTRAS if getattr(part, name) is not None]
+        if not sent:
+            return []
+        return self._own.read(part) or [self._unmodelled.block(sent[0], msgspec.to_builtins(part))]
+
+    def _read_evidence(self, candidate: Candidate, batch: Batch) -> None:
+        """Read what stands beside the content: what it rests on, and how probable its words were."""
+        for name, read in _EVIDENCE.items():
+            if (value := getattr(candidate, name)) is not None:
+                batch += self._unmodelled.aside(name, value)
+                batch += read(self, value) if isinstance(value, dict) else self._unmodelled.fields({name: value}, EVENT)
+
+    def _logprobs(self, result: dict[str, Any]) -> Batch:
+        tokens = token_objects(result)
+        return [Logprobs(tokens)] if tokens else []
 
     def _read_beside(self, event: dict[str, Any], batch: Batch) -> None:
-        """Pass on what the reader does not read of an event: sources, and unknown fields."""
+        """Pass on what the reader does not read of an event: unknown fields, and parts of unknown types."""
         event = object_of(event.get("response")) or event
         candidates = map(object_of, list_of(event.get("candidates")))
         for candidate in (each for each in candidates if not each.get("index")):
@@ -171,11 +206,13 @@ class GeminiReader:
         batch += self._unmodelled.fields(event, EVENT, once=True)
 
     def _others(self, part: dict[str, Any]) -> Batch:
-        """Return the unknown fields of a part. A part with nothing else is a part of a new type."""
+        """Return the unknown fields of a part. A part with nothing else is a part of a new type, which can be sent
+        back."""
         others = {name: value for name, value in part.items() if name not in PART_EXTRAS}
         if others.keys() & {"text", "functionCall", "thoughtSignature"} or len(others) < len(part):
             return [*self._unmodelled.fields(others, PART)]
-        return [self._unmodelled.content(name, value) for name, value in others.items() if name not in PART.aside]
+        name = next((name for name in others if name not in PART.aside), None)
+        return [] if name is None else [self._unmodelled.block(name, part)]
 
     def _finished(self, reason: str, message: str, batch: Batch) -> None:
         batch += self._calls.stop() if reason == "STOP" else self._calls.end(whole=False)
@@ -198,7 +235,7 @@ class GeminiReader:
     def close(self) -> Batch:
         """Return the finish reason, the last chunk of all."""
         self.done = True
-        batch: Batch = [*self._calls.end(whole=False)]
+        batch: Batch = [*self._calls.end(whole=False), *self._grounding.rest(tools=not self._own.called)]
         if self._finish is not None:
             reason, kind = FINISH_REASONS[self._finish]
             reason = "tool_calls" if reason == "stop" and self._calls else reason
@@ -216,11 +253,14 @@ def _unwrapped(event: Event) -> Event:
     return event if event.candidates else msgspec.convert(event.response, Event)
 
 
-def _as_json(value: Any) -> Any:
-    """Return a struct as the JSON that it came from, without the fields that it did not have."""
-    if not isinstance(value, msgspec.Struct):
-        return value
-    return {name: item for name, item in msgspec.to_builtins(value).items() if item is not None}
+_Evidence: TypeAlias = Callable[[GeminiReader, dict[str, Any]], Batch]
+
+_EVIDENCE: Mapping[str, _Evidence] = {
+    "groundingMetadata": lambda reader, value: reader._grounding.metadata(value),
+    "citationMetadata": lambda reader, value: reader._grounding.citations(value),
+    "urlContextMetadata": lambda reader, value: reader._grounding.pages(value),
+    "logprobsResult": GeminiReader._logprobs,
+}
 
 
 def read_usage(usage: Any) -> Usage | None:

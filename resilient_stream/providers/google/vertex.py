@@ -105,12 +105,14 @@ class Vertex(msgspec.Struct, frozen=True):
         """Return the dialect's own decoder."""
         if publisher_of(request.model) == "anthropic":
             return messages_decoder(self.name, cites=request.may_cite, **request.decoding)
-        return gemini_decoder(self.name, **request.decoding)
+        return gemini_decoder(self.name, cites=request.may_cite, **request.decoding)
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """Return a decoder for one answer in one piece."""
         dialect = anthropic if publisher_of(request.model) == "anthropic" else gemini
-        return WholeAnswer(self.decoder(request), dialect.LONG_TEXTS, dialect.as_stream, **request.decoding)
+        return WholeAnswer(
+            self.decoder(request), dialect.LONG_TEXTS, dialect.as_stream, cites=request.may_cite, **request.decoding
+        )
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with Google's own in front; Claude's errors are in the shared ones.

@@ -29,7 +29,8 @@ class WholeAnswer:
     """Decodes one whole answer; see `contract.WholeDecoder`.
 
     stream: the dialect's decoder. places: where long texts may stand. as_stream: an outline as the bytes of a stream;
-    may raise what msgspec raises for JSON that is not of the expected shape.
+    may raise what msgspec raises for JSON that is not of the expected shape. cites: passages of the text are counted,
+    so no text is taken out.
     """
 
     __slots__ = (
@@ -37,10 +38,17 @@ class WholeAnswer:
     )  # fmt: skip
 
     def __init__(
-        self, stream: Decoder, places: Node, as_stream: Callable[[bytes], bytes], *, max_event_bytes: int, **_: Any
+        self,
+        stream: Decoder,
+        places: Node,
+        as_stream: Callable[[bytes], bytes],
+        *,
+        max_event_bytes: int,
+        cites: bool = False,
+        **_: Any,
     ) -> None:
         self._stream = stream
-        self._outline = JsonOutline(places, max_event_bytes)
+        self._outline = JsonOutline({} if cites else places, max_event_bytes)
         self._as_stream = as_stream
         self._mender: Mender | None = None
         self.failure: Failure | None = None

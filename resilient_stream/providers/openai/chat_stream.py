@@ -122,7 +122,7 @@ class ChatReader:
             if (failure := self._failure_in(event)) is not None:
                 self.failure = failure
                 break
-            usage = event.usage or object_of(event.x_groq).get("usage") or usage
+            usage = event.usage or (event.x_groq and object_of(event.x_groq).get("usage")) or usage
             for choice in event.choices or ():
                 if choice.index in FIRST:
                     self._read_choice(choice, batch)
@@ -162,7 +162,9 @@ class ChatReader:
         batch += [*self._speaker.details.chunks(), *self._speaker.calls.whole()]
 
     def _failure_in(self, event: Event) -> Failure | None:
-        error = event.error or next((choice.error for choice in event.choices or () if choice.error), None)
+        error = event.error
+        for choice in event.choices or ():
+            error = error or choice.error
         if error:
             return classify_error({"error": error}, rules_for(self._provider))
         if isinstance(event.base_resp, dict) and event.base_resp.get("status_code"):

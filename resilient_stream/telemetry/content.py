@@ -6,6 +6,7 @@ gen-ai-output-messages.json in the conventions. Of a picture only the kind and s
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, TypeAlias
 
 import msgspec
@@ -23,9 +24,15 @@ _FINISH = {"tool_calls": "tool_call"}
 
 
 def prompt(request: Request) -> dict[str, str]:
-    """Return the attributes of a prompt: its messages, and the tools by name."""
-    messages = [{"role": _role(message), "parts": _parts(message)} for message in request.messages]
+    """Return the attributes of a prompt: its instructions, its messages, and the tools by name.
+
+    Instructions are the system's messages in front, wherever the provider wants them; later ones stay among the others.
+    """
+    asked = list(itertools.dropwhile(_instructs, request.messages))
+    messages = [{"role": _role(message), "parts": _parts(message)} for message in asked]
     attributes = {"gen_ai.input.messages": _text(messages)}
+    if in_front := request.messages[: len(request.messages) - len(asked)]:
+        attributes["gen_ai.system_instructions"] = _text([part for message in in_front for part in _parts(message)])
     if request.tools:
         tools = [{"type": "function", "name": tool.name} for tool in request.tools]
         attributes["gen_ai.tool.definitions"] = _text(tools)
@@ -43,6 +50,10 @@ def reply(transcript: Transcript) -> dict[str, str]:
     finish = transcript.finish_reason or "error"
     message = {"role": "assistant", "parts": parts, "finish_reason": _FINISH.get(finish, finish)}
     return {"gen_ai.output.messages": _text([message])} if parts else {}
+
+
+def _instructs(message: Message) -> bool:
+    return _role(message) == "system"
 
 
 def _role(message: Message) -> str:

@@ -53,7 +53,8 @@ def test_the_names_are_the_conventions() -> None:
         value for name, value in vars(gen_ai_attributes).items() if name.startswith("GEN_AI") and isinstance(value, str)
     }
     newer = {"gen_ai.request.reasoning.level"}
-    request = request_of("hi", max_tokens=1, temperature=1, top_p=1, seed=1, stop="x", reasoning="low", output={})
+    given = {"top_k": 1, "presence_penalty": 1, "frequency_penalty": 1, "top_p": 1, "temperature": 1, "seed": 1}
+    request = request_of("hi", system="x", max_tokens=1, stop="x", reasoning="low", output={}, **given)
     transcript = Transcript()
     transcript._receive([TextDelta("a"), Usage(1, 2, 3, 4, 5), Finished("stop", "stop")])
     used = {
@@ -134,10 +135,11 @@ def test_a_prompt_has_the_shape_of_the_conventions() -> None:
         ]},
         {"role": "assistant", "tool_calls": [{"id": "c1", "function": {"name": "look", "arguments": "{\"x\":1}"}}]},
         {"role": "tool", "tool_call_id": "c1", "content": "a cat"},
+        {"role": "developer", "content": "Be long."},
     ]  # fmt: skip
     said = content.prompt(request_of(messages, tools=[{"name": "look"}]))
+    assert json.loads(said["gen_ai.system_instructions"]) == [{"type": "text", "content": "Be short."}]
     assert json.loads(said["gen_ai.input.messages"]) == [
-        {"role": "system", "parts": [{"type": "text", "content": "Be short."}]},
         {"role": "user", "parts": [
             {"type": "text", "content": "What is this?"},
             {"type": "image", "mime_type": "image/png", "base64_characters": 4},
@@ -145,6 +147,7 @@ def test_a_prompt_has_the_shape_of_the_conventions() -> None:
         ]},
         {"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "look", "arguments": {"x": 1}}]},
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": "a cat"}]},
+        {"role": "system", "parts": [{"type": "text", "content": "Be long."}]},
     ]  # fmt: skip
     assert json.loads(said["gen_ai.tool.definitions"]) == [{"type": "function", "name": "look"}]
 

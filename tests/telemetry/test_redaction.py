@@ -148,9 +148,11 @@ async def test_asked_for_it_is_on_the_calls_span_and_nowhere_else(logged: list[s
     await ask(INDISCREET["a good answer"], seen, content=True)
     (call,) = seen.calls
     said = dict(call.attributes or {})
-    assert found_in(str(said["gen_ai.input.messages"])) == {"prompt", "system", "tool", "arguments"}
+    assert found_in(str(said["gen_ai.input.messages"])) == {"prompt", "tool", "arguments"}
+    assert found_in(str(said["gen_ai.system_instructions"])) == {"system"}
     assert found_in(str(said["gen_ai.output.messages"])) == {"answer", "arguments"}
-    rest = {name: value for name, value in said.items() if not str(name).endswith(".messages")}
+    told = (".messages", ".system_instructions")
+    rest = {name: value for name, value in said.items() if not str(name).endswith(told)}
     assert found_in(repr(rest) + repr([dict(each.attributes or {}) for each in seen.requests])) == set()
     assert found_in("\n".join(logged)) == set()
 

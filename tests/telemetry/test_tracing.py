@@ -94,8 +94,9 @@ async def test_what_was_asked_and_what_came_is_on_the_call(seen: Seen) -> None:
     async with FakeProvider(GOOD) as provider:
         async with Client(provider.target("openai"), telemetry=seen.telemetry()) as client:
             transcript = await client.complete(
-                PROMPT, max_tokens=50, temperature=0.5, top_p=0.9, seed=7, stop=["END", "STOP"], reasoning="low"
-            )
+                PROMPT, max_tokens=50, temperature=0.5, top_p=0.9, seed=7, stop=["END", "STOP"], reasoning="low",
+                presence_penalty=0.1, frequency_penalty=0.2,
+            )  # fmt: skip
     (call,), (request,) = seen.calls, seen.requests
     assert (call.name, call.kind, request.kind) == ("chat fake-model", SpanKind.CLIENT, SpanKind.CLIENT)
     said = labels(call)
@@ -111,6 +112,8 @@ async def test_what_was_asked_and_what_came_is_on_the_call(seen: Seen) -> None:
         "gen_ai.request.max_tokens": 50,
         "gen_ai.request.temperature": 0.5,
         "gen_ai.request.top_p": 0.9,
+        "gen_ai.request.presence_penalty": 0.1,
+        "gen_ai.request.frequency_penalty": 0.2,
         "gen_ai.request.seed": 7,
         "gen_ai.request.stop_sequences": ("END", "STOP"),
         "gen_ai.request.reasoning.level": "low",

@@ -39,6 +39,7 @@ from resilient_stream.sync import SyncClient, SyncScope, SyncStream
 from resilient_stream.sync.background import PATIENCE, Background, _Errand, _loops, background
 from resilient_stream.sync.conversation import SyncConversation
 from tests.loopback import DONE, HEAD, LAST, Loopback, Seen, Step, chat, cut_after, delta, framed, status, usage
+from tests.telemetry.seen import Seen as Told
 
 from .conftest import soon
 
@@ -98,17 +99,16 @@ class Trip(BaseModel):
 
 
 def test_an_object_as_it_grows(serve: Serve) -> None:
-    """`objects` gives the growing object, and ends with the validated one; leaving it closes the stream."""
-    server = serve(chat('{"city": "Llanfairpwllgwyn', 'gyll", "days"', ": 2}", gap=0.005))
+    """`objects` gives the growing object, and ends with the validated one; closing it closes the stream."""
+    server = serve(cut_after('{"city": "Llanfairpwllgwyn', end="stall"), chat('{"city": "Oslo", "days"', ": 2}"))
     with SyncClient(server.target()) as client:
-        stream = client.stream("Hi", output=Trip)
-        found = list(stream.objects())
-        assert found[0] == Trip(city="Llanfairpwllgwyn")
-        assert found[-1] == stream.transcript.output == Trip(city="Llanfairpwllgwyngyll", days=2)
-        assert client.complete("Hi", output=Trip).output == Trip(city="Llanfairpwllgwyngyll", days=2)
-        for _ in client.stream("Hi", output=Trip).objects():
-            break
+        growing = client.stream("Hi", output=Trip).objects()
+        assert next(growing) == Trip(city="Llanfairpwllgwyn")
+        growing.close()
         assert soon(lambda: not server.open)
+        stream = client.stream("Hi", output=Trip)
+        assert list(stream.objects())[-1] == stream.transcript.output == Trip(city="Oslo", days=2)
+        assert client.complete("Hi", output=Trip).output == Trip(city="Oslo", days=2)
         with pytest.raises(StreamMisused, match="no object"):
             client.stream("Hi").objects()
 
@@ -253,6 +253,20 @@ def test_the_deadline_holds(serve: Serve) -> None:
         with pytest.raises(DeadlineExceeded):
             list(stream)
     assert (stream.transcript.outcome, stream.transcript.text) == ("deadline", "Hello there")
+
+
+def test_a_call_belongs_to_the_callers_span(serve: Serve) -> None:
+    """The span that is current in the thread that pulls is the parent of the call's, though another thread runs it."""
+    told = Told()
+    with SyncClient(serve(chat("a")).target(), telemetry=told.telemetry()) as client:
+        with told.tracers.get_tracer("app").start_as_current_span("app"):
+            client.complete("Hi")
+    [ours] = [span for span in told.spans if span.name == "app"]
+    [call] = told.calls
+    assert call.parent is not None
+    assert call.parent.span_id == ours.context.span_id
+    told.tracers.shutdown()
+    told.meters.shutdown()
 
 
 # -- ends -------------------------------------------------------------------------------------

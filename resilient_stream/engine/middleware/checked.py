@@ -82,7 +82,10 @@ class _Asking:
         is none."""
         call, target = self._call, self._answering
         rest = self._after(target)
-        if not call.settings.asks_again or call.remaining() <= 0:
+        if not call.settings.asks_again:
+            raise error
+        if call.remaining() <= 0:
+            error.gave_up = "deadline"
             raise error
         allowed = attempts_for(error.failure, call.settings.retry)
         if self._tries < allowed and call.spend(target):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from resilient_stream import Client, RetryBudget, StreamError, Transcript
+from resilient_stream import Client, RetryBudget, RetryPolicy, StreamError, Transcript
 from resilient_stream.outcome.errors import DeadlineExceeded
 from resilient_stream.testing import Cut, End, FakeProvider, Stall, Text
 from resilient_stream.testing.steps import Script
@@ -43,6 +43,15 @@ async def test_each_answer_has_its_own_usage() -> None:
     transcript = await client.complete("Hi", output=Trip)
     assert transcript.usage.input_tokens == 9
     assert [attempt.usage and attempt.usage.input_tokens for attempt in transcript.attempts] == [5, 9]
+
+
+async def test_a_second_answer_is_looked_at_like_a_first_one() -> None:
+    """One in which nothing can be read is asked for anew by a plain retry."""
+    nothing = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}\n\n'
+    empty = Answer(nothing, b"data: [DONE]\n\n")
+    client, transport = asking(BAD, empty, GOOD, retry=RetryPolicy(initial=0, attempts=2))
+    assert (await client.complete("Hi", output=Trip)).output == TRIP
+    assert len(transport.requests) == 3
 
 
 async def test_a_budget_that_is_spent_asks_nothing_again() -> None:

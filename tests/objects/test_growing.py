@@ -79,6 +79,13 @@ class Dog(BaseModel):
     tricks: list[str] = Field(alias="knows")
 
 
+class Pair(BaseModel):
+    """Two objects, of which only the second one can be incomplete."""
+
+    first: Stop
+    second: Stop
+
+
 class Even(BaseModel):
     """A field with a rule of its own."""
 
@@ -107,6 +114,8 @@ class Even(BaseModel):
         (Dog | None, None, None),
         (dict[str, int], {"a": 1, "b": "x"}, {"a": 1}),
         (Even, {"number": 3}, Even.model_construct(set(), number=None, other="none")),
+        (Pair, {"first": {"place": "R"}, "second": {"place": "P"}},
+         Pair.model_construct({"second"}, first=None, second=Stop.model_construct({"place"}, place="P", nights=None))),
         (int, "x", MISSING),
         (tuple[int, str], [1], MISSING),
         (dict[str, Stop], {"a": {"place": "R"}}, {"a": Stop.model_construct({"place"}, place="R", nights=None)}),
@@ -124,6 +133,13 @@ def test_a_number_that_may_go_on_is_not_shown() -> None:
     form = form_of(Stop)
     assert form.grown('{"place": "Rome", "nights": 1').nights is None
     assert form.grown('{"place": "Rome", "nights": 12,').nights == 12
+
+
+def test_an_object_that_came_without_its_wrapping_grows() -> None:
+    """As it is read, too; an empty one has nothing yet."""
+    form = form_of(Cat | Dog)
+    assert form.grown('{"kind": "dog", "name": "Rex", ').name == "Rex"
+    assert form.grown("{") is MISSING
 
 
 async def test_fences_and_a_sentence_in_front_do_not_matter() -> None:

@@ -209,6 +209,8 @@ def test_calls_become_text_one_by_one() -> None:
     decoder = as_text(Scripted([mine, other], [end]), "answer")  # type: ignore[type-var]
     assert decoder.feed(b"") == [TextDelta('{"a": 1}'), other]
     assert decoder.finish() == [end]
+    decoder = as_text(Scripted([ToolCall(0, "a", "answer", "", {})]), "answer")  # type: ignore[type-var]
+    assert decoder.feed(b"") == [TextDelta("{}")]
     pieces = [ToolCallDelta(0, "a", "answer", '{"a"'), ToolCallDelta(0, "a", "", ": 1}"), mine]
     decoder = as_text(Scripted(pieces), "answer")  # type: ignore[type-var]
     assert decoder.feed(b"") == [TextDelta('{"a"'), TextDelta(": 1}")]

@@ -220,10 +220,11 @@ async def test_the_next_target_is_asked_afresh() -> None:
     assert [sent(transport, place)["model"] for place in range(4)] == ["m0", "m0", "m0", "m1"]
     assert len(sent(transport, 3)["messages"]) == 1
     assert sum(isinstance(event, FellBack) for event in seen) == 1
-    client, _ = asking(*[BAD] * 6, targets=2)
+    client, transport = asking(*[BAD] * 6, targets=2)
     with pytest.raises(AllTargetsFailed) as caught:
         await client.complete("Hi", output=Trip)
     assert [error.code for error in caught.value.errors] == ["output_invalid"] * 2
+    assert len(transport.requests) == 6
 
 
 async def test_the_target_that_answered_is_the_one_that_corrects() -> None:

@@ -49,7 +49,9 @@ class _Frozen(BaseModel):
 
     if not TYPE_CHECKING:  # type checkers know the fields, each with its own type
 
-        def __init__(self, /, **values: Any) -> None:
+        def __init__(self, /, *given: Any, **values: Any) -> None:
+            if given:
+                raise StreamMisused(_by_name(type(self), len(given)))
             try:
                 super().__init__(**values)
             except ValidationError as error:
@@ -440,6 +442,13 @@ _PARTS: Mapping[str, type[TextPart | ImagePart | FilePart | ReasoningPart | Opaq
 }  # fmt: skip
 _OWN: Mapping[str, Collection[str]] = {"reasoning": ReasoningPart.model_fields, "opaque": OpaquePart.model_fields}
 """The parts that are ours alone, with their fields."""
+
+
+def _by_name(model: type[BaseModel], count: int) -> str:
+    """Say how a model is made whose fields were given without their names."""
+    names = [name for name in model.model_fields if name != "type"][:count]
+    fields = ", ".join(f'{name}="user"' if name == "role" else f'{name}="…"' for name in names)
+    return f"{model.__name__}: give its fields by name: {model.__name__}({fields})"
 
 
 def complaint(error: ValidationError, model: type[BaseModel]) -> str:

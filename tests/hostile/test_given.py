@@ -211,3 +211,17 @@ def test_what_is_stored_comes_back_with_its_errors() -> None:
     back = Transcript.from_dict(transcript.to_dict() | {"chunks": raw(deep(300)), "taken": 1})
     assert isinstance(back.error, AllTargetsFailed)
     assert len(back.error.errors) == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Message("user", "Hi"), r'Message: give its fields by name: Message\(role="user", content="…"\)'),  # type: ignore[call-arg, misc]
+        (lambda: TextPart("Hi"), r'TextPart: give its fields by name: TextPart\(text="…"\)'),  # type: ignore[call-arg, misc]
+        (lambda: Tool("find", "Finds."), r'Tool\(name="…", description="…"\)'),  # type: ignore[call-arg, misc]
+    ],
+)
+def test_fields_without_their_names_are_refused_with_the_form_that_was_meant(make: Any, said: str) -> None:
+    """As StreamMisused, which says how it is written."""
+    with pytest.raises(StreamMisused, match=said):
+        make()

@@ -106,7 +106,15 @@ def test_what_says_something_stays() -> None:
 GREETED = [Message(role="system", content="s"), Message(role="assistant", content="Welcome!"), GO]
 
 
-@pytest.mark.parametrize("name", ["gemini:gemini-3-pro-preview", "vertex:gemini-2.5-pro", "bedrock:us.amazon.nova-pro"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gemini:gemini-3-pro-preview",
+        "gemini-interactions:gemini-3-pro-preview",
+        "vertex:gemini-2.5-pro",
+        "bedrock:us.amazon.nova-pro",
+    ],
+)
 def test_a_conversation_that_the_model_begins_is_refused_before_it_is_sent(name: str) -> None:
     """These APIs answer it with a 400; nothing is put into the user's mouth."""
     with pytest.raises(StreamError) as caught:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, RootModel
 
 from resilient_stream import Target
 from resilient_stream.contract import Endpoint, Request
-from resilient_stream.messages import to_messages
+from resilient_stream.errors import StreamMisused
+from resilient_stream.messages import Tool, to_messages
 from resilient_stream.providers import adapter_for
 from resilient_stream.providers.shared.schemas import closed, strict
 
@@ -188,3 +189,51 @@ def test_all_of_one_is_that_one() -> None:
     assert made["properties"]["a"]["description"] == "The first."
     assert made["properties"]["a"]["additionalProperties"] is False
     assert "allOf" not in made["properties"]["a"]
+
+
+def _tool_sent(provider: str, parameters: dict[str, Any], strict: bool = True) -> dict[str, Any]:
+    """The parameters of a tool as they are sent, wherever the dialect has them."""
+    tool = Tool(name="find", parameters=parameters, strict=strict)
+    target = Target(f"{provider}:m", region="us-east-1") if provider == "bedrock" else Target(f"{provider}:m")
+    request = Request(messages=to_messages("Hi"), target=target, tools=(tool,))
+    body = json.loads(_outgoing(provider, request).body)
+    if provider == "bedrock":
+        return dict(body["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"])
+    sent = body["tools"][0]
+    return dict(sent.get("function", sent).get("parameters") or sent["input_schema"])
+
+
+def _outgoing(provider: str, request: Request) -> Any:
+    return adapter_for(provider).encode(request, Endpoint(base_url="http://localhost", api_key="key"))
+
+
+OPTIONAL = {"type": "object", "properties": {"a": {"type": "string", "default": "x"}, "b": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai-responses", "groq", "anthropic", "bedrock"])
+def test_a_strict_tool_is_made_fit(provider: str) -> None:
+    """Its objects are closed, and at OpenAI all properties required; what is not strict is sent as it was given."""
+    sent = _tool_sent(provider, OPTIONAL)
+    assert sent["additionalProperties"] is False
+    assert sent.get("required") == (None if provider in ("anthropic", "bedrock") else ["a", "b"])
+    assert _tool_sent(provider, {}).get("additionalProperties") is False
+    assert _tool_sent(provider, OPTIONAL, strict=False) == OPTIONAL
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai-responses", "anthropic", "bedrock"])
+def test_a_tool_that_cannot_be_strict_is_refused_with_the_place(provider: str) -> None:
+    """Before anything is sent; the same tool without strict is sent."""
+    scores = {"type": "object", "additionalProperties": {"type": "integer"}}
+    deep = {**ONE, "properties": {"a": {"type": "array", "items": {**ONE, "properties": {"scores": scores}}}}}
+    with pytest.raises(
+        StreamMisused, match=r"'find' cannot be strict, parameters\.properties\.a\.items\.properties\.scores: "
+    ):
+        _tool_sent(provider, deep)
+    assert _tool_sent(provider, deep, strict=False) == deep
+
+
+@pytest.mark.parametrize("schema", REFUSED.values(), ids=REFUSED)
+def test_what_openai_refuses_in_a_strict_tool_is_said(schema: dict[str, Any]) -> None:
+    """All that its strict mode answers with a 400."""
+    with pytest.raises(StreamMisused, match="cannot be strict, parameters"):
+        _tool_sent("openai", schema)

@@ -17,6 +17,7 @@ from ...fitting.told import blank, left_out, without
 from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ..shared.own_form import in_own_form, is_typed
 from ..shared.schemas import closed
+from ..shared.strict_tools import closed_parameters
 from ..shared.system import SYSTEM, some_turns, system_texts
 from ..shared.tool_calls import fitting_id, parse_arguments
 from ..shared.values import known
@@ -192,7 +193,7 @@ def _tool_use(call: FunctionCall) -> dict[str, Any]:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    fields: dict[str, Any] = {"name": tool.name, "input_schema": {"type": "object", **tool.parameters}}
+    fields: dict[str, Any] = {"name": tool.name, "input_schema": {"type": "object", **closed_parameters(tool)}}
     if tool.description:
         fields["description"] = tool.description
     if tool.strict:

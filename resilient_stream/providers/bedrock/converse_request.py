@@ -21,6 +21,7 @@ from ..anthropic.models import generation_of, reasoning_fields
 from ..anthropic.request import may_think, system_with_schema
 from ..shared.effort import effort_for
 from ..shared.schemas import closed
+from ..shared.strict_tools import closed_parameters
 from ..shared.system import some_turns
 from ..shared.tool_calls import fitting_id, parse_arguments
 from ..shared.values import known, merged
@@ -192,7 +193,7 @@ def _tools_of(messages: Sequence[Message]) -> tuple[Tool, ...]:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    schema = {"json": {"type": "object", **tool.parameters}}
+    schema = {"json": {"type": "object", **closed_parameters(tool)}}
     described = tool.description if tool.description.strip() else None
     fields = {"name": tool.name, "description": described, "inputSchema": schema, "strict": tool.strict or None}
     return {"toolSpec": known(fields)}

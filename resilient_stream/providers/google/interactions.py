@@ -19,6 +19,7 @@ from ...classify.rules import Rules
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, ProviderFacts, Request, ResumePoint
 from ...failures import Failure
 from ...fitting.files import forms
+from ...fitting.told import model_first
 from ...messages import FilePart, FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from ...wire.json_outline import paths
 from ..shared.effort import effort_for
@@ -136,7 +137,7 @@ def _body(request: Request) -> dict[str, Any]:
     background = bool(request.option("background"))
     fields: dict[str, Any] = {
         "model": request.model,
-        "input": list(_input(some_turns(request.messages, request.target.name))),
+        "input": _input(request),
         "system_instruction": system_text(request.messages),
         "tools": [_tool(tool) for tool in request.tools] or None,
         "response_format": _response_format(request.output),
@@ -148,7 +149,16 @@ def _body(request: Request) -> dict[str, Any]:
     return merged(known(fields), request.extra)
 
 
-def _input(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
+def _input(request: Request) -> list[dict[str, Any]]:
+    """Return the turns as steps. The models behind this API take no conversation that they begin themselves, as with
+    generateContent."""
+    steps = list(_all_steps(some_turns(request.messages, request.target.name)))
+    if steps and steps[0]["type"] in ("model_output", "thought", "function_call"):
+        raise model_first()
+    return steps
+
+
+def _all_steps(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
     """Return the turns as steps. A result is found by its call's id, and has the tool's name beside it."""
     called: dict[str, str] = {}
     for message in messages:

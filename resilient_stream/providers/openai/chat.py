@@ -25,6 +25,7 @@ from ...wire.json_outline import paths
 from ..shared.chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
 from ..shared.effort import effort_for, nearest
 from ..shared.schemas import strict
+from ..shared.strict_tools import strict_parameters
 from ..shared.tool_calls import fitting_id
 from ..shared.urls import joined
 from ..shared.values import known, with_extra
@@ -152,7 +153,7 @@ class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
             "messages": _messages(request, host, prefill),
             "stream": request.stream,
             "stream_options": {"include_usage": True} if host.usage and request.stream else None,
-            "tools": [encode_tool(tool) for tool in request.tools] or None,
+            "tools": [encode_tool(tool, strict_parameters(tool)) for tool in request.tools] or None,
             "tool_choice": _tool_choice(request.tool_choice, host),
             "response_format": _response_format(request.output, way),
             rule.max_tokens or host.max_tokens: request.max_tokens,

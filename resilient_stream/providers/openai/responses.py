@@ -25,6 +25,7 @@ from ...fitting.answer_form import told_in_words
 from ...messages import FilePart, FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
 from ..shared.effort import effort_for
 from ..shared.schemas import strict
+from ..shared.strict_tools import strict_parameters
 from ..shared.tool_calls import fitting_id
 from ..shared.urls import joined, segment
 from ..shared.values import known, with_extra
@@ -223,7 +224,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     """Encode a tool. `strict` is always sent, since this API, unlike chat completions, is strict unless told
     otherwise."""
     return {
-        "type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters,
+        "type": "function", "name": tool.name, "description": tool.description, "parameters": strict_parameters(tool),
         "strict": bool(tool.strict),
     }  # fmt: skip
 

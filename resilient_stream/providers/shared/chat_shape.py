@@ -6,7 +6,7 @@ a provider.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from ...messages import FilePart, FunctionCall, ImagePart, Message, Part, TextPart, Tool
@@ -65,11 +65,10 @@ def data_url(part: FilePart) -> str:
     return part.url or f"data:{part.media_type};base64,{part.data}"
 
 
-def encode_tool(tool: Tool) -> dict[str, Any]:
-    """Encode a function that the model may call."""
-    function: dict[str, Any] = {
-        "name": tool.name, "description": tool.description, "parameters": tool.parameters,
-    }  # fmt: skip
+def encode_tool(tool: Tool, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Encode a function that the model may call. parameters: where the API does not take them as they were given."""
+    schema = tool.parameters if parameters is None else parameters
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description, "parameters": schema}
     if tool.strict is not None:
         function["strict"] = tool.strict
     return {"type": "function", "function": function}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-__all__ = ["closed", "is_open", "strict"]
+__all__ = ["NEVER_STRICT", "Schema", "closed", "inner", "is_open", "strict"]
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -18,7 +18,7 @@ _LISTED = ("anyOf", "allOf", "oneOf", "prefixItems")
 _FURTHER = ("additionalProperties", "patternProperties", "unevaluatedProperties", "propertyNames")
 _SAYING = frozenset({"type", "$ref", "enum", "const", "anyOf", "allOf", "oneOf", "properties", "items", "prefixItems"})
 """A schema with none of these takes any value, objects among them."""
-_NEVER_STRICT = frozenset({
+NEVER_STRICT = frozenset({
     "allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies", "contains",
     "prefixItems", "unevaluatedItems", "$dynamicRef", "$recursiveRef", "minContains", "maxContains", "minProperties",
     "maxProperties", "uniqueItems",
@@ -53,7 +53,7 @@ def strict(schema: Schema) -> dict[str, Any] | None:
     """
     schema = _each(schema, _plain)
     definitions = _definitions(schema)
-    if is_open(schema) or not _is_rooted(schema, definitions) or _has(schema, _NEVER_STRICT):
+    if is_open(schema) or not _is_rooted(schema, definitions) or _has(schema, NEVER_STRICT):
         return None
     made: dict[str, Any] = _each(schema, lambda part: _strict_part(part, definitions))
     return made
@@ -135,16 +135,22 @@ def is_open(schema: Any) -> bool:
     return unnamed or further or _SAYING.isdisjoint(schema) or any(map(is_open, _inner(schema)))
 
 
-def _inner(schema: Schema) -> Iterator[Any]:
-    """Return the schemas inside a schema. Other values, like a default, are not schemas."""
+def inner(schema: Any) -> Iterator[tuple[str, Any]]:
+    """Return the schemas inside a schema, each with its place. Other values, like a default, are not schemas."""
+    if not isinstance(schema, Mapping):
+        return
     for place in _NAMED:
         if isinstance(named := schema.get(place), Mapping):
-            yield from named.values()
+            yield from ((f"{place}.{name}", part) for name, part in named.items())
     for place in _LISTED:
         if isinstance(listed := schema.get(place), list):
-            yield from listed
+            yield from ((f"{place}[{number}]", part) for number, part in enumerate(listed))
     if isinstance(schema.get("items"), Mapping):
-        yield schema["items"]
+        yield "items", schema["items"]
+
+
+def _inner(schema: Schema) -> Iterator[Any]:
+    return (part for _, part in inner(schema))
 
 
 def _each(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

@@ -62,7 +62,8 @@ GENERIC = make_rules(
             insufficient_system_resource provider_overloaded""",
         _K.MODEL_LOADING: "model_loading model_not_ready model_is_loading",
         _K.CONFLICT: "conversation_locked thread_locked",
-        _K.UNSUPPORTED_FEATURE: "not_supported_error not_implemented not_implemented_error",
+        _K.UNSUPPORTED_FEATURE: """not_supported_error not_implemented not_implemented_error
+            unsupported_api_for_model""",
         _K.INVALID_REQUEST: """string_above_max_length array_above_max_length failed_to_download_image
             previous_response_not_found invalid_encrypted_content missing_thought_signature
             base_resp_1042 base_resp_2013""",
@@ -117,9 +118,10 @@ GENERIC = make_rules(
             r"\b(daily|weekly|monthly)\b.{0,60}\b(limit|quota|allocation|allowance|usage|cap)",
             r"\b(limit|quota|allocation|allowance)s?\b.{0,40}\b(daily|weekly|monthly|today|for (the|"
             r"this) (day|week|month))\b",
-            r"\busage limit|(hit|reached|exceeded) your (\w{1,24} )?limit\b.{0,20}\breset|quota (has been |"
+            r"(hit|reached|exceeded) your (\w{1,24} )?limit\b.{0,20}\breset|quota (has been |"
             r"is )?(used up|exhausted)|exceeds? the service quota",
         ),
+        phrase(_K.QUOTA_EXHAUSTED, r"\busage limit", unless=r"\btry again (later|soon|shortly)\b"),
         phrase(
             _K.CONTEXT_LENGTH_EXCEEDED,
             r"context[ _-]?(length|size|window|limit)|max(imum)? (context|prompt|input|sequence|"
@@ -232,7 +234,7 @@ GENERIC = make_rules(
             r"404 page )?not found\W*$",
             r"method not allowed|(invalid|unknown|unrecognized) (request )?(url|path|route|endpoint)\b|"
             r"cannot (post|get) /",
-            r"no route (found|matched|for|to)\b|"
+            r"no route (found|matched|for|to)\b|(could not|cannot|unable to) route (to|the) |"
             r"\b(endpoint|path|route|url)( is| was)? not (supported|found|implemented)|"
             r"^no static resource|the requested url .{0,200}not found",
             r"(unexpected|unsupported|unknown|no such|wrong) (endpoint|path|route|url|method)\b",
@@ -249,7 +251,8 @@ GENERIC = make_rules(
         ),
         phrase(
             _K.MODEL_NOT_FOUND,
-            r"\bmodels?\b.{0,160}?\b(does not exist|doesn't exist|not exist|not found|not available|"
+            r"\bmodels?\b.{0,160}?\b(does not exist|doesn't exist|not exist|not found|"
+            r"not available(?! (?:via|through|on|in) (?:the|this) (?:\S{1,60} )?endpoint)|"
             r"decommissioned|deprecated|"
             r"retired|no longer|sunset|not a valid|is invalid|not recognized|not served|not deployed|"
             r"not supported by any)\b",
@@ -280,7 +283,9 @@ GENERIC = make_rules(
             r"|schema|completions?|messages?|output))?)\b",
             r"\bis not an? (multimodal|vision|reasoning|chat|embeddings?|completion|image|audio) model\b|"
             r"\bis not (enabled|supported) for models?/|\bparam requires --[\w-]{1,40} flag|"
-            r"not supported (in|on|by|for|via) (the|this) (\S{1,60} )?endpoint|\bnot (yet )?implemented\b",
+            r"not (supported|accessible|available) (in|on|by|for|via|through|with) (the|this) (\S{1,60} )?endpoint|"
+            r"\b(images?|vision|audio|videos?|files?|tools?) (inputs?|calls?|use) (is|are) not supported\b|"
+            r"\bnot (yet )?implemented\b",
             r"\b(operation|feature|method|modality|function calling|tool (use|calling)|thinking|"
             r"streaming)\b.{0,60}\b(is not|isn't|not)"
             r" (supported|enabled|available)|\boperation does not work with",

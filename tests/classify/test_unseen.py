@@ -224,6 +224,27 @@ UNSEEN: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('newhost', 408, {'error': {'message': 'Request timed out'}}, 'provider_timeout', {}),
     ('newhost', 424, {'error': {'message': 'Failed dependency: model backend crashed'}}, 'server_error', {}),
     ('newhost', 400, {'error': {'message': 'Your request was flagged as potentially violating our usage policy'}}, 'content_filtered', {}),
+    # Gateways and hosts of which users pasted the bodies; said in other words here.
+    ('fireworks', 429, {'error': 'Too Many Requests', 'message': 'The usage limits of your plan are exceeded. Please try again later or write to us.'}, 'rate_limited', {}),
+    ('fireworks', 412, {'error': {'object': 'error', 'type': 'invalid_request_error', 'message': 'The account acme is suspended, maybe since the monthly spending limit was reached or an invoice is unpaid.'}}, 'insufficient_funds', {}),
+    ('cerebras', 429, {'message': 'The limit of tokens per minute is exceeded.', 'type': 'too_many_tokens_error', 'param': 'quota', 'code': 'token_quota_exceeded'}, 'rate_limited', {}),
+    ('cerebras', 429, {'message': 'There is much traffic now. Please try again soon.', 'type': 'too_many_requests_error', 'param': 'queue', 'code': 'queue_exceeded'}, 'provider_overloaded', {}),
+    ('deepseek', 400, {'error': {'message': 'The assistant message at index 4 has no `reasoning_content`.', 'type': 'invalid_request_error', 'param': None, 'code': 'invalid_request_error'}}, 'invalid_request', {}),
+    ('openai', 403, {'error': {'message': 'token quota is not enough, it has $0.1, the request needs $2', 'type': 'new_api_error', 'param': '', 'code': 'pre_consume_token_quota_failed'}}, 'insufficient_funds', {}),
+    ('openai', 429, {'error': {'message': 'LiteLLM User: jo, exceeded budget for model=m-1', 'type': 'budget_exceeded', 'param': None, 'code': '429'}}, 'insufficient_funds', {}),
+    ('openai', 401, {'error': {'message': "key not allowed to access model. It can only access models=['m-1']. Tried to access m-2", 'type': 'key_model_access_denied', 'param': 'model', 'code': '401'}}, 'permission_denied', {}),
+    ('openai', 429, {'error': {'message': 'No deployments available for the selected model, Try again in 5 seconds.', 'type': 'None', 'param': 'None', 'code': '429'}}, 'provider_overloaded', {}),
+    ('llamacpp', 500, {'error': {'message': 'audio input is not supported - hint: a projector may be missing', 'code': 500, 'type': 'server_error'}}, 'unsupported_feature', {}),
+    ('llamacpp', 400, {'error': {'message': 'request (9000 tokens) exceeds the available context size (8192 tokens)', 'code': 400, 'type': 'exceed_context_size_error'}}, 'context_length_exceeded', {}),
+    ('lmstudio', 400, {'error': 'The tokens to keep from the first prompt are more than the context length. Give a shorter input.'}, 'context_length_exceeded', {}),
+    ('azure', 403, {'error': {'code': '403', 'message': 'Access denied by rules of the virtual network or firewall.'}}, 'permission_denied', {}),
+    ('openai', 400, {'error': {'message': 'model m-codex is not accessible via the /chat/completions endpoint', 'code': 'unsupported_api_for_model'}}, 'unsupported_feature', {}),
+    ('openai', 400, {'error': {'message': 'model m-pro is not available through the /responses endpoint'}}, 'unsupported_feature', {}),
+    ('openai', 404, {'errors': [{'code': 'model_not_supported', 'message': "Model 'x/y' is not supported", 'more_info': 'https://x'}], 'trace': 'a', 'status_code': 404}, 'model_not_found', {}),
+    ('openai', 403, {'errors': [{'code': 'token_quota_reached', 'message': 'The monthly token quota has been reached'}], 'trace': 'a', 'status_code': 403}, 'quota_exhausted', {}),
+    ('cloudflare', 404, {'result': None, 'success': False, 'errors': [{'code': 7003, 'message': 'Could not route to /client/v4/x, is your object identifier invalid?'}], 'messages': []}, 'unexpected_response', {}),
+    ('cloudflare', 429, {'errors': [{'message': 'AiError: the daily free allocation of 10,000 neurons is used up.', 'code': 4006}], 'success': False, 'result': {}, 'messages': []}, 'quota_exhausted', {}),
+    ('huggingface', 402, {'error': 'The monthly included credits for Inference Providers are exceeded. Subscribe to get more.'}, 'insufficient_funds', {}),
 ]
 # fmt: on
 

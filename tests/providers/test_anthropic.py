@@ -560,7 +560,11 @@ def test_tools_and_their_choice() -> None:
     sent = _body(tools=to_tools([tool, strict]), tool_choice="weather")
     assert sent["tools"] == [
         {"name": "weather", "description": "Now", "input_schema": SCHEMA},
-        {"name": "time", "input_schema": {"type": "object", "properties": {}}, "strict": True},
+        {
+            "name": "time",
+            "input_schema": {"type": "object", "properties": {}, "additionalProperties": False},
+            "strict": True,
+        },
     ]
     assert sent["tool_choice"] == {"type": "tool", "name": "weather"}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,6 +82,10 @@ def ask(
     max_tokens: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Output tokens at most.", show_default=False)
     ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Save the files of the answer there.", show_default=False),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the transcript as one JSON document, and nothing else.")
     ] = False,
@@ -95,7 +100,7 @@ def ask(
     from .terminal import until_reader_leaves
 
     options = {"deadline": deadline, "system": system, "max_tokens": max_tokens}
-    raise typer.Exit(until_reader_leaves(lambda: run(prompt, to or (), as_json=as_json, **options)))
+    raise typer.Exit(until_reader_leaves(lambda: run(prompt, to or (), as_json=as_json, save=save, **options)))
 
 
 @app.command(cls=Command, short_help="Talk with a model in the terminal.", epilog=exit_codes.HELP)
@@ -113,6 +118,19 @@ def chat(
         Path | None,
         typer.Option(metavar="FILE.py", help="Its public functions are the model's to call.", show_default=False),
     ] = None,
+    mcp: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SERVER",
+            help="An MCP server whose tools the model may use, by its address or its command line.",
+            show_default=False,
+        ),
+    ] = None,
+    ask_first: Annotated[bool, typer.Option("--ask-first", help="Ask before each tool that runs here.")] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Save the files of the answers there.", show_default=False),
+    ] = None,
     deadline: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="Seconds for each answer, tools and waits included.", show_default=False),
@@ -129,7 +147,8 @@ def chat(
     from .terminal import until_reader_leaves
 
     options = {"system": system, "deadline": deadline, "max_tokens": max_tokens}
-    raise typer.Exit(until_reader_leaves(lambda: run(to or (), tools=tools, **options)))
+    chatting = partial(run, to or (), tools=tools, servers=mcp or (), ask_first=ask_first, save=save, **options)
+    raise typer.Exit(until_reader_leaves(chatting))
 
 
 @app.command(cls=Command, short_help="Watch an answer survive a dying provider; needs no key.", epilog=exit_codes.HELP)

@@ -10,8 +10,10 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from ..chunks import Chunk
 from ..client import Client
 from ..events import Event, FellBack, RetryScheduled
 from ..failures import StreamMisused
@@ -19,6 +21,7 @@ from ..outcome.errors import StreamError
 from ..outcome.transcript import Transcript
 from ..providers import adapter_for
 from . import exit_codes, wording
+from .saving import check_folder
 from .terminal import Answer, Notes, say_json
 
 __all__ = ["ask", "default_target", "require"]
@@ -35,13 +38,16 @@ DEFAULTS = (
 """Quick and cheap models. Without `--to`, the first one whose key is in the environment is asked."""
 
 
-def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, **options: Any) -> int:
-    """Ask, show the answer, and return the exit code. options: as for `Client.stream`."""
+def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, save: Path | None = None, **options: Any) -> int:
+    """Ask, show the answer, and return the exit code. save: a folder for the answer's files. options: as for
+    `Client.stream`."""
     ended: list[Transcript] = []
     answer, notes = None if as_json else Answer(), Notes()
     error: StreamError | None = None
     code = exit_codes.COMPLETE
     try:
+        if save is not None:
+            check_folder(save)
         question = sys.stdin.read() if prompt == "-" else prompt
         asyncio.run(_stream(question, targets, answer, notes, on_end=ended.append, **options))
     except StreamError as failed:
@@ -51,7 +57,7 @@ def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, **options
         return exit_codes.MISUSED
     except KeyboardInterrupt:
         code = exit_codes.INTERRUPTED
-    _report(ended, error, answer, notes)
+    _report(ended, error, answer, notes, save)
     return code
 
 
@@ -73,17 +79,30 @@ async def _stream(prompt: str, targets: Sequence[str], answer: Answer | None, no
             notes.note(said)
         async for chunk in stream:
             if answer is not None:
-                answer.show(chunk)
+                _show(chunk, answer, notes)
 
 
-def _report(ended: list[Transcript], error: StreamError | None, answer: Answer | None, notes: Notes) -> None:
-    """Say how the answer ended. There is no transcript if nothing had begun."""
+def _show(chunk: Chunk, answer: Answer, notes: Notes) -> None:
+    """Show a chunk; tools that the provider runs are named on standard error while they run."""
+    line = wording.server_line(chunk)
+    if line is not None:
+        answer.pause()
+        notes.note(line)
+    else:
+        answer.show(chunk)
+
+
+def _report(
+    ended: list[Transcript], error: StreamError | None, answer: Answer | None, notes: Notes, save: Path | None
+) -> None:
+    """Say what came beside the answer, and how it ended. There is no transcript if nothing had begun."""
     if answer is not None:
         answer.end()
     for transcript in ended:
         if answer is None:
             say_json(transcript.to_dict())
         else:
+            notes.beside(transcript, save)
             notes.summary(transcript)
     if error is not None:
         notes.error(error)

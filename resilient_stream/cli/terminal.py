@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -25,6 +26,7 @@ from ..outcome.errors import AllTargetsFailed, StreamError
 from ..outcome.transcript import Outcome, Transcript
 from ..text.readable import printable
 from . import exit_codes, wording
+from .saving import save_files
 
 __all__ = ["OUTCOME_STYLE", "Answer", "Notes", "Screen", "joined", "say", "say_json", "styled", "until_reader_leaves"]
 
@@ -139,6 +141,14 @@ class Notes:
     def note(self, text: str) -> None:
         """Write a remark."""
         self._console.print(styled(text, style="dim"))
+
+    def beside(self, transcript: Transcript, folder: Path | None) -> None:
+        """Write what came beside the text: its sources, and its files, which are saved if a folder is given."""
+        lines = wording.footnotes(transcript.sources)
+        files = transcript.files
+        lines += save_files(files, folder) if folder is not None else map(wording.file_line, files)
+        for line in lines:
+            self.note(line)
 
     def summary(self, transcript: Transcript) -> None:
         """Write the line that says how the call went."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from ..chunks import Seam, ToolCall, Usage
+from ..chunks import File, Seam, ServerToolCall, ServerToolResult, Source, ToolCall, Usage
 from ..conversation.turns import ConversationRecord, ToolResult
 from ..events import AttemptStarted, Event, FellBack, RetryScheduled
 from ..failures.kinds import KINDS
@@ -24,11 +24,14 @@ __all__ = [
     "error_lines",
     "event_line",
     "exchange_line",
+    "file_line",
+    "footnotes",
     "for_a_prompt",
     "how_continued",
     "printable",
     "result_line",
     "seam_line",
+    "server_line",
     "short_error",
     "summary",
     "unmodelled",
@@ -37,6 +40,8 @@ __all__ = [
 
 SHOWN = 6
 """How many names of events are shown."""
+FOOTNOTES = 20
+"""How many sources are shown."""
 WIDEST = 160
 """Characters of a tool's call or result that are shown."""
 
@@ -147,6 +152,36 @@ def call_line(call: ToolCall) -> str:
 def result_line(result: ToolResult) -> str:
     """Return what the model was told about a call."""
     return _line(f"← {'(complaint) ' if result.error else ''}{result.content}")
+
+
+def server_line(chunk: object) -> str | None:
+    """Return a line for a tool that the provider runs itself, as it begins, or as it fails. What a good one found is in
+    the answer."""
+    if isinstance(chunk, ServerToolCall):
+        given = chunk.arguments if chunk.parsed is None else json.dumps(chunk.parsed, ensure_ascii=False)
+        return _line(f"⇢ {chunk.name} {given}")
+    if isinstance(chunk, ServerToolResult) and chunk.is_error:
+        return _line(f"⇠ {chunk.name} failed: {json.dumps(chunk.result, ensure_ascii=False, default=str)}")
+    return None
+
+
+def footnotes(sources: Iterable[Source]) -> list[str]:
+    """Return what an answer rests on, each page or document once, in the order in which it was first named."""
+    found = dict.fromkeys((source.title or source.url or source.id, source.url) for source in sources)
+    named = [(title, url) for title, url in found if title]
+    lines = [_line(f"[{number}] {title}{_at(url, title)}") for number, (title, url) in enumerate(named[:FOOTNOTES], 1)]
+    return lines + ([f"and {len(named) - FOOTNOTES} more sources"] if len(named) > FOOTNOTES else [])
+
+
+def _at(url: str, title: str) -> str:
+    return f" {url}" if url and url != title else ""
+
+
+def file_line(file: File) -> str:
+    """Return a line for a file that was not saved."""
+    if file.data is None:
+        return _line(f"A file came ({file.media_type}): {file.url or file.id}")
+    return _line(f"A file came ({file.media_type}, {len(file.data):,} bytes); --save FOLDER keeps it.")
 
 
 def seam_line(seam: Seam) -> str:

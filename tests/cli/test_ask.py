@@ -8,9 +8,13 @@ import signal
 
 import pytest
 
-from resilient_stream.cli import exit_codes
+from resilient_stream.chunks import File, Source
+from resilient_stream.cli import exit_codes, wording
+from resilient_stream.cli.saving import save_files
 from resilient_stream.errors import ErrorCategory
+from resilient_stream.testing import FakeProvider, serve_bytes
 from tests.local_model import local_model
+from tests.providers.test_anthropic import _block, _end, _message_start, _sse, _stop
 
 from .conftest import HEAD, HELLO, HOLD, begin, delta, end, finish, in_terminal, refusal, run
 
@@ -247,3 +251,53 @@ async def test_missing_packages_are_named():
         ran = await run("ask", "Hi", program=program)
         assert (ran.code, ran.out) == (2, "")
         assert "pip install 'resilient-stream[cli]'" in ran.err
+
+
+# -- what comes beside the text -----------------------------------------------------------------
+
+SEARCH = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "Oslo"}}
+FAILED = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": {"type": "web_search_tool_result_error"}}
+CITED = [{"url": "https://a.test/x", "title": "A page", "cited_text": "fine"}] * 2
+
+
+async def test_searches_and_sources_are_shown_beside_the_answer():
+    """A tool of the provider is named as it begins and as it fails; sources are footnotes, each once."""
+    text = {"type": "text", "text": "It is fine.", "citations": CITED}
+    blocks = [[_block(place, block), _stop(place)] for place, block in enumerate((SEARCH, FAILED, text))]
+    body = _sse(_message_start(), *(event for block in blocks for event in block), *_end())
+    async with FakeProvider(serve_bytes(body)) as provider:
+        address = {"ANTHROPIC_BASE_URL": provider.base_url("anthropic"), "ANTHROPIC_API_KEY": "test-key"}
+        ran = await run("ask", "Oslo?", "--to", "anthropic:m", PYTHONUTF8="1", **address)
+    assert (ran.code, ran.out) == (0, "It is fine.\n")
+    assert ran.err.splitlines()[:3] == [
+        '⇢ web_search {"query": "Oslo"}',
+        '⇠ web_search failed: {"type": "web_search_tool_result_error"}',
+        "[1] A page https://a.test/x",
+    ]
+
+
+def test_files_are_saved_and_nothing_is_overwritten(tmp_path):
+    """Free names, endings of the media type, readable by their owner only; a file of which only the place came is
+    said."""
+    (tmp_path / "answer-1.png").write_bytes(b"mine")
+    files = [File("image/png", b"picture"), File("x/../../y", b"odd"), File("text/csv", id="file_1")]
+    said = save_files(files, tmp_path)
+    assert (tmp_path / "answer-1.png").read_bytes() == b"mine"
+    assert (tmp_path / "answer-2.png").read_bytes() == b"picture"
+    assert (tmp_path / "answer-2.png").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "answer-1.bin").read_bytes() == b"odd"
+    assert "file_1" in said[2]
+
+
+async def test_a_folder_that_is_none_is_said_before_anything_is_asked(provider):
+    """What came would be lost if that were noticed at the end."""
+    asked = await provider([HELLO])
+    ran = await run("ask", "Hi", *TO, "--save", "/nowhere/at/all", **at(asked))
+    assert (ran.code, asked.asked) == (exit_codes.MISUSED, [])
+    assert "no folder" in ran.err
+
+
+def test_many_sources_are_counted():
+    """A search with hundreds of sources fills no screen."""
+    lines = wording.footnotes([Source(f"https://a.test/{number}") for number in range(100)])
+    assert (len(lines), lines[-1]) == (wording.FOOTNOTES + 1, "and 80 more sources")

@@ -238,6 +238,54 @@ async def test_in_a_terminal_ctrl_c_stops_the_answer_and_the_chat_goes_on():
     assert kept == ["Hi", "Half an ", "pasted\none"]
 
 
+async def test_a_person_is_asked_before_a_tool_runs(tmp_path: Path):
+    """Yes runs it, a reason refuses it and is told to the model; Ctrl-C at the question stops the answer."""
+    (tmp_path / "tools.py").write_text(TOOLS)
+    call = [CallTool("weather", {"city": "Oslo"}), End()]
+    async with FakeProvider(call, [Text("Clear."), End()], call, [Text("Why?"), End()], call) as provider:
+        terminal = Terminal()
+        await terminal.start(*TO, "--tools", str(tmp_path / "tools.py"), "--ask-first", **at(provider))
+        for said, shown in (("y", "Clear."), ("not now", "Why?")):
+            await terminal.shows(PROMPT)
+            terminal.type("And?\r")
+            await terminal.shows("Run it? [y/N, or why not]")
+            terminal.type(f"{said}\r")
+            await terminal.shows(shown)
+        await terminal.shows(PROMPT)
+        terminal.type("And?\r")
+        await terminal.shows("Run it? [y/N, or why not]")
+        terminal.type("\x03")
+        await terminal.shows("cancelled")
+        await terminal.shows(PROMPT)
+        terminal.type("\x04")
+        assert await terminal.ends() == 0
+        told = [request.json["messages"][-1]["content"] for request in provider.requests]
+    assert told[1] == '{"sky":"clear in Oslo"}'
+    assert told[3] == "weather was not run. The user refused it: not now"
+
+
+async def test_a_pipe_approves_nothing(tmp_path: Path):
+    """With --ask-first and nobody to ask, no tool runs."""
+    (tmp_path / "tools.py").write_text(TOOLS)
+    calls = [CallTool("weather", {"city": "Oslo"}), End()]
+    async with FakeProvider(calls, [Text("Well."), End()]) as provider:
+        ran = await run(
+            "chat", *TO, "--tools", str(tmp_path / "tools.py"), "--ask-first", typed=b"And?\n", **at(provider)
+        )
+    assert (ran.code, ran.out) == (0, "Well.\n")
+    assert "The user refused it: nobody is there to approve it" in ran.err
+
+
+async def test_tools_of_an_mcp_server_are_called(tmp_path: Path):
+    """A server is named by its command line or its address; it is gone when the answer has come."""
+    pytest.importorskip("mcp", reason="the extra mcp is not installed")
+    command = f"{sys.executable} -m tests.mcp_server"
+    async with FakeProvider([CallTool("add", {"a": 2, "b": 3}), End()], [Text("Five."), End()]) as provider:
+        ran = await run("chat", *TO, "--mcp", command, typed=b"Add 2 and 3.\n", **at(provider))
+    assert (ran.code, ran.out) == (0, "Five.\n")
+    assert ran.err.splitlines()[:2] == ["→ add(a=2, b=3)", "← 5"]
+
+
 async def test_without_prompt_toolkit_a_terminal_is_told_how_to_get_it():
     """One line and exit code 2; a pipe does not need it."""
     program = "import sys; sys.modules['prompt_toolkit'] = None; from resilient_stream.cli import main; main()"

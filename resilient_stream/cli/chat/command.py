@@ -10,6 +10,7 @@ cancels the task of that answer as it would any coroutine.
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ...messages import Message
 from ...outcome.errors import StreamError
 from .. import exit_codes
 from ..ask import default_target
+from ..saving import check_folder
 from ..terminal import Notes
 from .commands import COMMANDS, Chat, is_command, run_command
 from .files import load_tools
@@ -31,21 +33,49 @@ from .view import ChatView
 __all__ = ["chat"]
 
 
-def chat(targets: Sequence[str], *, tools: Path | None = None, **options: Any) -> int:
-    """Chat until the input ends, and return the exit code. options: as for `Client.converse`."""
+def chat(
+    targets: Sequence[str],
+    *,
+    tools: Path | None = None,
+    servers: Sequence[str] = (),
+    ask_first: bool = False,
+    save: Path | None = None,
+    **options: Any,
+) -> int:
+    """Chat until the input ends, and return the exit code.
+
+    servers: MCP servers, by their address or their command line. ask_first: ask before a tool runs. save: a folder for
+    files. options: as for `Client.converse`.
+    """
     notes = Notes()
     try:
         functions = load_tools(tools) if tools else []
         Toolbox(functions, (), None)
         default, said = ("", "") if targets else default_target()
         chosen = Client(*(targets or (default,))).targets
-        loop = _Loop(Chat(chosen, functions, options), ChatView(notes))
+        if save is not None:
+            check_folder(save)
+        view = ChatView(notes, save)
+        found = [_server(server) for server in servers]
+        options |= ({"mcp": found} if found else {}) | ({"approve": view.approve} if ask_first else {})
+        loop = _Loop(Chat(chosen, functions, options), view)
     except StreamMisused as misused:
         notes.misuse(str(misused))
         return exit_codes.MISUSED
     if said:
         notes.note(said)
     return loop.run()
+
+
+def _server(text: str) -> Any:
+    """Return an MCP server as `converse` takes it."""
+    if text.startswith(("http://", "https://")):
+        return text
+    try:
+        command, *arguments = shlex.split(text)
+    except ValueError:
+        raise StreamMisused(f"--mcp: give an address or a command line, not {text!r}") from None
+    return {"command": command, "args": arguments}
 
 
 class _Loop:

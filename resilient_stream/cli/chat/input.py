@@ -6,13 +6,15 @@ block; what is pasted into a terminal stays one question. What was typed is kept
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from ...failures import StreamMisused
 
-__all__ = ["Read", "question", "reader_for"]
+__all__ = ["Read", "question", "reader_for", "while_running"]
 
 Read: TypeAlias = Callable[[str], str]
 """A function that shows a prompt and returns the next line without its end. It raises EOFError at the end."""
@@ -37,6 +39,20 @@ def reader_for(commands: Sequence[str]) -> tuple[Read, bool]:
     if sys.stdin.isatty() and sys.stdout.isatty():
         return _terminal(commands), True
     return _piped, False
+
+
+async def while_running(prompt: str) -> str:
+    """Return a line that a person types while an answer is running; "" for Ctrl-D. Ctrl-C stops the answer."""
+    from prompt_toolkit import PromptSession
+
+    session: PromptSession[str] = PromptSession()
+    try:
+        return await session.prompt_async([("bold", prompt)])
+    except EOFError:
+        return ""
+    except KeyboardInterrupt:  # a key here, and no signal, which is what cancels the task of the answer
+        signal.raise_signal(signal.SIGINT)
+        return await asyncio.Future()
 
 
 def _block(first: str, read: Read) -> str:

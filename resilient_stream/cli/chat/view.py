@@ -5,6 +5,7 @@ The view is given chunks, events and ends, and shows them; it decides nothing. S
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...chunks import Seam, ToolCall
@@ -14,7 +15,7 @@ from ...events import Event, FellBack, RetryScheduled
 from ...outcome.errors import StreamError
 from .. import wording
 from ..terminal import Answer, Notes
-from .input import Read
+from .input import Read, while_running
 
 if TYPE_CHECKING:
     from .commands import Chat
@@ -23,10 +24,11 @@ __all__ = ["ChatView"]
 
 
 class ChatView:
-    """Writes the answers to standard output and everything else to standard error."""
+    """Writes the answers to standard output and everything else to standard error. save: a folder for files."""
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, save: Path | None = None) -> None:
         self._notes = notes
+        self._save = save
         self._answer = Answer()
         self._spaced = False
         self.read: Read | None = None
@@ -49,6 +51,14 @@ class ChatView:
             return False
         return self.read(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
+    async def approve(self, call: ToolCall) -> bool | str:
+        """Ask whether a tool may run: yes, no, or why not. A pipe has nobody who could answer, so nothing runs."""
+        if not self._spaced:
+            return "nobody is there to approve it"
+        self.note(wording.call_line(call))  # the one that is asked about, of several that were shown
+        said = (await while_running("Run it? [y/N, or why not] ")).strip()
+        return said.lower() in ("y", "yes") or (False if said.lower() in ("", "n", "no") else said)
+
     def misuse(self, text: str) -> None:
         """Write what is wrong with what was typed."""
         self._notes.misuse(text)
@@ -69,6 +79,8 @@ class ChatView:
                 self.note(wording.seam_line(chunk))
             case TurnStarted():
                 self._answer.end()
+            case _ if (line := wording.server_line(chunk)) is not None:
+                self.note(line)
             case _:
                 self._answer.show(chunk)
 
@@ -81,6 +93,8 @@ class ChatView:
         self._answer.end()
         if error is not None:
             self._notes.error(error)
+        for transcript in record.transcripts:
+            self._notes.beside(transcript, self._save)
         self._notes.ended(record)
         if self._spaced:
             self._notes.note("")

@@ -82,6 +82,18 @@ def ask(
     max_tokens: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Output tokens at most.", show_default=False)
     ] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A file to send with the prompt: PDF, audio, text.", show_default=False),
+    ] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A picture to send with the prompt.", show_default=False),
+    ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="A JSON schema that the answer has to follow.", show_default=False),
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Save the files of the answer there.", show_default=False),
@@ -100,7 +112,9 @@ def ask(
     from .terminal import until_reader_leaves
 
     options = {"deadline": deadline, "system": system, "max_tokens": max_tokens}
-    raise typer.Exit(until_reader_leaves(lambda: run(prompt, to or (), as_json=as_json, save=save, **options)))
+    given = partial(run, files=file or (), images=image or (), schema=schema, save=save, as_json=as_json)
+    asking = partial(given, prompt, to or (), **options)
+    raise typer.Exit(until_reader_leaves(asking))
 
 
 @app.command(cls=Command, short_help="Talk with a model in the terminal.", epilog=exit_codes.HELP)

@@ -17,10 +17,12 @@ from ..chunks import Chunk
 from ..client import Client
 from ..events import Event, FellBack, RetryScheduled
 from ..failures import StreamMisused
+from ..messages import Message
 from ..outcome.errors import StreamError
 from ..outcome.transcript import Transcript
 from ..providers import adapter_for
 from . import exit_codes, wording
+from .given import asked, schema_of
 from .saving import check_folder
 from .terminal import Answer, Notes, say_json
 
@@ -38,9 +40,22 @@ DEFAULTS = (
 """Quick and cheap models. Without `--to`, the first one whose key is in the environment is asked."""
 
 
-def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, save: Path | None = None, **options: Any) -> int:
-    """Ask, show the answer, and return the exit code. save: a folder for the answer's files. options: as for
-    `Client.stream`."""
+def ask(
+    prompt: str,
+    targets: Sequence[str],
+    *,
+    as_json: bool = False,
+    files: Sequence[Path] = (),
+    images: Sequence[Path] = (),
+    schema: Path | None = None,
+    save: Path | None = None,
+    **options: Any,
+) -> int:
+    """Ask, show the answer, and return the exit code.
+
+    files, images: sent with the prompt. schema: a file with a JSON schema that the answer has to follow. save: a folder
+    for the answer's files. options: as for `Client.stream`.
+    """
     ended: list[Transcript] = []
     answer, notes = None if as_json else Answer(), Notes()
     error: StreamError | None = None
@@ -48,8 +63,11 @@ def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, save: Pat
     try:
         if save is not None:
             check_folder(save)
+        if schema is not None:
+            options["output"] = schema_of(schema)
         question = sys.stdin.read() if prompt == "-" else prompt
-        asyncio.run(_stream(question, targets, answer, notes, on_end=ended.append, **options))
+        require(question)
+        asyncio.run(_stream(asked(question, files, images), targets, answer, notes, on_end=ended.append, **options))
     except StreamError as failed:
         error, code = failed, exit_codes.BY_CATEGORY[failed.category]
     except StreamMisused as misused:
@@ -61,9 +79,7 @@ def ask(prompt: str, targets: Sequence[str], *, as_json: bool = False, save: Pat
     return code
 
 
-async def _stream(prompt: str, targets: Sequence[str], answer: Answer | None, notes: Notes, **options: Any) -> None:
-    require(prompt)
-
+async def _stream(prompt: Message, targets: Sequence[str], answer: Answer | None, notes: Notes, **options: Any) -> None:
     def on_event(event: Event) -> None:
         if isinstance(event, RetryScheduled | FellBack) and (line := wording.event_line(event)):
             if answer is not None:

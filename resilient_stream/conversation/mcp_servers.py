@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from ..failures import StreamMisused
-from ..messages import ImagePart, Part, TextPart, Tool
+from ..messages import FilePart, ImagePart, Part, TextPart, Tool
 from ..text.readable import one_line
 from .tools import ToolError, arguments_object
 
@@ -61,14 +61,14 @@ class MCPTool:
             raise ToolError(f"Invalid arguments for {self.tool.name}: {error}") from error
 
     async def run(self, text: str, threads: anyio.CapacityLimiter) -> Any:
-        """Call it. Return text, or parts if there are pictures. Raises ToolError for what the server calls an error."""
+        """Call it. Return text, or parts if there are pictures or files. Raises ToolError for an error of the server."""
         result = await self._client.call_tool(self._name, self.arguments(text))
         parts = [_part(content) for content in result.content]
         if result.is_error:
             raise ToolError("\n".join(part.text for part in parts if isinstance(part, TextPart)) or "The tool failed.")
         if not parts and result.structured_content is not None:
             return result.structured_content
-        return parts if any(isinstance(part, ImagePart) for part in parts) else "\n".join(map(_text, parts))
+        return parts if any(isinstance(part, ImagePart | FilePart) for part in parts) else "\n".join(map(_text, parts))
 
 
 class MCPServers:
@@ -248,11 +248,18 @@ def _named_apart(servers: list[str], found: list[list[MCPTool]], taken: frozense
 
 
 def _part(content: Any) -> Part:
+    """Return a piece of a result as a part; what is neither text nor a file, as a link, is told in JSON."""
     if content.type == "text":
         return TextPart(text=content.text)
     if content.type == "image":
         return ImagePart(url=f"data:{content.mime_type};base64,{content.data}")
-    return TextPart(text=content.model_dump_json(by_alias=True, exclude_none=True))
+    if content.type == "audio":
+        return FilePart(data=content.data, media_type=content.mime_type)
+    resource: Any = getattr(content, "resource", None)
+    if isinstance(blob := getattr(resource, "blob", None), str) and getattr(resource, "mime_type", None):
+        return FilePart(data=blob, media_type=resource.mime_type)
+    text = getattr(resource, "text", None)
+    return TextPart(text=text if isinstance(text, str) else content.model_dump_json(by_alias=True, exclude_none=True))
 
 
 def _text(part: Part) -> str:

@@ -301,3 +301,42 @@ def test_many_sources_are_counted():
     """A search with hundreds of sources fills no screen."""
     lines = wording.footnotes([Source(f"https://a.test/{number}") for number in range(100)])
     assert (len(lines), lines[-1]) == (wording.FOOTNOTES + 1, "and 80 more sources")
+
+
+async def test_files_pictures_and_a_schema_are_sent(tmp_path, provider):
+    """A PDF and a picture go with the prompt; an answer that does not follow the schema is an error."""
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7 report")
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "schema.json").write_text(
+        '{"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}'
+    )
+    named = [f"--{option}={tmp_path / name}" for option, name in (("file", "report.pdf"), ("image", "x.png"))]
+    asked = await provider([HEAD + delta(content='{"city": "Oslo"}') + finish()])
+    ran = await run("ask", "Where?", *TO, *named, f"--schema={tmp_path / 'schema.json'}", **at(asked))
+    assert (ran.code, ran.out) == (0, '{"city": "Oslo"}\n')
+    [content] = [message["content"] for message in asked.asked[0]["messages"]]
+    assert [part["type"] for part in content] == ["file", "image_url", "text"]
+    assert asked.asked[0]["response_format"]["type"] == "json_schema"
+    ran = await run("ask", "Where?", *TO, f"--schema={tmp_path / 'schema.json'}", **at(await provider([HELLO])))
+    assert ran.code == exit_codes.BY_CATEGORY[ErrorCategory.RETRYABLE]
+    assert "Object not as asked for" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "said"),
+    [
+        ("--file", None, "No such file"),
+        ("--schema", b"{", "is no JSON"),
+        ("--schema", b"[]", "is no schema"),
+        ("--image", b"%PDF-1.7", "FilePart"),
+    ],
+)
+async def test_a_file_that_does_not_fit_is_said_before_anything_is_asked(option, content, said, tmp_path, provider):
+    """With its name and what is wrong."""
+    path = tmp_path / "given"
+    if content is not None:
+        path.write_bytes(content)
+    asked = await provider([HELLO])
+    ran = await run("ask", "Hi", *TO, f"{option}={path}", **at(asked))
+    assert (ran.code, asked.asked) == (exit_codes.MISUSED, [])
+    assert said in ran.err.replace("\n", " ")

@@ -61,7 +61,7 @@ class MCPTool:
             raise ToolError(f"Invalid arguments for {self.tool.name}: {error}") from error
 
     async def run(self, text: str, threads: anyio.CapacityLimiter) -> Any:
-        """Call it. Return text, or parts if there are pictures or files. Raises ToolError for an error of the server."""
+        """Call it. Return text, or parts if there are files. Raises ToolError for what the server calls an error."""
         result = await self._client.call_tool(self._name, self.arguments(text))
         parts = [_part(content) for content in result.content]
         if result.is_error:

@@ -189,8 +189,13 @@ def converse(body: Body) -> None:
     for role, blocks in turns:
         assert blocks, "a turn without content"
         results = [block["toolResult"]["toolUseId"] for block in blocks if "toolResult" in block]
+        ran = [block["toolUse"]["toolUseId"] for block in blocks if block.get("toolUse", {}).get("type")]
+        if role == "assistant":
+            assert results == ran, "a tool that Bedrock ran without its result, or a result of another"
+            results = []
         assert sorted(results) == sorted(waiting), "results that are not those of the turn before"
         waiting = [block["toolUse"]["toolUseId"] for block in blocks if "toolUse" in block]
+        waiting = [id for id in waiting if id not in ran]
         used += waiting
         assert len(set(used)) == len(used), "two calls with one id"
         assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", id) for id in waiting), "an id that is refused"
@@ -200,7 +205,25 @@ def converse(body: Body) -> None:
         for block in blocks:
             thought = block.get("reasoningContent", {}).get("reasoningText")
             assert thought is None or thought["signature"], "thinking without a signature"
+            assert len(block) == 1, "a block with two fields"
+            assert block.keys() <= _CONVERSE, f"a block of no known kind: {block.keys()}"
+            _cited(block.get("citationsContent"))
     assert not waiting, "a call without its result"
+
+
+_CONVERSE = frozenset({
+    "text", "image", "document", "video", "audio", "toolUse", "toolResult", "guardContent", "cachePoint",
+    "reasoningContent", "citationsContent", "searchResult",
+})  # fmt: skip
+"""The kinds of blocks, by the service's own model."""
+
+
+def _cited(content: Any) -> None:
+    """Cited text has text, and citations of the service's own form."""
+    if content is not None:
+        assert all(part["text"].strip() for part in content["content"]), "a blank cited text"
+        fields = {"title", "source", "sourceContent", "location"}
+        assert all(citation.keys() <= fields for citation in content["citations"]), "a citation of another form"
 
 
 def openai_responses(body: Body) -> None:

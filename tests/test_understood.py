@@ -166,8 +166,8 @@ ROWS = {
         _converse,
         _converse(0, "tool_use"),
         _converse(0, "tool_use", ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hi"}})),
-        converse({"text": "Hi"}, {"citation": {"title": "a"}}),
-        "citation",
+        converse({"text": "Hi"}, {"hologram": {"title": "a"}}),
+        "hologram",
     ),
 }
 every = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)

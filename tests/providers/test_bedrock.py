@@ -291,12 +291,17 @@ def test_a_call_that_has_no_end_is_whole_at_the_end_of_the_answer() -> None:
 
 
 def test_what_is_not_modelled_is_raw() -> None:
-    """Citations and unknown events come as Raw."""
-    cited = event("contentBlockDelta", contentBlockIndex=0, delta={"citation": {"title": "a"}})
+    """A delta of a new kind is passed on; a whole block of a new kind can be sent back."""
+    odd = event("contentBlockDelta", contentBlockIndex=0, delta={"hologram": {"title": "a"}})
+    whole = [event("contentBlockStart", contentBlockIndex=1, start={"hologram": {"title": "a"}}),
+             event("contentBlockStop", contentBlockIndex=1)]  # fmt: skip
     for raw in (False, True):
-        found = [each for each in read([cited, STOP], raw=raw)[0] if isinstance(each, Raw)]
-        assert found == [Raw("bedrock", "citation", {"title": "a"})]
-    assert read([cited, HELLO, STOP])[1].progress == 1
+        found = [each for each in read([odd, *whole, STOP], raw=raw)[0] if isinstance(each, Raw)]
+        assert found == [
+            Raw("bedrock", "hologram", {"title": "a"}),
+            Raw("bedrock", "hologram", {"hologram": {"title": "a"}}, "block"),
+        ]
+    assert read([odd, HELLO, STOP])[1].progress == 1
 
 
 def test_an_http_error_has_its_class_in_a_header() -> None:

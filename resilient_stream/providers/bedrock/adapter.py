@@ -166,7 +166,7 @@ class Bedrock(msgspec.Struct, frozen=True):
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """Return a decoder for one answer in one piece."""
         decoder = BedrockDecoder(_reader(request), PlainFrames())
-        return WholeAnswer(decoder, *WHOLE[_api(request)], **request.decoding)
+        return WholeAnswer(decoder, *WHOLE[_api(request)], cites=request.may_cite, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with Bedrock's own in front. The error's class is in a header, before
@@ -187,7 +187,7 @@ def _api(request: Request) -> str:
 
 
 def _reader(request: Request) -> ConverseReader | InvokeReader:
-    options = request.decoding
+    options = {"cites": request.may_cite, **request.decoding}
     if _api(request) == "invoke":
         return InvokeReader(**options)
     return ConverseReader(**options)

@@ -20,6 +20,7 @@ from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, 
 from ..anthropic.models import generation_of, reasoning_fields
 from ..anthropic.request import may_think, system_with_schema
 from ..shared.effort import effort_for
+from ..shared.own_form import in_own_form, is_untyped
 from ..shared.schemas import closed
 from ..shared.strict_tools import closed_parameters
 from ..shared.system import some_turns
@@ -65,7 +66,7 @@ def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
     """
     turns: list[dict[str, Any]] = []
     for role, run in groupby(messages, _role):
-        blocks = [block for message in run for block in _blocks(message)]
+        blocks = [block for message in run for block in _blocks(in_own_form(message, is_untyped, target))]
         if not _strip_last_reasoning(blocks):
             left_out(target, f"a turn of the {role}'s", "nothing in it can be sent, so it is left out")
         elif turns and turns[-1]["role"] == role:
@@ -74,7 +75,7 @@ def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
             turns.append({"role": role, "content": blocks})
     if not turns:
         raise blank()
-    if turns[0]["role"] == "assistant" and not any("toolUse" in block for block in turns[0]["content"]):
+    if turns[0]["role"] == "assistant" and not any(map(_is_callers, turns[0]["content"])):
         raise model_first()
     if turns[-1]["role"] == "assistant" and "text" in (last := turns[-1]["content"][-1]):
         last["text"] = last["text"].rstrip()  # an unfinished turn may not end in white space
@@ -103,12 +104,19 @@ def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
     if isinstance(part, FunctionCall):
         return _tool_use(part)
     if isinstance(part, TextPart):
-        return {"text": part.text} if part.text.strip() else None
+        return _text(part) if part.text.strip() else None
     if isinstance(part, OpaquePart):
-        return part.data if isinstance(part.data, dict) else None
+        return part.data if is_untyped(part.data) else None
     if isinstance(part, FilePart):
         return _file(part)
     return _image(part) if isinstance(part, ImagePart) else _reasoning(part)
+
+
+def _text(part: TextPart) -> dict[str, Any]:
+    """Return text; a cited passage is a block of its own kind, with what it rests on."""
+    if not part.citations:
+        return {"text": part.text}
+    return {"citationsContent": {"content": [{"text": part.text}], "citations": list(part.citations)}}
 
 
 def _image(image: ImagePart) -> dict[str, Any]:
@@ -179,11 +187,16 @@ def _tool_config(request: Request, turns: Sequence[Mapping[str, Any]]) -> dict[s
     Converse cannot forbid calls. For "none" the tools are left out, unless the conversation has calls in it, which are
     refused without the tools.
     """
-    history = any(_TOOL_BLOCKS & block.keys() for turn in turns for block in turn["content"])
+    history = any(map(_is_callers, (block for turn in turns for block in turn["content"])))
     tools = request.tools or (_tools_of(request.messages) if history else ())
     if not tools or (request.tool_choice == "none" and not history):
         return None
     return known({"tools": [_tool(tool) for tool in tools], "toolChoice": _tool_choice(request.tool_choice)})
+
+
+def _is_callers(block: Mapping[str, Any]) -> bool:
+    """Return whether it is the call or the result of a tool of the caller's, and of none that Bedrock ran itself."""
+    return any("type" not in block[name] for name in _TOOL_BLOCKS & block.keys())
 
 
 def _tools_of(messages: Sequence[Message]) -> tuple[Tool, ...]:

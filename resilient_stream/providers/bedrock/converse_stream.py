@@ -17,6 +17,7 @@ from ...contract import Batch
 from ...failures import NO_END_MARKER, ErrorKind, Failure
 from ...wire.broken import value_of
 from ...wire.json_events import BatchDecoder, what_can_be_read
+from ..anthropic.citations import Passage
 from ..shared.block_calls import BlockCalls
 from ..shared.call_fields import Arguments, argument_text, arguments_in
 from ..shared.counts import count
@@ -25,6 +26,7 @@ from ..shared.foreign import ForeignBlocks
 from ..shared.holdings import Holdings
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import object_of, text_of
+from .blocks import SOURCES, OwnBlocks, source_of
 from .frames import Frame
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "ConverseReader"]
@@ -34,6 +36,9 @@ class _Delta(msgspec.Struct, gc=False):
     text: str | None = None
     toolUse: Any = None
     reasoningContent: Any = None
+    citation: Any = None
+    toolResult: Any = None
+    image: Any = None
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -42,6 +47,8 @@ class _Event(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     stopReason: Any = None
     usage: Any = None
+    trace: Any = None
+    additionalModelResponseFields: Any = None
 
 
 _EVENTS = BatchDecoder(_Event)
@@ -68,13 +75,15 @@ class ConverseReader:
     """Reads one answer; the part of `contract.Decoder` that comes after the framing."""
 
     __slots__ = (
-        "_calls", "_eof_ok", "_finish", "_foreign", "_seen", "_unmodelled", "done", "failure", "halves", "model",
-        "progress", "response_id",
+        "_calls", "_eof_ok", "_finish", "_foreign", "_passage", "_seen", "_unmodelled", "done", "failure", "halves",
+        "model", "progress", "response_id",
     )  # fmt: skip
 
-    def __init__(self, *, max_event_bytes: int, raw: bool, eof_ok: bool) -> None:
+    def __init__(self, *, max_event_bytes: int, raw: bool, eof_ok: bool, cites: bool = False) -> None:
+        held = Holdings(max_event_bytes)
         self._unmodelled = Unmodelled("bedrock", raw=raw)
-        self._foreign = ForeignBlocks(self._unmodelled, Holdings(max_event_bytes))
+        self._foreign = ForeignBlocks(self._unmodelled, held, read=OwnBlocks(self._unmodelled).chunks)
+        self._passage = Passage(held, located=cites, read=source_of)
         self._eof_ok = eof_ok
         self._seen = False
         self._calls = BlockCalls(Holdings(max_event_bytes))
@@ -132,11 +141,11 @@ class ConverseReader:
         return True
 
     def _block_start(self, event: _Event, batch: Batch) -> bool:
-        """Begin a block; only tools have a start event. A tool that Bedrock runs itself is not for the caller."""
+        """Begin a block; text has no start event. A tool that Bedrock runs itself is not for the caller to call."""
         start = object_of(event.start)
         use = object_of(start.get("toolUse"))
         if text := text_of(start.get("text")):
-            batch.append(TextDelta(text))
+            self._say(text, batch)
             return True
         if not use or use.get("type") == "server_tool_use":
             return self._begin_foreign(event.contentBlockIndex, start, batch)
@@ -145,12 +154,11 @@ class ConverseReader:
         return True
 
     def _begin_foreign(self, number: int, start: dict[str, Any], batch: Batch) -> bool:
-        """Begin a block with a single field, and name it after its type or that field."""
+        """Begin a block with a single field, which is its name."""
         self._calls.begin_foreign(number)
         self.progress += 1
         for field, block in start.items():
-            name = text_of(object_of(block).get("type")) or field
-            batch += self._foreign.begin(number, name, block if isinstance(block, dict) else {field: block})
+            batch += self._foreign.begin(number, field, block if isinstance(block, dict) else {field: block})
         return True
 
     def _block_delta(self, event: _Event, batch: Batch) -> bool:
@@ -158,14 +166,39 @@ class ConverseReader:
         if self._calls.open and (delta.text or says(delta.reasoningContent)):
             self._calls.odd(event.contentBlockIndex)
         if delta.text is not None:
-            batch += [TextDelta(delta.text)] if delta.text else []
+            self._say(delta.text, batch)
         elif delta.reasoningContent is not None:
             return self._reasoning(object_of(delta.reasoningContent), batch)
         elif delta.toolUse is None:
-            return False
+            return self._other_delta(event.contentBlockIndex, delta, batch)
         elif not self._foreign.piece(event.contentBlockIndex, (said := _call_fields(delta.toolUse)).text):
             return self._calls.take(event.contentBlockIndex, said, batch)
         return True
+
+    def _say(self, text: str, batch: Batch) -> None:
+        if text:
+            batch.append(TextDelta(text))
+            if self._passage.located:
+                self._passage.follow(batch[-1:])
+
+    def _other_delta(self, number: int, delta: _Delta, batch: Batch) -> bool:
+        """Read a citation, or a piece of a tool's result or of a picture, which wait for the end of their block."""
+        if isinstance(delta.citation, dict) and number not in self._calls:
+            batch += self._passage.cite(delta.citation)
+            self.progress += 1
+            return True
+        if isinstance(delta.toolResult, list):
+            return self._collect(number, {"content": delta.toolResult})
+        if not isinstance(delta.image, dict):
+            return False
+        pieces = {SOURCES: [delta.image["source"]]} if "source" in delta.image else {}
+        return self._collect(
+            number, {**{name: value for name, value in delta.image.items() if name != "source"}, **pieces}
+        )
+
+    def _collect(self, number: int, fields: dict[str, Any]) -> bool:
+        self.progress += 1
+        return self._foreign.merge(number, fields, len(msgspec.json.encode(fields)))
 
     def _reasoning(self, content: dict[str, Any], batch: Batch) -> bool:
         """Read reasoning: text and then its signature, or a whole block whose text only the vendor can read."""
@@ -179,18 +212,24 @@ class ConverseReader:
     def _block_stop(self, event: _Event, batch: Batch) -> bool:
         batch += self._calls.end(event.contentBlockIndex)
         batch += self._foreign.end(event.contentBlockIndex)
+        batch += self._passage.end()
         return True
 
     def _message_stop(self, event: _Event, batch: Batch) -> bool:
         reason = text_of(event.stopReason)
         batch += self._calls.rest()
         batch += self._foreign.rest()
+        batch += self._passage.end()
+        if event.additionalModelResponseFields is not None:
+            batch += self._unmodelled.aside("additionalModelResponseFields", event.additionalModelResponseFields)
         if (failed := failed_end(reason, FAILED_REASONS, FINISH_REASONS)) is not None:
             self.failure = Failure(kind=failed, code=reason)
         self._finish = reason
         return True
 
     def _metadata(self, event: _Event, batch: Batch) -> bool:
+        if event.trace is not None:
+            batch += self._unmodelled.aside("trace", event.trace)
         if (usage := read_usage(event.usage)) is not None:
             batch.append(usage)
         if self._finish is not None:
@@ -198,7 +237,7 @@ class ConverseReader:
         return True
 
     def _pass(self, name: str, payload: bytes, batch: Batch) -> None:
-        """Pass on citations and unknown events. Only content counts as progress."""
+        """Pass on unknown events and deltas. Only content counts as progress."""
         self.progress += name.startswith("contentBlock")
         if name != "contentBlockDelta":
             batch += self._unmodelled.event(name, payload, name.startswith("contentBlock"))

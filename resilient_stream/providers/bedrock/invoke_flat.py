@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from ...chunks import Finished, FinishReason, TextDelta, Usage
+import msgspec
+
+from ...chunks import Finished, FinishReason, Source, TextDelta, Usage
 from ...contract import Batch
 from ...failures import NO_END_MARKER, ErrorKind, Failure
 from ...wire.broken import value_of
 from ..shared.counts import count
 from ..shared.ends import end_of, failed_end
+from ..shared.holdings import Holdings
 from ..shared.unmodelled import Fields, Unmodelled, names
-from ..shared.values import object_of, text_of
+from ..shared.values import list_of, object_of, text_of
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "METRICS", "SHAPES", "FlatReader", "Shape", "read_metrics"]
 
@@ -78,13 +81,14 @@ FIELDS = Fields(
     read=names(
         "outputText completionReason inputTextTokenCount totalOutputTextTokenCount tokenCount generation stop_reason "
         "stop prompt_token_count generation_token_count completion outputs generations text is_finished finish_reason "
-        "index event_type type id generation_id response_id response prompt chat_history role model object created"
+        "index event_type type id generation_id response_id response prompt chat_history role model object created "
+        "citations documents"
     ),
     aside=names(
         "meta likelihood token_likelihoods logprobs log_id results is_search_required contentFilterResults usage "
         f"{METRICS} {GUARDRAIL} amazon-bedrock-trace"
     ),
-    content=names("citations documents search_results search_queries tool_calls tool_call_delta tool_plan"),
+    content=names("search_results search_queries tool_calls tool_call_delta tool_plan"),
 )
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
@@ -121,6 +125,8 @@ class FlatReader:
         self._finish: str | None = None
         self._counts: dict[str, int] = {}
         self._filtered = False
+        self._holdings = Holdings(max_event_bytes)
+        self._documents: dict[str, dict[str, Any]] = {}
         self.failure: Failure | None = None
         self.done = False
         self.progress = 0
@@ -162,6 +168,8 @@ class FlatReader:
         elif not self._seen and (text := text_of(object_of(event.get("response")).get("text"))):
             self._seen = True  # Cohere's last event repeats the whole text
             batch.append(TextDelta(text))
+        if "citations" in event or "documents" in event:
+            batch += self._sources(event)
         batch += self._unmodelled.fields(event, FIELDS, once=True)
         self._filtered = self._filtered or event.get(GUARDRAIL) == "INTERVENED"
         found = ((name, count(event.get(name))) for name in self._shape.counts)
@@ -172,6 +180,19 @@ class FlatReader:
             self.failure = Failure(kind=failed, code=reason)
         elif self._finish is not None:
             self._end(event, batch)
+
+    def _sources(self, event: dict[str, Any]) -> list[Source]:
+        """Return what passages rest on, as Cohere's models say it: each passage names its documents."""
+        documents = list(map(object_of, list_of(event.get("documents"))))
+        if documents:
+            self._holdings.take(len(msgspec.json.encode(documents)))
+        self._documents |= {text_of(document.get("id")): document for document in documents}
+        cited = list(map(object_of, list_of(event.get("citations"))))
+        return [
+            _source(id, self._documents.get(id, {}), passage)
+            for passage in cited
+            for id in map(text_of, list_of(passage.get("document_ids")) or [""])
+        ]
 
     def _end(self, event: dict[str, Any], batch: Batch) -> None:
         """Take the reason. The answer closes once its counts are there, since nothing more will come."""
@@ -194,6 +215,12 @@ class FlatReader:
     def _pass(self, event: dict[str, Any], batch: Batch) -> None:
         self.progress += 1
         batch.append(self._unmodelled.content("generation", event))
+
+
+def _source(id: str, document: dict[str, Any], passage: dict[str, Any]) -> Source:
+    url, title, quote = (text_of(document.get(name)) for name in ("url", "title", "snippet"))
+    start, end = count(passage.get("start")), count(passage.get("end"))
+    return Source(url, title, quote or text_of(document.get("text")), start, end, id)
 
 
 def read_metrics(metrics: Any) -> Usage:

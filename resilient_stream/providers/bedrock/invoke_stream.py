@@ -60,9 +60,11 @@ class _Reader(Protocol):
 
 
 class InvokeReader:
-    """Reads one answer in whatever dialect arrives; the part of `contract.Decoder` that comes after the framing."""
+    """Reads one answer in whatever dialect arrives; the part of `contract.Decoder` that comes after the framing. cites:
+    it may have citations."""
 
     __slots__ = (
+        "_cites",
         "_counted",
         "_inner",
         "_options",
@@ -75,7 +77,8 @@ class InvokeReader:
         "response_id",
     )
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, cites: bool = False, **options: Any) -> None:
+        self._cites = cites
         self._options = options
         self._inner: _Reader | None = None
         self._counted = False
@@ -154,9 +157,9 @@ class InvokeReader:
         if "choices" in fields:
             return _Reframed(chat_decoder("bedrock", **self._options), as_chat)
         if "type" in fields:
-            return _Reframed(messages_decoder("bedrock", **self._options), bytes)
+            return _Reframed(messages_decoder("bedrock", cites=self._cites, **self._options), bytes)
         if "messageStart" in fields:
-            return _Nova(**self._options)
+            return _Nova(cites=self._cites, **self._options)
         self.failure = UNKNOWN_DIALECT
         return None
 
@@ -201,8 +204,8 @@ def as_chat(payload: bytes) -> bytes:
 class _Nova:
     """Reads Converse's events, each the first field of an object; Bedrock's own counts may follow in the object."""
 
-    def __init__(self, *, max_event_bytes: int, raw: bool, eof_ok: bool) -> None:
-        self.state = ConverseReader(max_event_bytes=max_event_bytes, raw=raw, eof_ok=eof_ok)
+    def __init__(self, **options: Any) -> None:
+        self.state = ConverseReader(**options)
 
     def read(self, payloads: list[bytes], batch: Batch) -> None:
         self.state.read([frame for payload in payloads for frame in _unwrapped(payload)], batch)

@@ -106,8 +106,11 @@ def _converse_events(answer: _Fields) -> Iterator[_Event]:
             yield event, {"contentBlockIndex": index, **said}
         yield "contentBlockStop", {"contentBlockIndex": index}
     if has(answer, "stopReason"):
-        yield "messageStop", {"stopReason": answer["stopReason"]}
-        yield "metadata", {"usage": answer.get("usage")}
+        yield "messageStop", {name: answer[name] for name in _ENDING if name in answer}
+        yield "metadata", {"usage": answer.get("usage"), "trace": answer.get("trace")}
+
+
+_ENDING = ("stopReason", "additionalModelResponseFields")
 
 
 def _block_events(block: _Fields) -> Iterator[_Event]:

@@ -74,6 +74,14 @@ class ForeignBlocks:
             block.grown.setdefault(field, []).append(text)
         return block is not None
 
+    def merge(self, number: int, fields: dict[str, Any], size: int) -> bool:
+        """Put more fields into a block: lists grow, objects are merged. Return whether there is such a block."""
+        block = self._blocks.get(number)
+        if block is not None:
+            self._holdings.take(size)
+            _merge(block.data, fields)
+        return block is not None
+
     def delta(self, number: int, name: str, delta: Any, size: int) -> list[Raw]:
         """Add a delta of an unknown type. Outside of a foreign block it becomes a chunk of its own. size: its bytes."""
         block = self._blocks.get(number)
@@ -99,3 +107,14 @@ class ForeignBlocks:
     def rest(self) -> Batch:
         """Return the chunks of the blocks that never ended, with what came of them."""
         return [chunk for number in list(self._blocks) for chunk in self.end(number)]
+
+
+def _merge(held: dict[str, Any], more: dict[str, Any]) -> None:
+    for name, value in more.items():
+        old = held.get(name)
+        if isinstance(old, list) and isinstance(value, list):
+            old.extend(value)
+        elif isinstance(old, dict) and isinstance(value, dict):
+            _merge(old, value)
+        else:
+            held[name] = value

@@ -96,7 +96,6 @@ def _converse(tokens: int = 0, reason: str = "end_turn", *events: tuple[str, dic
 
 TEXT_BLOCK = block("text", text="Hi")
 HOLOGRAM = {"hologram": {"data": "AA=="}}
-SOURCE = {"type": "url_citation", "url": "https://example.org"}
 
 ROWS = {
     "chat": Row(
@@ -104,8 +103,8 @@ ROWS = {
         lambda tokens: _chat(delta("", "stop"), tokens=tokens),
         _chat(delta(None, "tool_calls")),
         _chat(delta("Hi", "tool_calls")),
-        _chat(delta("Hi", annotations=[SOURCE]), delta(None, "stop")),
-        "annotations",
+        _chat(delta("Hi", video=["x"]), delta(None, "stop")),
+        "video",
     ),
     "messages": Row(
         "anthropic:m",

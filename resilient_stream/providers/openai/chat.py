@@ -28,9 +28,11 @@ from ..shared.schemas import strict
 from ..shared.strict_tools import strict_parameters
 from ..shared.tool_calls import fitting_id
 from ..shared.urls import joined
-from ..shared.values import known, with_extra
+from ..shared.values import known, object_of, text_of, with_extra
 from ..shared.whole import WholeAnswer, accepted, has, sse
 from ..shared.words import knowing, own_words
+from .chat_beside import Asked
+from .chat_returns import returned
 from .chat_stream import chat_decoder
 from .chat_thoughts import Thinking
 from .chat_turns import fitted
@@ -65,7 +67,8 @@ def as_stream(outline: bytes) -> bytes:
 
 
 def _as_delta(choice: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    return {**choice, "delta": _raw(whole_message(choice))}
+    rest = {name: value for name, value in choice.items() if name != "message"}
+    return {**rest, "delta": _raw(whole_message(choice))}
 
 
 def whole_message(choice: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
@@ -121,11 +124,13 @@ class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
 
     def decoder(self, request: Request) -> Decoder:
         """Return a decoder for one streamed answer, set up by the target's options."""
-        return chat_decoder(self.name, **request.decoding)
+        return chat_decoder(self.name, **request.decoding, asked=_asked(request, self.host))
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """Return a decoder for one answer in one piece."""
-        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+        asked = _asked(request, self.host)._replace(placed=False)
+        stream = chat_decoder(self.name, **request.decoding, asked=asked)
+        return WholeAnswer(stream, LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with this host's own in front."""
@@ -182,6 +187,13 @@ def _able(adapter: OpenAIChat, model: str) -> Capabilities:
     return knowing(words_of(host), able)
 
 
+def _asked(request: Request, host: Host) -> Asked:
+    """Return what the request asked for beside text; `extra` has the fields."""
+    extra = request.extra
+    probable = bool(extra.get("logprobs") or extra.get("top_logprobs"))
+    return Asked(probable, text_of(object_of(extra.get("audio")).get("format")), host.returns)
+
+
 def _seed(request: Request, host: Host) -> dict[str, Any]:
     if host.seed is None and request.seed is not None:
         left_out(request.target.name, "seed", "this host has no field for it")
@@ -205,8 +217,10 @@ def _messages(request: Request, host: Host, prefill: Prefill | None) -> list[dic
 
 
 def _message(message: Message, model: str, host: Host) -> dict[str, Any]:
-    """Return one turn, with its calls in this host's form."""
+    """Return one turn, with its calls in this host's form, and what the host gave beside its text."""
     fields = encode_message(message, files_at(host.title).write)
+    if beside := returned(message):
+        fields = {name: value for name, value in fields.items() if value} | beside
     if message.tool_calls:
         fields["tool_calls"] = [_tool_call(call, model, host) for call in message.tool_calls]
     if message.tool_call_id:

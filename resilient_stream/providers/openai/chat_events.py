@@ -2,7 +2,7 @@
 
 Most network reads of an answer hold nothing but text. Those are decoded as `TextEvent`, whose types admit nothing else,
 so no field needs a look per token: an unknown field in a delta is refused there, too. Any other read is decoded as
-`Event`, by a narrower type where it fits; else something may be in it that is not read, which `beside` looks for. This
+`Event`, by a narrower type where it fits; else something may stand beside its text, which `chat_beside.py` reads. This
 module must never know a host by name. Each line of the tables was seen on the wire of some host.
 """
 
@@ -12,12 +12,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...chunks import Raw
 from ...wire.json_events import BatchDecoder
-from ..shared.unmodelled import NOTHING, Fields, Unmodelled, names, narrowed, says
-from ..shared.values import object_of
+from ..shared.unmodelled import NOTHING, Fields, names, narrowed
 
-__all__ = ["EVENTS", "FIRST", "TEXT", "Choice", "Event", "Speech", "TextEvent", "beside"]
+__all__ = ["CHOICE", "EVENT", "EVENTS", "FIRST", "SPEECH", "TEXT", "Choice", "Event", "Speech", "TextEvent"]
 
 
 class _TextContent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -52,6 +50,8 @@ class TextEvent(msgspec.Struct, gc=False):
     x_groq: None = None
     citations: NOTHING = None
     search_results: NOTHING = None
+    web_search: NOTHING = None
+    search_info: NOTHING = None
 
 
 FIRST = (0, "0", None)
@@ -104,38 +104,39 @@ class Event(msgspec.Struct, gc=False):
 SPEECH = Fields(
     read=names(
         "role content tool_calls function_call refusal reasoning reasoning_content reasoning_details name index "
-        "tool_call_id id type thinking"
+        "tool_call_id id type thinking annotations citations search_results search_info web_search references context "
+        "documents images image audio executed_tools"
     ),
     aside=names("channel provider_metadata provider_specific_fields metadata token_ids finish_reason stop_reason"),
-    content=names(
-        "annotations citations search_results images audio video executed_tools references context grounding documents"
-    ),
+    content=names("video grounding"),
 )
 """A delta or message; its `reasoning_details` are looked at on their own."""
 
 CHOICE = Fields(
-    read=names("delta message text finish_reason index error"),
+    read=names(
+        "delta message text finish_reason index error logprobs annotations citations search_results references images "
+        "audio"
+    ),
     aside=names(
-        "logprobs native_finish_reason content_filter_results content_filter_result content_filter_offsets stop_reason "
+        "native_finish_reason content_filter_results content_filter_result content_filter_offsets stop_reason "
         "matched_stop seed token_ids prompt_token_ids provider_specific_fields moderation"
     ),
-    content=names("annotations citations search_results images audio references"),
 )
 
 EVENT = Fields(
-    read=names("choices usage id object created model error code message detail base_resp type"),
+    read=names(
+        "choices usage id object created model error code message detail base_resp type citations search_results "
+        "search_info web_search references annotations documents context images audio executed_tools"
+    ),
     aside=names(
         "system_fingerprint service_tier obfuscation p x_groq provider prompt_filter_results time_info timings "
         "stream_options latency_checkpoint generationId moderation nonce prompt_logprobs prompt_token_ids warnings "
         "kv_transfer_params request_id requestId trace_id session_id response_id conversation_id created_at status "
         "metadata provider_metadata provider_specific_fields usage_breakdown citation_format cost version sla_metrics "
         "performance_metrics input_sensitive_type output_sensitive_type search_context_size "
-        "amazon-bedrock-invocationMetrics amazon-bedrock-guardrailAction amazon-bedrock-trace"
+        "amazon-bedrock-invocationMetrics amazon-bedrock-guardrailAction amazon-bedrock-trace prompt_progress __verbose"
     ),
-    content=names(
-        "citations search_results images references related_questions annotations grounding_metadata documents "
-        "executed_tools web_search search_info audio context"
-    ),
+    content=names("related_questions grounding_metadata"),
 )
 
 
@@ -151,18 +152,3 @@ _Event: Any = narrowed(
 TEXT = BatchDecoder(TextEvent)
 EVENTS = BatchDecoder(Event, _Event)
 """An event that comes as `Event` itself has something in it that is not read, or that few hosts send."""
-
-
-def beside(event: dict[str, Any], unmodelled: Unmodelled) -> list[Raw]:
-    """Pass on the fields of a chunk that the reader does not read, and the answers beside the first."""
-    found = unmodelled.fields(event, EVENT, once=True)
-    choices = event.get("choices")
-    for choice in map(object_of, choices if isinstance(choices, list) else ()):
-        if choice.get("index") not in FIRST:
-            said = any(says(choice.get(name)) for name in ("delta", "message", "text", "finish_reason"))
-            found += [unmodelled.content("choices", [choice])] if said else []
-            continue
-        found += unmodelled.fields(choice, CHOICE, once=True)
-        found += unmodelled.fields(choice.get("delta"), SPEECH)
-        found += unmodelled.fields(choice.get("message"), SPEECH, once=True)
-    return found

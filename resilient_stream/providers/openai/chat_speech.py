@@ -8,8 +8,8 @@ by who sent it, so no host's name stands in this module.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from ...chunks import Chunk, ReasoningDelta, TextDelta
 from ...contract import Batch
@@ -17,7 +17,7 @@ from ..shared.holdings import Holdings
 from ..shared.said import Said
 from ..shared.tool_calls import ToolCalls
 from ..shared.unmodelled import Unmodelled, says
-from ..shared.values import object_of, text_of
+from ..shared.values import list_of, object_of, text_of
 from .chat_calls import Fragment, fragments_of
 from .chat_details import Details
 from .chat_events import Speech
@@ -40,6 +40,10 @@ _THOUGHTS = ("text", "content", "reasoning", "reasoning_content", "thinking", "s
 """Where the text may stand in reasoning that is an object."""
 
 
+ReadPart: TypeAlias = Callable[[str, dict[str, Any], bool], Batch]
+"""Returns the chunks of a part of this type; see `Beside.part`."""
+
+
 class Piece(NamedTuple):
     """A piece of a message. kind: "text", "reasoning", "refusal"; or the type of a part that is none of these."""
 
@@ -52,13 +56,17 @@ class Speaker:
     """Reads the message of one answer.
 
     refusal: the pieces of a refusal. calls: those that are not yet whole. details: the proofs of its reasoning, which
-    come after it.
+    come after it. part: reads a part that is neither text nor reasoning.
     """
 
-    __slots__ = ("_fragments", "_given", "_holdings", "_unmodelled", "calls", "details", "reasoning", "refusal", "text")
+    __slots__ = (
+        "_fragments", "_given", "_holdings", "_kinds", "_part", "_unmodelled", "calls", "details", "reasoning",
+        "refusal", "text",
+    )  # fmt: skip
 
-    def __init__(self, unmodelled: Unmodelled, holdings: Holdings) -> None:
-        self.text = Said()
+    def __init__(self, unmodelled: Unmodelled, holdings: Holdings, text: Said, part: ReadPart) -> None:
+        self.text = text
+        self._part = part
         self.reasoning = Said()
         self.refusal: list[str] = []
         self.calls = ToolCalls(holdings)
@@ -66,6 +74,7 @@ class Speaker:
         self.details = Details(holdings)
         self._unmodelled = unmodelled
         self._fragments = False
+        self._kinds: set[str] = set()  # of parts that came in deltas
         self._given: set[tuple[str, str, str]] = set()
 
     def delta(self, delta: Speech) -> Batch:
@@ -83,6 +92,7 @@ class Speaker:
             if kind in ("text", "reasoning"):
                 self._add_piece(kind, text, batch)
             else:
+                self._kinds.add(kind)
                 batch += self._other(kind, text, part)
         for fragment in fragments_of(delta):
             self._fragments = True
@@ -112,18 +122,17 @@ class Speaker:
             batch.append(ReasoningDelta(new))
         if said and (new := self.text.take(said, last=last)):
             batch.append(TextDelta(new))
-        refused = bool(self.refusal)
         for kind, text, part in pieces:
-            if kind not in ("text", "reasoning") and not (kind == "refusal" and refused):
-                batch += self._other(kind, text, part)
+            if kind not in ("text", "reasoning", *self._kinds):
+                batch += self._other(kind, text, part, placed=False)
         return batch + self._whole_calls(message)
 
-    def _other(self, kind: str, text: str, part: Any) -> Batch:
+    def _other(self, kind: str, text: str, part: Any, *, placed: bool = True) -> Batch:
         if kind == "refusal":
             self._holdings.piece(text)
             self.refusal.append(text)
             return []
-        return [self._unmodelled.content(kind, part)]
+        return self._part(kind, part, placed) if isinstance(part, dict) else [self._unmodelled.content(kind, part)]
 
     def _whole_calls(self, message: Speech) -> Batch:
         """Return the calls of a message. Each is a new call, unless it is a repetition or was already sent in
@@ -192,6 +201,7 @@ def _part(part: dict[str, Any]) -> Iterator[Piece]:
         yield Piece("refusal", text_of(part.get("refusal")) or text_of(part.get("text")))
     elif text := _texts(part.get("text")):
         yield Piece("text", text)
+        yield from (Piece("annotation", "", note) for note in list_of(part.get("annotations")))
     elif kind not in ("", "text", "output_text") and says({**part, "type": None}):
         yield Piece(kind, "", part)
 

@@ -23,10 +23,11 @@ from ..shared.counts import openai_usage
 from ..shared.ends import end_of, failed_end
 from ..shared.event_decoder import EventDecoder
 from ..shared.holdings import Holdings
-from ..shared.said import KEPT
+from ..shared.said import KEPT, Said
 from ..shared.unmodelled import Unmodelled
 from ..shared.values import object_of, text_of
-from .chat_events import EVENTS, FIRST, TEXT, Choice, Event, Speech, TextEvent, beside
+from .chat_beside import NOT_ASKED, Asked, Beside
+from .chat_events import EVENTS, FIRST, TEXT, Choice, Event, Speech, TextEvent
 from .chat_speech import Speaker
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "ChatReader", "chat_decoder"]
@@ -66,10 +67,10 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
 
 
 def chat_decoder(
-    provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
+    provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False, asked: Asked = NOT_ASKED
 ) -> EventDecoder[Event]:
     """Return the decoder of one chat completion."""
-    reader = ChatReader(provider, raw=raw, holdings=Holdings(max_event_bytes))
+    reader = ChatReader(provider, raw=raw, holdings=Holdings(max_event_bytes), asked=asked)
     return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
@@ -82,16 +83,21 @@ class ChatReader:
     """
 
     __slots__ = (
-        "_finish", "_kept", "_provider", "_speaker", "_unmodelled", "done", "failure", "model", "plain", "progress",
-        "response_id", "seen",
+        "_all", "_beside", "_finish", "_kept", "_provider", "_speaker", "_unmodelled", "done", "failure", "model",
+        "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
     texts = TEXT
 
-    def __init__(self, provider: str, *, raw: bool = False, holdings: Holdings | None = None) -> None:
+    def __init__(
+        self, provider: str, *, raw: bool = False, holdings: Holdings | None = None, asked: Asked = NOT_ASKED
+    ) -> None:
         self._provider = provider
+        self._all = raw or asked.logprobs  # something may stand beside every text
         self._unmodelled = Unmodelled(provider, raw=raw)
-        self._speaker = Speaker(self._unmodelled, holdings or Holdings())
+        holdings, text = holdings or Holdings(), Said()
+        self._beside = Beside(self._unmodelled, holdings, text, asked)
+        self._speaker = Speaker(self._unmodelled, holdings, text, self._beside.part)
         self._kept = self._speaker.text.kept  # a local reference, since it grows with every read
         self._finish: str | None = None
         self.plain = False
@@ -126,19 +132,20 @@ class ChatReader:
             for choice in event.choices or ():
                 if choice.index in FIRST:
                     self._read_choice(choice, batch)
-            if place < len(payloads) and (type(event) is Event or self._unmodelled.raw):
-                batch += beside(object_of(event_value(payloads[place])), self._unmodelled)
+            if place < len(payloads) and (type(event) is Event or self._all):
+                batch += self._beside.chunk(object_of(event_value(payloads[place])))
         self._after_read(events, batch)
         if isinstance(usage, dict):
             batch.append(openai_usage(usage))
 
     def _after_read(self, events: list[Event], batch: Batch) -> None:
         """Take the names once per read, and decide whether the next read should be tried as text alone."""
-        self.seen = self.seen or bool(batch)
+        self.seen = self.seen or bool(batch) or self._beside.recording.begun
         self.model = self.model or next(filter(None, (text_of(event.model) for event in events)), None)
         self.response_id = self.response_id or next(filter(None, (text_of(event.id) for event in events)), None)
         text = bool(batch) and type(batch[-1]) is TextDelta
-        self.plain = text and not events[-1].usage and not self._unmodelled.raw
+        self.plain = text and not events[-1].usage and not self._all
+        self.progress += self._beside.recording.begun
 
     def _read_choice(self, choice: Choice, batch: Batch) -> None:
         last = bool(choice.finish_reason or self._finish)
@@ -181,10 +188,14 @@ class ChatReader:
     def close(self) -> Batch:
         """Return the whole tool calls, and the finish reason last of all."""
         self.done = True
-        batch: Batch = [*self._speaker.details.chunks(), *self._speaker.calls.whole()]
+        batch: Batch = [*self._speaker.details.chunks(), *self._speaker.calls.whole(), *self.left()]
         if self._finish is not None:
             batch.append(self._finished_chunk(self._finish))
         return batch
+
+    def left(self) -> Batch:
+        """Return what was held for the end of the answer and is content by itself: a recording, or what came of it."""
+        return [*self._beside.recording.file()]
 
     def _finished_chunk(self, raw: str) -> Finished:
         if self._speaker.refusal:

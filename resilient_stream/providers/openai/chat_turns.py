@@ -11,8 +11,9 @@ from itertools import groupby
 
 from ...contract import Request
 from ...fitting.told import left_out
-from ...messages import FilePart, ImagePart, Message, Part, ReasoningPart, TextPart
+from ...messages import FilePart, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart
 from ..shared.system import SYSTEM, role_of
+from .chat_returns import without_untaken
 from .hosts import Host
 from .model_rules import rule_for
 
@@ -29,7 +30,7 @@ def fitted(request: Request, host: Host, *, shows: bool = False) -> list[Message
     takes."""
     turns = list(request.messages) if host.developer else [_in_known_role(message) for message in request.messages]
     if not shows:
-        turns = _pictures_behind(turns)
+        turns = [without_untaken(turn, host.returns, request.target.name) for turn in _pictures_behind(turns)]
     if host.joins == "strict":
         turns = _system_in_front(turns, request.target.name)
     if rule_for(host.title, request.model).bridged:
@@ -131,8 +132,8 @@ def _parts(one: Message, other: Message) -> str | tuple[Part, ...]:
     if _has_picture(one) or _has_picture(other):
         return parts
     text = "\n\n".join(_texts((one, other)))
-    thoughts = tuple(part for part in parts if isinstance(part, ReasoningPart))
-    return (*thoughts, TextPart(text=text)) if thoughts else text
+    beside = tuple(part for part in parts if isinstance(part, ReasoningPart | OpaquePart))
+    return (*beside, TextPart(text=text)) if beside else text
 
 
 def _texts(messages: Iterable[Message]) -> Iterable[str]:

@@ -75,7 +75,8 @@ class Host(NamedTuple):
     found by the address (`host_at`). addresses: other domains of the same host.
     tool_names: a pattern of those that are taken. words: for each option of a call that not every host has, the field's
     name. responses_samples: its Responses API has all of these, too; elsewhere that has only the user.
-    sees: found in the names of its models that take pictures. facts: what most hosts do not have; see there.
+    sees: found in the names of its models that take pictures. returns: fields of an assistant's turn in which it takes
+    back what it gave. facts: what most hosts do not have; see there.
     """
 
     title: str
@@ -102,6 +103,7 @@ class Host(NamedTuple):
     words: Mapping[str, str] = _USUAL
     responses_samples: bool = False
     sees: str = ""
+    returns: tuple[str, ...] = ()
     facts: ProviderFacts = ProviderFacts()
 
 
@@ -124,7 +126,7 @@ HOSTS: dict[str, Host] = {
     "openai": Host(
         "OpenAI", "https://api.openai.com/v1", ("OPENAI_API_KEY",), "OPENAI_BASE_URL", "max_completion_tokens",
         responses="background",
-        developer=True, general=True, words=_SAFE,
+        developer=True, general=True, words=_SAFE, returns=("audio",),
     ),
     "groq": Host(
         "Groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), "GROQ_BASE_URL", responses="plain"
@@ -138,7 +140,8 @@ HOSTS: dict[str, Host] = {
     "openrouter": Host(
         "OpenRouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), "OPENROUTER_BASE_URL",
         reasoning="object", responses="encrypted",
-        thoughts=_DETAILS, words=_ALL, responses_samples=True,
+        # What was made of a file is taken back, so that it is not read and paid for again ("PDF Inputs").
+        thoughts=_DETAILS, words=_ALL, responses_samples=True, returns=("images", "audio", "annotations"),
     ),
     "xai": Host(
         "xAI", "https://api.x.ai/v1", ("XAI_API_KEY",), "XAI_BASE_URL", responses="encrypted",
@@ -190,16 +193,14 @@ HOSTS: dict[str, Host] = {
         thoughts=_TOLD, addresses=("open.bigmodel.cn",), words={"user": "user_id"},
     ),
     "alibaba": Host(
-        "Alibaba Cloud", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", ("DASHSCOPE_API_KEY",
-    ),
+        "Alibaba Cloud", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", ("DASHSCOPE_API_KEY",),
         "DASHSCOPE_BASE_URL", reasoning="none", prefill=Prefill({"partial": True}),
         thoughts=_DEMANDED, addresses=("dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"),
         words={**_TOP_K, "presence_penalty": "presence_penalty"},
     ),
     "avian": Host("Avian", "https://api.avian.io/v1", ("AVIAN_API_KEY",), "AVIAN_BASE_URL"),
     "bedrock-mantle": Host(
-        "Bedrock Mantle", "https://bedrock-mantle.{AWS_REGION}.api.aws/openai/v1", ("AWS_BEARER_TOKEN_BEDROCK",
-    ),
+        "Bedrock Mantle", "https://bedrock-mantle.{AWS_REGION}.api.aws/openai/v1", ("AWS_BEARER_TOKEN_BEDROCK",),
         "BEDROCK_MANTLE_BASE_URL", responses="encrypted",
     ),
     "cloudflare": Host(
@@ -230,8 +231,7 @@ HOSTS: dict[str, Host] = {
         "SambaNova", "https://api.sambanova.ai/v1", ("SAMBANOVA_API_KEY",), "SAMBANOVA_BASE_URL", words=_TOP_K
     ),
     "snowflake": Host(
-        "Snowflake", "https://{SNOWFLAKE_ACCOUNT}.snowflakecomputing.com/api/v2/cortex/v1", ("SNOWFLAKE_TOKEN",
-    ),
+        "Snowflake", "https://{SNOWFLAKE_ACCOUNT}.snowflakecomputing.com/api/v2/cortex/v1", ("SNOWFLAKE_TOKEN",),
         "SNOWFLAKE_BASE_URL", reasoning="object",
     ),
     "vercel": Host(
@@ -269,7 +269,7 @@ HOSTS: dict[str, Host] = {
 }  # fmt: skip
 
 _OPEN = Thoughts(("reasoning_content", "reasoning_details"), REASONS_IN_THE_OPEN, demanded=True)
-UNKNOWN = HOSTS["openai"]._replace(developer=False, words=_ALL, thoughts=_OPEN)
+UNKNOWN = HOSTS["openai"]._replace(developer=False, words=_ALL, thoughts=_OPEN, returns=())
 """Whoever answers at an address that no row has: OpenAI's dialect, without what only OpenAI takes."""
 
 _place = functools.lru_cache(maxsize=256)(lambda url: urlsplit(url).hostname or "")

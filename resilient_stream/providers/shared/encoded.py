@@ -1,13 +1,26 @@
-"""Reads bytes that an answer has as base64 text."""
+"""Reads bytes that an answer has as base64 text, whole or in pieces.
+
+Some servers encode each piece on its own, with its own padding; others cut one long text anywhere. Both are read: the
+padding of a piece ends a text, and anything else goes on.
+"""
 
 from __future__ import annotations
 
+import base64
 import binascii
+import re
 from typing import Any
 
-__all__ = ["bytes_of"]
+from ...given.files import type_of
+
+__all__ = ["UNKNOWN_TYPE", "Pieces", "bytes_of", "in_data_url", "type_by_bytes"]
+
+UNKNOWN_TYPE = "application/octet-stream"
 
 _URL_SAFE = str.maketrans("-_", "+/")
+_DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]*)*;base64,")
+_LOOKED_AT = 24
+"""Bytes that are enough to know a file by."""
 
 
 def bytes_of(value: Any) -> bytes | None:
@@ -19,3 +32,41 @@ def bytes_of(value: Any) -> bytes | None:
         return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=False)
     except (binascii.Error, ValueError):
         return None
+
+
+def in_data_url(url: str) -> tuple[str, bytes] | None:
+    """Return the media type and the bytes of a data URL in base64; None for any other text."""
+    head = _DATA_URL.match(url)
+    data = bytes_of(url[head.end() :]) if head is not None else None
+    return (head.group(1) or type_by_bytes(data), data) if head is not None and data else None
+
+
+def type_by_bytes(data: bytes) -> str:
+    """Return the media type that the first bytes of a file show."""
+    return type_of(None, None, base64.b64encode(data[:_LOOKED_AT]).decode()) or UNKNOWN_TYPE
+
+
+class Pieces:
+    """The bytes of a base64 text that comes in pieces. A text that is cut off loses at most its last two bytes."""
+
+    __slots__ = ("_bytes", "_left")
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._left = ""
+
+    def add(self, text: str) -> int:
+        """Decode the next piece; return how many bytes were added."""
+        before = len(self._bytes)
+        *ended, rest = re.split("=+", self._left + "".join(text.split()))
+        whole = len(rest) - len(rest) % 4
+        for each in (*ended, rest[:whole]):
+            self._bytes += bytes_of(each) or b""
+        self._left = rest[whole:]
+        return len(self._bytes) - before
+
+    def end(self) -> bytes:
+        """Return all bytes, with those of an unfinished group."""
+        self._bytes += bytes_of(self._left[: len(self._left) - (len(self._left) == 1)]) or b""
+        self._left = ""
+        return bytes(self._bytes)

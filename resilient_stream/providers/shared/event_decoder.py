@@ -8,7 +8,7 @@ at its end it is one even then. This module must never know what an event says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from ...chunks import Raw
@@ -158,6 +158,8 @@ class EventDecoder(Generic[EventT]):
             batch = self._read(self._events.decode(payloads), payloads)
         if self._events.done:
             self._end(batch)
+        if self.failure is not None:
+            batch += self._held()
         return batch if self._mender is None else self._mended(batch)
 
     def finish(self) -> Batch:
@@ -167,11 +169,19 @@ class EventDecoder(Generic[EventT]):
         events = self._events.finish()
         if not self._begun:
             self._first += self._events.left[:2]
-        batch = self._read(events, ())
+        left = self._events.left
+        batch = self._read(events, left if len(left) == len(events) else ())
         if self.failure is None and not self.done and (stray := self._events.stray()) is not None:
             self.failure = classify_error(stray, rules_for(self._provider), alone=True)
         self._end(batch)
+        if self.failure is not None:
+            batch += self._held()
         return batch if self._mender is None else self._mended(batch)
+
+    def _held(self) -> Batch:
+        """Return what the reader of a failed answer held for its end and is content by itself, as half a recording."""
+        left: Callable[[], Batch] | None = getattr(self._reader, "left", None)
+        return [] if left is None else left()
 
     def _read(self, events: list[EventT], payloads: Sequence[bytes]) -> Batch:
         """Return the chunks of some events. An event that cannot be read ends the answer after the chunks before it."""

@@ -27,14 +27,17 @@ def is_untyped(data: Any) -> bool:
     return isinstance(data, dict) and bool(data) and "type" not in data
 
 
-def in_own_form(message: Message, is_own: IsOwn, target: str) -> Message:
+_FOREIGN = ("a block of another of this provider's APIs", "its form is not known to this one")
+
+
+def in_own_form(message: Message, is_own: IsOwn, target: str, told: tuple[str, str] = _FOREIGN) -> Message:
     """Return the message with text in place of blocks that this API would refuse, and without the signed reasoning
-    beside them."""
+    beside them. told: what is left out, and why, as the log says it."""
     if isinstance(message.content, str) or not any(_is_other(part, is_own) for part in message.content):
         return message
     lost = any(isinstance(part, OpaquePart) and _is_other(part, is_own) for part in message.content)
     if lost:
-        left_out(target, "a block of another of this provider's APIs", "its form is not known to this one")
+        left_out(target, *told)
     read = [_read(part, is_own, lost) for part in message.content]
     kept = [part is not None for part in read]
     calls = tuple(

@@ -193,3 +193,11 @@ def _fed(row: Row, body: bytes) -> EventDecoder[Any]:
     decoder.feed(body)
     decoder.finish()
     return decoder
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_the_events_of_a_beginning_are_not_kept_once_there_is_content(row: Row):
+    """They are looked at again only where an answer has nothing but one strange event."""
+    decoder = row.make("x", max_event_bytes=1 << 20)
+    assert decoder.feed(row.text)
+    assert decoder._first == []

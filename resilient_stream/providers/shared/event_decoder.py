@@ -199,6 +199,8 @@ class EventDecoder(Generic[EventT]):
             self._begun = len(self._first) > 1 or any(type(chunk) is not Raw for chunk in batch)
             if self.failure is not None and self.failure.kind is ErrorKind.PROTOCOL_ERROR:
                 self.failure = self._meant(self.failure)
+            if self._begun:
+                self._first.clear()  # a stream of an hour would keep it in memory
         return batch
 
     def _mended(self, batch: Batch) -> Batch:

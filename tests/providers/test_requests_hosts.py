@@ -226,7 +226,7 @@ def test_a_stop_sequence_is_refused_before_it_is_sent(name: str, model: str, tak
 def test_every_rule_is_reached() -> None:
     """A row that no name reaches, since one before it takes them all, is a mistake."""
     models = {model for _, model in (*FIXED, *FREE)}
-    names = {*models, "kimi-k2-thinking", "deepseek-reasoner", "grok-4", "team-o1", "o3-mini"}
+    names = {*models, "kimi-k2-thinking", "deepseek-reasoner", "grok-4", "team-o1", "o3-mini", "gpt-4", "gpt-3.5-turbo"}
     titles = {UNKNOWN.title, "Azure OpenAI", "Moonshot", "xAI", "vLLM", "Mistral"}
     assert {rule_for(title, name) for title in titles for name in names} >= set(RULES)
 

@@ -137,8 +137,12 @@ class Attempt:
             raise AttemptEnded(self, ended.failure) from ended.__cause__
 
     async def _refuse(self, response: Response) -> None:
+        # Read in another frame than the one that raises: loggers show its variables, and the body may quote the key.
+        raise AttemptEnded(self, await self._refusal(response))
+
+    async def _refusal(self, response: Response) -> Failure:
         body = await self._guarded(lambda: self._body.error(response))
-        raise AttemptEnded(self, self.adapter.classify(response.status, response.headers, body, self._patience))
+        return self.adapter.classify(response.status, response.headers, body, self._patience)
 
     @property
     def _patience(self) -> float:
@@ -207,8 +211,8 @@ class Attempt:
                     data = await body.read()
                 except (Exception, asyncio.CancelledError) as error:
                     data = await self._broken(error)
-                batch = self._take(data)
-                if batch and (self.committed or self._commits(batch, len(data))):
+                batch, size, data = self._take(data), len(data), b""  # nothing of it stays in this frame
+                if batch and (self.committed or self._commits(batch, size)):
                     if body.whole is None:
                         self.call.direct = self if self._goes_well(batch) else None
                         return batch

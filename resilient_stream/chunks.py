@@ -138,7 +138,8 @@ class ServerToolCall(msgspec.Struct, frozen=True):
     """A tool that the provider runs itself: a web search, code, an MCP server's tool. It comes before its result.
 
     name: the provider's own name for the tool. arguments: JSON text, or program code, as it came. parsed: the arguments
-    as an object, or None. native: the block as its provider gave it, which `as_history()` sends back.
+    as an object, or None. native: the block as its provider gave it, which `as_history()` sends back; None where the
+    block of its result has the call, too. waits: the tool has not run, since the provider asks for approval first.
     """
 
     type: ClassVar[Literal["server_tool_call"]] = "server_tool_call"
@@ -149,6 +150,7 @@ class ServerToolCall(msgspec.Struct, frozen=True):
     arguments: str = ""
     parsed: dict[str, Any] | None = None
     native: Any = None
+    waits: bool = False
 
 
 class ServerToolResult(msgspec.Struct, frozen=True):

@@ -227,13 +227,19 @@ def _cited(content: Any) -> None:
 
 
 def openai_responses(body: Body) -> None:
-    """Every call has its output before the user speaks; reasoning is sealed or whole, and something follows it."""
+    """Every call has its output before the user speaks; reasoning is sealed or whole, and something follows it; items
+    of the provider's own tools are whole, and those that wait for the caller are answered."""
     waiting: set[str] = set()
     kinds = [item.get("type", "message") for item in body["input"]]
+    outputs = {
+        item.get("call_id") or item.get("approval_request_id")
+        for kind, item in zip(kinds, body["input"], strict=True)
+        if kind.endswith(("_output", "_response"))
+    }
     for kind, following, item in zip(kinds, [*kinds[1:], "end"], body["input"], strict=True):
         if kind == "reasoning":
             assert item.get("encrypted_content") or item.get("content"), "reasoning without what proves it"
-            assert following in ("reasoning", "message", "function_call"), "reasoning that nothing follows"
+            assert following in ("reasoning", "message", "function_call", *_RESPONSES), "reasoning that nothing follows"
         elif kind == "function_call":
             assert 0 < len(item["call_id"]) <= 64, f"an id that is refused: {item['call_id']}"
             assert item["call_id"] not in waiting, "two calls with one id"
@@ -243,11 +249,58 @@ def openai_responses(body: Body) -> None:
         elif kind == "function_call_output":
             assert item["call_id"] in waiting, "an output without its call"
             waiting.remove(item["call_id"])
+        elif kind in _RESPONSES:
+            _own_item(item, outputs)
         else:
             assert kind == "message"
             assert item["content"], "empty content"
             assert item["role"] == "assistant" or not waiting, "a call without its output"
+            _annotations(item["content"])
     assert not waiting, "a call without its output"
+
+
+def _own_item(item: Body, outputs: set[Any]) -> None:
+    """The fields of the SDK's input types, those that are demanded among them, and null only where it is allowed."""
+    demanded, taken = (set(names.split()) for names in _RESPONSES[item["type"]])
+    assert demanded <= item.keys(), f"{item['type']} without {demanded - item.keys()}"
+    assert item.keys() - {"type"} <= demanded | taken, f"{item['type']} with {item.keys() - demanded - taken}"
+    nulls = {name for name, value in item.items() if value is None}
+    assert nulls <= {"code", "outputs"}, f"{item['type']} with null in {nulls}"
+    if item["type"] == "mcp_approval_request":
+        assert item["id"] in outputs, "a request for approval that nobody answered"
+    if item["type"] == "computer_call":
+        assert item["call_id"] in outputs, "a computer's action without its output"
+
+
+def _annotations(content: Any) -> None:
+    """A citation stands in its text."""
+    for part in content if isinstance(content, list) else ():
+        for note in part.get("annotations", ()):
+            assert note["type"] in ("url_citation", "file_citation", "container_file_citation", "file_path")
+            assert 0 <= note.get("start_index", 0) <= note.get("end_index", 0) <= len(part["text"]), "a place outside"
+
+
+_RESPONSES: Mapping[str, tuple[str, str]] = {
+    "web_search_call": ("id action status", ""),
+    "file_search_call": ("id queries status", "results"),
+    "code_interpreter_call": ("id code container_id outputs status", ""),
+    "image_generation_call": ("id result status", ""),
+    "computer_call": ("id call_id pending_safety_checks status", "action actions"),
+    "computer_call_output": ("call_id output", "id acknowledged_safety_checks status"),
+    "mcp_list_tools": ("id server_label tools", "error"),
+    "mcp_call": ("id server_label name arguments", "approval_request_id error output status"),
+    "mcp_approval_request": ("id server_label name arguments", ""),
+    "mcp_approval_response": ("approval_request_id approve", "id reason"),
+    "shell_call": ("call_id action", "id caller environment status"),
+    "shell_call_output": ("call_id output", "id caller max_output_length status"),
+    "apply_patch_call": ("call_id operation status", "id caller"),
+    "tool_search_call": ("arguments", "id call_id execution status"),
+    "tool_search_output": ("tools", "id call_id execution status"),
+    "program": ("id call_id code fingerprint", ""),
+    "program_output": ("id call_id result status", ""),
+    "compaction": ("encrypted_content", "id"),
+}
+"""The items of its own tools that the API takes back: what each must have, and what else it may have."""
 
 
 def gemini_interactions(body: Body) -> None:

@@ -17,7 +17,6 @@ from resilient_stream.outcome import understood
 from resilient_stream.outcome.understood import MAX_NAMES, OTHERS, contradiction
 from resilient_stream.testing import FakeProvider, serve_bytes
 from tests.providers.test_second_places import (
-    SEARCH,
     STOP,
     block,
     cohere,
@@ -120,9 +119,10 @@ ROWS = {
         None,
         None,
         response(
-            {"type": "response.output_item.done", "item": SEARCH}, {"type": "response.output_text.delta", "delta": "Hi"}
+            {"type": "response.output_item.done", "item": {"type": "something_new", "id": "s", "whatever": ["x"]}},
+            {"type": "response.output_text.delta", "delta": "Hi"},
         ),
-        "web_search_call",
+        "something_new",
     ),
     "gemini": Row(
         "gemini:m", _gemini, None, None, sse([gemini({"text": "Hi"}, HOLOGRAM, finishReason="STOP")]), "hologram"

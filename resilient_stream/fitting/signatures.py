@@ -61,7 +61,7 @@ class _Reader(NamedTuple):
 
     def refuses_of(self, message: Message) -> bool:
         """Return whether the target would refuse something in a message."""
-        if message.role != "assistant" or (isinstance(message.content, str) and not message.tool_calls):
+        if isinstance(message.content, str) and not message.tool_calls:
             return False
         return any(map(self._refuses, (*message.parts, *message.tool_calls)))
 

@@ -91,7 +91,7 @@ class _Turn:
         self._cited = cited
         self._passages = deque(sorted(cited))
         self._blocks: list[Part | FunctionCall] = []
-        self._running: dict[str, OpaquePart] = {}
+        self._running: dict[str, OpaquePart | None] = {}
         self._lost = False
         self._text: list[str] = []
         self._length = 0
@@ -109,8 +109,7 @@ class _Turn:
                 self._end_thought()
                 self._call(chunk)
             case ServerToolCall():
-                if (block := self._opaque(chunk.native)) is not None:
-                    self._running[chunk.id] = block
+                self._running[chunk.id] = self._opaque(chunk.native)
             case ServerToolResult():
                 self._running.pop(chunk.id, None)
                 self._opaque(chunk.native)
@@ -147,12 +146,14 @@ class _Turn:
         return [Message(role="assistant", content=_simplified(parts), tool_calls=made)]
 
     def _stop_running(self, goes_on: bool) -> None:
-        """Leave out tools that have no result at the end, unless the provider goes on with them in its next answer."""
-        if self._running and not goes_on:
+        """Leave out tools that have no result at the end, unless the provider goes on with them in its next answer.
+
+        A tool whose block would have come with its result cannot be gone on with.
+        """
+        stopped = [block for block in self._running.values() if block is None or not goes_on]
+        if stopped:
             self._lost = True
-            self._blocks = [
-                block for block in self._blocks if not any(block is each for each in self._running.values())
-            ]
+            self._blocks = [block for block in self._blocks if not any(block is each for each in stopped)]
 
     def _opaque(self, data: Any, text: str = "") -> OpaquePart | None:
         self._end_thought()

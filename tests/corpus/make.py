@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.corpus.aws import aws_message
 from tests.corpus.dialects import DIALECTS, Dialect, json_text
+from tests.corpus.hosted import HOSTED
 from tests.corpus.quirks import QUIRKS
 from tests.corpus.said import SAID, Said
 
@@ -72,6 +73,8 @@ def answers(name: str) -> Iterator[dict[str, Any]]:
                 wanted["usage"] = None
             body = quirk.write(list(dialect.events(said, dialect.stops[said.stop])))
             yield _row(case, body, wanted) | {"why": quirk.why}
+    for case, hosted in HOSTED.get(name, {}).items():
+        yield _row(case, dialect.frame(hosted.events), hosted.expected)
     if name in ERRORS:
         yield _broken(dialect, *ERRORS[name])
 

@@ -23,7 +23,19 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from resilient_stream.chunks import Chunk, Finished, ReasoningDelta, TextDelta, ToolCall, Usage
+from resilient_stream.chunks import (
+    Chunk,
+    File,
+    Finished,
+    Raw,
+    ReasoningDelta,
+    ServerToolCall,
+    ServerToolResult,
+    Source,
+    TextDelta,
+    ToolCall,
+    Usage,
+)
 from resilient_stream.contract import Adapter, Decoder, Request
 from resilient_stream.errors import Failure
 from resilient_stream.messages import to_messages
@@ -61,7 +73,8 @@ class Answer:
     """What an answer says, whoever read it.
 
     calls: (id, name, arguments as an object, or as text where they are none). finish: the provider's own word.
-    usage: the fields of `Usage` in their order, without certainty.
+    usage: the fields of `Usage` in their order, without certainty. beside: a line for each other chunk of content, and
+    for each source; None where it was not written down.
     """
 
     text: str = ""
@@ -71,6 +84,7 @@ class Answer:
     finish: str | None = None
     usage: Counts | None = None
     failure: str | None = None
+    beside: tuple[str, ...] | None = None
 
 
 class Recording(NamedTuple):
@@ -147,6 +161,7 @@ class Reading:
             finish=finished.raw_reason if finished else None,
             usage=_counts(usage) if usage else None,
             failure=self.failure.kind.value if self.failure else None,
+            beside=tuple(line for chunk in self.chunks if (line := _line(chunk))),
         )
 
     def _last(self, kind: type[Any]) -> Any:
@@ -155,6 +170,17 @@ class Reading:
 
 def _called(call: ToolCall) -> Called:
     return call.id, call.name, call.arguments if call.parsed is None else call.parsed
+
+
+def _line(chunk: Chunk) -> str:
+    """Return what is written down of a chunk that is neither text nor a call."""
+    if isinstance(chunk, Source):
+        return f"source {chunk.url or chunk.id} {chunk.start} {chunk.end}"
+    if isinstance(chunk, File):
+        return f"file {chunk.media_type} {chunk.id or chunk.url if chunk.data is None else len(chunk.data)}"
+    if isinstance(chunk, Raw):
+        return f"raw {chunk.event} {chunk.standing}" if chunk.content else ""
+    return f"{chunk.type} {chunk.id} {chunk.name}" if isinstance(chunk, ServerToolCall | ServerToolResult) else ""
 
 
 def _counts(usage: Usage) -> Counts:
@@ -586,7 +612,8 @@ def expected(recording: Recording) -> Answer:
     if (own := recording.about.get("expected")) is not None:
         calls = tuple(map(tuple, own.get("calls", ())))
         usage = own.get("usage")
-        return Answer(**{**own, "calls": calls, "usage": tuple(usage) if usage else None})
+        beside = None if own.get("beside") is None else tuple(own["beside"])
+        return Answer(**{**own, "calls": calls, "usage": tuple(usage) if usage else None, "beside": beside})
     answer = DIALECTS[recording.dialect].oracle(recording)
     _, right = CORRECTIONS.get(recording.name, ("", {}))
     return replace(answer, **right)
@@ -597,7 +624,7 @@ def differences(found: Answer, wanted: Answer) -> dict[str, tuple[Any, Any]]:
     if len(found.calls) == len(wanted.calls):
         pairs = zip(found.calls, wanted.calls, strict=True)
         found = replace(found, calls=tuple(call if known[0] else ("", *call[1:]) for call, known in pairs))
-    names = [item.name for item in fields(Answer)]
+    names = [item.name for item in fields(Answer) if item.name != "beside" or wanted.beside is not None]
     return {
         name: (getattr(found, name), getattr(wanted, name))
         for name in names

@@ -421,7 +421,7 @@ async def test_a_background_answer_resumed_over_a_socket() -> None:
                 await first.collect()
             second = await client.complete("hi")
     assert first.transcript.text + second.text == "Half an answer."
-    assert points[0] == ResumePoint(response_id="resp_fakeprovider", sequence=5)
+    assert (points[0].response_id, points[0].sequence) == ("resp_fakeprovider", 5)
     post, get = provider.requests
     assert (post.method, post.json["background"]) == ("POST", True)
     assert (get.method, get.path) == ("GET", "/v1/responses/resp_fakeprovider?stream=true&starting_after=5")

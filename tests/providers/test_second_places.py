@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from resilient_stream import Target
-from resilient_stream.chunks import Raw, ReasoningDelta, TextDelta, ToolCall
+from resilient_stream.chunks import Raw, ReasoningDelta, ServerToolCall, ServerToolResult, Source, TextDelta, ToolCall
 from resilient_stream.contract import Request
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for
@@ -28,6 +28,8 @@ class Said(NamedTuple):
     reasoning: str = ""
     calls: tuple[tuple[str, str], ...] = ()
     unmodelled: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    """Tools of the provider's, files and sources: their chunks' types, and what tells each from others."""
 
 
 CALL = Said("", "", (("f", '{"a":1}'),))
@@ -158,6 +160,13 @@ ITEM_CALL = {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", 
 ITEM_THOUGHT = {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "Hm."}]}
 SEARCH = {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"query": "x"}}
 
+MCP_CALL = {"type": "mcp_call", "id": "mcp", "name": "f", "server_label": "s", "arguments": "{}", "output": "x"}
+NOTE = {"type": "url_citation", "url": "https://a.test", "title": "A", "start_index": 6, "end_index": 9}
+NOTED = {"type": "message", "content": [{"type": "output_text", "text": "Hello you", "annotations": [NOTE]}]}
+SEARCHED = Said(beside=("server_tool_call ws", "server_tool_result ws"))
+CALLED = Said(beside=("server_tool_call mcp", "server_tool_result mcp"))
+CITED = Said(beside=("source https://a.test 6 9",))
+
 RESPONSES = {
     "only in the output": (response(output=[ITEM]), Said()),
     "only in output_text.done": (response(at("output_text.done", text="Hello you")), Said()),
@@ -236,10 +245,67 @@ RESPONSES = {
         ),
         THOUGHT,
     ),
-    "a tool of the provider's in the output": (response(output=[SEARCH, ITEM]), Said(unmodelled=("web_search_call",))),
+    "a tool of the provider's in the output": (response(output=[SEARCH, ITEM]), SEARCHED),
     "the same in its item, too": (
         response(at("output_item.done", item=SEARCH), piece("Hello you"), output=[SEARCH, ITEM]),
-        Said(unmodelled=("web_search_call",)),
+        SEARCHED,
+    ),
+    "in its item, sent twice": (
+        response(at("output_item.done", item=SEARCH), at("output_item.done", item=SEARCH), piece("Hello you")),
+        SEARCHED,
+    ),
+    "in the output under another id": (
+        response(at("output_item.done", item=SEARCH), piece("Hello you"), output=[{**SEARCH, "id": "ws2"}, ITEM]),
+        SEARCHED,
+    ),
+    "one in its item, two in the output": (
+        response(at("output_item.done", item=SEARCH), piece("Hello you"), output=[{**SEARCH, "id": "ws0"}, SEARCH]),
+        Said(beside=(*SEARCHED.beside, "server_tool_call ws0", "server_tool_result ws0")),
+    ),
+    "after its text, in the output alone": (response(piece("Hello you"), output=[ITEM, SEARCH]), SEARCHED),
+    "a server's tool everywhere": (
+        response(
+            at("output_item.added", item={**MCP_CALL, "arguments": "", "output": None}),
+            at("mcp_call_arguments.done", item_id="mcp", arguments="{}"),
+            at("output_item.done", item=MCP_CALL),
+            piece("Hello you"),
+            output=[MCP_CALL, ITEM],
+        ),
+        CALLED,
+    ),
+    "a server's tool of which only the beginning came in time": (
+        response(
+            at("output_item.added", item={**MCP_CALL, "arguments": "", "output": None}),
+            at("mcp_call_arguments.done", item_id="mcp", arguments="{}"),
+            piece("Hello you"),
+            output=[MCP_CALL, ITEM],
+        ),
+        CALLED,
+    ),
+    "a server's tool in its item": (response(at("output_item.done", item=MCP_CALL), piece("Hello you")), CALLED),
+    "an annotation everywhere": (
+        response(
+            at("content_part.added", part={}),
+            piece("Hello you"),
+            at("output_text.annotation.added", annotation=NOTE),
+            at("output_text.done", text="Hello you"),
+            at("output_item.done", item=NOTED),
+            output=[NOTED],
+        ),
+        CITED,
+    ),
+    "an annotation in its item": (response(piece("Hello you"), at("output_item.done", item=NOTED)), CITED),
+    "an annotation in the output": (response(piece("Hello you"), output=[NOTED]), CITED),
+    "all of it in the output": (response(output=[NOTED]), CITED),
+    "an annotation behind its part, in a second message": (
+        response(
+            piece("Hello"),
+            at("output_item.done", item={"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}),
+            piece(" you", output_index=1),
+            at("output_text.done", text=" you", output_index=1),
+            at("output_text.annotation.added", annotation={**NOTE, "start_index": 1, "end_index": 4}, output_index=1),
+        ),
+        CITED,
     ),
     "a whole response as an event": (sse([{"object": "response", "status": "completed", "output": [ITEM]}]), Said()),
 }
@@ -517,7 +583,13 @@ def read(target: str, options: dict[str, Any], pieces: Iterable[bytes]) -> tuple
         "".join(each.reasoning for each in chunks if isinstance(each, ReasoningDelta)),
         tuple((each.name, each.arguments) for each in chunks if isinstance(each, ToolCall)),
         tuple(each.event for each in chunks if isinstance(each, Raw)),
+        tuple(_beside(each) for each in chunks if isinstance(each, Source | ServerToolCall | ServerToolResult)),
     ), decoder
+
+
+def _beside(chunk: Source | ServerToolCall | ServerToolResult) -> str:
+    told = f"{chunk.url} {chunk.start} {chunk.end}" if isinstance(chunk, Source) else chunk.id
+    return f"{chunk.type} {told}"
 
 
 @pytest.mark.parametrize(("target", "options", "body", "said"), ROWS)

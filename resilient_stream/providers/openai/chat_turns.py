@@ -129,7 +129,7 @@ def _with_name(message: Message) -> Message:
 def _parts(one: Message, other: Message) -> str | tuple[Part, ...]:
     """Return the content of both, with a blank line between texts."""
     parts = (*one.parts, *other.parts)
-    if _has_picture(one) or _has_picture(other):
+    if _has_picture(one) or _has_picture(other) or any(isinstance(part, OpaquePart) for part in parts):
         return parts
     text = "\n\n".join(_texts((one, other)))
     beside = tuple(part for part in parts if isinstance(part, ReasoningPart | OpaquePart))

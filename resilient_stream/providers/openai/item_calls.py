@@ -19,7 +19,7 @@ __all__ = ["ItemCalls"]
 class ItemCalls:
     """Calls that begin and end one by one, each under a key of its own: an output index or an item's id."""
 
-    __slots__ = ("_begun", "_calls", "_doubts", "_ended", "_holdings", "_ids", "_items", "_keys")
+    __slots__ = ("_begun", "_calls", "_doubts", "_ended", "_holdings", "_ids", "_items", "_keys", "_proofs")
 
     def __init__(self, holdings: Holdings | None = None) -> None:
         self._holdings = holdings or Holdings()
@@ -30,6 +30,7 @@ class ItemCalls:
         self._ids: dict[str, str] = {}
         self._keys: dict[str, str] = {}
         self._items: dict[str, str] = {}
+        self._proofs: dict[str, str] = {}
 
     def __len__(self) -> int:
         """Return how many calls have begun, including those that ended."""
@@ -63,6 +64,12 @@ class ItemCalls:
                     call.wrong = call.wrong or TWO_PLACES
             self._doubts.note(TWO_PLACES)
         return key
+
+    def prove(self, key: str, proof: str) -> None:
+        """Keep what has to come back with a call."""
+        if key not in self._proofs:
+            self._holdings.item(proof)
+            self._proofs[key] = proof
 
     def begin(self, key: str, id: str, name: str, said: str | Arguments) -> list[ToolCallDelta | ToolCall]:
         """Begin a call. A different call that is open under the same key has ended without an end event."""
@@ -141,12 +148,17 @@ class ItemCalls:
         said = _arguments(said)
         key = self._ids.get(id)
         if key is None:
-            return self.end(f"whole {self._begun}", id, name, said)
+            return self.end(self.next_key, id, name, said)
         if key in self._calls:
             return self.end(key, id, name, said)
         if id == self._ended[key][0]:
             self._must_be_known(key, said.text)
         return []
+
+    @property
+    def next_key(self) -> str:
+        """Return the key of a call that only the whole answer at the end has."""
+        return f"whole {self._begun}"
 
     def _must_be_known(self, key: str, arguments: str) -> None:
         """Check a repetition of a call that has ended: it must not have been given out without the arguments that are
@@ -161,6 +173,7 @@ class ItemCalls:
 
     def _give_out(self, key: str) -> list[ToolCall]:
         call = self._calls.pop(key)
+        call.signature = self._proofs.pop(key, None)
         self._ended[key] = call.id, call.blank
         return self._doubts.ended(call, others=bool(self._calls))
 

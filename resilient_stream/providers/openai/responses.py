@@ -12,7 +12,7 @@ temperature, top_p: as given. stop, seed: the API has neither; the first is refu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -22,21 +22,22 @@ from ...classify import classify_response
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, OutputWay, ProviderFacts, Request, ResumePoint
 from ...failures import Failure
 from ...fitting.answer_form import told_in_words
-from ...messages import FilePart, FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ...messages import Tool
 from ..shared.effort import effort_for
 from ..shared.schemas import strict
 from ..shared.strict_tools import strict_parameters
-from ..shared.tool_calls import fitting_id
 from ..shared.urls import joined, segment
-from ..shared.values import known, with_extra
+from ..shared.values import known, list_of, object_of, text_of, with_extra
 from ..shared.whole import WholeAnswer, accepted
 from ..shared.words import knowing, own_words
 from .chat_turns import fitted
 from .host_errors import rules_of
-from .host_files import responses_files_at, write_input_file
+from .host_files import responses_files_at
 from .hosts import Host, host_at, words_of
 from .model_rules import rule_for, sampling_of
+from .responses_replay import answered
 from .responses_stream import responses_decoder
+from .responses_turns import items_of
 from .responses_whole import LONG_TEXTS, as_stream
 
 __all__ = ["OpenAIResponses"]
@@ -97,11 +98,17 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
     def decoder(self, request: Request) -> Decoder:
         """Return a decoder for one streamed answer, set up by the target's options."""
         background = bool(request.option("background"))
-        return responses_decoder(self.name, background=background, resume=request.resume, **request.decoding)
+        return responses_decoder(
+            self.name,
+            background=background,
+            resume=request.resume,
+            logprobs=_wants_logprobs(request),
+            **request.decoding,
+        )
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """Return a decoder for one answer in one piece."""
-        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, cites=request.may_cite, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with this host's own in front."""
@@ -115,22 +122,23 @@ _REASONS = re.compile(r"(^|[/.])(o\d|gpt-([5-9]|\d\d)(?!.*chat)|codex|grok-4)")
 _NO_SUMMARY = re.compile(r"(^|[/.:])o(1|3-mini)(?![a-z0-9])|gpt-oss")
 """Models that reason and give no summary of it."""
 
-_CALL_ID = re.compile(r".{1,64}", re.DOTALL)
-
 
 def _body(request: Request, host: Host) -> dict[str, Any]:
     words = _words(host, host.words)
     way = rule_for(host.title, request.model).output
     request = told_in_words(request) if way == "json" else request
     background = bool(request.option("background")) and request.stream  # an answer in one piece is awaited as a whole
+    tools = [_tool(tool) for tool in request.tools]
     fields: dict[str, Any] = {
         "model": request.model,
-        "input": [item for message in fitted(request, host, shows=True) for item in _items(message)],
+        "input": answered(
+            [item for message in fitted(request, host, shows=True) for item in items_of(message)], request.target.name
+        ),
         "stream": request.stream,
         "store": background,
         "background": background or None,
-        "include": ["reasoning.encrypted_content"] if _wants_reasoning_back(request, host) else None,
-        "tools": [_tool(tool) for tool in request.tools] or None,
+        "include": _included(request, host, tools) or None,
+        "tools": tools or None,
         "tool_choice": _tool_choice(request.tool_choice),
         "text": _text_format(request.output, way),
         "max_output_tokens": request.max_tokens,
@@ -147,77 +155,35 @@ def _rest_of(point: ResumePoint) -> tuple[str, list[str]]:
     return path, ["stream=true", f"starting_after={quote(str(point.sequence), safe='')}"]
 
 
-def _unsealed(part: ReasoningPart) -> dict[str, Any] | None:
-    """Return the reasoning item again; None when the proof is another provider's, or there is none."""
-    try:
-        kept = msgspec.json.decode(part.signature or "", type=dict[str, str])
-    except msgspec.DecodeError:
-        return None
-    if not kept:
-        return None
-    if kept.get("encrypted_content"):
-        summary = [{"type": "summary_text", "text": part.text}] if part.text else []
-        return {"type": "reasoning", **kept, "summary": summary}
-    return {"type": "reasoning", **kept, "summary": [], "content": [{"type": "reasoning_text", "text": part.text}]}
+_DETAILS: Mapping[str, str] = {
+    "web_search": "web_search_call.action.sources", "code_interpreter": "code_interpreter_call.outputs",
+    "file_search": "file_search_call.results",
+}  # fmt: skip
+"""What a tool of the provider's found is given only to who asks for it; by the beginning of the tool's type."""
+_LOGPROBS = "message.output_text.logprobs"
+
+
+def _included(request: Request, host: Host, tools: Sequence[Any]) -> list[str]:
+    """Return what the answer is to have beyond what it has by itself."""
+    names = ["reasoning.encrypted_content"] if _wants_reasoning_back(request, host) else []
+    if host.responses in ("encrypted", "background"):
+        given = (object_of(tool) for tool in (*tools, *list_of(request.extra.get("tools"))))
+        kinds = {text_of(tool.get("type")) for tool in given}
+        names += [
+            name
+            for begin, name in _DETAILS.items()
+            if any(kind.startswith(begin) and "preview" not in kind for kind in kinds)
+        ]
+    return [*names, _LOGPROBS] if request.extra.get("top_logprobs") is not None else names
+
+
+def _wants_logprobs(request: Request) -> bool:
+    return request.extra.get("top_logprobs") is not None or _LOGPROBS in list_of(request.extra.get("include"))
 
 
 def _wants_reasoning_back(request: Request, host: Host) -> bool:
     able = host.responses in ("encrypted", "background")
     return able and (request.reasoning not in (None, "none", 0) or bool(_REASONS.search(request.model)))
-
-
-def _items(message: Message) -> Iterator[dict[str, Any]]:
-    if message.role == "tool":
-        id = fitting_id(message.tool_call_id or "", _CALL_ID)
-        yield {"type": "function_call_output", "call_id": id, "output": _content(message)}
-    elif message.role == "assistant":
-        yield from _answer(message)
-    else:
-        yield {"role": message.role, "content": _content(message)}
-
-
-def _answer(message: Message) -> list[dict[str, Any]]:
-    """Return an earlier answer's reasoning, text and calls as they came. Reasoning that nothing follows is left out,
-    since it would be refused."""
-    items: list[dict[str, Any]] = []
-    for block in message.blocks:
-        if isinstance(block, TextPart) and block.text:
-            _add_texts(items, block.text)
-        elif isinstance(block, FunctionCall):
-            items.append(_function_call(block))
-        elif isinstance(block, ReasoningPart) and (item := _unsealed(block)):
-            items.append(item)
-    while items and items[-1]["type"] == "reasoning":
-        items.pop()
-    return items
-
-
-def _add_texts(items: list[dict[str, Any]], text: str) -> None:
-    """Add texts as one item where nothing separates them. The long form is used: llama.cpp takes no other for the
-    assistant."""
-    if items and items[-1]["type"] == "message":
-        items[-1]["content"][0]["text"] += text
-    else:
-        items.append({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]})
-
-
-def _function_call(call: FunctionCall) -> dict[str, Any]:
-    id = fitting_id(call.id, _CALL_ID)
-    return {"type": "function_call", "call_id": id, "name": call.name, "arguments": call.arguments}
-
-
-def _content(message: Message) -> str | list[dict[str, Any]]:
-    if not any(isinstance(part, ImagePart | FilePart) for part in message.parts):
-        return message.text
-    return [encoded for part in message.parts if (encoded := _part(part)) is not None]
-
-
-def _part(part: Part) -> dict[str, Any] | None:
-    if isinstance(part, TextPart):
-        return {"type": "input_text", "text": part.text}
-    if isinstance(part, ImagePart):
-        return {"type": "input_image", "image_url": part.url, "detail": part.detail or "auto"}
-    return write_input_file(part) if isinstance(part, FilePart) else None
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

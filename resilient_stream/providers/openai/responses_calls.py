@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from ...chunks import ToolCall, ToolCallDelta
 from ...wire.broken import event_value
 from ..shared.call_fields import Arguments, arguments_in
@@ -15,8 +17,10 @@ from ..shared.values import object_of, text_of
 from .item_calls import ItemCalls
 from .responses_events import Event, id_of
 
-__all__ = ["ResponsesCalls"]
+__all__ = ["CONTEXT", "ResponsesCalls"]
 
+CONTEXT = ("caller", "namespace")
+"""What a call may have beside its name: the program that made it, the group of tools that it is in."""
 _OF_A_PIECE = frozenset({"output_index", "sequence_number", "obfuscation", "response_id", "event_id", "delta"})
 
 
@@ -46,10 +50,15 @@ class ResponsesCalls(ItemCalls):
 
     def done(self, event: Event) -> list[ToolCallDelta | ToolCall]:
         """End an item, if it is a call."""
-        return self.end(self._key(event), *_said_of(object_of(event.item), event.arguments))
+        item = object_of(event.item)
+        if (proof := _context(item)) is not None:
+            self.prove(self._key(event), proof)
+        return self.end(self._key(event), *_said_of(item, event.arguments))
 
     def rest(self, item: Mapping[str, Any]) -> list[ToolCallDelta | ToolCall]:
         """Take a call from the whole answer at its end."""
+        if (proof := _context(item)) is not None and text_of(item.get("call_id")) not in self._ids:
+            self.prove(self.next_key, proof)
         return self.settle(*_said_of(item))
 
     def _key(self, event: Event) -> str:
@@ -66,6 +75,12 @@ class ResponsesCalls(ItemCalls):
         if said.odd or said.wrong:
             self.odd(key)
         return key, said
+
+
+def _context(item: Mapping[str, Any]) -> str | None:
+    """Return what a call has beside its name, to be sent back with it; None for a call like most."""
+    kept = {name: item[name] for name in CONTEXT if item.get(name)}
+    return msgspec.json.encode(kept).decode() if kept else None
 
 
 def _said_of(item: Mapping[str, Any], beside: Any = None) -> tuple[str, str, Arguments]:

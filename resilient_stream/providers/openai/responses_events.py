@@ -45,6 +45,7 @@ class Event(msgspec.Struct, gc=False):
     message: Any = None
     name: Any = None
     arguments: Any = None
+    logprobs: Any = None
 
 
 TEXT = BatchDecoder(TextEvent)

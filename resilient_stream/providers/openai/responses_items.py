@@ -11,10 +11,10 @@ any of them. This module must never say twice what has come, or take an item's p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ...chunks import Chunk, ReasoningDelta, TextDelta
+from ...chunks import ReasoningDelta, TextDelta
 from ...contract import Batch
 from ..shared.holdings import Holdings
 from ..shared.said import Said
@@ -22,10 +22,10 @@ from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import list_of, object_of, text_of
 from .responses_events import sealed
 
-__all__ = ["OWN_ITEMS", "Items", "texts_of"]
+__all__ = ["OWN_ITEMS", "Items", "odd_parts", "texts_of"]
 
 OWN_ITEMS = frozenset({"message", "reasoning", "function_call"})
-"""What is read here. Any other item is a tool that the provider runs, or new."""
+"""What is read here and in `responses_calls.py`. Any other item is read in `responses_tools.py`."""
 
 MAX_PARTS = 4096
 """How many parts are remembered by their numbers; of further parts, the repetition in their end events is not read."""
@@ -47,8 +47,6 @@ class Items:
         self._parts = {"text": 0, "reasoning": 0}
         self._items = {"text": 0, "reasoning": 0}
         self._mixed = False
-        self._cited = 0
-        self._reported: dict[str, int] = {}
 
     def part(self, kind: str, key: str, sure: bool, text: str) -> Batch:
         """Return the part of a whole text that no delta had. sure: its key is a number, which no proxy changes."""
@@ -95,40 +93,20 @@ class Items:
         self._parts[kind] = self._items[kind] = said.length
         self._mixed = False
 
-    def cited(self) -> None:
-        """Note that an annotation came as an event of its own."""
-        self._cited += 1
+    @property
+    def begun(self) -> bool:
+        """Return whether anything was said."""
+        return bool(self.text.length or self.reasoning.length or self.refusal)
 
-    def beside(self, item: Mapping[str, Any], unmodelled: Unmodelled) -> list[Chunk]:
-        """Pass on what the reader does not read of a whole item: the item itself or, for a message, its annotations and
-        unknown parts."""
-        kind = text_of(item.get("type"))
-        if kind not in OWN_ITEMS:
-            if kind not in self._reported:
-                self._holdings.item(kind)
-            self._reported[kind] = self._reported.get(kind, 0) + 1
-            return [unmodelled.content(kind or "item", item)] if says({**item, "type": None}) else []
-        found: list[Chunk] = []
-        for part in map(object_of, list_of(item.get("content")) if kind == "message" else ()):
-            notes = list_of(part.get("annotations"))
-            found += [unmodelled.content("annotations", note) for note in notes[self._cited :]]
-            self._cited = max(0, self._cited - len(notes))
-            if not any(text_of(part.get(name)) for name in ("text", "refusal")) and says({**part, "type": None}):
-                found.append(unmodelled.content(text_of(part.get("type")) or "part", part))
-        return found
+    def began(self, kind: str = "text") -> int | None:
+        """Return how much had been said when the part at hand began; None where an earlier stream said some of it."""
+        return None if self._blind else self._parts[kind]
+
+    def message_began(self) -> int | None:
+        """Return the same of the message at hand."""
+        return None if self._blind else self._items["text"]
 
     # -- the whole answer -----------------------------------------------------------------------
-
-    def unsaid(self, items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the items of other types in the whole answer that did not come before."""
-        left = dict(self._reported)
-        found: list[dict[str, Any]] = []
-        for item in items:
-            kind = text_of(item.get("type"))
-            if kind not in OWN_ITEMS and not left.get(kind):
-                found.append(item)
-            left[kind] = left.get(kind, 0) - 1
-        return found
 
     def rest(self, items: list[dict[str, Any]], unmodelled: Unmodelled) -> Batch:
         """Return what was not said of the whole answer's text, found by where all of the text ends."""
@@ -141,6 +119,15 @@ class Items:
         another = unmodelled.another("output", self.text, whole) if len(whole) != self.text.length else []
         new = self.text.rest(whole)
         return [*another, *_chunks("reasoning", self.reasoning.rest(thought)), *_chunks("text", new)]
+
+
+def odd_parts(message: Mapping[str, Any], unmodelled: Unmodelled) -> Batch:
+    """Pass on the parts of a message that are neither text nor a refusal."""
+    parts = map(object_of, list_of(message.get("content")))
+    unread = (part for part in parts if not any(text_of(part.get(name)) for name in ("text", "refusal")))
+    return [
+        unmodelled.content(text_of(part.get("type")) or "part", part) for part in unread if says({**part, "type": None})
+    ]
 
 
 def texts_of(parts: Any) -> str:

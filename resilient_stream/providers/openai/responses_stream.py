@@ -9,11 +9,8 @@ Must never: await.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
-
-import msgspec
+from typing import TypeAlias
 
 from ...chunks import Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta
 from ...classify import classify_error
@@ -28,8 +25,8 @@ from ..shared.holdings import Holdings
 from ..shared.unmodelled import Unmodelled
 from ..shared.values import object_of, text_of
 from .responses_calls import ResponsesCalls
-from .responses_events import EVENTS, TEXT, Event, TextEvent, key_of, sort_of
-from .responses_items import Items
+from .responses_content import OF_CONTENT, Content
+from .responses_events import EVENTS, TEXT, Event, TextEvent, sort_of
 
 __all__ = ["FINISH_REASONS", "ResponsesReader", "responses_decoder"]
 
@@ -50,10 +47,16 @@ def responses_decoder(
     eof_ok: bool = False,
     background: bool = False,
     resume: ResumePoint | None = None,
+    logprobs: bool = False,
 ) -> EventDecoder[Event]:
-    """Return the decoder of one answer of the Responses API; background and resume as in `ResponsesReader`."""
+    """Return the decoder of one answer of the Responses API; background, resume, logprobs as in `ResponsesReader`."""
     reader = ResponsesReader(
-        provider, raw=raw, background=background, resume=resume, holdings=Holdings(max_event_bytes)
+        provider,
+        raw=raw,
+        background=background,
+        resume=resume,
+        holdings=Holdings(max_event_bytes),
+        logprobs=logprobs,
     )
     return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
 
@@ -62,12 +65,12 @@ class ResponsesReader:
     """Reads the events of one answer of the Responses API; see `event_decoder`.
 
     background: the provider keeps the answer, so the reader keeps a `resume_point`. resume: the point at which to
-    continue.
+    continue. logprobs: they were asked for.
     """
 
     __slots__ = (
-        "_background", "_calls", "_items", "_provider", "_resumed", "_sequence", "_unmodelled", "done",
-        "failure", "model", "plain", "progress", "response_id", "seen",
+        "_background", "_content", "_provider", "_sequence", "_unmodelled", "done", "failure", "model", "plain",
+        "progress", "response_id", "seen",
     )  # fmt: skip
 
     texts = TEXT
@@ -80,13 +83,13 @@ class ResponsesReader:
         background: bool = False,
         resume: ResumePoint | None = None,
         holdings: Holdings | None = None,
+        logprobs: bool = False,
     ) -> None:
         self._provider = provider
         self._unmodelled = Unmodelled(provider, raw=raw)
         self._background = background
-        self._resumed = resume is not None
-        self._items = Items(resumed=resume is not None, holdings=holdings)
-        self._calls = ResponsesCalls(holdings)
+        resumed = resume is not None
+        self._content = Content(self._unmodelled, holdings, resumed=resumed, logprobs=logprobs)
         self._sequence: int | str | None = None
         self.plain = False
         self.seen = resume is not None
@@ -97,17 +100,14 @@ class ResponsesReader:
         self.response_id: str | None = None
         if resume is not None:
             self._sequence, self.response_id = resume.sequence, resume.response_id
-            if resume.state is not None:
-                self._calls, self._items.refusal = copy.deepcopy(resume.state)
+            self._content.restore(resume.state)
 
     @property
     def resume_point(self) -> ResumePoint | None:
         """Return where the provider can resume this answer; None when it does not keep it."""
         if not self._background or self.response_id is None or self._sequence is None:
             return None
-        refusal = self._items.refusal
-        state = (self._calls, refusal) if self._calls or refusal else None
-        return ResumePoint(response_id=self.response_id, sequence=self._sequence, state=state)
+        return ResumePoint(response_id=self.response_id, sequence=self._sequence, state=self._content.state)
 
     @property
     def unmodelled(self) -> Mapping[str, int]:
@@ -117,7 +117,7 @@ class ResponsesReader:
     def text(self, events: list[TextEvent]) -> Batch:
         """Return the chunks of a read that is nothing but text."""
         self._sequence = events[-1].sequence_number
-        return self._items.text.given([text for event in events if (text := event.delta)])
+        return self._content.items.text.given([text for event in events if (text := event.delta)])
 
     def may_end(self, marked: bool, cut: bool) -> bool:
         """Return False: an answer ends only with a final status. Some hosts send `[DONE]` after it, none in its
@@ -136,8 +136,11 @@ class ResponsesReader:
             read = _READERS.get("error" if event.error or event.message else event.type)
             if read is not None:
                 read(self, event, batch)
+            elif (of_content := OF_CONTENT.get(event.type)) is not None:
+                batch += of_content(self._content, event)
+                self.progress += 1
             elif (take := _OF_CALLS.get(event.type)) is not None:
-                batch += take(self._calls, event, payloads[place : place + 1])
+                batch += take(self._content.calls, event, payloads[place : place + 1])
                 self.progress += event.type.endswith("done")
             else:
                 self._pass(event, payloads[place : place + 1], batch)
@@ -145,69 +148,25 @@ class ResponsesReader:
                 break
             self._sequence = count(event.sequence_number) if event.sequence_number is not None else self._sequence
         self.seen = self.seen or any(chunk.content for chunk in batch)
-        self.plain = bool(batch) and type(batch[-1]) is TextDelta
+        self.plain = bool(batch) and type(batch[-1]) is TextDelta and self._content.logprobs is None
 
     # One reader for each kind of event.
 
     def _text(self, event: Event, batch: Batch) -> None:
-        if text := text_of(event.delta):
-            self._items.text.add(text)
-            batch.append(TextDelta(text))
+        batch += self._content.text(event)
 
     def _reasoning(self, event: Event, batch: Batch) -> None:
         if text := text_of(event.delta):
-            self._items.reasoning.add(text)
+            self._content.items.reasoning.add(text)
             batch.append(ReasoningDelta(text))
 
     def _refused(self, event: Event, batch: Batch) -> None:
-        self._items.refuses(text_of(event.delta))
+        self._content.items.refuses(text_of(event.delta))
         self.progress += 1
 
     def _repeats(self, event: Event, batch: Batch) -> None:
         """Take an event that only says that work has begun."""
         self.progress += 1
-
-    def _part_done(self, event: Event, batch: Batch) -> None:
-        """Take a whole part, which normally repeats its deltas."""
-        self.progress += 1
-        part = object_of(event.part)
-        thought = event.type.startswith("response.reasoning") or part.get("type") == "reasoning_text"
-        kind = "reasoning" if thought else "text"
-        if text := text_of(event.text) or text_of(part.get("text")):
-            place = f"{event.summary_index} {event.content_index}"
-            batch += self._items.part(kind, f"{kind} {key_of(event)} {place}", event.output_index is not None, text)
-        self._items.refused(text_of(event.refusal) or text_of(part.get("refusal")))
-
-    def _item_added(self, event: Event, batch: Batch) -> None:
-        item = object_of(event.item)
-        self.progress += 1
-        if item.get("type") == "function_call":
-            batch += self._calls.added(event)
-
-    def _item_done(self, event: Event, batch: Batch) -> None:
-        item = object_of(event.item)
-        self.progress += 1
-        if item.get("type") == "function_call":
-            batch += self._calls.done(event)
-        elif item.get("type") == "message":
-            batch += self._items.message(item)
-        elif item.get("type") == "reasoning":
-            batch += self._items.thought(item)
-        batch += self._items.beside(item, self._unmodelled)
-
-    def _cited(self, event: Event, batch: Batch) -> None:
-        self._items.cited()
-        batch.append(self._unmodelled.content(event.type, msgspec.to_builtins(event.annotation)))
-
-    def _rest(self, output: Any, batch: Batch) -> None:
-        """Return the new content of the whole answer at its end, i.e. what no event before it had."""
-        items = [object_of(item) for item in output] if isinstance(output, list) and not self._resumed else []
-        batch += self._items.rest(items, self._unmodelled)
-        for item in items:
-            if item.get("type") == "function_call":
-                batch += self._calls.rest(item)
-        for unsaid in self._items.unsaid(items):
-            batch += self._items.beside(unsaid, self._unmodelled)
 
     def _status(self, event: Event, batch: Batch) -> None:
         response = object_of(event.response)
@@ -219,7 +178,7 @@ class ResponsesReader:
         response = object_of(event.response)
         if usage := object_of(response.get("usage")):
             batch.append(openai_usage(usage, "input", "output"))
-        self._rest(response.get("output"), batch)
+        batch += self._content.rest(response.get("output"))
         status = text_of(response.get("status")) or event.type.removeprefix("response.")
         why = text_of(object_of(response.get("incomplete_details")).get("reason"))
         if status == "failed":
@@ -232,13 +191,13 @@ class ResponsesReader:
 
     def _finish(self, raw: str, batch: Batch) -> None:
         self.done = True
-        batch += self._calls.whole()
+        batch += self._content.calls.whole()
         reason, kind = FINISH_REASONS.get(raw, ("other", None))
-        if self._items.refusal:
+        if self._content.items.refusal:
             reason, kind = "refusal", "refusal"
-        elif self._calls and reason == "stop":
+        elif self._content.asks and reason == "stop":
             reason = "tool_calls"
-        batch.append(Finished(reason, raw, kind, "".join(self._items.refusal)))
+        batch.append(Finished(reason, raw, kind, "".join(self._content.items.refusal)))
 
     def _error(self, event: Event, batch: Batch) -> None:
         said = event.error or {"code": event.code, "message": event.message}
@@ -269,19 +228,12 @@ class ResponsesReader:
 
 _Read: TypeAlias = Callable[[ResponsesReader, Event, Batch], None]
 
-_BEGINS = "content_part.added reasoning_summary_part.added"
-_REPEATS = "content_part output_text refusal reasoning_text reasoning_summary_text reasoning_summary_part"
-
 _READERS: Mapping[str, _Read] = {
-    **{f"response.{name}": ResponsesReader._repeats for name in _BEGINS.split()},
-    **{f"response.{name}.done": ResponsesReader._part_done for name in _REPEATS.split()},
-    "response.output_text.annotation.added": ResponsesReader._cited,
+    "response.reasoning_summary_part.added": ResponsesReader._repeats,
     "response.output_text.delta": ResponsesReader._text,
     "response.refusal.delta": ResponsesReader._refused,
     "response.reasoning_text.delta": ResponsesReader._reasoning,
     "response.reasoning_summary_text.delta": ResponsesReader._reasoning,
-    "response.output_item.added": ResponsesReader._item_added,
-    "response.output_item.done": ResponsesReader._item_done,
     "response.created": ResponsesReader._status,
     "response.queued": ResponsesReader._status,
     "response.in_progress": ResponsesReader._status,

@@ -8,6 +8,7 @@ that was written without it is read as well.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import warnings
 from collections.abc import Mapping
@@ -61,7 +62,16 @@ def form_of(output: Any) -> Form:
     if isinstance(output, TypeAdapter):
         return _TypeForm(output._type, output)
     _refuse_values(output)
-    return _TypeForm(output, _adapter(output))
+    try:
+        return _kept_form(output)
+    except TypeError:  # an annotation in it has no hash
+        return _TypeForm(output, _adapter(output))
+
+
+@functools.lru_cache(64)
+def _kept_form(kind: Any) -> Form:
+    """Return the form of a type, made once: pydantic takes up to a millisecond for it, and calls repeat their types."""
+    return _TypeForm(kind, _adapter(kind))
 
 
 def complaint(reason: str) -> str:

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from resilient_stream import AllTargetsFailed, Client, RetryPolicy, StreamError, StreamMisused, Transcript
 from resilient_stream.events import AttemptFailed, Event, FellBack, RetryScheduled
+from resilient_stream.objects.form import form_of
 from tests.engine.scripted import Answer
 from tests.objects.answers import BAD, GOOD, Stop, Trip, asking, sent, speaking
 
@@ -74,6 +75,12 @@ async def test_every_type_is_read(kind: Any, answer: Any, expected: Any) -> None
     schema = sent(transport)["response_format"]["json_schema"]["schema"]
     assert schema["type"] == "object"
     assert transcript.text == json.dumps(answer)
+
+
+def test_the_form_of_a_type_is_made_once() -> None:
+    """Calls repeat their types; one that cannot be a key is taken all the same."""
+    assert form_of(list[Stop]) is form_of(list[Stop])
+    assert form_of(Annotated[int, Field(ge=1), ["no", "hash"]]).read('{"value": 3}') == 3
 
 
 async def test_a_recursive_model_inside_of_a_list_keeps_its_references() -> None:

@@ -271,6 +271,17 @@ def files_taken() -> str:
     return table(("PDF", "text", "office", "audio", "video", "providers"), rows)
 
 
+def cache_marks() -> str:
+    """List the providers that are sent cache marks, with models where it depends on them."""
+    names = [name for name in known_providers() if name != "replay"]
+    targets = [f"{name}:{model}".rstrip(":") for name in names for model in _MODELS.get(name, ("",))]
+    marked = [
+        f"`{target}`" for target in targets
+        if adapter_for(target.partition(":")[0]).capabilities(target.partition(":")[2]).cache_marks
+    ]  # fmt: skip
+    return table(("sent with its marks",), [(", ".join(marked),)])
+
+
 def _ways(taken: frozenset[str], kind: str) -> str:
     found = [way for way in WAYS if f"{kind} {way}" in taken]
     return ", ".join(found) or ("as text" if kind == "text" else "no")
@@ -461,6 +472,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "other-names": other_names,
     "call-options": options_taken,
     "files": files_taken,
+    "cache-marks": cache_marks,
     "capabilities": capabilities,
     "output-ways": output_ways,
     "environment": environment,

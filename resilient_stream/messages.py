@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .given.files import FileKind
 
 __all__ = [
+    "Cache",
     "FilePart",
     "FunctionCall",
     "History",
@@ -42,6 +43,8 @@ __all__ = [
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 Detail: TypeAlias = Literal["auto", "low", "high"]
+Cache: TypeAlias = Literal[True, False, "5m", "1h"]
+"""A mark up to which a provider should keep a prompt: for its usual time, for 5 minutes or for an hour."""
 
 
 class _Frozen(BaseModel):
@@ -79,13 +82,15 @@ class TextPart(_Frozen):
     """A piece of text in a message of several parts.
 
     `citations` are what it rests on, as the provider `cited_by` gave them ("anthropic"). They go back to that provider
-    only; for others it is text like any other.
+    only; for others it is text like any other. `cache` marks the end of what its provider should keep for further
+    calls: True for the provider's usual time, "5m" or "1h". Where a provider keeps prompts by itself, nothing is sent.
     """
 
     type: Literal["text"] = "text"
     text: str
     citations: tuple[Any, ...] = ()
     cited_by: str | None = None
+    cache: Cache | None = None
 
     @field_validator("citations", mode="before")
     @classmethod
@@ -102,6 +107,7 @@ class ImagePart(_Frozen):
     type: Literal["image_url"] = "image_url"
     url: str
     detail: Detail | None = None
+    cache: Cache | None = None
 
     @classmethod
     def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -157,6 +163,7 @@ class FilePart(_Frozen):
     id: str | None = None
     media_type: str | None = None
     name: str | None = None
+    cache: Cache | None = None
 
     if TYPE_CHECKING:  # what is accepted is more than what is kept
 
@@ -168,14 +175,18 @@ class FilePart(_Frozen):
             id: str | None = None,
             media_type: str | None = None,
             name: str | None = None,
+            cache: Cache | None = None,
         ) -> None: ...
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], media_type: str | None = None) -> FilePart:
+    def from_file(
+        cls, path: str | os.PathLike[str], media_type: str | None = None, *, cache: Cache | None = None
+    ) -> FilePart:
         """Read a file of up to 100 MiB now. Raises StreamMisused for one that is missing, too large, or a pipe."""
         from .given.files import name_of, read  # most calls have no file
 
-        return cls(data=read(path, "FilePart.from_file"), media_type=media_type, name=name_of(path))
+        data = read(path, "FilePart.from_file")
+        return cls(data=data, media_type=media_type, name=name_of(path), cache=cache)
 
     @classmethod
     def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -344,12 +355,16 @@ class Message(_Frozen):
 
 
 class Tool(_Frozen):
-    """A function the model may call: its name, what it is for, and a JSON schema of its parameters."""
+    """A function the model may call: its name, what it is for, and a JSON schema of its parameters.
+
+    cache: as in `TextPart`; the mark is behind this tool.
+    """
 
     name: str = Field(min_length=1)
     description: str = ""
     parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
     strict: bool | None = None
+    cache: Cache | None = None
 
     @classmethod
     def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -434,7 +449,7 @@ def _as_picture(part: FilePart) -> FilePart | ImagePart:
     """Return a picture that was given as a file as what it is. One that was uploaded has no other form than its id."""
     if part.kind != "image" or part.id is not None:
         return part
-    return ImagePart(url=part.url or f"data:{part.media_type};base64,{part.data}")
+    return ImagePart(url=part.url or f"data:{part.media_type};base64,{part.data}", cache=part.cache)
 
 
 _PARTS: Mapping[str, type[TextPart | ImagePart | FilePart | ReasoningPart | OpaquePart]] = {

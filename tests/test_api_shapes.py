@@ -124,8 +124,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "messages[0].content[0].type: 'mind' is not known; known are text, image_url",
     ),
     "a field that would be lost": (
-        {"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]},
-        "messages[0].content[0].cache_control: not a known field",
+        {"role": "user", "content": [{"type": "text", "text": "x", "keep_for": {"type": "ephemeral"}}]},
+        "messages[0].content[0].keep_for: not a known field",
     ),
     "audio": ({"role": "assistant", "audio": {"id": "a"}}, "messages[0].audio: not a known field"),
     "an old function call": (

@@ -43,6 +43,8 @@ def tool_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
     if "input_schema" in fields:
         fields["parameters"] = fields.pop("input_schema")
     fields.pop("function", None)
+    fields |= _mark(fields)
+    fields.pop("cache_control", None)
     return _known(fields, names, "")
 
 
@@ -107,8 +109,23 @@ def part_fields(value: Mapping[str, Any], own_parts: Mapping[str, Names]) -> dic
         known = ", ".join((*_FIRST, *own_parts, *(name for name in _PARTS if name not in (*_FIRST, *_UNTYPED))))
         raise Unfit(f".type: {_short(kind)} is not known; known are {known}")
     read, own = _PARTS[kind]
-    _left_out(value, ("type", *own), "")
-    return read(value)
+    marks = () if kind in _UNMARKED else _MARKS
+    _left_out(value, ("type", *own, *marks), "")
+    return {**read(value), **_mark(value)} if marks else read(value)
+
+
+_MARKS = ("cache", "cache_control")
+_UNMARKED = ("thinking", "redacted_thinking")
+
+
+def _mark(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a mark for the provider's cache: ours, or Anthropic's `cache_control`."""
+    if not any(name in value for name in _MARKS):
+        return {}
+    control = _inner(value, "cache_control")
+    if control and control.get("type") != "ephemeral":
+        raise Unfit(f".cache_control.type: {_short(control.get('type'))} is not known; known is ephemeral")
+    return {"cache": value.get("cache") or (control.get("ttl") or True if control else None)}
 
 
 # -- parts --------------------------------------------------------------------------------------

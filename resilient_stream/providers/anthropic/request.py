@@ -18,9 +18,10 @@ from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, 
 from ..shared.own_form import in_own_form, is_typed
 from ..shared.schemas import closed
 from ..shared.strict_tools import closed_parameters
-from ..shared.system import SYSTEM, some_turns, system_texts
+from ..shared.system import SYSTEM, some_turns, system_parts
 from ..shared.tool_calls import fitting_id, parse_arguments
 from ..shared.values import known
+from .cache import check_marks, marks_of, with_mark
 from .models import Generation, generation_of, reasoning_fields
 from .server_tools import CALLS, RESULT
 
@@ -37,7 +38,7 @@ def encode_body(request: Request) -> dict[str, Any]:
         "model": request.model,
         "max_tokens": request.max_tokens or accepts.max_tokens,
         "stream": request.stream,
-        "system": "\n\n".join(system_with_schema(request)) or None,
+        "system": _system(system_with_schema(request)),
         "messages": _turns(some_turns(request.messages, request.target.name), request.target.name),
         "tools": [_tool(tool) for tool in request.tools] or None,
         "tool_choice": _tool_choice(request.tool_choice),
@@ -55,19 +56,27 @@ def encode_body(request: Request) -> dict[str, Any]:
         form = {"type": "json_schema", "schema": schema}
         fields["output_config"] = {**fields.get("output_config", {}), "format": form}
     fields |= _sampling_fields(request, accepts, fields.get("thinking"))
+    check_marks(marks_of(fields))
     return known(fields)
 
 
-def system_with_schema(request: Request) -> list[str]:
+def _system(parts: list[TextPart]) -> str | list[dict[str, Any]] | None:
+    """Return the system messages as one text, or as blocks where one of them has a cache mark."""
+    if any(part.cache for part in parts):
+        return [with_mark({"type": "text", "text": part.text}, part.cache) for part in parts]
+    return "\n\n".join(part.text for part in parts) or None
+
+
+def system_with_schema(request: Request) -> list[TextPart]:
     """Return the system messages, with the answer's schema in words if it cannot be enforced.
 
     The API enforces only schemas whose objects name all of their properties.
     """
-    texts = system_texts(request.messages)
+    parts = system_parts(request.messages)
     if request.output is None or closed(request.output) is not None:
-        return texts
+        return parts
     left_out(request.target.name, "output=", "an object in it has names of its own; it is asked for in words")
-    return [*texts, in_words(request.output)]
+    return [*parts, TextPart.model_construct(text=in_words(request.output))]
 
 
 def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
@@ -146,11 +155,11 @@ def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
         return _tool_use(part)
     if isinstance(part, TextPart):
         cited = {"citations": list(part.citations)} if part.citations else {}
-        return {"type": "text", "text": part.text, **cited}
+        return with_mark({"type": "text", "text": part.text, **cited}, part.cache)
     if isinstance(part, OpaquePart):
         return part.data if is_typed(part.data) else None
     if isinstance(part, ImagePart):
-        return {"type": "image", "source": _image_source(part)}
+        return with_mark({"type": "image", "source": _image_source(part)}, part.cache)
     return _file(part) if isinstance(part, FilePart) else _thinking_block(part)
 
 
@@ -164,8 +173,9 @@ def _image_source(image: ImagePart) -> dict[str, Any]:
 def _file(part: FilePart) -> dict[str, Any]:
     """Return a document, or an uploaded picture, as a block."""
     if part.kind == "image":
-        return {"type": "image", "source": {"type": "file", "file_id": part.id}}
-    return known({"type": "document", "source": _document_source(part), "title": part.name})
+        return with_mark({"type": "image", "source": {"type": "file", "file_id": part.id}}, part.cache)
+    document = {"type": "document", "source": _document_source(part), "title": part.name}
+    return with_mark(known(document), part.cache)
 
 
 def _document_source(part: FilePart) -> dict[str, Any]:
@@ -198,7 +208,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
         fields["description"] = tool.description
     if tool.strict:
         fields["strict"] = True
-    return fields
+    return with_mark(fields, tool.cache)
 
 
 def _tool_choice(choice: str | None) -> dict[str, Any] | None:

@@ -30,6 +30,7 @@ from ..shared.urls import joined, segment
 from ..shared.whole import WholeAnswer
 from . import bodies as bedrock_bodies
 from . import converse_request
+from .cache_points import keeps_marks
 from .converse_request import output_way, top_k_of
 from .converse_stream import ConverseReader
 from .errors import RULES
@@ -141,6 +142,7 @@ class Bedrock(msgspec.Struct, frozen=True):
             prefill=generation_of(model).prefill, streaming_tools=_WHOLE_CALLS.search(model) is None, whole=True,
             signs_as=signing_family(model) or f"{self.name}:{model}", cached_in_input=False,
             top_k=bool(top_k_of(model)), user=True, output_by=output_way(model), files=FILES,
+            cache_marks=keeps_marks(model),
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:

@@ -14,9 +14,19 @@ from typing import Any
 import msgspec
 
 from ...contract import OutputWay, Request
-from ...fitting.files import KINDS
-from ...fitting.told import blank, left_out, model_first, refusal, without
-from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
+from ...fitting.told import blank, left_out, model_first, without
+from ...messages import (
+    FilePart,
+    FunctionCall,
+    ImagePart,
+    Message,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    Tool,
+)
+from ..anthropic.cache import check_marks
 from ..anthropic.models import generation_of, reasoning_fields
 from ..anthropic.request import may_think, system_with_schema
 from ..shared.effort import effort_for
@@ -26,6 +36,8 @@ from ..shared.strict_tools import closed_parameters
 from ..shared.system import some_turns
 from ..shared.tool_calls import fitting_id, parse_arguments
 from ..shared.values import known, merged
+from .cache_points import points, points_of
+from .converse_files import encode_file
 
 __all__ = ["encode_body", "output_way", "top_k_of"]
 
@@ -42,9 +54,9 @@ def encode_body(request: Request) -> dict[str, Any]:
     """
     thinking = _thinking(request)
     limit = thinking.pop("max_tokens", request.max_tokens)
-    turns = _turns(some_turns(request.messages, request.target.name), request.target.name)
+    turns = _turns(some_turns(request.messages, request.target.name), request)
     fields = {
-        "system": [{"text": text} for text in system_with_schema(request)] or None,
+        "system": _system(request) or None,
         "messages": turns,
         "inferenceConfig": _inference(request, limit, thinking) or None,
         "toolConfig": _tool_config(request, turns),
@@ -52,13 +64,19 @@ def encode_body(request: Request) -> dict[str, Any]:
         "additionalModelRequestFields": {**_top_k(request, thinking), **thinking} or None,
         "requestMetadata": None if request.user is None else {"user": request.user},
     }
+    check_marks(points_of(fields))
     return merged(known(fields), request.extra)
+
+
+def _system(request: Request) -> list[dict[str, Any]]:
+    parts = system_with_schema(request)
+    return [block for part in parts for block in ({"text": part.text}, *points(part.cache, request.model))]
 
 
 # -- turns ------------------------------------------------------------------------------------
 
 
-def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
+def _turns(messages: Sequence[Message], request: Request) -> list[dict[str, Any]]:
     """Return turns that alternate; a tool's result belongs to the user. Blank text is left out, since it is refused.
 
     The first turn has to be the user's. A model's turn in front that has calls is reported to be accepted, so such
@@ -66,9 +84,10 @@ def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
     """
     turns: list[dict[str, Any]] = []
     for role, run in groupby(messages, _role):
-        blocks = [block for message in run for block in _blocks(in_own_form(message, is_untyped, target))]
+        own = (in_own_form(message, is_untyped, request.target.name) for message in run)
+        blocks = [block for message in own for block in _blocks(message, request.model)]
         if not _strip_last_reasoning(blocks):
-            left_out(target, f"a turn of the {role}'s", "nothing in it can be sent, so it is left out")
+            left_out(request.target.name, f"a turn of the {role}'s", "nothing in it can be sent, so it is left out")
         elif turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         else:
@@ -93,11 +112,14 @@ def _strip_last_reasoning(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return blocks
 
 
-def _blocks(message: Message) -> list[dict[str, Any]]:
-    parts = [block for each in message.blocks if (block := _block(each)) is not None]
+def _blocks(message: Message, model: str) -> list[dict[str, Any]]:
+    """Return the blocks of a message. In a tool's result no mark may stand, so it stands behind the result."""
+    pairs = [(block, points(getattr(each, "cache", None), model)) for each in message.blocks if (block := _block(each))]
     if message.role == "tool":
-        return [{"toolResult": {"toolUseId": fitting_id(message.tool_call_id or "", _TOOL_ID), "content": parts}}]
-    return parts
+        parts = [block for block, _ in pairs]
+        result = {"toolUseId": fitting_id(message.tool_call_id or "", _TOOL_ID), "content": parts}
+        return [{"toolResult": result}, *next((mark for _, mark in reversed(pairs) if mark), [])]
+    return [each for block, mark in pairs for each in (block, *mark)]
 
 
 def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
@@ -108,7 +130,7 @@ def _block(part: Part | FunctionCall) -> dict[str, Any] | None:
     if isinstance(part, OpaquePart):
         return part.data if is_untyped(part.data) else None
     if isinstance(part, FilePart):
-        return _file(part)
+        return encode_file(part)
     return _image(part) if isinstance(part, ImagePart) else _reasoning(part)
 
 
@@ -126,42 +148,6 @@ def _image(image: ImagePart) -> dict[str, Any]:
     source = {"bytes": data[1]} if data else {"s3Location": {"uri": image.url}}
     name = form.removeprefix("image/").lower()
     return {"image": {"format": "jpeg" if name == "jpg" else name, "source": source}}
-
-
-def _file(part: FilePart) -> dict[str, Any]:
-    """Return a document, a video or audio, by its data or its s3:// address. Only some formats have a name."""
-    form = _FORMATS.get(part.media_type or "")
-    if form is None:
-        raise refusal(f"{KINDS[part.kind]} of this format")
-    place, name = form
-    source = {"bytes": part.data} if part.data is not None else {"s3Location": {"uri": part.url}}
-    made: dict[str, Any] = {"format": name, "source": source}
-    return {place: {**made, "name": _document_name(part.name)} if place == "document" else made}
-
-
-def _document_name(name: str | None) -> str:
-    """Return a name as the API takes it: letters, digits, single spaces, hyphens, brackets."""
-    plain = re.sub(r"[^A-Za-z0-9()\[\]-]+", " ", (name or "").rpartition(".")[0] or name or "").strip()
-    return plain[:200] or "document"
-
-
-_FORMATS: Mapping[str, tuple[str, str]] = {
-    "application/pdf": ("document", "pdf"), "text/csv": ("document", "csv"), "text/html": ("document", "html"),
-    "text/plain": ("document", "txt"), "text/markdown": ("document", "md"), "application/msword": ("document", "doc"),
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ("document", "docx"),
-    "application/vnd.ms-excel": ("document", "xls"),
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ("document", "xlsx"),
-    "application/json": ("document", "txt"), "application/jsonl": ("document", "txt"), "text/xml": ("document", "txt"),
-    "text/yaml": ("document", "txt"), "text/x-python": ("document", "txt"), "text/javascript": ("document", "txt"),
-    "text/css": ("document", "txt"), "text/tab-separated-values": ("document", "txt"),
-    "video/mp4": ("video", "mp4"), "video/quicktime": ("video", "mov"), "video/x-matroska": ("video", "mkv"),
-    "video/webm": ("video", "webm"), "video/x-flv": ("video", "flv"), "video/mpeg": ("video", "mpeg"),
-    "video/x-ms-wmv": ("video", "wmv"), "video/3gpp": ("video", "three_gp"),
-    "audio/mpeg": ("audio", "mp3"), "audio/wav": ("audio", "wav"), "audio/opus": ("audio", "opus"),
-    "audio/aac": ("audio", "aac"), "audio/flac": ("audio", "flac"), "audio/mp4": ("audio", "m4a"),
-    "audio/ogg": ("audio", "ogg"), "audio/webm": ("audio", "webm"),
-}  # fmt: skip
-"""For each media type its block and its format's name."""
 
 
 def _reasoning(part: ReasoningPart) -> dict[str, Any] | None:
@@ -191,7 +177,8 @@ def _tool_config(request: Request, turns: Sequence[Mapping[str, Any]]) -> dict[s
     tools = request.tools or (_tools_of(request.messages) if history else ())
     if not tools or (request.tool_choice == "none" and not history):
         return None
-    return known({"tools": [_tool(tool) for tool in tools], "toolChoice": _tool_choice(request.tool_choice)})
+    declared = [block for tool in tools for block in (_tool(tool), *points(tool.cache, request.model))]
+    return known({"tools": declared, "toolChoice": _tool_choice(request.tool_choice)})
 
 
 def _is_callers(block: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -20,7 +20,7 @@ from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, OutputWay,
 from ...failures import Failure
 from ...fitting.answer_form import told_in_words
 from ...fitting.told import left_out
-from ...messages import FunctionCall, Message
+from ...messages import FunctionCall, Message, Tool
 from ...wire.json_outline import paths
 from ..shared.chat_shape import encode_call, encode_message, encode_tool, encode_tool_choice
 from ..shared.effort import effort_for, nearest
@@ -38,6 +38,7 @@ from .chat_thoughts import Thinking
 from .chat_turns import fitted
 from .host_errors import rules_of
 from .host_files import files_at
+from .host_marks import MARKED, marked_content, marked_tools
 from .hosts import Host, Prefill, host_at, words_of
 from .model_rules import output_way, rule_for, sampling_of
 
@@ -158,7 +159,7 @@ class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
             "messages": _messages(request, host, prefill),
             "stream": request.stream,
             "stream_options": {"include_usage": True} if host.usage and request.stream else None,
-            "tools": [encode_tool(tool, strict_parameters(tool)) for tool in request.tools] or None,
+            "tools": _tools(request.tools, host) or None,
             "tool_choice": _tool_choice(request.tool_choice, host),
             "response_format": _response_format(request.output, way),
             rule.max_tokens or host.max_tokens: request.max_tokens,
@@ -182,7 +183,7 @@ def _able(adapter: OpenAIChat, model: str) -> Capabilities:
         reasoning=host.reasoning != "none" and _efforts(model, host) != (),
         stop=rule_for(host.title, model).stop, tool_names=host.tool_names,
         images=bool(re.search(host.sees, model)), output_by=output_way(host.title, model),
-        files=files_at(host.title).takes,
+        files=files_at(host.title).takes, cache_marks=host.title in MARKED,
     )  # fmt: skip
     return knowing(words_of(host), able)
 
@@ -216,9 +217,16 @@ def _messages(request: Request, host: Host, prefill: Prefill | None) -> list[dic
     return made
 
 
+def _tools(tools: Sequence[Tool], host: Host) -> list[dict[str, Any]]:
+    made = [encode_tool(tool, strict_parameters(tool)) for tool in tools]
+    return marked_tools(made, tools) if host.title in MARKED else made
+
+
 def _message(message: Message, model: str, host: Host) -> dict[str, Any]:
     """Return one turn, with its calls in this host's form, and what the host gave beside its text."""
     fields = encode_message(message, files_at(host.title).write)
+    if host.title in MARKED and (content := marked_content(message, files_at(host.title).write)) is not None:
+        fields["content"] = content
     if beside := returned(message):
         fields = {name: value for name, value in fields.items() if value} | beside
     if message.tool_calls:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...fitting.told import left_out, refusal
-from ...messages import Message
+from ...messages import Message, TextPart
 
-__all__ = ["SYSTEM", "instruction", "role_of", "some_turns", "system_text", "system_texts", "turns_of"]
+__all__ = ["SYSTEM", "instruction", "role_of", "some_turns", "system_parts", "system_text", "system_texts", "turns_of"]
 
 SYSTEM = ("system", "developer")
 
@@ -21,6 +21,18 @@ SYSTEM = ("system", "developer")
 def system_texts(messages: Sequence[Message]) -> list[str]:
     """Return the texts of the system messages in front; empty ones are left out."""
     return [message.text for message in messages[: _first_turn(messages)] if message.text.strip()]
+
+
+def system_parts(messages: Sequence[Message]) -> list[TextPart]:
+    """Return the same as parts: one for each message, or all of its parts where one of them has a cache mark."""
+    made: list[TextPart] = []
+    for message in messages[: _first_turn(messages)]:
+        parts = [part for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
+        if any(part.cache for part in parts):
+            made += parts
+        elif message.text.strip():
+            made.append(TextPart.model_construct(text=message.text))
+    return made
 
 
 def system_text(messages: Sequence[Message]) -> str | None:

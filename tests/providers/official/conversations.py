@@ -94,6 +94,13 @@ CONVERSATIONS: Mapping[str, Mapping[str, Any]] = {
     "a text file": {
         "prompt": Message(role="user", content=(TextPart(text="Read."), FilePart(data=b"Hello.", name="a.txt"))),
     },
+    "cache marks": {
+        "prompt": [
+            Message(role="system", content=(TextPart(text="A handbook.", cache="1h"),)),
+            Message(role="user", content=(FilePart(data=PDF, cache=True), TextPart(text="Sum up."))),
+        ],
+        "tools": [WEATHER.model_copy(update={"cache": "1h"})],
+    },
     "tools": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "auto"},
     "a tool demanded": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "weather"},
     "any tool demanded": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "required"},

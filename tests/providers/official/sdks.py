@@ -252,6 +252,7 @@ def _anthropic(provider: FakeProvider, wanted: list[dict[str, Any]]) -> None:
                 _drain(stream)
 
 
+HOUR = {"type": "ephemeral", "ttl": "1h"}
 _ANTHROPIC_TOOL = {"name": "weather", "description": "The weather at a place.", "input_schema": SCHEMA}
 
 
@@ -289,6 +290,17 @@ ANTHROPIC: dict[str, dict[str, Any]] = {
     "an uploaded file": {
         **_document("Sum up.", type="file", file_id="files/f-1"),
         "extra_headers": {"anthropic-beta": "files-api-2025-04-14"},
+    },
+    "cache marks": {
+        "system": [{"type": "text", "text": "A handbook.", "cache_control": HOUR}],
+        "messages": _user([
+            {
+                "type": "document", "cache_control": {"type": "ephemeral"},
+                "source": {"type": "base64", "media_type": "application/pdf", "data": PDF_TEXT},
+            },
+            {"type": "text", "text": "Sum up."},
+        ]),
+        "tools": [{**_ANTHROPIC_TOOL, "cache_control": HOUR}],
     },
     "a text file": _document("Read.", "a.txt", type="text", media_type="text/plain", data="Hello."),
     "tools": {"messages": _user(ASKED), "tools": [_ANTHROPIC_TOOL], "tool_choice": {"type": "auto"}},
@@ -674,6 +686,7 @@ MISTRAL: dict[str, dict[str, Any]] = {
 
 # -- the rows ---------------------------------------------------------------------------------
 
+_NO_MARKS = {"cache marks": "prompts are kept there without marks"}
 _NO_LINKS = {"a PDF by link": "chat completions take no links to files"}
 _NO_AUDIO = {"audio": "the API takes none"}
 _NO_FILES = dict.fromkeys(
@@ -684,14 +697,14 @@ _NAME = "a schema has a name there; the SDK takes the class's, of which we have 
 SDKS: Mapping[str, Sdk] = {
     "openai chat": Sdk(
         "openai", "openai", "gpt-x", _openai_chat, OPENAI_CHAT, ("authorization",), without=("top_k",),
-        left_out=_NO_LINKS,
+        left_out={**_NO_LINKS, **_NO_MARKS},
         allowed={"response_format.json_schema.name": _NAME}),
     "openai responses": Sdk(
         "openai", "openai-responses", "gpt-x", _openai_responses, OPENAI_RESPONSES, ("authorization",),
-        without=("stop", *SAMPLING), left_out=_NO_AUDIO, allowed={"text.format.name": _NAME}),
+        without=("stop", *SAMPLING), left_out={**_NO_AUDIO, **_NO_MARKS}, allowed={"text.format.name": _NAME}),
     "azure": Sdk(
         "openai", "azure", "dep", _azure_chat, OPENAI_CHAT, ("api-key",), without=("top_k",),
-        left_out=_NO_LINKS,
+        left_out={**_NO_LINKS, **_NO_MARKS},
         allowed={"response_format.json_schema.name": _NAME}, options={"api_version": AZURE_VERSION}),
     "anthropic": Sdk(
         "anthropic", "anthropic", "claude-haiku-4-5", _anthropic, ANTHROPIC,
@@ -705,7 +718,7 @@ SDKS: Mapping[str, Sdk] = {
         }),
     "google-genai": Sdk(
         "google.genai", "gemini", "gemini-2.5-flash", _gemini, GEMINI, ("x-goog-api-key",),
-        without=("user",),
+        without=("user",), left_out=_NO_MARKS,
         allowed={
             "path": "the SDK's default is v1 since 3.0; v1beta has the same, and what is new earlier",
             "generationConfig": "an empty one is none",
@@ -715,21 +728,21 @@ SDKS: Mapping[str, Sdk] = {
         normal=_as_google_reads),
     "google-genai interactions": Sdk(
         "google.genai", "gemini-interactions", "gemini-2.5-flash", _gemini_interactions, INTERACTIONS,
-        ("x-goog-api-key",), left_out={"more options": "the API has none of them"},
+        ("x-goog-api-key",), left_out={"more options": "the API has none of them", **_NO_MARKS},
         allowed={"path": "the SDK's default is v1 since 3.0; v1beta is where it is documented"}),
     "ollama": Sdk(
         "ollama", "ollama", "qwen3", _ollama, OLLAMA, ("authorization",), without=("user",),
         left_out={
-            "image by link": "Ollama fetches nothing", **_NO_FILES,
+            "image by link": "Ollama fetches nothing", **_NO_FILES, **_NO_MARKS,
             "a tool demanded": "Ollama has no tool_choice",
             "any tool demanded": "Ollama has no tool_choice",
         },
         allowed={"tools": "an empty list is none"}),
     "cohere": Sdk("cohere", "cohere", "command-a-03-2025", _cohere, COHERE, ("authorization",),
-        without=("user",), left_out=_NO_FILES),
+        without=("user",), left_out={**_NO_FILES, **_NO_MARKS}),
     "mistralai": Sdk(
         "mistralai", "mistral", "mistral-small-latest", _mistral, MISTRAL, ("authorization",),
-        without=("user",),
+        without=("user",), left_out=_NO_MARKS,
         allowed={
             "messages.1.prefix": "the SDK writes its default, False",
             "messages.1.tool_calls.0.index": "the SDK writes its default, 0",

@@ -148,17 +148,17 @@ ROWS = {
         _cohere(cohere("content-delta", content={"text": "Hi"}), reason="TOOL_CALL"),
         _cohere(
             cohere("content-delta", content={"text": "Hi"}),
-            cohere("citation-start", citations={"text": "Hi", "sources": [1]}),
+            cohere("content-start", content={"type": "hologram", "data": "AA=="}),
         ),
-        "citation-start",
+        "hologram",
     ),
     "ollama": Row(
         "ollama:m",
         lambda tokens: lines({"message": {"content": ""}, "done": True, "eval_count": tokens}),
         None,
         None,
-        lines({"message": {"content": "Hi", "images": ["AA=="]}}, {"done": True}),
-        "images",
+        lines({"message": {"content": "Hi", "audio": ["AA=="]}}, {"done": True}),
+        "audio",
     ),
     "converse": Row(
         "bedrock:m",

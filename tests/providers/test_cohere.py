@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from resilient_stream import Finished, Message, ReasoningDelta, Target, TextDelta, Tool, ToolCall, Usage
+from resilient_stream import Finished, Message, ReasoningDelta, Target, TextDelta, Tool, ToolCall, Transcript, Usage
+from resilient_stream.chunks import Logprobs, Source
 from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
 from resilient_stream.providers import adapter_for
@@ -157,8 +158,81 @@ def test_a_missing_end_is_a_cut_unless_the_target_says_otherwise() -> None:
     assert read(text("a"), eof_ok=True)[1].done
 
 
-def test_citations_are_progress_and_raw() -> None:
-    """What has no chunk keeps the stall clock quiet, and comes as Raw when asked for."""
-    chunks, decoder = read(event("citation-start", index=0, delta={}), raw=True)
-    assert decoder.progress == 1
-    assert chunks[0].event == "citation-start"
+# -- citations and probabilities ----------------------------------------------------------------
+
+DOCUMENT = {
+    "type": "document",
+    "id": "d1",
+    "document": {"id": "d1", "title": "A", "url": "https://a.test", "snippet": "so"},
+}
+OUTPUT = {"type": "tool", "id": "weather:0", "tool_output": {"content": "15°C"}}
+CITED = {"start": 6, "end": 10, "text": "15°C", "sources": [DOCUMENT, OUTPUT], "type": "TEXT_CONTENT"}
+SOURCES = [
+    Source("https://a.test", "A", "so", 6, 10, "d1", CITED),
+    Source("", "", "15°C", 6, 10, "weather:0"),
+]
+
+
+def cite(citation: Any) -> bytes:
+    """A citation, which begins and ends."""
+    return event("citation-start", index=0, delta={"message": {"citations": citation}}) + event("citation-end", index=0)
+
+
+def whole(message: dict[str, Any], extra: dict[str, Any] | None = None, **fields: Any) -> list[Any]:
+    """The chunks of an answer in one piece, without its end."""
+    adapter: Any = adapter_for("cohere")
+    request = Request(target=Target("cohere:m"), messages=(Message(role="user", content="hi"),), extra=extra or {})
+    decoder = adapter.whole_decoder(request)
+    decoder.feed(json.dumps({"id": "c", "message": message, "finish_reason": "COMPLETE", **fields}).encode())
+    return [chunk for chunk in decoder.finish() if type(chunk) is not Finished]
+
+
+def test_a_citation_is_a_source_for_each_that_it_names() -> None:
+    """Each with the passage, in code points of the answer's text; the first has the citation for the next turn."""
+    for citation in (CITED, [CITED]):
+        chunks, _ = read(text("It is 15°C."), cite(citation), end("COMPLETE"))
+        assert chunks[1:-1] == SOURCES
+    assert whole({"content": [{"type": "text", "text": "It is 15°C."}], "citations": [CITED]})[1:] == SOURCES
+
+
+def test_a_citation_of_another_block_is_placed_in_the_whole_text() -> None:
+    """Its place is counted from that block's beginning; one of the thinking has no place in the text."""
+    begin = event("content-start", index=1, delta={"message": {"content": {"type": "text", "text": ""}}})
+    chunks, _ = read(text("One. "), begin, text("It is 15°C."), cite({**CITED, "content_index": 1}), end("COMPLETE"))
+    assert [(chunk.start, chunk.end) for chunk in chunks if isinstance(chunk, Source)] == [(11, 15)] * 2
+    for odd in ({"type": "THINKING_CONTENT"}, {"type": "PLAN"}, {"start": None}, {"start": 12}, {"end": True}):
+        chunks, _ = read(text("It is 15°C."), cite({**CITED, **odd}), end("COMPLETE"))
+        assert [(chunk.start, chunk.end) for chunk in chunks if isinstance(chunk, Source)] == [(None, None)] * 2
+
+
+def test_citations_are_given_once_and_are_progress() -> None:
+    """The message at the end repeats them; an empty one says nothing, and one without sources is passed on."""
+    chunks, decoder = read(text("It is 15°C."), cite(CITED), end("COMPLETE", message={"citations": [CITED]}))
+    assert [chunk for chunk in chunks if isinstance(chunk, Source)] == SOURCES
+    chunks, decoder = read(event("citation-start", index=0, delta={}))
+    assert (chunks, decoder.progress) == ([], 1)
+    chunks, _ = read(cite({"start": 0, "end": 2, "text": "It", "sources": []}))
+    assert [(chunk.event, chunk.standing) for chunk in chunks] == [("citations", "content")]
+
+
+def test_citations_go_back_with_their_text() -> None:
+    """The API takes them in a turn of the assistant; their places are those in the text that is sent."""
+    transcript = Transcript()
+    transcript.target = "cohere:command-a"
+    transcript._receive(read(text("It is 15°C."), cite(CITED), end("COMPLETE"))[0])
+    history = transcript.as_history()
+    sent = encode(messages=(*history, Message(role="user", content="and?")))["messages"][0]
+    assert sent == {"role": "assistant", "content": "It is 15°C.", "citations": [{**CITED, "content_index": 0}]}
+    assert history[0].text == "It is 15°C."
+
+
+def test_probabilities_come_where_they_were_asked_for() -> None:
+    """In Cohere's own form, of each piece or of all of them."""
+    item = {"text": "Hi", "token_ids": [1], "logprobs": [-0.5]}
+    piece = event("content-delta", index=0, delta={"message": {"content": {"text": "Hi"}}}, logprobs=item)
+    for body in ((piece,), (text("a"), piece)):
+        assert Logprobs((item,)) in read(*body, end("COMPLETE"), logprobs=True)[0]
+        assert not any(isinstance(chunk, Logprobs) for chunk in read(*body, end("COMPLETE"))[0])
+    message = {"content": [{"type": "text", "text": "Hi"}]}
+    assert whole(message, {"logprobs": True}, logprobs=[item])[1:] == [Logprobs((item,))]
+    assert whole(message, logprobs=[item])[1:] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -20,10 +21,10 @@ from resilient_stream import (
     ToolCall,
     Usage,
 )
-from resilient_stream.chunks import ReasoningDelta, ToolCallDelta
+from resilient_stream.chunks import File, Logprobs, Raw, ReasoningDelta, ToolCallDelta
 from resilient_stream.contract import Decoder, Endpoint, Request
 from resilient_stream.credentials.endpoint import resolve
-from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
+from resilient_stream.messages import FunctionCall, ImagePart, OpaquePart, ReasoningPart, TextPart
 from resilient_stream.providers import adapter_for
 from resilient_stream.providers.ollama.adapter import address
 from resilient_stream.providers.ollama.stream import FAILED_REASONS, FINISH_REASONS, ollama_decoder
@@ -266,3 +267,44 @@ async def test_an_error_inside_a_200_is_retried_and_lines_may_be_called_json(not
             transcript = await client.complete("hi", tools=[WEATHER])
     assert (transcript.outcome, transcript.text, transcript.finish_reason) == ("complete", "Hello", "tool_calls")
     assert len(transcript.attempts) == 2
+
+
+# -- pictures and probabilities -------------------------------------------------------------------
+
+
+def _chunks(*lines: dict[str, Any], **extra: Any) -> list[Any]:
+    request = Request(target=Target("ollama:m"), messages=(Message(role="user", content="hi"),), extra=extra)
+    decoder = adapter_for("ollama").decoder(request)
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in (*lines, {"done": True, "done_reason": "stop"}))
+    chunks = decoder.feed(body) + decoder.finish()
+    assert decoder.done
+    return chunks[:-1]
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)
+DRAWN = File("image/png", PNG, native={"images": []})
+
+
+def test_a_picture_is_a_file_and_goes_back_in_words() -> None:
+    """In a message or beside it. A model that makes pictures may not read any, so it is told that there was one."""
+    data = base64.b64encode(PNG).decode()
+    assert _chunks({"message": {"content": "Here.", "images": [data]}}) == [TextDelta("Here."), DRAWN]
+    assert _chunks({"image": data}) == [DRAWN]
+    assert _chunks({"image": "!"}) == [Raw("ollama", "images", "!")]
+    turn = Message(
+        role="assistant", content=[OpaquePart(provider="ollama", data=DRAWN.native, text="[image: image/png]")]
+    )
+    assert encode(messages=(turn, Message(role="user", content="and?")))["messages"][0] == {
+        "role": "assistant", "content": "[image: image/png]",
+    }  # fmt: skip
+
+
+def test_probabilities_come_where_they_were_asked_for() -> None:
+    """In Ollama's own form, with the piece that they belong to."""
+    lines = [
+        {"message": {"content": piece}, "done": False, "logprobs": [{"token": piece, "logprob": -0.5}]}
+        for piece in ("Hi", "!", "?")
+    ]
+    tokens = [chunk for chunk in _chunks(*lines, logprobs=True) if isinstance(chunk, Logprobs)]
+    assert tokens == [Logprobs(tuple(line["logprobs"])) for line in lines]
+    assert _chunks(*lines) == [TextDelta("Hi"), TextDelta("!"), TextDelta("?")]

@@ -24,6 +24,7 @@ from ..shared.system import role_of
 from ..shared.urls import joined
 from ..shared.values import known, with_extra
 from ..shared.whole import WholeAnswer, accepted, sse
+from .citations import given_back
 from .errors import RULES
 from .stream import cohere_decoder
 
@@ -41,6 +42,7 @@ class _WholeMessage(msgspec.Struct):
     content: list[msgspec.Raw] | None = None
     tool_calls: list[msgspec.Raw] | None = None
     tool_plan: str | None = None
+    citations: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Whole(msgspec.Struct):
@@ -48,6 +50,7 @@ class _Whole(msgspec.Struct):
     id: msgspec.Raw = msgspec.Raw(b"null")
     finish_reason: msgspec.Raw = msgspec.Raw(b"null")
     usage: msgspec.Raw = msgspec.Raw(b"null")
+    logprobs: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _WHOLE = msgspec.json.Decoder(_Whole)
@@ -66,7 +69,8 @@ def as_stream(outline: bytes) -> bytes:
         events.append(_delta("tool-plan-delta", 0, tool_plan=said.tool_plan))
     events += [_delta("content-start", number, content=block) for number, block in enumerate(said.content or ())]
     events += [_delta("tool-call-start", number, tool_calls=call) for number, call in enumerate(said.tool_calls or ())]
-    events.append({"type": "message-end", "delta": {"finish_reason": answer.finish_reason, "usage": answer.usage}})
+    ended = {"finish_reason": answer.finish_reason, "usage": answer.usage, "logprobs": answer.logprobs}
+    events.append({"type": "message-end", "delta": {**ended, "message": {"citations": said.citations}}})
     return sse(*map(msgspec.json.encode, events))
 
 
@@ -110,11 +114,12 @@ class Cohere(msgspec.Struct, frozen=True):
 
     def decoder(self, request: Request) -> Decoder:
         """Return a decoder for one streamed answer, set up by the target's options."""
-        return cohere_decoder(**request.decoding)
+        return cohere_decoder(**request.decoding, logprobs=_asks_for_logprobs(request))
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """Return a decoder for one answer in one piece."""
-        return WholeAnswer(self.decoder(request), LONG_TEXTS, as_stream, **request.decoding)
+        stream = cohere_decoder(**request.decoding, logprobs=_asks_for_logprobs(request), placed=False)
+        return WholeAnswer(stream, LONG_TEXTS, as_stream, **request.decoding)
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with Cohere's own in front."""
@@ -122,6 +127,10 @@ class Cohere(msgspec.Struct, frozen=True):
 
 
 ADAPTER = Cohere()
+
+
+def _asks_for_logprobs(request: Request) -> bool:
+    return bool(request.extra.get("logprobs"))
 
 
 def _body(request: Request) -> dict[str, Any]:
@@ -177,7 +186,8 @@ def _turn(message: Message) -> dict[str, Any]:
         turn["tool_calls"] = [encode_call(call) for call in message.tool_calls]
         plan = "".join(part.text for part in message.parts if isinstance(part, ReasoningPart))
         return {**turn, "tool_plan": plan or message.text or None} if plan or message.text else turn
-    return {**turn, "content": encode_content(message)}
+    cited = {"citations": citations} if (citations := given_back(message)) else {}
+    return {**turn, "content": encode_content(message), **cited}
 
 
 def _but_results(messages: tuple[Message, ...]) -> tuple[Message, ...]:

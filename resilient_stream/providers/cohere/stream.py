@@ -13,12 +13,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ...chunks import Chunk, Finished, FinishReason, ReasoningDelta, TextDelta, Usage
+from ...chunks import Chunk, Finished, FinishReason, Logprobs, ReasoningDelta, TextDelta, Usage
 from ...classify import classify_error
 from ...contract import Batch
 from ...failures import ErrorKind, Failure
 from ...wire.broken import event_value
-from ...wire.json_events import BatchDecoder, JsonEvents
+from ...wire.json_events import JsonEvents
 from ..shared.call_fields import arguments_in, function_of
 from ..shared.counts import count
 from ..shared.ends import end_of, failed_end
@@ -28,40 +28,12 @@ from ..shared.said import Said
 from ..shared.tool_calls import ToolCalls
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import list_of, object_of, text_of
+from .citations import Citations
 from .errors import RULES
+from .events import EVENTS, TEXT, Event, TextEvent
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "CohereReader", "cohere_decoder"]
 
-
-class _TextContent(msgspec.Struct, gc=False):
-    text: str
-    thinking: None = None
-
-
-class _TextMessage(msgspec.Struct, gc=False):
-    content: _TextContent
-
-
-class _TextDelta(msgspec.Struct, gc=False):
-    message: _TextMessage
-
-
-class _TextEvent(msgspec.Struct, tag_field="type", tag="content-delta", gc=False):
-    """An event with a piece of text and nothing else; any other event is a ValidationError."""
-
-    delta: _TextDelta
-
-
-class _Event(msgspec.Struct, gc=False):
-    type: str = ""
-    index: int = 0
-    delta: Any = None
-    id: Any = None
-    message: Any = None
-
-
-_TEXT = BatchDecoder(_TextEvent)
-_EVENTS = BatchDecoder(_Event)
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "COMPLETE": ("stop", None),
@@ -78,24 +50,30 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
 """Ends that are no answer, and what they are when nothing beside them says more."""
 
 
-def cohere_decoder(*, max_event_bytes: int, raw: bool = False, eof_ok: bool = False) -> EventDecoder[_Event]:
-    """Return the decoder of one answer."""
-    reader = CohereReader(raw=raw, holdings=Holdings(max_event_bytes))
-    return EventDecoder("cohere", reader, JsonEvents(_EVENTS, max_event_bytes), eof_ok=eof_ok)
+def cohere_decoder(
+    *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False, logprobs: bool = False, placed: bool = True
+) -> EventDecoder[Event]:
+    """Return the decoder of one answer. logprobs: they were asked for. placed: see `Citations`."""
+    reader = CohereReader(raw=raw, holdings=Holdings(max_event_bytes), logprobs=logprobs, placed=placed)
+    return EventDecoder("cohere", reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
 
 
 class CohereReader:
     """Reads the events of one answer; see `event_decoder`."""
 
     __slots__ = (
-        "_calls", "_text", "_thought", "_unmodelled", "done", "failure", "model", "plain", "progress", "response_id",
-        "seen",
+        "_calls", "_citations", "_logprobs", "_text", "_thought", "_unmodelled", "done", "failure", "model", "plain",
+        "progress", "response_id", "seen",
     )  # fmt: skip
 
-    texts = _TEXT
+    texts = TEXT
 
-    def __init__(self, *, raw: bool = False, holdings: Holdings | None = None) -> None:
+    def __init__(
+        self, *, raw: bool = False, holdings: Holdings | None = None, logprobs: bool = False, placed: bool = True
+    ) -> None:
         self._calls = ToolCalls(holdings)
+        self._citations = Citations(holdings or Holdings(), placed=placed)
+        self._logprobs = logprobs
         self._unmodelled = Unmodelled("cohere", raw=raw)
         self._text = Said()
         self._thought = False
@@ -112,11 +90,11 @@ class CohereReader:
         """Return the names of content without a chunk class, with how often each came."""
         return self._unmodelled.counts
 
-    def text(self, events: list[_TextEvent]) -> Batch:
+    def text(self, events: list[TextEvent]) -> Batch:
         """Return the chunks of a read that is nothing but text."""
         return self._text.given([text for event in events if (text := event.delta.message.content.text)])
 
-    def read(self, events: list[_Event], payloads: Sequence[bytes], batch: Batch) -> None:
+    def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """Put the chunks of some events into `batch`, up to the end or a failure among them."""
         for place, event in enumerate(events):
             reader = _READERS.get(event.type)
@@ -127,7 +105,7 @@ class CohereReader:
             if self.done or self.failure is not None:
                 break
         self.seen = self.seen or bool(batch)
-        self.plain = bool(batch) and type(batch[-1]) is TextDelta
+        self.plain = bool(batch) and type(batch[-1]) is TextDelta and not self._logprobs
 
     def may_end(self, marked: bool, cut: bool) -> bool:
         """Return False: an answer ends only with `message-end`."""
@@ -138,14 +116,35 @@ class CohereReader:
         self.done = True
         return [*self._calls.whole()]
 
-    def _begin(self, event: _Event, batch: Batch) -> None:
+    def _begin(self, event: Event, batch: Batch) -> None:
         self.response_id = event.id if isinstance(event.id, str) else None
         self._whole(_message(event), batch)
 
-    def _content(self, event: _Event, batch: Batch) -> None:
+    def _content(self, event: Event, batch: Batch) -> None:
         """Read a start of a block or a delta, which have the same shape; a start may have text already."""
+        if event.type == "content-start":
+            self._citations.begin(event.index, self._text)
         piece = object_of(_message(event).get("content"))
         batch += self._block(piece)
+        batch += self._probable(event.logprobs)
+
+    def _probable(self, items: Any) -> list[Logprobs]:
+        """Read how probable a piece was, or all of them, where that was asked for."""
+        found = tuple(items if isinstance(items, list) else [items] if isinstance(items, dict) else [])
+        return [Logprobs(found)] if found and self._logprobs else []
+
+    def _citation(self, event: Event, batch: Batch) -> None:
+        self.progress += 1
+        cited = _message(event).get("citations")
+        batch += self._cited(cited if isinstance(cited, list) else [cited])
+
+    def _cited(self, citations: list[Any]) -> Batch:
+        """Return the sources of some citations; a citation without any is passed on."""
+        found: Batch = []
+        for citation in filter(says, citations):
+            sources = self._citations.sources(citation)
+            found += sources or [self._unmodelled.content("citations", citation)]
+        return found
 
     def _block(self, piece: dict[str, Any]) -> Batch:
         """Read a piece of a block, or all of it; one that is neither text nor thinking is passed on."""
@@ -160,7 +159,7 @@ class CohereReader:
             batch.append(self._unmodelled.content(text_of(piece.get("type")) or "content", piece))
         return batch
 
-    def _plan(self, event: _Event, batch: Batch) -> None:
+    def _plan(self, event: Event, batch: Batch) -> None:
         if thought := text_of(_message(event).get("tool_plan")):
             self._thought = True
             batch.append(ReasoningDelta(thought))
@@ -183,10 +182,10 @@ class CohereReader:
         again = len(self._calls) > 0
         for place, call in enumerate(map(object_of, list_of(message.get("tool_calls")))):
             batch += self._again(call) if again else [self._fragment(place, call)]
-        for note in list_of(message.get("citations")):
-            batch += [] if self.unmodelled.get("citation-start") else [self._unmodelled.content("citations", note)]
+        if not self._citations.given:
+            batch += self._cited(list_of(message.get("citations")))
 
-    def _tool_call(self, event: _Event, batch: Batch) -> None:
+    def _tool_call(self, event: Event, batch: Batch) -> None:
         sent = _message(event).get("tool_calls")
         calls = [sent] if isinstance(sent, dict) else list_of(sent)
         batch += [self._fragment(event.index, object_of(call)) for call in calls]
@@ -202,7 +201,7 @@ class CohereReader:
         said = arguments_in(function, call)
         return [*self._calls.again(text_of(call.get("id")), _name(call, function), said)]
 
-    def _end(self, event: _Event, batch: Batch) -> None:
+    def _end(self, event: Event, batch: Batch) -> None:
         delta = object_of(event.delta)
         reason = text_of(delta.get("finish_reason"))
         if (usage := read_usage(delta.get("usage"))) is not None:
@@ -212,31 +211,31 @@ class CohereReader:
             return
         self.done = True
         self._whole(object_of(delta.get("message")), batch)
+        batch += self._probable(list_of(delta.get("logprobs")))
         batch += self._calls.whole()
         finish, kind = end_of(reason, FINISH_REASONS)
         batch.append(Finished(finish, reason, kind))
 
-    def _block_end(self, event: _Event, batch: Batch) -> None:
+    def _block_end(self, event: Event, batch: Batch) -> None:
         self.progress += 1
 
-    def _pass(self, event: _Event, payload: Sequence[bytes], batch: Batch) -> None:
-        """Pass on citations and unknown events, which are the model's work without a chunk class. A bare error has no
-        type."""
+    def _pass(self, event: Event, payload: Sequence[bytes], batch: Batch) -> None:
+        """Pass on unknown events, which may be the model's work. A bare error has no type."""
         if not event.type and isinstance(event.message, dict):  # a server that does not stream sent it
             said = object_of(event_value(payload[0])) if payload else {}
-            self._begin(_Event(id=event.id, delta={"message": event.message}), batch)
-            self._end(_Event(delta={**said, "message": None}), batch)
+            self._begin(Event(id=event.id, delta={"message": event.message}), batch)
+            self._end(Event(delta={**said, "message": None}), batch)
             return
         if not event.type and event.message is not None:
             self.failure = classify_error(msgspec.to_builtins(event), RULES)
             return
         known = event.type.startswith(("citation", "content", "tool"))
         self.progress += known
-        if payload and event.type != "citation-end":
+        if payload:
             batch += self._unmodelled.event(event.type, payload[0], known)
 
 
-_Read: TypeAlias = Callable[[CohereReader, _Event, Batch], None]
+_Read: TypeAlias = Callable[[CohereReader, Event, Batch], None]
 
 _READERS: Mapping[str, _Read] = {
     "message-start": CohereReader._begin,
@@ -247,6 +246,8 @@ _READERS: Mapping[str, _Read] = {
     "tool-call-start": CohereReader._tool_call,
     "tool-call-delta": CohereReader._tool_call,
     "tool-call-end": CohereReader._block_end,
+    "citation-start": CohereReader._citation,
+    "citation-end": CohereReader._block_end,
     "message-end": CohereReader._end,
 }
 
@@ -274,5 +275,5 @@ def read_usage(usage: Any) -> Usage | None:
     )
 
 
-def _message(event: _Event) -> dict[str, Any]:
+def _message(event: Event) -> dict[str, Any]:
     return object_of(object_of(event.delta).get("message"))

@@ -21,6 +21,7 @@ from ...messages import ImagePart, Message, ReasoningPart
 from ...wire.json_outline import paths
 from ..shared.chat_shape import encode_tool
 from ..shared.effort import effort_for
+from ..shared.own_form import EARLIER_FILE, in_own_form
 from ..shared.system import role_of
 from ..shared.tool_calls import parse_arguments
 from ..shared.urls import joined
@@ -85,7 +86,7 @@ class Ollama(msgspec.Struct, frozen=True):
 
     def decoder(self, request: Request) -> Decoder:
         """Return a decoder for one streamed answer, set up by the target's options."""
-        return ollama_decoder(self.name, **request.decoding)
+        return ollama_decoder(self.name, **request.decoding, logprobs=bool(request.extra.get("logprobs")))
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """Return a decoder for one answer in one piece."""
@@ -138,7 +139,7 @@ def _body(request: Request) -> dict[str, Any]:
     tools = () if request.tool_choice == "none" else request.tools
     fields = {
         "model": request.model,
-        "messages": list(_messages(request.messages)),
+        "messages": list(_messages(request.messages, request.target.name)),
         "stream": request.stream,
         "tools": [encode_tool(tool) for tool in tools] or None,
         "format": request.output,
@@ -154,10 +155,11 @@ def _pictures(message: Message) -> list[str]:
     return [data[1] for data in found if data is not None]
 
 
-def _messages(messages: tuple[Message, ...]) -> Iterator[dict[str, Any]]:
-    """Return the messages; a tool's result names its tool."""
+def _messages(messages: tuple[Message, ...], target: str) -> Iterator[dict[str, Any]]:
+    """Return the messages; a tool's result names its tool. A picture that a model made is told in words, since not each
+    model that makes some can read them."""
     called: dict[str, str] = {}
-    for message in messages:
+    for message in (in_own_form(message, lambda data: False, target, EARLIER_FILE) for message in messages):
         called.update((call.id, call.name) for call in message.tool_calls)
         name = called.get(message.tool_call_id or "", message.name) if message.role == "tool" else None
         yield known({

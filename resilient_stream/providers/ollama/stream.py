@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...chunks import Finished, FinishReason, Raw, ReasoningDelta, TextDelta, Usage
+from ...chunks import File, Finished, FinishReason, Logprobs, ReasoningDelta, TextDelta, Usage
 from ...classify import classify_error
 from ...contract import Batch
 from ...failures import ErrorKind, Failure
@@ -22,12 +22,13 @@ from ...wire.json_events import BatchDecoder
 from ...wire.json_lines import JsonLines
 from .. import rules_for
 from ..shared.counts import count
+from ..shared.encoded import UNKNOWN_TYPE, bytes_of, type_by_bytes
 from ..shared.ends import end_of, failed_end
 from ..shared.event_decoder import EventDecoder
 from ..shared.holdings import Holdings
 from ..shared.said import Said
-from ..shared.unmodelled import Fields, Unmodelled, names, narrowed
-from ..shared.values import object_of
+from ..shared.unmodelled import Fields, Unmodelled, names, narrowed, says
+from ..shared.values import list_of, object_of
 from .calls import OllamaCalls
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "OllamaReader", "ollama_decoder"]
@@ -68,15 +69,18 @@ class _Line(msgspec.Struct, gc=False):
 
 
 MESSAGE = Fields(
-    read=names("role content thinking tool_calls tool_name name"), content=names("images audio citations annotations")
+    read=names("role content thinking tool_calls tool_name name images"), content=names("audio citations annotations")
 )
 LINE = Fields(
-    read=names("message response thinking done done_reason model created_at prompt_eval_count eval_count error"),
+    read=names(
+        "message response thinking done done_reason model created_at prompt_eval_count eval_count error images image "
+        "logprobs"
+    ),
     aside=names(
-        "total_duration load_duration prompt_eval_duration eval_duration context logprobs remote_model remote_host "
+        "total_duration load_duration prompt_eval_duration eval_duration context remote_model remote_host "
         "prompt_eval_cached_count peak_memory id"
     ),
-    content=names("images image citations annotations sources"),
+    content=names("citations annotations sources"),
 )
 _KnownMessage: Any = narrowed(_Message, "role")
 _KnownLine: Any = narrowed(
@@ -102,10 +106,11 @@ FAILED_REASONS: Mapping[str, ErrorKind] = {
 
 
 def ollama_decoder(
-    provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False
+    provider: str, *, max_event_bytes: int, raw: bool = False, eof_ok: bool = False, logprobs: bool = False
 ) -> EventDecoder[_Line]:
-    """Return the decoder of one answer of `/api/chat`, or of `/api/generate`, which some gateways answer with."""
-    reader = OllamaReader(provider, Holdings(max_event_bytes), raw=raw)
+    """Return the decoder of one answer of `/api/chat`, or of `/api/generate`, which some gateways answer with.
+    logprobs: they were asked for."""
+    reader = OllamaReader(provider, Holdings(max_event_bytes), raw=raw, logprobs=logprobs)
     return EventDecoder(provider, reader, JsonLines(_LINES, max_event_bytes), eof_ok=eof_ok)
 
 
@@ -113,14 +118,17 @@ class OllamaReader:
     """Reads the lines of one answer of `/api/chat`; see `event_decoder`. Ollama gives an answer no id."""
 
     __slots__ = (
-        "_calls", "_provider", "_text", "_turn", "_unmodelled", "done", "failure", "model", "plain",
+        "_calls", "_logprobs", "_provider", "_text", "_turn", "_unmodelled", "done", "failure", "model", "plain",
         "progress", "response_id", "seen",
     )  # fmt: skip
 
     texts = _TEXT
 
-    def __init__(self, provider: str, holdings: Holdings | None = None, *, raw: bool = False) -> None:
+    def __init__(
+        self, provider: str, holdings: Holdings | None = None, *, raw: bool = False, logprobs: bool = False
+    ) -> None:
         self._provider = provider
+        self._logprobs = logprobs
         self._unmodelled = Unmodelled(provider, raw=raw)
         self._text = Said()
         self._calls = OllamaCalls(holdings or Holdings())
@@ -148,13 +156,13 @@ class OllamaReader:
             if line.error:
                 self.failure = classify_error({"error": line.error}, rules_for(self._provider))
             else:
-                odd = place < len(payloads) and (type(line) is _Line or self._unmodelled.raw)
+                odd = place < len(payloads) and (type(line) is _Line or self._unmodelled.raw or self._logprobs)
                 found = self._beside(object_of(event_value(payloads[place]))) if odd else []
                 self._read_line(line, found, batch)
             if self.done or self.failure is not None:
                 break
         self.seen = self.seen or bool(batch)
-        self.plain = bool(batch) and type(batch[-1]) is TextDelta
+        self.plain = bool(batch) and type(batch[-1]) is TextDelta and not self._logprobs
 
     def may_end(self, marked: bool, cut: bool) -> bool:
         """Return False: an answer ends only with `"done": true`."""
@@ -165,9 +173,22 @@ class OllamaReader:
         self.done = True
         return [*self._calls.rest()]
 
-    def _beside(self, line: dict[str, Any]) -> list[Raw]:
-        """Pass on the fields of a line that the reader does not read."""
-        return [*self._unmodelled.fields(line.get("message"), MESSAGE), *self._unmodelled.fields(line, LINE, once=True)]
+    def _beside(self, line: dict[str, Any]) -> Batch:
+        """Return what a line has beside its text: pictures, probabilities, and fields that the reader does not read."""
+        message = object_of(line.get("message"))
+        pictures = [*list_of(message.get("images")), *list_of(line.get("images")), line.get("image")]
+        found: Batch = [chunk for picture in pictures if says(picture) for chunk in self._picture(picture)]
+        if (tokens := list_of(line.get("logprobs"))) and self._logprobs:
+            found.append(Logprobs(tuple(tokens)))
+        found += self._unmodelled.fields(message, MESSAGE)
+        return found + self._unmodelled.fields(line, LINE, once=True)
+
+    def _picture(self, picture: Any) -> Batch:
+        """Return a picture, which is base64 text alone. Its first bytes tell its type."""
+        if not (data := bytes_of(picture)):
+            return [self._unmodelled.content("images", picture)]
+        kind = type_by_bytes(data)
+        return [File("image/*" if kind == UNKNOWN_TYPE else kind, data, native={"images": []})]
 
     def _new_text(self, text: str, last: bool) -> Batch:
         """Return the new part of a text; some proxies repeat the whole text in the last line."""
@@ -178,7 +199,7 @@ class OllamaReader:
             self._text.add(text)
         return [TextDelta(text)] if text else []
 
-    def _read_line(self, line: _Line, beside: list[Raw], batch: Batch) -> None:
+    def _read_line(self, line: _Line, beside: Batch, batch: Batch) -> None:
         self.model = self.model or line.model
         self._turn = self._turn or re.sub(r"\D", "", (line.created_at or "")[:64])
         message = line.message or _Message()

@@ -18,11 +18,11 @@ from ...chunks import File, Logprobs, Source
 from ...contract import Batch
 from ..shared.holdings import Holdings
 from ..shared.said import Said
+from ..shared.sources import Sources, items_of, source_of
 from ..shared.unmodelled import Fields, Unmodelled, says
 from ..shared.values import list_of, object_of
 from .chat_events import CHOICE, EVENT, FIRST, SPEECH
 from .chat_files import ANY_PICTURE, ANY_SOUND, Recording, file_of
-from .chat_sources import Sources, items_of, source_of
 from .chat_tools import ExecutedTools
 
 __all__ = ["NOT_ASKED", "Asked", "Beside"]

@@ -11,19 +11,18 @@ from collections.abc import Collection
 from typing import Any
 
 from ...messages import Message, OpaquePart
-from ..shared.own_form import in_own_form
+from ..shared.own_form import EARLIER_FILE, in_own_form
 from ..shared.values import list_of, object_of, text_of
 
 __all__ = ["returned", "without_untaken"]
 
-_LEFT_OUT = ("a picture or recording of an earlier answer", "its words are")
 SOON = 60
 """Seconds before its end in which a recording is no longer asked for."""
 
 
 def without_untaken(message: Message, takes: Collection[str], target: str) -> Message:
     """Return the message with words for what the host does not take back. takes: the host's column."""
-    return in_own_form(message, lambda data: _is_taken(data, takes), target, _LEFT_OUT)
+    return in_own_form(message, lambda data: _is_taken(data, takes), target, EARLIER_FILE)
 
 
 def returned(message: Message) -> dict[str, Any]:

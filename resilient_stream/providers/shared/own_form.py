@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from ...fitting.told import left_out
 from ...messages import Message, OpaquePart, Part, ReasoningPart, TextPart
 
-__all__ = ["in_own_form", "is_typed", "is_untyped"]
+__all__ = ["EARLIER_FILE", "in_own_form", "is_typed", "is_untyped"]
 
 IsOwn: TypeAlias = Callable[[Any], bool]
 
@@ -27,6 +27,7 @@ def is_untyped(data: Any) -> bool:
     return isinstance(data, dict) and bool(data) and "type" not in data
 
 
+EARLIER_FILE = ("a picture or recording of an earlier answer", "its words are")
 _FOREIGN = ("a block of another of this provider's APIs", "its form is not known to this one")
 
 

@@ -1,10 +1,10 @@
-"""Reads what an answer rests on as sources: annotations, citations, search results, in the shapes of many hosts.
+"""Reads what an answer rests on as sources: annotations, citations, search results, in many shapes.
 
     {"type": "url_citation", "url_citation": {"url": …, "start_index": …}}      nested under its type, or flat
     "https://…"   {"title": …, "link": …, "content": …, "refer": …}             a list, repeated with each event
 
 An item is read by its fields, never by who sent it. Each source is given once. Places are believed only if they hold
-some text. No host's name stands in this module.
+some text. This module must never know a provider.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...chunks import Source
-from ..shared.holdings import Holdings
-from ..shared.values import list_of, object_of, text_of
+from .holdings import Holdings
+from .values import list_of, object_of, text_of
 
 __all__ = ["Sources", "items_of", "source_of"]
 

@@ -1,0 +1,45 @@
+"""The events of Cohere's chat stream, as types: those with nothing but text, and any other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ...wire.json_events import BatchDecoder
+
+__all__ = ["EVENTS", "TEXT", "Event", "TextEvent"]
+
+
+class _TextContent(msgspec.Struct, gc=False):
+    text: str
+    thinking: None = None
+
+
+class _TextMessage(msgspec.Struct, gc=False):
+    content: _TextContent
+
+
+class _TextDelta(msgspec.Struct, gc=False):
+    message: _TextMessage
+
+
+class TextEvent(msgspec.Struct, tag_field="type", tag="content-delta", gc=False):
+    """An event with a piece of text and nothing else; any other event is a ValidationError."""
+
+    delta: _TextDelta
+
+
+class Event(msgspec.Struct, gc=False):
+    """An event of any kind. A message that comes whole has no type."""
+
+    type: str = ""
+    index: int = 0
+    delta: Any = None
+    id: Any = None
+    message: Any = None
+    logprobs: Any = None
+
+
+TEXT = BatchDecoder(TextEvent)
+EVENTS = BatchDecoder(Event)

@@ -304,8 +304,10 @@ _RESPONSES: Mapping[str, tuple[str, str]] = {
 
 
 def gemini_interactions(body: Body) -> None:
-    """Every call has its result before the user speaks; a thought is signed; no step is empty."""
+    """Every call has its result before the user speaks; a thought is signed; no step is empty; what Google ran has its
+    result behind it."""
     waiting: set[str] = set()
+    ran: set[str] = set()
     for step in body["input"]:
         kind = step["type"]
         if kind == "thought":
@@ -319,12 +321,26 @@ def gemini_interactions(body: Body) -> None:
         elif kind == "function_result":
             assert step["call_id"] in waiting, "a result without its call"
             waiting.remove(step["call_id"])
+        elif kind in _GOOGLE_RAN:
+            ran.add(step["id"])
+        elif kind.endswith("_result"):
+            assert kind.removesuffix("_result") + "_call" in _GOOGLE_RAN, f"a step of no known kind: {kind}"
+            assert step["call_id"] in ran, "a result without its call"
+            ran.remove(step["call_id"])
         else:
             assert kind in ("user_input", "model_output")
             assert step["content"], "empty content"
             assert all(part.get("text", "-") for part in step["content"]), "empty content"
             assert kind == "model_output" or not waiting, "a call without its result"
+            assert kind == "model_output" or not ran, "what Google ran without its result"
     assert not waiting, "a call without its result"
+
+
+_GOOGLE_RAN = frozenset({
+    "google_search_call", "code_execution_call", "url_context_call", "file_search_call", "mcp_server_tool_call",
+    "google_maps_call", "retrieval_call", "tool_search_call", "processing_call",
+})  # fmt: skip
+"""The steps of tools that Google runs, by the types of its own SDK."""
 
 
 def ollama(body: Body) -> None:

@@ -135,11 +135,11 @@ ROWS = {
         _interaction(
             0,
             "completed",
-            step("start", "step", type="google_search_call", id="s"),
+            step("start", "step", type="hologram", id="s"),
             step("stop", "step"),
             step("delta", "delta", type="text", text="Hi"),
         ),
-        "google_search_call",
+        "hologram",
     ),
     "cohere": Row(
         "cohere:m",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, Message, Tool
-from resilient_stream.chunks import Finished, Raw, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
+from resilient_stream.chunks import Finished, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 from resilient_stream.contract import Decoder, Endpoint, HttpRequest, Request, ResumePoint
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart, to_messages
 from resilient_stream.providers.google.interactions import ADAPTER
@@ -188,18 +188,6 @@ def test_an_error_among_the_events_ends_it() -> None:
     assert chunks == [TextDelta("a")]
     assert reader.failure is not None
     assert reader.failure.kind == "provider_overloaded"
-
-
-def test_googles_own_tools_are_not_the_callers() -> None:
-    """They come as `Raw`, one for each step."""
-    search = started(0, "google_search_call", id="s1", arguments={"queries": ["a"]})
-    chunks, reader = read(
-        CREATED, search, stopped(0), started(1, "model_output"), delta(1, "text", text="a"), completed()
-    )
-    assert chunks == [Raw("gemini-interactions", "google_search_call", search["step"]), TextDelta("a"), chunks[-1]]
-    assert reader.progress > 0
-    raw, _ = read(CREATED, search, stopped(0), completed(), raw=True)
-    assert [type(chunk) for chunk in raw] == [Raw, Finished]
 
 
 def test_an_end_without_a_status_is_no_end() -> None:

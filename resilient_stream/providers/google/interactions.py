@@ -20,9 +20,10 @@ from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, ProviderFa
 from ...failures import Failure
 from ...fitting.files import forms
 from ...fitting.told import model_first
-from ...messages import FilePart, FunctionCall, ImagePart, Message, Part, ReasoningPart, TextPart, Tool
+from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ...wire.json_outline import paths
 from ..shared.effort import effort_for
+from ..shared.own_form import is_typed
 from ..shared.system import some_turns, system_text
 from ..shared.tool_calls import parse_arguments
 from ..shared.urls import joined, segment
@@ -83,7 +84,9 @@ class GeminiInteractions(msgspec.Struct, frozen=True):
     def decoder(self, request: Request) -> Decoder:
         """Return a decoder for one streamed answer, set up by the target's options."""
         background = bool(request.option("background"))
-        return interaction_decoder(self.name, background=background, resume=request.resume, **request.decoding)
+        return interaction_decoder(
+            self.name, background=background, resume=request.resume, cites=request.may_cite, **request.decoding
+        )
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """Return a decoder for one answer in one piece."""
@@ -202,6 +205,8 @@ def _content(part: Part) -> dict[str, Any] | None:
 def _model_step(part: Part | FunctionCall) -> dict[str, Any] | None:
     if isinstance(part, FunctionCall):
         return _call(part)
+    if isinstance(part, OpaquePart):
+        return part.data if is_typed(part.data) else None
     if isinstance(part, ReasoningPart):
         if not part.signature:
             return None

@@ -11,6 +11,8 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import msgspec
+
 from ...chunks import Finished, FinishReason, ReasoningDelta, TextDelta, Usage
 from ...classify import classify_error
 from ...contract import Batch, ResumePoint
@@ -27,6 +29,8 @@ from ..shared.said import Said
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import list_of, object_of, text_of
 from .interactions_events import EVENTS, OWN_STEPS, TEXT, Event, TextEvent, counts_of
+from .interactions_steps import CITATIONS, FILES, OwnSteps, file_of, source_of
+from .places import Places
 
 __all__ = ["FAILED_STATUSES", "FINISH_REASONS", "InteractionReader", "interaction_decoder"]
 
@@ -55,10 +59,11 @@ def interaction_decoder(
     eof_ok: bool = False,
     background: bool = False,
     resume: ResumePoint | None = None,
+    cites: bool = False,
 ) -> EventDecoder[Event]:
-    """Return the decoder of one interaction; background and resume as in `InteractionReader`."""
+    """Return the decoder of one interaction; background, resume and cites as in `InteractionReader`."""
     reader = InteractionReader(
-        provider, raw=raw, background=background, resume=resume, holdings=Holdings(max_event_bytes)
+        provider, raw=raw, background=background, resume=resume, holdings=Holdings(max_event_bytes), cites=cites
     )
     return EventDecoder(provider, reader, JsonEvents(EVENTS, max_event_bytes), eof_ok=eof_ok)
 
@@ -67,12 +72,13 @@ class InteractionReader:
     """Reads the events of one interaction; see `event_decoder`.
 
     background: the provider keeps the answer, so the reader keeps a `resume_point`. resume: the point at which to
-    continue.
+    continue; what came before is not known, so no passages are found in the text. cites: it may have citations.
     """
 
     __slots__ = (
-        "_background", "_calls", "_event_id", "_foreign", "_provider", "_resumed", "_said", "_spoke", "_text",
-        "_unmodelled", "_usage", "done", "failure", "model", "plain", "progress", "response_id", "seen",
+        "_annotations", "_background", "_calls", "_event_id", "_foreign", "_holdings", "_places", "_provider",
+        "_resumed", "_said", "_spoke", "_text", "_unmodelled", "_usage", "done", "failure", "model", "plain",
+        "progress", "response_id", "seen",
     )  # fmt: skip
 
     texts = TEXT
@@ -85,10 +91,14 @@ class InteractionReader:
         background: bool = False,
         resume: ResumePoint | None = None,
         holdings: Holdings | None = None,
+        cites: bool = False,
     ) -> None:
         self._provider = provider
         self._unmodelled = Unmodelled(provider, raw=raw)
-        self._foreign = ForeignBlocks(self._unmodelled, holdings, "arguments")
+        self._holdings = holdings or Holdings()
+        self._foreign = ForeignBlocks(self._unmodelled, holdings, "arguments", read=OwnSteps().chunks)
+        self._places = Places(self._holdings.limit, located=cites and resume is None)
+        self._annotations: list[dict[str, Any]] = []
         self._text = Said()
         self._said: set[str] = set()
         self._spoke = False
@@ -123,7 +133,10 @@ class InteractionReader:
     def text(self, events: list[TextEvent]) -> Batch:
         """Return the chunks of a read that is nothing but text."""
         self._event_id = events[-1].event_id or self._event_id
-        return self._text.given([text for event in events if (text := event.delta.text)])
+        texts = [text for event in events if (text := event.delta.text)]
+        if self._places.located:
+            self._places.add(texts)
+        return self._text.given(texts)
 
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """Put the chunks of some events into `batch`, up to the end or a failure among them."""
@@ -145,7 +158,7 @@ class InteractionReader:
     def close(self) -> Batch:
         """Return the calls with what has arrived of them."""
         self.done = True
-        return [*self._calls.rest(), *self._foreign.rest()]
+        return [*self._calls.rest(), *self._foreign.rest(), *self._cited()]
 
     # Each reader says whether it knew the event.
 
@@ -161,6 +174,7 @@ class InteractionReader:
         kind = text_of(step.get("type"))
         before = len(batch)
         self._said.add(kind if kind in OWN_STEPS else "other")
+        self._places.part(kind)
         if kind == "function_call":
             id, name, signature = (text_of(step.get(field)) for field in ("id", "name", "signature"))
             batch += self._calls.begin(event.index, id, name, arguments_in(step), signature or None)
@@ -188,33 +202,75 @@ class InteractionReader:
             batch += self._content([delta.get("content")], ReasoningDelta)
         elif kind == "thought_signature":
             batch += _signature(delta.get("signature"))
+        elif kind == "text_annotation_delta":
+            batch += self._annotated(delta.get("annotations"))
+        elif kind in FILES:
+            batch += self._content([delta], TextDelta)
         elif kind != "arguments_delta":
-            return False
+            return self._grow(event.index, delta)
         elif not self._foreign.piece(event.index, (said := arguments_in(delta)).text):
             return self._calls.take(event.index, said, batch)
         return True
 
+    def _grow(self, number: int, delta: dict[str, Any]) -> bool:
+        """Put a piece into the step of a tool that Google runs. A text of its result may come in several."""
+        fields = {name: value for name, value in delta.items() if name != "type" and value != ""}
+        output = fields.pop("result") if isinstance(fields.get("result"), str) else ""
+        known = self._foreign.merge(number, fields, len(msgspec.json.encode(fields)))
+        if known and output:
+            self._foreign.grow(number, "result", output)
+        self.progress += known
+        return known
+
     def _content(self, content: Any, chunk: Callable[[str], TextDelta | ReasoningDelta]) -> Batch:
-        """Return the chunks of content parts with text; a part of another type is passed on."""
+        """Return the chunks of content parts; a part of an unknown type is passed on."""
         batch: Batch = []
         for part in map(object_of, list_of(content)):
+            spoken = chunk is TextDelta
+            if part.get("annotations"):
+                self._places.part("content")
             if text := text_of(part.get("text")):
                 batch.append(chunk(text))
-                self._remember(chunk is TextDelta, text)
-            elif says({**part, "type": None}):
+                self._remember(spoken, text)
+            elif part.get("type") in FILES and spoken and (file := file_of(part, _output(part))) is not None:
+                self._said.add("model_output")
+                batch.append(file)
+            elif says({**part, "type": None, "annotations": None}):
                 batch.append(self._unmodelled.content(text_of(part.get("type")) or "part", part))
+            batch += [*self._annotated(part.get("annotations")), *self._cited()] if "annotations" in part else ()
         return batch
+
+    def _annotated(self, annotations: Any) -> Batch:
+        """Take annotations of the text that is being read. Its citations wait for its end; others are passed on."""
+        said = list(map(object_of, list_of(annotations)))
+        cited = [each for each in said if each.get("type") in CITATIONS]
+        if cited:
+            self._holdings.take(len(msgspec.json.encode(cited)))
+            self._annotations += cited
+        others = [self._unmodelled.content("annotations", each) for each in said if says(each) and each not in cited]
+        return [*others, *(() if self._places.located else self._cited())]
+
+    def _cited(self) -> Batch:
+        """Return what the text of the step that ends here rests on."""
+        cited, self._annotations = self._annotations, []
+        return [source_of(each, self._places.find(self._segment(each))) for each in cited]
+
+    def _segment(self, annotation: dict[str, Any]) -> dict[str, Any]:
+        start, end = annotation.get("start_index"), annotation.get("end_index")
+        return {"startIndex": start, "endIndex": end, "partIndex": self._places.latest}
 
     def _remember(self, spoken: bool, text: str) -> None:
         self._said.add("model_output" if spoken else "thought")
         if spoken:
             self._text.add(text)
+            if self._places.located:
+                self._places.add([text])
 
     def _step_stop(self, event: Event, batch: Batch) -> bool:
         """End a step. Some gateways send all of the step in this event."""
         if event.step and (not self._spoke or event.index in self._calls):
             self._step_start(event, batch)
-        batch += [*self._calls.end(event.index), *self._foreign.end(event.index)]
+        batch += [*self._calls.end(event.index), *self._foreign.end(event.index), *self._cited()]
         self.progress += 1
         return True
 
@@ -298,3 +354,8 @@ _READERS: Mapping[str, _Read] = {
 def _signature(value: Any) -> Batch:
     proof = text_of(value)
     return [ReasoningDelta("", proof)] if proof else []
+
+
+def _output(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a piece of content as the step that it goes back in."""
+    return {"type": "model_output", "content": [part]}

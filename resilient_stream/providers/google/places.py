@@ -63,6 +63,11 @@ class Places:
             self._begins.append(len(self._data))
         self._kind = kind
 
+    @property
+    def latest(self) -> int:
+        """Return the number of the part that is being read."""
+        return len(self._begins) - 1
+
     def find(self, segment: dict[str, Any]) -> Place:
         """Return a passage, given as bytes of a part; nowhere if the text there is not the one that was meant."""
         if not self.located:

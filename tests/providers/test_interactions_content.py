@@ -191,13 +191,13 @@ def test_what_is_new_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", [None, 7, "x", [], {}, [7, {"type": "url_citation", "start_index": "x", "end_index": []}]]
+    "odd", [None, 7, "x", [], {}, [7, {"type": "url_citation", "start_index": "x", "end_index": []}, {"type": ["x"]}]]
 )
 def test_odd_fields_end_nothing(odd: Any) -> None:
     """Whatever stands where annotations, arguments or results belong."""
     events = [started(0, "google_search_call", id=odd, arguments=odd), delta(0, "google_search_call", arguments=odd),
               stopped(0), started(1, "google_search_result"), delta(1, "google_search_result", result=odd), stopped(1),
-              started(2, "model_output"), delta(2, "text_annotation_delta", annotations=odd)]  # fmt: skip
+              started(2, "model_output", content=odd), delta(2, "text_annotation_delta", annotations=odd)]  # fmt: skip
     assert [type(chunk) for chunk in _read(*events)][:2] == [ServerToolCall, ServerToolResult]
 
 

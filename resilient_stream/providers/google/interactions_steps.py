@@ -60,7 +60,7 @@ class OwnSteps:
 def _files(result: Any) -> Iterator[File]:
     """Give the files that a tool made; the step of its result has them when it goes back."""
     for content in map(object_of, list_of(result)):
-        if content.get("type") in FILES and (file := file_of(content, None)) is not None:
+        if text_of(content.get("type")) in FILES and (file := file_of(content, None)) is not None:
             yield file
 
 

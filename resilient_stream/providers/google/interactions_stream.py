@@ -25,12 +25,11 @@ from ..shared.call_fields import arguments_in
 from ..shared.event_decoder import EventDecoder
 from ..shared.foreign import ForeignBlocks
 from ..shared.holdings import Holdings
-from ..shared.said import Said
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import list_of, object_of, text_of
-from .interactions_events import EVENTS, OWN_STEPS, TEXT, Event, TextEvent, counts_of
-from .interactions_steps import CITATIONS, FILES, OwnSteps, file_of, source_of
-from .places import Places
+from .interactions_content import Content, named
+from .interactions_events import EVENTS, TEXT, Event, TextEvent, counts_of
+from .interactions_steps import FILES, OwnSteps
 
 __all__ = ["FAILED_STATUSES", "FINISH_REASONS", "InteractionReader", "interaction_decoder"]
 
@@ -76,9 +75,8 @@ class InteractionReader:
     """
 
     __slots__ = (
-        "_annotations", "_background", "_calls", "_event_id", "_foreign", "_holdings", "_places", "_provider",
-        "_resumed", "_said", "_spoke", "_text", "_unmodelled", "_usage", "done", "failure", "model", "plain",
-        "progress", "response_id", "seen",
+        "_background", "_calls", "_content", "_event_id", "_foreign", "_provider", "_resumed", "_spoke", "_unmodelled",
+        "_usage", "done", "failure", "model", "plain", "progress", "response_id", "seen",
     )  # fmt: skip
 
     texts = TEXT
@@ -95,12 +93,8 @@ class InteractionReader:
     ) -> None:
         self._provider = provider
         self._unmodelled = Unmodelled(provider, raw=raw)
-        self._holdings = holdings or Holdings()
-        self._foreign = ForeignBlocks(self._unmodelled, holdings, "arguments", read=OwnSteps().chunks)
-        self._places = Places(self._holdings.limit, located=cites and resume is None)
-        self._annotations: list[dict[str, Any]] = []
-        self._text = Said()
-        self._said: set[str] = set()
+        self._foreign = ForeignBlocks(self._unmodelled, holdings, "arguments", OwnSteps().chunks)
+        self._content = Content(self._unmodelled, holdings or Holdings(), located=cites and resume is None)
         self._spoke = False
         self._resumed = resume is not None
         self._background = background
@@ -133,10 +127,7 @@ class InteractionReader:
     def text(self, events: list[TextEvent]) -> Batch:
         """Return the chunks of a read that is nothing but text."""
         self._event_id = events[-1].event_id or self._event_id
-        texts = [text for event in events if (text := event.delta.text)]
-        if self._places.located:
-            self._places.add(texts)
-        return self._text.given(texts)
+        return self._content.given([text for event in events if (text := event.delta.text)])
 
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """Put the chunks of some events into `batch`, up to the end or a failure among them."""
@@ -158,7 +149,7 @@ class InteractionReader:
     def close(self) -> Batch:
         """Return the calls with what has arrived of them."""
         self.done = True
-        return [*self._calls.rest(), *self._foreign.rest(), *self._cited()]
+        return [*self._calls.rest(), *self._foreign.rest(), *self._content.end()]
 
     # Each reader says whether it knew the event.
 
@@ -173,15 +164,14 @@ class InteractionReader:
         step = object_of(event.step)
         kind = text_of(step.get("type"))
         before = len(batch)
-        self._said.add(kind if kind in OWN_STEPS else "other")
-        self._places.part(kind)
+        self._content.begin(kind)
         if kind == "function_call":
             id, name, signature = (text_of(step.get(field)) for field in ("id", "name", "signature"))
             batch += self._calls.begin(event.index, id, name, arguments_in(step), signature or None)
         elif kind == "model_output":
-            batch += self._content(step.get("content"), TextDelta)
+            batch += self._content.read(step.get("content"))
         elif kind == "thought":
-            batch += self._content(step.get("summary"), ReasoningDelta)
+            batch += self._content.read(step.get("summary"), thought=True)
             batch += _signature(step.get("signature"))
         else:
             self._calls.begin_foreign(event.index)
@@ -192,20 +182,20 @@ class InteractionReader:
 
     def _step_delta(self, event: Event, batch: Batch) -> bool:
         delta = object_of(event.delta)
-        kind = delta.get("type")
+        kind = text_of(delta.get("type"))
         self._spoke = True
         if self._calls.open and kind != "arguments_delta" and says({**delta, "type": None, "signature": None}):
             self._calls.odd(event.index)
         if kind == "text":
-            batch += self._content([delta], TextDelta)
+            batch += self._content.read([delta])
         elif kind == "thought_summary":
-            batch += self._content([delta.get("content")], ReasoningDelta)
+            batch += self._content.read([delta.get("content")], thought=True)
         elif kind == "thought_signature":
             batch += _signature(delta.get("signature"))
         elif kind == "text_annotation_delta":
-            batch += self._annotated(delta.get("annotations"))
+            batch += self._content.annotated(delta.get("annotations"))
         elif kind in FILES:
-            batch += self._content([delta], TextDelta)
+            batch += self._content.read([delta])
         elif kind != "arguments_delta":
             return self._grow(event.index, delta)
         elif not self._foreign.piece(event.index, (said := arguments_in(delta)).text):
@@ -217,60 +207,14 @@ class InteractionReader:
         fields = {name: value for name, value in delta.items() if name != "type" and value != ""}
         output = fields.pop("result") if isinstance(fields.get("result"), str) else ""
         known = self._foreign.merge(number, fields, len(msgspec.json.encode(fields)))
-        if known and output:
-            self._foreign.grow(number, "result", output)
         self.progress += known
-        return known
-
-    def _content(self, content: Any, chunk: Callable[[str], TextDelta | ReasoningDelta]) -> Batch:
-        """Return the chunks of content parts; a part of an unknown type is passed on."""
-        batch: Batch = []
-        for part in map(object_of, list_of(content)):
-            spoken = chunk is TextDelta
-            if part.get("annotations"):
-                self._places.part("content")
-            if text := text_of(part.get("text")):
-                batch.append(chunk(text))
-                self._remember(spoken, text)
-            elif part.get("type") in FILES and spoken and (file := file_of(part, _output(part))) is not None:
-                self._said.add("model_output")
-                batch.append(file)
-            elif says({**part, "type": None, "annotations": None}):
-                batch.append(self._unmodelled.content(text_of(part.get("type")) or "part", part))
-            batch += [*self._annotated(part.get("annotations")), *self._cited()] if "annotations" in part else ()
-        return batch
-
-    def _annotated(self, annotations: Any) -> Batch:
-        """Take annotations of the text that is being read. Its citations wait for its end; others are passed on."""
-        said = list(map(object_of, list_of(annotations)))
-        cited = [each for each in said if each.get("type") in CITATIONS]
-        if cited:
-            self._holdings.take(len(msgspec.json.encode(cited)))
-            self._annotations += cited
-        others = [self._unmodelled.content("annotations", each) for each in said if says(each) and each not in cited]
-        return [*others, *(() if self._places.located else self._cited())]
-
-    def _cited(self) -> Batch:
-        """Return what the text of the step that ends here rests on."""
-        cited, self._annotations = self._annotations, []
-        return [source_of(each, self._places.find(self._segment(each))) for each in cited]
-
-    def _segment(self, annotation: dict[str, Any]) -> dict[str, Any]:
-        start, end = annotation.get("start_index"), annotation.get("end_index")
-        return {"startIndex": start, "endIndex": end, "partIndex": self._places.latest}
-
-    def _remember(self, spoken: bool, text: str) -> None:
-        self._said.add("model_output" if spoken else "thought")
-        if spoken:
-            self._text.add(text)
-            if self._places.located:
-                self._places.add([text])
+        return known and (not output or self._foreign.grow(number, "result", output))
 
     def _step_stop(self, event: Event, batch: Batch) -> bool:
         """End a step. Some gateways send all of the step in this event."""
         if event.step and (not self._spoke or event.index in self._calls):
             self._step_start(event, batch)
-        batch += [*self._calls.end(event.index), *self._foreign.end(event.index), *self._cited()]
+        batch += [*self._calls.end(event.index), *self._foreign.end(event.index), *self._content.end()]
         self.progress += 1
         return True
 
@@ -293,18 +237,18 @@ class InteractionReader:
         """Return the new content of the whole answer at its end, i.e. what no step before it had."""
         steps = [object_of(step) for step in list_of(said.get("steps"))]
         self._calls.settle({text_of(step.get("id")): arguments_in(step) for step in steps})
-        before = frozenset(self._said)
+        before = frozenset(self._content.kinds)
         for place, step in enumerate(steps):
             kind = step.get("type")
-            if kind != "model_output" and (kind if kind in OWN_STEPS else "other") not in before:
+            if kind != "model_output" and named(kind) not in before:
                 self._step_start(Event(index=place, step=step), batch)
                 self._step_stop(Event(index=place), batch)
         parts = [part for step in steps if step.get("type") == "model_output" for part in list_of(step.get("content"))]
         text = "".join(text_of(object_of(part).get("text")) for part in parts) or text_of(said.get("output_text"))
-        batch += self._unmodelled.another("steps", self._text, text)
-        batch += [TextDelta(new)] if (new := self._text.rest(text)) else []
+        batch += self._unmodelled.another("steps", self._content.said, text)
+        batch += [TextDelta(new)] if (new := self._content.said.rest(text)) else []
         if "model_output" not in before:
-            batch += self._content([part for part in parts if not object_of(part).get("text")], TextDelta)
+            batch += self._content.read([part for part in parts if not object_of(part).get("text")])
 
     def _failed(self, status: str, errors: Any) -> Failure:
         if isinstance(errors, list) and errors:
@@ -354,8 +298,3 @@ _READERS: Mapping[str, _Read] = {
 def _signature(value: Any) -> Batch:
     proof = text_of(value)
     return [ReasoningDelta("", proof)] if proof else []
-
-
-def _output(part: dict[str, Any]) -> dict[str, Any]:
-    """Return a piece of content as the step that it goes back in."""
-    return {"type": "model_output", "content": [part]}

@@ -51,9 +51,10 @@ def said(transcript: Transcript) -> dict[str, Any]:
 
 
 def _unsigned(value: Any) -> Any:
-    """Without the name of who signed: that is the recording, when it is played back."""
+    """Without the name of who signed or made a block: that is the recording, when it is played back."""
     if isinstance(value, dict):
-        return {name: _unsigned(item) for name, item in value.items() if name != "signed_by"}
+        who = {"signed_by", "cited_by"} | ({"provider"} if value.get("type") == "opaque" else set())
+        return {name: _unsigned(item) for name, item in value.items() if name not in who}
     return [_unsigned(item) for item in value] if isinstance(value, list | tuple) else value
 
 

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from .chunks import ToolCall
+from .messages import Tool
 from .outcome.errors import StreamError
-from .outcome.transcript import Attempt, Transcript
+from .outcome.transcript import Attempt, Outcome, Transcript
 
 __all__ = [
     "AttemptFailed",
@@ -25,10 +27,17 @@ __all__ = [
     "RetryScheduled",
     "Step",
     "StreamEnded",
+    "Told",
+    "ToolEnded",
+    "ToolKind",
+    "ToolOutcome",
+    "ToolStarted",
 ]
 
 Step: TypeAlias = Literal["head", "content", "kept", "closed", "idle_closed"]
 FallbackType: TypeAlias = Literal["buffered", "provider_switch", "continuation", "interactive"]
+ToolKind: TypeAlias = Literal["function", "extension"]
+ToolOutcome: TypeAlias = Outcome | Literal["refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,40 @@ class AttemptProgress:
     record: Attempt
 
 
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """A conversation runs a tool, or refuses to. It is told only to observers, in the task in which the tool runs.
+
+    call: with the arguments that the tool gets. kind: a function runs here, an extension on an MCP server. started:
+    the time, in seconds since 1970.
+    """
+
+    call_id: str
+    call: ToolCall
+    tool: Tool
+    kind: ToolKind
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded:
+    """The call of a tool is over. It is told once for each `ToolStarted`, in the same task.
+
+    outcome: as for a stream; `refused` if it was not run because `approve` did not allow it. error_type: one word for
+    what went wrong. result: what the model is told, if there is a result.
+    """
+
+    call_id: str
+    call: ToolCall
+    kind: ToolKind
+    outcome: ToolOutcome
+    error_type: str | None
+    result: str | None
+    duration: float
+
+
 Event: TypeAlias = AttemptStarted | AttemptFailed | RetryScheduled | FellBack | StreamEnded
 OnEvent: TypeAlias = Callable[[Event], None]
-Observer: TypeAlias = Callable[[Event | AttemptProgress], None]
+Told: TypeAlias = Event | AttemptProgress | ToolStarted | ToolEnded
+"""All that observers are told of."""
+Observer: TypeAlias = Callable[[Told], None]

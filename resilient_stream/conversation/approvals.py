@@ -20,7 +20,7 @@ from ..failures import StreamMisused
 from ..given.checks import Unfit, plain
 from .tools import ToolError, in_thread, is_async
 
-__all__ = ["Approvals", "Approve", "Verdict"]
+__all__ = ["Approvals", "Approve", "Refused", "Verdict"]
 
 Verdict: TypeAlias = bool | str | Mapping[str, Any]
 """What `approve` says of a call: True runs it, False or a reason refuses it, a dict runs it with these arguments."""
@@ -28,6 +28,10 @@ Verdict: TypeAlias = bool | str | Mapping[str, Any]
 Approve: TypeAlias = Callable[[ToolCall], Verdict | Awaitable[Verdict]]
 
 _HOW = "return True, False, a reason, or a dict of arguments"
+
+
+class Refused(ToolError):
+    """A call that was not run because nobody approved it."""
 
 
 class Approvals:
@@ -48,7 +52,7 @@ class Approvals:
         self._one_by_one = anyio.Lock()
 
     async def approved(self, call: ToolCall) -> ToolCall:
-        """Return the call as it may run. Raises ToolError with the reason if it may not.
+        """Return the call as it may run. Raises Refused with the reason if it may not.
 
         Raises StreamMisused for an answer that is none, and for an `approve` that failed: the call is not run then.
         """
@@ -60,7 +64,7 @@ class Approvals:
             with anyio.move_on_after(self._timeout) as waited:
                 verdict = await self._asked(ask, call)
         if waited.cancelled_caught:
-            raise ToolError(f"{call.name} was not run: nobody approved it in time.")
+            raise Refused(f"{call.name} was not run: nobody approved it in time.")
         return _judged(call, verdict)
 
     async def _asked(self, ask: Any, call: ToolCall) -> Any:
@@ -79,9 +83,9 @@ def _judged(call: ToolCall, verdict: Any) -> ToolCall:
     if verdict is True:
         return call
     if verdict is False:
-        raise ToolError(f"{call.name} was not run: the user refused it.")
+        raise Refused(f"{call.name} was not run: the user refused it.")
     if isinstance(verdict, str):
-        raise ToolError(f"{call.name} was not run. The user refused it: {verdict}")
+        raise Refused(f"{call.name} was not run. The user refused it: {verdict}")
     if not isinstance(verdict, Mapping):
         raise StreamMisused(f"approve returned {type(verdict).__name__} for {call.name}: {_HOW}")
     try:

@@ -30,7 +30,7 @@ from ..outcome.errors import StreamError
 from ..outcome.transcript import Outcome, Transcript
 from ..stream import Stream, TextStream, outcome_of_dropping
 from .final import Final
-from .link import Link, call_over
+from .link import Link, Observers, call_over
 from .mcp_servers import MCPServerFailed, MCPServers
 from .prompts import Incomplete, Prompts, trigger_of
 from .toolbox import Toolbox
@@ -67,6 +67,7 @@ class Conversation(RecordViews):
         final: Final,
         on_end: Callable[[ConversationRecord], object] | None,
         servers: MCPServers,
+        observers: Observers = (),
     ) -> None:
         self.record = record
         self._servers: MCPServers | None = servers
@@ -77,7 +78,7 @@ class Conversation(RecordViews):
         self._final = final
         self._link = Link()
         self._upcoming: Stream | None = ask(record.history, self._link.ended)  # made now: bad options are refused now
-        self._call = self._turn_call = call_over(self._link, owner, self._upcoming, record, on_end, servers)
+        self._call = self._turn_call = call_over(self._link, owner, self._upcoming, record, on_end, servers, observers)
         self._stream: Stream | None = None
         self._ready: deque[Any] = deque()
         self._done = False
@@ -184,7 +185,7 @@ class Conversation(RecordViews):
         turn.settle()
         outputs = self.record.outputs
         if turn.calls:
-            await self._call.wait(lambda: self._toolbox.answer(turn.calls, turn.results, outputs))
+            await self._call.wait(lambda: self._toolbox.answer(turn.calls, turn.results, outputs, self._call))
             self._ready.extend(turn.results[call.id] for call in turn.calls if call.id in turn.results)
             expected = bool(outputs) and not self._toolbox.missing(outputs)
             self._done = bool(turn.unanswered) or expected

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import TypeAlias
 
 from ..engine.call import Call, Owner
+from ..events import Observer
 from ..failures import Failure
 from ..outcome.errors import StreamError
 from ..outcome.making import error_for
@@ -21,7 +23,10 @@ from ..stream import Stream
 from .mcp_servers import MCPServers
 from .turns import ConversationRecord
 
-__all__ = ["Link", "call_over"]
+__all__ = ["Link", "Observers", "call_over"]
+
+Observers: TypeAlias = tuple[Callable[[Call], Observer | None], ...]
+"""Each is asked for an observer when a conversation begins, with the conversation's call."""
 
 
 class Link:
@@ -45,6 +50,7 @@ class Link:
         if outer is not None:
             inner.settings = dataclasses.replace(inner.settings, deadline=None)
             inner.until = outer.now() + outer.remaining()
+            inner.observing.from_conversation = outer.observing.for_turns
         self.inner = inner
 
     def ended(self, transcript: Transcript) -> None:
@@ -82,9 +88,10 @@ def call_over(
     record: ConversationRecord,
     on_end: Callable[[ConversationRecord], object] | None,
     servers: MCPServers,
+    observers: Observers,
 ) -> Call:
-    """Make the conversation's call, with the settings of its first turn. It sends nothing and tells only its end, also
-    to the MCP servers."""
+    """Make the conversation's call, with the settings of its first turn. It sends nothing. Its observers are told of
+    tools and of its end, of which the MCP servers are told, too."""
 
     def ended(transcript: Transcript) -> None:
         servers.close()
@@ -94,7 +101,7 @@ def call_over(
 
     settings = first._call.settings
     timeouts = settings.timeouts.model_copy(update={"consumer": None})  # each turn watches its consumer
-    own = dataclasses.replace(settings, timeouts=timeouts, on_end=ended, on_event=None, observers=())
+    own = dataclasses.replace(settings, timeouts=timeouts, on_end=ended, on_event=None, observers=observers)
     call = link.outer = Call(owner, own, first._call.request)  # `ended` is called when there is one
     call.origin = link
     return call

@@ -12,15 +12,16 @@ import shlex
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 from urllib.parse import urlsplit
 
 import anyio
 
+from ..events import ToolKind
 from ..failures import StreamMisused
 from ..messages import FilePart, ImagePart, Part, TextPart, Tool
 from ..text.readable import one_line
-from .tools import ToolError, arguments_object
+from .tools import InvalidArguments, ToolError, arguments_object
 
 __all__ = ["MCPServerFailed", "MCPServers", "MCPTool"]
 
@@ -48,17 +49,19 @@ class MCPServerFailed(Exception):
 class MCPTool:
     """A tool of a server. tool: as the model sees it. The server checks the arguments itself."""
 
+    kind: ClassVar[ToolKind] = "extension"
+
     def __init__(self, client: Any, tool: Tool, name: str) -> None:
         self.tool = tool
         self._client = client
         self._name = name
 
     def arguments(self, text: str) -> dict[str, Any]:
-        """Return a call's arguments. Raises ToolError, which tells the model that they are no object."""
+        """Return a call's arguments. Raises InvalidArguments, which tells the model that they are no object."""
         try:
             return arguments_object(text)
         except ValueError as error:
-            raise ToolError(f"Invalid arguments for {self.tool.name}: {error}") from error
+            raise InvalidArguments(f"Invalid arguments for {self.tool.name}: {error}") from error
 
     async def run(self, text: str, threads: anyio.CapacityLimiter) -> Any:
         """Call it. Return text, or parts if there are files. Raises ToolError for what the server calls an error."""

@@ -16,12 +16,14 @@ import anyio
 from pydantic import BaseModel
 
 from ..chunks import ToolCall
+from ..engine.call import Call
 from ..failures import StreamMisused
 from ..given.nearest import did_you_mean
 from ..messages import Tool
 from .approvals import Approvals, Approve
 from .mcp_servers import MCPTool
-from .tools import MAX_NAME, FunctionTool, Submission, ToolError, ToolSource, tool_of
+from .tool_run import ToolRun
+from .tools import MAX_NAME, FunctionTool, InvalidArguments, Submission, ToolError, ToolSource, tool_of
 from .turns import ToolResult, result_of
 
 __all__ = ["Outputs", "Toolbox"]
@@ -91,18 +93,24 @@ class Toolbox:
         return tuple(each.name for each in self._submissions.values() if each.name not in outputs)
 
     async def answer(
-        self, calls: Iterable[ToolCall], results: dict[str, ToolResult], outputs: dict[str, BaseModel]
+        self,
+        calls: Iterable[ToolCall],
+        results: dict[str, ToolResult],
+        outputs: dict[str, BaseModel],
+        conversation: Call,
     ) -> None:
         """Run the calls, all at once. `results` and `outputs` are filled as the calls end.
 
-        Calls of tools without a function stay unanswered.
+        Calls of tools without a function stay unanswered. The observers of the conversation are told of each call.
         """
         ours = [call for call in calls if call.name in self._functions or not self._is_callers(call)]
 
         async def one(call: ToolCall) -> None:
             started = time.perf_counter()
-            result, error = await self._answer_to(call, outputs)
-            results[call.id] = result_of(call, result, error, time.perf_counter() - started)
+            with ToolRun(conversation, call, self._functions.get(call.name)) as run:
+                told = await self._answer_to(call, outputs, run)
+                result = result_of(call, told, run.failed, time.perf_counter() - started)
+                results[call.id], run.result = result, result.content
 
         try:
             async with anyio.create_task_group() as group:
@@ -115,27 +123,32 @@ class Toolbox:
     def _is_callers(self, call: ToolCall) -> bool:
         return call.name in self._names and call.name not in self._submissions
 
-    async def _answer_to(self, call: ToolCall, outputs: dict[str, BaseModel]) -> tuple[Any, bool]:
-        """Run a call, and return what the model is told and whether that is a complaint."""
+    async def _answer_to(self, call: ToolCall, outputs: dict[str, BaseModel], run: ToolRun) -> Any:
+        """Run a call, and return what the model is told. `run.failed` is set if that is a complaint."""
         try:
             if call.name in self._functions:
                 self._functions[call.name].arguments(call.arguments)  # nobody is asked about a call that cannot run
                 _refuse_untrusted(call)
                 call = await self._approvals.approved(call)
+            run.begin(call)
             with anyio.move_on_after(self._timeout):
-                return await self._result(call, outputs), False
-            return f"{call.name} gave no result within {self._timeout:g} s.", True
+                return await self._result(call, outputs)
+            run.fail(TimeoutError())
+            return f"{call.name} gave no result within {self._timeout:g} s."
         except ToolError as error:
-            return str(error), True
+            run.fail(error)
+            return str(error)
         except StreamMisused:
             raise
         except Exception as error:
             logger.warning("the tool %s raised %s; the model is told", call.name, type(error).__name__)
-            return f"{type(error).__name__}: {error}", True
-        except asyncio.CancelledError:
+            run.fail(error)
+            return f"{type(error).__name__}: {error}"
+        except asyncio.CancelledError as error:
             if _is_ours():
                 raise
-            return f"{call.name} was cancelled.", True  # by something inside it; nobody cancelled us
+            run.fail(error)
+            return f"{call.name} was cancelled."  # by something inside it; nobody cancelled us
 
     async def _result(self, call: ToolCall, outputs: dict[str, BaseModel]) -> Any:
         if (submission := self._submissions.get(call.name)) is not None:
@@ -157,7 +170,7 @@ def _refuse_untrusted(call: ToolCall) -> None:
     """Refuse a call whose arguments are not trusted. It is never run, even if it can be parsed."""
     if call.parsed is None:
         wrong = call.error or "what came of the call is not whole"
-        raise ToolError(f"{call.name} was not run: {wrong}. Call it again with all of its arguments.")
+        raise InvalidArguments(f"{call.name} was not run: {wrong}. Call it again with all of its arguments.")
 
 
 def _by_name(outputs: Outputs) -> dict[str, type[BaseModel]]:

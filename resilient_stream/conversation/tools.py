@@ -11,7 +11,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
+from ..events import ToolKind
 from ..failures import StreamMisused
 from ..given.checks import MAX_DEPTH, Unfit, plain
 from ..given.checks import text as fit
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FunctionTool",
+    "InvalidArguments",
     "Submission",
     "ToolError",
     "ToolSource",
@@ -62,12 +64,18 @@ class ToolError(Exception):
     """An error that a tool raises to choose what the model is told: this text, without a class name in front."""
 
 
+class InvalidArguments(ToolError):
+    """A call whose arguments the tool does not take. It was not run."""
+
+
 class FunctionTool:
     """A function that the model may call: `arguments` checks what the model sent, and `call` runs the function.
 
     model: checks the arguments. It is None for a schema that was written by hand; then only the arguments' names are
     checked.
     """
+
+    kind: ClassVar[ToolKind] = "function"
 
     def __init__(self, tool: Tool, function: Callable[..., Any], model: type[BaseModel] | None = None) -> None:
         self.tool = tool
@@ -77,12 +85,12 @@ class FunctionTool:
         self._is_async = is_async(function)
 
     def arguments(self, text: str) -> inspect.BoundArguments:
-        """Return the arguments as the function takes them. Raises ToolError, which tells the model what is wrong."""
+        """Return the arguments as the function takes them. Raises InvalidArguments, which tells the model why."""
         try:
             given = arguments_object(text) if self._model is None else _arguments_sent(_validated(self._model, text))
             return _bound(self._signature, given)
         except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError
-            raise ToolError(f"Invalid arguments for {self.tool.name}: {_complaint(error)}") from error
+            raise InvalidArguments(f"Invalid arguments for {self.tool.name}: {_complaint(error)}") from error
 
     async def run(self, text: str, threads: anyio.CapacityLimiter) -> Any:
         """Call the function with these arguments."""

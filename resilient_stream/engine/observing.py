@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..events import AttemptProgress, Event, Observer, OnEvent, Step
+from ..events import AttemptProgress, Event, Observer, OnEvent, Step, ToolEnded, ToolStarted
 from ..outcome.transcript import Attempt
 
 __all__ = ["Observing", "safely"]
@@ -22,10 +22,13 @@ class Observing:
 
     trace_headers: what an observer wants sent along with a request, its trace's context. followed: one of them wants to
     be told of every step of each request. in_trouble: asked with the call for an observer when something first goes
-    wrong; for a good call none is made.
+    wrong; for a good call none is made. for_turns: what an observer of a conversation wants the observers of its turns
+    to have. from_conversation: the same, as a turn's call has it.
     """
 
-    __slots__ = ("followed", "in_trouble", "observers", "trace_headers", "watchers")
+    __slots__ = (
+        "followed", "for_turns", "from_conversation", "in_trouble", "observers", "trace_headers", "watchers",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.observers: tuple[Observer, ...] = ()
@@ -33,6 +36,8 @@ class Observing:
         self.trace_headers: Callable[[Attempt], Mapping[str, str]] | None = None
         self.followed = False
         self.in_trouble: Callable[[Any], Observer] | None = None
+        self.for_turns: Any = None
+        self.from_conversation: Any = None
 
     def start(self, call: Any, asked: Iterable[Callable[[Any], Observer | None]], on_event: OnEvent | None) -> None:
         """Ask each for an observer of this call."""
@@ -56,9 +61,12 @@ class Observing:
     def note(self, call_id: str, target: str, attempt: int, step: Step, record: Attempt) -> None:
         """Tell the observers how far a request has come, if one of them wants to know."""
         if self.followed:
-            progress = AttemptProgress(call_id, target, attempt, step, record)
-            for observer in self.observers:
-                safely(observer, progress)
+            self.tell_observers(AttemptProgress(call_id, target, attempt, step, record))
+
+    def tell_observers(self, event: AttemptProgress | ToolStarted | ToolEnded) -> None:
+        """Tell something to the observers, but not to the user's `on_event`."""
+        for observer in self.observers:
+            safely(observer, event)
 
 
 def _made(make: Callable[..., Observer | None], *call: Any) -> Observer | None:

@@ -33,7 +33,7 @@ from ..contract import (
     Sending,
     Transport,
 )
-from ..events import AttemptFailed, AttemptProgress, Event, Observer, StreamEnded
+from ..events import AttemptFailed, Observer, StreamEnded, Told
 from ..failures import StreamMisused
 from ..masking.private_files import is_plain, open_private
 from ..masking.values import MASK, Secrets, mask_response_headers, mask_sent, secrets_of
@@ -72,7 +72,7 @@ class Recorder:
         self._takes[id(sending.record)] = take
         return take
 
-    def _on_event(self, event: Event | AttemptProgress) -> None:
+    def _on_event(self, event: Told) -> None:
         if isinstance(event, AttemptFailed):
             self._end(event.record, event.call_id, event.error, None)
         elif isinstance(event, StreamEnded):

@@ -1,4 +1,4 @@
-"""`Sink`: what a part of telemetry is told about one call, with one method for each kind of event.
+"""`Sink`: what a part of telemetry is told about one call or one conversation, with one method for each kind of event.
 
 There is one object for each call. It is told the events in order and synchronously, and overrides the methods it needs.
 It never raises for an unknown event, since a later version of the SDK may tell more.
@@ -13,11 +13,13 @@ from ..events import (
     AttemptFailed,
     AttemptProgress,
     AttemptStarted,
-    Event,
     FellBack,
     Observer,
     RetryScheduled,
     StreamEnded,
+    Told,
+    ToolEnded,
+    ToolStarted,
 )
 
 __all__ = ["Sink", "telling"]
@@ -43,6 +45,12 @@ class Sink:
     def fell_back(self, event: FellBack) -> None:
         """Called when a fallback is taken."""
 
+    def tool_started(self, event: ToolStarted) -> None:
+        """Called when a conversation runs a tool, in the tool's task."""
+
+    def tool_ended(self, event: ToolEnded) -> None:
+        """Called when a tool's call is over, in the tool's task."""
+
     def ended(self, event: StreamEnded) -> None:
         """Called when the call is over."""
 
@@ -53,6 +61,8 @@ _TOLD: dict[type, Callable[[Sink, Any], None]] = {
     AttemptFailed: lambda sink, event: sink.attempt_failed(event),
     RetryScheduled: lambda sink, event: sink.retry(event),
     FellBack: lambda sink, event: sink.fell_back(event),
+    ToolStarted: lambda sink, event: sink.tool_started(event),
+    ToolEnded: lambda sink, event: sink.tool_ended(event),
     StreamEnded: lambda sink, event: sink.ended(event),
 }
 
@@ -60,7 +70,7 @@ _TOLD: dict[type, Callable[[Sink, Any], None]] = {
 def telling(sinks: Sequence[Sink]) -> Observer:
     """Return an observer that passes each event to the sinks, in their order."""
 
-    def tell(event: Event | AttemptProgress) -> None:
+    def tell(event: Told) -> None:
         if (told := _TOLD.get(type(event))) is not None:
             for sink in sinks:
                 told(sink, event)

@@ -101,6 +101,16 @@ PANELS: tuple[Panel, ...] = (
         {"median {{gen_ai_token_type}}": _quantile(
             0.5, "gen_ai_client_token_usage", GEN_AI, ", gen_ai_token_type")},
     ),
+    Panel(
+        "Conversations", "From the first turn to the end, with all tools and prompts.", "s",
+        {name: _quantile(share, "gen_ai_invoke_agent_duration_seconds", 'job=~"$job"')
+         for name, share in (("median", 0.5), ("95 %", 0.95))},
+    ),
+    Panel(
+        "Tools", "How long each tool takes; a slow one keeps the user waiting as a slow model does.", "s",
+        {"95 % {{gen_ai_tool_name}}": _quantile(
+            0.95, "gen_ai_execute_tool_duration_seconds", 'job=~"$job"', ", gen_ai_tool_name")},
+    ),
 )  # fmt: skip
 
 

@@ -91,9 +91,8 @@ class Client:
                 raise StreamMisused(f"{name}= {_NOT_BUILT}")
         self.targets = _checked_targets(targets)
         self.transport: Transport = Outgoings(session)
-        self._observers: tuple[Callable[[Call], Observer | None], ...] = (
-            Reporter(given("telemetry", telemetry, Telemetry())),
-        )
+        self._reporter = Reporter(given("telemetry", telemetry, Telemetry()))
+        self._observers: tuple[Callable[[Call], Observer | None], ...] = (self._reporter,)
         if record is not None:
             self._record_to(record)
         self.slots = Slots()
@@ -153,7 +152,7 @@ class Client:
         to: targets for this call, in place of the client's. deadline: seconds for everything, waits included.
         timeouts: over the client's and the targets'. recovery: over the client's.
         on_end: called exactly once with the final transcript.
-        metadata: yours; kept on the request for middlewares, never sent.
+        metadata: yours; kept on the request for middlewares, never sent. `conversation_id` in it is told to telemetry.
         Raises StreamMisused for input that cannot be sent.
         """
         form = _form(output)
@@ -262,7 +261,8 @@ class Client:
         if not servers:
             toolbox.check_approved()
         final = Final(form, most)
-        return Conversation(self, record, ask, toolbox, prompts, turns, final, plain_function(on_end), servers)
+        told = (self._reporter.conversation,)
+        return Conversation(self, record, ask, toolbox, prompts, turns, final, plain_function(on_end), servers, told)
 
     def scope(self, deadline: float | None = None) -> Scope:
         """Return a scope that owns every stream started from it, and closes them all when it is left.

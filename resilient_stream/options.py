@@ -75,7 +75,8 @@ class TurnOptions(TypedDict, total=False):
     recovery: Recovery | None
     """A `Recovery` that takes precedence over the client's."""
     metadata: Mapping[str, Any] | None
-    """Values of your own for middlewares. They are never sent."""
+    """Values of your own for middlewares. They are never sent. `{"conversation_id": …}` is the conversation's id in
+    telemetry."""
 
 
 class StreamOptions(TurnOptions, total=False):

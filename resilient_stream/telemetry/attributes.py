@@ -9,7 +9,7 @@ are in `content.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..chunks import Usage
@@ -26,6 +26,8 @@ __all__ = [
     "STREAMED",
     "answered",
     "asked",
+    "conversation",
+    "conversation_id",
     "ended",
     "error_type",
     "known",
@@ -45,8 +47,10 @@ OTHER = "other"
 OURS: Mapping[str, str] = {
     "resilient_stream.call_id": "The call's number in this process, as in its log lines.",
     "resilient_stream.target": "The request's target; on a call, the one that answered or was tried last.",
-    "resilient_stream.outcome": "How it ended: complete, failed, deadline, cancelled, abandoned or client_closed.",
-    "resilient_stream.attempts": "Requests that were sent for the call; in a retry, the most there will be.",
+    "resilient_stream.outcome": "How it ended: complete, failed, deadline, cancelled, abandoned or client_closed; "
+    "a tool's call may also be refused.",
+    "resilient_stream.attempts": "Requests that were sent for the call or the conversation; in a retry, the most there "
+    "will be.",
     "resilient_stream.attempt": "Which request to this target it was, from 1.",
     "resilient_stream.hedge": "The request ran beside another one.",
     "resilient_stream.request_id": "The provider's id of the request, for its support.",
@@ -74,6 +78,15 @@ IS_ERROR: Mapping[Outcome, bool] = {
     "client_closed": False,
 }
 """Outcomes for which a span has the status error. A caller that leaves is no error; a missed deadline is one."""
+
+_OF_THE_LAST_TURN = (
+    "gen_ai.provider.name",
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "gen_ai.response.finish_reasons",
+    "resilient_stream.target",
+    "resilient_stream.finish_kind",
+)
 
 LONGEST_NAME = 200
 _VERSIONS = r"([-@:_.](latest|preview|exp|\d{4}-\d{2}-\d{2}|\d{3,8}|v\d{1,3}(:\d{1,3})?))++$"
@@ -179,6 +192,21 @@ def whole(transcript: Transcript) -> dict[str, Any]:
         "resilient_stream.unmodelled": tuple(transcript.unmodelled) or None,
         **_spent(transcript.attempts),
     })  # fmt: skip
+
+
+def conversation_id(request: Request) -> str | None:
+    """Return the id that the caller gave the conversation of this request: `metadata={"conversation_id": …}`."""
+    given = request.metadata.get("conversation_id")
+    return None if given in (None, "") else str(given)
+
+
+def conversation(turns: Sequence[Transcript]) -> dict[str, Any]:
+    """Return the attributes of a conversation's result: those of its last turn, and the sums over all turns."""
+    last = whole(turns[-1]) if turns else {}
+    return {name: last[name] for name in _OF_THE_LAST_TURN if name in last} | {
+        "resilient_stream.attempts": sum(turn.requests for turn in turns),
+        **_spent([attempt for turn in turns for attempt in turn.attempts]),
+    }
 
 
 def ended(error: StreamError) -> dict[str, Any]:

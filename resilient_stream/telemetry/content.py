@@ -15,7 +15,7 @@ from ..contract import Request
 from ..messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart
 from ..outcome.transcript import Transcript
 
-__all__ = ["prompt", "reply"]
+__all__ = ["prompt", "reply", "tool_arguments", "tool_result"]
 
 Json: TypeAlias = dict[str, Any]
 
@@ -50,6 +50,16 @@ def reply(transcript: Transcript) -> dict[str, str]:
     finish = transcript.finish_reason or "error"
     message = {"role": "assistant", "parts": parts, "finish_reason": _FINISH.get(finish, finish)}
     return {"gen_ai.output.messages": _text([message])} if parts else {}
+
+
+def tool_arguments(arguments: str) -> dict[str, str]:
+    """Return the attribute of a tool's arguments, as JSON."""
+    return {"gen_ai.tool.call.arguments": arguments or "{}"}
+
+
+def tool_result(result: str) -> dict[str, str]:
+    """Return the attribute of a tool's result, as the model gets it: text or JSON."""
+    return {"gen_ai.tool.call.result": result}
 
 
 def _instructs(message: Message) -> bool:

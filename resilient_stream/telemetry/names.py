@@ -28,6 +28,7 @@ _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 2
 _MILLISECONDS = tuple(1000 * bound for bound in (*_SECONDS, 163.84, 327.68))
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 _CHUNKS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+_MINUTES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6)
 _GEN_AI = ("gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model")
 
 METRICS: dict[str, Metric] = {
@@ -57,6 +58,10 @@ METRICS: dict[str, Metric] = {
                "From sending a request to its first content.", _SECONDS),
         Metric("gen_ai.client.operation.time_per_output_chunk", "histogram", "s", _GEN_AI,
                "Mean time between two chunks of one answer, after the first.", _CHUNKS),
+        Metric("gen_ai.invoke_agent.duration", "histogram", "s", ("error.type",),
+               "Duration of one conversation, with its turns, tools and prompts.", _MINUTES),
+        Metric("gen_ai.execute_tool.duration", "histogram", "s", ("gen_ai.tool.name", "gen_ai.tool.type", "error.type"),
+               "Duration of one tool's call in a conversation.", _SECONDS),
     )
 }  # fmt: skip
 """All metrics by name, in the order in which the documents show them."""

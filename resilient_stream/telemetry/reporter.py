@@ -1,4 +1,4 @@
-"""`Reporter`: chooses once for each call what watches it: a trace, the metrics, the log, or nothing.
+"""`Reporter`: chooses once for each call or conversation what watches it: a trace, the metrics, the log, or nothing.
 
 Nothing is made that is not needed. Without an SDK a call has no observer, unless the log is at INFO or something goes
 wrong that the log has to tell. OpenTelemetry is not imported before there is an SDK of it (`sdk.py`).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..engine.call import Call
 from ..events import Observer
@@ -16,6 +16,9 @@ from ..outcome.transcript import Attempt
 from ..policy import Telemetry
 from . import sdk
 from .sink import Sink, telling
+
+if TYPE_CHECKING:
+    from .conversations import ConversationTrace
 
 __all__ = ["Reporter"]
 
@@ -33,7 +36,8 @@ class Reporter:
     def __call__(self, call: Call) -> Observer | None:
         """Return the call's observer, at its first pull."""
         tracer, instruments = self._find_tracer(), self._find_instruments()
-        around = sdk.context_now()
+        conversation: ConversationTrace | None = call.observing.from_conversation
+        around = sdk.context_now() if conversation is None else conversation.turn(call)
         if tracer is None and instruments is None and not logger.isEnabledFor(logging.INFO):
             if logger.isEnabledFor(logging.ERROR):
                 from . import logs  # noqa: F401  # now: in trouble there may be no file left to open
@@ -45,7 +49,8 @@ class Reporter:
         if tracer is not None:
             from .tracing import Trace
 
-            trace = Trace(tracer, call, around, with_content=self._policy.content)
+            within = None if conversation is None else conversation.within
+            trace = Trace(tracer, call, around, with_content=self._policy.content, within=within)
             sinks.append(trace)
             context = trace.context
             if self._policy.propagate:
@@ -56,6 +61,25 @@ class Reporter:
             sinks.append(CallMetrics(instruments, call.request.target.name, context))
         if logger.isEnabledFor(logging.ERROR):
             sinks.append(_log(call, context))
+        return telling(sinks)
+
+    def conversation(self, call: Call) -> Observer | None:
+        """Return the observer of a conversation, whose call this is, at its first pull."""
+        tracer, instruments = self._find_tracer(), self._find_instruments()
+        if tracer is None and instruments is None:
+            return None
+        from .conversations import ConversationMetrics, ConversationTrace
+
+        around = sdk.context_now()
+        sinks: list[Sink] = []
+        if tracer is not None:
+            trace = call.observing.for_turns = ConversationTrace(
+                tracer, call, around, with_content=self._policy.content
+            )
+            sinks.append(trace)
+            around = trace.context
+        if instruments is not None:
+            sinks.append(ConversationMetrics(instruments, around))
         return telling(sinks)
 
     def _find_tracer(self) -> Any:

@@ -8,14 +8,14 @@ Each span is ended exactly once, with its own status and with the times of the a
 deadline are errors; a caller that leaves is not.
 
 No span is the current one across a `yield`: the caller's own spans would become its children. So the parent is passed
-explicitly. The parent of the call's span is the one that was current at the first pull.
+explicitly. The parent of the call's span is the one that was current at the first pull, or the conversation's.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry import propagate
 from opentelemetry.context import Context
@@ -29,25 +29,39 @@ from . import attributes, content
 from .sink import Sink
 from .words import Words
 
-__all__ = ["Trace"]
+__all__ = ["CONVERSATION", "Trace", "Within", "close", "end_of_call", "nanoseconds"]
+
+CONVERSATION = "gen_ai.conversation.id"
 
 logger = logging.getLogger("resilient_stream")
+
+
+class Within(NamedTuple):
+    """The conversation of a turn: its id, and its span."""
+
+    id: str
+    span: Span
 
 
 class Trace(Sink):
     """The spans of one call. around: the caller's context."""
 
-    def __init__(self, tracer: Tracer, call: Call, around: Context, *, with_content: bool) -> None:
+    def __init__(
+        self, tracer: Tracer, call: Call, around: Context, *, with_content: bool, within: Within | None = None
+    ) -> None:
         self._tracer = tracer
         self._words = Words(call, with_detail=with_content)
         self._with_content = with_content
         request = call.request
+        known = attributes.conversation_id(request) if within is None else within.id
+        self._within = within
+        self._own: dict[str, Any] = {} if known is None else {CONVERSATION: known}
         self._span = tracer.start_span(
             f"{attributes.OPERATION} {request.target.model}",
             around,
             SpanKind.CLIENT,
-            {**attributes.asked(request), "resilient_stream.call_id": call.id},
-            start_time=_nanoseconds(call.transcript.started),
+            {**attributes.asked(request), **self._own, "resilient_stream.call_id": call.id},
+            start_time=nanoseconds(call.transcript.started),
         )
         self._context = set_span_in_context(self._span, around)
         self._open: dict[int, tuple[Span, Attempt]] = {}
@@ -87,9 +101,10 @@ class Trace(Sink):
             "resilient_stream.target": event.target,
             "resilient_stream.attempt": event.attempt,
             **({attributes.STREAMED: True} if event.stream else {}),
+            **self._own,
             **where,
         }
-        started = _nanoseconds(record.started)
+        started = nanoseconds(record.started)
         span = self._tracer.start_span(f"request {model}", self._context, SpanKind.CLIENT, labels, start_time=started)
         self._open[id(record)] = (span, record)
         self._contexts[id(record)] = set_span_in_context(span, self._context)
@@ -101,9 +116,7 @@ class Trace(Sink):
 
     def retry(self, event: RetryScheduled) -> None:
         """Add an event between two requests."""
-        if not self._span.is_recording():  # a person is asked how to go on when the turn, and its span, has ended
-            return
-        self._span.add_event("retry", {
+        self._tell("retry", {
             "resilient_stream.target": event.target,
             "resilient_stream.attempt": event.attempt,
             "resilient_stream.attempts": event.attempts,
@@ -112,10 +125,8 @@ class Trace(Sink):
         })  # fmt: skip
 
     def fell_back(self, event: FellBack) -> None:
-        """Add an event between two requests."""
-        if not self._span.is_recording():  # a person is asked how to go on when the turn, and its span, has ended
-            return
-        self._span.add_event("fallback", {
+        """Add an event between two requests, or between two turns if a person is asked how to go on."""
+        self._tell("fallback", {
             "resilient_stream.source": event.source,
             "resilient_stream.target": event.target,
             "resilient_stream.how": event.how,
@@ -135,8 +146,15 @@ class Trace(Sink):
             if self._with_content:
                 self._span.set_attributes(content.reply(transcript))
         # Requests are timed by another clock than calls; by some microseconds, none may outlive its call.
-        at = max(self._latest, _nanoseconds(_end_of_call(transcript)) or 0)
+        at = max(self._latest, nanoseconds(end_of_call(transcript)) or 0)
         self._close(self._span, outcome, transcript.error, at or None)
+
+    def _tell(self, name: str, labels: dict[str, Any]) -> None:
+        """Add an event to the call's span. When the turn has ended, and its span, the conversation's span has it."""
+        if self._span.is_recording():
+            self._span.add_event(name, labels)
+        elif self._within is not None:
+            self._within.span.add_event(name, labels)
 
     def _end_attempt(self, span: Span, record: Attempt, outcome: Outcome, error: StreamError | None) -> None:
         if span.is_recording():
@@ -144,16 +162,12 @@ class Trace(Sink):
             span.set_attribute("resilient_stream.outcome", outcome)
             if record.hedge:
                 span.set_attribute("resilient_stream.hedge", True)
-        at = _nanoseconds(_end_of_attempt(record))
+        at = nanoseconds(_end_of_attempt(record))
         self._latest = max(self._latest, at or 0)
         self._close(span, outcome, error, at)
 
     def _close(self, span: Span, outcome: Outcome, error: StreamError | None, at: int | None) -> None:
-        """End a span; the only place where this is done."""
-        if (kind := attributes.error_type(outcome, error)) is not None and span.is_recording():
-            span.set_attributes({"error.type": kind} if error is None else attributes.ended(error))
-            span.set_status(Status(StatusCode.ERROR, self._words.about(error) if error is not None else None))
-        span.end(at)
+        close(span, outcome, error, self._words, at)
 
     def _tell_seams(self, transcript: Transcript) -> None:
         """Add the seams as events, each with the time of the first content after it."""
@@ -167,7 +181,15 @@ class Trace(Sink):
                 "resilient_stream.overlap": seam.overlap,
                 "resilient_stream.restart": seam.restart,
             }
-            self._span.add_event("seam", labels, _nanoseconds(at))
+            self._span.add_event("seam", labels, nanoseconds(at))
+
+
+def close(span: Span, outcome: Outcome, error: StreamError | None, words: Words, at: int | None) -> None:
+    """End the span of a request, a call or a conversation; the only place where this is done."""
+    if (kind := attributes.error_type(outcome, error)) is not None and span.is_recording():
+        span.set_attributes({"error.type": kind} if error is None else attributes.ended(error))
+        span.set_status(Status(StatusCode.ERROR, words.about(error) if error is not None else None))
+    span.end(at)
 
 
 def _outcome_of(record: Attempt, outcome: Outcome) -> Outcome:
@@ -179,10 +201,12 @@ def _end_of_attempt(record: Attempt) -> float | None:
     return None if record.duration is None else record.started + record.duration
 
 
-def _end_of_call(transcript: Transcript) -> float | None:
+def end_of_call(transcript: Transcript) -> float | None:
+    """Return when a call or a conversation ended, in seconds since 1970."""
     started, duration = transcript.started, transcript.duration
     return None if started is None or duration is None else started + duration
 
 
-def _nanoseconds(seconds: float | None) -> int | None:
+def nanoseconds(seconds: float | None) -> int | None:
+    """Return a time in the unit of spans."""
     return None if seconds is None else int(seconds * 1e9)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from resilient_stream import Client, Recovery, Stream, StreamError, Target, Timeouts
+from resilient_stream import Client, Conversation, Recovery, Stream, StreamError, Target, Timeouts
 from resilient_stream.contract import Batch, Handler, Request
 from resilient_stream.engine.call import Call
-from resilient_stream.testing import Cut, End, FakeProvider, Script, Stall, Status, Text
+from resilient_stream.testing import CallTool, Cut, End, FakeProvider, Script, Stall, Status, Text
 from resilient_stream.transcript import Outcome
 
 PROMPT = "What is a good way to deal with failure, in three sentences?"
@@ -133,6 +133,26 @@ class Ending:
         stream = client.stream(PROMPT, deadline=self.deadline)
         await self.consume(stream)
         return stream
+
+
+async def converse(client: Client, provider: FakeProvider) -> Conversation:
+    """Play a conversation to its end: a tool that fails, and another turn."""
+
+    def tool() -> None:
+        """A tool that fails."""
+        raise ValueError
+
+    provider.play((CallTool("tool"), End()), GOOD)
+    conversation = client.converse(PROMPT, tools=[tool])
+    await conversation.collect()
+    return conversation
+
+
+async def converse_too_long(client: Client, provider: FakeProvider) -> None:
+    """Play a conversation that misses its deadline."""
+    provider.play(HALF)
+    with pytest.raises(StreamError):
+        await client.converse(PROMPT, deadline=0.05).collect()
 
 
 OVERLOADED: Script = (Status(503),)

@@ -21,14 +21,15 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from resilient_stream import Telemetry
+from resilient_stream import Client, Telemetry
 from resilient_stream.testing import FakeProvider
 
-from .endings import ENDINGS
+from .endings import ENDINGS, converse
 from .otlp_receiver import Json, collector, received
 from .seen import QUICK
 
 SCENARIOS = ("success", "retry then success", "fallback", "cancel while waiting", "deadline", "break")
+CONVERSATION = "conversation"
 STATUS = {0: "", 1: "OK", 2: "ERROR"}
 SHOWN = ("gen_ai.provider.name", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "http.response.status_code",
          "resilient_stream.target", "resilient_stream.outcome", "resilient_stream.attempt", "resilient_stream.attempts",
@@ -36,7 +37,7 @@ SHOWN = ("gen_ai.provider.name", "gen_ai.usage.input_tokens", "gen_ai.usage.outp
 
 
 def play(url: str, scenarios: Sequence[str] = SCENARIOS) -> None:
-    """Each scenario under a span of an application, everything exported to `url` by the SDK's own exporters."""
+    """Each scenario and a conversation under a span of an application, exported to `url` by the SDK's own exporters."""
     resource = Resource({"service.name": "show"})
     tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
     tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{url}/v1/traces")))
@@ -59,6 +60,9 @@ def play(url: str, scenarios: Sequence[str] = SCENARIOS) -> None:
             async with FakeProvider() as provider, ending.client(provider, retry=QUICK, telemetry=telemetry) as client:
                 with tracers.get_tracer("application").start_as_current_span(scenario):
                     await ending.play(provider, client)
+        async with FakeProvider() as provider, Client(provider.target("openai"), telemetry=telemetry) as client:
+            with tracers.get_tracer("application").start_as_current_span(CONVERSATION):
+                await converse(client, provider)
 
     try:
         asyncio.run(run())

@@ -17,18 +17,22 @@ from resilient_stream.telemetry.metrics import CallMetrics, Instruments
 from resilient_stream.telemetry.names import METRICS
 from resilient_stream.testing import End, FakeProvider, Status, Text
 
-from .endings import ENDINGS, GOOD, PROMPT, Ending
+from .endings import ENDINGS, GOOD, PROMPT, Ending, converse, converse_too_long
 from .seen import QUICK, Seen
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 async def test_what_is_emitted_is_the_table(seen: Seen) -> None:
-    """Names, kinds, units, texts, buckets and labels of all metrics, over every ending."""
+    """Names, kinds, units, texts, buckets and labels of all metrics, over every ending, and two conversations."""
     for ending in ENDINGS.values():
         async with FakeProvider() as provider:
             async with ending.client(provider, retry=QUICK, telemetry=seen.telemetry()) as client:
                 await ending.play(provider, client)
+    async with FakeProvider() as provider:
+        async with Client(provider.target("openai"), retry=QUICK, telemetry=seen.telemetry()) as client:
+            await converse(client, provider)
+            await converse_too_long(client, provider)
     found = seen.metrics
     assert set(found) == set(METRICS)
     for name, row in METRICS.items():

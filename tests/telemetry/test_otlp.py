@@ -11,7 +11,7 @@ from resilient_stream.telemetry.names import METRICS
 
 from .endings import ENDINGS
 from .otlp_receiver import Json, collector, received
-from .otlp_tree import SCENARIOS, children, play, tree
+from .otlp_tree import CONVERSATION, SCENARIOS, children, play, tree
 
 ERROR = 2
 EVENTS = {"retry then success": ["retry"], "fallback": ["fallback"]}
@@ -39,6 +39,20 @@ def test_the_tree_arrives(scenario: str, found: dict[str, list[Json]]) -> None:
     assert [each["attributes"].get("error.type") for each in requests] == list(ending.failed)
     assert [each["status"] == ERROR for each in requests] == [kind is not None for kind in ending.failed]
     assert {span["trace"] for span in (call, *requests)} == {root["trace"]}
+
+
+def test_a_conversation_arrives(found: dict[str, list[Json]]) -> None:
+    """The application's span, the conversation under it, and under that its turns and its tool in their order."""
+    (root,) = (span for span in found["spans"] if span["name"] == CONVERSATION)
+    (agent,) = children(root, found)
+    below = children(agent, found)
+    assert [span["name"] for span in (agent, *below)] == [
+        "invoke_agent", "chat fake-model", "execute_tool tool", "chat fake-model",
+    ]  # fmt: skip
+    assert [span["status"] == ERROR for span in below] == [False, True, False]
+    assert {span["attributes"]["gen_ai.conversation.id"] for span in below} == {
+        agent["attributes"]["gen_ai.conversation.id"]
+    }
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -282,6 +282,16 @@ def cache_marks() -> str:
     return table(("sent with its marks",), [(", ".join(marked),)])
 
 
+def hosted_tools() -> str:
+    """List the providers that have each hosted tool."""
+    found: dict[str, list[str]] = {}
+    for name in known_providers():
+        for model in _MODELS.get(name, ("",))[-1:]:
+            for tool in adapter_for(name).capabilities(model).hosted:
+                found.setdefault(tool, []).append(f"`{name}`")
+    return table(("name", "providers"), ((f"`{tool}`", ", ".join(found[tool])) for tool in sorted(found)))
+
+
 def _ways(taken: frozenset[str], kind: str) -> str:
     found = [way for way in WAYS if f"{kind} {way}" in taken]
     return ", ".join(found) or ("as text" if kind == "text" else "no")
@@ -473,6 +483,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "call-options": options_taken,
     "files": files_taken,
     "cache-marks": cache_marks,
+    "hosted-tools": hosted_tools,
     "capabilities": capabilities,
     "output-ways": output_ways,
     "environment": environment,

@@ -25,7 +25,7 @@ from .failures import StreamMisused
 from .fitting.pairing import check_results
 from .given.checks import header_values, json_object, number, one_answer, text, whole_text
 from .given.target_options import refuse_unknown
-from .messages import Message, Prompt, Tool, to_messages, to_tools
+from .messages import Hosted, HostedTool, Message, Prompt, Tool, ToolLike, to_hosted, to_messages, to_tool
 from .options import Schema, StreamOptions, TurnOptions, checks_options, plain_function
 from .outcome.transcript import Transcript
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts, given
@@ -116,7 +116,7 @@ class Client:
         prompt: Prompt,
         *,
         system: str | None = None,
-        tools: Iterable[Tool | Mapping[str, Any]] | None = None,
+        tools: Iterable[ToolLike] | None = None,
         tool_choice: str | Mapping[str, Any] | None = None,
         output: Schema | None = None,
         max_tokens: int | None = None,
@@ -141,7 +141,8 @@ class Client:
         """Ask. Nothing is sent before the first pull, and the clocks start there.
 
         prompt: a string, a Message, or a list of messages or dicts in OpenAI's chat shape. system: put in front.
-        tools: Tool objects or dicts in OpenAI's shape. tool_choice: auto, none, required, or a tool's name.
+        tools: Tool objects, functions (described, not called), HostedTools, or dicts in the shape of any API.
+        tool_choice: auto, none, required, or a tool's name.
         output: what the answer has to be: a pydantic model, a dataclass, a TypedDict, list[Model], anything that
         pydantic's TypeAdapter takes, or a JSON schema. `transcript.output` is the object; `objects()` has it growing.
         max_tokens: output tokens at most. stop: one or more strings to stop at. seed: where a provider has one.
@@ -159,11 +160,13 @@ class Client:
         targets = _checked_targets([to] if isinstance(to, str | Target) else to) if to is not None else self.targets
         if not targets:
             raise StreamMisused(_no_target())
+        functions, hosted = _tools(tools)
         request = Request(
             messages=_checked_messages(prompt, system),
             target=targets[0],
             targets=targets,
-            tools=to_tools(tools),
+            tools=functions,
+            hosted=hosted,
             tool_choice=_tool_choice(tool_choice),
             output=None if form is None else form.schema,
             max_tokens=number("max_tokens", max_tokens, 1),
@@ -202,7 +205,7 @@ class Client:
         self,
         messages: Prompt,
         *,
-        tools: Iterable[ToolSource] = (),
+        tools: Iterable[ToolSource | HostedTool] = (),
         outputs: Outputs = (),
         on_incomplete: OnIncomplete | None = None,
         approve: Approve | Mapping[str, Approve] | None = None,
@@ -243,14 +246,15 @@ class Client:
 
         turns = _at_least("max_turns", max_turns, 1)
         most, patience = _at_least("max_prompts", max_prompts, 0), _at_least("prompt_timeout", prompt_timeout, 0)
-        toolbox = Toolbox(tools, outputs, _at_least("tool_timeout", tool_timeout, 0), approve, patience)
+        functions, hosted = _sources(tools)
+        toolbox = Toolbox(functions, outputs, _at_least("tool_timeout", tool_timeout, 0), approve, patience)
         form = options["output"] = _form(options.get("output"))  # made once, not for each turn
         if form is not None and outputs:
             raise StreamMisused("give output=, which the last answer is, or outputs=, which are handed in one by one")
         prompts = Prompts(on_incomplete, most, patience, toolbox.threads)
 
         def ask(history: list[Message], ended: Callable[[Transcript], object]) -> Stream:
-            stream = self.stream(history, tools=toolbox.declared, on_end=ended, **options)
+            stream = self.stream(history, tools=(*toolbox.declared, *hosted), on_end=ended, **options)
             if form is not None:  # only the last answer has to fit, and it is the conversation that knows which it is
                 stream._chain = self._chain
                 stream._call.settings = dataclasses.replace(stream._call.settings, form=None)
@@ -381,6 +385,42 @@ def _no_target() -> str:
         'no target: give one to Client("openai:gpt-5-mini") or to stream(to=…); '
         f'{known}; or use "local", the small built-in model, which needs no key'
     )
+
+
+def _tools(tools: Any) -> tuple[tuple[Tool, ...], tuple[Hosted, ...]]:
+    """Return the functions that the model may call, and the tools that run at the provider."""
+    if tools is None:
+        return (), ()
+    if isinstance(tools, str | bytes | Mapping | Tool | HostedTool) or not isinstance(tools, Iterable):
+        raise StreamMisused(f"tools: give a list of tools, not {type(tools).__name__}")
+    functions: list[Tool] = []
+    hosted: list[Hosted] = []
+    for place, each in enumerate(tools):
+        if (own := to_hosted(each, f"tools[{place}]")) is not None:
+            hosted.append(own)
+        else:
+            functions.append(_declared(each, f"tools[{place}]"))
+    return tuple(functions), tuple(hosted)
+
+
+def _sources(tools: Any) -> tuple[Any, tuple[Hosted, ...]]:
+    """Return the tools of a conversation: those that are run here, and those that run at the provider."""
+    if isinstance(tools, str | bytes | Mapping | Tool) or not isinstance(tools, Iterable):
+        return tools, ()  # the toolbox says what to give
+    given = list(tools)
+    found = [to_hosted(each, f"tools[{place}]") for place, each in enumerate(given)]
+    functions = [each for each, own in zip(given, found, strict=True) if own is None]
+    return functions, tuple(own for own in found if own is not None)
+
+
+def _declared(tool: Any, place: str) -> Tool:
+    """Return a tool as the model sees it; a function is only described, never called."""
+    if not callable(tool) and not isinstance(tool, tuple):
+        return to_tool(tool, place)
+    from .conversation.tools import tool_of  # most tools of a stream are no functions
+
+    made = tool_of(tool, place)
+    return made if isinstance(made, Tool) else made.tool
 
 
 def _tool_choice(choice: str | Mapping[str, Any] | None) -> str | None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .failures import StreamMisused
 from .given.api_shapes import call_fields, dumped, message_fields, part_fields, split_results, tool_fields
-from .given.checks import Unfit, plain, text, whole_text
+from .given.checks import Unfit, json_object, plain, text, whole_text
 from .given.nearest import did_you_mean
 from .given.pictures import canonical
 from .text.harmless import safe_name
@@ -28,6 +28,8 @@ __all__ = [
     "FilePart",
     "FunctionCall",
     "History",
+    "Hosted",
+    "HostedTool",
     "ImagePart",
     "Message",
     "OpaquePart",
@@ -36,7 +38,10 @@ __all__ = [
     "ReasoningPart",
     "TextPart",
     "Tool",
+    "ToolLike",
+    "to_hosted",
     "to_messages",
+    "to_tool",
     "to_tools",
 ]
 
@@ -372,6 +377,51 @@ class Tool(_Frozen):
         return fields | {"parameters": plain(fields["parameters"], ".parameters")} if "parameters" in fields else fields
 
 
+class HostedTool(_Frozen):
+    """A tool that runs at the provider: `HostedTool("web_search")`.
+
+    Each provider's own word for the name is sent; docs/hosted-tools.md lists who has which. options: fields of the
+    tool, as the provider that is asked has them.
+    """
+
+    name: str = Field(min_length=1)
+    options: dict[str, Any] = Field(default_factory=dict, repr=False)  # an MCP server's key may be among them
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, name: str, /, **options: Any) -> None:
+            super().__init__(name=name, options=json_object(f"HostedTool({name!r})", options))
+
+    else:
+
+        def __init__(self, name: str, /, **options: Any) -> None: ...
+
+
+Hosted: TypeAlias = HostedTool | dict[str, Any]
+"""A tool that runs at the provider, or one in its provider's own words, which only that provider is sent."""
+
+
+def to_hosted(value: Any, place: str) -> Hosted | None:
+    """Return a tool that runs at the provider; None for a function, whose type is "function", "custom" or none."""
+    if isinstance(value, HostedTool):
+        return value
+    given = dumped(value)
+    if not isinstance(given, Mapping) or isinstance(value, Tool):
+        return None
+    kind = given.get("type")
+    functional = kind in ("function", "custom") if kind is not None else not _is_googles(given)
+    return None if functional else json_object(place, {name: item for name, item in given.items() if item is not None})
+
+
+def _is_googles(given: Mapping[str, Any]) -> bool:
+    """Tell Google's own tools, and Bedrock's: objects with one field that has an object, `{"googleSearch": {}}`."""
+    fields = [item for item in given.values() if item is not None]
+    return bool(fields) and all(isinstance(item, Mapping) for item in fields) and "function" not in given
+
+
+ToolLike: TypeAlias = Tool | HostedTool | Mapping[str, Any] | Callable[..., Any]
+"""What the option `tools` takes: tools, dicts in the shape of any API, and functions, which are only described."""
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Prompt: TypeAlias = str | Message | Sequence[Message | Mapping[str, Any]]
 """The type of a call's first argument."""
@@ -408,7 +458,12 @@ def to_tools(tools: Iterable[Tool | Mapping[str, Any]] | None) -> tuple[Tool, ..
         return ()
     if isinstance(tools, str | bytes | Mapping | Tool) or not isinstance(tools, Iterable):
         raise StreamMisused(f"tools: give a list of tools, not {type(tools).__name__}")
-    return tuple(_checked(Tool, each, f"tools[{place}]") for place, each in enumerate(tools))
+    return tuple(to_tool(each, f"tools[{place}]") for place, each in enumerate(tools))
+
+
+def to_tool(tool: Tool | Mapping[str, Any], place: str) -> Tool:
+    """Read one tool of any accepted form."""
+    return _checked(Tool, tool, place)
 
 
 def _checked(model: type[ModelT], value: Any, name: str) -> ModelT:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypedDict, TypeVar, cast
 
 from .failures import StreamMisused
 from .given.nearest import did_you_mean
-from .messages import Tool
+from .messages import ToolLike
 from .outcome.transcript import Transcript
 from .policy import Recovery, Timeouts
 from .target import Target
@@ -82,8 +82,9 @@ class TurnOptions(TypedDict, total=False):
 class StreamOptions(TurnOptions, total=False):
     """The options of `Client.stream`, `Client.complete` and `Scope.stream`. Their meaning is documented at `stream`."""
 
-    tools: Iterable[Tool | Mapping[str, Any]] | None
-    """`Tool` objects, or dicts in OpenAI's shape. For functions that are called for you, use `converse`."""
+    tools: Iterable[ToolLike] | None
+    """What the model may use: `Tool` objects and functions, whose calls you answer (`converse` does it for you);
+    `HostedTool("web_search")` and a provider's own dicts, which run at the provider."""
     on_end: Callable[[Transcript], object] | None
     """Called exactly once with the final transcript, whatever ends the stream. A plain function that does not block."""
 

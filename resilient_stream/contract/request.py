@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..messages import Message, Tool
+from ..messages import Hosted, Message, Tool
 from ..target import Target
 from ..text.harmless import safe_url
 
@@ -31,6 +31,7 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
 class Request:
     """One call as the user meant it, checked, for one target. Adapters encode it; middlewares `replace` it.
 
+    hosted: tools that run at the provider, by name or in its own words.
     tool_choice: "auto", "none", "required" or a tool's name. output: a JSON schema the answer must follow. reasoning:
     an effort ("none", "minimal", "low", "medium", "high") or a budget in tokens. user: the end user's name at the
     application. headers: of this call, over the target's. extra: merged into the provider's body last; a None there
@@ -44,6 +45,7 @@ class Request:
     target: Target
     targets: tuple[Target, ...] = ()
     tools: tuple[Tool, ...] = ()
+    hosted: tuple[Hosted, ...] = ()
     tool_choice: str | None = None
     output: Mapping[str, Any] | None = None
     max_tokens: int | None = None

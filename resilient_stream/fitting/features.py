@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..contract import Capabilities, Request
 from ..failures import ErrorKind, Failure
 from ..messages import ImagePart
+from . import hosted
 from .files import refused
 
 __all__ = ["FEATURES", "OPTIONS", "Feature", "unsupported"]
@@ -70,7 +71,8 @@ FEATURES: tuple[Feature, ...] = (
 def unsupported(request: Request, able: Capabilities) -> Failure | None:
     """Return the first feature that the request's model lacks, as a failure; None when it has them all."""
     lacking = next((row.name for row in FEATURES if not getattr(able, row.capability) and row.asked(request)), None)
-    if lacking is None and (lacking := refused(request, able.files)) is None:
+    lacking = lacking or refused(request, able.files) or hosted.refused(request, able)
+    if lacking is None:
         return None
     facts = {"feature": lacking}
     return Failure(kind=ErrorKind.UNSUPPORTED_FEATURE, code="not_sent", facts=facts)

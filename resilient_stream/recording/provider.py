@@ -212,7 +212,9 @@ class Replay(msgspec.Struct, frozen=True):
     def capabilities(self, model: str) -> Capabilities:
         """Return all capabilities: a feature that the recorded provider lacked is a recorded failure, or was not
         recorded."""
-        able = Capabilities(prefill=True, earlier_turns="as_given", tool_names=r"(?s).*", files=ALL_FILES)
+        able = Capabilities(
+            prefill=True, earlier_turns="as_given", tool_names=r"(?s).*", files=ALL_FILES, any_tool=True
+        )
         return knowing(OPTIONS, able)
 
     def encode(self, request: Request, endpoint: Endpoint) -> ReplayRequest:

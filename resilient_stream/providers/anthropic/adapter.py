@@ -22,6 +22,7 @@ from ..shared.urls import joined
 from ..shared.values import with_extra
 from ..shared.whole import WholeAnswer, accepted, has, sse
 from .errors import RULES
+from .hosted import HOSTED, OWN, betas_of
 from .models import generation_of
 from .request import encode_body
 from .stream import messages_decoder
@@ -59,6 +60,13 @@ def whole_events(message: Mapping[str, msgspec.Raw]) -> list[dict[str, Any]]:
 
 
 # -- what is sent -----------------------------------------------------------------------------
+
+
+def _betas(request: Request, body: Mapping[str, Any]) -> list[str]:
+    """Return the features that a request has to announce: uploads, and some tools."""
+    uploads = any(part.id is not None for part in files_of(request.messages))
+    tools = betas_of(body.get("tools") or ()) if request.hosted else []
+    return list(dict.fromkeys([*(["files-api-2025-04-14"] if uploads else []), *tools]))
 
 
 def with_betas(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
@@ -100,7 +108,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         return Capabilities(
             prefill=generation_of(model).prefill, whole=True, tool_names=TOOL_NAMES, cached_in_input=False,
             top_k=True, user=True, output_by="schema" if generation_of(model).schema else "tool", files=FILES,
-            cache_marks=True,
+            cache_marks=True, hosted=HOSTED, own_tools=OWN,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
@@ -112,10 +120,10 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         }
         if endpoint.api_key:
             headers["x-api-key"] = endpoint.api_key
-        if any(part.id is not None for part in files_of(request.messages)):
-            headers["anthropic-beta"] = "files-api-2025-04-14"
-        headers = with_betas(headers, endpoint.headers)
         body = with_extra(encode_body(request), request.extra)
+        if betas := _betas(request, body):
+            headers["anthropic-beta"] = ",".join(betas)
+        headers = with_betas(headers, endpoint.headers)
         url = joined(endpoint.base_url, "/v1/messages")
         return HttpRequest(url=url, headers=headers, body=msgspec.json.encode(body))
 

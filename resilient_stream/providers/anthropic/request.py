@@ -22,6 +22,7 @@ from ..shared.system import SYSTEM, some_turns, system_parts
 from ..shared.tool_calls import fitting_id, parse_arguments
 from ..shared.values import known
 from .cache import check_marks, marks_of, with_mark
+from .hosted import hosted_tools, mcp_servers
 from .models import Generation, generation_of, reasoning_fields
 from .server_tools import CALLS, RESULT
 
@@ -40,7 +41,8 @@ def encode_body(request: Request) -> dict[str, Any]:
         "stream": request.stream,
         "system": _system(system_with_schema(request)),
         "messages": _turns(some_turns(request.messages, request.target.name), request.target.name),
-        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tools": [*map(_tool, request.tools), *hosted_tools(request)] or None,
+        "mcp_servers": mcp_servers(request),
         "tool_choice": _tool_choice(request.tool_choice),
         "stop_sequences": list(request.stop) or None,
         "metadata": None if request.user is None else {"user_id": request.user},

@@ -35,6 +35,7 @@ from .converse_request import output_way, top_k_of
 from .converse_stream import ConverseReader
 from .errors import RULES
 from .frames import BedrockFrames
+from .hosted import hosted_by
 from .invoke_stream import InvokeReader
 from .signature import SigningKey, sign
 from .whole import WHOLE, PlainFrames
@@ -142,7 +143,7 @@ class Bedrock(msgspec.Struct, frozen=True):
             prefill=generation_of(model).prefill, streaming_tools=_WHOLE_CALLS.search(model) is None, whole=True,
             signs_as=signing_family(model) or f"{self.name}:{model}", cached_in_input=False,
             top_k=bool(top_k_of(model)), user=True, output_by=output_way(model), files=FILES,
-            cache_marks=keeps_marks(model),
+            cache_marks=keeps_marks(model), hosted=hosted_by(model), own_tools=r"\.systemTool",
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:

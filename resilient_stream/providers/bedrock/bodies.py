@@ -43,6 +43,8 @@ def encode_body(request: Request) -> dict[str, Any]:
     vendor = next((row for row in VENDORS if re.search(row.models, request.model)), None)
     if request.user is not None:
         raise refusal("the name of an end user (user=) by api='invoke' (leave it out to use Converse)")
+    if request.hosted:
+        raise refusal("hosted tools by api='invoke' (leave it out to use Converse)")
     if vendor is None:
         raise refusal("api='invoke' for this model (leave it out to use Converse)")
     if request.top_k is not None and not vendor.top_k:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from ...contract import OutputWay, Request
+from ...fitting.hosted import encoded
 from ...fitting.told import blank, left_out, model_first, without
 from ...messages import (
     FilePart,
@@ -38,6 +39,7 @@ from ..shared.tool_calls import fitting_id, parse_arguments
 from ..shared.values import known, merged
 from .cache_points import points, points_of
 from .converse_files import encode_file
+from .hosted import HOSTED
 
 __all__ = ["encode_body", "output_way", "top_k_of"]
 
@@ -175,10 +177,10 @@ def _tool_config(request: Request, turns: Sequence[Mapping[str, Any]]) -> dict[s
     """
     history = any(map(_is_callers, (block for turn in turns for block in turn["content"])))
     tools = request.tools or (_tools_of(request.messages) if history else ())
-    if not tools or (request.tool_choice == "none" and not history):
+    if not (tools or request.hosted) or (request.tool_choice == "none" and not history):
         return None
     declared = [block for tool in tools for block in (_tool(tool), *points(tool.cache, request.model))]
-    return known({"tools": declared, "toolChoice": _tool_choice(request.tool_choice)})
+    return known({"tools": [*declared, *encoded(request, HOSTED)], "toolChoice": _tool_choice(request.tool_choice)})
 
 
 def _is_callers(block: Mapping[str, Any]) -> bool:

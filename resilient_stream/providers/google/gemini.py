@@ -20,7 +20,7 @@ from ...wire.json_outline import paths
 from ..shared.urls import joined, segment, segments
 from ..shared.whole import WholeAnswer, accepted, sse
 from .errors import RULES
-from .request import FILES, TOOL_NAMES, encode_body
+from .request import FILES, HOSTED, OWN_TOOLS, TOOL_NAMES, encode_body
 from .stream import gemini_decoder
 
 __all__ = ["ADAPTER", "STREAMS", "Gemini", "form_of", "method"]
@@ -78,6 +78,7 @@ class Gemini(msgspec.Struct, frozen=True):
             whole=True, tool_names=TOOL_NAMES, reasoning_in_output=False,
             output_by="words" if "gemma" in model else "schema",
             top_k=True, presence_penalty=True, frequency_penalty=True, files=FILES,
+            hosted=HOSTED, own_tools=OWN_TOOLS,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:

@@ -19,6 +19,7 @@ from ...classify.rules import Rules
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, ProviderFacts, Request, ResumePoint
 from ...failures import Failure
 from ...fitting.files import forms
+from ...fitting.hosted import encoded
 from ...fitting.told import model_first
 from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ...wire.json_outline import paths
@@ -67,6 +68,8 @@ class GeminiInteractions(msgspec.Struct, frozen=True):
             signs_as=self.name,
             reasoning_in_output=False,
             files=FILES,
+            hosted=frozenset(_HOSTED),
+            own_tools=_OWN_TOOLS,
         )
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
@@ -142,7 +145,7 @@ def _body(request: Request) -> dict[str, Any]:
         "model": request.model,
         "input": _input(request),
         "system_instruction": system_text(request.messages),
-        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tools": [*map(_tool, request.tools), *map(_server, encoded(request, _HOSTED))] or None,
         "response_format": _response_format(request.output),
         "generation_config": _generation_config(request) or None,
         "stream": request.stream or None,
@@ -227,6 +230,24 @@ def _tool(tool: Tool) -> dict[str, Any]:
     return known(
         {"type": "function", "name": tool.name, "description": tool.description or None, "parameters": tool.parameters}
     )
+
+
+_HOSTED: Mapping[str, Mapping[str, Any]] = {
+    "web_search": {"type": "google_search"}, "url_context": {"type": "url_context"},
+    "web_fetch": {"type": "url_context"}, "code_execution": {"type": "code_execution"},
+    "file_search": {"type": "file_search"}, "google_maps": {"type": "google_maps"}, "mcp": {"type": "mcp_server"},
+}  # fmt: skip
+_OWN_TOOLS = r"google_search|url_context|code_execution|file_search|google_maps|mcp_server|computer_use|tool_search"
+
+
+def _server(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return an MCP server in this API's words, where it was given in those that all providers share."""
+    if tool["type"] != "mcp_server" or "server_label" not in tool:
+        return tool
+    key = tool.get("authorization")
+    rest = {name: item for name, item in tool.items() if name not in ("server_label", "server_url", "authorization")}
+    headers = {"Authorization": f"Bearer {key}"} if key else None
+    return known({"name": tool["server_label"], "url": tool.get("server_url"), "headers": headers, **rest})
 
 
 def _response_format(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:

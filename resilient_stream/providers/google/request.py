@@ -13,13 +13,24 @@ from typing import Any
 from ...contract import Request
 from ...fitting.files import forms
 from ...fitting.told import left_out, model_first
-from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
+from ...messages import (
+    FilePart,
+    FunctionCall,
+    HostedTool,
+    ImagePart,
+    Message,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    Tool,
+)
 from ..shared.own_form import in_own_form, is_untyped
 from ..shared.system import system_texts, turns_of
 from ..shared.tool_calls import parse_arguments
 from ..shared.values import known, merged
 
-__all__ = ["FILES", "TOOL_NAMES", "encode_body"]
+__all__ = ["FILES", "HOSTED", "OWN_TOOLS", "TOOL_NAMES", "encode_body"]
 
 TOOL_NAMES = r"[a-zA-Z_][a-zA-Z0-9_.-]{0,63}"
 """Function names, as in Google's reference of `FunctionDeclaration`."""
@@ -53,11 +64,29 @@ def encode_body(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "contents": _contents(request),
         "systemInstruction": {"parts": [{"text": text} for text in system]} if system else None,
-        "tools": [{"functionDeclarations": [_tool(tool) for tool in request.tools]}] if request.tools else None,
+        "tools": _tools(request) or None,
         "toolConfig": _tool_config(request.tool_choice),
         "generationConfig": _generation_config(request) or None,
     }
     return merged(known(fields), request.extra)
+
+
+_HOSTED: Mapping[str, str] = {
+    "web_search": "googleSearch", "url_context": "urlContext", "web_fetch": "urlContext",
+    "code_execution": "codeExecution", "file_search": "fileSearch", "google_maps": "googleMaps",
+}  # fmt: skip
+HOSTED = frozenset(_HOSTED)
+OWN_TOOLS = r"\.(google|url|code|file|computer|enterprise|parallel|exa|mcp|retrieval)[A-Za-z_]*"
+"""Fields of Google's `Tool`, in either spelling."""
+
+
+def _tools(request: Request) -> list[dict[str, Any]]:
+    """Return the functions as one tool, and each tool of Google's own with its options inside."""
+    functions = [{"functionDeclarations": [_tool(tool) for tool in request.tools]}] if request.tools else []
+    hosted = (
+        {_HOSTED[tool.name]: tool.options} if isinstance(tool, HostedTool) else dict(tool) for tool in request.hosted
+    )
+    return [*functions, *hosted]
 
 
 def _contents(request: Request) -> list[dict[str, Any]]:

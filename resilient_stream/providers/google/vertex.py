@@ -31,6 +31,7 @@ from .stream import gemini_decoder
 __all__ = ["ADAPTER", "Place", "Vertex", "publisher_of"]
 
 ANTHROPIC_VERSION = "vertex-2023-10-16"
+_CLAUDES_TOOLS = r"web_search_20250305|(bash|text_editor|memory|computer)_20\d{6}"
 _CLAUDES_FILES = forms(pdf="data", text="data")
 
 
@@ -79,7 +80,13 @@ class Vertex(msgspec.Struct, frozen=True):
         """Return what the model can do at any provider."""
         if publisher_of(model) == "anthropic":
             able = anthropic.ADAPTER.capabilities(_short(model))
-            return msgspec.structs.replace(able, files=_CLAUDES_FILES)
+            # Of the tools only the search runs there, in its first form, given as the API's own dict.
+            return msgspec.structs.replace(
+                able,
+                files=_CLAUDES_FILES,
+                hosted=frozenset(),
+                own_tools=_CLAUDES_TOOLS,
+            )
         return gemini.ADAPTER.capabilities(model)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:

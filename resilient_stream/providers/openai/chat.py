@@ -39,6 +39,7 @@ from .chat_turns import fitted
 from .host_errors import rules_of
 from .host_files import files_at
 from .host_marks import MARKED, marked_content, marked_tools
+from .host_tools import chat_tools_at
 from .hosts import Host, Prefill, host_at, words_of
 from .model_rules import output_way, rule_for, sampling_of
 
@@ -159,7 +160,7 @@ class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
             "messages": _messages(request, host, prefill),
             "stream": request.stream,
             "stream_options": {"include_usage": True} if host.usage and request.stream else None,
-            "tools": _tools(request.tools, host) or None,
+            "tools": [*_tools(request.tools, host), *chat_tools_at(host.title).encode(request)] or None,
             "tool_choice": _tool_choice(request.tool_choice, host),
             "response_format": _response_format(request.output, way),
             rule.max_tokens or host.max_tokens: request.max_tokens,
@@ -184,6 +185,7 @@ def _able(adapter: OpenAIChat, model: str) -> Capabilities:
         stop=rule_for(host.title, model).stop, tool_names=host.tool_names,
         images=bool(re.search(host.sees, model)), output_by=output_way(host.title, model),
         files=files_at(host.title).takes, cache_marks=host.title in MARKED,
+        hosted=frozenset(chat_tools_at(host.title).hosted), own_tools=chat_tools_at(host.title).own,
     )  # fmt: skip
     return knowing(words_of(host), able)
 

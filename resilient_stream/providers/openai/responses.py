@@ -33,6 +33,7 @@ from ..shared.words import knowing, own_words
 from .chat_turns import fitted
 from .host_errors import rules_of
 from .host_files import responses_files_at
+from .host_tools import responses_tools_at
 from .hosts import Host, host_at, words_of
 from .model_rules import rule_for, sampling_of
 from .responses_replay import answered
@@ -76,7 +77,8 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
         are no stop sequences."""
         able = Capabilities(
             earlier_turns="texts" if self.host.developer else "objects", stop=False,
-            files=responses_files_at(self.host.title),
+            files=responses_files_at(self.host.title), hosted=frozenset(responses_tools_at(self.host.title).hosted),
+            own_tools=responses_tools_at(self.host.title).own,
             native_resume=self.host.responses == "background", whole=True, signs_as=self.name,
             output_by=rule_for(self.host.title, model).output,
         )  # fmt: skip
@@ -128,7 +130,7 @@ def _body(request: Request, host: Host) -> dict[str, Any]:
     way = rule_for(host.title, request.model).output
     request = told_in_words(request) if way == "json" else request
     background = bool(request.option("background")) and request.stream  # an answer in one piece is awaited as a whole
-    tools = [_tool(tool) for tool in request.tools]
+    tools = [*map(_tool, request.tools), *responses_tools_at(host.title).encode(request)]
     fields: dict[str, Any] = {
         "model": request.model,
         "input": answered(

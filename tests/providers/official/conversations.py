@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from resilient_stream import FunctionCall, Message, Tool
+from resilient_stream import FunctionCall, HostedTool, Message, Tool
 from resilient_stream.messages import FilePart, ImagePart, TextPart
 
 __all__ = [
@@ -101,6 +101,7 @@ CONVERSATIONS: Mapping[str, Mapping[str, Any]] = {
         ],
         "tools": [WEATHER.model_copy(update={"cache": "1h"})],
     },
+    "a hosted tool": {"prompt": "News?", "tools": [HostedTool("web_search")]},
     "tools": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "auto"},
     "a tool demanded": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "weather"},
     "any tool demanded": {"prompt": "Weather in Bern?", "tools": [WEATHER], "tool_choice": "required"},

@@ -210,6 +210,9 @@ OPENAI_RESPONSES: dict[str, dict[str, Any]] = {
         )
     },
     "image by link": {"input": _user([{"type": "input_text", "text": "And?"}, _input_picture(LINK)])},
+    "a hosted tool": {
+        "input": _user("News?"), "tools": [{"type": "web_search"}], "include": ["web_search_call.action.sources"],
+    },
     "a PDF": _input_file("Sum up.", filename="a.pdf", file_data=f"data:application/pdf;base64,{PDF_TEXT}"),
     "a PDF by link": _input_file("Sum up.", file_url=PDF_LINK),
     "an uploaded file": _input_file("Sum up.", file_id="files/f-1"),
@@ -290,6 +293,9 @@ ANTHROPIC: dict[str, dict[str, Any]] = {
     "an uploaded file": {
         **_document("Sum up.", type="file", file_id="files/f-1"),
         "extra_headers": {"anthropic-beta": "files-api-2025-04-14"},
+    },
+    "a hosted tool": {
+        "messages": _user("News?"), "tools": [{"type": "web_search_20250305", "name": "web_search"}],
     },
     "cache marks": {
         "system": [{"type": "text", "text": "A handbook.", "cache_control": HOUR}],
@@ -401,6 +407,12 @@ GEMINI: dict[str, dict[str, Any]] = {
     "image by link": {
         "make": lambda types: {"contents": ["And?", types.Part.from_uri(file_uri=LINK, mime_type="image/png")]}
     },
+    "a hosted tool": {
+        "make": lambda types: {
+            "contents": "News?",
+            "config": types.GenerateContentConfig(tools=[types.Tool(google_search=types.GoogleSearch())]),
+        }
+    },
     "a PDF": {
         "make": lambda types: {
             "contents": ["Sum up.", types.Part.from_bytes(data=PDF, mime_type="application/pdf")]
@@ -502,6 +514,7 @@ INTERACTIONS: dict[str, dict[str, Any]] = {
         ]
     },
     "image by link": {"input": [_step("user_input", _written("And?"), {"type": "image", "uri": LINK})]},
+    "a hosted tool": {"input": [_step("user_input", _written("News?"))], "tools": [{"type": "google_search"}]},
     "a PDF": _shown("Sum up.", type="document", mime_type="application/pdf", data=PDF_TEXT),
     "a PDF by link": _shown("Sum up.", type="document", mime_type="application/pdf", uri=PDF_LINK),
     "an uploaded file": _shown("Sum up.", type="document", mime_type="application/pdf", uri="files/f-1"),
@@ -686,6 +699,7 @@ MISTRAL: dict[str, dict[str, Any]] = {
 
 # -- the rows ---------------------------------------------------------------------------------
 
+_NONE_HOSTED = {"a hosted tool": "the API runs no tools"}
 _NO_MARKS = {"cache marks": "prompts are kept there without marks"}
 _NO_LINKS = {"a PDF by link": "chat completions take no links to files"}
 _NO_AUDIO = {"audio": "the API takes none"}
@@ -697,14 +711,14 @@ _NAME = "a schema has a name there; the SDK takes the class's, of which we have 
 SDKS: Mapping[str, Sdk] = {
     "openai chat": Sdk(
         "openai", "openai", "gpt-x", _openai_chat, OPENAI_CHAT, ("authorization",), without=("top_k",),
-        left_out={**_NO_LINKS, **_NO_MARKS},
+        left_out={**_NO_LINKS, **_NO_MARKS, **_NONE_HOSTED},
         allowed={"response_format.json_schema.name": _NAME}),
     "openai responses": Sdk(
         "openai", "openai-responses", "gpt-x", _openai_responses, OPENAI_RESPONSES, ("authorization",),
         without=("stop", *SAMPLING), left_out={**_NO_AUDIO, **_NO_MARKS}, allowed={"text.format.name": _NAME}),
     "azure": Sdk(
         "openai", "azure", "dep", _azure_chat, OPENAI_CHAT, ("api-key",), without=("top_k",),
-        left_out={**_NO_LINKS, **_NO_MARKS},
+        left_out={**_NO_LINKS, **_NO_MARKS, **_NONE_HOSTED},
         allowed={"response_format.json_schema.name": _NAME}, options={"api_version": AZURE_VERSION}),
     "anthropic": Sdk(
         "anthropic", "anthropic", "claude-haiku-4-5", _anthropic, ANTHROPIC,
@@ -733,16 +747,16 @@ SDKS: Mapping[str, Sdk] = {
     "ollama": Sdk(
         "ollama", "ollama", "qwen3", _ollama, OLLAMA, ("authorization",), without=("user",),
         left_out={
-            "image by link": "Ollama fetches nothing", **_NO_FILES, **_NO_MARKS,
+            "image by link": "Ollama fetches nothing", **_NO_FILES, **_NO_MARKS, **_NONE_HOSTED,
             "a tool demanded": "Ollama has no tool_choice",
             "any tool demanded": "Ollama has no tool_choice",
         },
         allowed={"tools": "an empty list is none"}),
     "cohere": Sdk("cohere", "cohere", "command-a-03-2025", _cohere, COHERE, ("authorization",),
-        without=("user",), left_out={**_NO_FILES, **_NO_MARKS}),
+        without=("user",), left_out={**_NO_FILES, **_NO_MARKS, **_NONE_HOSTED}),
     "mistralai": Sdk(
         "mistralai", "mistral", "mistral-small-latest", _mistral, MISTRAL, ("authorization",),
-        without=("user",), left_out=_NO_MARKS,
+        without=("user",), left_out={**_NO_MARKS, **_NONE_HOSTED},
         allowed={
             "messages.1.prefix": "the SDK writes its default, False",
             "messages.1.tool_calls.0.index": "the SDK writes its default, 0",

@@ -263,6 +263,7 @@ def test_probabilities_come_once_and_only_when_asked_for(extra: dict[str, Any]) 
     reader = adapter_for("openai-responses").decoder(asked)
     chunks = [chunk for each in events for chunk in reader.feed(sse(each))]
     assert [token for chunk in chunks if isinstance(chunk, Logprobs) for token in chunk.tokens] == TOKENS
+    assert [len(chunk.tokens) for chunk in chunks if isinstance(chunk, Logprobs)] == [1, 1, 1]
     assert type(chunks[1]) is Logprobs
     assert not any(isinstance(chunk, Logprobs) for chunk in read(*events)[0])
 

@@ -24,7 +24,6 @@ class _Part(msgspec.Struct):
     type: str = ""
     text: str | None = None
     refusal: str | None = None
-    annotations: list[msgspec.Raw] | None = None
 
 
 class _Item(msgspec.Struct):
@@ -39,8 +38,8 @@ _ITEM = msgspec.json.Decoder(_Item)
 
 
 def as_stream(outline: bytes) -> bytes:
-    """Return each text with its annotations in front, each item when it is whole, and the end. A body without output is
-    an error and stays as it is."""
+    """Return a delta for each text, each item when it is whole, and the end. A body without output is an error and
+    stays as it is."""
     response = _RESPONSE.decode(outline)
     if not has(response, "output") or not has(response, "status"):
         return sse(outline)
@@ -56,12 +55,7 @@ def _events(place: int, item: msgspec.Raw) -> Iterator[dict[str, object]]:
     said = _ITEM.decode(item)
     for part in said.summary or ():
         yield {"type": "response.reasoning_summary_text.delta", "delta": part.text}
-    for number, part in enumerate(said.content or ()):
-        at = {"output_index": place, "content_index": number}
-        if part.annotations:
-            yield {"type": "response.content_part.added", **at}
-            for annotation in part.annotations:
-                yield {"type": "response.output_text.annotation.added", "annotation": annotation, **at}
+    for part in said.content or ():
         if part.refusal is not None:
             yield {"type": "response.refusal.delta", "delta": part.refusal}
         else:

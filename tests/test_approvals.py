@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
-from resilient_stream import Client, RetryPolicy, StreamMisused, ToolCall, ToolResult
-from resilient_stream.testing import CallTool, End, FakeProvider, Text
+from resilient_stream import Client, RetryPolicy, ServerToolCall, StreamMisused, ToolCall, ToolResult
+from resilient_stream.testing import CallTool, End, FakeProvider, Text, serve_bytes
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -142,3 +143,63 @@ async def test_only_the_tools_that_are_named_are_asked_about() -> None:
         await _converse({"wether": lambda call: False})
     with pytest.raises(StreamMisused, match="takes a ToolCall"):
         await _converse({"weather": True})
+
+
+# -- tools that run at the provider -------------------------------------------------------------
+
+REQUEST = {
+    "type": "mcp_approval_request",
+    "id": "mcpr_1",
+    "server_label": "wiki",
+    "name": "ask",
+    "arguments": '{"q":1}',
+}
+
+
+def _responses(*items: dict[str, Any], text: str = "") -> Any:
+    events: list[dict[str, Any]] = [
+        {"type": "response.output_item.done", "output_index": place, "item": item} for place, item in enumerate(items)
+    ]
+    if text:
+        events.append({"type": "response.output_text.delta", "delta": text})
+    response = {"id": "resp_1", "status": "completed", "output": list(items), "usage": {"output_tokens": 3}}
+    events.append({"type": "response.completed", "response": response})
+    return serve_bytes(b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sent"),
+    [
+        (True, {"approve": True}),
+        ("not that server", {"approve": False, "reason": "ask was not run. The user refused it: not that server"}),
+    ],
+)
+async def test_a_tool_that_waits_at_its_provider_is_answered(verdict: Any, sent: dict[str, Any]) -> None:
+    """The request goes back with the answer behind it, and the model goes on."""
+    async with (
+        FakeProvider(_responses(REQUEST), _responses(text="Done."), [Text("Hi"), End()]) as provider,
+        Client(provider.target("openai-responses"), retry=RetryPolicy.off()) as client,
+    ):
+        record = await client.converse("Ask.", approve=lambda call: verdict).collect()
+        items = provider.requests[1].json["input"]
+        again = [*record.history, {"role": "user", "content": "And?"}]
+        await client.complete(again, to=provider.target("openai"))
+    response = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", **sent}
+    assert items[1:] == [REQUEST, response]
+    assert record.text == "Done."
+    assert [message["role"] for message in provider.requests[2].json["messages"]] == ["user", "assistant", "user"]
+
+
+async def test_a_tool_that_nobody_is_asked_about_goes_on_waiting() -> None:
+    """Without `approve` the conversation ends there, and says so in its transcript; nothing is approved unasked."""
+    async with (
+        FakeProvider(_responses(REQUEST)) as provider,
+        Client(provider.target("openai-responses"), retry=RetryPolicy.off()) as client,
+    ):
+        record = await client.converse("Ask.").collect()
+        assert len(provider.requests) == 1
+        [call] = record.transcripts[0].server_tools
+        assert isinstance(call, ServerToolCall)
+        assert call.waits
+        with pytest.raises(StreamMisused, match="runs at its provider"):
+            await client.converse("Ask.", approve=lambda call: {"q": 2}).collect()

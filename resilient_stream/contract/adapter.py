@@ -182,6 +182,7 @@ class Adapter(Protocol):
     An adapter may also have `options`, a tuple of names: what `Target(…)` may be given for it beside `raw`, `terminal`
     and `stream`. Another name is refused then; without `options` any is taken. The names of `stream()`'s own options,
     and those that given/target_options.py sends elsewhere (verify, timeout …), are refused for every provider.
+    It may have `approval(call_id, approved, reason)`: the block that answers a `ServerToolCall` that waits.
     It may have `addresses`, too: other domains of the same provider. At any other host than these and `base_url`'s,
     errors name the host that answered.
     It may have `facts`, a `ProviderFacts`: what it is called in telemetry, how credentials are found, and the like; and

@@ -27,6 +27,7 @@ Verdict: TypeAlias = bool | str | Mapping[str, Any]
 
 Approve: TypeAlias = Callable[[ToolCall], Verdict | Awaitable[Verdict]]
 
+_YES_OR_NO = "return True, False or a reason"
 _HOW = "return True, False, a reason, or a dict of arguments"
 
 
@@ -56,16 +57,38 @@ class Approvals:
 
         Raises StreamMisused for an answer that is none, and for an `approve` that failed: the call is not run then.
         """
-        ask: Any = self._approve.get(call.name) if isinstance(self._approve, Mapping) else self._approve
-        if ask is None:
+        if self._who(call) is None:
             return call
+        return _judged(call, await self._verdict(call))
+
+    async def verdict(self, call: ToolCall) -> tuple[bool, str] | None:
+        """Return whether a tool of the provider's may run, and why not; None if nobody is to be asked about it.
+
+        Raises StreamMisused for other arguments: such a tool runs with its own.
+        """
+        if self._who(call) is None:
+            return None
+        try:
+            verdict = await self._verdict(call)
+            if isinstance(verdict, Mapping):
+                raise StreamMisused(f"approve: {call.name} runs at its provider, with its own arguments: {_YES_OR_NO}")
+            _judged(call, verdict)
+        except Refused as refused:
+            return False, str(refused)
+        return True, ""
+
+    def _who(self, call: ToolCall) -> Any:
+        """Return who is asked about a call."""
+        return self._approve.get(call.name) if isinstance(self._approve, Mapping) else self._approve
+
+    async def _verdict(self, call: ToolCall) -> Any:
         verdict: Any = None
         async with self._one_by_one:
             with anyio.move_on_after(self._timeout) as waited:
-                verdict = await self._asked(ask, call)
+                verdict = await self._asked(self._who(call), call)
         if waited.cancelled_caught:
             raise Refused(f"{call.name} was not run: nobody approved it in time.")
-        return _judged(call, verdict)
+        return verdict
 
     async def _asked(self, ask: Any, call: ToolCall) -> Any:
         try:

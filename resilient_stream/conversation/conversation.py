@@ -189,6 +189,11 @@ class Conversation(RecordViews):
             self._ready.extend(turn.results[call.id] for call in turn.calls if call.id in turn.results)
             expected = bool(outputs) and not self._toolbox.missing(outputs)
             self._done = bool(turn.unanswered) or expected
+        if turn.waiting:
+            turn.approve(await self._call.wait(lambda: self._toolbox.verdicts(turn.waiting)))
+            self._done = self._done or bool(turn.waiting)
+        elif turn.calls:
+            return
         elif turn.transcript.finish_reason == "pause":
             turn.resume()
         elif missing := self._toolbox.missing(outputs):

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import anyio
 from pydantic import BaseModel
 
-from ..chunks import ToolCall
+from ..chunks import ServerToolCall, ToolCall
 from ..engine.call import Call
 from ..failures import StreamMisused
 from ..given.nearest import did_you_mean
@@ -119,6 +119,12 @@ class Toolbox:
         except BaseExceptionGroup as failed:
             first = _cause_of(failed)
             raise first from first.__cause__
+
+    async def verdicts(self, calls: Iterable[ServerToolCall]) -> dict[str, tuple[bool, str]]:
+        """Return, by the calls' ids, whether tools that wait at their provider may run, and why not."""
+        asked = [ToolCall(0, call.id, call.name, call.arguments, call.parsed) for call in calls]
+        found = {call.id: await self._approvals.verdict(call) for call in asked}
+        return {id: verdict for id, verdict in found.items() if verdict is not None}
 
     def _is_callers(self, call: ToolCall) -> bool:
         return call.name in self._names and call.name not in self._submissions

@@ -6,18 +6,19 @@ tool is run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import msgspec
 from pydantic import BaseModel
 
-from ..chunks import Certainty, Seam, ToolCall, Usage
+from ..chunks import Certainty, Seam, ServerToolCall, ToolCall, Usage
 from ..failures import ErrorKind, StreamMisused
 from ..fitting.signatures import GO_ON
 from ..messages import FunctionCall, Message, OpaquePart, Part, TextPart
 from ..outcome.errors import StreamError
 from ..outcome.transcript import Outcome, Transcript
+from ..providers import approval_of
 from .tools import encode_parts, encode_result
 
 __all__ = ["ConversationRecord", "ToolResult", "Turn", "TurnStarted", "result_of"]
@@ -75,7 +76,8 @@ def _is_paused(message: Message) -> bool:
 class Turn:
     """One answer of the model, the results of its calls, and what was said to the model after that.
 
-    calls: empty until the answer is whole. results: by the call's id, as they arrive. reply: a user's turn.
+    calls: empty until the answer is whole. results: by the call's id, as they arrive. waiting: tools at the provider
+    that wait for an approval. reply: a user's turn.
     """
 
     def __init__(self, number: int, transcript: Transcript) -> None:
@@ -84,6 +86,8 @@ class Turn:
         self.calls: tuple[ToolCall, ...] = ()
         self.results: dict[str, ToolResult] = {}
         self.reply: str | None = None
+        self.waiting: tuple[ServerToolCall, ...] = ()
+        self._approved: tuple[OpaquePart, ...] = ()
 
     def settle(self) -> None:
         """Take the calls of a whole answer, unless a filter stopped the answer among them."""
@@ -91,6 +95,16 @@ class Turn:
             self.calls = _with_ids(_calls_after_restart(self.transcript), self.number)
             if self.transcript.finish_reason == "length":
                 self.calls = (*self.calls[:-1], *map(_void_if_cut, self.calls[-1:]))
+            made = (chunk for chunk in self.transcript.server_tools if isinstance(chunk, ServerToolCall))
+            self.waiting = tuple(call for call in made if call.waits)
+
+    def approve(self, verdicts: Mapping[str, tuple[bool, str]]) -> None:
+        """Answer the tools that wait at their provider, in its own form; what nobody answered for goes on waiting."""
+        provider = (self.transcript.target or "").partition(":")[0]
+        written = {id: approval_of(provider, id, *verdict) for id, verdict in verdicts.items()}
+        parts = (OpaquePart(provider=provider, data=data) for data in written.values() if data is not None)
+        self._approved = (*self._approved, *parts)
+        self.waiting = tuple(call for call in self.waiting if written.get(call.id) is None)
 
     def resume(self) -> None:
         """Go on with an answer that its provider paused. It is sent back as it came, with no turn of the user behind
@@ -109,6 +123,8 @@ class Turn:
         answer = self.transcript.as_history(calls=bool(self.calls))
         if self.calls:
             answer = [_with_calls(answer, self.calls), *map(self._result, self.calls)]
+        if self._approved:
+            answer = [*answer, Message(role="user", content=self._approved)]
         return answer if self.reply is None else [*answer, Message(role="user", content=self.reply)]
 
     def _result(self, call: ToolCall) -> Message:

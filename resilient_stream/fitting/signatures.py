@@ -45,7 +45,9 @@ def for_its_target(request: Request, families_of: FamiliesOf) -> Request:
     reader = _Reader(request.target.name, families_of)
     if any(map(reader.refuses_of, messages)):
         asked = (Message(role="user", content=GO_ON),) if reader.cannot_go_on(messages[-1]) else ()
-        messages = (*map(reader.without_foreign, messages), *asked)
+        read = [(message, reader.without_foreign(message)) for message in messages]
+        # An approval of what another provider asked leaves nothing of its turn.
+        messages = (*(made for message, made in read if made is message or made.content != ()), *asked)
     return request if messages is request.messages else replace(request, messages=messages)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..contract import Adapter, Capabilities, ProviderFacts, facts_of
 from ..failures import StreamMisused
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     from ..classify.rules import Rules
 
-__all__ = ["SUGGESTED", "adapter_for", "capabilities_of", "facts_about", "families_of", "known_providers", "rules_for"]
+__all__ = [
+    "SUGGESTED",
+    "adapter_for",
+    "approval_of",
+    "capabilities_of",
+    "facts_about",
+    "families_of",
+    "known_providers",
+    "rules_for",
+]
 
 SUGGESTED = ("openai", "anthropic", "gemini")
 """Providers that are named to somebody who has named none."""
@@ -90,6 +99,12 @@ def families_of(target: str) -> Families:
 
     signed = capabilities_of(target).signs_as or signing_family(target) or target.partition(":")[0]
     return Families(signed, open_family(target) or signed)
+
+
+def approval_of(provider: str, call_id: str, approved: bool, reason: str) -> Any:
+    """Return the block by which a tool that waits at its provider is approved or refused; None where there is none."""
+    write = getattr(_if_known(provider), "approval", None)
+    return None if write is None else write(call_id, approved, reason)
 
 
 def rules_for(provider: str) -> Rules:

@@ -72,6 +72,11 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
     options: ClassVar[tuple[str, ...]] = ("background", "reasoning_summary")
     media_types: ClassVar[tuple[str, ...]] = ("text/event-stream",)
 
+    def approval(self, call_id: str, approved: bool, reason: str) -> dict[str, Any]:
+        """Return the item that answers a request to use a tool of an MCP server."""
+        item = {"type": "mcp_approval_response", "approval_request_id": call_id, "approve": approved}
+        return item | ({"reason": reason} if reason else {})
+
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do. Resuming needs a host that can, and the target's option background=True. There
         are no stop sequences."""

@@ -16,6 +16,7 @@ from typing import Any
 from tests.corpus.aws import aws_message
 from tests.corpus.dialects import DIALECTS, Dialect, json_text
 from tests.corpus.hosted import HOSTED
+from tests.corpus.hosted_clouds import CLOUDS
 from tests.corpus.quirks import QUIRKS
 from tests.corpus.said import SAID, Said
 
@@ -73,7 +74,7 @@ def answers(name: str) -> Iterator[dict[str, Any]]:
                 wanted["usage"] = None
             body = quirk.write(list(dialect.events(said, dialect.stops[said.stop])))
             yield _row(case, body, wanted) | {"why": quirk.why}
-    for case, hosted in HOSTED.get(name, {}).items():
+    for case, hosted in {**HOSTED, **CLOUDS}.get(name, {}).items():
         yield _row(case, dialect.frame(hosted.events), hosted.expected)
     if name in ERRORS:
         yield _broken(dialect, *ERRORS[name])

@@ -131,7 +131,8 @@ class Recording(NamedTuple):
     def decoder(self, **options: Any) -> Decoder:
         """A fresh decoder for it."""
         target = Target(f"{self.provider}:{self.model}", **DIALECTS[self.dialect].options, **options)
-        return self.adapter.decoder(Request(messages=to_messages("hello"), target=target))
+        asked = {"search": True} if self.about.get("cites") else {}
+        return self.adapter.decoder(Request(messages=to_messages("hello"), target=target, extra=asked))
 
 
 @dataclass(slots=True)
@@ -590,7 +591,12 @@ def _own(dialect: str, name: str) -> Iterator[Recording]:
     for line in (make.FOLDER / f"{name}.jsonl").read_text().splitlines():
         row = json.loads(line)
         body = row["body"].encode() if "body" in row else base64.b64decode(row["base64"])
-        about = {"http_status": 200, "model": written.model, "expected": row["expected"]}
+        about = {
+            "http_status": 200,
+            "model": written.model,
+            "expected": row["expected"],
+            "cites": "beside" in row["expected"],
+        }
         yield Recording(dialect, written.provider, name, row["case"], body, about)
 
 

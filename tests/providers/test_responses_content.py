@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from resilient_stream import Client, Message, OpaquePart, Target, Tool, Transcript
+from resilient_stream import Client, HostedTool, Message, OpaquePart, Target, Tool, Transcript
 from resilient_stream.chunks import (
     Chunk,
     File,
@@ -452,6 +452,13 @@ def test_what_a_tool_found_is_asked_for_with_it(kind: str, name: str | None) -> 
     assert encode("openai-responses:m", extra=extra).get("include") == ([name] if name else None)
     assert "include" not in encode("vllm-responses:m", extra=extra)
     assert "include" not in encode("openai-responses:m", tools=(Tool(name="web_search"),))
+
+
+def test_it_is_asked_for_with_a_hosted_tool() -> None:
+    """Under the one name for all providers, too."""
+    tools = (HostedTool("web_search"), HostedTool("code_execution"), Tool(name="f"))
+    names = ["web_search_call.action.sources", "code_interpreter_call.outputs"]
+    assert encode("openai-responses:m", tools=tools)["include"] == names
 
 
 def test_what_the_caller_asks_for_stands() -> None:

@@ -6,7 +6,6 @@ characters of its part, so where each part begins is noted once for it: nothing 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -39,8 +38,8 @@ class Citations:
         self.before = 0
         self._holdings = holdings or Holdings()
         self._begins: dict[str, int] = {}
-        self._ahead: Counter[Any] = Counter()
-        self._all: Counter[Any] = Counter()
+        self._ahead: dict[Any, int] = {}
+        self._all: dict[Any, int] = {}
         self._files: set[str] = set()
 
     def __bool__(self) -> bool:
@@ -54,42 +53,36 @@ class Citations:
 
     def added(self, part: str, annotation: Any, unmodelled: Unmodelled) -> Batch:
         """Return an annotation that came as an event of its own."""
-        self._ahead[_identity(annotation)] += 1
+        _count(self._ahead, _identity(annotation))
         return self._new(annotation, self._begins.get(part), unmodelled)
 
     def message(self, key: str, message: Mapping[str, Any], at: int | None, unmodelled: Unmodelled) -> Batch:
         """Return the annotations of a whole message that did not come before. at: where it begins, if that is known."""
         found: Batch = []
-        for place, part in enumerate(map(object_of, list_of(message.get("content")))):
-            begin = self._begins.get(f"{key} {place}", None if at is None else self.before + at)
-            for annotation in list_of(part.get("annotations")):
-                identity = _identity(annotation)
-                if self._ahead[identity] > 0:
-                    self._ahead[identity] -= 1
-                else:
-                    found += self._new(annotation, begin, unmodelled)
-            at = None if at is None else at + len(text_of(part.get("text")))
+        for place, part in enumerate(list_of(message.get("content"))):
+            said = object_of(part)
+            if notes := list_of(said.get("annotations")):
+                begin = self._begins.get(f"{key} {place}", None if at is None else self.before + at)
+                fresh = (note for note in notes if not _matched(self._ahead, _identity(note)))
+                found += [chunk for note in fresh for chunk in self._new(note, begin, unmodelled)]
+            at = None if at is None else at + len(text_of(said.get("text")))
         return found
 
     def rest(self, messages: Iterable[Mapping[str, Any]], unmodelled: Unmodelled) -> Batch:
         """Return the annotations of the whole answer that did not come before."""
-        left = self._all.copy()
+        left = dict(self._all)
         found: Batch = []
         at = 0
-        for part in (object_of(part) for message in messages for part in list_of(message.get("content"))):
-            for annotation in list_of(part.get("annotations")):
-                identity = _identity(annotation)
-                if left[identity] > 0:
-                    left[identity] -= 1
-                else:
-                    found += self._new(annotation, at, unmodelled)
-            at += len(text_of(part.get("text")))
+        for said in (object_of(part) for message in messages for part in list_of(message.get("content"))):
+            fresh = (note for note in list_of(said.get("annotations")) if not _matched(left, _identity(note)))
+            found += [chunk for note in fresh for chunk in self._new(note, at, unmodelled)]
+            at += len(text_of(said.get("text")))
         return found
 
     def _new(self, annotation: Any, begin: int | None, unmodelled: Unmodelled) -> Batch:
         """Return an annotation's chunks. begin: of its part."""
         self._holdings.take(len(msgspec.json.encode(annotation)))
-        self._all[_identity(annotation)] += 1
+        _count(self._all, _identity(annotation))
         said = object_of(annotation)
         kind, source = text_of(said.get("type")), _source(said, begin)
         if not (source.url or source.title or source.id):
@@ -99,6 +92,18 @@ class Citations:
         self._files.add(source.id)
         name = text_of(said.get("filename"))
         return [source, File(type_of(name, None, None) or UNKNOWN_TYPE, id=source.id)]
+
+
+def _count(counts: dict[Any, int], identity: Any) -> None:
+    counts[identity] = counts.get(identity, 0) + 1
+
+
+def _matched(counts: dict[Any, int], identity: Any) -> bool:
+    """Return whether one of these was counted, and count it off."""
+    known = counts.get(identity, 0)
+    if known:
+        counts[identity] = known - 1
+    return known > 0
 
 
 def _identity(annotation: Any) -> Any:

@@ -116,7 +116,7 @@ class ServerItems:
         self._holdings = holdings or Holdings()
         self._begun: dict[str, tuple[str, str, str]] = {}
         self._early: dict[str, tuple[str, str]] = {}
-        self._given: Counter[str] = Counter()
+        self._given: dict[str, int] = {}
         self._seen: set[str] = set()
         self._without_result: list[tuple[str, str]] = []
         self.waits = False
@@ -148,7 +148,7 @@ class ServerItems:
             return []
         self._holdings.item(identity)
         self._seen.add(identity)
-        self._given[kind] += 1
+        self._given[kind] = self._given.get(kind, 0) + 1
         self._begun.pop(key, None)
         return self._read(item, unmodelled, self._early.pop(key, ("", ""))[1])
 
@@ -158,8 +158,10 @@ class ServerItems:
         They are known by their ids. Some proxies change these in the middle of an answer, so an unknown one stands for
         an item of its type that came with another id.
         """
+        if not items:
+            return []
         known = [f"{item.get('type')} {item.get('id')}" in self._seen for item in items]
-        changed = self._given - Counter(text_of(item.get("type")) for item in compress(items, known))
+        changed = Counter(self._given) - Counter(text_of(item.get("type")) for item in compress(items, known))
         batch: Batch = []
         for item in compress(items, map(not_, known)):
             kind = text_of(item.get("type"))
@@ -200,7 +202,7 @@ class ServerItems:
     def _id_of(self, kind: str, item: Item) -> str:
         """Return the name by which a call and its result know each other."""
         if kind not in {call for call, _ in _RESULTS.values()}:
-            return text_of(item.get("id")) or f"{kind} {self._given[kind]}"
+            return text_of(item.get("id")) or f"{kind} {self._given.get(kind, 0)}"
         id = text_of(item.get("call_id")) or text_of(item.get("id"))
         self._without_result.append((kind, id))
         return id

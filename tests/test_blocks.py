@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resilient_stream import Client, Message, OpaquePart, ReasoningPart, TextPart, Transcript
+from resilient_stream import Client, FunctionCall, Message, OpaquePart, ReasoningPart, TextPart, Transcript
 from resilient_stream.chunks import (
     Chunk,
     File,
@@ -137,6 +137,18 @@ def test_others_get_its_text(target: str) -> None:
     """Blocks, citations and the signed reasoning beside them stay away, also from the same model elsewhere."""
     turn, _ = _for(target, TURN, Message(role="user", content="and?"))
     assert turn.parts == (TextPart(text="so"), TextPart(text="[image: image/png]"))
+
+
+def test_a_turn_of_nothing_but_a_signed_call_stays() -> None:
+    """Only the proof is left out: without its call, a result would be refused."""
+    call = FunctionCall(id="c", name="f", signature="S", signed_by="gemini:gemini-3-pro")
+    turn, result = _for(
+        "anthropic:claude-opus-4-7",
+        Message(role="assistant", tool_calls=[call]),
+        Message(role="tool", tool_call_id="c", content="1"),
+    )
+    assert [(each.id, each.signature) for each in turn.tool_calls] == [("c", None)]
+    assert result.role == "tool"
 
 
 def test_a_paused_turn_is_asked_for_elsewhere() -> None:

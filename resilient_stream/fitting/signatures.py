@@ -47,7 +47,7 @@ def for_its_target(request: Request, families_of: FamiliesOf) -> Request:
         asked = (Message(role="user", content=GO_ON),) if reader.cannot_go_on(messages[-1]) else ()
         read = [(message, reader.without_foreign(message)) for message in messages]
         # An approval of what another provider asked leaves nothing of its turn.
-        messages = (*(made for message, made in read if made is message or made.content != ()), *asked)
+        messages = (*(made for message, made in read if made is message or made.content or made.tool_calls), *asked)
     return request if messages is request.messages else replace(request, messages=messages)
 
 

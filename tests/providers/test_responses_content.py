@@ -458,7 +458,10 @@ def test_it_is_asked_for_with_a_hosted_tool() -> None:
     """Under the one name for all providers, too."""
     tools = (HostedTool("web_search"), HostedTool("code_execution"), Tool(name="f"))
     names = ["web_search_call.action.sources", "code_interpreter_call.outputs"]
-    assert encode("openai-responses:m", tools=tools)["include"] == names
+    target = Target("openai-responses:m")
+    asked = Request(messages=to_messages("hi"), target=target, tools=tools[2:], hosted=tools[:2])
+    sent = adapter_for("openai-responses").encode(asked, Endpoint(base_url="https://example.test/v1"))
+    assert json.loads(sent.body)["include"] == names
 
 
 def test_what_the_caller_asks_for_stands() -> None:

@@ -218,9 +218,9 @@ class Telemetry(_Policy):
     enabled: bool = True
     """False switches spans and metrics off, whatever SDK there is."""
     content: bool = Field(default_factory=_content_by_environment)
-    """Record prompts and answers on the call's span (gen_ai.input.messages, gen_ai.output.messages). They are private
-    and long, so the default is to record them only when OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is true in
-    the environment."""
+    """Record prompts and answers on the call's span (gen_ai.input.messages, gen_ai.output.messages), and arguments and
+    results of a conversation's tools on theirs. They are private and long, so the default is to record them only when
+    OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT is true in the environment."""
     propagate: bool = False
     """Send the trace's context (`traceparent`, and what else the process's propagators write, such as baggage) with
     each request. It is off because providers belong to somebody else; switch it on for a gateway of your own."""

@@ -91,16 +91,14 @@ class ConversationTrace(Sink):
         _close_tool(span, event.outcome, event.error_type, nanoseconds(started + event.duration))
 
     def ended(self, event: StreamEnded) -> None:
-        """End the conversation's span, and those of tools of which no end was told."""
+        """End the conversation's span. A tool has ended before, or ends its span when it does."""
         transcript = event.transcript
         outcome = transcript.outcome or "failed"
-        for span, _ in self._tools.values():
-            _close_tool(span, outcome, attributes.error_type(outcome, transcript.error))
-        self._tools.clear()
         if self._span.is_recording():
             self._span.set_attributes({**attributes.conversation(self._turns), "resilient_stream.outcome": outcome})
             if self._with_content and self._turns:
                 self._span.set_attributes(content.reply(self._turns[-1]))
+        # Each is timed by itself; by some microseconds, no turn may outlive its conversation.
         ends = [nanoseconds(end_of_call(each)) or 0 for each in (transcript, *self._turns)]
         words = Words(self._latest, with_detail=self._with_content)
         close(self._span, outcome, transcript.error, words, max(ends) or None)
@@ -134,7 +132,7 @@ class ConversationMetrics(Sink):
         self._instruments.record("gen_ai.invoke_agent.duration", duration, labels, self._around)
 
 
-def _close_tool(span: Span, outcome: str, error_type: str | None, at: int | None = None) -> None:
+def _close_tool(span: Span, outcome: str, error_type: str | None, at: int | None) -> None:
     """End a tool's span. Neither a refusal nor a cancelled conversation is an error."""
     span.set_attribute("resilient_stream.outcome", outcome)
     if error_type is not None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from opentelemetry import trace
 from pydantic import BaseModel
 
 from resilient_stream import (
@@ -265,6 +266,37 @@ def test_a_call_belongs_to_the_callers_span(serve: Serve) -> None:
     [call] = told.calls
     assert call.parent is not None
     assert call.parent.span_id == ours.context.span_id
+    told.tracers.shutdown()
+    told.meters.shutdown()
+
+
+def test_a_conversation_is_one_trace(serve: Serve) -> None:
+    """Under the span of the thread that pulls are the conversation, its turns and its tools, and under a tool its own
+    spans, in a worker thread as well as on the background loop."""
+    told = Told()
+    tracer = told.tracers.get_tracer("app")
+
+    def blocking() -> None:
+        tracer.start_span("inner").end()
+
+    async def waiting() -> None:
+        tracer.start_span("inner").end()
+
+    server = serve(calling("blocking"), calling("waiting"), chat("Done."))
+    with SyncClient(server.target(), telemetry=told.telemetry()) as client:
+        with tracer.start_as_current_span("app") as ours:
+            for _ in client.converse("Hi", tools=[blocking, waiting]):
+                assert trace.get_current_span() is ours
+    names = {span.context.span_id: span.name for span in told.spans if span.context}
+    links = sorted((span.name, names[span.parent.span_id]) for span in told.spans if span.parent)
+    assert [link for link in links if link[0].partition(" ")[0] not in ("chat", "request")] == [
+        ("execute_tool blocking", "invoke_agent"),
+        ("execute_tool waiting", "invoke_agent"),
+        ("inner", "execute_tool blocking"),
+        ("inner", "execute_tool waiting"),
+        ("invoke_agent", "app"),
+    ]
+    assert [above for name, above in links if name.startswith("chat")] == ["invoke_agent"] * 3
     told.tracers.shutdown()
     told.meters.shutdown()
 

@@ -394,6 +394,29 @@ async def test_the_time_of_a_question_is_not_the_tools(seen: Seen) -> None:
     assert _seconds(_tools(seen)[0]) < 0.01
 
 
+async def nobody(call: object) -> bool:
+    """Answers no question."""
+    await asyncio.Event().wait()
+    return True
+
+
+@pytest.mark.parametrize("approve", [lambda call: False, lambda call: "no", nobody], ids=["no", "a reason", "nobody"])
+async def test_a_call_that_was_not_approved_says_so(approve: Any, seen: Seen) -> None:
+    """Refused without or with a reason, or not answered for in time: it did not run, and that is no error."""
+    await converse(seen, calls("good"), DONE, tools=[good], approve=approve, prompt_timeout=0.01)
+    (tool,) = _tools(seen)
+    assert labels(tool)["resilient_stream.outcome"] == "refused"
+    assert tool.status.status_code is StatusCode.UNSET
+
+
+async def test_a_call_that_was_still_asked_about_is_not_told(seen: Seen) -> None:
+    """The deadline passed while a person thought: the tool neither ran nor was it refused."""
+    with pytest.raises(DeadlineExceeded):
+        await converse(seen, calls("good"), tools=[good], approve=nobody, deadline=0.05)
+    assert _tools(seen) == []
+    assert seen.begun == len(seen.spans) == 3
+
+
 async def test_tools_of_a_server_are_extensions(seen: Seen) -> None:
     """A tool of an MCP server has a span like a function, with a type of its own."""
     pytest.importorskip("mcp", reason="the extra mcp is not installed")
@@ -427,14 +450,25 @@ async def test_arguments_and_results_only_where_content_is_wanted(content: bool,
     assert not content or "Done." in str(labels(agent)["gen_ai.output.messages"])
 
 
+async def test_the_status_quotes_nobody(seen: Seen) -> None:
+    """What the error of the conversation repeats of its latest turn is not in the status."""
+    with pytest.raises(StreamError, match="Chardonnay"):
+        await converse(seen, calls("good"), [Text("Chardonnay"), End()], tools=[good], outputs={"Chardonnay": Wine})
+    (agent,) = named(seen, "invoke_agent")
+    assert agent.status.description
+    assert "Chardonnay" not in agent.to_json()
+
+
 # -- the id -----------------------------------------------------------------------------------
 
 
 async def test_an_id_is_made_for_each_conversation(seen: Seen) -> None:
     """Two conversations without an id of the caller's have two ids."""
     await converse(seen, DONE)
-    await converse(seen, DONE)
-    assert len({labels(span)[ID] for span in named(seen, "invoke_agent")}) == 2
+    await converse(seen, DONE, metadata={"conversation_id": ""})
+    ids = {labels(span)[ID] for span in named(seen, "invoke_agent")}
+    assert len(ids) == 2
+    assert all(each.startswith("conv_") for each in ids)
 
 
 async def test_the_caller_can_give_the_id(seen: Seen) -> None:
@@ -444,8 +478,9 @@ async def test_the_caller_can_give_the_id(seen: Seen) -> None:
     async with FakeProvider(DONE) as provider:
         async with Client(provider.target("openai"), telemetry=seen.telemetry()) as client:
             await client.complete("hi", metadata={"conversation_id": "chat-1"})
+            await client.complete("hi", metadata={"conversation_id": ""})
             await client.complete("hi")
-    assert [labels(span).get(ID) for span in seen.calls] == ["7", "chat-1", None]
+    assert [labels(span).get(ID) for span in seen.calls] == ["7", "chat-1", None, None]
 
 
 # -- prompts, trouble, nobody -----------------------------------------------------------------

@@ -120,17 +120,20 @@ def python(script: str, **environment: str) -> str:
 CALL = """
 import asyncio, sys
 from resilient_stream import Client
-from resilient_stream.testing import FakeProvider
+from resilient_stream.testing import CallTool, End, FakeProvider, Text
+async def tool(): ...
 async def main():
-    async with FakeProvider() as provider, Client(provider.target("openai")) as client:
-        await client.complete("hi")
+    async with FakeProvider([CallTool("tool"), End()], [Text("x"), End()]) as provider:
+        async with Client(provider.target("openai")) as client:
+            await client.converse("hi", tools=[tool]).collect()
+            await client.complete("hi")
 asyncio.run(main())
 print(sorted(name for name in sys.modules if name.startswith("opentelemetry")))
 """
 
 
 def test_who_does_not_use_opentelemetry_does_not_load_it() -> None:
-    """Neither the import nor a call loads OpenTelemetry if the process does not use it."""
+    """Neither the import nor a call nor a conversation loads OpenTelemetry if the process does not use it."""
     assert python(CALL) == "[]\n"
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from resilient_stream import Client, InvalidRequest, Message, RetryPolicy, StreamError, StreamMisused, Target
 from resilient_stream.contract import Endpoint, Request
+from resilient_stream.masking.values import Secrets, secrets_of
 from resilient_stream.providers import adapter_for
 from resilient_stream.testing import End, FakeProvider, Status, Text
 
@@ -162,9 +163,9 @@ SECRET = "tenant-secret-0123456789"
 async def test_headers_of_a_call_go_over_the_targets() -> None:
     """They are sent with this call only; the target's of the same name, in any spelling, gives way."""
     async with FakeProvider([Text("a"), End()], [Text("b"), End()]) as provider:
-        target = provider.target("openai", headers={"X-Tenant": "all", "X-Other": "kept"})
+        target = provider.target("openai", headers={"x-tenant": "all", "X-Other": "kept"})
         async with Client(target) as client:
-            await client.complete("Hi", headers={"x-tenant": "one"})
+            await client.complete("Hi", headers={"X-Tenant": "one"})
             await client.complete("Hi")
     first, second = (request.headers for request in provider.requests)
     assert (first["x-tenant"], first["x-other"]) == ("one", "kept")
@@ -181,6 +182,12 @@ async def test_a_value_of_a_header_is_never_shown() -> None:
     assert "no such tenant" in str(caught.value)
     for shown in (str(caught.value), repr(caught.value.transcript), str(caught.value.transcript.to_dict())):  # type: ignore[union-attr]
         assert SECRET not in shown
+
+
+def test_a_value_is_secret_before_anything_is_encoded() -> None:
+    """A request that fails on its way into bytes has no headers yet, but where it was to go is known."""
+    endpoint = Endpoint(base_url="https://example.com", headers={"x-tenant": SECRET})
+    assert SECRET not in Secrets(secrets_of(None, endpoint)).hide(f"refused: {SECRET}")
 
 
 @pytest.mark.parametrize(

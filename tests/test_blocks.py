@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from resilient_stream import Client, FunctionCall, Message, OpaquePart, ReasoningPart, TextPart, Transcript
+from resilient_stream import (
+    Client,
+    FunctionCall,
+    HostedTool,
+    Message,
+    OpaquePart,
+    ReasoningPart,
+    TextPart,
+    Tool,
+    Transcript,
+)
 from resilient_stream.chunks import (
     Chunk,
     File,
@@ -155,6 +165,22 @@ def test_a_paused_turn_is_asked_for_elsewhere() -> None:
     """Who cannot go on with the provider's own blocks is asked to, in a turn of the user."""
     assert _for("openai:gpt-5-mini", TURN)[-1] == Message(role="user", content=GO_ON)
     assert len(_for("anthropic:claude-opus-4-7", TURN)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "may"),
+    [
+        ({}, False),
+        ({"tools": (Tool(name="f"),)}, False),
+        ({"hosted": (HostedTool("web_search"),)}, True),
+        ({"extra": {"tools": [{"type": "web_search"}]}}, True),
+        ({"messages": (TURN,)}, True),
+    ],
+)
+def test_passages_are_counted_where_there_may_be_citations(fields: dict[str, Any], may: bool) -> None:
+    """With a tool that runs at the provider, whichever way it was given, or a block of an earlier answer."""
+    fields = {"messages": (Message(role="user", content="hi"),), **fields}
+    assert Request(target=Target("anthropic:m"), **fields).may_cite is may
 
 
 # -- in a conversation --------------------------------------------------------------------------

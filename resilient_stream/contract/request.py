@@ -81,7 +81,7 @@ class Request:
     @property
     def may_cite(self) -> bool:
         """Whether the answer may have citations: more than texts and functions was given, as a search or a document."""
-        if self.extra or any(type(tool) is not Tool for tool in self.tools):
+        if self.extra or self.hosted:
             return True
         return any(map(_has_document, self.messages))
 

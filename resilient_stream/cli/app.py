@@ -90,6 +90,9 @@ def ask(
         list[Path] | None,
         typer.Option(metavar="FILE", help="A picture to send with the prompt.", show_default=False),
     ] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="Let the model search the web, where its provider can.")
+    ] = False,
     schema: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="A JSON schema that the answer has to follow.", show_default=False),
@@ -112,8 +115,8 @@ def ask(
     from .terminal import until_reader_leaves
 
     options = {"deadline": deadline, "system": system, "max_tokens": max_tokens}
-    given = partial(run, files=file or (), images=image or (), schema=schema, save=save, as_json=as_json)
-    asking = partial(given, prompt, to or (), **options)
+    given = partial(run, files=file or (), images=image or (), search=search, schema=schema, save=save)
+    asking = partial(given, prompt, to or (), as_json=as_json, **options)
     raise typer.Exit(until_reader_leaves(asking))
 
 
@@ -140,6 +143,9 @@ def chat(
             show_default=False,
         ),
     ] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="Let the model search the web, where its provider can.")
+    ] = False,
     ask_first: Annotated[bool, typer.Option("--ask-first", help="Ask before each tool that runs here.")] = False,
     save: Annotated[
         Path | None,
@@ -161,7 +167,9 @@ def chat(
     from .terminal import until_reader_leaves
 
     options = {"system": system, "deadline": deadline, "max_tokens": max_tokens}
-    chatting = partial(run, to or (), tools=tools, servers=mcp or (), ask_first=ask_first, save=save, **options)
+    chatting = partial(
+        run, to or (), tools=tools, servers=mcp or (), search=search, ask_first=ask_first, save=save, **options
+    )
     raise typer.Exit(until_reader_leaves(chatting))
 
 

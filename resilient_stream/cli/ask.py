@@ -17,12 +17,12 @@ from ..chunks import Chunk
 from ..client import Client
 from ..events import Event, FellBack, RetryScheduled
 from ..failures import StreamMisused
-from ..messages import Message
+from ..messages import HostedTool, Message
 from ..outcome.errors import StreamError
 from ..outcome.transcript import Transcript
 from ..providers import adapter_for
 from . import exit_codes, wording
-from .given import asked, schema_of
+from .given import SEARCH, asked, schema_of
 from .saving import check_folder
 from .terminal import Answer, Notes, say_json
 
@@ -47,14 +47,15 @@ def ask(
     as_json: bool = False,
     files: Sequence[Path] = (),
     images: Sequence[Path] = (),
+    search: bool = False,
     schema: Path | None = None,
     save: Path | None = None,
     **options: Any,
 ) -> int:
     """Ask, show the answer, and return the exit code.
 
-    files, images: sent with the prompt. schema: a file with a JSON schema that the answer has to follow. save: a folder
-    for the answer's files. options: as for `Client.stream`.
+    files, images: sent with the prompt. search: the provider may search the web. schema: a file with a JSON schema that
+    the answer has to follow. save: a folder for the answer's files. options: as for `Client.stream`.
     """
     ended: list[Transcript] = []
     answer, notes = None if as_json else Answer(), Notes()
@@ -63,6 +64,8 @@ def ask(
     try:
         if save is not None:
             check_folder(save)
+        if search:
+            options["tools"] = [HostedTool(SEARCH)]
         if schema is not None:
             options["output"] = schema_of(schema)
         question = sys.stdin.read() if prompt == "-" else prompt

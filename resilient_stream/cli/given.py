@@ -10,9 +10,11 @@ from typing import Any
 from ..failures import StreamMisused
 from ..messages import FilePart, ImagePart, Message, Part, TextPart
 
-__all__ = ["asked", "schema_of"]
+__all__ = ["SEARCH", "asked", "schema_of"]
 
 LARGEST_SCHEMA = 1024 * 1024
+SEARCH = "web_search"
+"""The tool of --search; each provider has a word of its own for it."""
 
 
 def asked(prompt: str, files: Sequence[Path], images: Sequence[Path]) -> Message:

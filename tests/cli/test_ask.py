@@ -238,10 +238,10 @@ async def test_cut_by_the_output_limit_is_said(provider):
 
 async def test_what_is_not_modelled_is_said(provider):
     """Sources and pictures are not shown, and not left out without a word either."""
-    noted = delta(content="Rings.", annotations=[{"type": "url_citation", "url": "https://example.org"}])
+    noted = delta(content="Rings.", something_new=[{"type": "url_citation", "url": "https://example.org"}])
     ran = await run("ask", "Hi", *TO, **at(await provider([HEAD, noted, finish()])))
     assert ran.out == "Rings.\n"
-    assert ran.err.endswith("1 event that is not modelled: annotations\n")
+    assert ran.err.endswith("1 event that is not modelled: something_new\n")
 
 
 async def test_missing_packages_are_named():
@@ -340,3 +340,12 @@ async def test_a_file_that_does_not_fit_is_said_before_anything_is_asked(option,
     ran = await run("ask", "Hi", *TO, f"{option}={path}", **at(asked))
     assert (ran.code, asked.asked) == (exit_codes.MISUSED, [])
     assert said in ran.err.replace("\n", " ")
+
+
+async def test_a_search_is_asked_for_where_there_is_one(provider):
+    """With the provider's own word; a target that has none says so, and the next one is asked."""
+    asked = await provider([HELLO])
+    ran = await run("ask", "News?", "--to", "openai:m", "--to", "openrouter:m", "--search", **at(asked),
+                    OPENROUTER_BASE_URL=asked.url, OPENROUTER_API_KEY="test-key")  # fmt: skip
+    assert ran.code == 0
+    assert "web" in json.dumps(asked.asked[-1])

@@ -19,10 +19,11 @@ from ...client import Client
 from ...conversation.conversation import Conversation
 from ...conversation.toolbox import Toolbox
 from ...failures import StreamMisused
-from ...messages import Message
+from ...messages import HostedTool, Message
 from ...outcome.errors import StreamError
 from .. import exit_codes
 from ..ask import default_target
+from ..given import SEARCH
 from ..saving import check_folder
 from ..terminal import Notes
 from .commands import COMMANDS, Chat, is_command, run_command
@@ -38,18 +39,19 @@ def chat(
     *,
     tools: Path | None = None,
     servers: Sequence[str] = (),
+    search: bool = False,
     ask_first: bool = False,
     save: Path | None = None,
     **options: Any,
 ) -> int:
     """Chat until the input ends, and return the exit code.
 
-    servers: MCP servers, by their address or their command line. ask_first: ask before a tool runs. save: a folder for
-    files. options: as for `Client.converse`.
+    servers: MCP servers, by their address or their command line. search: the provider may search the web. ask_first:
+    ask before a tool runs. save: a folder for files. options: as for `Client.converse`.
     """
     notes = Notes()
     try:
-        functions = load_tools(tools) if tools else []
+        functions: list[Any] = [*(load_tools(tools) if tools else ()), *([HostedTool(SEARCH)] if search else ())]
         Toolbox(functions, (), None)
         default, said = ("", "") if targets else default_target()
         chosen = Client(*(targets or (default,))).targets

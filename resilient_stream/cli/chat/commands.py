@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from ...client import Client
 from ...conversation.conversation import Conversation
 from ...failures import StreamMisused
-from ...messages import Message
+from ...messages import HostedTool, Message
 from ...target import Target
 from . import files as chat_files
 
@@ -42,7 +42,7 @@ class Chat:
     """
 
     def __init__(
-        self, targets: Sequence[Target], tools: Sequence[Callable[..., Any]], options: Mapping[str, Any]
+        self, targets: Sequence[Target], tools: Sequence[Callable[..., Any] | HostedTool], options: Mapping[str, Any]
     ) -> None:
         self.targets = tuple(targets)
         self.tools = tuple(tools)
@@ -129,9 +129,11 @@ def _clear(chat: Chat, _: str, page: Page) -> None:
 
 
 def _tools(chat: Chat, _: str, page: Page) -> None:
-    for function in chat.tools:
-        about = (function.__doc__ or "").strip().partition("\n")[0]
-        page.note(f"{function.__name__}  {about}")
+    for tool in chat.tools:
+        if isinstance(tool, HostedTool):
+            page.note(f"{tool.name}  runs at the provider")
+        else:
+            page.note(f"{tool.__name__}  {(tool.__doc__ or '').strip().partition(chr(10))[0]}")
     if not chat.tools:
         page.note("No tools; start with --tools FILE.py, whose public functions become the model's.")
 

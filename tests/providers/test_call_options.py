@@ -11,6 +11,7 @@ import pytest
 
 from resilient_stream import Client, InvalidRequest, Message, RetryPolicy, StreamError, StreamMisused, Target
 from resilient_stream.contract import Endpoint, Request
+from resilient_stream.engine.sending import _with_headers
 from resilient_stream.masking.values import Secrets, secrets_of
 from resilient_stream.providers import adapter_for
 from resilient_stream.testing import End, FakeProvider, Status, Text
@@ -182,6 +183,12 @@ async def test_a_value_of_a_header_is_never_shown() -> None:
     assert "no such tenant" in str(caught.value)
     for shown in (str(caught.value), repr(caught.value.transcript), str(caught.value.transcript.to_dict())):  # type: ignore[union-attr]
         assert SECRET not in shown
+
+
+def test_a_name_in_other_letters_is_the_same_header() -> None:
+    """Sent twice, a server would take either."""
+    endpoint = Endpoint(base_url="https://example.com", headers={"x-tenant": "all", "x-other": "kept"})
+    assert _with_headers(endpoint, {"X-Tenant": "one"}).headers == {"x-other": "kept", "X-Tenant": "one"}
 
 
 def test_a_value_is_secret_before_anything_is_encoded() -> None:

@@ -17,8 +17,11 @@ __all__ = ["RULES", "check", "rules_of"]
 Body: TypeAlias = Mapping[str, Any]
 
 
-def openai_chat(body: Body, id: str = r".{1,40}") -> None:
-    """Every call answered before anything else is said; whole JSON; content absent only beside calls."""
+def openai_chat(body: Body, id: str = r".{1,40}", own: frozenset[str] = frozenset({"audio"})) -> None:
+    """Every call answered before anything else is said; whole JSON; content absent only beside calls or a recording.
+
+    own: fields of a turn in which the host takes back what it gave.
+    """
     waiting: set[str] = set()
     for message in body["messages"]:
         role, calls = message["role"], message.get("tool_calls")
@@ -29,8 +32,9 @@ def openai_chat(body: Body, id: str = r".{1,40}") -> None:
             assert isinstance(message["content"], str), "a result that is no text"
         else:
             assert not waiting, "a call without its result"
-        assert message.get("content") or calls, "empty content"
+        assert message.get("content") or calls or message.keys() & own, "empty content"
         assert calls is None or calls, "an empty list of calls"
+        _chat_own(message, own)
         for call in calls or ():
             assert re.fullmatch(id, call["id"], re.DOTALL), f"an id that is refused: {call['id']}"
             assert call["id"] not in waiting, "two calls with one id"
@@ -38,6 +42,24 @@ def openai_chat(body: Body, id: str = r".{1,40}") -> None:
             assert isinstance(json.loads(call["function"]["arguments"]), dict), "arguments that are no object"
             waiting.add(call["id"])
     assert not waiting, "a call without its result"
+
+
+def _chat_own(message: Body, own: frozenset[str]) -> None:
+    """A recording goes back by its id alone; a picture and a note on a file as they came; only in the model's turns."""
+    fields = message.keys() & {"audio", "images", "annotations"}
+    assert fields <= own, f"fields that the host does not take: {fields - own}"
+    assert message["role"] == "assistant" or not fields, "what no user can give"
+    assert all(message[name] for name in fields), "an empty field"
+    assert message.get("audio", {"id": ""}).keys() == {"id"}, "a recording that is not named by its id"
+    assert all(picture["image_url"]["url"] for picture in message.get("images", ())), "a picture without an address"
+    assert {note["type"] for note in message.get("annotations", ())} <= {"file"}, (
+        "an annotation that no host takes back"
+    )
+
+
+def openrouter_chat(body: Body) -> None:
+    """OpenAI's, and more that is taken back."""
+    openai_chat(body, own=frozenset({"audio", "images", "annotations"}))
 
 
 def mistral_chat(body: Body) -> None:
@@ -48,8 +70,13 @@ def mistral_chat(body: Body) -> None:
 
 
 def cohere_chat(body: Body) -> None:
-    """OpenAI's shape; nothing is known against any id."""
+    """OpenAI's shape; nothing is known against any id. A citation says where its passage stands, and what it is."""
     openai_chat(body, r".+")
+    for message in body["messages"]:
+        for cited in message.get("citations", ()):
+            assert message["role"] == "assistant", "a citation that no model made"
+            assert message["content"][cited["start"] : cited["end"]] == cited["text"], "a citation of another text"
+            assert cited["sources"], "a citation without sources"
 
 
 def anthropic_messages(body: Body) -> None:
@@ -373,6 +400,7 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 RULES: Mapping[str, tuple[re.Pattern[str], Callable[[Body], None]]] = {
     "mistral chat": (re.compile(r"mistral.*/chat/completions"), mistral_chat),
+    "openrouter chat": (re.compile(r"openrouter\.ai.*/chat/completions"), openrouter_chat),
     "cohere chat": (re.compile(r"/v2/chat"), cohere_chat),
     "openai chat": (re.compile(r"/chat/completions|api\.writer\.com/v1/chat"), openai_chat),
     "openai responses": (re.compile(r"/responses"), openai_responses),

@@ -31,7 +31,7 @@ from resilient_stream import (
     ToolCallDelta,
     Transcript,
 )
-from resilient_stream.chunks import Chunk
+from resilient_stream.chunks import Chunk, File, ServerToolCall, Source
 from resilient_stream.contract import Endpoint, HttpRequest, Request
 from resilient_stream.fitting.earlier_turns import with_fitting_turns
 from resilient_stream.fitting.signatures import for_its_target
@@ -47,7 +47,7 @@ copyreg.pickle(msgspec.json.Decoder, lambda _: "shared")
 
 SEED = 20260101
 SAMPLE = 12
-"""Cuts of a recording that has neither calls nor reasoning."""
+"""Cuts of a recording that is text alone."""
 
 PLAIN = 5
 """Of the histories that are text alone, each fifth is sent."""
@@ -75,7 +75,7 @@ def _ways_to_send() -> list[Target]:
         adapter = adapter_for(name)
         host = getattr(adapter, "host", None)
         for model in MODELS.get(name, ("some-model",)):
-            key = (type(adapter), getattr(host, "call_id_length", None), model)
+            key = (type(adapter), getattr(host, "call_id_length", None), getattr(host, "returns", None), model)
             found.setdefault(key, Target(f"{name}:{model}"))
     return list(found.values())
 
@@ -129,10 +129,13 @@ def _cut(recording: Recording, places: Iterable[int]) -> Iterator[tuple[int, Tra
         known = state
 
 
-def _has_calls_or_reasoning(recording: Recording) -> bool:
+def _has_more_than_text(recording: Recording) -> bool:
     decoder = recording.decoder()
     chunks = decoder.feed(recording.body) + decoder.finish()
-    return any(isinstance(chunk, ToolCall | ToolCallDelta | ReasoningDelta) for chunk in chunks)
+    return any(isinstance(chunk, _MORE_THAN_TEXT) for chunk in chunks)
+
+
+_MORE_THAN_TEXT = (ToolCall, ToolCallDelta, ReasoningDelta, Source, File, ServerToolCall)
 
 
 def _places(recording: Recording) -> list[int]:
@@ -141,7 +144,7 @@ def _places(recording: Recording) -> list[int]:
     ends = [0, *_ends_of_events(recording), len(recording.body)]
     inside = [dice.randrange(start, end) for start, end in itertools.pairwise(ends) if start < end]
     places = sorted({*ends, *inside})
-    return places if _has_calls_or_reasoning(recording) else sorted(dice.sample(places, min(SAMPLE, len(places))))
+    return places if _has_more_than_text(recording) else sorted(dice.sample(places, min(SAMPLE, len(places))))
 
 
 def _ends_of_events(recording: Recording) -> list[int]:
@@ -227,7 +230,7 @@ def test_the_history_of_an_answer_cut_anywhere_is_accepted_everywhere() -> None:
 @pytest.mark.slow
 def test_the_same_all_through_the_bytes_of_the_answers_with_calls_or_reasoning() -> None:
     """Nothing is special about the ends of events: every third byte of the short ones, every 419th of the others."""
-    chosen = [recording for recording in ANSWERS if _has_calls_or_reasoning(recording)]
+    chosen = [recording for recording in ANSWERS if _has_more_than_text(recording)]
     _show(_accepted((recording, _bytes_of(recording)) for recording in chosen))
 
 

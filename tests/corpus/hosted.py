@@ -10,16 +10,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["HOSTED", "Hosted"]
+__all__ = ["HOSTED", "PIXEL", "Hosted"]
 
 Item: TypeAlias = dict[str, Any]
 
 
 class Hosted(NamedTuple):
-    """One answer. events: as the dialect sends them. expected: what is to be read of it."""
+    """One answer. events: as the dialect sends them. expected: what is to be read of it. provider: whose it is, if not
+    the dialect's own."""
 
     events: list[Any]
     expected: Mapping[str, Any]
+    provider: str = ""
 
 
 # -- OpenAI's Responses -----------------------------------------------------------------------

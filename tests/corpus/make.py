@@ -16,6 +16,7 @@ from typing import Any
 from tests.corpus.aws import aws_message
 from tests.corpus.dialects import DIALECTS, Dialect, json_text
 from tests.corpus.hosted import HOSTED
+from tests.corpus.hosted_chat import HOSTED_CHAT
 from tests.corpus.hosted_clouds import CLOUDS
 from tests.corpus.quirks import QUIRKS
 from tests.corpus.said import SAID, Said
@@ -74,8 +75,9 @@ def answers(name: str) -> Iterator[dict[str, Any]]:
                 wanted["usage"] = None
             body = quirk.write(list(dialect.events(said, dialect.stops[said.stop])))
             yield _row(case, body, wanted) | {"why": quirk.why}
-    for case, hosted in {**HOSTED, **CLOUDS}.get(name, {}).items():
-        yield _row(case, dialect.frame(hosted.events), hosted.expected)
+    for case, hosted in {**HOSTED, **HOSTED_CHAT, **CLOUDS}.get(name, {}).items():
+        named = {"provider": hosted.provider} if hosted.provider else {}
+        yield _row(case, dialect.frame(hosted.events), hosted.expected) | named
     if name in ERRORS:
         yield _broken(dialect, *ERRORS[name])
 

@@ -32,7 +32,6 @@ from resilient_stream.chunks import (
     ServerToolCall,
     ServerToolResult,
     Source,
-    TextDelta,
     ToolCall,
     Usage,
 )
@@ -155,7 +154,7 @@ class Reading:
         usage = self._last(Usage)
         refused = finished is not None and finished.reason == "refusal"
         return Answer(
-            text="".join(chunk.text for chunk in self.chunks if isinstance(chunk, TextDelta)),
+            text="".join(chunk.text for chunk in self.chunks),
             reasoning="".join(chunk.reasoning for chunk in self.chunks if isinstance(chunk, ReasoningDelta)),
             refusal=finished.explanation if finished is not None and refused else "",
             calls=tuple(_called(chunk) for chunk in self.chunks if isinstance(chunk, ToolCall)),
@@ -597,7 +596,7 @@ def _own(dialect: str, name: str) -> Iterator[Recording]:
             "expected": row["expected"],
             "cites": "beside" in row["expected"],
         }
-        yield Recording(dialect, written.provider, name, row["case"], body, about)
+        yield Recording(dialect, row.get("provider", written.provider), name, row["case"], body, about)
 
 
 def _is_of(dialect: str, recording: Recording) -> bool:

@@ -143,6 +143,15 @@ def test_a_list_that_comes_with_every_event_is_given_once(
     assert _but_text(read_whole({"content": "So [1].", "top": fields}, provider)) == sources
 
 
+def test_a_list_beside_a_later_text_is_read() -> None:
+    """Where the request has something to search, no text hides what stands beside it."""
+    choices = [{"choices": [{"index": 0, **delta(piece)}]} for piece in ("So", " it", " is", ".")]
+    choices[2]["web_search"] = [{"link": "https://a.test", "refer": "ref_1"}]
+    decoder = adapter_for("zai").decoder(_request("zai", tools=[{"type": "web_search"}]))
+    chunks = [chunk for each in choices for chunk in decoder.feed(sse([each]))]
+    assert _but_text(chunks) == [Source("https://a.test", id="ref_1")]
+
+
 def test_a_source_that_says_more_than_before_is_given_again() -> None:
     """Its address came first, and its title later."""
     events = [{"citations": ["https://a.test"]}, {"search_results": [PAGE]}, {"citations": ["https://a.test"]}]
@@ -173,6 +182,7 @@ def test_references_stand_where_the_text_refers() -> None:
     assert _but_text(read(chat(delta(parts), delta([tool]), END), "mistral")) == expected
     in_pieces = chat(delta("It"), delta(" is"), delta(parts[1:2]), delta(" so."), delta([tool]), END)
     assert _but_text(read(in_pieces, "mistral")) == expected
+    assert read(chat(delta([{"type": "reference", "reference_ids": [0]}]), END)) == [Source(id="0", start=0, end=0)]
     found = _but_text(read_whole({"content": [*parts, tool]}, "mistral"))
     assert found == [Source(id="0"), Source(id="b"), expected[-1]]
 

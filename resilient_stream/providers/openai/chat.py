@@ -193,8 +193,15 @@ def _able(adapter: OpenAIChat, model: str) -> Capabilities:
 def _asked(request: Request, host: Host) -> Asked:
     """Return what the request asked for beside text; `extra` has the fields."""
     extra = request.extra
+    if not extra and not request.tools:
+        return _text_alone(host.returns)
     probable = bool(extra.get("logprobs") or extra.get("top_logprobs"))
-    return Asked(probable, text_of(object_of(extra.get("audio")).get("format")), host.returns)
+    return Asked(probable, text_of(object_of(extra.get("audio")).get("format")), request.may_cite, host.returns)
+
+
+@functools.cache
+def _text_alone(returns: tuple[str, ...]) -> Asked:
+    return Asked(returns=returns)
 
 
 def _seed(request: Request, host: Host) -> dict[str, Any]:

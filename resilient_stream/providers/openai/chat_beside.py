@@ -35,11 +35,12 @@ SOURCE_PARTS = frozenset({"annotation", "citation", "tool_reference", "document_
 
 
 class Asked(NamedTuple):
-    """What the request asked for. logprobs: probabilities. audio: a recording in this format. returns: the host's
-    column. placed: the places of texts can be counted, since no long text is taken out of them."""
+    """What the request asked for. logprobs: probabilities. audio: a recording in this format. cites: something to
+    search. returns: the host's column. placed: places can be counted, since no long text is taken out."""
 
     logprobs: bool = False
     audio: str = ""
+    cites: bool = False
     returns: Collection[str] = ()
     placed: bool = True
 
@@ -47,20 +48,41 @@ class Asked(NamedTuple):
 NOT_ASKED = Asked()
 
 
-class Beside:
-    """What one answer has beside its text. text: what it has said so far. recording: its audio, given at its end."""
+class _Memory:
+    """What is remembered of an answer that has something beside its text."""
 
-    __slots__ = ("_asked", "_given", "_holdings", "_sources", "_text", "_tools", "_unmodelled", "recording")
+    __slots__ = ("given", "recording", "sources", "tools")
+
+    def __init__(self, holdings: Holdings, format: str) -> None:
+        self.given: set[int] = set()
+        self.recording = Recording(holdings, format)
+        self.sources = Sources(holdings)
+        self.tools = ExecutedTools(holdings)
+
+
+class Beside:
+    """What one answer has beside its text. text: what it has said so far. sounds: a recording has begun."""
+
+    __slots__ = ("_asked", "_holdings", "_made", "_text", "_unmodelled", "sounds")
 
     def __init__(self, unmodelled: Unmodelled, holdings: Holdings, text: Said, asked: Asked) -> None:
         self._unmodelled = unmodelled
         self._holdings = holdings
         self._text = text
         self._asked = asked
-        self._sources = Sources(holdings)
-        self._tools = ExecutedTools(holdings)
-        self._given: set[int] = set()
-        self.recording = Recording(holdings, asked.audio)
+        self._made: _Memory | None = None
+        self.sounds = False
+
+    @property
+    def _memory(self) -> _Memory:
+        """Return what is remembered, which is made when it is needed: most answers are text alone."""
+        if self._made is None:
+            self._made = _Memory(self._holdings, self._asked.audio)
+        return self._made
+
+    def left(self) -> Batch:
+        """Return the recording, or what has come of it."""
+        return [*self._memory.recording.file()] if self.sounds else []
 
     def chunk(self, event: dict[str, Any]) -> Batch:
         """Return what a whole chunk has beside its text, and the answers beside the first."""
@@ -73,7 +95,7 @@ class Beside:
             found += self._fields(choice, CHOICE, once=True)
             found += self._fields(choice.get("delta"), SPEECH)
             message = object_of(choice.get("message"))
-            again = {"audio": None} if self.recording.begun else {}  # it came in pieces already
+            again = {"audio": None} if self.sounds else {}  # it came in pieces already
             found += self._fields({**message, **again}, SPEECH, once=True)
         return found
 
@@ -90,7 +112,9 @@ class Beside:
         if kind == "reference":
             place = self._text.length if placed and self._asked.placed else None
             names = [str(each) for each in list_of(part.get("reference_ids"))]
-            return [chunk for name in names for chunk in self._sources.new(Source(id=name, start=place, end=place))]
+            return [
+                chunk for name in names for chunk in self._memory.sources.new(Source(id=name, start=place, end=place))
+            ]
         if kind in SOURCE_PARTS:
             # The place of such a one is counted within its part.
             cited = self._cited(kind, [part])
@@ -123,7 +147,7 @@ class Beside:
         return items, [*self._unmodelled.aside(name, rest)] if rest else []
 
     def _source(self, name: str, item: Any, source: Source | None) -> Batch:
-        return [*self._sources.new(source)] if source is not None else self._unread(name, item)
+        return [*self._memory.sources.new(source)] if source is not None else self._unread(name, item)
 
     def _unread(self, name: str, item: Any) -> Batch:
         """Pass on an item that no reader understands, once."""
@@ -141,20 +165,22 @@ class Beside:
 
     def _is_new(self, *said: Any) -> bool:
         """Return whether nothing equal was given. A digest is kept, since it may be as long as an event."""
-        before, digest = len(self._given), hash(said)
-        self._given.add(digest)
-        if len(self._given) > before:
-            self._holdings.item()
-        return len(self._given) > before
+        given, digest = self._memory.given, hash(said)
+        if digest in given:
+            return False
+        self._holdings.item()
+        given.add(digest)
+        return True
 
     def _sound(self, name: str, value: Any) -> Batch:
         if not isinstance(value, dict):
             return self._unread(name, value)
-        self.recording.add(value)
+        self.sounds = True
+        self._memory.recording.add(value)
         return []
 
     def _executed(self, name: str, value: Any) -> Batch:
-        return self._tools.add(value) if isinstance(value, list) else self._unread(name, value)
+        return self._memory.tools.add(value) if isinstance(value, list) else self._unread(name, value)
 
     def _probable(self, name: str, value: Any) -> Batch:
         """Read the probabilities of tokens, if they were asked for; a host may send them unasked."""

@@ -15,7 +15,19 @@ import msgspec
 from ...wire.json_events import BatchDecoder
 from ..shared.unmodelled import NOTHING, Fields, names, narrowed
 
-__all__ = ["CHOICE", "EVENT", "EVENTS", "FIRST", "SPEECH", "TEXT", "Choice", "Event", "Speech", "TextEvent"]
+__all__ = [
+    "CHOICE",
+    "CITED_TEXT",
+    "EVENT",
+    "EVENTS",
+    "FIRST",
+    "SPEECH",
+    "TEXT",
+    "Choice",
+    "Event",
+    "Speech",
+    "TextEvent",
+]
 
 
 class _TextContent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -50,8 +62,18 @@ class TextEvent(msgspec.Struct, gc=False):
     x_groq: None = None
     citations: NOTHING = None
     search_results: NOTHING = None
+
+
+class CitedTextEvent(TextEvent, gc=False):
+    """The same for an answer that may have more beside its text, since the request gave it something to search."""
+
     web_search: NOTHING = None
     search_info: NOTHING = None
+    annotations: NOTHING = None
+    references: NOTHING = None
+    documents: NOTHING = None
+    context: NOTHING = None
+    images: NOTHING = None
 
 
 FIRST = (0, "0", None)
@@ -150,5 +172,6 @@ _Event: Any = narrowed(
 )
 
 TEXT = BatchDecoder(TextEvent)
+CITED_TEXT: BatchDecoder[TextEvent] = BatchDecoder(CitedTextEvent)
 EVENTS = BatchDecoder(Event, _Event)
 """An event that comes as `Event` itself has something in it that is not read, or that few hosts send."""

@@ -32,9 +32,9 @@ _PLACES = ("image_url", "image", "input_image", "url", "data", "b64_json", "inpu
 
 
 class Recording:
-    """The recording of one answer. format: the one that the request asked for. begun: some of it has come."""
+    """The recording of one answer. format: the one that the request asked for."""
 
-    __slots__ = ("_bytes", "_fields", "_format", "_holdings", "_words", "begun")
+    __slots__ = ("_bytes", "_fields", "_format", "_given", "_holdings", "_words")
 
     def __init__(self, holdings: Holdings, format: str = "") -> None:
         self._holdings = holdings
@@ -42,11 +42,10 @@ class Recording:
         self._bytes = Pieces()
         self._words: list[str] = []
         self._fields: dict[str, Any] = {}
-        self.begun = False
+        self._given = False
 
     def add(self, piece: dict[str, Any]) -> None:
         """Take the next piece: bytes, words, or the recording's id."""
-        self.begun = True
         self._fields.update({name: piece[name] for name in ("id", "expires_at") if piece.get(name) is not None})
         if words := text_of(piece.get("transcript")):
             self._holdings.piece(words)
@@ -57,9 +56,9 @@ class Recording:
     def file(self) -> list[File]:
         """Return the recording with what has come of it, once; nothing where there was none."""
         data, words, id = self._bytes.end(), "".join(self._words), text_of(self._fields.get("id"))
-        if not self.begun or not (data or words or id):
+        if self._given or not (data or words or id):
             return []
-        self.begun = False
+        self._given = True
         kind = _FORMATS.get(self._format) or type_by_bytes(data)
         kind = ANY_SOUND if kind == UNKNOWN_TYPE else kind
         return [File(kind, data or None, id=id, text=words, native={"audio": self._fields})]

@@ -36,6 +36,9 @@ _REASONING: Mapping[str, tuple[str, ...]] = {
 }
 """Types of parts that are reasoning, and where it may stand in them; the first place that has any counts."""
 
+_BARE = ("reference",)
+"""Types of parts that say something though they have nothing but numbers in them."""
+
 _THOUGHTS = ("text", "content", "reasoning", "reasoning_content", "thinking", "summary")
 """Where the text may stand in reasoning that is an object."""
 
@@ -202,7 +205,7 @@ def _part(part: dict[str, Any]) -> Iterator[Piece]:
     elif text := _texts(part.get("text")):
         yield Piece("text", text)
         yield from (Piece("annotation", "", note) for note in list_of(part.get("annotations")))
-    elif kind not in ("", "text", "output_text") and says({**part, "type": None}):
+    elif kind in _BARE or (kind not in ("", "text", "output_text") and says({**part, "type": None})):
         yield Piece(kind, "", part)
 
 

@@ -27,7 +27,7 @@ from ..shared.said import KEPT, Said
 from ..shared.unmodelled import Unmodelled
 from ..shared.values import object_of, text_of
 from .chat_beside import NOT_ASKED, Asked, Beside
-from .chat_events import EVENTS, FIRST, TEXT, Choice, Event, Speech, TextEvent
+from .chat_events import CITED_TEXT, EVENTS, FIRST, TEXT, Choice, Event, Speech, TextEvent
 from .chat_speech import Speaker
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "ChatReader", "chat_decoder"]
@@ -84,14 +84,13 @@ class ChatReader:
 
     __slots__ = (
         "_all", "_beside", "_finish", "_kept", "_provider", "_speaker", "_unmodelled", "done", "failure", "model",
-        "plain", "progress", "response_id", "seen",
+        "plain", "progress", "response_id", "seen", "texts",
     )  # fmt: skip
-
-    texts = TEXT
 
     def __init__(
         self, provider: str, *, raw: bool = False, holdings: Holdings | None = None, asked: Asked = NOT_ASKED
     ) -> None:
+        self.texts = CITED_TEXT if asked.cites else TEXT
         self._provider = provider
         self._all = raw or asked.logprobs  # something may stand beside every text
         self._unmodelled = Unmodelled(provider, raw=raw)
@@ -140,12 +139,14 @@ class ChatReader:
 
     def _after_read(self, events: list[Event], batch: Batch) -> None:
         """Take the names once per read, and decide whether the next read should be tried as text alone."""
-        self.seen = self.seen or bool(batch) or self._beside.recording.begun
+        self.seen = self.seen or bool(batch)
         self.model = self.model or next(filter(None, (text_of(event.model) for event in events)), None)
         self.response_id = self.response_id or next(filter(None, (text_of(event.id) for event in events)), None)
         text = bool(batch) and type(batch[-1]) is TextDelta
         self.plain = text and not events[-1].usage and not self._all
-        self.progress += self._beside.recording.begun
+        if self._beside.sounds:
+            self.seen = True
+            self.progress += 1
 
     def _read_choice(self, choice: Choice, batch: Batch) -> None:
         last = bool(choice.finish_reason or self._finish)
@@ -195,7 +196,7 @@ class ChatReader:
 
     def left(self) -> Batch:
         """Return what was held for the end of the answer and is content by itself: a recording, or what came of it."""
-        return [*self._beside.recording.file()]
+        return self._beside.left()
 
     def _finished_chunk(self, raw: str) -> Finished:
         if self._speaker.refusal:

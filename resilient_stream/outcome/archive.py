@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any, TypeVar, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from ..chunks import Chunk, Seam
 from ..failures import ErrorCategory, ErrorKind, Failure, GaveUp, Phase, StreamMisused
@@ -21,7 +22,7 @@ from .errors import AllTargetsFailed, StreamError
 from .making import error_for
 from .traits import TRAITS, is_sealed, piece_of, with_piece
 
-__all__ = ["MAX_LEVELS", "pack", "plain", "plain_chunk", "read", "read_chunk"]
+__all__ = ["MAX_LEVELS", "pack", "plain", "plain_chunk", "read", "read_chunk", "shallow"]
 
 ValueT = TypeVar("ValueT")
 
@@ -29,6 +30,13 @@ CHUNKS: Mapping[str, type[Any]] = {cls.type: cls for cls in get_args(Chunk)}
 
 MAX_LEVELS = 500
 """Objects and lists in one another: an event that we kept raw may have many, and Python bears some 900."""
+
+MOST_DECODED = MAX_LEVELS - 20
+"""The same of one value of a chunk. A few hundred more can be decoded, and none of that is an answer."""
+
+TOO_DEEP = f"[more than {MOST_DECODED} objects and lists in one another]"
+_DECODED = ("native", "result", "data", "tokens", "parsed")
+"""The fields of chunks that have decoded JSON."""
 
 _ERRORS_DEEP = 8
 """Errors that name others, in one another."""
@@ -116,8 +124,31 @@ def _plain(value: Any) -> Any:
 def plain_chunk(chunk: Chunk) -> dict[str, Any]:
     """Return a chunk with its type, without fields that have their default."""
     usual = {item.name: item.default for item in msgspec.structs.fields(chunk)}
-    fields: dict[str, Any] = plain(chunk)
+    fields: dict[str, Any] = plain(shallow(chunk))
     return {"type": chunk.type} | {name: value for name, value in fields.items() if value != usual[name]}
+
+
+def shallow(chunk: Chunk) -> Chunk:
+    """Return the chunk with a text in place of values that have more levels than `from_dict` reads."""
+    deep = {name: TOO_DEEP for name in _DECODED if _is_deep(getattr(chunk, name, None))}
+    if not deep:
+        return chunk
+    # What has a type of its own is stored as unread: a call that must not be run, tokens of which none is known.
+    typed = {"parsed": None, "tokens": ()}
+    return replace(chunk, **{name: typed.get(name, said) for name, said in deep.items()})
+
+
+def _is_deep(value: Any) -> bool:
+    level, depth = [value], 0
+    while level and depth <= MOST_DECODED:
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list | tuple)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        depth += 1
+    return depth > MOST_DECODED
 
 
 def read(kind: type[ValueT], values: Any, name: str) -> ValueT:

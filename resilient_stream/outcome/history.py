@@ -29,6 +29,7 @@ from ..chunks import (
     ToolCallDelta,
     Usage,
 )
+from ..failures import StreamMisused
 from ..messages import FunctionCall, Message, OpaquePart, Part, ReasoningPart, TextPart
 from ..text.arguments import as_object_text
 
@@ -66,6 +67,9 @@ def omission(characters: int) -> str:
 _BESIDE = re.compile(r"citation|annotation|grounding|logprob|attribution", re.IGNORECASE)
 """Names of what is said about a text, and is no block of its own."""
 
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+*-]{1,100}")
+"""What may be told as the type of a file; a server may have sent anything in its place."""
+
 
 Spans: TypeAlias = Mapping[tuple[int, int], Sequence[Any]]
 """Passages of the answer's text, each with the citations that go back to whoever made them."""
@@ -74,7 +78,9 @@ Spans: TypeAlias = Mapping[tuple[int, int], Sequence[Any]]
 def _cited(chunks: Sequence[Chunk]) -> Spans:
     spans: dict[tuple[int, int], list[Any]] = {}
     for chunk in chunks:
-        if type(chunk) is Source and chunk.native is not None and chunk.start is not None and chunk.end is not None:
+        if type(chunk) is not Source or chunk.native is None or isinstance(chunk.native, str):
+            continue
+        if chunk.start is not None and chunk.end is not None:
             spans.setdefault((chunk.start, chunk.end), []).append(chunk.native)
     return spans
 
@@ -150,18 +156,19 @@ class _Turn:
 
         A tool whose block would have come with its result cannot be gone on with.
         """
-        stopped = [block for block in self._running.values() if block is None or not goes_on]
+        stopped = {id(block) for block in self._running.values() if block is None or not goes_on}
         if stopped:
             self._lost = True
-            self._blocks = [block for block in self._blocks if not any(block is each for each in stopped)]
+            self._blocks = [block for block in self._blocks if id(block) not in stopped]
 
     def _opaque(self, data: Any, text: str = "") -> OpaquePart | None:
         self._end_thought()
         self._end_text()
         if data is None:
             return None
-        block = OpaquePart(provider=(self._target or "").partition(":")[0], data=data, text=text)
-        self._blocks.append(block)
+        block = _own_block((self._target or "").partition(":")[0], data, text)
+        self._lost = self._lost or block is None
+        self._blocks += [block] if block is not None else _plain_text(text)
         return block
 
     def _file(self, file: File) -> None:
@@ -230,9 +237,30 @@ class _Turn:
             if at <= start < stop <= len(text):
                 citations = tuple(self._cited[passage])
                 pieces += _plain_text(text[at:start])
-                pieces.append(TextPart(text=text[start:stop], citations=citations, cited_by=by))
+                pieces.append(_cited_text(text[start:stop], citations, by))
                 at = stop
         return pieces + _plain_text(text[at:])
+
+
+def _own_block(provider: str, data: Any, text: str) -> OpaquePart | None:
+    """Return a block of the provider's own; None for one that came, but that nobody can be sent.
+
+    That is one with too many levels or too large numbers, and the text that a stored transcript has in its place.
+    """
+    if isinstance(data, str):
+        return None
+    try:
+        return OpaquePart(provider=provider, data=data, text=text)
+    except StreamMisused:
+        return None
+
+
+def _cited_text(text: str, citations: tuple[Any, ...], by: str) -> TextPart:
+    """Return a passage with its citations; without them if they are what nobody can be sent."""
+    try:
+        return TextPart(text=text, citations=citations, cited_by=by)
+    except StreamMisused:
+        return TextPart(text=text)
 
 
 def _plain_text(text: str) -> list[TextPart]:
@@ -245,7 +273,10 @@ def _says(part: Part) -> bool:
 
 def _in_words(file: File) -> str:
     """Return what stands for a file where the file itself cannot be sent: its words, or that there was one."""
-    return file.text or f"[{file.media_type.partition('/')[0] or 'file'}: {file.media_type}]"
+    if file.text:
+        return file.text
+    kind = file.media_type if _MEDIA_TYPE.fullmatch(file.media_type) else "file/unknown"
+    return f"[{kind.partition('/')[0]}: {kind}]"
 
 
 def _laid_out(blocks: Sequence[Part | FunctionCall]) -> tuple[list[Part], tuple[FunctionCall, ...]]:

@@ -33,7 +33,7 @@ from ..chunks import (
 from ..failures import StreamMisused
 from ..given.checks import check_depth
 from ..messages import Message
-from .archive import MAX_LEVELS, pack, plain, plain_chunk, read, read_chunk
+from .archive import MAX_LEVELS, pack, plain, plain_chunk, read, read_chunk, shallow
 from .errors import StreamError
 from .history import ended_well, omission, to_history
 from .joined import JoinedText
@@ -389,8 +389,8 @@ class Transcript:
             "text": self.text,
             "delivered": self.delivered,
             "reasoning": self.reasoning,
-            "tool_calls": plain(self.tool_calls),
-            "sources": plain(self.sources),
+            "tool_calls": plain(tuple(map(shallow, self.tool_calls))),
+            "sources": plain(tuple(map(shallow, self.sources))),
             "usage": plain(self.usage),
             "finish_reason": self.finish_reason,
             "raw_finish_reason": self.raw_finish_reason,

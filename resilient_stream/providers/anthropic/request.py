@@ -16,15 +16,16 @@ from ...fitting.answer_form import in_words
 from ...fitting.told import blank, left_out, without
 from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ..shared.own_form import in_own_form, is_typed
+from ..shared.paired import Paired
 from ..shared.schemas import closed
 from ..shared.strict_tools import closed_parameters
 from ..shared.system import SYSTEM, some_turns, system_parts
 from ..shared.tool_calls import fitting_id, parse_arguments
-from ..shared.values import known
+from ..shared.values import known, text_of
 from .cache import check_marks, marks_of, with_mark
 from .hosted import hosted_tools, mcp_servers
 from .models import Generation, generation_of, reasoning_fields
-from .server_tools import CALLS, RESULT
+from .server_tools import CALLS, RESULT, role_of
 
 __all__ = ["encode_body", "may_think", "system_with_schema"]
 
@@ -84,8 +85,10 @@ def system_with_schema(request: Request) -> list[TextPart]:
 def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
     """Return turns that alternate: messages of one role in a row become one, and tool results belong to the user."""
     turns: list[tuple[str, list[dict[str, Any]]]] = []
+    pairs = Paired(role_of, target)
     for role, run in groupby(messages, _role):
         blocks = [block for message in run for block in _message_blocks(in_own_form(message, is_typed, target))]
+        blocks = _sound(blocks, pairs)
         if role == "assistant" and not _strip_last_thinking(blocks):
             left_out(target, "an assistant's turn", "nothing in it can be sent, so it is left out")
         elif turns and turns[-1][0] == role:
@@ -105,9 +108,15 @@ def _role(message: Message) -> str:
     return "assistant" if message.role == "assistant" else "user"
 
 
+def _sound(blocks: list[dict[str, Any]], pairs: Paired) -> list[dict[str, Any]]:
+    """Return the blocks without server tools that the API would refuse, and without the thinking beside them."""
+    kept = [block for block in blocks if pairs.fits(block)]
+    return kept if len(kept) == len(blocks) else [block for block in kept if block["type"] not in _THINKING]
+
+
 def _strip_last_thinking(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Remove thinking from the end of a turn, where an interrupted answer may have it; the API refuses such a turn."""
-    while blocks and (blocks[-1]["type"] in _THINKING or not blocks[-1].get("text", "-").strip()):
+    while blocks and (blocks[-1]["type"] in _THINKING or _is_blank(blocks[-1])):
         blocks.pop()
     return blocks
 
@@ -128,17 +137,22 @@ def _strip_prefill(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Remove white space from the end of an unfinished turn, or the whole turn if nothing else is in it; the API
     refuses both."""
     while blocks and blocks[-1]["type"] == "text":
-        blocks[-1]["text"] = blocks[-1]["text"].rstrip()
+        blocks[-1]["text"] = text_of(blocks[-1].get("text")).rstrip()
         if blocks[-1]["text"]:
             break
         blocks.pop()
     return blocks
 
 
+def _is_blank(block: dict[str, Any]) -> bool:
+    """Return whether a block is text without anything in it. A block of Anthropic's own may have anything as text."""
+    return isinstance(text := block.get("text", "-"), str) and not text.strip()
+
+
 def _content(blocks: list[dict[str, Any]]) -> str | list[dict[str, Any]]:
     """Return text alone as a string. Blank text is refused beside other blocks; no content at all becomes a single
     space."""
-    kept = [block for block in blocks if block.get("text", "-").strip()]
+    kept = [block for block in blocks if not _is_blank(block)]
     if all(block.keys() == {"type", "text"} for block in kept) and len(kept) < 2:
         return kept[0]["text"] if kept else " "
     return kept

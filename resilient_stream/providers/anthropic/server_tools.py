@@ -12,13 +12,23 @@ from typing import Any
 import msgspec
 
 from ...chunks import Chunk, File, ServerToolCall, ServerToolResult
+from ..shared.paired import Role
 from ..shared.values import list_of, object_of, text_of
 
-__all__ = ["CALLS", "RESULT", "ServerBlocks"]
+__all__ = ["CALLS", "RESULT", "ServerBlocks", "role_of"]
 
 CALLS = ("server_tool_use", "mcp_tool_use")
 RESULT = "_tool_result"
 UNKNOWN_TYPE = "application/octet-stream"
+
+
+def role_of(block: dict[str, Any]) -> Role | None:
+    """Return what a block is to a tool that Anthropic runs. A call without a name or with arguments that are no object
+    is refused like one without an id."""
+    if block["type"] in CALLS:
+        sound = bool(text_of(block.get("name"))) and isinstance(block.get("input"), dict)
+        return Role(True, text_of(block.get("id")) if sound else "")
+    return Role(False, text_of(block.get("tool_use_id"))) if block["type"].endswith(RESULT) else None
 
 
 class ServerBlocks:

@@ -17,13 +17,24 @@ import msgspec
 from ...chunks import File, ServerToolCall, ServerToolResult, Source
 from ...contract import Batch
 from ..shared.encoded import bytes_of
+from ..shared.paired import Role
 from ..shared.unmodelled import Unmodelled
 from ..shared.values import list_of, object_of, text_of
 
-__all__ = ["SOURCES", "OwnBlocks", "source_of"]
+__all__ = ["SOURCES", "OwnBlocks", "role_of", "source_of"]
 
 SOURCES = "sources"
 """The field in which the pieces of a file's content are collected while it is streamed."""
+
+
+def role_of(block: dict[str, Any]) -> Role | None:
+    """Return what a block of the model's turn is to a tool that Bedrock runs. A call whose arguments are no object is
+    refused like one without an id."""
+    if "toolResult" in block:
+        return Role(False, text_of(object_of(block["toolResult"]).get("toolUseId")))
+    if "toolUse" not in block or "type" not in (use := object_of(block["toolUse"])):
+        return None
+    return Role(True, text_of(use.get("toolUseId")) if isinstance(use.get("input"), dict) else "")
 
 
 class OwnBlocks:

@@ -32,11 +32,13 @@ from ..anthropic.models import generation_of, reasoning_fields
 from ..anthropic.request import may_think, system_with_schema
 from ..shared.effort import effort_for
 from ..shared.own_form import in_own_form, is_untyped
+from ..shared.paired import paired
 from ..shared.schemas import closed
 from ..shared.strict_tools import closed_parameters
 from ..shared.system import some_turns
 from ..shared.tool_calls import fitting_id, parse_arguments
 from ..shared.values import known, merged
+from .blocks import role_of
 from .cache_points import points, points_of
 from .converse_files import encode_file
 from .hosted import HOSTED
@@ -88,6 +90,8 @@ def _turns(messages: Sequence[Message], request: Request) -> list[dict[str, Any]
     for role, run in groupby(messages, _role):
         own = (in_own_form(message, is_untyped, request.target.name) for message in run)
         blocks = [block for message in own for block in _blocks(message, request.model)]
+        if role == "assistant":
+            blocks = paired(blocks, role_of, request.target.name, whole=True)
         if not _strip_last_reasoning(blocks):
             left_out(request.target.name, f"a turn of the {role}'s", "nothing in it can be sent, so it is left out")
         elif turns and turns[-1]["role"] == role:
@@ -98,7 +102,7 @@ def _turns(messages: Sequence[Message], request: Request) -> list[dict[str, Any]
         raise blank()
     if turns[0]["role"] == "assistant" and not any(map(_is_callers, turns[0]["content"])):
         raise model_first()
-    if turns[-1]["role"] == "assistant" and "text" in (last := turns[-1]["content"][-1]):
+    if turns[-1]["role"] == "assistant" and isinstance((last := turns[-1]["content"][-1]).get("text"), str):
         last["text"] = last["text"].rstrip()  # an unfinished turn may not end in white space
     return turns
 

@@ -70,8 +70,9 @@ class Grounding:
     def _supported(self, supports: list[Any]) -> Iterator[Source]:
         for support in map(object_of, supports):
             place = self._places.find(object_of(support.get("segment")))
-            for number in list_of(support.get("groundingChunkIndices")):
-                if isinstance(number, int) and 0 <= number < len(self._chunks):
+            numbers = (each for each in list_of(support.get("groundingChunkIndices")) if isinstance(each, int))
+            for number in dict.fromkeys(numbers):
+                if 0 <= number < len(self._chunks):
                     self._named.add(number)
                     yield _source(_inner(self._chunks[number]), place)
 

@@ -25,12 +25,14 @@ from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, 
 from ...wire.json_outline import paths
 from ..shared.effort import effort_for
 from ..shared.own_form import is_typed
+from ..shared.paired import paired
 from ..shared.system import some_turns, system_text
 from ..shared.tool_calls import parse_arguments
 from ..shared.urls import joined, segment
 from ..shared.values import known, merged
 from ..shared.whole import WholeAnswer, accepted, has, sse
 from .errors import RULES
+from .interactions_steps import role_of
 from .interactions_stream import FAILED_STATUSES, FINISH_REASONS, interaction_decoder
 from .request import TOOL_NAMES
 
@@ -158,13 +160,13 @@ def _body(request: Request) -> dict[str, Any]:
 def _input(request: Request) -> list[dict[str, Any]]:
     """Return the turns as steps. The models behind this API take no conversation that they begin themselves, as with
     generateContent."""
-    steps = list(_all_steps(some_turns(request.messages, request.target.name)))
+    steps = list(_all_steps(some_turns(request.messages, request.target.name), request.target.name))
     if steps and steps[0]["type"] in ("model_output", "thought", "function_call"):
         raise model_first()
     return steps
 
 
-def _all_steps(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
+def _all_steps(messages: Sequence[Message], target: str) -> Iterator[dict[str, Any]]:
     """Return the turns as steps. A result is found by its call's id, and has the tool's name beside it."""
     called: dict[str, str] = {}
     for message in messages:
@@ -174,16 +176,17 @@ def _all_steps(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
             name = called.get(id) or message.name
             yield known({"type": "function_result", "call_id": id, "name": name, "result": _result(message)})
         else:
-            yield from _steps(message)
+            yield from _steps(message, target)
 
 
-def _steps(message: Message) -> Iterator[dict[str, Any]]:
+def _steps(message: Message, target: str) -> Iterator[dict[str, Any]]:
     """Return the steps of one turn."""
     if message.role == "user":
         content = [encoded for part in message.parts if (encoded := _content(part))]
         yield {"type": "user_input", "content": content or [{"type": "text", "text": " "}]}
     elif message.role == "assistant":
-        yield from (step for block in message.blocks if (step := _model_step(block)))
+        steps = [step for block in message.blocks if (step := _model_step(block))]
+        yield from paired(steps, role_of, target, whole=True)
 
 
 def _result(message: Message) -> str | list[dict[str, Any]]:

@@ -14,10 +14,11 @@ import msgspec
 from ...chunks import File, ServerToolCall, ServerToolResult, Source
 from ...contract import Batch
 from ..shared.encoded import bytes_of
+from ..shared.paired import Role
 from ..shared.values import list_of, object_of, text_of
 from .places import Place
 
-__all__ = ["CITATIONS", "FILES", "OwnSteps", "file_of", "source_of"]
+__all__ = ["CITATIONS", "FILES", "OwnSteps", "file_of", "role_of", "source_of"]
 
 FILES = frozenset({"image", "audio", "video", "document"})
 """The types of content that are files."""
@@ -27,6 +28,15 @@ CITATIONS = frozenset({"url_citation", "file_citation", "place_citation"})
 
 _CALL, _RESULT = "_call", "_result"
 UNKNOWN_TYPE = "application/octet-stream"
+
+
+def role_of(step: dict[str, Any]) -> Role | None:
+    """Return what a step is to a tool that Google runs."""
+    if (kind := step["type"]) == "function_call":
+        return None
+    if kind.endswith(_CALL):
+        return Role(True, text_of(step.get("id")))
+    return Role(False, text_of(step.get("call_id"))) if kind.endswith(_RESULT) else None
 
 
 class OwnSteps:

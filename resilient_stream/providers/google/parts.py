@@ -14,13 +14,32 @@ import msgspec
 from ...chunks import File, ServerToolCall, ServerToolResult
 from ...contract import Batch
 from ..shared.encoded import bytes_of
+from ..shared.paired import Role
 from ..shared.values import object_of, text_of
 from .events import PART_EXTRAS, Part
 
-__all__ = ["OwnParts"]
+__all__ = ["OwnParts", "role_of"]
 
 UNKNOWN_TYPE = "application/octet-stream"
 CODE = "code_execution"
+
+_TOOL_PARTS: Mapping[str, bool] = {
+    "executableCode": True,
+    "toolCall": True,
+    "codeExecutionResult": False,
+    "toolResponse": False,
+}
+"""The parts of Google's own tools, and whether each is a call."""
+
+
+def role_of(part: dict[str, Any]) -> Role | None:
+    """Return what a part is to a tool that Google runs. A program has no id of its own in older answers."""
+    name = next((name for name in _TOOL_PARTS if name in part), None)
+    if name is None:
+        return None
+    is_code = name in ("executableCode", "codeExecutionResult")
+    id = CODE if is_code and isinstance(part[name], dict) else text_of(object_of(part[name]).get("id"))
+    return Role(_TOOL_PARTS[name], id, once=not is_code)
 
 
 class OwnParts:

@@ -26,9 +26,11 @@ from ...messages import (
     Tool,
 )
 from ..shared.own_form import in_own_form, is_untyped
+from ..shared.paired import paired
 from ..shared.system import system_texts, turns_of
 from ..shared.tool_calls import parse_arguments
 from ..shared.values import known, merged
+from .parts import role_of
 
 __all__ = ["FILES", "HOSTED", "OWN_TOOLS", "TOOL_NAMES", "encode_body"]
 
@@ -98,6 +100,7 @@ def _contents(request: Request) -> list[dict[str, Any]]:
         called.update((call.id, call.name) for call in message.tool_calls)
         role = "model" if message.role == "assistant" else "user"
         parts = _parts(in_own_form(message, is_untyped, request.target.name), called, request.model)
+        parts = paired(parts, role_of, request.target.name, whole=False)
         if not parts:
             left_out(request.target.name, "an assistant's turn", "nothing in it can be sent, so it is left out")
         elif contents and contents[-1]["role"] == role:

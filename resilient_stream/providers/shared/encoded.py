@@ -24,12 +24,18 @@ _LOOKED_AT = 24
 
 
 def bytes_of(value: Any) -> bytes | None:
-    """Return the bytes of a base64 text, also of one without padding; None for anything else."""
+    """Return the bytes of a base64 text, also of one without padding or in lines; None for anything else."""
     if not isinstance(value, str) or not value:
         return None
-    text = value.translate(_URL_SAFE).rstrip("=")
+    found = _decoded(value)
+    return _decoded("".join(map(str.strip, value.splitlines()))) if found is None else found
+
+
+def _decoded(text: str) -> bytes | None:
+    """Return the bytes of a base64 text; None where anything else is in it, which would make other bytes of it."""
+    text = text.translate(_URL_SAFE).rstrip("=")
     try:
-        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=False)
+        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True) or None
     except (binascii.Error, ValueError):
         return None
 

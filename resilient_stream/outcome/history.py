@@ -142,7 +142,9 @@ class _Turn:
 
     def messages(self, calls: bool, well: bool) -> list[Message]:
         """Return the turn. calls: with the tool calls. well: the model came to an end of its own."""
-        self._end_thought()
+        if well:
+            self._end_thought()
+        self._thought.clear()  # the last thought of an answer that was cut is not a whole one
         self._end_text()
         self._stop_running(well and (calls or not any(isinstance(block, FunctionCall) for block in self._blocks)))
         kept = _without_unproven([block for block in self._blocks if self._is_kept(block, calls)])

@@ -29,6 +29,8 @@ from resilient_stream.chunks import (
 )
 from resilient_stream.contract import Endpoint, Request
 from resilient_stream.providers import adapter_for
+from resilient_stream.providers.openai.chat import OpenAIChat
+from resilient_stream.providers.openai.hosts import HOSTS
 from resilient_stream.providers.shared.encoded import Pieces, in_data_url
 from resilient_stream.testing import FakeProvider, serve_bytes
 from tests.providers.test_openai import encode
@@ -279,6 +281,24 @@ def test_a_recording_in_one_piece_is_the_same_file() -> None:
     assert (file.media_type, file.data, file.text) == ("audio/wav", wave, "")
 
 
+def test_a_message_that_repeats_a_recording_adds_nothing() -> None:
+    """Some gateways send the whole message behind its pieces."""
+    again = {"id": "audio_1", "transcript": "Hello.", "data": base64.b64encode(SOUND).decode()}
+    body = chat(*_recording(_spoken(padded=True)), message(None, "stop", audio=again))
+    assert read(body, audio={"format": "pcm16"}) == [SPOKEN]
+
+
+def test_a_recording_is_progress() -> None:
+    """Nothing leaves until its end, and the clock that watches for silence still sees that it comes."""
+    decoder = adapter_for("openai").decoder(_request())
+    seen = []
+    for each in _recording(_spoken(padded=True)):
+        assert decoder.feed(sse([{"choices": [{"index": 0, **each}]}])) == []
+        seen.append(decoder.progress)
+    assert seen == sorted(set(seen))
+    assert seen[0] > 0
+
+
 async def _spoken_to(transcript: Transcript, body: bytes) -> Transcript:
     async with FakeProvider(serve_bytes(body, "text/event-stream")) as server:
         async with Client(server.target("openai")) as client:
@@ -309,6 +329,26 @@ def test_a_recording_is_bounded() -> None:
     chunks = [chunk for _ in range(100) for chunk in decoder.feed(piece.removesuffix(b"data: [DONE]\n\n"))]
     assert decoder.failure is not None
     assert [type(chunk) for chunk in chunks] == [File]
+
+
+@pytest.mark.parametrize("name", ["citations", "annotations"])
+def test_what_is_remembered_is_bounded(name: str) -> None:
+    """A server that never stops to name new sources, or new things that are none, is stopped."""
+    decoder = adapter_for("openai").decoder(Request(target=Target("openai:m"), messages=(), max_event_bytes=1 << 16))
+    for start in range(0, 100_000, 2_000):
+        items: list[Any] = [f"https://a.test/{number}" for number in range(start, start + 2_000)]
+        items = items if name == "citations" else [{"new": [each]} for each in items]
+        decoder.feed(sse([{"choices": [{"index": 0, **delta(None)}], name: items}]))
+        if decoder.failure is not None:
+            return
+    raise AssertionError("all of it was remembered")
+
+
+def test_the_last_event_is_read_without_its_blank_line() -> None:
+    """What stands beside its text is not lost."""
+    body = chat(delta("So.")).removesuffix(b"data: [DONE]\n\n")
+    last = sse([{"choices": [{"index": 0, **END}], "citations": ["https://a.test"]}]).rstrip()
+    assert _but_text(read(body + last)) == [Source("https://a.test", id="1")]
 
 
 def test_base64_is_decoded_as_far_as_it_goes() -> None:
@@ -371,6 +411,7 @@ def test_probabilities_come_where_they_were_asked_for(step: int) -> None:
     whole = {"content": "Hi!", "choice": {"logprobs": {"content": TOKENS}}}
     assert read_whole(dict(whole), top_logprobs=2) == [TextDelta("Hi!"), Logprobs((hi, bang))]
     assert read_whole(dict(whole)) == [TextDelta("Hi!")]
+    assert read_whole({**whole, "annotations": [cited(**PAGE)]}) == [TextDelta("Hi!"), Source("https://a.test", "A")]
 
 
 def test_probabilities_of_another_form_are_passed_on() -> None:
@@ -449,6 +490,10 @@ def test_two_turns_in_a_row_keep_what_goes_back() -> None:
     turn = Message(role="assistant", content=[OpaquePart(provider="vllm", data={"images": [PICTURE]}, text="[p]")])
     said = [turn, Message(role="assistant", content=(TextPart(text="So."),))]
     assert _sent("vllm", said) == {"role": "assistant", "content": "[p]\n\nSo."}
+    host = HOSTS["openrouter"]._replace(joins="turns")
+    request = Request(target=Target("vllm:m"), messages=(*said, Message(role="user", content="and?")))
+    body = OpenAIChat("vllm", host).encode(request, Endpoint(base_url=host.base_url)).body
+    assert json.loads(body)["messages"][0] == {"role": "assistant", "content": "So.", "images": [PICTURE]}
 
 
 def test_text_stays_text_where_a_source_is_cited() -> None:

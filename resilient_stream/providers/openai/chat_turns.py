@@ -132,8 +132,8 @@ def _parts(one: Message, other: Message) -> str | tuple[Part, ...]:
     if _has_picture(one) or _has_picture(other) or any(isinstance(part, OpaquePart) for part in parts):
         return parts
     text = "\n\n".join(_texts((one, other)))
-    beside = tuple(part for part in parts if isinstance(part, ReasoningPart | OpaquePart))
-    return (*beside, TextPart(text=text)) if beside else text
+    thoughts = tuple(part for part in parts if isinstance(part, ReasoningPart))
+    return (*thoughts, TextPart(text=text)) if thoughts else text
 
 
 def _texts(messages: Iterable[Message]) -> Iterable[str]:

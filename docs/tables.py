@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -470,7 +471,34 @@ def states() -> str:
     return table(("State", "What it means", "May be followed by"), rows)
 
 
+ANSWERS = ROOT.parent / "tests" / "data" / "answers"
+
+
+def content() -> str:
+    """What the project's own answers have beside texts and calls, by dialect."""
+    rows = [(path.stem, _beside(path)) for path in sorted(ANSWERS.glob("*.jsonl"))]
+    heads = {"Source": "source", "File": "file", "ServerToolCall": "server_tool_call", "Raw": "raw"}
+    cells = ([f"`{name}`", *(_cell(found, kind) for kind in heads.values())] for name, found in rows)
+    return table(["dialect", *(f"`{name}`" for name in heads)], cells)
+
+
+def _beside(path: Path) -> list[list[str]]:
+    """The chunks beside the text of all answers in a file, as lines of words: the type, and what tells it apart."""
+    answers = (json.loads(line)["expected"] for line in path.read_text().splitlines())
+    return [line.split(" ") for answer in answers for line in answer.get("beside", ())]
+
+
+def _cell(found: list[list[str]], kind: str) -> str:
+    """What there is of one class: the names of tools, the media types of files, or that there is some."""
+    words = [line[2] if kind == "server_tool_call" else line[1] for line in found if line[0] == kind]
+    if kind == "source":
+        placed = any(len(line) > 2 for line in found if line[0] == kind)
+        return ("with its place" if placed else "yes") if words else "no"
+    return ", ".join(f"`{word}`" for word in dict.fromkeys(words)) or "no"
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
+    "content": content,
     **{f"kinds-{category}": (lambda category=category: kinds_of(category)) for category in ErrorCategory},
     "texts": more_texts,
     "catch": catch,

@@ -16,6 +16,7 @@ from typing import Any
 from tests.corpus.aws import aws_message
 from tests.corpus.dialects import DIALECTS, Dialect, json_text
 from tests.corpus.hosted import HOSTED
+from tests.corpus.hosted_anthropic import ANTHROPIC
 from tests.corpus.hosted_chat import HOSTED_CHAT
 from tests.corpus.hosted_clouds import CLOUDS
 from tests.corpus.quirks import QUIRKS
@@ -75,9 +76,14 @@ def answers(name: str) -> Iterator[dict[str, Any]]:
                 wanted["usage"] = None
             body = quirk.write(list(dialect.events(said, dialect.stops[said.stop])))
             yield _row(case, body, wanted) | {"why": quirk.why}
-    for case, hosted in {**HOSTED, **HOSTED_CHAT, **CLOUDS}.get(name, {}).items():
+<<<<<<< HEAD
+    for case, hosted in {**HOSTED, **HOSTED_CHAT, **CLOUDS, **ANTHROPIC}.get(name, {}).items():
         named = {"provider": hosted.provider} if hosted.provider else {}
         yield _row(case, dialect.frame(hosted.events), hosted.expected) | named
+=======
+    for case, hosted in {**HOSTED, **CLOUDS, **ANTHROPIC}.get(name, {}).items():
+        yield _row(case, dialect.frame(hosted.events), hosted.expected)
+>>>>>>> 6cf99e1 (Tell what comes beside text, and what goes back)
     if name in ERRORS:
         yield _broken(dialect, *ERRORS[name])
 

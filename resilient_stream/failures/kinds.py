@@ -310,7 +310,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Object not as asked for",
         ("{model} gave an answer that is not {feature}, as output= asks for.", "{reason}."),
         ("The text is in the transcript.",
-         "Say more clearly in the prompt or in the fields' descriptions what belongs where, or take another model.")),
+         "Say in the prompt or the fields' descriptions what belongs where, or take another model.")),
     (_K.MODEL_OUTPUT_INVALID, "max_turns"): Text(
         "Too many turns",
         ("{model} had not finished after {limit} turns.",),

@@ -76,14 +76,9 @@ def answers(name: str) -> Iterator[dict[str, Any]]:
                 wanted["usage"] = None
             body = quirk.write(list(dialect.events(said, dialect.stops[said.stop])))
             yield _row(case, body, wanted) | {"why": quirk.why}
-<<<<<<< HEAD
     for case, hosted in {**HOSTED, **HOSTED_CHAT, **CLOUDS, **ANTHROPIC}.get(name, {}).items():
         named = {"provider": hosted.provider} if hosted.provider else {}
         yield _row(case, dialect.frame(hosted.events), hosted.expected) | named
-=======
-    for case, hosted in {**HOSTED, **CLOUDS, **ANTHROPIC}.get(name, {}).items():
-        yield _row(case, dialect.frame(hosted.events), hosted.expected)
->>>>>>> 6cf99e1 (Tell what comes beside text, and what goes back)
     if name in ERRORS:
         yield _broken(dialect, *ERRORS[name])
 

@@ -11,6 +11,7 @@ import pytest
 
 from resilient_stream.providers.anthropic.stream import messages_decoder
 from resilient_stream.providers.google.partial_arguments import PartialArguments
+from resilient_stream.providers.google.places import Places
 from resilient_stream.providers.openai.chat_stream import chat_decoder
 from resilient_stream.providers.openai.item_calls import ItemCalls
 from resilient_stream.providers.shared.brackets import Brackets
@@ -62,6 +63,18 @@ def partial(count: int) -> None:
     for _ in range(count):
         arguments.take({"jsonPath": "$.a.b[0]", "stringValue": "xxxxxxxxxx"})
     assert arguments.value
+
+
+def passages(count: int) -> None:
+    """Gemini's places, by bytes, all through a long text."""
+    places = Places(FULL, located=True)
+    places.part("text")
+    places.add(["é" * 100 * count])
+    for number in range(count):
+        assert places.find({"startIndex": 200 * number, "endIndex": 200 * number + 2}) == (
+            100 * number,
+            100 * number + 1,
+        )
 
 
 def brackets(count: int) -> None:
@@ -122,6 +135,7 @@ WORK: dict[str, tuple[int, Callable[[int], object]]] = {
     "items said again": (2_000, done_again),
     "blocks": (1_500, begun),
     "partial arguments": (2_000, partial),
+    "passages": (2_000, passages),
     "brackets": (4_000, brackets),
     "SSE: comments in an open event": (4_000, comments),
     "SSE: bare JSON": (3_000, strays),

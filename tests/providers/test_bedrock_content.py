@@ -24,7 +24,7 @@ from resilient_stream.messages import to_messages
 from resilient_stream.providers.bedrock.adapter import ADAPTER
 from resilient_stream.target import Target
 from tests.providers.recordings import converse_text, recordings
-from tests.providers.test_bedrock import CLAUDE, COUNTS, STOP, body, chunk, event, request
+from tests.providers.test_bedrock import CLAUDE, COUNTS, STOP, WEATHER, body, chunk, event, request
 
 NOVA = "us.amazon.nova-2-lite-v1:0"
 SEARCH: dict[str, Any] = {"toolConfig": {"tools": [{"systemTool": {"name": "nova_grounding"}}]}}
@@ -146,6 +146,13 @@ def test_a_guardrails_trace_is_told_on_request() -> None:
         Raw("bedrock", "trace", {"guardrail": {"x": 1}}, "extra")
     ]
     assert not any(isinstance(chunk, Raw) for chunk in _read(STOP, traced))
+    answer = {"output": {"message": {"content": []}}, "stopReason": "end_turn", "trace": {"x": 1},
+              "additionalModelResponseFields": {"y": 1}}  # fmt: skip
+    whole = ADAPTER.whole_decoder(Request(messages=(), target=target, stream=False))
+    whole.feed(json.dumps(answer).encode())
+    assert [chunk.event for chunk in whole.finish() if isinstance(chunk, Raw)] == [
+        "additionalModelResponseFields", "trace",
+    ]  # fmt: skip
 
 
 # -- InvokeModel --------------------------------------------------------------------------------
@@ -234,6 +241,7 @@ def test_a_tool_of_bedrocks_needs_no_tools_of_the_callers() -> None:
     """Only calls of the caller's own functions are refused without their tools."""
     asked = (Message(role="user", content="hi"), *_history(*_read(*GROUNDED, STOP)), Message(role="user", content="?"))
     assert "toolConfig" not in body(request(NOVA, *asked))
+    assert "toolConfig" not in body(request(NOVA, *asked, tools=(WEATHER,), tool_choice="none"))
 
 
 def test_blocks_of_one_api_are_not_sent_to_the_other() -> None:

@@ -26,6 +26,9 @@ _SEARCHES: Mapping[str, str] = {
 }
 """The fields with what was searched for, and a name for who did it."""
 
+_MENTION = 16
+"""Bytes that a mention of a source is counted as, since each takes time."""
+
 _READ = "URL_RETRIEVAL_STATUS_SUCCESS"
 
 
@@ -79,7 +82,7 @@ class Grounding:
     def _new(self, sources: Iterator[Source]) -> Iterator[Source]:
         """Give each source once: events may repeat what the ones before them said."""
         for source in sources:
-            self._holdings.take(1)
+            self._holdings.take(_MENTION)  # a support may name one page a million times
             if source not in self._given and (source.url or source.title or source.quote or source.id):
                 self._holdings.item(source.url, source.title, source.quote, source.id)
                 self._given.add(source)

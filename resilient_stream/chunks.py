@@ -119,6 +119,8 @@ class Source(msgspec.Struct, frozen=True):
 class File(msgspec.Struct, frozen=True):
     """A whole picture, recording or document that the model made.
 
+    A recording that is streamed comes as several files, in order; their bytes joined are the recording.
+
     data: its bytes; None where the provider gave only a `url` or an `id` to fetch it by. text: the words of a
     recording, which are part of the answer's text. native: the piece as its provider gave it, which `as_history()`
     sends back; None where another block has it, as the result of the program that wrote it.

@@ -237,6 +237,16 @@ def test_a_grounded_turn_goes_back_in_order() -> None:
     assert _turn(history, api="invoke") == [*BLOCKS[:2], cited, {"text": "."}]
 
 
+def test_the_services_own_model_takes_it() -> None:
+    """The turn with its tool, result and citations, as boto3 would check it before sending."""
+    session = pytest.importorskip("botocore.session").get_session()
+    shape = session.get_service_model("bedrock-runtime").operation_model("Converse").input_shape
+    validator = pytest.importorskip("botocore.validate").ParamValidator()
+    asked = (Message(role="user", content="hi"), *_history(*_read(*GROUNDED, STOP)), Message(role="user", content="?"))
+    found = validator.validate({"modelId": NOVA, **body(request(NOVA, *asked))}, shape)
+    assert not found.has_errors(), found.generate_report()
+
+
 def test_a_tool_of_bedrocks_needs_no_tools_of_the_callers() -> None:
     """Only calls of the caller's own functions are refused without their tools."""
     asked = (Message(role="user", content="hi"), *_history(*_read(*GROUNDED, STOP)), Message(role="user", content="?"))

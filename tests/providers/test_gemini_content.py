@@ -279,6 +279,13 @@ def test_pictures_and_recordings_are_files() -> None:
     ]
 
 
+def test_a_recording_may_have_its_words() -> None:
+    """They are read, and not sent back: the field is only of answers."""
+    sound = {"inlineData": {"mimeType": "audio/wav", "data": "AA=="}}
+    chunks = _read(_event({**sound, "audioTranscription": {"text": "Hello"}}), STOP, extra={})
+    assert chunks[0] == File("audio/wav", b"\0", text="Hello", native=sound)
+
+
 @pytest.mark.parametrize(
     "part",
     [

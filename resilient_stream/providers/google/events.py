@@ -59,6 +59,7 @@ class Part(msgspec.Struct, gc=False, omit_defaults=True):
     toolResponse: Any = None
     inlineData: Any = None
     fileData: Any = None
+    audioTranscription: Any = None
 
 
 class _Content(msgspec.Struct, gc=False, omit_defaults=True):
@@ -97,8 +98,8 @@ class Event(msgspec.Struct, gc=False):
 # -- what is content --------------------------------------------------------------------------
 
 PART = Fields(
-    read=names("text thought thoughtSignature functionCall"),
-    aside=names("videoMetadata partMetadata mediaResolution"),
+    read=names("text thought thoughtSignature functionCall audioTranscription"),
+    aside=names("videoMetadata partMetadata mediaResolution mediaProcessing speechMetadata"),
     content=names(
         "executableCode codeExecutionResult toolCall toolResponse inlineData fileData functionResponse inline_data "
         "file_data"

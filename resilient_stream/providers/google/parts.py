@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from ...chunks import File, ServerToolCall, ServerToolResult
 from ...contract import Batch
@@ -20,6 +21,7 @@ from .events import PART_EXTRAS, Part
 
 __all__ = ["OwnParts", "role_of"]
 
+_NOT_SENT_BACK = frozenset({"text", "audioTranscription"})
 UNKNOWN_TYPE = "application/octet-stream"
 CODE = "code_execution"
 
@@ -54,13 +56,15 @@ class OwnParts:
 
     def read(self, part: Part) -> Batch:
         """Return the chunks of a part; none for a part that is not understood."""
-        native = {name: value for name, value in msgspec.to_builtins(part).items() if name != "text"}
-        return [
+        native = {name: value for name, value in msgspec.to_builtins(part).items() if name not in _NOT_SENT_BACK}
+        made = [
             chunk
             for name in PART_EXTRAS
             if isinstance(value := native.get(name), dict)
             for chunk in _READERS[name](self, value, native)
         ]
+        words = text_of(object_of(part.audioTranscription).get("text"))
+        return [replace(chunk, text=words) if type(chunk) is File else chunk for chunk in made] if words else made
 
     def _code(self, said: dict[str, Any], native: Any) -> Batch:
         self._codes += 1

@@ -138,9 +138,9 @@ def test_a_text_above_the_bound_is_not_kept() -> None:
 
 
 def test_mentions_without_end_are_refused() -> None:
-    """A support that names one page a million times takes time for nothing."""
+    """A hundred thousand passages of one page take time for nothing."""
     grounding = Grounding(Holdings(1 << 16), Places(1 << 16, located=False))
-    said = {"groundingChunks": [{"web": {"uri": "u"}}], "groundingSupports": [{"groundingChunkIndices": [0] * 100_000}]}
+    said = {"groundingChunks": [{"web": {"uri": "u"}}], "groundingSupports": [{"groundingChunkIndices": [0]}] * 100_000}
     with pytest.raises(HeldTooMuch):
         grounding.metadata(said)
 

@@ -22,6 +22,7 @@ from resilient_stream.chunks import (
     Finished,
     Logprobs,
     Raw,
+    ReasoningDelta,
     ServerToolCall,
     ServerToolResult,
     Source,
@@ -388,6 +389,27 @@ def test_a_tool_of_the_host_is_a_call_and_its_result(step: int) -> None:
     assert _but_text(read(body, "groq", step=step))[1:] == expected
     tools = [done, {**drawn, **png}]
     assert _but_text(read_whole({"content": "So.", "executed_tools": tools}, "groq")) == expected
+
+
+def test_steps_before_an_answer_are_thoughts_and_tools() -> None:
+    """Perplexity tells what it searched for; a message so far repeats the steps."""
+    searched = {"search_keywords": ["x"], "search_results": [PAGE]}
+    search = {"thought": "I look.", "type": "web_search", "web_search": searched}
+    code = {"thought": "", "execute_python": {"code": "1+1", "result": "2"}}
+    odd = {"thought": "", "teleport": {"to": "Oslo"}}
+    body = chat(
+        delta(None, reasoning_steps=[search]), delta("So.", reasoning_steps=[code, odd]),
+        message("So.", "stop", reasoning_steps=[search, code, odd]),
+    )  # fmt: skip
+    assert read(body, "perplexity") == [
+        ReasoningDelta("I look."),
+        ServerToolCall("step_0", "web_search", '{"search_keywords":["x"]}', {"search_keywords": ["x"]}),
+        ServerToolResult("step_0", "web_search", [PAGE]),
+        TextDelta("So."),
+        ServerToolCall("step_1", "execute_python", '{"code":"1+1"}', {"code": "1+1"}),
+        ServerToolResult("step_1", "execute_python", "2"),
+        Raw("perplexity", "reasoning_steps", odd),
+    ]
 
 
 # -- probabilities, other answers ---------------------------------------------------------------

@@ -151,7 +151,7 @@ class Beside:
 
     def _unread(self, name: str, item: Any) -> Batch:
         """Pass on an item that no reader understands, once."""
-        return [self._unmodelled.content(name, item)] if says(item) and self._is_new(name, repr(item)) else []
+        return [self._unmodelled.content(name, item)] if says(item) and self._is_new("unread", name, repr(item)) else []
 
     def _pictures(self, name: str, value: Any) -> Batch:
         items = value if isinstance(value, list) else [value]
@@ -182,6 +182,11 @@ class Beside:
     def _executed(self, name: str, value: Any) -> Batch:
         return self._memory.tools.add(value) if isinstance(value, list) else self._unread(name, value)
 
+    def _steps(self, name: str, value: Any) -> Batch:
+        """Read what was done before the answer; a message so far repeats the steps."""
+        steps = [step for step in map(object_of, list_of(value)) if self._is_new(name, repr(step))]
+        return [chunk for step in steps for chunk in self._memory.tools.step(step) or self._unread(name, step)]
+
     def _probable(self, name: str, value: Any) -> Batch:
         """Read the probabilities of tokens, if they were asked for; a host may send them unasked."""
         if not self._asked.logprobs:
@@ -195,6 +200,7 @@ _Read: TypeAlias = Callable[[Beside, str, Any], Batch]
 READ: Mapping[str, _Read] = {
     "logprobs": Beside._probable,
     "executed_tools": Beside._executed,
+    "reasoning_steps": Beside._steps,
     "search_results": Beside._numbered,
     "citations": Beside._numbered,
     "search_info": Beside._numbered,

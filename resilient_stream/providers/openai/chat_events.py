@@ -127,7 +127,7 @@ SPEECH = Fields(
     read=names(
         "role content tool_calls function_call refusal reasoning reasoning_content reasoning_details name index "
         "tool_call_id id type thinking annotations citations search_results search_info web_search references context "
-        "documents images image audio executed_tools"
+        "documents images image audio executed_tools reasoning_steps"
     ),
     aside=names("channel provider_metadata provider_specific_fields metadata token_ids finish_reason stop_reason"),
     content=names("video grounding"),

@@ -1,14 +1,20 @@
-"""Reads tools that a host ran itself (`executed_tools`) as chunks: each call once, and its result when it has come.
+"""Reads tools that a host ran itself as chunks: each call once, and its result when it has come.
 
-A tool comes with its arguments first and again, under the same index, with what it gave. It has no id, so its index
-names it. Pictures that a program drew are files. No host's name stands in this module.
+    executed_tools    a tool comes with its arguments first and again, under the same index, with what it gave
+    reasoning_steps   a thought and what was done then, both at once
+
+None has an id, so its index or its number names it. Pictures that a program drew are files. No host's name stands in
+this module.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ...chunks import Chunk, File, ServerToolCall, ServerToolResult
+import msgspec
+
+from ...chunks import Chunk, File, ReasoningDelta, ServerToolCall, ServerToolResult
 from ...text.arguments import parse_arguments
 from ..shared.encoded import bytes_of
 from ..shared.holdings import Holdings
@@ -19,6 +25,12 @@ __all__ = ["ExecutedTools"]
 
 _CALL = frozenset({"index", "type", "name", "arguments", "id"})
 """The fields of a tool that are no result."""
+
+
+_RESULTS: Mapping[str, str] = {
+    "web_search": "search_results", "fetch_url_content": "contents", "execute_python": "result",
+}  # fmt: skip
+"""What a step may do, and the field of that which is its result; the others are its arguments."""
 
 
 class ExecutedTools:
@@ -42,6 +54,20 @@ class ExecutedTools:
                 arguments = text_of(tool.get("arguments"))
                 found.append(ServerToolCall(id, name, arguments, parse_arguments(arguments) if arguments else None))
             found += self._result(id, name, {field: said for field, said in tool.items() if field not in _CALL})
+        return found
+
+    def step(self, step: dict[str, Any]) -> list[Chunk]:
+        """Return the chunks of a step: its thought, its call and its result. None for a step of another kind."""
+        thought = text_of(step.get("thought"))
+        found: list[Chunk] = [ReasoningDelta(thought)] if thought else []
+        for name in filter(step.get, _RESULTS):
+            if done := object_of(step[name]):
+                id, asked = f"step_{len(self._given)}", {**done}
+                self._holdings.item(id, name)
+                self._given[id] = None
+                result = asked.pop(_RESULTS[name], None)
+                found.append(ServerToolCall(id, name, msgspec.json.encode(asked).decode(), asked))
+                found.append(ServerToolResult(id, name, result))
         return found
 
     def _result(self, id: str, name: str, result: dict[str, Any]) -> list[Chunk]:

@@ -7,11 +7,15 @@ opened them, so each server has a task of its own, which waits until the convers
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import re
 import shlex
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from itertools import count
 from typing import Any, ClassVar, TextIO
 from urllib.parse import urlsplit
 
@@ -25,14 +29,20 @@ from .tools import InvalidArguments, ToolError, arguments_object
 
 __all__ = ["MCPServerFailed", "MCPServers", "MCPTool"]
 
+logger = logging.getLogger("resilient_stream")
+
 INSTALL = "MCP servers need the mcp package: pip install 'resilient-stream[mcp]'"
 _HOW = "give an address, {'command': …, 'args': […]}, {'url': …, 'headers': {…}}, or what mcp.Client takes"
 _COMMAND = ("command", "args", "env", "cwd")
 _ADDRESS = ("url", "headers")
 
+_PICTURE = re.compile(r"image/[\w.+-]{1,40}")
+
 MAX_PAGES = 100
 MAX_TOOLS = 1_000
 """Of one server; more is no list of tools that a model could use."""
+MAX_PARTS = 1_000
+"""Pieces of one result."""
 MAX_SAID = 500
 """Characters of what a server said when it did not start."""
 
@@ -66,7 +76,7 @@ class MCPTool:
     async def run(self, text: str, threads: anyio.CapacityLimiter) -> Any:
         """Call it. Return text, or parts if there are files. Raises ToolError for what the server calls an error."""
         result = await self._client.call_tool(self._name, self.arguments(text))
-        parts = [_part(content) for content in result.content]
+        parts = _parts(result.content)
         if result.is_error:
             raise ToolError("\n".join(part.text for part in parts if isinstance(part, TextPart)) or "The tool failed.")
         if not parts and result.structured_content is not None:
@@ -230,32 +240,63 @@ async def _tools_of(client: Any) -> list[MCPTool]:
     cursor: str | None = None
     for _ in range(MAX_PAGES):
         page = await client.list_tools(cursor=cursor)
-        tools += [MCPTool(client, _declared(each), each.name) for each in page.tools]
+        declared = ((each.name, _declared(each)) for each in page.tools[: MAX_TOOLS + 1 - len(tools)])
+        tools += [MCPTool(client, tool, name) for name, tool in declared if tool is not None]
         cursor = page.next_cursor
         if not cursor or len(tools) > MAX_TOOLS:
             break
-    return tools[:MAX_TOOLS]
+    return list({each.tool.name: each for each in reversed(tools[:MAX_TOOLS])}.values())[::-1]  # the first of a name
 
 
-def _declared(tool: Any) -> Tool:
-    return Tool(name=tool.name, description=tool.description or "", parameters=tool.input_schema)
+def _declared(tool: Any) -> Tool | None:
+    """Return a tool as the model sees it; None for one that no model can be offered, as one without a name."""
+    try:
+        return Tool(name=tool.name, description=tool.description or "", parameters=tool.input_schema)
+    except StreamMisused as error:
+        logger.warning("a tool of an MCP server is not offered: %s", error)
+        return None
 
 
 def _named_apart(servers: list[str], found: list[list[MCPTool]], taken: frozenset[str]) -> list[MCPTool]:
-    names = [*taken, *(tool.tool.name for tools in found for tool in tools)]
+    names = Counter([*taken, *(tool.tool.name for tools in found for tool in tools)])
+    used = {name for name, times in names.items() if times == 1} | taken
     for server, tools in zip(servers, found, strict=True):
         for each in tools:
-            if names.count(each.tool.name) > 1:
-                each.tool = each.tool.model_copy(update={"name": f"{server}_{each.tool.name}"})
+            if names[each.tool.name] > 1:
+                each.tool = each.tool.model_copy(update={"name": _free(f"{server}_{each.tool.name}", used)})
     return [tool for tools in found for tool in tools]
 
 
+def _free(name: str, used: set[str]) -> str:
+    """Return the name, with a number if it is used already, and note that it is used now."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    free = name if name not in used else next(each for each in numbered if each not in used)
+    used.add(free)
+    return free
+
+
+def _parts(contents: Sequence[Any]) -> list[Part]:
+    """Return the pieces of a result as parts, up to a number that a model could use."""
+    parts = [_part(content) for content in contents[:MAX_PARTS]]
+    if left := len(contents) - MAX_PARTS:
+        parts += [TextPart(text=f"[{left} more pieces of the result are left out]")] if left > 0 else []
+    return parts
+
+
 def _part(content: Any) -> Part:
-    """Return a piece of a result as a part; what is neither text nor a file, as a link, is told in JSON."""
+    """Return a piece of a result as a part. Of a file that is none, which providers would refuse, the model is told."""
+    try:
+        return _read(content)
+    except (StreamMisused, ValueError):
+        return TextPart(text=f"[a file that cannot be read: {content.type}]")
+
+
+def _read(content: Any) -> Part:
+    """Return a piece as a part; what is neither text nor a file, as a link, is told in JSON."""
     if content.type == "text":
         return TextPart(text=content.text)
     if content.type == "image":
-        return ImagePart(url=f"data:{content.mime_type};base64,{content.data}")
+        return ImagePart.of(content.data, _picture(content.mime_type))
     if content.type == "audio":
         return FilePart(data=content.data, media_type=content.mime_type)
     resource: Any = getattr(content, "resource", None)
@@ -263,6 +304,11 @@ def _part(content: Any) -> Part:
         return FilePart(data=blob, media_type=resource.mime_type)
     text = getattr(resource, "text", None)
     return TextPart(text=text if isinstance(text, str) else content.model_dump_json(by_alias=True, exclude_none=True))
+
+
+def _picture(media_type: str) -> str | None:
+    """Return the media type of a picture; None for anything else that a server may say, so that the bytes tell it."""
+    return media_type if _PICTURE.fullmatch(media_type) else None
 
 
 def _text(part: Part) -> str:

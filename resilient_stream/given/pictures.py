@@ -13,11 +13,14 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from ..text.harmless import safe_name
+
 __all__ = ["canonical", "standard"]
 
 _LINK = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 _PDF = "a PDF is no picture: give it as FilePart(url=…), FilePart(data=…) or FilePart.from_file(…)"
+_OTHERS = ("audio/", "video/", "text/")
 _PDF_DATA = "JVBERi0"
 """The base64 text that every PDF begins with."""
 _LOOKED_AT = 32
@@ -67,6 +70,8 @@ def _data_url(rest: str) -> str:
         raise ValueError(_PDF)
     if not kind.startswith("image/"):
         kind = _known_by(body) or kind or "image/png"
+    if kind.startswith(_OTHERS):
+        raise ValueError(f"this is no picture, but {safe_name(kind)}: give it as a FilePart")
     return f"data:{kind};base64,{body}"
 
 

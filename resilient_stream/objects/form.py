@@ -103,6 +103,8 @@ class _TypeForm:
             return self._read(found)
         except ValidationError as error:
             raise Unfitting(describe(error, self.name, MAX_COMPLAINTS)) from None
+        except Exception as error:
+            raise Unfitting(f"a validator of {self.name} raised {type(error).__name__}") from error
 
     def _read(self, found: str) -> Any:
         if self._wrapper is None or self._wrapped_in is None:
@@ -118,7 +120,10 @@ class _TypeForm:
 
     def grown(self, text: str) -> Any:
         value = _unwrapped(_begun(text), self._wrapped_in)
-        return value if value is MISSING else grown(self._kind, value)
+        try:
+            return value if value is MISSING else grown(self._kind, value)
+        except Exception:  # a validator of the type's, or too many levels; the whole answer says what is wrong
+            return MISSING
 
 
 class _SchemaForm:

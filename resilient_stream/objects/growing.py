@@ -29,22 +29,38 @@ CACHED = 256
 _MARKS = (Annotated, typing.Required, typing.NotRequired)
 
 
-def grown(kind: Any, value: Any) -> Any:
+TRIES = 64
+"""Ways to read a value that are tried. Choices inside of choices double them with each level."""
+
+
+def grown(kind: Any, value: Any, tries: int = TRIES) -> Any:
     """Return an object of this type, as far as `value` has it; MISSING where nothing of it fits.
 
     value: decoded JSON, of which the end may be missing.
     """
     plain = _plain(kind)
     if get_origin(plain) in (typing.Union, types.UnionType):
-        return max((grown(arm, value) for arm in get_args(plain)), key=_fields_of)
+        return _likeliest(get_args(plain), value, tries)
     if isinstance(plain, type) and issubclass(plain, RootModel):
-        root = grown(plain.model_fields["root"].annotation, value)
+        root = grown(plain.model_fields["root"].annotation, value, tries)
         return root if root is MISSING else plain.model_construct(root)
     if isinstance(value, list) and get_origin(plain) is list:
-        return _list(plain, value)
+        return _list(plain, value, tries)
     if isinstance(value, dict):
-        return _object(plain, value)
+        return _object(plain, value, tries)
     return _whole(kind, value)
+
+
+def _likeliest(arms: tuple[Any, ...], value: Any, tries: int) -> Any:
+    """Return the value as the type of a choice that has most of it. After enough choices in one another, only the
+    fields that are neither objects nor lists tell which."""
+    if tries >= len(arms) or not isinstance(value, dict | list):
+        return max((grown(arm, value, tries // len(arms)) for arm in arms), key=_fields_of)
+    if isinstance(value, list):
+        found = (grown(arm, value, tries) for arm in arms)
+        return next((each for each in found if each is not MISSING), MISSING)
+    told = {name: item for name, item in value.items() if not isinstance(item, dict | list)}
+    return grown(max(arms, key=lambda arm: _fields_of(grown(arm, told, tries))), value, tries)
 
 
 def _whole(kind: Any, value: Any) -> Any:
@@ -55,33 +71,33 @@ def _whole(kind: Any, value: Any) -> Any:
         return MISSING
 
 
-def _list(kind: Any, value: list[Any]) -> list[Any]:
+def _list(kind: Any, value: list[Any], tries: int) -> list[Any]:
     (inner,) = get_args(kind)
     before = _whole(kind, value[:-1])
     if before is MISSING:
         before = _those_there(_whole(inner, item) for item in value[:-1])
-    return [*before, *_those_there(grown(inner, item) for item in value[-1:])]
+    return [*before, *_those_there(grown(inner, item, tries) for item in value[-1:])]
 
 
 def _those_there(items: Iterable[Any]) -> list[Any]:
     return [item for item in items if item is not MISSING]
 
 
-def _object(kind: Any, value: Mapping[str, Any]) -> Any:
+def _object(kind: Any, value: Mapping[str, Any], tries: int) -> Any:
     if get_origin(kind) is dict:
-        return _fitting(dict.fromkeys(value, get_args(kind)[1]), value)
+        return _fitting(dict.fromkeys(value, get_args(kind)[1]), value, tries)
     if _is_typed_dict(kind):
-        return _fitting(_hints(kind), value)
+        return _fitting(_hints(kind), value, tries)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return _model(kind, value)
+        return _model(kind, value, tries)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _data(kind, value)
+        return _data(kind, value, tries)
     return _whole(kind, value)
 
 
-def _model(kind: type[BaseModel], value: Mapping[str, Any]) -> BaseModel:
+def _model(kind: type[BaseModel], value: Mapping[str, Any], tries: int) -> BaseModel:
     fields = _by_alias(kind)
-    made = _fitting(_annotations(kind), {fields[key]: item for key, item in value.items() if key in fields})
+    made = _fitting(_annotations(kind), {fields[key]: item for key, item in value.items() if key in fields}, tries)
     built = kind.model_construct(set(made))  # with the defaults; it reads by alias, so the rest is put in by name
     have = {**built.__dict__, **made}
     values = {name: have.get(name) for name in dict.fromkeys([*kind.model_fields, *have])}
@@ -89,8 +105,8 @@ def _model(kind: type[BaseModel], value: Mapping[str, Any]) -> BaseModel:
     return built
 
 
-def _data(kind: Any, value: Mapping[str, Any]) -> Any:
-    made, built = _fitting(_hints(kind), value), object.__new__(kind)
+def _data(kind: Any, value: Mapping[str, Any], tries: int) -> Any:
+    made, built = _fitting(_hints(kind), value, tries), object.__new__(kind)
     for field in dataclasses.fields(kind):
         factory = field.default_factory
         other = factory() if factory is not dataclasses.MISSING else field.default
@@ -99,11 +115,11 @@ def _data(kind: Any, value: Mapping[str, Any]) -> Any:
     return built
 
 
-def _fitting(kinds: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
+def _fitting(kinds: Mapping[str, Any], value: Mapping[str, Any], tries: int) -> dict[str, Any]:
     """Return the items of an object that fit, each built by its type; only the last one may be incomplete."""
     last = next(reversed(list(value)), None)
     made = {
-        name: grown(kinds[name], item) if name == last else _whole(kinds[name], item)
+        name: grown(kinds[name], item, tries) if name == last else _whole(kinds[name], item)
         for name, item in value.items()
         if name in kinds
     }
@@ -156,7 +172,9 @@ def _kept_adapter(kind: Any) -> TypeAdapter[Any]:
 
 @functools.lru_cache(CACHED)
 def _annotations(kind: type[BaseModel]) -> Mapping[str, Any]:
-    """Return the types of a model's fields, with what limits their values."""
+    """Return the types of a model's fields, with what limits their values. A type that was defined after the model is
+    looked up now."""
+    kind.model_rebuild(raise_errors=False)
     return {
         name: Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
         for name, info in kind.model_fields.items()

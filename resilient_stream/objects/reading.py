@@ -68,10 +68,16 @@ class ObjectStream:
     def _grown(self) -> Any:
         """Return the object as far as it is there; MISSING where it is none yet, or the same as before."""
         grown = self._form.grown(self._growing.begun())
-        if grown is MISSING or grown == self._last or grown in ({}, []):
+        if grown is MISSING or not self._is_new(grown):
             return MISSING
         self._last = grown
         return grown
+
+    def _is_new(self, grown: Any) -> bool:
+        try:
+            return not (grown == self._last or grown in ({}, []))
+        except Exception:  # values of the caller's own types, as arrays, may refuse to be compared
+            return True
 
     def _whole(self) -> Any:
         if self._transcript.output is not None:

@@ -68,7 +68,15 @@ TABLES: Mapping[tuple[str, str], Callable[[ModuleType], Iterable[str]]] = {
     ("classify.wording", "pattern"): lambda _: (),  # compiled in tuples, which are walked
     ("providers.bedrock.bodies", "row.models"): lambda m: [row.models for row in m.VENDORS],
     ("providers.openai.chat", "name"): lambda _: [name for host in HOSTS.values() for name in host.efforts or ()],
-    ("providers.openai.chat", "self.host.sees"): lambda _: [host.sees for host in HOSTS.values()],
+    ("providers.openai.chat", "host.sees"): lambda _: [host.sees for host in HOSTS.values()],
+    ("providers.openai.model_rules", "only_json"): lambda m: m.JSON_MODE.values(),
+    ("providers.bedrock.converse_request", "pattern"): lambda m: m._ANSWERS,
+    ("providers.bedrock.converse_request", "models"): lambda m: m._TOP_K,
+    ("fitting.hosted", "able.own_tools"): lambda _: {
+        adapter_for(name).capabilities(model).own_tools
+        for name in known_providers()
+        for model in ("m", "claude-opus-4-7")
+    },
     ("providers.openai.chat_thoughts", "takes.models"): lambda _: [
         host.thoughts.models for host in HOSTS.values() if host.thoughts is not None
     ],

@@ -55,10 +55,10 @@ def mcp_servers(request: Request) -> list[dict[str, Any]] | None:
     """Return the servers of HostedTool("mcp", server_label=…, server_url=…), which stand beside the tools."""
     servers = [
         known({
-            "type": "url", "name": tool.options.get("server_label"), "url": tool.options.get("server_url"),
-            "authorization_token": tool.options.get("authorization"),
+            "type": "url", "name": given.get("server_label"), "url": given.get("server_url"),
+            "authorization_token": given.get("authorization"),
         })
-        for tool in request.hosted if isinstance(tool, HostedTool) and tool.name == "mcp"
+        for given in (tool.options for tool in request.hosted if isinstance(tool, HostedTool) and tool.name == "mcp")
     ]  # fmt: skip
     return servers or None
 

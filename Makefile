@@ -12,7 +12,7 @@ demo: .venv/local
 	@$(BIN)/resilient-stream demo
 
 test: .venv/local
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -144,7 +144,7 @@ WORK: dict[str, tuple[int, Callable[[int], object]]] = {
     "array by bytes": (15_000, lambda n: fed(JsonArrayDecoder(FULL).feed, each(b'[{"a":"' + b'x\\"' * (n // 3)))),
     "array of scalars": (10_000, lambda n: JsonArrayDecoder(FULL).feed(b"[" + b"1234567890.123456," * n)),
     "outline by bytes": (10_000, lambda n: fed(JsonOutline(OUTLINE, FULL).feed, each(b'{"b":"' + b'x\\"' * (n // 3)))),
-    "outline of keys": (8_000, lambda n: refused(JsonOutline(OUTLINE, FULL).feed, b'{"a":[' + b'{"k":1},' * n)),
+    "outline of keys": (2_000, lambda n: JsonOutline(OUTLINE, FULL).feed(b'{"a":[' + b'{"k":"0123456789"},' * n)),
     "outline of a long text": (
         20_000, lambda n: fed(JsonOutline(OUTLINE, FULL).feed, each(b'{"a":[{"text":"' + b"x" * n)),
     ),

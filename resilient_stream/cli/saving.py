@@ -9,17 +9,25 @@ import errno
 import mimetypes
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from ..chunks import File
 from ..failures import StreamMisused
 from ..masking.private_files import open_private
+from ..text.readable import one_line
 
 __all__ = ["check_folder", "save_files"]
 
 MOST = 1_000
-"""Names that are tried for one file."""
+"""Files of one answer, and names that are tried for them."""
+WIDEST = 200
+"""Characters of what a server says about a file."""
+
+
+Numbers: TypeAlias = dict[str, Iterator[int]]
+"""The numbers not yet tried, by the ending, so that names are not tried anew for each of many files."""
 
 
 def check_folder(folder: Path) -> None:
@@ -32,22 +40,25 @@ def check_folder(folder: Path) -> None:
 
 def save_files(files: Sequence[File], folder: Path) -> list[str]:
     """Save the files whose bytes came, and return a line about each."""
-    return [_saved(file, folder) for file in files]
+    numbers: Numbers = {}
+    lines = [_saved(file, folder, numbers) for file in files[:MOST]]
+    return lines + ([f"Not saved: {len(files) - MOST} more files"] if len(files) > MOST else [])
 
 
-def _saved(file: File, folder: Path) -> str:
+def _saved(file: File, folder: Path, numbers: Numbers) -> str:
+    kind = one_line(file.media_type)[:WIDEST]
     if file.data is None:
-        return f"Not saved, since only its place came ({file.media_type}): {(file.url or file.id)[:200]}"
+        return f"Not saved, since only its place came ({kind}): {one_line(file.url or file.id)[:WIDEST]}"
     try:
-        path = _write(file.data, _ending(file.media_type), folder)
+        path = _write(file.data, _ending(file.media_type), folder, numbers)
     except OSError as error:
         return f"Not saved: {error.strerror or type(error).__name__} ({folder})"
-    return f"Saved {path} ({file.media_type}, {len(file.data):,} bytes)"
+    return f"Saved {path} ({kind}, {len(file.data):,} bytes)"
 
 
-def _write(data: bytes, ending: str, folder: Path) -> Path:
+def _write(data: bytes, ending: str, folder: Path, numbers: Numbers) -> Path:
     """Write to the first free name."""
-    for number in range(1, MOST + 1):
+    for number in numbers.setdefault(ending, iter(range(1, MOST + 1))):
         path = folder / f"answer-{number}{ending}"
         try:
             descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)

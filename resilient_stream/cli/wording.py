@@ -36,6 +36,7 @@ __all__ = [
     "summary",
     "unmodelled",
     "who_asked",
+    "whole_call",
 ]
 
 SHOWN = 6
@@ -145,8 +146,14 @@ def exchange_line(record: ConversationRecord) -> str:
 
 def call_line(call: ToolCall) -> str:
     """Return a tool call as Python code would have it."""
-    given = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in (call.parsed or {}).items())
-    return _line(f"→ {call.name}({call.arguments if call.parsed is None else ', '.join(given)})")
+    return _line(whole_call(call))
+
+
+def whole_call(call: ToolCall) -> str:
+    """Return the same with all of its arguments, for somebody who has to say whether it may run."""
+    items = (call.parsed or {}).items()
+    given = (f"{readable.one_line(name)}={json.dumps(value, ensure_ascii=False)}" for name, value in items)
+    return f"→ {readable.one_line(call.name)}({call.arguments if call.parsed is None else ', '.join(given)})"
 
 
 def result_line(result: ToolResult) -> str:

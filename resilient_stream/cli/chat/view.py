@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["ChatView"]
 
 
+MOST_SHOWN = 10_000
+"""Characters of a call that somebody is asked about. The rest could be anything, so a longer one is refused."""
+
+
 class ChatView:
     """Writes the answers to standard output and everything else to standard error. save: a folder for files."""
 
@@ -55,7 +59,10 @@ class ChatView:
         """Ask whether a tool may run: yes, no, or why not. A pipe has nobody who could answer, so nothing runs."""
         if not self._spaced:
             return "nobody is there to approve it"
-        self.note(wording.call_line(call))  # the one that is asked about, of several that were shown
+        whole = wording.whole_call(call)  # the one that is asked about, of several that were shown shortened
+        if len(whole) > MOST_SHOWN:
+            return "it is too long for a person to read"
+        self.note(whole)
         said = (await while_running("Run it? [y/N, or why not] ")).strip()
         return said.lower() in ("y", "yes") or (False if said.lower() in ("", "n", "no") else said)
 

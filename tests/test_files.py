@@ -224,3 +224,31 @@ def test_what_a_shape_has_beside_it_is_refused_by_its_name(shape: dict[str, Any]
     with pytest.raises(StreamMisused) as caught:
         to_messages([{"role": "user", "content": [shape]}])
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("path", [5, None, 0, "/proc/self/mem"])
+@pytest.mark.parametrize("maker", [FilePart.from_file, ImagePart.from_file])
+def test_what_cannot_be_opened_or_read_is_said(maker: Any, path: Any) -> None:
+    """Also what is no path at all, and a file that opens but gives an error."""
+    if isinstance(path, str) and not Path(path).exists():
+        pytest.skip("a file of Linux")
+    with pytest.raises(StreamMisused, match="from_file"):
+        maker(path)
+
+
+def test_a_file_that_has_nothing_to_be_read_now_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a log of the kernel's, which is read without waiting."""
+
+    class Waiting:
+        def __enter__(self) -> Waiting:
+            return self
+
+        def __exit__(self, *error: object) -> None: ...
+
+        def read(self, size: int) -> bytes | None:
+            return None
+
+    (tmp_path / "a.txt").write_text("x")
+    monkeypatch.setattr("builtins.open", lambda *given, **options: Waiting())
+    with pytest.raises(StreamMisused, match="the file is empty"):
+        FilePart.from_file(tmp_path / "a.txt")

@@ -60,7 +60,8 @@ def json_object(name: str, value: Any) -> dict[str, Any]:
 
 
 def header_values(name: str, value: Any) -> dict[str, str]:
-    """Return a copy of headers, all texts. StreamMisused names one that is none; a value is never shown."""
+    """Return a copy of headers, all texts. StreamMisused names one that is none, or that only the transport can know; a
+    value is never shown."""
     if not isinstance(value, Mapping):
         raise StreamMisused(f"{name}: give a dict, not {_kind(value)}")
     for header, content in value.items():
@@ -68,7 +69,13 @@ def header_values(name: str, value: Any) -> dict[str, str]:
             raise StreamMisused(f"{name}: names of headers are texts, not {_kind(header)}")
         if not isinstance(content, str):
             raise StreamMisused(f"{name}[{safe_name(header)!r}]: give a text, not {_kind(content)}")
+        if header.strip().lower() in _FRAMING:
+            raise StreamMisused(f"{name}[{header.strip()!r}]: says where the body ends, which is found when it is sent")
     return dict(value)
+
+
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+"""A wrong one makes a server wait for ever, or take the rest of the body for another request."""
 
 
 def one_answer(name: str, extra: Mapping[str, Any]) -> None:

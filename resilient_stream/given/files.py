@@ -153,14 +153,17 @@ def read(path: str | os.PathLike[str], maker: str) -> bytes:
     try:
         # Without O_NONBLOCK, opening a pipe would wait for whoever writes to it.
         file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError) as error:  # a name with a NUL in it is a ValueError
+    except (OSError, ValueError, TypeError) as error:  # a name with a NUL in it is a ValueError
         raise StreamMisused(f"{shown}: {getattr(error, 'strerror', None) or error}") from None
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise StreamMisused(f"{shown}: {_what(status.st_mode)}, not a file")
         with open(file, "rb", closefd=False) as opened:
-            data = opened.read(MOST_BYTES + 1) if status.st_size <= MOST_BYTES else b""
+            # A file of the system's that has nothing to be read now gives None.
+            data = (opened.read(MOST_BYTES + 1) or b"") if status.st_size <= MOST_BYTES else b""
+    except OSError as error:
+        raise StreamMisused(f"{shown}: {error.strerror or error}") from None
     finally:
         os.close(file)
     if (size := max(status.st_size, len(data))) > MOST_BYTES:

@@ -106,7 +106,15 @@ def test_every_pattern_is_seen() -> None:
     [r"(?i)(<!--.*?-->\s*)*<(!doctype|html)", r"violat\w+ .{0,40}\bpolic", r"(?:\S\u200d)+\Z"],
 )  # fmt: skip
 def test_a_pattern_that_is_not_linear_is_found(pattern: str) -> None:
-    """The check finds the patterns that once held the event loop, and similar ones."""
+    """The check finds the patterns that once held the event loop, and similar ones. Tried again where something else
+    had the processor meanwhile."""
     applied = Applied("resilient_stream.x", "y", re.compile(pattern), "search")
-    with pytest.raises(AssertionError):
+    assert any(_is_found(applied) for _ in range(4))
+
+
+def _is_found(applied: Applied) -> bool:
+    try:
         test_a_pattern_is_linear_over_its_own_words(applied)
+    except AssertionError:
+        return True
+    return False

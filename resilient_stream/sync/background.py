@@ -169,9 +169,23 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     """Run the loop until it is stopped, and close it."""
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        while not _stopped(loop):
+            pass
     finally:
         loop.close()
+
+
+def _stopped(loop: asyncio.AbstractEventLoop) -> bool:
+    """Run the loop; return whether it was stopped.
+
+    asyncio also leaves it for a `sys.exit()` in a task, as in a tool. Whoever waits for that task is told of it, and
+    all others go on.
+    """
+    try:
+        loop.run_forever()
+    except (KeyboardInterrupt, SystemExit):
+        return False
+    return True
 
 
 _loops: dict[int, Background] = {}

@@ -625,3 +625,20 @@ def test_nothing_is_read_ahead() -> None:
             received = len(stream.transcript.text)
     assert sent[0] < 16 << 20
     assert received < 1 << 20
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_a_tool_that_leaves_the_program_ends_its_own_conversation(kind: type[BaseException], serve: Serve) -> None:
+    """It is raised in the thread that waits; streams of other threads, and later ones, go on."""
+
+    def leave() -> str:
+        raise kind
+
+    server = serve(ENDLESS, calling("leave"), chat("Hello"))
+    client, other = started(server)
+    with pytest.raises(kind):
+        client.converse("x", tools=[leave]).collect()
+    assert client.complete("x").text == "Hello"
+    assert other.transcript.outcome is None
+    client.close()
+    assert other.transcript.outcome == "client_closed"

@@ -258,11 +258,12 @@ def _own_block(provider: str, data: Any, text: str) -> OpaquePart | None:
 
 
 def _cited_text(text: str, citations: tuple[Any, ...], by: str) -> TextPart:
-    """Return a passage with its citations; without them if they are what nobody can be sent."""
+    """Return a passage with its citations, but without those that nobody can be sent."""
     try:
         return TextPart(text=text, citations=citations, cited_by=by)
     except StreamMisused:
-        return TextPart(text=text)
+        kept = tuple(each for each in citations if _own_block(by, each, "") is not None)
+        return TextPart(text=text, citations=kept, cited_by=by) if kept else TextPart(text=text)
 
 
 def _plain_text(text: str) -> list[TextPart]:

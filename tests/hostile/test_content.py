@@ -69,6 +69,18 @@ def test_a_block_that_cannot_be_sent_is_left_out(odd: Any) -> None:
     assert [type(chunk) for chunk in stored.chunks] == [type(chunk) for chunk in transcript.chunks]
 
 
+def test_a_citation_that_cannot_be_sent_leaves_the_others_of_its_passage() -> None:
+    """The same live and stored."""
+    good, bad = (
+        {"type": "x", "url": f"https://{name}.test", "deep": odd} for name, odd in (("a", 1), ("b", _deep(700)))
+    )
+    cited = [Source(start=0, end=2, native=native) for native in (bad, good)]
+    transcript = _transcript("anthropic:m", TextDelta("So it is."), *cited, STOP)
+    [message] = transcript.as_history()
+    assert message.parts[0] == TextPart(text="So", citations=(good,), cited_by="anthropic")
+    assert Transcript.from_dict(transcript.to_dict()).as_history() == [message]
+
+
 def test_what_is_stored_says_where_a_value_was_too_deep() -> None:
     """A text stands in its place, and all else of the chunk is there."""
     transcript = _transcript("openai:m", Raw("openai", "x", _deep(700)), ServerToolResult("i", "n", _deep(3)))

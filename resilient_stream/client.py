@@ -34,6 +34,7 @@ from .scope import Scope
 from .stream import Stream
 from .target import Target
 from .telemetry.reporter import Reporter
+from .text.harmless import is_secret_name, safe_name
 from .transport.outgoing import Outgoings
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class Client:
             seed=number("seed", seed, None, whole=True),
             reasoning=_reasoning(reasoning),
             user=None if user is None else whole_text("user", user),
-            headers=header_values("headers", headers) if headers is not None else {},
+            headers=_headers(headers, targets) if headers is not None else {},
             extra=_extra(extra) if extra else {},
             metadata=metadata or {},
             max_event_bytes=self._limits.max_event_bytes,
@@ -342,6 +343,18 @@ def _settle_the_allocator() -> None:
 
 def _end_with_the_client(call: Call) -> None:
     call.expire(closed_error("client_closed"), "client_closed")
+
+
+def _headers(headers: Mapping[str, str], targets: Sequence[Target]) -> dict[str, str]:
+    """Return the headers of a call. One with a key in it would be sent to each provider that the call falls back to."""
+    given = header_values("headers", headers)
+    secret = next((name for name in given if is_secret_name(name)), None)
+    if secret is not None and len({target.provider for target in targets}) > 1:
+        raise StreamMisused(
+            f"headers[{safe_name(secret)!r}]: it would go to every provider that this call may fall back to; "
+            "give a key to its target: Target(…, api_key=…), or Target(…, headers={…})"
+        )
+    return given
 
 
 def _checked_targets(targets: Iterable[str | Target]) -> tuple[Target, ...]:

@@ -246,3 +246,14 @@ async def test_a_header_of_a_call_does_not_say_where_its_body_ends(header: str) 
     async with Client("openai:m") as client:
         with pytest.raises(StreamMisused, match="where the body ends"):
             client.stream("x", headers={header: "5"})
+
+
+def test_a_key_for_one_call_goes_to_no_other_provider() -> None:
+    """A header with a key in it would be sent to every fallback, so it is refused where they are of several
+    providers."""
+    client = Client("openai:m", "anthropic:m")
+    with pytest.raises(StreamMisused, match="would go to every provider") as raised:
+        client.stream("hi", headers={"Authorization": "Bearer sk-secret-12345678"})
+    assert "sk-secret" not in str(raised.value)
+    client.stream("hi", headers={"Authorization": "Bearer sk-secret-12345678"}, to="openai:m")
+    client.stream("hi", headers={"x-tenant": "a"})

@@ -118,7 +118,7 @@ class ChatReader:
         self._kept += texts
         if len(self._kept) > KEPT:
             self._speaker.text.measure()
-        return [TextDelta(text) for text in texts]
+        return list(map(TextDelta, texts))
 
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """Put the chunks of some events into `batch`, with the counts at their end."""

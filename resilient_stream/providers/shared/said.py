@@ -45,7 +45,7 @@ class Said:
         self.kept += texts
         if len(self.kept) > KEPT:
             self.measure()
-        return [TextDelta(text) for text in texts]
+        return list(map(TextDelta, texts))
 
     def add(self, text: str) -> None:
         """Remember the next piece."""

@@ -281,9 +281,10 @@ async def test_tools_of_an_mcp_server_are_called(tmp_path: Path):
     pytest.importorskip("mcp", reason="the extra mcp is not installed")
     command = f"{sys.executable} -m tests.mcp_server"
     async with FakeProvider([CallTool("add", {"a": 2, "b": 3}), End()], [Text("Five."), End()]) as provider:
-        ran = await run("chat", *TO, "--mcp", command, typed=b"Add 2 and 3.\n", **at(provider))
+        ran = await run("chat", *TO, "--mcp", command, typed=b"Add 2 and 3.\n/tools\n", **at(provider))
     assert (ran.code, ran.out) == (0, "Five.\n")
     assert ran.err.splitlines()[:2] == ["→ add(a=2, b=3)", "← 5"]
+    assert ran.err.endswith("The tools of 1 MCP server, which start with each question.\n")
 
 
 async def test_without_prompt_toolkit_a_terminal_is_told_how_to_get_it():

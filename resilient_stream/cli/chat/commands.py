@@ -134,7 +134,12 @@ def _tools(chat: Chat, _: str, page: Page) -> None:
             page.note(f"{tool.name}  runs at the provider")
         else:
             page.note(f"{tool.__name__}  {(tool.__doc__ or '').strip().partition(chr(10))[0]}")
-    if not chat.tools:
+    servers = len(chat.options.get("mcp", ()))
+    if servers:
+        page.note(
+            f"The tools of {servers} MCP {'server' if servers == 1 else 'servers'}, which start with each question."
+        )
+    elif not chat.tools:
         page.note("No tools; start with --tools FILE.py, whose public functions become the model's.")
 
 

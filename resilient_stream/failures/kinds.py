@@ -383,6 +383,10 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Proxy failed",
         ("The proxy {proxy} did not pass the request on to {host}: {reason}.", "Its address is in {variable}."),
         ("Check the proxy, or put {host} into NO_PROXY if it can be reached without one.",)),
+    (_K.PERMISSION_DENIED, "reasoning_summary"): Text(
+        "No summaries allowed",
+        ("{provider} gives summaries of the reasoning to verified organizations only.",),
+        ("Verify the organization, or switch off the target's option reasoning_summary.",)),
     (_K.PERMISSION_DENIED, "proxy_refused"): Text(
         "Refused by the proxy",
         ("The proxy does not let requests through to {host}.", "The proxy is {proxy}.",

@@ -11,6 +11,7 @@ import pytest
 from resilient_stream import Client, Finished, Message, Recovery, RetryPolicy, Target, TextDelta, Tool, ToolCall, Usage
 from resilient_stream.chunks import ReasoningDelta, ToolCallDelta
 from resilient_stream.contract import Decoder, Endpoint, Request, ResumePoint
+from resilient_stream.errors import error_for
 from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, TextPart
 from resilient_stream.providers import adapter_for, known_providers
 from resilient_stream.providers.openai.hosts import HOSTS
@@ -453,3 +454,12 @@ async def test_a_failure_before_content_is_retried(provider: str, nothing_left: 
             transcript = await client.complete("hi", tools=[WEATHER])
     assert (transcript.outcome, transcript.text, transcript.finish_reason) == ("complete", "Hello", "tool_calls")
     assert [attempt.error and attempt.error.kind for attempt in transcript.attempts] == ["provider_overloaded", None]
+
+
+def test_a_refused_summary_says_how_to_do_without() -> None:
+    """An organization that is not verified learns the option that switches the summary off."""
+    said = "Your organization must be verified to generate reasoning summaries."
+    body = {"error": {"message": said, "type": "invalid_request_error", "param": "reasoning.summary"}}
+    failure = adapter_for("openai-responses").classify(400, {}, json.dumps(body).encode())
+    assert (failure.kind, failure.code) == ("permission_denied", "reasoning_summary")
+    assert "option reasoning_summary" in error_for(failure, provider="openai-responses", model="gpt-5").resolution

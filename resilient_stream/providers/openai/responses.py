@@ -20,7 +20,7 @@ import msgspec
 
 from ...classify import classify_response
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, OutputWay, ProviderFacts, Request, ResumePoint
-from ...failures import Failure
+from ...failures import ErrorKind, Failure
 from ...fitting.answer_form import told_in_words
 from ...messages import Tool
 from ..shared.effort import effort_for
@@ -48,6 +48,10 @@ def _facts(name: str, host: Host) -> ProviderFacts:
     """Return the host's facts; telemetry knows it by one name, whichever of its APIs is asked."""
     called = host.facts.telemetry_name or name.removesuffix("-responses")
     return msgspec.structs.replace(host.facts, telemetry_name=called)
+
+
+_SUMMARIES = "reasoning summaries"
+"""What OpenAI says where it refuses a summary of the reasoning, which is asked for wherever a call has `reasoning=`."""
 
 
 class OpenAIResponses(msgspec.Struct, frozen=True):
@@ -119,7 +123,9 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
         """Classify an error by the shared rules, with this host's own in front."""
-        return classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
+        found = classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
+        asked = found.kind is ErrorKind.PERMISSION_DENIED and _SUMMARIES in found.detail
+        return msgspec.structs.replace(found, code="reasoning_summary") if asked else found
 
 
 _REASONS = re.compile(r"(^|[/.])(o\d|gpt-([5-9]|\d\d)(?!.*chat)|codex|grok-4)")

@@ -37,7 +37,7 @@ from resilient_stream.fitting.signatures import GO_ON, for_its_target
 from resilient_stream.outcome.archive import pack
 from resilient_stream.providers import families_of
 from resilient_stream.target import Target
-from resilient_stream.testing import FakeProvider, serve_bytes
+from resilient_stream.testing import End, FakeProvider, Text, serve_bytes
 from tests.providers.test_anthropic import _block, _end, _message_start, _sse, _stop
 
 CALL = ServerToolCall("s1", "web_search", '{"q":"x"}', {"q": "x"}, {"type": "server_tool_use", "id": "s1"})
@@ -234,3 +234,25 @@ def test_what_is_new_is_stored_and_read_again() -> None:
         assert each.files == (File("image/png", b"\x00\xff"),)
         assert each.sources == (Source("u", native={"a": 1}),)
     assert pack(chunks, [0])[0] == chunks
+
+
+async def test_a_program_that_calls_a_function_goes_on_with_its_result() -> None:
+    """The program's block and the call's `caller` go back, so that the provider knows who waits for the result."""
+    program = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "code_execution", "input": {"code": "roll()"}}
+    caller = {"type": "code_execution_20250825", "tool_id": "srvtoolu_1"}
+    use = {"type": "tool_use", "id": "toolu_1", "name": "roll", "input": {}, "caller": caller}
+    called = _answer(_block(0, program), _stop(0), _block(1, use), _stop(1), reason="tool_use")
+    done = _answer(_block(0, {"type": "text", "text": "Six."}), _stop(0), reason="end_turn")
+
+    async def roll() -> int:
+        """Roll a die."""
+        return 6
+
+    scripts = called, done, [Text("Hi"), End()]
+    async with FakeProvider(*scripts) as provider, Client(provider.target("anthropic")) as client:
+        record = await client.converse("Roll.", tools=[roll]).collect()
+        await client.complete([*record.history, {"role": "user", "content": "And?"}], to=provider.target("openai"))
+    _, turn, result = provider.requests[1].json["messages"]
+    assert turn["content"] == [program, use]
+    assert [block["tool_use_id"] for block in result["content"]] == ["toolu_1"]
+    assert "caller" not in str(provider.requests[2].json)

@@ -25,7 +25,7 @@ from ..shared.values import known, text_of
 from .cache import check_marks, marks_of, with_mark
 from .hosted import hosted_tools, mcp_servers
 from .models import Generation, generation_of, reasoning_fields
-from .server_tools import CALLS, RESULT, role_of
+from .server_tools import CALLS, RESULT, caller_of, role_of
 
 __all__ = ["encode_body", "may_think", "system_with_schema"]
 
@@ -124,11 +124,14 @@ def _strip_last_thinking(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _strip_unanswered(blocks: list[dict[str, Any]], turns: Sequence[tuple[str, list[dict[str, Any]]]]) -> None:
     """Remove server tools that never gave a result, and the thinking beside them, from a turn that others follow.
 
-    In a last turn they are what the model goes on with; before another turn of the user the API refuses them.
+    In a last turn they are what the model goes on with, and a program that called a function waits for its result;
+    before any other turn of the user the API refuses them.
     """
     open_ids = {block.get("id") for block in blocks if block["type"] in CALLS}
     if open_ids:
         open_ids -= {block.get("tool_use_id") for _, turn in turns for block in turn if block["type"].endswith(RESULT)}
+        callers = (block.get("caller") for block in blocks if block["type"] == "tool_use")
+        open_ids -= {caller.get("tool_id") for caller in callers if caller}
     if open_ids:
         blocks[:] = [block for block in blocks if block.get("id") not in open_ids and block["type"] not in _THINKING]
 
@@ -215,7 +218,8 @@ def _thinking_block(part: ReasoningPart) -> dict[str, Any] | None:
 
 def _tool_use(call: FunctionCall) -> dict[str, Any]:
     arguments = parse_arguments(call.arguments) or {}
-    return {"type": "tool_use", "id": fitting_id(call.id, _CALL_ID), "name": call.name, "input": arguments}
+    fields = {"type": "tool_use", "id": fitting_id(call.id, _CALL_ID), "name": call.name, "input": arguments}
+    return fields | caller_of(call.signature)
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ...chunks import Chunk, File, ServerToolCall, ServerToolResult
 from ..shared.paired import Role
 from ..shared.values import list_of, object_of, text_of
 
-__all__ = ["CALLS", "RESULT", "ServerBlocks", "role_of"]
+__all__ = ["CALLS", "RESULT", "ServerBlocks", "caller_in", "caller_of", "role_of"]
 
 CALLS = ("server_tool_use", "mcp_tool_use")
 RESULT = "_tool_result"
@@ -58,6 +58,23 @@ class ServerBlocks:
         name = self._names.get(id) or kind.removesuffix(RESULT)
         failed = block.get("is_error") is True or text_of(object_of(content).get("type")).endswith("_error")
         return ServerToolResult(id, name, content, failed, block)
+
+
+def caller_in(block: dict[str, Any]) -> str | None:
+    """Return the proof of a function call that a program of the provider made; None for one that the model made."""
+    caller = object_of(block.get("caller"))
+    direct = caller.get("type") in (None, "direct")
+    return None if direct else msgspec.json.encode({"caller": caller}).decode()
+
+
+def caller_of(proof: str | None) -> dict[str, Any]:
+    """Return the field of a call that goes back with it, so that the program goes on; nothing for any other proof."""
+    try:
+        kept = msgspec.json.decode(proof or "null")
+    except msgspec.DecodeError:
+        return {}
+    caller = object_of(object_of(kept).get("caller"))
+    return {"caller": caller} if caller else {}
 
 
 def _files(content: Any) -> Iterator[File]:

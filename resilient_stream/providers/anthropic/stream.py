@@ -27,7 +27,7 @@ from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import list_of, object_of, text_of
 from .citations import Passage
 from .events import EVENTS, TEXT, Delta, Event, TextEvent
-from .server_tools import ServerBlocks
+from .server_tools import ServerBlocks, caller_in
 from .usage import COUNTS, read_usage
 
 __all__ = ["FINISH_REASONS", "MessagesReader", "messages_decoder"]
@@ -154,7 +154,7 @@ class MessagesReader:
         before = len(batch)
         if kind == "tool_use":
             id, name = text_of(block.get("id")), text_of(block.get("name"))
-            batch += self._calls.begin(event.index, id, name, arguments_in(block))
+            batch += self._calls.begin(event.index, id, name, arguments_in(block), caller_in(block))
         elif kind == "text":
             batch += self._said(block.get("text"))
             for citation in list_of(block.get("citations")):

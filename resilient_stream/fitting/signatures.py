@@ -12,19 +12,21 @@ This module must never change what the model said. A call stays a call; only its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from ..contract import Request
 from ..messages import FunctionCall, Message, OpaquePart, Part, ReasoningPart, TextPart
 from .pairing import in_order
-from .told import left_out
+from .refused_parts import without_refused
 
 __all__ = ["GO_ON", "Families", "FamiliesOf", "for_its_target"]
 
 GO_ON = "Please go on."
 """The user's turn that asks for the rest, where an unfinished assistant's turn cannot simply be continued."""
+
+_FOREIGN = ("a block of another provider", "only that provider can read it")
 
 
 class Families(NamedTuple):
@@ -77,23 +79,8 @@ class _Reader(NamedTuple):
         """Return the message without what would be refused."""
         if not self.refuses_of(message):
             return message
-        lost = any(isinstance(part, OpaquePart) and self._refuses(part) for part in message.parts)
-        if lost:
-            left_out(self.target, "a block of another provider", "only that provider can read it")
-        read = [self._read(part, lost) for part in message.parts]
-        kept = [part is not None for part in read]
-        parts = tuple(part for part in read if part is not None)
-        calls = tuple(self._without_proof(call, kept) for call in message.tool_calls)
-        return message.model_copy(update={"content": parts, "tool_calls": calls})
-
-    def _read(self, part: Part, lost: bool) -> Part | None:
-        """Return what the target gets of a part. lost: a block of the turn is not sent."""
-        if isinstance(part, ReasoningPart) and lost and (part.signature or part.redacted):
-            return None
-        if not self._refuses(part):
-            return part
-        text = part.text if isinstance(part, TextPart | OpaquePart) else ""
-        return TextPart(text=text) if text else None
+        made = without_refused(message, self._refuses, self.target, _FOREIGN)
+        return made.model_copy(update={"tool_calls": tuple(map(self._without_proof, made.tool_calls))})
 
     def _refuses(self, part: Part | FunctionCall) -> bool:
         if isinstance(part, OpaquePart):
@@ -117,8 +104,5 @@ class _Reader(NamedTuple):
             return _relay
         return lambda target: self.families_of(target).signed
 
-    def _without_proof(self, call: FunctionCall, kept: Sequence[bool]) -> FunctionCall:
-        """Return a call whose place is counted among the parts that are kept."""
-        place = None if call.place is None else sum(kept[: call.place])
-        proof = {"signature": None, "signed_by": None} if self._refuses(call) else {}
-        return call.model_copy(update={"place": place, **proof})
+    def _without_proof(self, call: FunctionCall) -> FunctionCall:
+        return call.model_copy(update={"signature": None, "signed_by": None}) if self._refuses(call) else call

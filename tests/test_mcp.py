@@ -136,6 +136,7 @@ async def test_the_deadline_is_over_the_start_too() -> None:
     ("servers", "said"),
     [
         ("http://a.test/mcp", "give a list of servers"),
+        (["it's not an address"], "no address"),
         (["npx -y some-server"], "'command': 'npx', 'args': ['-y', 'some-server']"),
         ([{"command": "x", "arguments": []}], "unknown field 'arguments'; known are command, args, env, cwd"),
         ([{"headers": {}}], "give an address"),

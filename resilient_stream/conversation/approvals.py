@@ -6,9 +6,7 @@ that could run. A call that nobody answered for in time does not run.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 import anyio
@@ -18,7 +16,8 @@ from msgspec.structs import replace
 from ..chunks import ToolCall
 from ..failures import StreamMisused
 from ..given.checks import Unfit, plain
-from .tools import ToolError, in_thread, is_async
+from ..given.nearest import did_you_mean
+from .tools import MAX_NAME, ToolError, asked
 
 __all__ = ["Approvals", "Approve", "Refused", "Verdict"]
 
@@ -44,29 +43,38 @@ class Approvals:
     def __init__(
         self, approve: Approve | Mapping[str, Approve] | None, timeout: float | None, threads: anyio.CapacityLimiter
     ) -> None:
-        asked = list(approve.values()) if isinstance(approve, Mapping) else [] if approve is None else [approve]
-        if not all(map(callable, asked)):
+        functions = list(approve.values()) if isinstance(approve, Mapping) else [] if approve is None else [approve]
+        if not all(map(callable, functions)):
             raise StreamMisused("approve: give a function that takes a ToolCall, or a dict of them by the tool's name")
         self._approve = approve
         self._timeout = timeout
         self._threads = threads
         self._one_by_one = anyio.Lock()
 
+    def check(self, known: Collection[str]) -> None:
+        """Raise StreamMisused for a name that no tool has: that tool would run without being asked."""
+        for name in self._approve if isinstance(self._approve, Mapping) else ():
+            if name not in known:
+                meant = did_you_mean(name, known) or ""
+                raise StreamMisused(f"approve: no tool that runs here is called {name[:MAX_NAME]!r}{meant}")
+
+    def asks_about(self, name: str) -> bool:
+        """Return whether somebody is asked before this tool runs."""
+        return self._who(name) is not None
+
     async def approved(self, call: ToolCall) -> ToolCall:
         """Return the call as it may run. Raises Refused with the reason if it may not.
 
         Raises StreamMisused for an answer that is none, and for an `approve` that failed: the call is not run then.
         """
-        if self._who(call) is None:
-            return call
-        return _judged(call, await self._verdict(call))
+        return _judged(call, await self._verdict(call)) if self.asks_about(call.name) else call
 
     async def verdict(self, call: ToolCall) -> tuple[bool, str] | None:
         """Return whether a tool of the provider's may run, and why not; None if nobody is to be asked about it.
 
         Raises StreamMisused for other arguments: such a tool runs with its own.
         """
-        if self._who(call) is None:
+        if not self.asks_about(call.name):
             return None
         try:
             verdict = await self._verdict(call)
@@ -77,25 +85,21 @@ class Approvals:
             return False, str(refused)
         return True, ""
 
-    def _who(self, call: ToolCall) -> Any:
-        """Return who is asked about a call."""
-        return self._approve.get(call.name) if isinstance(self._approve, Mapping) else self._approve
+    def _who(self, name: str) -> Any:
+        return self._approve.get(name) if isinstance(self._approve, Mapping) else self._approve
 
     async def _verdict(self, call: ToolCall) -> Any:
         verdict: Any = None
         async with self._one_by_one:
             with anyio.move_on_after(self._timeout) as waited:
-                verdict = await self._asked(self._who(call), call)
+                verdict = await self._asked(self._who(call.name), call)
         if waited.cancelled_caught:
             raise Refused(f"{call.name} was not run: nobody approved it in time.")
         return verdict
 
     async def _asked(self, ask: Any, call: ToolCall) -> Any:
         try:
-            if is_async(ask):
-                return await ask(call)
-            found = await in_thread(partial(ask, call), "approve", self._threads)
-            return await found if inspect.isawaitable(found) else found
+            return await asked(ask, call, "approve", self._threads)
         except StreamMisused:
             raise
         except Exception as error:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import re
-import shlex
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -73,9 +72,9 @@ class MCPTool:
         except ValueError as error:
             raise InvalidArguments(f"Invalid arguments for {self.tool.name}: {error}") from error
 
-    async def run(self, text: str, threads: anyio.CapacityLimiter) -> Any:
+    async def call(self, arguments: dict[str, Any], threads: anyio.CapacityLimiter) -> Any:
         """Call it. Return text, or parts if there are files. Raises ToolError for what the server calls an error."""
-        result = await self._client.call_tool(self._name, self.arguments(text))
+        result = await self._client.call_tool(self._name, arguments)
         parts = _parts(result.content)
         if result.is_error:
             raise ToolError("\n".join(part.text for part in parts if isinstance(part, TextPart)) or "The tool failed.")
@@ -158,7 +157,7 @@ def _connection(server: Any, place: int) -> Any:
         raise StreamMisused(INSTALL) from error
     if isinstance(server, str):
         if not server.startswith(("http://", "https://")):
-            first, *rest = shlex.split(server) or [""]
+            first, *rest = server.split() or [""]
             raise StreamMisused(f"{where}: no address; for a program, give {{'command': {first!r}, 'args': {rest!r}}}")
         return lambda: mcp.Client(server)
     if isinstance(server, Mapping):

@@ -6,16 +6,14 @@ wait for a keyboard, so it never runs on the event loop.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import anyio
 
 from ..failures import StreamMisused
-from .tools import in_thread, is_async
+from .tools import asked
 from .turns import Turn
 
 __all__ = ["Incomplete", "OnIncomplete", "Prompts", "Trigger", "trigger_of"]
@@ -65,19 +63,13 @@ class Prompts:
     async def ask(self, incomplete: Incomplete) -> str | None:
         """Return what the person says; None for no reply in time. Raises StreamMisused for a reply that is not text."""
         self.used += 1
+        assert self._on_incomplete is not None  # `left` was asked before
         reply: Any = None
         with anyio.move_on_after(self._timeout):
-            reply = await self._asked(incomplete)
+            reply = await asked(self._on_incomplete, incomplete, "on_incomplete", self._threads)
         if reply is not None and not isinstance(reply, str):
             raise StreamMisused(f"on_incomplete must return a string or None, not {type(reply).__name__}")
         return reply if reply and reply.strip() else None
-
-    async def _asked(self, incomplete: Incomplete) -> Any:
-        ask: Any = self._on_incomplete
-        if is_async(ask):
-            return await ask(incomplete)
-        found = await in_thread(partial(ask, incomplete), "on_incomplete", self._threads)
-        return await found if inspect.isawaitable(found) else found
 
 
 def trigger_of(turns: list[Turn]) -> Trigger:

@@ -18,12 +18,11 @@ from pydantic import BaseModel
 from ..chunks import ServerToolCall, ToolCall
 from ..engine.call import Call
 from ..failures import StreamMisused
-from ..given.nearest import did_you_mean
 from ..messages import Tool
 from .approvals import Approvals, Approve
 from .mcp_servers import MCPTool
 from .tool_run import ToolRun
-from .tools import MAX_NAME, FunctionTool, InvalidArguments, Submission, ToolError, ToolSource, tool_of
+from .tools import FunctionTool, InvalidArguments, Submission, ToolError, ToolSource, tool_of
 from .turns import ToolResult, result_of
 
 __all__ = ["Outputs", "Toolbox"]
@@ -65,7 +64,6 @@ class Toolbox:
         self._timeout = timeout
         self.threads = anyio.CapacityLimiter(MAX_THREADS)
         self._approvals = Approvals(approve, patience, self.threads)
-        self._approve = approve
         if twice := {name for name in self._names if self._names.count(name) > 1}:
             raise StreamMisused(f"two tools have one name: {', '.join(sorted(twice))}")
 
@@ -78,10 +76,7 @@ class Toolbox:
 
     def check_approved(self) -> None:
         """Raise StreamMisused for a name in `approve` that no tool has: that tool would run without being asked."""
-        for name in self._approve if isinstance(self._approve, Mapping) else ():
-            if name not in self._functions:
-                meant = did_you_mean(name, self._functions) or ""
-                raise StreamMisused(f"approve: no tool that runs here is called {name[:MAX_NAME]!r}{meant}")
+        self._approvals.check(self._functions)
 
     @property
     def names(self) -> frozenset[str]:
@@ -132,9 +127,8 @@ class Toolbox:
     async def _answer_to(self, call: ToolCall, outputs: dict[str, BaseModel], run: ToolRun) -> Any:
         """Run a call, and return what the model is told. `run.failed` is set if that is a complaint."""
         try:
-            if call.name in self._functions:
-                self._functions[call.name].arguments(call.arguments)  # nobody is asked about a call that cannot run
-                _refuse_untrusted(call)
+            if call.name in self._functions and self._approvals.asks_about(call.name):
+                _checked(self._functions[call.name], call)  # nobody is asked about a call that cannot run
                 call = await self._approvals.approved(call)
             run.begin(call)
             with anyio.move_on_after(self._timeout):
@@ -164,12 +158,18 @@ class Toolbox:
             return self._accepted(outputs)
         if (function := self._functions.get(call.name)) is None:
             raise ToolError(f"Tool not found: {call.name}. Available tools: {', '.join(self._names)}")
-        _refuse_untrusted(call)
-        return await function.run(call.arguments, self.threads)
+        return await function.call(_checked(function, call), self.threads)
 
     def _accepted(self, outputs: Mapping[str, BaseModel]) -> str:
         missing = self.missing(outputs)
         return f"Accepted. Still missing: {', '.join(missing)}." if missing else "Accepted."
+
+
+def _checked(function: FunctionTool | MCPTool, call: ToolCall) -> Any:
+    """Return the arguments of a call as its function takes them. Raises InvalidArguments, which tells the model why."""
+    arguments = function.arguments(call.arguments)
+    _refuse_untrusted(call)
+    return arguments
 
 
 def _refuse_untrusted(call: ToolCall) -> None:

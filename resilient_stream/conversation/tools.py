@@ -36,6 +36,7 @@ __all__ = [
     "ToolError",
     "ToolSource",
     "arguments_object",
+    "asked",
     "encode_parts",
     "encode_result",
     "in_thread",
@@ -92,17 +93,10 @@ class FunctionTool:
         except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError
             raise InvalidArguments(f"Invalid arguments for {self.tool.name}: {_complaint(error)}") from error
 
-    async def run(self, text: str, threads: anyio.CapacityLimiter) -> Any:
-        """Call the function with these arguments."""
-        return await self.call(self.arguments(text), threads)
-
     async def call(self, arguments: inspect.BoundArguments, threads: anyio.CapacityLimiter) -> Any:
         """Await the function, or run it in a thread. Raises what the function raises."""
         run = functools.partial(self._function, *arguments.args, **arguments.kwargs)
-        if self._is_async:
-            return await run()
-        result = await in_thread(run, self.tool.name, threads)
-        return await result if inspect.isawaitable(result) else result
+        return await run() if self._is_async else await in_thread(run, self.tool.name, threads)
 
 
 class Submission:
@@ -215,12 +209,20 @@ def _json(result: Any) -> str:
 
 
 async def in_thread(function: Callable[[], Any], name: str, threads: anyio.CapacityLimiter) -> Any:
-    """Run a function in a thread, in the caller's context. When cancelled, it runs on: a thread cannot be stopped."""
+    """Run a function in a thread, in the caller's context, and await what it returns if that can be awaited. When
+    cancelled, it runs on: a thread cannot be stopped."""
     try:
-        return await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=threads)
+        result = await anyio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=threads)
     except asyncio.CancelledError:
         logger.debug("%s may still run in its thread; nobody waits for it any more", name)
         raise
+    return await result if inspect.isawaitable(result) else result
+
+
+async def asked(function: Callable[[Any], Any], question: Any, name: str, threads: anyio.CapacityLimiter) -> Any:
+    """Return what a function of the caller's says to a question; a plain one may wait for a keyboard in a thread."""
+    run = functools.partial(function, question)
+    return await run() if is_async(function) else await in_thread(run, name, threads)
 
 
 # -- a function's schema ----------------------------------------------------------------------

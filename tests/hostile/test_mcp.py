@@ -40,7 +40,7 @@ class Server:
 
 async def _result(*contents: Any) -> Any:
     tool = MCPTool(Server(result=contents), Tool(name="t"), "t")
-    return await tool.run("{}", anyio.CapacityLimiter(1))
+    return await tool.call({}, anyio.CapacityLimiter(1))
 
 
 def _image(data: str, mime_type: str = "image/png") -> Any:

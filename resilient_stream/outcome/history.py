@@ -104,6 +104,10 @@ class _Turn:
         self._thought: list[str] = []
         self._blind = False
 
+    @property
+    def _provider(self) -> str:
+        return (self._target or "").partition(":")[0]
+
     def take(self, chunk: Chunk) -> None:
         match chunk:
             case ReasoningDelta():
@@ -168,7 +172,7 @@ class _Turn:
         self._end_text()
         if data is None:
             return None
-        block = _own_block((self._target or "").partition(":")[0], data, text)
+        block = _own_block(self._provider, data, text)
         self._lost = self._lost or block is None
         self._blocks += [block] if block is not None else _plain_text(text)
         return block
@@ -231,7 +235,6 @@ class _Turn:
     def _pieces(self, text: str) -> list[TextPart]:
         """Divide a text where passages with citations begin and end. A passage that is not all in it has none."""
         base, at = self._length, 0
-        by = (self._target or "").partition(":")[0]
         pieces: list[TextPart] = []
         while self._passages and self._passages[0][0] < base + len(text):
             passage = self._passages.popleft()
@@ -239,7 +242,7 @@ class _Turn:
             if at <= start < stop <= len(text):
                 citations = tuple(self._cited[passage])
                 pieces += _plain_text(text[at:start])
-                pieces.append(_cited_text(text[start:stop], citations, by))
+                pieces.append(_cited_text(text[start:stop], citations, self._provider))
                 at = stop
         return pieces + _plain_text(text[at:])
 

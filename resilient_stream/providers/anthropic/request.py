@@ -95,8 +95,9 @@ def _turns(messages: Sequence[Message], target: str) -> list[dict[str, Any]]:
             turns[-1][1].extend(blocks)
         else:
             turns.append((role, blocks))
+    answered = {block.get("tool_use_id") for _, blocks in turns for block in blocks if block["type"].endswith(RESULT)}
     for _, blocks in turns[:-1]:
-        _strip_unanswered(blocks, turns)
+        _strip_unanswered(blocks, answered)
     if turns and turns[-1][0] == "assistant" and not _strip_prefill(turns[-1][1]):
         turns.pop()
     if not turns:
@@ -121,15 +122,14 @@ def _strip_last_thinking(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return blocks
 
 
-def _strip_unanswered(blocks: list[dict[str, Any]], turns: Sequence[tuple[str, list[dict[str, Any]]]]) -> None:
+def _strip_unanswered(blocks: list[dict[str, Any]], answered: set[Any]) -> None:
     """Remove server tools that never gave a result, and the thinking beside them, from a turn that others follow.
 
     In a last turn they are what the model goes on with, and a program that called a function waits for its result;
-    before any other turn of the user the API refuses them.
+    before any other turn of the user the API refuses them. answered: the ids of all results of the conversation.
     """
-    open_ids = {block.get("id") for block in blocks if block["type"] in CALLS}
+    open_ids = {block.get("id") for block in blocks if block["type"] in CALLS} - answered
     if open_ids:
-        open_ids -= {block.get("tool_use_id") for _, turn in turns for block in turn if block["type"].endswith(RESULT)}
         callers = (block.get("caller") for block in blocks if block["type"] == "tool_use")
         open_ids -= {caller.get("tool_id") for caller in callers if caller}
     if open_ids:

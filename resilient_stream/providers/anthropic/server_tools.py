@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ...chunks import Chunk, File, ServerToolCall, ServerToolResult
+from ..shared.encoded import UNKNOWN_TYPE
 from ..shared.paired import Role
 from ..shared.values import list_of, object_of, text_of
 
@@ -19,7 +20,6 @@ __all__ = ["CALLS", "RESULT", "ServerBlocks", "caller_in", "caller_of", "role_of
 
 CALLS = ("server_tool_use", "mcp_tool_use")
 RESULT = "_tool_result"
-UNKNOWN_TYPE = "application/octet-stream"
 
 
 def role_of(block: dict[str, Any]) -> Role | None:

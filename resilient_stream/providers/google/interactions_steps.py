@@ -13,7 +13,7 @@ import msgspec
 
 from ...chunks import File, ServerToolCall, ServerToolResult, Source
 from ...contract import Batch
-from ..shared.encoded import bytes_of
+from ..shared.encoded import UNKNOWN_TYPE, bytes_of
 from ..shared.paired import Role
 from ..shared.values import list_of, object_of, text_of
 from .places import Place
@@ -27,7 +27,6 @@ CITATIONS = frozenset({"url_citation", "file_citation", "place_citation"})
 """The types of annotations that say what a passage rests on."""
 
 _CALL, _RESULT = "_call", "_result"
-UNKNOWN_TYPE = "application/octet-stream"
 
 
 def role_of(step: dict[str, Any]) -> Role | None:

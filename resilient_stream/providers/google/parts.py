@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ...chunks import File, ServerToolCall, ServerToolResult
 from ...contract import Batch
-from ..shared.encoded import bytes_of
+from ..shared.encoded import UNKNOWN_TYPE, bytes_of
 from ..shared.paired import Role
 from ..shared.values import object_of, text_of
 from .events import PART_EXTRAS, Part
@@ -22,7 +22,6 @@ from .events import PART_EXTRAS, Part
 __all__ = ["OwnParts", "role_of"]
 
 _NOT_SENT_BACK = frozenset({"text", "audioTranscription"})
-UNKNOWN_TYPE = "application/octet-stream"
 CODE = "code_execution"
 
 _TOOL_PARTS: Mapping[str, bool] = {

@@ -15,6 +15,7 @@ from ...chunks import File, Source
 from ...contract import Batch
 from ...given.files import type_of
 from ..shared.counts import count
+from ..shared.encoded import UNKNOWN_TYPE
 from ..shared.holdings import Holdings
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import list_of, object_of, text_of
@@ -26,7 +27,6 @@ MAX_PARTS = 4096
 
 _OF_A_FILE = frozenset({"container_file_citation", "file_path"})
 """Annotations of a file that the model made."""
-UNKNOWN_TYPE = "application/octet-stream"
 
 
 class Citations:

@@ -161,6 +161,15 @@ def test_a_turn_of_nothing_but_a_signed_call_stays() -> None:
     assert result.role == "tool"
 
 
+def test_a_call_keeps_its_place_where_a_block_before_it_is_left_out() -> None:
+    """A call that was made before a text stands before it, also when a block in front of both is not sent."""
+    block = OpaquePart(provider="anthropic", data={"type": "server_tool_use"})
+    call = FunctionCall(id="c", name="weather", place=1)
+    turn = Message(role="assistant", content=[block, TextPart(text="so")], tool_calls=[call])
+    [made, *_] = _for("openai:gpt-5-mini", turn, Message(role="tool", tool_call_id="c", content="fine"))
+    assert [getattr(block, "name", None) or getattr(block, "text", None) for block in made.blocks] == ["weather", "so"]
+
+
 def test_a_paused_turn_is_asked_for_elsewhere() -> None:
     """Who cannot go on with the provider's own blocks is asked to, in a turn of the user."""
     assert _for("openai:gpt-5-mini", TURN)[-1] == Message(role="user", content=GO_ON)

@@ -29,7 +29,9 @@ SUBJECTS: Mapping[str, str] = {
     "telemetry": "spans, metrics, log", "stream": "what you iterate", "scope": "streams together",
     "conversation": "turns with tools", "client": "the way in", "errors": "for users", "kinds": "for users",
     "readable": "for users", "transcript": "for users", "__init__": "all names", "testing": "FakeProvider …",
-    "sync": "without a loop", "cli": "ask, chat, doctor …", "__main__": "python -m",
+    "formats": "answers as bytes", "stores": "shared by workers", "integrations": "under other SDKs",
+    "web": "in servers", "gateway": "serve", "sync": "without a loop", "cli": "ask, chat, doctor …",
+    "__main__": "python -m",
 }  # fmt: skip
 """What is in a room, in two or three words."""
 

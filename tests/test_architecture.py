@@ -40,7 +40,10 @@ LAYERS = (
     ("conversation",),
     ("client",),
     ("errors", "kinds", "readable", "transcript", "__init__"),
-    ("sync", "testing", "web"),
+    ("sync", "testing", "formats", "stores"),
+    ("integrations",),
+    ("web",),
+    ("gateway",),
     ("cli",),
     ("__main__",),
 )
@@ -51,7 +54,7 @@ LAYER_OF = {part: number for number, layer in enumerate(LAYERS) for part in laye
 FACES = ("errors", "kinds", "readable", "transcript")
 """Files that hand names on to users. Inside, a name is imported from where it is defined."""
 
-PURE = ("wire", "providers", "classify")
+PURE = ("wire", "providers", "classify", "formats")
 
 SCOPES = frozenset({
     "timeout", "timeout_at", "fail_after", "move_on_after", "CancelScope", "create_task_group", "TaskGroup",

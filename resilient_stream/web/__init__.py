@@ -1,0 +1,1 @@
+"""Answers in the responses of a web server: FastAPI, Starlette, aiohttp."""

@@ -78,6 +78,7 @@ from .telemetry.stderr import log_to_stderr
 
 if TYPE_CHECKING:
     from .conversation.conversation import Conversation
+    from .conversation.progress import ToolProgress, report_progress
     from .conversation.prompts import Incomplete
     from .conversation.tools import ToolError
     from .conversation.turns import ConversationRecord, ToolResult, TurnStarted
@@ -87,8 +88,10 @@ _OF_CONVERSATIONS = {
     "ConversationRecord": "conversation.turns",
     "Incomplete": "conversation.prompts",
     "ToolError": "conversation.tools",
+    "ToolProgress": "conversation.progress",
     "ToolResult": "conversation.turns",
     "TurnStarted": "conversation.turns",
+    "report_progress": "conversation.progress",
 }
 """Read when they are first asked for: who streams single answers does not pay for conversations at every start."""
 
@@ -179,9 +182,11 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "ToolError",
+    "ToolProgress",
     "ToolResult",
     "Transcript",
     "TurnOptions",
     "TurnStarted",
     "Usage",
+    "report_progress",
 ]

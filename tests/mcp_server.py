@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from mcp.server.mcpserver import Image, MCPServer
+from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
 server = MCPServer("numbers")
@@ -30,6 +30,14 @@ def fail() -> str:
 def draw() -> Image:
     """Draw a point."""
     return Image(data=PIXEL, format="png")
+
+
+@server.tool()
+async def climb(ctx: Context) -> str:
+    """Climb ten steps."""
+    for step in (3, 10):
+        await ctx.report_progress(step, 10, f"step {step}")
+    return "up"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from resilient_stream import Client, PermanentError, RetryPolicy, StreamMisused, ToolResult
+from resilient_stream import Client, PermanentError, RetryPolicy, StreamMisused, ToolProgress, ToolResult
 from resilient_stream.testing import CallTool, End, FakeProvider, Text
 from resilient_stream.testing.steps import Script
 
@@ -43,7 +43,7 @@ async def test_its_tools_are_offered_and_called(source: Any) -> None:
     """The model sees names, descriptions and schemas, and gets what the server gives."""
     requests, [result] = await _converse([source], _calls(CallTool("add", '{"a": 2, "b": 3}')))
     offered = {tool["function"]["name"]: tool["function"] for tool in requests[0]["tools"]}
-    assert set(offered) == {"add", "fail", "draw"}
+    assert set(offered) == {"add", "climb", "draw", "fail"}
     assert offered["add"]["description"] == "Add two numbers."
     assert set(offered["add"]["parameters"]["properties"]) == {"a", "b"}
     assert (result.content, result.error) == ("5", False)
@@ -54,6 +54,20 @@ async def test_errors_are_told_to_the_model() -> None:
     _, results = await _converse([server], _calls(CallTool("fail", "{}"), CallTool("add", '{"a": "x"}')))
     assert [result.error for result in results] == [True, True]
     assert "it does not work" in results[0].content
+
+
+async def test_a_servers_progress_is_a_tools_progress() -> None:
+    """What a server reports of a call is a `ToolProgress` of that call, before its result."""
+    async with FakeProvider(_calls(CallTool("climb", "{}")), DONE) as provider:
+        async with Client(provider.target("openai")) as client:
+            chunks = [chunk async for chunk in client.converse("Climb.", mcp=[server])]
+    told = [chunk for chunk in chunks if isinstance(chunk, ToolProgress | ToolResult)]
+    *reports, result = told
+    assert isinstance(result, ToolResult)
+    last = reports[-1]
+    assert isinstance(last, ToolProgress)
+    assert (last.id, last.name, last.progress, last.total) == (result.id, "climb", 10, 10)
+    assert (last.message, last.fraction) == ("step 10", 1.0)
 
 
 async def test_a_picture_is_shown_to_the_model() -> None:
@@ -71,7 +85,13 @@ async def test_names_that_are_used_twice_are_told_apart() -> None:
 
     call = _calls(CallTool("numbers_add", '{"a": 1, "b": 1}'), CallTool("add", '{"a": 7}'))
     requests, results = await _converse([server], call, tools=[add])
-    assert {tool["function"]["name"] for tool in requests[0]["tools"]} == {"add", "numbers_add", "fail", "draw"}
+    assert {tool["function"]["name"] for tool in requests[0]["tools"]} == {
+        "add",
+        "numbers_add",
+        "climb",
+        "draw",
+        "fail",
+    }
     assert [result.content for result in results] == ["2", "7"]
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
+from rich.control import Control
+from rich.segment import ControlType, Segment
 from rich.text import Text
 
 from ..chunks import Chunk, ReasoningDelta
@@ -137,10 +138,30 @@ class Notes:
     def __init__(self) -> None:
         self._console = Screen(stderr=True)
         self._console.soft_wrap = not self._console.is_terminal  # lines of a log are not broken
+        self._updating = False
+
+    def _print(self, text: Text) -> None:
+        """Write a line of its own, in the place of one that was being updated."""
+        self._erase()
+        self._console.print(text)
+
+    def _erase(self) -> None:
+        if self._updating:
+            self._updating = False
+            self._console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
 
     def note(self, text: str) -> None:
         """Write a remark."""
-        self._console.print(styled(text, style="dim"))
+        self._print(styled(text, style="dim"))
+
+    def progress(self, text: str) -> None:
+        """Write a line that the next one takes the place of. Only a terminal can do that; a log gets none of them."""
+        if self._console.is_terminal:
+            self._erase()
+            line = styled(text, style="dim")
+            line.truncate(max(self._console.width - 1, 1), overflow="ellipsis")
+            self._console.print(line, end="", soft_wrap=True)
+            self._updating = True
 
     def beside(self, transcript: Transcript, folder: Path | None) -> None:
         """Write what came beside the text: its sources, and its files, which are saved if a folder is given."""
@@ -155,7 +176,7 @@ class Notes:
         ended = transcript.finish_kind or transcript.outcome or "not started"
         style = "yellow" if transcript.finish_kind else OUTCOME_STYLE[transcript.outcome]
         line = joined((ended.replace("_", " "), style), (" · " + wording.summary(transcript), "dim"))
-        self._console.print(line)
+        self._print(line)
         self._unmodelled(transcript)
 
     def _unmodelled(self, *transcripts: Transcript) -> None:
@@ -168,21 +189,21 @@ class Notes:
         kind = record.transcripts[-1].finish_kind if record.turns else None
         ended = kind or (None if record.outcome == "complete" else record.outcome)
         word = (f"{ended.replace('_', ' ')} · ", "yellow" if kind else OUTCOME_STYLE[record.outcome]) if ended else ""
-        self._console.print(joined(word, (wording.exchange_line(record), "dim")))
+        self._print(joined(word, (wording.exchange_line(record), "dim")))
         self._unmodelled(*record.transcripts)
 
     def error(self, error: StreamError) -> None:
         """Write an error's title, what happened and what to do."""
         where = f" ({error.target})" if error.target and not isinstance(error, AllTargetsFailed) else ""
-        self._console.print(joined((error.title, "bold red"), where))
+        self._print(joined((error.title, "bold red"), where))
         for line in wording.error_lines(error):
-            self._console.print(styled(line))
+            self._print(styled(line))
         for note in getattr(error, "__notes__", ()):  # where a recording and the prompt differ
-            self._console.print(styled(note, style="dim"))
+            self._print(styled(note, style="dim"))
 
     def misuse(self, message: str) -> None:
         """Write what is wrong with the command itself."""
-        self._console.print(joined(("Error: ", "bold red"), message))
+        self._print(joined(("Error: ", "bold red"), message))
 
 
 def until_reader_leaves(command: Callable[[], int]) -> int:

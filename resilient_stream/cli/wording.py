@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 
 from ..chunks import File, Seam, ServerToolCall, ServerToolResult, Source, ToolCall, Usage
+from ..conversation.progress import ToolProgress
 from ..conversation.turns import ConversationRecord, ToolResult
 from ..events import AttemptStarted, Event, FellBack, RetryScheduled
 from ..failures.kinds import KINDS
@@ -29,6 +30,7 @@ __all__ = [
     "for_a_prompt",
     "how_continued",
     "printable",
+    "progress_line",
     "result_line",
     "seam_line",
     "server_line",
@@ -159,6 +161,13 @@ def whole_call(call: ToolCall) -> str:
 def result_line(result: ToolResult) -> str:
     """Return what the model was told about a call."""
     return _line(f"← {'(complaint) ' if result.error else ''}{result.content}")
+
+
+def progress_line(report: ToolProgress) -> str:
+    """Return how far a tool is."""
+    part = report.fraction
+    done = f"{part:.0%}" if part is not None else "" if report.progress is None else f"{report.progress:g}"
+    return _line(" ".join(filter(None, (f"… {report.name}", done, report.message))))
 
 
 def server_line(chunk: object) -> str | None:

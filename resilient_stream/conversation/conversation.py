@@ -7,7 +7,8 @@ Each turn is a stream of its own, with retries, fallbacks and a transcript. Abov
 sends nothing: it has the conversation's deadline and wakes tools and prompts when it passes. The client ends it in
 `aclose`.
 
-No cancel scope is open across a `yield` (it could cancel the caller's code), so tools and prompts run inside one pull.
+No cancel scope is open across a `yield` (it could cancel the caller's code), so prompts run inside one pull, and the
+tools of a turn in a task of their own, which hands out what they report.
 The event loop and callbacks refer to the call and the record, never to the `Conversation`: when the caller drops it, it
 must be collected, because that is how an abandoned conversation is noticed.
 """
@@ -15,11 +16,12 @@ must be collected, because that is how an abandoned conversation is noticed.
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from ..chunks import Chunk
 from ..engine.call import Owner, closed_error
@@ -32,6 +34,7 @@ from ..stream import Stream, TextStream, outcome_of_dropping
 from .final import Final
 from .link import Link, Observers, call_over
 from .mcp_servers import MCPServerFailed, MCPServers
+from .progress import RunningTools, ToolProgress
 from .prompts import Incomplete, Prompts, trigger_of
 from .toolbox import Toolbox
 from .turns import ConversationRecord, ToolResult, Turn, TurnStarted
@@ -39,8 +42,14 @@ from .views import RecordViews
 
 __all__ = ["Conversation", "ConversationChunk"]
 
-ConversationChunk: TypeAlias = Chunk | TurnStarted | ToolResult
+ConversationChunk: TypeAlias = Chunk | TurnStarted | ToolProgress | ToolResult
 Ask: TypeAlias = Callable[[list[Message], Callable[[Transcript], object]], Stream]
+
+
+class Host(Owner, Protocol):
+    """What a conversation needs of its client. tasks: where its tasks are kept until they have ended."""
+
+    tasks: set[asyncio.Task[None]]
 
 
 class Conversation(RecordViews):
@@ -52,13 +61,13 @@ class Conversation(RecordViews):
     """
 
     __slots__ = (
-        "__weakref__", "_ask", "_call", "_done", "_final", "_link", "_max_turns", "_prompts", "_ready", "_servers",
-        "_stream", "_toolbox", "_turn_call", "_upcoming", "record",
+        "__weakref__", "_ask", "_call", "_done", "_final", "_link", "_max_turns", "_prompts", "_ready", "_running",
+        "_servers", "_stream", "_tasks", "_toolbox", "_turn_call", "_upcoming", "record",
     )  # fmt: skip
 
     def __init__(
         self,
-        owner: Owner,
+        owner: Host,
         record: ConversationRecord,
         ask: Ask,
         toolbox: Toolbox,
@@ -71,6 +80,7 @@ class Conversation(RecordViews):
     ) -> None:
         self.record = record
         self._servers: MCPServers | None = servers
+        self._tasks = owner.tasks
         self._ask = ask
         self._toolbox = toolbox
         self._prompts = prompts
@@ -80,6 +90,7 @@ class Conversation(RecordViews):
         self._upcoming: Stream | None = ask(record.history, self._link.ended)  # made now: bad options are refused now
         self._call = self._turn_call = call_over(self._link, owner, self._upcoming, record, on_end, servers, observers)
         self._stream: Stream | None = None
+        self._running: RunningTools | None = None
         self._ready: deque[Any] = deque()
         self._done = False
 
@@ -136,8 +147,12 @@ class Conversation(RecordViews):
         self._call.join(self._link)
 
     async def _next(self) -> ConversationChunk:
-        """Return the turn's next chunk. At its end, return the results of its calls, and then begin the next turn."""
+        """Return the turn's next chunk. At its end, return what its tools report and their results, and then begin the
+        next turn."""
         while not self._ready:
+            if self._running is not None:
+                await self._wait_for_tools(self._running)
+                continue
             if self._done:
                 raise StopAsyncIteration
             if self._stream is None:
@@ -149,7 +164,7 @@ class Conversation(RecordViews):
                 return await self._stream.__anext__()
             except StopAsyncIteration:
                 self._stream, self._ready = None, deque()
-            await self._settle(self.record.turns[-1])
+            await self._answered(self.record.turns[-1])
         return self._ready.popleft()  # type: ignore[no-any-return]
 
     # -- turns --------------------------------------------------------------------------------
@@ -180,15 +195,31 @@ class Conversation(RecordViews):
         self.record.turns.append(Turn(number, stream.transcript))
         self._ready.append(TurnStarted(number))
 
-    async def _settle(self, turn: Turn) -> None:
-        """Act on a whole answer: run its calls, and decide whether there is another turn."""
+    async def _answered(self, turn: Turn) -> None:
+        """Act on a whole answer: start its tools, or decide whether there is another turn."""
         turn.settle()
+        if not turn.calls:
+            await self._settle(turn)
+            return
         outputs = self.record.outputs
-        if turn.calls:
-            await self._call.wait(lambda: self._toolbox.answer(turn.calls, turn.results, outputs, self._call))
+        answer = functools.partial(self._toolbox.answer, turn.calls, turn.results, outputs, self._call)
+        self._running = RunningTools(answer, turn.results, self._call, self._tasks)
+
+    async def _wait_for_tools(self, running: RunningTools) -> None:
+        """Take what the tools of a turn report, and at their end their results."""
+        reports = await self._call.wait(running.news)
+        self._ready.extend(reports)
+        if running.is_over:
+            self._running = None
+            running.leave()
+            turn = self.record.turns[-1]
             self._ready.extend(turn.results[call.id] for call in turn.calls if call.id in turn.results)
-            expected = bool(outputs) and not self._toolbox.missing(outputs)
+            expected = bool(self.record.outputs) and not self._toolbox.missing(self.record.outputs)
             self._done = bool(turn.unanswered) or expected
+            await self._settle(turn)
+
+    async def _settle(self, turn: Turn) -> None:
+        """Decide whether there is another turn after an answer and the results of its calls."""
         if turn.waiting:
             turn.approve(await self._call.wait(lambda: self._toolbox.verdicts(turn.waiting)))
             self._done = self._done or bool(turn.waiting)
@@ -196,7 +227,7 @@ class Conversation(RecordViews):
             return
         elif turn.transcript.finish_reason == "pause":
             turn.resume()
-        elif missing := self._toolbox.missing(outputs):
+        elif missing := self._toolbox.missing(self.record.outputs):
             turn.reply = await self._prompt(turn, missing)
         elif (reason := self._final.read(turn, self.record)) is not None:
             turn.reply = self._correction(reason)

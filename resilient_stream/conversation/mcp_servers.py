@@ -24,6 +24,7 @@ from ..events import ToolKind
 from ..failures import StreamMisused
 from ..messages import FilePart, ImagePart, Part, TextPart, Tool
 from ..text.readable import one_line
+from .progress import reporter
 from .tools import InvalidArguments, ToolError, arguments_object
 
 __all__ = ["MCPServerFailed", "MCPServers", "MCPTool"]
@@ -74,7 +75,7 @@ class MCPTool:
 
     async def call(self, arguments: dict[str, Any], threads: anyio.CapacityLimiter) -> Any:
         """Call it. Return text, or parts if there are files. Raises ToolError for what the server calls an error."""
-        result = await self._client.call_tool(self._name, arguments)
+        result = await self._client.call_tool(self._name, arguments, progress_callback=_progress_of_this_call())
         parts = _parts(result.content)
         if result.is_error:
             raise ToolError("\n".join(part.text for part in parts if isinstance(part, TextPart)) or "The tool failed.")
@@ -272,6 +273,16 @@ def _free(name: str, used: set[str]) -> str:
     free = name if name not in used else next(each for each in numbered if each not in used)
     used.add(free)
     return free
+
+
+def _progress_of_this_call() -> Any:
+    """Return what the mcp package tells a server's progress to; it does so in a task of its own."""
+    report = reporter()
+
+    async def told(progress: float, total: float | None, message: str | None) -> None:
+        report(message or "", progress, total)
+
+    return told
 
 
 def _parts(contents: Sequence[Any]) -> list[Part]:

@@ -21,6 +21,7 @@ from ..failures import StreamMisused
 from ..messages import Tool
 from .approvals import Approvals, Approve
 from .mcp_servers import MCPTool
+from .progress import Reports
 from .tool_run import ToolRun
 from .tools import FunctionTool, InvalidArguments, Submission, ToolError, ToolSource, tool_of
 from .turns import ToolResult, result_of
@@ -93,8 +94,9 @@ class Toolbox:
         results: dict[str, ToolResult],
         outputs: dict[str, BaseModel],
         conversation: Call,
+        reports: Reports,
     ) -> None:
-        """Run the calls, all at once. `results` and `outputs` are filled as the calls end.
+        """Run the calls, all at once. `results` and `outputs` are filled as the calls end, `reports` while they run.
 
         Calls of tools without a function stay unanswered. The observers of the conversation are told of each call.
         """
@@ -102,6 +104,7 @@ class Toolbox:
 
         async def one(call: ToolCall) -> None:
             started = time.perf_counter()
+            reports.take_from(call)
             with ToolRun(conversation, call, self._functions.get(call.name)) as run:
                 told = await self._answer_to(call, outputs, run)
                 result = result_of(call, told, run.failed, time.perf_counter() - started)

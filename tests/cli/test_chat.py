@@ -264,6 +264,29 @@ async def test_a_person_is_asked_before_a_tool_runs(tmp_path: Path):
     assert told[3] == "weather was not run. The user refused it: not now"
 
 
+async def test_a_tools_progress_is_one_line_that_changes(tmp_path: Path):
+    """Each report takes the place of the one before, and the result that of the last; a pipe gets the result only."""
+    (tmp_path / "tools.py").write_text(
+        "import asyncio\nfrom resilient_stream import report_progress as _report\n\n"
+        "async def dig() -> str:\n"
+        "    for metre in (1, 2):\n        _report('deeper\\x1b[8m', metre, 2)\n        await asyncio.sleep(0.005)\n"
+        "    return 'dug'\n"
+    )
+    call = [CallTool("dig", {}), End()]
+    async with FakeProvider(call, [Text("Done."), End()], call, [Text("Done."), End()]) as provider:
+        terminal = Terminal()
+        await terminal.start(*TO, "--tools", str(tmp_path / "tools.py"), **at(provider))
+        await terminal.shows(PROMPT)
+        terminal.type("Dig.\r")
+        for line in ("… dig 50% deeper", "\r\x1b[2K", "… dig 100% deeper", "\r\x1b[2K", "← dug"):
+            await terminal.shows(line)
+        await terminal.shows(PROMPT)
+        terminal.type("\x04")
+        assert await terminal.ends() == 0
+        ran = await run("chat", *TO, "--tools", str(tmp_path / "tools.py"), typed=b"Dig.\n", **at(provider))
+    assert ran.err.splitlines()[:2] == ["→ dig()", "← dug"]
+
+
 async def test_a_pipe_approves_nothing(tmp_path: Path):
     """With --ask-first and nobody to ask, no tool runs."""
     (tmp_path / "tools.py").write_text(TOOLS)

@@ -17,6 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "conversations.md"
 
 ANSWERS: dict[str, list[Script]] = {
     "umbrella": [[CallTool("weather", {"city": "Oslo"}), End()], [Text("No."), End()]],
+    "Index my notes": [[CallTool("index", {"folder": "notes"}), End()], [Text("Indexed."), End()]],
     "Plan me a trip.": [[CallTool("submit_Trip", {"city": "Oslo", "days": 2}), End()]],
     "Bergen, three days.": [[CallTool("submit_Trip", {"city": "Bergen", "days": 3}), End()]],
     "ask me where to": [[Text("Where to?"), End()]],
@@ -78,6 +79,6 @@ async def test_the_examples_run(
     said = capsys.readouterr().out
     (told,) = (message for message in names["record"].history if message.role == "tool")
     assert told.text == "5"
-    shown = ['[weather: {"city":"Oslo",', "No.", "complete Usage(", "no_tool_calls ('Trip',) Where to?"]
-    for expected in (*shown, "Trip(city='Bergen', days=3)", "Out of time 2"):
+    shown = ['[weather: {"city":"Oslo",', "No.", "complete Usage(", "[index: file 3, 100%]"]
+    for expected in (*shown, "no_tool_calls ('Trip',) Where to?", "Trip(city='Bergen', days=3)", "Out of time 2"):
         assert expected in said

@@ -33,7 +33,10 @@ from resilient_stream import (
     StreamError,
     StreamMisused,
     TextDelta,
+    ToolProgress,
+    ToolResult,
     Transcript,
+    report_progress,
 )
 from resilient_stream.contract import Batch, CallContext, Handler, Request
 from resilient_stream.sync import SyncClient, SyncScope, SyncStream
@@ -139,6 +142,24 @@ def test_a_conversation_runs_its_tools_in_worker_threads(serve: Serve) -> None:
     assert [seen_by for seen_by, _ in ran] == ["Ada", "Ada"]
     assert ran[0][1] not in ("resilient_stream", threading.current_thread().name)
     assert ran[1][1] == "resilient_stream"
+
+
+def test_a_tools_progress_comes_while_it_runs(serve: Serve) -> None:
+    """The report of a plain function is there while the function waits in its thread."""
+    taken = threading.Event()
+
+    def dig() -> str:
+        report_progress("half way", 1, 2)
+        assert taken.wait(5)
+        return "dug"
+
+    with SyncClient(serve(calling("dig"), chat("Done.")).target()) as client:
+        told: list[str] = []
+        for chunk in client.converse("Hi", tools=[dig]):
+            if isinstance(chunk, ToolProgress | ToolResult):
+                told.append(chunk.type)
+                taken.set()
+    assert told == ["tool_progress", "tool_result"]
 
 
 def test_a_scope_owns_its_streams(serve: Serve) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...chunks import Seam, ToolCall
 from ...conversation.conversation import ConversationChunk
+from ...conversation.progress import ToolProgress
 from ...conversation.turns import ConversationRecord, ToolResult, TurnStarted
 from ...events import Event, FellBack, RetryScheduled
 from ...outcome.errors import StreamError
@@ -49,6 +50,11 @@ class ChatView:
         self._answer.end()
         self._notes.note(text)
 
+    def progress(self, text: str) -> None:
+        """Write how far a tool is, in the place of what was said of that before."""
+        self._answer.end()
+        self._notes.progress(text)
+
     def confirm(self, question: str) -> bool:
         """Ask, and accept only a yes. A pipe has nobody who could answer."""
         if not self._spaced or self.read is None:
@@ -80,6 +86,8 @@ class ChatView:
         match chunk:
             case ToolCall():
                 self.note(wording.call_line(chunk))
+            case ToolProgress():
+                self.progress(wording.progress_line(chunk))
             case ToolResult():
                 self.note(wording.result_line(chunk))
             case Seam():

@@ -30,6 +30,7 @@ SUBJECTS: Mapping[str, str] = {
     "conversation": "turns with tools", "client": "the way in", "errors": "for users", "kinds": "for users",
     "readable": "for users", "transcript": "for users", "__init__": "all names", "testing": "FakeProvider …",
     "formats": "answers as bytes", "stores": "shared by workers", "integrations": "under other SDKs",
+    "delivery": "one answer, one reader",
     "web": "in servers", "gateway": "serve", "sync": "without a loop", "cli": "ask, chat, doctor …",
     "__main__": "python -m",
 }  # fmt: skip

@@ -41,6 +41,7 @@ LAYERS = (
     ("client",),
     ("errors", "kinds", "readable", "transcript", "__init__"),
     ("sync", "testing", "formats", "stores"),
+    ("delivery",),
     ("integrations",),
     ("web",),
     ("gateway",),

@@ -39,7 +39,8 @@ class Ending(msgspec.Struct, frozen=True):
     """How the answer ended.
 
     outcome: `complete` only where the provider said that it is whole. error: set where it failed. finish_reason, usage:
-    of the last request, where known. stopped: somebody stopped it on purpose (`Hub.stop`).
+    of the last request, where known. stopped: somebody stopped it on purpose (`Hub.stop`). target: the one that
+    answered last, as "provider:model"; it says what its counts include.
     """
 
     outcome: Outcome
@@ -47,6 +48,7 @@ class Ending(msgspec.Struct, frozen=True):
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     stopped: bool = False
+    target: str = ""
 
 
 class Refusal(NamedTuple):

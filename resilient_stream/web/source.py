@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-import time
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol
 
-from ..conversation.conversation import Conversation
-from ..formats.writer import About, Ending, Writer
-from ..outcome.errors import StreamError
-from ..stream import Stream
+from ..delivery import Answering, Direct, about, ending_of, pull
+from ..formats.writer import Writer
 
 __all__ = ["Answering", "Direct", "Source", "about", "ending_of", "pull"]
-
-Answering: TypeAlias = Stream | Conversation
 
 
 class Source(Protocol):
@@ -36,85 +30,3 @@ class Source(Protocol):
     def leave(self) -> None:
         """The reader has gone, or has everything. Idempotent; wakes a waiting `frames`."""
         ...
-
-
-async def pull(answering: Answering) -> list[Any]:
-    """Return the items that one network wake-up brought; an empty list at the end. Raises StreamError."""
-    try:
-        items: list[Any] = [await answering.__anext__()]
-    except StopAsyncIteration:
-        return []
-    ready = answering._ready
-    while ready:
-        items.append(ready.popleft())
-    return items
-
-
-def about(answering: Answering, stream_id: str | None) -> About:
-    """Return what a writer is told about an answer before it begins."""
-    model = answering._call.request.target.model
-    return About(stream_id or new_id(), int(time.time()), model)
-
-
-def new_id() -> str:
-    """Return an id that nobody can guess."""
-    return secrets.token_urlsafe(18)
-
-
-def ending_of(answering: Answering, error: StreamError | None = None, *, stopped: bool = False) -> Ending:
-    """Return how an answer ended, when it has."""
-    if isinstance(answering, Conversation):
-        record = answering.record
-        last = record.transcripts[-1] if record.transcripts else None
-        reason = None if last is None else last.finish_reason
-        return Ending(record.outcome or "abandoned", error, reason, record.usage, stopped)
-    transcript = answering.transcript
-    return Ending(transcript.outcome or "abandoned", error, transcript.finish_reason, transcript.usage, stopped)
-
-
-class Direct:
-    """A stream that belongs to one response and ends with it: it is pulled when what came before is sent."""
-
-    stream_id: str | None = None
-
-    def __init__(self, answering: Answering, writer: Writer) -> None:
-        self.writer = writer
-        self._answering = answering
-        self._early: list[Any] = []
-        self._begun = False
-        self._over = False
-
-    async def frames(self) -> list[bytes]:
-        """Pull until there is something to send."""
-        while not self._over:
-            try:
-                frames = self._written(await pull(self._answering))
-            except StreamError as error:
-                self._over = True
-                if not self._begun:
-                    raise
-                return self.writer.end(ending_of(self._answering, error))
-            if frames:
-                return frames
-        return []
-
-    def _written(self, items: list[Any]) -> list[bytes]:
-        if not items:
-            self._over = True
-            return [*self.open(), *self.writer.end(ending_of(self._answering))]
-        if not self._begun and all(item.type == "turn_started" for item in items):
-            self._early = items  # the request may still fail, and then it decides the status of the response
-            return []
-        return [*self.open(), *self.writer.write(items)]
-
-    def open(self) -> list[bytes]:
-        """Return what stands before the first chunk, once."""
-        if self._begun:
-            return []
-        self._begun = True
-        early = self.writer.write(self._early) if self._early else []
-        return [*self.writer.begin(about(self._answering, None)), *early]
-
-    def leave(self) -> None:
-        """Close the stream, and with it the provider's connection."""
-        self._answering.close()

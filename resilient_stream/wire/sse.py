@@ -6,12 +6,14 @@ An event without its blank line is not dispatched, as the standard says; whether
 end marker tells.
 
 `feed` returns whole events. `payloads` returns only their data, which is all that most dialects need, and is the fast
-way: 64 KiB of `data: …` lines become a list with five calls into C.
+way: 64 KiB of `data: …` lines become a list with a few calls into C.
 """
 
 from __future__ import annotations
 
 import re
+from io import BytesIO
+from operator import itemgetter
 
 import msgspec
 
@@ -28,6 +30,8 @@ _LONE_CR = re.compile(rb"\r[^\n]")
 _PING = re.compile(rb"^event: ?(?:ping|keep|heartbeat)", re.MULTILINE | re.IGNORECASE)
 _PINGS = frozenset({"ping", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
 _SIGNS_OF_LIFE = (b"event: ping\n", b"event: keep", b"event: heartbeat\n")
+_NAMES = (b"event:", b"id:")
+_VALUE = itemgetter(slice(len(b"data: "), -1))
 _READ = rb"(?:data|event|id|retry)[:\n]|[{\[ \]}\n]"
 _NO_FIELD = re.compile(
     rb"(?:[^deir{\[ \]}\n][^\n]*+\n|(?!%b)[^\n]++\n)*+((?:(?=%b)[^\n]*+\n|[^\n]++\Z)*+)" % (_READ, _READ)
@@ -36,6 +40,8 @@ _NO_FIELD = re.compile(
 
 MANY = 64
 """When one read or event has more lines than this, lines that say nothing are dropped before the others are read."""
+MOST_ALIKE = 256 * 1024
+"""Bytes that are cut into lines at once. A network read has far fewer."""
 MOST_LINES = 65_536
 """Lines of one event that are read. A pretty-printed answer of megabytes has fewer; each costs a loop in Python."""
 
@@ -107,11 +113,12 @@ class SseDecoder:
         block = self._whole(data)
         if not block:
             return []
-        # Nothing but "data: …" lines with a blank line after each: OpenAI, Gemini and most others.
-        if block.startswith(b"data: "):
-            plain = block[6:-2].split(b"\n\ndata: ")
-            if block.count(b"\n") == 2 * len(plain):
-                return plain
+        if not block.startswith(b"data: "):
+            self._block = block
+        elif block.find(b"\n") == len(block) - 2:
+            return [block[6:-2]]
+        if len(block) < MOST_ALIKE and (alike := _alike(block)) is not None:
+            return alike
         self._block = block
         if any(name in block for name in _SIGNS_OF_LIFE):
             self.pings = self.named_pings()
@@ -248,6 +255,28 @@ class SseDecoder:
 def _with_fields(lines: bytes) -> bytes:
     """Return lines without those that say nothing. The last line may be incomplete."""
     return b"".join(_NO_FIELD.findall(lines))
+
+
+def _alike(block: bytes) -> list[bytes] | None:
+    """Return the data of events that are written alike; None where they are not, or one may be a ping.
+
+    Alike are `data: …` and a blank line (OpenAI, Gemini and most others), or the same with a name above (Anthropic).
+    A file cuts lines four times as fast as `bytes.split`.
+    """
+    each = block.count(b"\n", 0, block.find(b"\n\n")) + 2
+    if each > 3:
+        return None
+    lines = BytesIO(block).readlines()
+    data, blank = lines[each - 2 :: each], lines[each - 1 :: each]
+    if blank.count(b"\n") * each != len(lines):
+        return None
+    # What the least and the greatest text begin with, all texts between them begin with as well.
+    if not (min(data).startswith(b"data: ") and max(data).startswith(b"data: ")):
+        return None
+    names = set(lines[::each]) if each == 3 else ()
+    if not all(name.startswith(_NAMES) and not _PING.match(name) for name in names):
+        return None
+    return list(map(_VALUE, data))
 
 
 def _parts(block: bytes) -> list[bytes]:

@@ -149,6 +149,31 @@ def test_one_event_a_read_is_read_the_same_both_ways(values: list[str], end: str
     assert payloads == [event.data for event in events] == [value.encode() for value in values]
 
 
+@pytest.mark.parametrize("head", ["data: ", "event: e\ndata: "])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "dat: x\n\n", "data:x\n\n", "event: e\n\n", ": c\ndata: x\n\n", "\n", "data: x\ndata: y\n\n",
+        "data: x\nid: 1\ndata: y\n\n", "event: e\ndata: x\nid: 1\nevent: e\ndata: y\n\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_one_event_that_is_written_otherwise_is_read_as_the_text_says(head: str, odd: str, place: int) -> None:
+    """Events that are written alike are cut at once; a single other one among them changes the reading of none."""
+    events = [f"{head}{number}\n\n" for number in range(4)]
+    body = "".join([*events[:place], odd, *events[place:]])
+    found, payloads = both([body.encode()])
+    assert payloads == [event.data for event in found] == [data.encode() for _, data, _ in by_the_text(body)[0]]
+
+
+@pytest.mark.parametrize("name", ["ping", "keepalive", "heartbeat"])
+def test_a_ping_among_named_events_is_known_as_one(name: str) -> None:
+    """Its data is said to be no event, also where it is written like all the others."""
+    decoder = SseDecoder()
+    decoder.payloads(f"event: e\ndata: 1\n\nevent: {name}\ndata: 2\n\n".encode())
+    assert decoder.pings == {b"2"}
+
+
 # -- the end, and the bounds ------------------------------------------------------------------------
 
 

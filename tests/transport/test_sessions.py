@@ -73,6 +73,32 @@ async def test_the_first_reads_cost_no_turn():
     later.close()
 
 
+async def test_a_long_body_gives_a_turn_when_its_time_is_over(monkeypatch):
+    """Not after each read, since most are worked through in far less time than a turn takes."""
+    now, turns = 100.0, 0
+
+    class Content:
+        total_bytes = http.TURN
+
+        async def read(self, size: int) -> bytes:
+            return b"x" * size
+
+    async def turn(_: float) -> None:
+        nonlocal turns
+        turns += 1
+
+    monkeypatch.setattr(http, "perf_counter", lambda: now)
+    monkeypatch.setattr(http.asyncio, "sleep", turn)
+    response = object.__new__(http.Response)
+    response._content, response._turn_at, response._turn = Content(), http.TURN, 0.0  # type: ignore[assignment]
+    seen = []
+    for passed in (0.0, http.PATIENCE * 0.6, http.PATIENCE * 0.6, 0.0):
+        now += passed
+        await response.read()
+        seen.append(turns)
+    assert seen == [1, 1, 2, 2]
+
+
 @pytest.mark.parametrize(
     ("head", "said"),
     [

@@ -67,6 +67,10 @@ class Attempt:
         self.call = call
         self.adapter = adapter_for(request.target.provider)
         self._able = self.adapter.capabilities(request.model)
+        if request.extra:
+            from ..fitting.own_fields import for_its_provider  # most calls have no `extra`
+
+            request = for_its_provider(request)
         request, answer = in_its_way(request, self._able)
         self.request = request
         self.model = request.target.model

@@ -72,6 +72,10 @@ def unsupported(request: Request, able: Capabilities) -> Failure | None:
     """Return the first feature that the request's model lacks, as a failure; None when it has them all."""
     lacking = next((row.name for row in FEATURES if not getattr(able, row.capability) and row.asked(request)), None)
     lacking = lacking or refused(request, able.files) or hosted.refused(request, able)
+    if lacking is None and request.extra:
+        from . import own_fields  # most calls have no `extra`
+
+        lacking = own_fields.refused(request)
     if lacking is None:
         return None
     facts = {"feature": lacking}

@@ -78,6 +78,7 @@ from .telemetry.stderr import log_to_stderr
 
 if TYPE_CHECKING:
     from .conversation.conversation import Conversation
+    from .conversation.items import chunk_from_dict, chunk_to_dict
     from .conversation.progress import ToolProgress, report_progress
     from .conversation.prompts import Incomplete
     from .conversation.tools import ToolError
@@ -91,6 +92,8 @@ _OF_CONVERSATIONS = {
     "ToolProgress": "conversation.progress",
     "ToolResult": "conversation.turns",
     "TurnStarted": "conversation.turns",
+    "chunk_from_dict": "conversation.items",
+    "chunk_to_dict": "conversation.items",
     "report_progress": "conversation.progress",
 }
 """Read when they are first asked for: who streams single answers does not pay for conversations at every start."""
@@ -188,5 +191,7 @@ __all__ = [
     "TurnOptions",
     "TurnStarted",
     "Usage",
+    "chunk_from_dict",
+    "chunk_to_dict",
     "report_progress",
 ]

@@ -29,6 +29,7 @@ class EventsWriter:
     headers: Mapping[str, str] = NOT_STORED
     heartbeat = b": waiting\n\n"
     numbered = True
+    cut = False
 
     def begin(self, about: About) -> list[bytes]:
         """Return no frame: the first chunk is the first event."""

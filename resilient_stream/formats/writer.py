@@ -21,7 +21,7 @@ from ..outcome.transcript import Outcome
 __all__ = ["About", "Ending", "Item", "Refusal", "Writer"]
 
 Item: TypeAlias = Chunk | Any
-"""A chunk, or what a conversation yields beside chunks: `TurnStarted`, `ToolResult`."""
+"""A chunk, or what a conversation yields beside chunks: `TurnStarted`, `ToolProgress`, `ToolResult`."""
 
 
 class About(msgspec.Struct, frozen=True):
@@ -80,6 +80,16 @@ class Writer(Protocol):
     @property
     def numbered(self) -> bool:
         """Whether frames are Server-Sent Events, so that `id: 7` can be put in front of each."""
+        ...
+
+    @property
+    def cut(self) -> bool:
+        """Whether the connection has to be broken off instead of ended, asked after `end`.
+
+        A format that has no word for a failure (plain text) looks whole however it ends. Only a body without its proper
+        end, which for HTTP/1.1 is the last chunk of the chunked encoding, says that something is missing. Formats with
+        an error and a terminator of their own always return False.
+        """
         ...
 
     def begin(self, about: About) -> list[bytes]:

@@ -159,7 +159,8 @@ class FilePart(_Frozen):
 
     data: bytes, or their base64 text, which is what is kept. id: of an upload at the provider that is asked. media_type
     is found from the first bytes, the name or the address, and has to be given where none of them shows it. name: what
-    the model is told, with its ending. See `given/files.py`.
+    the model is told, with its ending. citations: the answer has to say which passages of the document it rests on, as
+    `Source`s; a provider that cannot is not asked. See `given/files.py`.
     """
 
     type: Literal["file"] = "file"
@@ -169,6 +170,7 @@ class FilePart(_Frozen):
     media_type: str | None = None
     name: str | None = None
     cache: Cache | None = None
+    citations: bool = False
 
     if TYPE_CHECKING:  # what is accepted is more than what is kept
 
@@ -181,17 +183,23 @@ class FilePart(_Frozen):
             media_type: str | None = None,
             name: str | None = None,
             cache: Cache | None = None,
+            citations: bool = False,
         ) -> None: ...
 
     @classmethod
     def from_file(
-        cls, path: str | os.PathLike[str], media_type: str | None = None, *, cache: Cache | None = None
+        cls,
+        path: str | os.PathLike[str],
+        media_type: str | None = None,
+        *,
+        cache: Cache | None = None,
+        citations: bool = False,
     ) -> FilePart:
         """Read a file of up to 100 MiB now. Raises StreamMisused for one that is missing, too large, or a pipe."""
         from .given.files import name_of, read  # most calls have no file
 
         data = read(path, "FilePart.from_file")
-        return cls(data=data, media_type=media_type, name=name_of(path), cache=cache)
+        return cls(data=data, media_type=media_type, name=name_of(path), cache=cache, citations=citations)
 
     @classmethod
     def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,7 +12,8 @@ from resilient_stream import Client, InvalidRequest
 from resilient_stream.contract import Capabilities, Request
 from resilient_stream.errors import ErrorKind, error_for
 from resilient_stream.fitting.features import FEATURES, OPTIONS, unsupported
-from resilient_stream.messages import ImagePart, Message, Tool
+from resilient_stream.fitting.files import ALL_FILES
+from resilient_stream.messages import FilePart, ImagePart, Message, Tool
 from resilient_stream.providers import adapter_for
 from resilient_stream.providers.shared.words import knowing
 from resilient_stream.target import Target
@@ -25,6 +26,7 @@ ASKING: dict[str, dict[str, Any]] = {
     "image_links": {"messages": (Message(role="user", content=(ImagePart(url="https://example.com/a.png"),)),)},
     "forced_tools": {"tool_choice": "required"},
     "stop": {"stop": ("END",)},
+    "citations": {"messages": (Message(role="user", content=(FilePart(id="f", citations=True),)),)},
     "top_k": {"top_k": 40},
     "presence_penalty": {"presence_penalty": 0.0},
     "frequency_penalty": {"frequency_penalty": 0.5},
@@ -55,7 +57,8 @@ def test_a_feature_that_is_lacking_is_named(feature: Any) -> None:
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda row: row.capability)
 def test_a_feature_that_is_there_or_not_asked_for_is_no_failure(feature: Any) -> None:
     """Neither a capable model nor a plain question is refused."""
-    assert unsupported(request(**ASKING[feature.capability]), knowing(OPTIONS, Capabilities(whole=True))) is None
+    able = knowing(OPTIONS, Capabilities(whole=True, citations=True, files=ALL_FILES))
+    assert unsupported(request(**ASKING[feature.capability]), able) is None
     assert unsupported(request(), without(*(row.capability for row in FEATURES))) is None
 
 
@@ -97,4 +100,5 @@ def test_what_a_provider_lacks_is_said(provider: str, lacking: set[str]) -> None
     """The columns that `features` and the command `providers` read tell the truth."""
     able = adapter_for(provider).capabilities("some-model")
     columns = {"reasoning", *(row.capability for row in FEATURES)}
-    assert {name for name in columns if not getattr(able, name)} == lacking
+    cites = {"citations"} if provider != "anthropic" else set()  # documents, which few can
+    assert {name for name in columns if not getattr(able, name)} == lacking | cites

@@ -183,6 +183,11 @@ SHAPES: list[tuple[dict[str, Any], FilePart | ImagePart]] = [
     ({"type": "document", "source": {"type": "url", "url": "https://example.com/a"}},
      FilePart(url="https://example.com/a", media_type="application/pdf")),
     ({"type": "document", "source": {"type": "file", "file_id": "f"}}, FilePart(id="f")),
+    ({"type": "document", "source": {"type": "file", "file_id": "f"}, "citations": {"enabled": True}},
+     FilePart(id="f", citations=True)),
+    ({"type": "file", "data": PDF, "citations": True}, FilePart(data=PDF, citations=True)),
+    ({"type": "document", "source": {"type": "file", "file_id": "f"}, "citations": {"enabled": False}},
+     FilePart(id="f")),
     ({"type": "image", "source": {"type": "file", "file_id": "f"}}, FilePart(id="f", media_type="image/*")),
     ({"inlineData": {"mimeType": "application/pdf", "data": PDF_TEXT}}, FilePart(data=PDF)),
     ({"inline_data": {"mime_type": "image/png", "data": base64.b64encode(PNG).decode()}}, ImagePart.of(PNG)),
@@ -215,8 +220,8 @@ def test_shapes_of_apis_are_read(shape: dict[str, Any], part: FilePart | ImagePa
         ({"type": "input_audio", "input_audio": {"data": "AAAA", "fmt": "wav"}}, "input_audio.fmt: not a known"),
         ({"type": "document", "source": {"type": "file", "file_id": "f"}, "context": "x"},
          "messages[0].content[0].context: not a known field"),
-        ({"type": "document", "source": {"type": "file", "file_id": "f"}, "citations": {"enabled": True}},
-         "messages[0].content[0].citations: not a known field"),
+        ({"type": "document", "source": {"type": "file", "file_id": "f"}, "citations": {"enabled": True, "style": "x"}},
+         "messages[0].content[0].citations.style: not a known field"),
     ],
 )  # fmt: skip
 def test_what_a_shape_has_beside_it_is_refused_by_its_name(shape: dict[str, Any], said: str) -> None:

@@ -48,7 +48,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. output_by: how the
     answer's schema is asked for; the adapter itself writes "schema" and "json" (fitting/answer_form.py). image_links:
     also by URL, without the data. files: the kinds of files that are taken, each with how it may be given, like "pdf
-    data" and "audio url" (fitting/files.py). cache_marks: parts and tools with one are sent with it. hosted: the names
+    data" and "audio url" (fitting/files.py). cache_marks: parts and tools with one are sent with it. citations:
+    passages of a document can be cited (`FilePart.citations`). hosted: the names
     of the tools that run at the provider; own_tools: a pattern of the types that its own dicts of such tools have;
     any_tool: all of them (fitting/hosted.py). forced_tools: a call can be demanded. stop: stop sequences. prefill: an
     assistant's unfinished turn is continued; echoes_prefill: when it is sent again. native_resume: a broken stream can
@@ -74,6 +75,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     image_links: bool = True
     files: frozenset[str] = frozenset()
     cache_marks: bool = False
+    citations: bool = False
     hosted: frozenset[str] = frozenset()
     own_tools: str = r"(?!)"
     any_tool: bool = False

@@ -17,7 +17,7 @@ from ..contract import Capabilities, Request
 from ..failures import ErrorKind, Failure
 from ..messages import ImagePart
 from . import hosted
-from .files import refused
+from .files import files_of, refused
 
 __all__ = ["FEATURES", "OPTIONS", "Feature", "unsupported"]
 
@@ -37,6 +37,10 @@ def _has_picture(request: Request) -> bool:
 def _has_link(request: Request) -> bool:
     parts = (part for message in request.messages for part in message.parts)
     return any(isinstance(part, ImagePart) and part.data() is None for part in parts)
+
+
+def _has_cited(request: Request) -> bool:
+    return any(part.citations for part in files_of(request.messages))
 
 
 def _forces_a_call(request: Request) -> bool:
@@ -60,6 +64,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("tools", "tools", lambda request: bool(request.tools)),
     Feature("images", "images", _has_picture),
     Feature("image_links", "images by link (a data URL would do)", _has_link),
+    Feature("citations", "citations of passages in a file (citations=True)", _has_cited),
     Feature("forced_tools", "demanding a tool call (tool_choice=)", _forces_a_call),
     Feature("stop", "stop sequences (stop=)", lambda request: bool(request.stop)),
     *(Feature(name, f"{words} ({name}=)", functools.partial(_is_given, name)) for name, words in OPTIONS.items()),

@@ -169,10 +169,10 @@ def _as_document(value: Mapping[str, Any]) -> dict[str, Any]:
     """Read a document of Anthropic's: data, a text, a URL or an upload; or of Google's Interactions."""
     if "source" not in value:
         return _as_media(value)
-    if not _is_nothing(value.get("citations")):
-        raise Unfit(".citations: not a known field: it has no place here and would be lost; leave it out")
+    asked = _inner(value, "citations")
+    _left_out(asked, ("enabled",), ".citations")
     source = _inner(value, "source")
-    made = {"type": "file", "name": value.get("title")}
+    made = {"type": "file", "name": value.get("title"), "citations": asked.get("enabled") is True}
     kind = source.get("type")
     if kind in ("base64", "text"):
         data = source.get("data")
@@ -197,7 +197,7 @@ def _as_file(value: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "file", **{name: inner[name] for name in _OUR_FILE if inner.get(name) is not None}, **made}
 
 
-_OUR_FILE = ("url", "data", "id", "media_type", "name")
+_OUR_FILE = ("url", "data", "id", "media_type", "name", "citations")
 _THEIR_FILE: Mapping[str, str] = {"file_data": "data", "file_id": "id", "file_url": "url", "filename": "name"}
 
 
@@ -263,7 +263,7 @@ _PARTS: Mapping[str, tuple[Callable[[Mapping[str, Any]], dict[str, Any]], Names]
     "file": (_as_file, ("file", *_OUR_FILE, "file_id")),
     "input_file": (_as_file, tuple(_THEIR_FILE)),
     "input_audio": (_as_audio, ("input_audio",)),
-    "document": (_as_document, ("source", "title", *_MEDIA)),
+    "document": (_as_document, ("source", "title", "citations", *_MEDIA)),
     "document_url": (_as_address, ("document_url", "document_name")),
     "video_url": (_as_address, ("video_url",)),
     "audio": (_as_media, _MEDIA),

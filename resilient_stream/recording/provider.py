@@ -213,7 +213,12 @@ class Replay(msgspec.Struct, frozen=True):
         """Return all capabilities: a feature that the recorded provider lacked is a recorded failure, or was not
         recorded."""
         able = Capabilities(
-            prefill=True, earlier_turns="as_given", tool_names=r"(?s).*", files=ALL_FILES, any_tool=True
+            prefill=True,
+            earlier_turns="as_given",
+            tool_names=r"(?s).*",
+            files=ALL_FILES,
+            any_tool=True,
+            citations=True,
         )
         return knowing(OPTIONS, able)
 

@@ -238,3 +238,39 @@ def test_a_tool_may_return_a_file() -> None:
     text, *shown = encode_parts({"a": picture, "b": PDF}, "fetch")
     assert text == TextPart(text='{"a":"[picture 1]","b":"[file 2]"}')
     assert shown == [picture, PDF]
+
+
+# -- citations of documents ---------------------------------------------------------------------
+
+CITED = PDF.model_copy(update={"citations": True})
+ON = {"enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "inside"),
+    [
+        ("anthropic:claude-haiku-4-5", {}, ()),
+        (CLAUDE, INVOKE, ()),
+        (CLAUDE, {}, ("document",)),
+    ],
+)
+def test_citations_are_asked_for_where_they_can_be_had(
+    target: str, options: dict[str, Any], inside: tuple[str, ...]
+) -> None:
+    """In the document's block, and only where they were asked for."""
+    cited, plain = content(target, CITED, options), content(target, PDF, options)
+    for name in inside:
+        cited, plain = cited[name], plain[name]
+    assert cited.pop("citations") == ON
+    assert cited == plain
+
+
+@pytest.mark.parametrize(
+    "target", ["openai:gpt-5", "gemini:gemini-2.5-pro", "bedrock:amazon.nova-pro-v1:0", "cohere:c"]
+)
+async def test_a_target_that_cannot_cite_is_not_asked(target: str) -> None:
+    """Its answer would have no citations; the refusal says what could not be had."""
+    adapter = adapter_for(target.partition(":")[0])
+    failure = unsupported(asked(target, CITED), adapter.capabilities(target.partition(":")[2]))
+    assert failure is not None
+    assert failure.facts["feature"] == "citations of passages in a file (citations=True)"

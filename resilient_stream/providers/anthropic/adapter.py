@@ -108,7 +108,7 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
         return Capabilities(
             prefill=generation_of(model).prefill, whole=True, tool_names=TOOL_NAMES, cached_in_input=False,
             top_k=True, user=True, output_by="schema" if generation_of(model).schema else "tool", files=FILES,
-            cache_marks=True, hosted=HOSTED, own_tools=OWN,
+            cache_marks=True, citations=True, hosted=HOSTED, own_tools=OWN,
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:

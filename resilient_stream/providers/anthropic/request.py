@@ -193,7 +193,8 @@ def _file(part: FilePart) -> dict[str, Any]:
     """Return a document, or an uploaded picture, as a block."""
     if part.kind == "image":
         return with_mark({"type": "image", "source": {"type": "file", "file_id": part.id}}, part.cache)
-    document = {"type": "document", "source": _document_source(part), "title": part.name}
+    cited = {"enabled": True} if part.citations else None
+    document = {"type": "document", "source": _document_source(part), "title": part.name, "citations": cited}
     return with_mark(known(document), part.cache)
 
 

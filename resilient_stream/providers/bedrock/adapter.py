@@ -143,7 +143,8 @@ class Bedrock(msgspec.Struct, frozen=True):
             prefill=generation_of(model).prefill, streaming_tools=_WHOLE_CALLS.search(model) is None, whole=True,
             signs_as=signing_family(model) or f"{self.name}:{model}", cached_in_input=False,
             top_k=bool(top_k_of(model)), user=True, output_by=output_way(model), files=FILES,
-            cache_marks=keeps_marks(model), hosted=hosted_by(model), own_tools=r"\.systemTool",
+            cache_marks=keeps_marks(model), citations="claude" in model, hosted=hosted_by(model),
+            own_tools=r"\.systemTool",
         )  # fmt: skip
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:

@@ -21,7 +21,10 @@ def encode_file(part: FilePart) -> dict[str, Any]:
     place, name = form
     source = {"bytes": part.data} if part.data is not None else {"s3Location": {"uri": part.url}}
     made: dict[str, Any] = {"format": name, "source": source}
-    return {place: {**made, "name": _document_name(part.name)} if place == "document" else made}
+    if place != "document":
+        return {place: made}
+    cited = {"citations": {"enabled": True}} if part.citations else {}
+    return {place: {**made, "name": _document_name(part.name), **cited}}
 
 
 def _document_name(name: str | None) -> str:

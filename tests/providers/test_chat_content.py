@@ -289,6 +289,17 @@ def test_a_message_that_repeats_a_recording_adds_nothing() -> None:
     assert read(body, audio={"format": "pcm16"}) == [SPOKEN]
 
 
+@pytest.mark.parametrize("odd", ["<wave>", "QUJD-*", "QUJDR===", "A\u00e4AA"])
+def test_a_piece_of_a_recording_that_is_no_base64_is_passed_on(odd: str) -> None:
+    """It is a `Raw`, and counted; what stands around it is the recording."""
+    first, last = base64.b64encode(SOUND[:99]).decode(), base64.b64encode(SOUND[99:]).decode()
+    body = chat(*(delta(None, audio={"data": each}) for each in (first, odd, last)), END)
+    raw, file = read(body, audio={"format": "pcm16"})
+    assert raw == Raw("openai", "audio", {"data": odd})
+    assert isinstance(file, File)
+    assert file.data == SOUND
+
+
 def test_a_recording_is_progress() -> None:
     """Nothing leaves until its end, and the clock that watches for silence still sees that it comes."""
     decoder = adapter_for("openai").decoder(_request())
@@ -409,6 +420,22 @@ def test_steps_before_an_answer_are_thoughts_and_tools() -> None:
         ServerToolCall("step_1", "execute_python", '{"code":"1+1"}', {"code": "1+1"}),
         ServerToolResult("step_1", "execute_python", "2"),
         Raw("perplexity", "reasoning_steps", odd),
+    ]
+
+
+def test_films_and_pictures_beside_an_answer_are_files() -> None:
+    """Perplexity gives those that it found with every event; questions that one could ask next are a `Raw`."""
+    beside = {
+        "images": [{"image_url": "https://a.test/a.png", "origin_url": "https://a.test", "height": 9, "width": 9}],
+        "videos": [{"url": "https://v.test/watch?v=1", "thumbnail_url": "https://v.test/1.jpg", "duration": 9}],
+        "related_questions": ["And then?"],
+    }
+    events = [{"choices": [{"index": 0, **each}], **beside} for each in (delta("So."), END)]
+    assert read(sse(events, done=True), "perplexity") == [
+        TextDelta("So."),
+        File("image/png", url="https://a.test/a.png"),
+        File("video/*", url="https://v.test/watch?v=1"),
+        Raw("perplexity", "related_questions", ["And then?"]),
     ]
 
 

@@ -22,7 +22,7 @@ from ..shared.sources import Sources, items_of, source_of
 from ..shared.unmodelled import Fields, Unmodelled, says
 from ..shared.values import list_of, object_of
 from .chat_events import CHOICE, EVENT, FIRST, SPEECH
-from .chat_files import ANY_PICTURE, ANY_SOUND, Recording, file_of
+from .chat_files import ANY_FILM, ANY_PICTURE, ANY_SOUND, Recording, file_of
 from .chat_tools import ExecutedTools
 
 __all__ = ["NOT_ASKED", "Asked", "Beside"]
@@ -157,6 +157,9 @@ class Beside:
         items = value if isinstance(value, list) else [value]
         return [chunk for item in items for chunk in self._file(name, item, file_of(item, self._asked.returns))]
 
+    def _films(self, name: str, value: Any) -> Batch:
+        return [chunk for item in list_of(value) for chunk in self._file(name, item, file_of(item, kind=ANY_FILM))]
+
     def _file(self, name: str, item: Any, file: File | None) -> Batch:
         """Return a file that was not given before; some hosts repeat the whole message with each event."""
         if file is None:
@@ -176,8 +179,7 @@ class Beside:
         if not isinstance(value, dict):
             return self._unread(name, value)
         self.sounds = True
-        self._memory.recording.add(value)
-        return []
+        return [] if self._memory.recording.add(value) else [self._unmodelled.content(name, value)]
 
     def _executed(self, name: str, value: Any) -> Batch:
         return self._memory.tools.add(value) if isinstance(value, list) else self._unread(name, value)
@@ -211,6 +213,7 @@ READ: Mapping[str, _Read] = {
     "documents": Beside._cited,
     "images": Beside._pictures,
     "image": Beside._pictures,
+    "videos": Beside._films,
     "audio": Beside._sound,
 }
 """The fields that are read, in the order in which their chunks leave; the first list of sources says most of them."""

@@ -148,7 +148,7 @@ CHOICE = Fields(
 EVENT = Fields(
     read=names(
         "choices usage id object created model error code message detail base_resp type citations search_results "
-        "search_info web_search references annotations documents context images audio executed_tools"
+        "search_info web_search references annotations documents context images videos audio executed_tools"
     ),
     aside=names(
         "system_fingerprint service_tier obfuscation p x_groq provider prompt_filter_results time_info timings "

@@ -16,10 +16,11 @@ from ..shared.encoded import UNKNOWN_TYPE, Pieces, bytes_of, in_data_url, type_b
 from ..shared.holdings import Holdings
 from ..shared.values import object_of, text_of
 
-__all__ = ["ANY_PICTURE", "ANY_SOUND", "Recording", "file_of"]
+__all__ = ["ANY_FILM", "ANY_PICTURE", "ANY_SOUND", "Recording", "file_of"]
 
 ANY_PICTURE = "image/*"
 ANY_SOUND = "audio/*"
+ANY_FILM = "video/*"
 
 _FORMATS: Mapping[str, str] = {
     "wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "opus": "audio/opus", "aac": "audio/aac",
@@ -44,21 +45,22 @@ class Recording:
         self._fields: dict[str, Any] = {}
         self._given = False
 
-    def add(self, piece: dict[str, Any]) -> None:
-        """Take the next piece: bytes, words, or the recording's id."""
+    def add(self, piece: dict[str, Any]) -> bool:
+        """Take the next piece: bytes, words, or the recording's id. Return whether its bytes could be read."""
         self._fields.update({name: piece[name] for name in ("id", "expires_at") if piece.get(name) is not None})
         if words := text_of(piece.get("transcript")):
             self._holdings.piece(words)
             self._words.append(words)
-        if data := text_of(piece.get("data")):
-            self._holdings.take(self._bytes.add(data))
+        added = self._bytes.add(text_of(piece.get("data")))
+        self._holdings.take(added or 0)
+        return added is not None
 
     def file(self) -> list[File]:
-        """Return the recording with what has come of it, once; nothing where there was none."""
+        """Return the recording with what has come of it since the last time; nothing where there was none."""
         data, words, id = self._bytes.end(), "".join(self._words), text_of(self._fields.get("id"))
-        if self._given or not (data or words or id):
+        if not (data or words or (id and not self._given)):
             return []
-        self._given = True
+        self._given, self._bytes, self._words = True, Pieces(), []
         kind = _FORMATS.get(self._format) or type_by_bytes(data)
         kind = ANY_SOUND if kind == UNKNOWN_TYPE else kind
         return [File(kind, data or None, id=id, text=words, native={"audio": self._fields})]

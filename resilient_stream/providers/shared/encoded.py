@@ -19,6 +19,7 @@ UNKNOWN_TYPE = "application/octet-stream"
 
 _URL_SAFE = str.maketrans("-_", "+/")
 _DATA_URL = re.compile(r"data:([^;,]*)(?:;[^;,]*)*;base64,")
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_\-\s]*")
 _LOOKED_AT = 24
 """Bytes that are enough to know a file by."""
 
@@ -61,13 +62,17 @@ class Pieces:
         self._bytes = bytearray()
         self._left = ""
 
-    def add(self, text: str) -> int:
-        """Decode the next piece; return how many bytes were added."""
-        before = len(self._bytes)
+    def add(self, text: str) -> int | None:
+        """Decode the next piece; return how many bytes were added. None: it is no base64, and nothing of it is kept."""
+        if _BASE64.fullmatch(text) is None:
+            return None
         *ended, rest = re.split("=+", self._left + "".join(text.split()))
         whole = len(rest) - len(rest) % 4
-        for each in (*ended, rest[:whole]):
-            self._bytes += bytes_of(each) or b""
+        found = [bytes_of(each) for each in (*ended, rest[:whole]) if each]
+        if None in found:
+            return None
+        before = len(self._bytes)
+        self._bytes += b"".join(each for each in found if each is not None)
         self._left = rest[whole:]
         return len(self._bytes) - before
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from resilient_stream import Client, HostedTool, Message, OpaquePart, Target, Tool, Transcript
 from resilient_stream.chunks import (
@@ -489,3 +491,53 @@ async def test_a_whole_turn_over_a_socket() -> None:
     assert len(first.server_tools) == 12
     assert dict(first.unmodelled) == {}
     assert [item.get("type") for item in server.requests[1].json["input"]].count("reasoning") == 2
+
+
+# -- recordings ---------------------------------------------------------------------------------
+
+SOUND = b"RIFF\0\0\0\0WAVEfmt " + bytes(range(32))
+WORDS = {"type": "output_text", "text": "Hello.", "annotations": []}
+AS_ITEM = {"type": "message", "role": "assistant", "content": [WORDS]}
+
+
+def heard(*pieces: bytes) -> list[dict[str, Any]]:
+    """Pieces of a recording, each encoded on its own."""
+    return [event("response.audio.delta", delta=base64.b64encode(piece).decode()) for piece in pieces]
+
+
+def spoken(*words: str) -> list[dict[str, Any]]:
+    """Pieces of its words."""
+    return [event("response.audio.transcript.delta", delta=piece) for piece in words]
+
+
+def test_a_recording_is_one_file_with_its_words() -> None:
+    """The pieces of both leave together at the end; the API takes no recording back, so the words go back."""
+    parts = [*heard(SOUND[:10]), *spoken("Hel", "lo."), *heard(SOUND[10:])]
+    over = [event("response.audio.done"), event("response.audio.transcript.done")]
+    chunks, read_to_end = read(*parts, *over, ended())
+    file = File("audio/wav", SOUND, text="Hello.", native=AS_ITEM)
+    assert [chunk for chunk in chunks if not isinstance(chunk, Finished)] == [file]
+    assert read_to_end.failure is None
+    assert read_to_end.unmodelled == {}  # type: ignore[attr-defined]
+    assert items(history([file])) == [AS_ITEM]
+    assert items(history([replace(file, text="", native={})])) == []
+
+
+def test_half_a_recording_is_kept_and_the_rest_follows_when_the_answer_goes_on() -> None:
+    """A cut gives what has come; the resumed stream gives what comes then."""
+    begun = [event("response.created", response={"id": "r"}), *heard(SOUND[:10]), *spoken("Hel")]
+    first = decoder(background=True)
+    chunks = [*first.feed(sse(*begun).removesuffix(b"data: [DONE]\n\n")), *first.finish()]
+    assert [(chunk.data, chunk.text) for chunk in chunks if isinstance(chunk, File)] == [(SOUND[:10], "Hel")]
+    point = first.resume_point  # type: ignore[attr-defined]
+    chunks, _ = read(*heard(SOUND[10:]), *spoken("lo."), ended(), background=True, resume=point)
+    assert [(chunk.data, chunk.text) for chunk in chunks if isinstance(chunk, File)] == [(SOUND[10:], "lo.")]
+
+
+def test_sound_that_cannot_be_read_is_passed_on() -> None:
+    """What is no base64 is a `Raw`, and counted; the recording has the rest."""
+    odd = event("response.audio.delta", delta="<wave>")
+    chunks, read_to_end = read(*heard(SOUND[:10]), odd, *heard(SOUND[10:]), ended())
+    assert chunks[0] == Raw("openai-responses", "response.audio.delta", {"delta": "<wave>"})
+    assert [chunk.data for chunk in chunks if isinstance(chunk, File)] == [SOUND]
+    assert read_to_end.unmodelled == {"response.audio.delta": 1}  # type: ignore[attr-defined]

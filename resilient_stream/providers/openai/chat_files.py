@@ -56,11 +56,11 @@ class Recording:
         return added is not None
 
     def file(self) -> list[File]:
-        """Return the recording with what has come of it since the last time; nothing where there was none."""
+        """Return the recording with what has come of it, once; nothing where there was none."""
         data, words, id = self._bytes.end(), "".join(self._words), text_of(self._fields.get("id"))
-        if not (data or words or (id and not self._given)):
+        if self._given or not (data or words or id):
             return []
-        self._given, self._bytes, self._words = True, Pieces(), []
+        self._given = True
         kind = _FORMATS.get(self._format) or type_by_bytes(data)
         kind = ANY_SOUND if kind == UNKNOWN_TYPE else kind
         return [File(kind, data or None, id=id, text=words, native={"audio": self._fields})]

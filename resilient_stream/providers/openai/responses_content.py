@@ -20,6 +20,7 @@ from .responses_citations import Citations
 from .responses_events import Event, key_of
 from .responses_items import OWN_ITEMS, Items, odd_parts
 from .responses_logprobs import Probabilities
+from .responses_sound import Sound
 from .responses_tools import ServerItems
 
 __all__ = ["OF_CONTENT", "Content"]
@@ -28,7 +29,7 @@ __all__ = ["OF_CONTENT", "Content"]
 class Content:
     """The content of one answer. resumed: it began in another stream. logprobs: they were asked for."""
 
-    __slots__ = ("_citations", "_resumed", "_tools", "_unmodelled", "calls", "items", "logprobs")
+    __slots__ = ("_citations", "_resumed", "_sound", "_tools", "_unmodelled", "calls", "items", "logprobs")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Content:
         self.calls = ResponsesCalls(holdings)
         self._tools = ServerItems(holdings)
         self._citations = Citations(holdings)
+        self._sound = Sound(holdings)
         self.logprobs = Probabilities() if logprobs else None
 
     @property
@@ -72,6 +74,20 @@ class Content:
         if piece:
             self.items.text.add(piece)
         return batch if self.logprobs is None else [*batch, *self.logprobs.piece(event.logprobs)]
+
+    def heard(self, event: Event) -> Batch:
+        """Take a piece of what is spoken."""
+        piece = text_of(event.delta)
+        return [] if self._sound.heard(piece) else [self._unmodelled.content(event.type, {"delta": piece})]
+
+    def spoken(self, event: Event) -> Batch:
+        """Take a piece of the words that are spoken."""
+        self._sound.spoken(text_of(event.delta))
+        return []
+
+    def left(self) -> Batch:
+        """Return the recording, or what has come of it."""
+        return [*self._sound.file()]
 
     def part_added(self, event: Event) -> Batch:
         """Take a part that begins here, behind all text that was said before."""
@@ -162,6 +178,8 @@ _Take: TypeAlias = Callable[[Content, Event], Batch]
 _DONE = "content_part output_text refusal reasoning_text reasoning_summary_text reasoning_summary_part"
 
 OF_CONTENT: Mapping[str, _Take] = {
+    "response.audio.delta": Content.heard,
+    "response.audio.transcript.delta": Content.spoken,
     "response.content_part.added": Content.part_added,
     **{f"response.{name}.done": Content.part_done for name in _DONE.split()},
     "response.output_text.annotation.added": Content.cited,

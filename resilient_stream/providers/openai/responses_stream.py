@@ -130,6 +130,10 @@ class ResponsesReader:
         self._finish("completed", batch)
         return batch
 
+    def left(self) -> Batch:
+        """Return what is held for the end and is content by itself: half a recording, when the answer fails."""
+        return self._content.left()
+
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:
         """Put the chunks of some events into `batch`, up to the end or a failure among them."""
         for place, event in enumerate(events):
@@ -165,7 +169,7 @@ class ResponsesReader:
         self.progress += 1
 
     def _repeats(self, event: Event, batch: Batch) -> None:
-        """Take an event that only says that work has begun."""
+        """Take an event that only says that work has begun, or that what came in pieces is whole."""
         self.progress += 1
 
     def _status(self, event: Event, batch: Batch) -> None:
@@ -191,7 +195,7 @@ class ResponsesReader:
 
     def _finish(self, raw: str, batch: Batch) -> None:
         self.done = True
-        batch += self._content.calls.whole()
+        batch += [*self._content.calls.whole(), *self.left()]
         reason, kind = FINISH_REASONS.get(raw, ("other", None))
         if self._content.items.refusal:
             reason, kind = "refusal", "refusal"
@@ -230,6 +234,8 @@ _Read: TypeAlias = Callable[[ResponsesReader, Event, Batch], None]
 
 _READERS: Mapping[str, _Read] = {
     "response.reasoning_summary_part.added": ResponsesReader._repeats,
+    "response.audio.done": ResponsesReader._repeats,
+    "response.audio.transcript.done": ResponsesReader._repeats,
     "response.output_text.delta": ResponsesReader._text,
     "response.refusal.delta": ResponsesReader._refused,
     "response.reasoning_text.delta": ResponsesReader._reasoning,

@@ -1,0 +1,1 @@
+"""What other SDKs and their frameworks speak: requests read, answers written, and a transport that runs under them."""

@@ -1,0 +1,158 @@
+"""Reads requests of OpenAI's chat completions: messages for `client.stream`, and options.
+
+`CHAT_FIELDS` says for each field of the API what becomes of it; docs/integrations.md has the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...failures import StreamMisused
+from ...fitting.pairing import check_results
+from ...given.checks import check_depth, json_object, whole_text
+from ...messages import Message, ToolLike, to_hosted, to_messages, to_tool
+from ...options import StreamOptions
+from ..refused import Refused
+from .fields import MAX_BODY, Asked, Row, Table, body_of, option, read_fields
+
+__all__ = ["CHAT_FIELDS", "read_chat", "read_request", "schema_of"]
+
+_CHOICES = ("none", "auto", "required")
+
+
+def read_request(body: bytes) -> tuple[tuple[Message, ...], StreamOptions]:
+    """Read the body of a chat completion request: `client.stream(messages, **options)` asks the same.
+
+    Pure. Fields that only OpenAI's API has are in `extra`, which is sent to every target of the call. Raises Refused.
+    """
+    asked = read_chat(body)
+    return asked.messages, asked.options
+
+
+def read_chat(data: bytes, limit: int = MAX_BODY) -> Asked:
+    """Read the body of a chat completion request, with what the answer's form depends on. Raises Refused."""
+    body = body_of(data, limit)
+    for name, kind in (("model", str), ("messages", list)):
+        if not isinstance(body.get(name), kind):
+            raise Refused(f"{name}: a request needs this field, and it is a {_KINDS[kind]}", name)
+    options = read_fields(body, CHAT_FIELDS)
+    usage = options.pop("include_usage", False)
+    messages = options.pop("messages", ())
+    return Asked(
+        messages=messages, options=options, model=body["model"],  # type: ignore[arg-type]
+        stream=bool(body.get("stream")), include_usage=usage, body=body,
+    )  # fmt: skip
+
+
+_KINDS: Mapping[type, str] = {str: "text", list: "list"}
+
+
+def _messages(value: Any) -> dict[str, Any]:
+    check_depth("messages", value, 200)
+    messages = to_messages(value)
+    check_results(messages)
+    return {"messages": messages}
+
+
+def _stream_options(value: Any) -> dict[str, Any]:
+    given = json_object("stream_options", value)
+    unknown = next((name for name in given if name not in ("include_usage", "include_obfuscation")), None)
+    if unknown is not None:
+        raise Refused(f"stream_options.{unknown}: not a known field", f"stream_options.{unknown}")
+    return {"include_usage": bool(given.get("include_usage"))}
+
+
+def _tools(value: Any) -> dict[str, Any]:
+    if not isinstance(value, list):
+        raise StreamMisused("tools: give a list of tools")
+    return {"tools": [_tool(each, f"tools[{place}]") for place, each in enumerate(value)]}
+
+
+def _tool(value: Any, place: str) -> ToolLike:
+    if isinstance(value, Mapping) and value.get("type") == "custom":
+        raise Refused(f"{place}: a tool of type custom has no JSON arguments; only functions are served", place)
+    own = to_hosted(value, place)
+    return own if own is not None else to_tool(value, place)
+
+
+def _tool_choice(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        if value not in _CHOICES:
+            raise Refused(f"tool_choice: give {', '.join(_CHOICES)}, or an object", "tool_choice")
+        return {"tool_choice": value}
+    given = json_object("tool_choice", value)
+    if given.get("type") != "function":
+        return {"extra": {"tool_choice": given}}
+    inner = given.get("function")
+    return {
+        "tool_choice": whole_text("tool_choice.function.name", (inner if isinstance(inner, dict) else {}).get("name"))
+    }
+
+
+def _response_format(value: Any) -> dict[str, Any]:
+    given = json_object("response_format", value)
+    kind = given.get("type")
+    if kind == "json_schema":
+        return {"output": schema_of(given.get("json_schema"), "response_format.json_schema")}
+    if kind == "json_object":
+        return {"output": {"type": "object"}}
+    if kind == "text":
+        return {}
+    return {"extra": {"response_format": given}}  # a grammar, or what some host has beside
+
+
+def schema_of(value: Any, place: str) -> dict[str, Any]:
+    """Return the schema of an answer's format, which has its name and what it is for, too."""
+    given = json_object(place, value)
+    schema = json_object(f"{place}.schema", given.get("schema"))
+    about = {"title": given.get("name"), "description": given.get("description")}
+    return {**{name: said for name, said in about.items() if isinstance(said, str)}, **schema}
+
+
+CHAT_FIELDS: Table = {
+    "messages": Row("option", "the messages", read=_messages),
+    "model": Row("answer", "chooses the targets, where `models` has a row for it"),
+    "stream": Row("answer", "whether the answer comes piece by piece"),
+    "stream_options": Row("answer", "`include_usage` ends the stream with token counts", read=_stream_options),
+    "temperature": Row("option", "`temperature`", read=option("temperature")),
+    "top_p": Row("option", "`top_p`", read=option("top_p")),
+    "presence_penalty": Row("option", "`presence_penalty`", (0,), option("presence_penalty")),
+    "frequency_penalty": Row("option", "`frequency_penalty`", (0,), option("frequency_penalty")),
+    "max_tokens": Row("option", "`max_tokens`", read=option("max_tokens")),
+    "max_completion_tokens": Row("option", "`max_tokens`", read=option("max_tokens")),
+    "stop": Row("option", "`stop`", ([],), option("stop")),
+    "seed": Row("option", "`seed`", read=option("seed")),
+    "reasoning_effort": Row("option", "`reasoning`", read=option("reasoning")),
+    "user": Row("option", "`user`", ("",), option("user")),
+    "safety_identifier": Row("option", "`user`", ("",), option("user")),
+    "tools": Row(
+        "option", "`tools`: functions, and tools that run at a provider; not the type `custom`", ([],), _tools
+    ),
+    "tool_choice": Row(
+        "option", "`tool_choice`; `allowed_tools` and `custom` go only to targets with the same API", read=_tool_choice
+    ),
+    "response_format": Row(
+        "option", "`output`: the schema, or any object for `json_object`; the answer is checked", read=_response_format
+    ),
+    "n": Row("refused", "a call gives one answer; send several requests side by side", (1,)),
+    "functions": Row("refused", "give them as tools=", ([],)),
+    "function_call": Row("refused", "give tool_choice="),
+    "audio": Row("passed", "how a recording of the answer is made"),
+    "logit_bias": Row("passed", "likelier and less likely tokens", ({},)),
+    "logprobs": Row("passed", "how probable the tokens are", (False,)),
+    "metadata": Row("passed", "names for a stored answer", ({},)),
+    "modalities": Row("passed", "text, or a recording as well", (["text"],)),
+    "moderation": Row("passed", "a check of the request and the answer"),
+    "parallel_tool_calls": Row("passed", "at most one call a turn", (True,)),
+    "prediction": Row("passed", "text that the answer probably repeats"),
+    "prompt_cache_key": Row("passed", "which requests have a beginning in common"),
+    "prompt_cache_options": Row("passed", "how the prompt is cached"),
+    "prompt_cache_retention": Row("passed", "how long the prompt is cached"),
+    "service_tier": Row("passed", "how fast, and for which price", ("auto",)),
+    "store": Row("passed", "keeping the answer at the provider", (False,)),
+    "top_logprobs": Row("passed", "how probable other tokens were", (0,)),
+    "verbosity": Row("passed", "how much is said"),
+    "web_search_options": Row("passed", "a search of the web by the model"),
+}
+"""Every field of the API. One without a row is passed as well."""

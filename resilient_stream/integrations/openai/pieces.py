@@ -1,0 +1,87 @@
+"""What chat completions and responses write alike: calls numbered from 0, places of sources, files as data URLs."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from ...chunks import File, Source, ToolCall, ToolCallDelta
+
+__all__ = ["Calls", "arguments_of", "data_url", "finish_reason", "is_untrusted", "url_citation"]
+
+_FINISH = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+    "pause": "length",
+    "other": "stop",
+}
+
+
+def finish_reason(reason: str | None, *, refused: bool = False) -> str:
+    """Return OpenAI's word for why the model stopped.
+
+    A refusal in words ends as any answer does; one without words was cut. An answer that its provider paused is not
+    whole, and "length" is the word for that.
+    """
+    return "stop" if refused else _FINISH[reason or "other"]
+
+
+class Calls:
+    """The tool calls of an answer, numbered from 0 in the order in which they began, since SDKs keep them in a list."""
+
+    __slots__ = ("_numbers", "_sent")
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+        self._sent: list[str] = []
+
+    def number(self, call: ToolCall | ToolCallDelta) -> tuple[int, bool]:
+        """Return a call's number, and whether it is new."""
+        new = call.index not in self._numbers
+        if new:
+            self._numbers[call.index] = len(self._sent)
+            self._sent.append("")
+        return self._numbers[call.index], new
+
+    def piece(self, delta: ToolCallDelta) -> str:
+        """Return the arguments of a fragment, which are kept in mind."""
+        self._sent[self._numbers[delta.index]] += delta.arguments
+        return delta.arguments
+
+    def rest(self, call: ToolCall) -> str:
+        """Return the arguments of a whole call that no fragment had."""
+        sent = self._sent[self._numbers[call.index]]
+        whole = arguments_of(call)
+        if not sent.strip() or whole.startswith(sent):
+            self._sent[self._numbers[call.index]] = whole
+            return whole[len(sent) :] if sent.strip() else whole
+        return ""
+
+
+def arguments_of(call: ToolCall) -> str:
+    """Return the arguments as JSON text; OpenAI writes an empty object for a tool without parameters."""
+    return call.arguments if call.arguments.strip() or call.parsed is None else "{}"
+
+
+def is_untrusted(call: ToolCall) -> bool:
+    """Return whether a call must not be run although a reader of its arguments would not notice."""
+    return call.error is not None
+
+
+def url_citation(source: Source) -> dict[str, Any] | None:
+    """Return a source as OpenAI writes one that is on the web; None for any other, which its APIs cannot say."""
+    if not source.url:
+        return None
+    places = {"start_index": source.start, "end_index": source.end}
+    found = {name: place for name, place in places.items() if place is not None}
+    return {"url": source.url, "title": source.title, **found}
+
+
+def data_url(file: File) -> str:
+    """Return a file as an address: its own, or one that has its bytes in it."""
+    if file.data is None:
+        return file.url
+    return f"data:{file.media_type};base64,{base64.b64encode(file.data).decode()}"

@@ -57,12 +57,15 @@ def ending_of(answering: Answering, error: StreamError | None = None, *, stopped
 
 
 class Direct:
-    """A stream that belongs to one response and ends with it: it is pulled when what came before is sent."""
+    """A stream that belongs to one response and ends with it: it is pulled when what came before is sent.
 
-    stream_id: str | None = None
+    stopped: somebody stopped the stream on purpose, so that its end is no failure.
+    """
 
-    def __init__(self, answering: Answering, writer: Writer) -> None:
+    def __init__(self, answering: Answering, writer: Writer, stream_id: str | None = None) -> None:
         self.writer = writer
+        self.stream_id = stream_id
+        self.stopped = False
         self._answering = answering
         self._early: list[Any] = []
         self._begun = False
@@ -75,12 +78,17 @@ class Direct:
                 frames = self._written(await pull(self._answering))
             except StreamError as error:
                 self._over = True
-                if not self._begun:
+                if not self._begun and not self.stopped:
                     raise
-                return self.writer.end(ending_of(self._answering, error))
+                return self.broken(error)
             if frames:
                 return frames
         return []
+
+    def broken(self, error: StreamError) -> list[bytes]:
+        """Return what says that the answer failed, or that it was stopped, and ends it."""
+        shown = None if self.stopped else error
+        return [*self.open(), *self.writer.end(ending_of(self._answering, shown, stopped=self.stopped))]
 
     def _written(self, items: list[Any]) -> list[bytes]:
         if not items:
@@ -97,7 +105,7 @@ class Direct:
             return []
         self._begun = True
         early = self.writer.write(self._early) if self._early else []
-        return [*self.writer.begin(about(self._answering, None)), *early]
+        return [*self.writer.begin(about(self._answering, self.stream_id)), *early]
 
     def leave(self) -> None:
         """Close the stream, and with it the provider's connection."""

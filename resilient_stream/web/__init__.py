@@ -1,7 +1,26 @@
 """Answers in the responses of a web server: FastAPI, Starlette, aiohttp."""
 
-from __future__ import annotations
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from ..conversation.items import chunk_from_dict, chunk_to_dict
+if TYPE_CHECKING:
+    from ..conversation.items import chunk_from_dict, chunk_to_dict
+    from .hub import Hub
+    from .log import NoLongerKept, NoSuchStream
 
-__all__ = ["chunk_from_dict", "chunk_to_dict"]
+_HOMES = {
+    "Hub": ".hub",
+    "NoLongerKept": ".log",
+    "NoSuchStream": ".log",
+    "chunk_from_dict": "..conversation.items",
+    "chunk_to_dict": "..conversation.items",
+}
+"""Names that are imported when they are first used, and from where."""
+
+__all__ = ["Hub", "NoLongerKept", "NoSuchStream", "chunk_from_dict", "chunk_to_dict"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)

@@ -1,0 +1,172 @@
+"""`Hub`: keeps running answers and what was written of them, so that a reader can come back, and others can join.
+
+An answer in a hub has an id that nobody can guess, and an owner. Whoever asks for it with another owner gets the same
+answer as for an id that never was. After its end an answer is kept for `ttl` seconds. All answers together are bounded:
+where they become too many bytes, those that have ended are forgotten first, and then the oldest frames of the longest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+
+from ..delivery import Answering, new_id
+from ..failures import StreamMisused
+from ..formats.events import EventsWriter
+from ..formats.writer import Writer
+from .log import Log, NoSuchStream
+from .run import OnDisconnect, Run
+from .source import Source
+
+__all__ = ["Hub"]
+
+MAX_BYTES = 64 * 1024 * 1024
+
+WRITERS: Mapping[str, Callable[[], Writer]] = {"events": EventsWriter}
+
+
+@dataclass(eq=False, slots=True)
+class _Kept:
+    """An answer in the hub. forgetting: the timer that ends its time, once it has ended."""
+
+    run: Run
+    owner: bytes
+    forgetting: asyncio.TimerHandle | None = None
+
+
+class Hub:
+    """Running answers by their ids.
+
+    ttl: seconds for which an answer is kept after its end. max_bytes: of all answers together. drain: seconds that
+    running answers get at shutdown before they are closed.
+    """
+
+    def __init__(
+        self, store: None = None, ttl: float = 300.0, max_bytes: int = MAX_BYTES, *, drain: float = 10.0
+    ) -> None:
+        self.ttl = ttl
+        self.max_bytes = max_bytes
+        self._drain = drain
+        self._size = 0
+        self._running: dict[str, _Kept] = {}
+        self._ended: dict[str, _Kept] = {}
+        self._closed = False
+
+    def begin(
+        self,
+        stream: Answering,
+        writer: Writer,
+        *,
+        owner: str | None = None,
+        on_disconnect: OnDisconnect = "cancel",
+        format: str = "events",
+    ) -> Source:
+        """Start an answer, and return the source of its first reader; `stream_id` names it from now on.
+
+        owner: who may come back to it, such as a user's id. format: the name of the writer's format.
+        """
+        if self._closed:
+            raise StreamMisused("this hub is closed")
+        id = new_id()
+        log = Log(numbered=writer.numbered, changed=self._changed)
+        fresh = WRITERS.get(format) or partial(deepcopy, deepcopy(writer))
+        run = Run(stream, fresh, on_disconnect, id=id, writer=writer, log=log, ended=self._over)
+        self._running[id] = _Kept(run, _digest(owner))
+        return run.attach()
+
+    async def resume(self, id: str, after: int = 0, *, owner: str | None = None) -> Source:
+        """Return a source of the frames behind the one of number `after`: what was missed, then the live rest.
+
+        Raises NoSuchStream, in the same words for an id that never was and for another owner's, and NoLongerKept where
+        frames behind that number were forgotten.
+        """
+        kept = self._find(id, owner)
+        if kept is None:
+            raise NoSuchStream
+        return kept.run.attach(after)
+
+    async def stop(self, id: str, owner: str | None = None) -> bool:
+        """End an answer on purpose: its readers get the format's end. Returns whether it was running, and is yours."""
+        kept = self._find(id, owner)
+        return kept is not None and kept.run.stop()
+
+    # -- at shutdown --------------------------------------------------------------------------
+
+    async def aclose(self, drain: float | None = None) -> None:
+        """Wait for running answers, `drain` seconds at most (the hub's own by default), and close what still runs."""
+        self._closed = True
+        await self._settle(self._drain if drain is None else drain)
+        for kept in list(self._running.values()):
+            kept.run.close("client_closed")
+        await self._settle(1.0)
+        for id in list(self._ended):
+            self._forget(id)
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """Close the hub when the application ends: `Starlette(lifespan=hub.lifespan)`, or inside your own."""
+        try:
+            yield
+        finally:
+            await self.aclose()
+
+    async def cleanup_ctx(self, app: object = None) -> AsyncIterator[None]:
+        """Close the hub when the application ends: `app.cleanup_ctx.append(hub.cleanup_ctx)`."""
+        yield
+        await self.aclose()
+
+    async def _settle(self, seconds: float) -> None:
+        tasks = [kept.run.task for kept in self._running.values() if kept.run.task is not None]
+        if tasks and seconds > 0:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    # -- what is kept -------------------------------------------------------------------------
+
+    def _find(self, id: str, owner: str | None) -> _Kept | None:
+        kept = self._running.get(id) or self._ended.get(id)
+        asked = _digest(owner)
+        known = asked[::-1] if kept is None else kept.owner  # compared in any case: the time says nothing
+        return kept if hmac.compare_digest(known, asked) else None
+
+    def _over(self, run: Run) -> None:
+        kept = self._running.pop(run.id or "")
+        self._ended[run.id or ""] = kept
+        forget = partial(self._forget, run.id or "")
+        kept.forgetting = asyncio.get_running_loop().call_later(self.ttl, forget)
+
+    def _forget(self, id: str) -> None:
+        kept = self._ended.pop(id, None)
+        if kept is not None:
+            if kept.forgetting is not None:
+                kept.forgetting.cancel()
+            if not kept.run.readers:
+                kept.run.log.drop()
+
+    def _changed(self, size: int) -> None:
+        self._size += size
+        if size > 0 and self._size > self.max_bytes:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Forget until it fits: whole answers that have ended and that nobody reads, then parts of the longest."""
+        for id in [id for id, kept in self._ended.items() if not kept.run.readers]:
+            if self._size <= self.max_bytes:
+                return
+            self._forget(id)
+        while self._size > self.max_bytes:
+            logs = [kept.run.log for kept in (*self._running.values(), *self._ended.values())]
+            longest = max(logs, key=lambda log: log.size, default=None)
+            if longest is None or longest.last < longest.first:
+                return
+            longest.forget(longest.size // 4)
+
+
+def _digest(owner: str | None) -> bytes:
+    """Return what is kept of an owner."""
+    return hashlib.sha256(b"-" if owner is None else b"+" + owner.encode()).digest()

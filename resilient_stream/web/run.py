@@ -1,0 +1,278 @@
+"""A running answer that belongs to no response: a task pulls it and logs its frames, and readers take them from there.
+
+The task waits while even the reader that is furthest is too far behind, so a slow browser slows its provider down. A
+slower second reader holds up nobody: what it has not read is in the log. What happens when the last reader leaves is a
+row of `ON_LEAVE`, and a stop is none of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from copy import copy
+from typing import Literal, Protocol, TypeAlias
+
+from ..classify import unforeseen
+from ..delivery import Answering, Direct
+from ..engine.call import closed_error
+from ..formats.writer import Ending, Writer
+from ..outcome.errors import StreamError
+from ..outcome.making import error_for, forget_frames
+from .log import Log, NoLongerKept
+from .losses import Loss, loss
+from .source import Source
+
+__all__ = ["AHEAD", "DRAIN", "OnDisconnect", "Reader", "Run", "detached"]
+
+logger = logging.getLogger("resilient_stream")
+
+OnDisconnect: TypeAlias = Literal["cancel", "detach", "drain"]
+
+AHEAD = 256 * 1024
+"""Bytes by which a running answer may be ahead of its readers."""
+
+AT_ONCE = 64 * 1024
+"""Bytes that a reader takes from the log at once."""
+
+DRAIN = 10.0
+"""Seconds for which an answer that nobody reads runs on, to learn what it will cost."""
+
+
+class Feed(Protocol):
+    """What fills a log: a run of this process, or the copy of one that another process runs."""
+
+    log: Log
+
+    def taken(self) -> None:
+        """A reader has taken frames."""
+        ...
+
+    def left(self, reader: Reader) -> None:
+        """A reader will take no more."""
+        ...
+
+
+class Reader:
+    """One reader of a log; a `Source`. position: the number of the last frame that it has taken.
+
+    fresh: makes a writer of the same format, for an end that this reader alone is told.
+    """
+
+    def __init__(self, feed: Feed, writer: Writer, id: str | None, position: int, fresh: Callable[[], Writer]) -> None:
+        self.writer = writer
+        self.stream_id = id
+        self.position = position
+        self._feed = feed
+        self._fresh = fresh
+        self._begun = position > 0
+        self._over = False
+
+    async def frames(self) -> list[bytes]:
+        """Take what is there, or wait for it. Frames of the log only: what this reader alone is told has no number."""
+        log = self._feed.log
+        while not self._over:
+            if log.refused is not None and not self._begun:
+                self._over = True
+                raise copy(log.refused)  # each reader's own, since an error keeps the frames that it passed
+            try:
+                frames = log.after(self.position, AT_ONCE)
+            except NoLongerKept:
+                return self.broken("no_longer_kept")
+            if frames:
+                self._begun = True
+                self.position += len(frames)
+                self._feed.taken()
+                return frames
+            if log.done:
+                break
+            await log.more()
+        return []
+
+    def broken(self, code: Loss) -> list[bytes]:
+        """Return what ends the answer for this reader. It has no number, so the reader can come back for the rest."""
+        self._over = True
+        return self._fresh().end(Ending("failed", loss(code)))
+
+    def open(self) -> list[bytes]:
+        """Return nothing: all that stands before the first chunk is in the log. From now on a failure is a frame."""
+        self._begun = True
+        return []
+
+    def leave(self) -> None:
+        """Take no more."""
+        if not self._over:
+            self._over = True
+            self._feed.log.wake()
+        self._feed.left(self)
+
+
+class Run:
+    """A running answer with its log and its readers.
+
+    fresh: makes another writer of the same format. forgets: frames are dropped once they were read, since nobody can
+    come back for them. ended: is told when the answer is over and the log has its end.
+    """
+
+    def __init__(
+        self,
+        answering: Answering,
+        fresh: Callable[[], Writer],
+        on_disconnect: OnDisconnect,
+        *,
+        id: str | None = None,
+        writer: Writer | None = None,
+        log: Log | None = None,
+        forgets: bool = False,
+        ended: Callable[[Run], object] | None = None,
+    ) -> None:
+        self.id = id
+        self.writer = writer or fresh()
+        self.log = log or Log(numbered=self.writer.numbered)
+        self.readers: set[Reader] = set()
+        self._fresh = fresh
+        self._on_leave = ON_LEAVE[on_disconnect]
+        self._forgets = forgets
+        self._ended = ended
+        self._direct: Direct | None = Direct(answering, self.writer, id)
+        self._answering: Answering | None = answering
+        self._closing = False
+        self._room: asyncio.Future[None] | None = None
+        self._draining: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = asyncio.get_running_loop().create_task(self._pump(self._direct))
+        self.task.add_done_callback(self._finish)
+
+    # -- readers ------------------------------------------------------------------------------
+
+    def attach(self, after: int = 0) -> Reader:
+        """Return a reader of the frames behind this number. Raises NoLongerKept."""
+        position = max(0, min(after, self.log.last))
+        self.log.check(position)
+        reader = Reader(self, self.writer, self.id, position, self._fresh)
+        self.readers.add(reader)
+        self._stop_draining()
+        return reader
+
+    def taken(self) -> None:
+        """Go on, if the readers were too far behind."""
+        if self._forgets and self.readers:
+            self.log.forget_until(min(reader.position for reader in self.readers))
+        if self._room is not None and not self._is_ahead():
+            self._go_on()
+
+    def left(self, reader: Reader) -> None:
+        """Go on without this reader; what happens without any is said by `on_disconnect`."""
+        if reader not in self.readers:
+            return
+        self.readers.discard(reader)
+        if not self.readers and not self.log.done:
+            self._on_leave(self)
+        if self._room is not None and not self._is_ahead():
+            self._go_on()
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def stop(self) -> bool:
+        """End the answer because somebody wants no more of it. Returns whether it was still running."""
+        if self._direct is None or self._answering is None:
+            return False
+        self._direct.stopped = True
+        self.close()
+        return True
+
+    def close(self, why: Literal["abandoned", "client_closed"] = "abandoned") -> None:
+        """Close the provider's connection; the log gets its end in a moment."""
+        self._closing = True
+        if self._answering is not None:
+            self._answering._close(why)
+        self._go_on()
+
+    def run_on(self) -> None:
+        """Go on as if there were readers; the log keeps what it may."""
+
+    def drain(self) -> None:
+        """Go on for a while, to learn what the answer will cost, and close it then."""
+        self._draining = asyncio.get_running_loop().call_later(DRAIN, self.close)
+
+    def _stop_draining(self) -> None:
+        if self._draining is not None:
+            self._draining.cancel()
+            self._draining = None
+
+    # -- the task -----------------------------------------------------------------------------
+
+    async def _pump(self, direct: Direct) -> None:
+        try:
+            while frames := await direct.frames():
+                self._append(frames)
+                while self._is_ahead():
+                    self._room = asyncio.get_running_loop().create_future()
+                    await self._room
+        except StreamError as error:  # it failed before its first frame
+            forget_frames(error)
+            self.log.refused = error
+            self._append(direct.broken(error))
+
+    def _append(self, frames: list[bytes]) -> None:
+        self.log.append(frames)
+        if self._forgets and not self.readers:
+            self.log.forget_until(self.log.last)
+
+    def _is_ahead(self) -> bool:
+        if self._closing or not self.readers:
+            return False
+        return min(self.log.behind(reader.position) for reader in self.readers) > AHEAD
+
+    def _go_on(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        self._room = None
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        """Give the log its end, however the task ended, and let go of the stream and what it has received."""
+        try:
+            if (ending := _unexpected(task, self.id)) is not None:
+                self._break_off(ending)
+        finally:
+            self._direct = self._answering = self.task = None
+            self._stop_draining()
+            self.log.end()
+            if self._ended is not None:
+                self._ended(self)
+
+    def _break_off(self, ending: Ending) -> None:
+        """Close the stream, and write an end that it has not made itself."""
+        self.close()
+        if self._direct is not None:
+            if not self.log.last:
+                self.log.refused = ending.error
+            self._append([*self._direct.open(), *self.writer.end(ending)])
+
+
+def _unexpected(task: asyncio.Task[None], id: str | None) -> Ending | None:
+    """Return an end that the stream did not make: the loop is shutting down, or the application made a mistake."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, Exception):
+        logger.error("the stream %s ended by an exception of the application", id or "", exc_info=error)
+        forget_frames(error)
+        return Ending("failed", error_for(unforeseen(error), phase="stream"))
+    return Ending("client_closed", closed_error("client_closed")) if task.cancelled() or error is not None else None
+
+
+ON_LEAVE: Mapping[OnDisconnect, Callable[[Run], object]] = {
+    "cancel": Run.close,
+    "detach": Run.run_on,
+    "drain": Run.drain,
+}
+"""What a run does when its last reader has left."""
+
+_running: set[Run] = set()
+"""Runs outside a hub, which nobody else refers to once their reader has left."""
+
+
+def detached(answering: Answering, writer: Writer, on_disconnect: OnDisconnect) -> Source:
+    """Return a source whose stream does not end with it: it runs on, or for a while. Without a hub nobody comes back,
+    so nothing is kept of what is read or of what comes afterwards."""
+    run = Run(answering, lambda: writer, on_disconnect, forgets=True, ended=_running.discard)
+    _running.add(run)
+    return run.attach()

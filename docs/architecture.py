@@ -29,6 +29,7 @@ SUBJECTS: Mapping[str, str] = {
     "telemetry": "spans, metrics, log", "stream": "what you iterate", "scope": "streams together",
     "conversation": "turns with tools", "client": "the way in", "errors": "for users", "kinds": "for users",
     "readable": "for users", "transcript": "for users", "__init__": "all names", "testing": "FakeProvider …",
+    "fleet": "health of targets",
     "formats": "answers as bytes", "stores": "shared by workers", "integrations": "under other SDKs",
     "delivery": "one answer, one reader",
     "web": "in servers", "gateway": "serve", "sync": "without a loop", "cli": "ask, chat, doctor …",

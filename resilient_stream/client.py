@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 import functools
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
@@ -23,6 +24,7 @@ from .engine.slots import Slots
 from .events import Observer, OnEvent
 from .failures import StreamMisused
 from .fitting.pairing import check_results
+from .fleet.health import Health, TargetHealth
 from .given.checks import header_values, json_object, number, one_answer, text, whole_text
 from .given.target_options import refuse_unknown
 from .messages import Hosted, HostedTool, Message, Prompt, Tool, ToolLike, to_hosted, to_messages, to_tool
@@ -65,7 +67,8 @@ class Client:
     "replay:FILE" plays it back.
     telemetry: what OpenTelemetry is told, if the process has an SDK of it; see `Telemetry`.
     budget: how many retries may go to a failing target, over all calls of the process; see `RetryBudget`.
-    hedge, breaker, store: refused until they are built.
+    breaker: keeps requests from targets that fail, see `Breaker`; without one each target is asked.
+    hedge, store: refused until they are built.
     Raises StreamMisused for a bad target or value.
     """
 
@@ -87,7 +90,7 @@ class Client:
         telemetry: Telemetry | None = None,
     ) -> None:
         _settle_the_allocator()
-        for name, value in (("hedge", hedge), ("breaker", breaker), ("store", store)):
+        for name, value in (("hedge", hedge), ("store", store)):
             if value is not None:
                 raise StreamMisused(f"{name}= {_NOT_BUILT}")
         self.targets = _checked_targets(targets)
@@ -102,6 +105,7 @@ class Client:
         self.closed = False
         self.warned = False
         self._retry = given("retry", retry, RetryPolicy())
+        self._health = None if breaker is None else Health(given("breaker", breaker, Breaker()))
         self._budget = given("budget", budget, RetryBudget())
         self._recovery = given("recovery", recovery, Recovery())
         self._timeouts = given("timeouts", timeouts, Timeouts())
@@ -276,6 +280,13 @@ class Client:
         """
         return Scope(self.stream, deadline)
 
+    def health(self) -> tuple[TargetHealth, ...]:
+        """Return the health of the client's targets, and of others that its calls named, as `Breaker` sees it now.
+
+        Without a breaker nothing is observed, and each target is `closed`.
+        """
+        return (self._health or Health(Breaker())).all(self.targets, _now())
+
     async def aclose(self) -> None:
         """End every running stream with ClientClosed, then close the connections. Idempotent."""
         self.closed = True
@@ -324,11 +335,20 @@ class Client:
             own_links=self._own_links,
             own_code=self._own_links or any(callable(target.api_key) for target in targets),
             form=form,
+            health=self._health,
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
             on_end=plain_function(on_end),
             on_event=self._on_event,
             observers=self._observers,
         )
+
+
+def _now() -> float:
+    """Return the time by which calls are measured: the running loop's, which is the system's monotonic clock."""
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return time.monotonic()
 
 
 @functools.cache

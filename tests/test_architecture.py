@@ -28,7 +28,7 @@ LAYERS = (
     ("target",),
     ("outcome",),
     ("events", "options", "objects"),
-    ("contract",),
+    ("contract", "fleet"),
     ("masking", "wire", "fitting", "classify"),
     ("providers",),
     ("recording",),

@@ -3,9 +3,11 @@
     Stream.__anext__        hands out single chunks, keeps the record        (stream.py; with call.py the cancel-guard)
       checked               reads the object that was asked for; only where one was (`output=`)
       recover               goes on after content: continued, or an error    |
+        patient             where all targets are sick, the first to recover |
         fallback            the next target                                  |
         retry               the same target again                            |  an error travels this way, inside out
           concurrency       waits for its turn, where streams are limited    |
+            breaker         keeps requests from a target that is sick        |
             buffered        in one piece, where a stream will not do         |
               yours         see every attempt                                |
                 source      one request, and a name for what ended it        v    (source.py)
@@ -21,6 +23,7 @@ from collections.abc import AsyncGenerator, Iterable
 from typing import cast
 
 from ..contract import Batch, CallContext, Handler, Middleware, Request
+from .middleware.breaker import breaker, patient
 from .middleware.buffered import buffered
 from .middleware.concurrency import concurrency
 from .middleware.fallback import fallback
@@ -41,7 +44,7 @@ def compose(middlewares: Iterable[Middleware], innermost: Handler) -> Handler:
 
 def standard_chain(own: Iterable[Middleware] = ()) -> Handler:
     """The chain of a client, with the user's own links around each attempt."""
-    ours = cast(tuple[Middleware, ...], (recover, fallback, retry, concurrency, buffered))
+    ours = cast(tuple[Middleware, ...], (recover, patient, fallback, retry, concurrency, breaker, buffered))
     return compose((*ours, *own), cast(Handler, source))  # they use more of a call than a user's link may
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..events import Observer, OnEvent
+from ..fleet.health import Health
 from ..outcome.transcript import Transcript
 from ..policy import Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
 from ..target import Target
@@ -26,6 +27,7 @@ class Settings:
     chain, a middleware or a callable for a key, which may ask another client. own_links: it is a middleware.
     form: what the answer is read as, where an object was asked for. asks_again: whether one that does not fit is asked
     for anew.
+    health: what the client knows of its targets, where it has a breaker.
     observers: asked once a call, with the call, for someone to tell its events to; None for nobody.
     """
 
@@ -39,6 +41,7 @@ class Settings:
     own_links: bool = False
     deadline: float | None = None
     form: Form | None = None
+    health: Health | None = None
     asks_again: bool = False
     on_end: Callable[[Transcript], object] | None = None
     on_event: OnEvent | None = None

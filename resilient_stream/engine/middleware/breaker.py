@@ -1,0 +1,101 @@
+"""breaker: a target that is sick is not asked, and what its requests ended with decides whether it is sick.
+
+It stands inside retry, so each request asks for leave and gives its verdict: statuses, errors inside a stream, cuts,
+silence. Without leave the next target is asked at once. Where all are sick, `patient` waits for the first to recover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import replace
+
+from ...contract import Batch, Handler, Request
+from ...failures import ErrorKind
+from ...fleet.health import Health, Patient
+from ...outcome.errors import AllTargetsFailed, StreamError
+from ...outcome.making import forget_frames
+from ...text import readable
+from ..call import Call
+
+__all__ = ["OPEN", "breaker", "patient"]
+
+OPEN = "breaker_open"
+"""The code of an error for a request that was not sent because its target is sick."""
+
+
+def breaker(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
+    """Forward the attempt's batches; where a breaker is set, only with leave."""
+    health = call.settings.health
+    return call_next(request, call) if health is None else _with_leave(request, call, call_next, health)
+
+
+async def _with_leave(request: Request, call: Call, call_next: Handler, health: Health) -> AsyncGenerator[Batch, None]:
+    known = health.of(request.target)
+    permit = known.circuit.ask(call.now())
+    if permit is None:
+        raise _refusal(request, call, known)
+    began, delivered = call.now(), False
+    known.in_flight += 1
+    try:
+        async with aclosing(call_next(request, call)) as batches:
+            async for batch in batches:
+                if not delivered:
+                    delivered = True
+                    known.began(permit, call.now() - began, call.now())
+                yield batch
+    except StreamError as error:
+        known.failed(permit, error, call.now(), after_content=delivered)
+        raise
+    finally:
+        known.in_flight -= 1
+        if not delivered:
+            known.left(permit)
+
+
+def _refusal(request: Request, call: Call, known: Patient) -> StreamError:
+    wait = known.circuit.wait(call.now())
+    rate = known.circuit.failure_rate(call.now())
+    detail = f"It failed too often ({rate:.0%} of its last requests), and is tried again in {readable.duration(wait)}."
+    return call.fail_at(
+        request.target, ErrorKind.PROVIDER_OVERLOADED, code=OPEN, detail=detail, retry_after=wait, retry=False,
+        attempt=request.attempt,
+    )  # fmt: skip
+
+
+def patient(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
+    """Forward the answer; where all targets are sick, wait for the first one to recover."""
+    return call_next(request, call) if call.settings.health is None else _for_the_first(request, call, call_next)
+
+
+async def _for_the_first(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
+    while True:
+        delivered = False
+        try:
+            async with aclosing(call_next(request, call)) as batches:
+                async for batch in batches:
+                    delivered = True
+                    yield batch
+            return
+        except StreamError as error:
+            first = None if delivered else _first_to_recover(error)
+            if first is None or first.retry_after is None or first.retry_after >= call.remaining():
+                raise
+            forget_frames(error)
+        await call.sleep(first.retry_after)
+        request = _beginning_with(request, first.target)
+
+
+def _first_to_recover(error: StreamError) -> StreamError | None:
+    """Return the refusal that ends first, if no target was asked at all."""
+    errors: Iterable[StreamError] = error.errors if isinstance(error, AllTargetsFailed) else (error,)
+    refusals = [each for each in errors if each.code == OPEN and each.retry_after is not None]
+    if len(refusals) != len(tuple(errors)):
+        return None
+    return min(refusals, key=lambda each: each.retry_after or 0.0)
+
+
+def _beginning_with(request: Request, name: str) -> Request:
+    """Return the request with this target first, and the others behind it."""
+    ordered = tuple(sorted(request.targets, key=lambda target: target.name != name))
+    return replace(request, targets=ordered, target=ordered[0])

@@ -1,0 +1,131 @@
+"""The circuit breaker of one target: whether a request may go there now.
+
+Three designs were looked at. resilience4j opens on a rate over a sliding window, and tests with a few requests in a
+half-open state. Envoy's outlier detection ejects a host for a base time that grows with each ejection, and shrinks
+again while the host is well. Finagle's failure accrual marks a host dead and revives it with growing waits. The rate,
+the least number of calls and the half-open state are resilience4j's, because people know what its figures mean. The
+time that grows is Envoy's: overload lasts minutes, and each test costs somebody's request.
+
+closed:     requests go; failures are counted
+open:       no request goes, until its time is over
+half_open:  one request goes, and its end decides
+
+A request that only says how it ended after others have decided changes no state: its permit is out of date.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Literal, NamedTuple, TypeAlias
+
+from ..policy import Breaker
+from .window import Window
+
+__all__ = ["Circuit", "CircuitState", "Permit"]
+
+CircuitState: TypeAlias = Literal["closed", "open", "half_open"]
+
+LONGEST = 10
+"""A target that fails each test is left alone for up to so many times `Breaker.open_for`."""
+
+JITTER = 0.1
+"""The share of its time that an open circuit stays open longer: many processes do not all test at once."""
+
+
+class Permit(NamedTuple):
+    """Leave to send one request. period: of the circuit's state; a permit of an earlier one decides nothing."""
+
+    period: int
+    probe: bool
+
+
+class Circuit:
+    """One target's state. `now` is a monotonic time in seconds, the same clock in all calls."""
+
+    __slots__ = ("_opened", "_period", "_policy", "_probing", "_trips", "_until", "_well_since", "_window")
+
+    def __init__(self, policy: Breaker) -> None:
+        self._policy = policy
+        self._window = Window(policy.window)
+        self._opened = False
+        self._until = 0.0
+        self._period = 0
+        self._trips = 0
+        self._well_since = 0.0
+        self._probing = False
+
+    def state(self, now: float) -> CircuitState:
+        """Return the state that a request would meet at `now`."""
+        if not self._opened:
+            return "closed"
+        return "open" if now < self._until else "half_open"
+
+    @property
+    def opens_until(self) -> float | None:
+        """The time from which a request may test the target; None while the circuit is closed."""
+        return self._until if self._opened else None
+
+    def failure_rate(self, now: float) -> float:
+        """Return the share of failed requests in the window; 0 without requests."""
+        calls, failures = self._window.counts(now)
+        return failures / calls if calls else 0.0
+
+    def ask(self, now: float) -> Permit | None:
+        """Return leave to send a request, or None while there is none."""
+        if not self._opened:
+            return Permit(self._period, probe=False)
+        if now < self._until or self._probing:
+            return None
+        self._probing = True
+        return Permit(self._period, probe=True)
+
+    def wait(self, now: float) -> float:
+        """Return seconds until `ask` may succeed. While another request tests the target, that is a guess."""
+        return max(self._until - now, self._policy.open_for / 10 if self._probing else 0.0)
+
+    def succeeded(self, permit: Permit, now: float) -> None:
+        """Note that content came."""
+        if permit.period != self._period:
+            return
+        self._window.add(now, calls=1)
+        if permit.probe:
+            self._close(now)
+
+    def failed(self, permit: Permit, now: float, *, counted: bool = False) -> None:
+        """Note that the request failed. counted: it had succeeded first, and its answer was cut later."""
+        if permit.period != self._period:
+            return
+        self._window.add(now, calls=0 if counted else 1, failures=1)
+        if permit.probe or self._is_sick(now):
+            self._open(now)
+
+    def left(self, permit: Permit) -> None:
+        """Note that the request ended without a verdict: its caller went away. Another request may test."""
+        if permit.probe and permit.period == self._period:
+            self._probing = False
+
+    def rest(self, now: float, seconds: float) -> None:
+        """Open for as long as the server asked its clients to wait."""
+        self._opened, self._probing = True, False
+        self._until = max(self._until, now + seconds)
+        self._period += 1
+
+    def _is_sick(self, now: float) -> bool:
+        calls, failures = self._window.counts(now)
+        return calls >= self._policy.min_calls and failures >= calls * self._policy.failure_rate
+
+    def _open(self, now: float) -> None:
+        if not self._opened:  # each window in which all was well takes one trip back
+            well = int((now - self._well_since) / self._policy.window) if self._trips else 0
+            self._trips = max(0, self._trips - well)
+        times = min(2**self._trips, LONGEST)
+        self._trips += 1
+        self._opened, self._probing = True, False
+        self._until = now + self._policy.open_for * times * (1 + random.uniform(0, JITTER))
+        self._period += 1
+
+    def _close(self, now: float) -> None:
+        self._opened = self._probing = False
+        self._well_since = now
+        self._period += 1
+        self._window.clear()

@@ -83,7 +83,7 @@ async def test_answers_that_are_cut_open_it(clock: Clock, answer: Any) -> None:
 
 async def test_what_the_caller_or_the_request_did_never_counts(clock: Clock) -> None:
     """Requests that are too long or wrong leave the target closed; so do callers that go away."""
-    wrong = b'{"error": {"message": "Unknown parameter: 'x'.", "type": "invalid_request_error", "param": "x"}}'
+    wrong = b'{"error": {"message": "Unknown parameter: x", "type": "invalid_request_error", "param": "x"}}'
     bad = [Answer(wrong, status=400, headers={"content-type": "application/json"}) for _ in range(2)]
     client, _transport = breaking(*bad, good(), good(), targets=1)
     async with client:

@@ -288,7 +288,7 @@ class FunctionCall(_Frozen):
     """A tool call that the model made in an earlier turn. `arguments` is JSON text.
 
     `signature` and `signed_by` are as in `ReasoningPart`; only Gemini signs calls. `place` is the number of content
-    parts of the message that came before the call; None means all of them.
+    parts of the message that came before the call; None means all of them. `cache` is as in `TextPart`.
     """
 
     id: str
@@ -297,6 +297,7 @@ class FunctionCall(_Frozen):
     signature: str | None = None
     signed_by: str | None = None
     place: int | None = None
+    cache: Cache | None = None
 
     @classmethod
     def _fields(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -306,7 +307,8 @@ class FunctionCall(_Frozen):
 class Message(_Frozen):
     """One message of a conversation. It has the field names of OpenAI's chat shape and accepts the same dicts.
 
-    A `tool` message answers the call `tool_call_id`. `content` is a string or a list of parts.
+    A `tool` message answers the call `tool_call_id`; `is_error` says that the tool failed, to providers that have a
+    field for it. `content` is a string or a list of parts.
     """
 
     role: Role
@@ -314,6 +316,7 @@ class Message(_Frozen):
     tool_calls: tuple[FunctionCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    is_error: bool = False
 
     if TYPE_CHECKING:  # what is accepted is more than what is kept
 
@@ -325,6 +328,7 @@ class Message(_Frozen):
             tool_calls: Sequence[FunctionCall | Mapping[str, Any]] | None = (),
             tool_call_id: str | None = None,
             name: str | None = None,
+            is_error: bool = False,
         ) -> None: ...
 
     @classmethod

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from resilient_stream import Client, ImagePart, Message, ReasoningPart, StreamMisused, TextPart
+from resilient_stream import Client, ImagePart, Message, ReasoningPart, StreamMisused, Target, TextPart
+from resilient_stream.contract import Request
 from resilient_stream.messages import FunctionCall, Tool, to_messages
+from resilient_stream.providers.anthropic.request import encode_body
+from resilient_stream.providers.bedrock import converse_request
 
 USER = {"role": "user", "content": "Hi"}
 SECRET_TEXT = "what-is-private"
@@ -222,3 +225,43 @@ def test_a_message_in_a_model_of_the_users_own_is_checked_by_pydantic() -> None:
     with pytest.raises(ValidationError) as caught:
         Asked.model_validate({"messages": [{"role": "user"}, {"role": "x"}], "tool": {"name": ""}})
     assert [each["loc"] for each in caught.value.errors()] == [("messages", 1, "role"), ("tool", "name")]
+
+
+CALLED = {
+    "role": "assistant",
+    "content": [
+        {"type": "tool_use", "id": "t1", "name": "look", "input": {"at": 1}, "cache_control": {"type": "ephemeral"}}
+    ],
+}
+FAILED = {
+    "role": "user",
+    "content": [
+        {
+            "type": "tool_result", "tool_use_id": "t1", "is_error": True, "content": "no light",
+            "cache_control": {"type": "ephemeral"},
+        }
+    ],
+}  # fmt: skip
+
+
+def test_a_failed_result_and_the_marks_of_calls_and_results_go_back_to_anthropic() -> None:
+    """That a tool failed, and up to where the prompt is kept, is not lost between Anthropic's shape and Anthropic."""
+    messages = to_messages([{"role": "user", "content": "Look."}, CALLED, FAILED])
+    assert (messages[1].tool_calls[0].cache, messages[2].is_error) == (True, True)
+    turns = encode_body(Request(messages=messages, target=Target("anthropic:claude-opus-4-5")))["messages"]
+    assert turns[1]["content"] == CALLED["content"]
+    assert turns[2]["content"] == [
+        {
+            "type": "tool_result", "tool_use_id": "t1", "is_error": True,
+            "content": [{"type": "text", "text": "no light", "cache_control": {"type": "ephemeral"}}],
+        }
+    ]  # fmt: skip
+
+
+def test_bedrock_is_told_that_a_tool_failed() -> None:
+    """The Converse API has a field for it, too."""
+    message = Message(role="tool", tool_call_id="t1", content="no light", is_error=True)
+    call = {"id": "t1", "name": "look", "arguments": "{}"}
+    turns = (Message(role="user", content="Look."), Message(role="assistant", tool_calls=[call]), message)
+    asked = Request(messages=turns, target=Target("bedrock:amazon.nova-pro-v1:0"))
+    assert converse_request.encode_body(asked)["messages"][-1]["content"][0]["toolResult"]["status"] == "error"

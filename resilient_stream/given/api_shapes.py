@@ -53,6 +53,8 @@ def call_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
     fields = {"id": "", **value, **_inner(value, "function")}
     _only_type(fields, "function")
     fields.pop("function", None)
+    fields |= _mark(fields)
+    fields.pop("cache_control", None)
     fields["arguments"] = _json_text(fields.get("arguments"))
     return _known(fields, names, "")
 
@@ -88,13 +90,19 @@ def split_results(messages: Iterable[Any]) -> Iterator[Any]:
         if not any(map(_is_result, blocks)):
             yield each
             continue
-        yield from (
-            {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": block.get("content")}
-            for block in blocks
-            if _is_result(block)
-        )
+        yield from (_result(block) for block in blocks if _is_result(block))
         if rest := [block for block in blocks if not _is_result(block)]:
             yield {**each, "content": rest}
+
+
+def _result(block: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a tool result of Anthropic's. A mark for the cache stands behind its last part."""
+    failed = {"is_error": True} if block.get("is_error") is True else {}
+    content = block.get("content")
+    if (mark := block.get("cache_control")) and content:
+        *others, last = map(dumped, _as_parts(content))
+        content = [*others, {**last, "cache_control": mark}]
+    return {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": content, **failed}
 
 
 def part_fields(value: Mapping[str, Any], own_parts: Mapping[str, Names]) -> dict[str, Any]:
@@ -295,8 +303,8 @@ def _content(content: Any) -> tuple[Any, list[dict[str, Any]]]:
     for block in map(dumped, content):
         if isinstance(block, Mapping) and block.get("type") == "tool_use":
             given = {"id": block.get("id"), "name": block.get("name"), "arguments": block.get("input")}
-            _left_out(block, ("type", *_TOOL_USE), "")
-            calls.append({**given, "place": len(parts)})
+            _left_out(block, ("type", *_TOOL_USE, *_MARKS), "")
+            calls.append({**given, **_mark(block), "place": len(parts)})
         else:
             parts.append(block)
     return parts, [call | ({"place": None} if call["place"] == len(parts) else {}) for call in calls]

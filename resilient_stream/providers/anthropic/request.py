@@ -165,7 +165,8 @@ def _message_blocks(message: Message) -> list[dict[str, Any]]:
     blocks = [block for each in message.blocks if (block := _block(each)) is not None]
     if message.role == "tool":
         id = fitting_id(message.tool_call_id or "", _CALL_ID)
-        return [{"type": "tool_result", "tool_use_id": id, "content": _content(blocks)}]
+        failed = {"is_error": True} if message.is_error else {}
+        return [{"type": "tool_result", "tool_use_id": id, "content": _content(blocks), **failed}]
     return blocks
 
 
@@ -220,7 +221,7 @@ def _thinking_block(part: ReasoningPart) -> dict[str, Any] | None:
 def _tool_use(call: FunctionCall) -> dict[str, Any]:
     arguments = parse_arguments(call.arguments) or {}
     fields = {"type": "tool_use", "id": fitting_id(call.id, _CALL_ID), "name": call.name, "input": arguments}
-    return fields | caller_of(call.signature)
+    return with_mark(fields | caller_of(call.signature), call.cache)
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -124,6 +124,8 @@ def _blocks(message: Message, model: str) -> list[dict[str, Any]]:
     if message.role == "tool":
         parts = [block for block, _ in pairs]
         result = {"toolUseId": fitting_id(message.tool_call_id or "", _TOOL_ID), "content": parts}
+        if message.is_error:
+            result["status"] = "error"
         return [{"toolResult": result}, *next((mark for _, mark in reversed(pairs) if mark), [])]
     return [each for block, mark in pairs for each in (block, *mark)]
 

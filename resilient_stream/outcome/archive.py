@@ -7,6 +7,7 @@ whatever is missing or of a wrong type is a StreamMisused that names its place.
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -123,9 +124,15 @@ def _plain(value: Any) -> Any:
 
 def plain_chunk(chunk: Chunk) -> dict[str, Any]:
     """Return a chunk with its type, without fields that have their default."""
-    usual = {item.name: item.default for item in msgspec.structs.fields(chunk)}
+    usual = _usual(type(chunk))
     fields: dict[str, Any] = plain(shallow(chunk))
     return {"type": chunk.type} | {name: value for name, value in fields.items() if value != usual[name]}
+
+
+@functools.cache
+def _usual(kind: type[Chunk]) -> dict[str, Any]:
+    """Return the default of each field; looking them up takes twenty times as long as all the rest."""
+    return {item.name: item.default for item in msgspec.structs.fields(kind)}
 
 
 def shallow(chunk: Chunk) -> Chunk:

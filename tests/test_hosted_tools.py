@@ -29,7 +29,7 @@ def encode(target: str, *tools: Any, options: Mapping[str, Any] = {}) -> tuple[d
     hosted = tuple(own for tool in tools if (own := to_hosted(tool, "tools[0]")) is not None)
     request = Request(messages=(Message(role="user", content="Hi"),), target=made, hosted=hosted)
     assert (failure := unsupported(request, adapter.capabilities(made.model))) is None, failure
-    sent = adapter.encode(request, Endpoint(base_url=adapter.base_url))
+    sent = adapter.encode(request, Endpoint(base_url=made.base_url or adapter.base_url))
     return msgspec.json.decode(sent.body, type=dict[str, Any]), sent.headers  # type: ignore[union-attr]
 
 
@@ -42,6 +42,8 @@ def lacking(target: str, tool: Any) -> Any:
     failure = unsupported(request, adapter_for(made.provider).capabilities(made.model))
     return failure and failure.facts["feature"]
 
+
+FOUND = {"enable": True, "search_engine": "search-prime", "search_result": True}
 
 SENT: list[tuple[str, HostedTool, Any]] = [
     ("anthropic:claude-opus-4-6", SEARCH, {"type": "web_search_20260318", "name": "web_search"}),
@@ -61,6 +63,11 @@ SENT: list[tuple[str, HostedTool, Any]] = [
     ("openrouter:a/b", HostedTool("web_search", max_results=3),
      {"type": "openrouter:web_search", "parameters": {"max_results": 3}}),
     ("openrouter:a/b", HostedTool("web_fetch"), {"type": "openrouter:web_fetch"}),
+    ("zai:glm-4.6", SEARCH, {"type": "web_search", "web_search": FOUND}),
+    ("zai:glm-4.6", HostedTool("web_search", count=5, search_result=False),
+     {"type": "web_search", "web_search": {**FOUND, "count": 5, "search_result": False}}),
+    ("mistral:m", HostedTool("file_search", library_ids=["l"]), {"type": "document_library", "library_ids": ["l"]}),
+    ("mistral:m", HostedTool("image_generation"), {"type": "image_generation"}),
     ("gemini:gemini-2.5-flash", SEARCH, {"googleSearch": {}}),
     ("gemini:gemini-2.5-flash", HostedTool("url_context"), {"urlContext": {}}),
     ("gemini:gemini-2.5-flash", HostedTool("file_search", fileSearchStoreNames=["s"]),
@@ -76,6 +83,17 @@ SENT: list[tuple[str, HostedTool, Any]] = [
 def test_a_name_stands_for_each_providers_own_tool(target: str, tool: HostedTool, sent: Any) -> None:
     """With the options that were given, where the provider has its options."""
     assert encode(target, tool)[0]["tools"] == [sent]
+
+
+@pytest.mark.parametrize("model", ["gpt-5-search-api", "gpt-4o-mini-search-preview-2025-03-11"])
+@pytest.mark.parametrize("options", [{}, {"base_url": "http://127.0.0.1:1/v1"}])
+def test_a_search_of_openais_chat_completions_is_a_field_of_the_body(model: str, options: dict[str, Any]) -> None:
+    """Its models for searching take options in place of a tool; also behind a proxy."""
+    body, _ = encode(f"openai:{model}", HostedTool("web_search", search_context_size="low"), options=options)
+    assert body["web_search_options"] == {"search_context_size": "low"}
+    assert "tools" not in body
+    assert encode(f"openai:{model}", SEARCH)[0]["web_search_options"] == {}
+    assert "web_search_options" not in encode(f"openai:{model}")[0]
 
 
 def test_nova_is_given_its_own_tools() -> None:
@@ -131,7 +149,12 @@ def test_a_providers_own_dict_is_sent_as_it_is(target: str, tool: dict[str, Any]
     [
         ("anthropic:claude-haiku-4-5", HostedTool("image_generation"),
          "the hosted tool 'image_generation' (it has code_execution, mcp, tool_search, web_fetch, web_search)"),
-        ("openai:gpt-5", SEARCH, "the hosted tool 'web_search' (it has no hosted tools)"),
+        ("openai:gpt-5", SEARCH, "the hosted tool 'web_search' (it has no hosted tools; openai-responses has more)"),
+        ("openai:gpt-5-search-api", RUN,
+         "the hosted tool 'code_execution' (it has web_search; openai-responses has more)"),
+        ("xai:grok-4", SEARCH, "the hosted tool 'web_search' (it has no hosted tools; xai-responses has more)"),
+        ("azure:gpt-5", SEARCH, "the hosted tool 'web_search' (it has no hosted tools; azure-responses has more)"),
+        ("mistral:m", SEARCH, "the hosted tool 'web_search' (it has file_search, image_generation)"),
         ("ollama:qwen3", SEARCH, "the hosted tool 'web_search' (it has no hosted tools)"),
         ("claude-code:default", RUN, "the hosted tool 'code_execution' (it has no hosted tools)"),
         ("vertex:claude-haiku-4-5", SEARCH, "the hosted tool 'web_search' (it has no hosted tools)"),

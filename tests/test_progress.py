@@ -93,13 +93,15 @@ async def test_a_plain_function_reports_from_its_thread() -> None:
         assert taken.wait(5)
         return "dug"
 
-    messages = []
+    told: list[str] = []
     async with FakeProvider(calling("dig"), DONE) as provider, Client(provider.target("openai")) as client:
-        async for chunk in client.converse("hi", tools=[dig]):
-            if isinstance(chunk, ToolProgress):
-                messages.append(chunk.message)
+        conversation = client.converse("hi", tools=[dig], deadline=None)
+        async for chunk in conversation:
+            if isinstance(chunk, ToolProgress | ToolResult):
+                told.append(chunk.message if isinstance(chunk, ToolProgress) else chunk.content)
                 taken.set()
-    assert messages == ["half way"]
+    assert told == ["half way", "dug"]
+    assert not conversation._call._live
 
 
 async def test_each_report_is_of_its_own_call() -> None:

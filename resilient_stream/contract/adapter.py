@@ -49,11 +49,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     answer's schema is asked for; the adapter itself writes "schema" and "json" (fitting/answer_form.py). image_links:
     also by URL, without the data. files: the kinds of files that are taken, each with how it may be given, like "pdf
     data" and "audio url" (fitting/files.py). cache_marks: parts and tools with one are sent with it. citations:
-    passages of a document can be cited (`FilePart.citations`). hosted: the names
-    of the tools that run at the provider; own_tools: a pattern of the types that its own dicts of such tools have;
-    any_tool: all of them (fitting/hosted.py). forced_tools: a call can be demanded. stop: stop sequences. prefill: an
-    assistant's unfinished turn is continued; echoes_prefill: when it is sent again. native_resume: a broken stream can
-    be taken up where it ended.
+    passages of a document can be cited (`FilePart.citations`). hosted: the names of the tools that run at the provider;
+    hosted_elsewhere: the provider that has more of them, in another API of the same host; own_tools: a pattern of the
+    types that its own dicts of such tools have; any_tool: all of them (fitting/hosted.py). forced_tools: a call can be
+    demanded. stop: stop sequences. prefill: an assistant's unfinished turn is continued; echoes_prefill: when it is
+    sent again. native_resume: a broken stream can be taken up where it ended.
     streaming_tools: tool calls come in pieces, and whole; without it they are asked for in one piece.
     tool_names: a pattern of the tools' names that fit; others are sent under one that does (fitting/tool_names.py).
     earlier_turns: what the model's own may be. "objects": none is empty, and the arguments of a call are a JSON object;
@@ -77,6 +77,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     cache_marks: bool = False
     citations: bool = False
     hosted: frozenset[str] = frozenset()
+    hosted_elsewhere: str = ""
     own_tools: str = r"(?!)"
     any_tool: bool = False
     forced_tools: bool = True

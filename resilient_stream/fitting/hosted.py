@@ -47,5 +47,6 @@ def _lacking(tool: Hosted, able: Capabilities) -> str | None:
         )
     if tool.name in able.hosted:
         return None
-    known = f" (it has {', '.join(sorted(able.hosted))})" if able.hosted else " (it has no hosted tools)"
-    return f"the hosted tool {safe_name(tool.name)!r}{known}"
+    known = f"it has {', '.join(sorted(able.hosted)) or 'no hosted tools'}"
+    other = f"; {able.hosted_elsewhere} has more" if able.hosted_elsewhere else ""
+    return f"the hosted tool {safe_name(tool.name)!r} ({known}{other})"

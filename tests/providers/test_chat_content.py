@@ -7,6 +7,7 @@ fields, and to nobody else.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import itertools
 import json
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from resilient_stream import Client, Message, OpaquePart, StreamError, Target, TextPart, Transcript
+from resilient_stream import Client, HostedTool, Message, OpaquePart, StreamError, Target, TextPart, Transcript
 from resilient_stream.chunks import (
     Chunk,
     File,
@@ -151,6 +152,15 @@ def test_a_list_beside_a_later_text_is_read() -> None:
     choices = [{"choices": [{"index": 0, **delta(piece)}]} for piece in ("So", " it", " is", ".")]
     choices[2]["web_search"] = [{"link": "https://a.test", "refer": "ref_1"}]
     decoder = adapter_for("zai").decoder(_request("zai", tools=[{"type": "web_search"}]))
+    chunks = [chunk for each in choices for chunk in decoder.feed(sse([each]))]
+    assert _but_text(chunks) == [Source("https://a.test", id="ref_1")]
+
+
+def test_a_hosted_search_is_something_to_search() -> None:
+    """So what stands beside a later text is read there, too."""
+    choices = [{"choices": [{"index": 0, **delta(piece)}]} for piece in ("So", " it", " is", ".")]
+    choices[2]["web_search"] = [{"link": "https://a.test", "refer": "ref_1"}]
+    decoder = adapter_for("zai").decoder(dataclasses.replace(_request("zai"), hosted=(HostedTool("web_search"),)))
     chunks = [chunk for each in choices for chunk in decoder.feed(sse([each]))]
     assert _but_text(chunks) == [Source("https://a.test", id="ref_1")]
 

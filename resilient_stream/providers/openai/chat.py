@@ -155,12 +155,14 @@ class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
         way = output_way(host.title, request.model)
         request = told_in_words(request) if way == "json" else request
         rule = rule_for(host.title, request.model)
+        hosted = chat_tools_at(self.host.title, request.model)
         fields: dict[str, Any] = {
             "model": request.model,
             "messages": _messages(request, host, prefill),
             "stream": request.stream,
             "stream_options": {"include_usage": True} if host.usage and request.stream else None,
-            "tools": [*_tools(request.tools, host), *chat_tools_at(host.title).encode(request)] or None,
+            "tools": [*_tools(request.tools, host), *hosted.encode(request)] or None,
+            **hosted.fields(request),
             "tool_choice": _tool_choice(request.tool_choice, host),
             "response_format": _response_format(request.output, way),
             rule.max_tokens or host.max_tokens: request.max_tokens,
@@ -178,6 +180,7 @@ class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
 def _able(adapter: OpenAIChat, model: str) -> Capabilities:
     """Return what a model can do. Prefill and reasoning depend on the host; every chat host has the rest."""
     host, prefill = adapter.host, adapter.host.prefill
+    tools = chat_tools_at(host.title, model)
     able = Capabilities(
         earlier_turns="texts" if host.developer else "objects",
         prefill=bool(prefill), echoes_prefill=prefill.echoed if prefill else "never", whole=True,
@@ -185,7 +188,7 @@ def _able(adapter: OpenAIChat, model: str) -> Capabilities:
         stop=rule_for(host.title, model).stop, tool_names=host.tool_names,
         images=bool(re.search(host.sees, model)), output_by=output_way(host.title, model),
         files=files_at(host.title).takes, cache_marks=host.title in MARKED,
-        hosted=frozenset(chat_tools_at(host.title).hosted), own_tools=chat_tools_at(host.title).own,
+        hosted=frozenset(tools.hosted), own_tools=tools.own, hosted_elsewhere=tools.elsewhere,
     )  # fmt: skip
     return knowing(words_of(host), able)
 
@@ -193,7 +196,7 @@ def _able(adapter: OpenAIChat, model: str) -> Capabilities:
 def _asked(request: Request, host: Host) -> Asked:
     """Return what the request asked for beside text; `extra` has the fields."""
     extra = request.extra
-    if not extra and not request.tools:
+    if not (extra or request.tools or request.hosted):
         return _text_alone(host.returns)
     probable = bool(extra.get("logprobs") or extra.get("top_logprobs"))
     return Asked(probable, text_of(object_of(extra.get("audio")).get("format")), request.may_cite, host.returns)

@@ -38,7 +38,8 @@ class Request:
     takes a field out. max_event_bytes: the decoder's bound on one event, and on what it holds back.
     attempt: which one at this target, from 1. targets: all that may be tried, in order; `target` is the one at hand.
     resume: take this broken stream up again instead of asking anew; only where the adapter's capabilities have
-    native_resume. stream: False asks for the answer in one piece; only where they have `whole`.
+    native_resume. stream: False asks for the answer in one piece; only where they have `whole`. without: options that
+    the target refused in an earlier attempt (`Failure.leave_out`).
     """
 
     messages: tuple[Message, ...]
@@ -65,6 +66,7 @@ class Request:
     attempt: int = 1
     resume: ResumePoint | None = None
     stream: bool = True
+    without: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"Request({self.target.name}, {len(self.messages)} messages)"

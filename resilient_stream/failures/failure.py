@@ -27,6 +27,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     the user). `retry`: overrides the table's word for this one case (x-should-retry, RECITATION). `category`
     likewise. `max_attempts`: in all, fewer than the kind's. `retry_after`: seconds the server asked for.
     `resets_at`: ISO time of a quota's reset.
+    `leave_out`: the target's option that is refused, if the same request may work without it; it is sent again without,
+    unless the caller set that option.
     `facts`: extra values for the message's `{placeholders}`: limit, used, feature, reason, proxy, host, seconds;
     numbers are made readable there.
     """
@@ -43,6 +45,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     category: ErrorCategory | None = None
     max_attempts: int | None = None
     facts: dict[str, Any] = msgspec.field(default_factory=dict)
+    leave_out: str = ""
 
     def __post_init__(self) -> None:
         # Every text of a server passes here: it becomes printable, one line, valid UTF-8, and bounded.
@@ -55,12 +58,13 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "facts", facts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Fields without their names, which would be a third of a pickled error.
-        return (_failure, (self.kind.value, *msgspec.structs.astuple(self)[1:]))
+        # Fields without their names, which would be a third of a pickled error; nearly none has the last one.
+        values = msgspec.structs.astuple(self)[1:]
+        return (_failure, (self.kind.value, *(values if self.leave_out else values[:-1])))
 
 
 def _failure(kind: str, *values: Any) -> Failure:
-    return Failure(kind=ErrorKind(kind), **dict(zip(Failure.__struct_fields__[1:], values, strict=True)))
+    return Failure(kind=ErrorKind(kind), **dict(zip(Failure.__struct_fields__[1:], values, strict=False)))
 
 
 def _clean(text: str, limit: int) -> str:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import itertools
 import json
+import pickle
 from typing import Any
 
 import pytest
 
-from resilient_stream import Client, Finished, Message, Recovery, RetryPolicy, Target, TextDelta, Tool, ToolCall, Usage
+from resilient_stream import (
+    Client,
+    Finished,
+    Message,
+    Recovery,
+    RetryPolicy,
+    StreamError,
+    Target,
+    TextDelta,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from resilient_stream.chunks import ReasoningDelta, ToolCallDelta
 from resilient_stream.contract import Decoder, Endpoint, Request, ResumePoint
 from resilient_stream.errors import error_for
@@ -16,7 +29,18 @@ from resilient_stream.messages import FunctionCall, ImagePart, ReasoningPart, Te
 from resilient_stream.providers import adapter_for, known_providers
 from resilient_stream.providers.openai.hosts import HOSTS
 from resilient_stream.providers.openai.responses_stream import FINISH_REASONS, responses_decoder
-from resilient_stream.testing import CallTool, CleanEnd, Cut, End, ErrorEvent, Event, FakeProvider, Preamble, Text
+from resilient_stream.testing import (
+    CallTool,
+    CleanEnd,
+    Cut,
+    End,
+    ErrorEvent,
+    Event,
+    FakeProvider,
+    Preamble,
+    Status,
+    Text,
+)
 
 ENDPOINT = Endpoint(base_url="https://example.test/v1", api_key="secret", headers={"X-Team": "a"})
 WEATHER = Tool(name="weather", description="The weather.", parameters={"type": "object", "properties": {}})
@@ -463,3 +487,62 @@ def test_a_refused_summary_says_how_to_do_without() -> None:
     failure = adapter_for("openai-responses").classify(400, {}, json.dumps(body).encode())
     assert (failure.kind, failure.code) == ("permission_denied", "reasoning_summary")
     assert "option reasoning_summary" in error_for(failure, provider="openai-responses", model="gpt-5").resolution
+
+
+NO_SUMMARIES = Status(400, body={"error": {
+    "message": "Your organization must be verified to generate reasoning summaries.", "code": "unsupported_value",
+    "type": "invalid_request_error", "param": "reasoning.summary",
+}})  # fmt: skip
+
+
+async def _reasoned(*scripts: Any, retry: RetryPolicy | None = None, **options: Any) -> tuple[Any, list[Any]]:
+    """What came of a call with `reasoning=`, and the reasoning that each request asked for."""
+    async with FakeProvider(*scripts) as server:
+        target = server.target("openai-responses", model="gpt-5", **options)
+        async with Client(target, retry=retry or RetryPolicy(initial=30)) as client:
+            stream = client.stream("hi", reasoning="low")
+            try:
+                await stream.collect()
+            except StreamError as error:
+                return error, [request.json["reasoning"] for request in server.requests]
+    return stream.transcript, [request.json["reasoning"] for request in server.requests]
+
+
+async def test_a_refused_summary_is_left_out_at_once(nothing_left: None, caplog: pytest.LogCaptureFixture) -> None:
+    """The same target is asked again without it, without a wait, and the log says so; it is an attempt like any."""
+    transcript, asked = await _reasoned([NO_SUMMARIES], [Text("Hello."), End()])
+    assert (transcript.outcome, transcript.text) == ("complete", "Hello.")
+    assert asked == [{"effort": "low", "summary": "auto"}, {"effort": "low"}]
+    assert [attempt.error and attempt.error.code for attempt in transcript.attempts] == ["reasoning_summary", None]
+    assert "without it" in caplog.text
+    assert "Retrying in 0" in caplog.text
+    assert "attempt 2/5" in caplog.text
+
+
+async def test_a_summary_stays_left_out_through_other_retries(nothing_left: None) -> None:
+    """A later failure is retried as ever, and the refusal does not come again."""
+    transcript, asked = await _reasoned(
+        [NO_SUMMARIES], [Status(503)], [Text("Hello."), End()], retry=RetryPolicy(initial=0)
+    )
+    assert transcript.outcome == "complete"
+    assert [fields.get("summary") for fields in asked] == ["auto", None, None]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "retry", "options", "requests"),
+    [
+        ([[NO_SUMMARIES], [NO_SUMMARIES], [Text("no"), End()]], None, {}, 2),
+        ([[NO_SUMMARIES], [Text("no"), End()]], RetryPolicy.off(), {}, 1),
+        ([[NO_SUMMARIES], [Text("no"), End()]], None, {"reasoning_summary": "detailed"}, 1),
+    ],
+    ids=["refused again", "no retries", "asked for by the caller"],
+)
+async def test_a_refused_summary_is_left_out_once_and_only_if_nobody_asked_for_it(
+    scripts: list[Any], retry: RetryPolicy | None, options: dict[str, Any], requests: int, nothing_left: None
+) -> None:
+    """Otherwise the refusal is the call's error, which says what to do."""
+    error, asked = await _reasoned(*scripts, retry=retry, **options)
+    assert isinstance(error, StreamError)
+    assert error.code == "reasoning_summary"
+    assert len(asked) == requests
+    assert pickle.loads(pickle.dumps(error)).failure == error.failure

@@ -21,6 +21,7 @@ from ...contract import Batch, Handler, Request
 from ...events import RetryScheduled
 from ...failures import ErrorCategory, Failure, GaveUp
 from ...failures.kinds import KINDS
+from ...fitting.told import left_out
 from ...outcome.errors import StreamError
 from ...outcome.making import forget_frames
 from ...policy import RetryPolicy
@@ -37,7 +38,7 @@ async def retry(request: Request, call: Call, call_next: Handler) -> AsyncGenera
     while True:
         delivered = False
         try:
-            async with aclosing(call_next(_numbered(request, plan.attempt), call)) as batches:
+            async with aclosing(call_next(_numbered(request, plan), call)) as batches:
                 async for batch in batches:
                     if not delivered:
                         delivered = True
@@ -53,8 +54,10 @@ async def retry(request: Request, call: Call, call_next: Handler) -> AsyncGenera
         await call.sleep(wait)
 
 
-def _numbered(request: Request, attempt: int) -> Request:
-    return request if request.attempt == attempt else replace(request, attempt=attempt)
+def _numbered(request: Request, plan: _Plan) -> Request:
+    if request.attempt == plan.attempt and request.without == plan.without:
+        return request
+    return replace(request, attempt=plan.attempt, without=plan.without)
 
 
 def waits(policy: RetryPolicy) -> Iterator[float]:
@@ -87,10 +90,12 @@ class _Plan:
         began = call.now() if call.lone is None else call.lone.attempt.started
         self._until = began + (policy.max_elapsed or float("inf"))
         self._free = True
+        self.without: frozenset[str] = frozenset()
+        """The options that were refused and are left out from now on."""
 
     def allowed(self, error: StreamError) -> int:
         """Attempts in all for this kind of error."""
-        return attempts_for(error.failure, self._policy)
+        return self._policy.attempts if error.failure.leave_out else attempts_for(error.failure, self._policy)
 
     def wait_after(self, error: StreamError) -> float | None:
         """Seconds until the next attempt; None when there is none, and then the error says why."""
@@ -98,6 +103,9 @@ class _Plan:
             self._free = False  # the pool's fault, not the provider's: at once, and not counted
             return 0.0
         self.ended()
+        if self._leaves_out(error):
+            self.attempt += 1
+            return 0.0
         if not error.retryable:
             return None
         wait = self._wait(error.retry_after)
@@ -106,6 +114,19 @@ class _Plan:
             return None
         self.attempt += 1
         return wait
+
+    def _leaves_out(self, error: StreamError) -> bool:
+        """Leave an option out that was refused, once; return whether the request may work without it.
+
+        It is not left to the budget, since a provider that refuses an option is not overloaded by the next request. An
+        option that the caller set is not left out.
+        """
+        name, target = error.failure.leave_out, self._target
+        if not name or name in self.without or name in target.options or self.attempt >= self._policy.attempts:
+            return False
+        left_out(target.name, name, "it was refused, so the request was sent again without it")
+        self.without |= {name}
+        return True
 
     def ended(self) -> None:
         """An attempt has its answer, or has failed. The first one is a request of its own to the budget."""

@@ -50,6 +50,7 @@ def _facts(name: str, host: Host) -> ProviderFacts:
     return msgspec.structs.replace(host.facts, telemetry_name=called)
 
 
+_SUMMARY = "reasoning_summary"
 _SUMMARIES = "reasoning summaries"
 """What OpenAI says where it refuses a summary of the reasoning, which is asked for wherever a call has `reasoning=`."""
 
@@ -59,7 +60,8 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
 
     background: the provider keeps the answer and continues without us, so that a broken stream can be resumed.
     reasoning_summary: "auto", "concise" or "detailed", to see what the model thought. By default it is "auto" for a
-    call with `reasoning=` at OpenAI and Azure. None asks for none: OpenAI refuses it to organisations not verified.
+    call with `reasoning=` at OpenAI and Azure. OpenAI refuses that to organizations that are not verified, and is then
+    asked again without it; None asks for none from the start.
     """
 
     name: str
@@ -125,7 +127,7 @@ class OpenAIResponses(msgspec.Struct, frozen=True):
         """Classify an error by the shared rules, with this host's own in front."""
         found = classify_response(status, headers, body, self.error_rules, max_retry_after=max_retry_after)
         asked = found.kind is ErrorKind.PERMISSION_DENIED and _SUMMARIES in found.detail
-        return msgspec.structs.replace(found, code="reasoning_summary") if asked else found
+        return msgspec.structs.replace(found, code=_SUMMARY, leave_out=_SUMMARY) if asked else found
 
 
 _REASONS = re.compile(r"(^|[/.])(o\d|gpt-([5-9]|\d\d)(?!.*chat)|codex|grok-4)")
@@ -232,8 +234,9 @@ def _reasoning_fields(request: Request, host: Host) -> dict[str, Any]:
     """Return the effort, and that a summary is wanted: without being asked, the API shows nothing of the reasoning."""
     thinks = request.reasoning not in (None, "none", 0)
     shows = thinks and host.responses == "background" and not _NO_SUMMARY.search(request.model)
+    shows = shows and _SUMMARY not in request.without
     fields = {
         "effort": effort_for(request.reasoning) if request.reasoning is not None else None,
-        "summary": request.option("reasoning_summary", "auto" if shows else None),
+        "summary": request.option(_SUMMARY, "auto" if shows else None),
     }
     return known(fields)

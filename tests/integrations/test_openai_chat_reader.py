@@ -191,6 +191,18 @@ def test_a_field_of_one_api_goes_only_to_targets_with_that_api() -> None:
     assert caught.value.param == "logprobs"
 
 
+def test_a_wish_does_not_take_a_target_away() -> None:
+    """It is sent where it is known, and the answer of another target is still the one that was asked for."""
+    targets = [Target("openai:o"), Target("anthropic:a"), Target("groq:g")]
+    asked = for_targets(read_chat(body(store=True, metadata={"a": "b"})), targets, "chat")
+    wanted = {"store": True, "metadata": {"a": "b"}}
+    assert (asked.options["to"], asked.options["extra"]) == (targets, {"openai:": wanted, "groq:": wanted})
+    alone = for_targets(read_chat(body(store=True)), targets[:1], "chat")
+    assert alone.options["extra"] == {"store": True}
+    both = for_targets(read_chat(body(store=True, logprobs=True)), targets, "chat")
+    assert (both.options["to"], both.options["extra"]) == ([targets[0], targets[2]], {"store": True, "logprobs": True})
+
+
 def test_every_field_of_the_sdk_has_a_row() -> None:
     """A new field of the API is decided on here, not passed because nobody looked."""
     pytest.importorskip("openai")

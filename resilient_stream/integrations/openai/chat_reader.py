@@ -14,7 +14,7 @@ from ...given.checks import check_depth, json_object, whole_text
 from ...messages import Message, ToolLike, to_hosted, to_messages, to_tool
 from ...options import StreamOptions
 from ..refused import Refused
-from .fields import MAX_BODY, Asked, Row, Table, body_of, option, read_fields
+from .fields import MAX_BODY, Asked, Row, Table, body_of, option, read_fields, wishes
 
 __all__ = ["CHAT_FIELDS", "read_chat", "read_request", "schema_of"]
 
@@ -41,7 +41,7 @@ def read_chat(data: bytes, limit: int = MAX_BODY) -> Asked:
     messages = options.pop("messages", ())
     return Asked(
         messages=messages, options=options, model=body["model"],  # type: ignore[arg-type]
-        stream=bool(body.get("stream")), include_usage=usage, body=body,
+        stream=bool(body.get("stream")), include_usage=usage, wishes=_WISHES, body=body,
     )  # fmt: skip
 
 
@@ -50,9 +50,26 @@ _KINDS: Mapping[type, str] = {str: "text", list: "list"}
 
 def _messages(value: Any) -> dict[str, Any]:
     check_depth("messages", value, 200)
-    messages = to_messages(value)
+    messages = to_messages([_without_parsed(each) for each in value])
     check_results(messages)
     return {"messages": messages}
+
+
+def _without_parsed(message: Any) -> Any:
+    """Return a message without what the SDK's helpers have put into it: they send back what they parsed themselves."""
+    if not isinstance(message, dict):
+        return message
+    kept = {name: value for name, value in message.items() if name != "parsed"}
+    if isinstance(kept.get("tool_calls"), list):
+        kept["tool_calls"] = [_call_without_parsed(call) for call in kept["tool_calls"]]
+    return kept
+
+
+def _call_without_parsed(call: Any) -> Any:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or "parsed_arguments" not in function:
+        return call
+    return {**call, "function": {name: value for name, value in function.items() if name != "parsed_arguments"}}
 
 
 def _stream_options(value: Any) -> dict[str, Any]:
@@ -141,18 +158,20 @@ CHAT_FIELDS: Table = {
     "audio": Row("passed", "how a recording of the answer is made"),
     "logit_bias": Row("passed", "likelier and less likely tokens", ({},)),
     "logprobs": Row("passed", "how probable the tokens are", (False,)),
-    "metadata": Row("passed", "names for a stored answer", ({},)),
+    "metadata": Row("wish", "names for a stored answer", ({},)),
     "modalities": Row("passed", "text, or a recording as well", (["text"],)),
     "moderation": Row("passed", "a check of the request and the answer"),
     "parallel_tool_calls": Row("passed", "at most one call a turn", (True,)),
-    "prediction": Row("passed", "text that the answer probably repeats"),
-    "prompt_cache_key": Row("passed", "which requests have a beginning in common"),
-    "prompt_cache_options": Row("passed", "how the prompt is cached"),
-    "prompt_cache_retention": Row("passed", "how long the prompt is cached"),
-    "service_tier": Row("passed", "how fast, and for which price", ("auto",)),
-    "store": Row("passed", "keeping the answer at the provider", (False,)),
+    "prediction": Row("wish", "text that the answer probably repeats"),
+    "prompt_cache_key": Row("wish", "which requests have a beginning in common"),
+    "prompt_cache_options": Row("wish", "how the prompt is cached"),
+    "prompt_cache_retention": Row("wish", "how long the prompt is cached"),
+    "service_tier": Row("wish", "how fast, and for which price", ("auto",)),
+    "store": Row("wish", "keeping the answer at the provider", (False,)),
     "top_logprobs": Row("passed", "how probable other tokens were", (0,)),
-    "verbosity": Row("passed", "how much is said"),
+    "verbosity": Row("wish", "how much is said"),
     "web_search_options": Row("passed", "a search of the web by the model"),
 }
 """Every field of the API. One without a row is passed as well."""
+
+_WISHES = wishes(CHAT_FIELDS)

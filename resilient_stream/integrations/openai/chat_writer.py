@@ -52,6 +52,7 @@ class ChatWriter:
     # A comment without an empty line: behind an `id:`, the official SDK takes that line for an event of its own.
     heartbeat = b": waiting\n"
     numbered = True
+    cut = False
 
     def __init__(self, *, include_usage: bool = False, model: str | None = None, advice: bool = False) -> None:
         self._include_usage = include_usage
@@ -182,7 +183,8 @@ class ChatWriter:
         return [self._delta({"refusal": said})] if said else []
 
     def _reason(self, ending: Ending) -> bytes:
-        reason = finish_reason(ending.finish_reason, refused=bool(refusal_words(self._finished)))
+        given = "length" if ending.stopped else ending.finish_reason
+        reason = finish_reason(given, refused=bool(refusal_words(self._finished)))
         return self._choice({"delta": {}, "finish_reason": reason})
 
     def _counts(self, ending: Ending) -> list[bytes]:

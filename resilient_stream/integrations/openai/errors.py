@@ -75,11 +75,7 @@ ERRORS: Mapping[ErrorKind, Row] = {
 }
 
 _HEADERS: Mapping[str, str] = {"content-type": "application/json", "x-should-retry": "false", **NOT_STORED}
-_ENDED: Mapping[bool, tuple[str, str]] = {
-    True: ("The answer was stopped.", "stopped"),
-    False: ("The answer ended before it was whole.", "stream_interrupted"),
-}
-"""The message and code for an answer without an error of its own, by whether it was stopped on purpose."""
+_NOT_WHOLE = "The answer ended before it was whole."
 
 
 def error_object(error: StreamError, *, advice: bool = False) -> dict[str, Any]:
@@ -93,13 +89,12 @@ def error_object(error: StreamError, *, advice: bool = False) -> dict[str, Any]:
 
 
 def ended_early(ending: Ending, *, advice: bool = False) -> dict[str, Any] | None:
-    """Return what is said at the end of an answer that is not whole; None for one that is."""
+    """Return what is said at the end of a broken answer; None for one that is whole, or was stopped on purpose."""
     if ending.error is not None:
         return error_object(ending.error, advice=advice)
-    if ending.outcome == "complete":
+    if ending.outcome == "complete" or ending.stopped:
         return None
-    message, code = _ENDED[ending.stopped]
-    return error_values(message, code)
+    return error_values(_NOT_WHOLE, ErrorKind.STREAM_INTERRUPTED.value)
 
 
 def refusal(error: StreamError, *, advice: bool = False) -> Refusal:

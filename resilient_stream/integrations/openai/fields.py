@@ -18,10 +18,23 @@ from ...providers.openai.hosts import HOSTS
 from ...target import Target
 from ..refused import Refused, misused
 
-__all__ = ["MAX_BODY", "Api", "Asked", "Fate", "Row", "Table", "body_of", "for_targets", "option", "read_fields"]
+__all__ = [
+    "MAX_BODY",
+    "Api",
+    "Asked",
+    "Fate",
+    "Row",
+    "Table",
+    "body_of",
+    "for_targets",
+    "option",
+    "read_fields",
+    "speaks",
+    "wishes",
+]
 
 Api: TypeAlias = Literal["chat", "responses"]
-Fate: TypeAlias = Literal["option", "answer", "passed", "refused"]
+Fate: TypeAlias = Literal["option", "answer", "passed", "wish", "refused"]
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of one request at most, files in it included."""
@@ -31,7 +44,8 @@ class Row(NamedTuple):
     """What becomes of a field.
 
     option: it is an option of `Client.stream`, or the messages. answer: it says how the answer is written. passed: it
-    is sent as it is to targets that speak the same API, and others are not asked. refused: it cannot be served.
+    is sent as it is to targets that speak the same API, and others are not asked. wish: the same, but others are asked
+    without it, since their answer is still the one that was asked for. refused: it cannot be served.
     words: the option, or the reason. usual: values that change nothing; with one of them the field is left out.
     read: returns the options that a value means; fields that go through unchanged are under the name "extra".
     """
@@ -52,7 +66,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     messages, options: for `client.stream(messages, **options)`. model: the name that was asked for; which targets that
     means is for whoever serves it. stream: whether the answer is wanted piece by piece. include_usage: whether the
-    stream ends with token counts. body: the request as it came, of which some APIs repeat fields in the answer.
+    stream ends with token counts. wishes: names in `extra` of what other APIs may leave out. body: the request as it
+    came, of which some APIs repeat fields in the answer.
     """
 
     messages: tuple[Message, ...]
@@ -60,6 +75,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     stream: bool = False
     include_usage: bool = False
+    wishes: frozenset[str] = frozenset()
     body: Mapping[str, Any] = {}
 
 
@@ -88,7 +104,7 @@ def read_fields(body: Mapping[str, Any], table: Table) -> dict[str, Any]:
     for name, row, value in _given(body, table):
         if row.fate == "refused":
             raise Refused(f"{name}: {row.words}", name)
-        if row.fate == "passed":
+        if row.fate in ("passed", "wish"):
             extra[name] = value
             continue
         try:
@@ -98,6 +114,11 @@ def read_fields(body: Mapping[str, Any], table: Table) -> dict[str, Any]:
         extra |= found.get("extra", {})
         _add(made, {key: each for key, each in found.items() if key != "extra"}, name)
     return {**made, "extra": extra} if extra else made
+
+
+def wishes(table: Table) -> frozenset[str]:
+    """Return the fields of an API that others may leave out."""
+    return frozenset(name for name, row in table.items() if row.fate == "wish")
 
 
 def _given(body: Mapping[str, Any], table: Table) -> Iterator[tuple[str, Row, Any]]:
@@ -122,15 +143,23 @@ def _add(made: dict[str, Any], found: Mapping[str, Any], name: str) -> None:
 def for_targets(asked: Asked, targets: Sequence[Target], api: Api) -> Asked:
     """Return the request for those of the targets that can be sent all of it, in `to=`. Raises Refused where none can.
 
-    A field that only this API has goes to targets that speak it. The others would refuse it, or answer something else.
+    A field that only this API has goes to targets that speak it. The others are not asked, unless it is a wish.
     """
     extra = asked.options.get("extra") or {}
-    able = [target for target in targets if not extra or speaks(target, api)]
-    if targets and not able:
+    speaking = [target for target in targets if speaks(target, api)]
+    if extra and targets and not speaking:
         name = next(iter(extra))
         raise Refused(f"{name}: none of the targets has such a field: {_names(targets)}", name)
-    options: StreamOptions = {**asked.options, "to": able} if able else asked.options
-    return msgspec.structs.replace(asked, options=options)
+    if not extra or len(speaking) == len(targets):
+        return _with(asked, to=list(targets))
+    if extra.keys() - asked.wishes:
+        return _with(asked, to=speaking)
+    return _with(asked, to=list(targets), extra={f"{target.provider}:": extra for target in speaking})
+
+
+def _with(asked: Asked, **options: Any) -> Asked:
+    made: Any = {**asked.options, **{name: value for name, value in options.items() if value}}
+    return msgspec.structs.replace(asked, options=made)
 
 
 def speaks(target: Target, api: Api) -> bool:

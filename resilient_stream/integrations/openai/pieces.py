@@ -24,7 +24,7 @@ def finish_reason(reason: str | None, *, refused: bool = False) -> str:
     """Return OpenAI's word for why the model stopped.
 
     A refusal in words ends as any answer does; one without words was cut. An answer that its provider paused is not
-    whole, and "length" is the word for that.
+    whole, and "length" is the word for that, as it is for one that somebody stopped.
     """
     return "stop" if refused else _FINISH[reason or "other"]
 

@@ -29,6 +29,11 @@ def _usage(usage: Usage | None, target: str, names: tuple[str, str, str]) -> dic
         read: given,
         written: made,
         "total_tokens": given + made,
-        read_details: {"cached_tokens": usage.cached_input_tokens or 0},
+        read_details: {"cached_tokens": usage.cached_input_tokens or 0, **_written(usage)},
         f"{written}_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
     }
+
+
+def _written(usage: Usage) -> dict[str, int]:
+    """Return what was written to a cache, where the provider counts that."""
+    return {} if usage.cache_write_tokens is None else {"cache_write_tokens": usage.cache_write_tokens}

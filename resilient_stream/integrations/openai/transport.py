@@ -1,0 +1,23 @@
+"""`ResilientTransport`: the official OpenAI SDK, and whatever stands on it, answered by a `Client`'s targets."""
+
+from __future__ import annotations
+
+from ..transport import InProcess
+from .api import OPENAI
+
+__all__ = ["ResilientTransport"]
+
+
+class ResilientTransport(InProcess):
+    """A transport of httpx2 and httpx for the OpenAI SDK.
+
+        client = Client("openai:gpt-5-mini", "anthropic:claude-haiku-4-5")
+        openai = AsyncOpenAI(api_key="-", http_client=httpx2.AsyncClient(transport=ResilientTransport(client)))
+
+    Chat completions are answered by the client's targets, with its retries, fallbacks and continuations. The model in a
+    request is the name of one of the targets, or a key of `models`; else all targets are asked, in order. With a
+    `SyncClient` it is a transport for `OpenAI`. The SDK's key and address are not used, its own retries find
+    nothing to do, and its timeouts do not apply: those are the client's. The client is not closed with the SDK.
+    """
+
+    api = OPENAI

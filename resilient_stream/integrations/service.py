@@ -1,0 +1,139 @@
+"""What it takes to serve an API over a `Client`, for a transport under its SDK and for a gateway alike.
+
+An `Api` says how its requests are read and its answers written. `Service` finds the targets that a model's name means,
+and starts the answer. Whoever has the connection sends it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from ..client import Client
+from ..formats.writer import About, Refusal, Writer
+from ..options import StreamOptions
+from ..outcome.errors import StreamError
+from ..outcome.transcript import Transcript
+from ..policy import Recovery
+from ..target import Target
+from .refused import Refused
+
+__all__ = ["Api", "Endpoint", "Models", "Question", "Service"]
+
+Models: TypeAlias = Mapping[str, str | Target | Sequence[str | Target]]
+"""The targets of each model's name that a request may ask for."""
+
+
+class Question(Protocol):
+    """A request that was read."""
+
+    @property
+    def messages(self) -> Any:
+        """What the model is asked."""
+        ...
+
+    @property
+    def options(self) -> StreamOptions:
+        """Options of `Client.stream`."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The name that was asked for."""
+        ...
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer is wanted piece by piece."""
+        ...
+
+
+class Endpoint(NamedTuple):
+    """One path of an API.
+
+    read: reads the body of a request. fitted: returns it for those of the targets that can be sent all of it; both
+    raise Refused. writer: writes the answer piece by piece. The bool is whether errors say what to do about them.
+    whole: writes it as one JSON object.
+    """
+
+    read: Callable[[bytes], Any]
+    fitted: Callable[[Any, Sequence[Target]], Any]
+    writer: Callable[[Any, bool], Writer]
+    whole: Callable[[Any, Transcript, About], bytes]
+
+
+class Api(NamedTuple):
+    """One API. endpoints: by the end of their path. models: by the path of its list, what writes it.
+
+    refusal, refusal_of: write an error, and a request that cannot be served, as the API does.
+    """
+
+    endpoints: Mapping[str, Endpoint]
+    models: Callable[[Sequence[str], str], bytes | None]
+    refusal: Callable[[StreamError, bool], Refusal]
+    refusal_of: Callable[[Refused], Refusal]
+
+
+class Service:
+    """An API served by a client's targets.
+
+    models: the targets of each name that may be asked for; any other name is refused. Without it, the name of one of
+    the client's own targets asks that one first and then those behind it, and any other name asks all of them.
+    """
+
+    def __init__(self, client: Client, api: Api, models: Models | None = None) -> None:
+        self.client = client
+        self.api = api
+        self._models = None if models is None else {name: _targets(given) for name, given in models.items()}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of models that may be asked for."""
+        return [target.name for target in self.client.targets] if self._models is None else list(self._models)
+
+    def endpoint(self, method: str, path: str) -> Endpoint:
+        """Return what serves a path. Raises Refused for one that nothing serves."""
+        found = next((each for end, each in self.api.endpoints.items() if path.rstrip("/").endswith(end)), None)
+        if found is None:
+            served = ", ".join((*self.api.endpoints, "/models"))
+            raise Refused(f"Nothing is served at {path[:100]}; there are {served}.", status=404, code="unknown_url")
+        if method != "POST":
+            raise Refused(f"{path[:100]} is asked by POST, not by {method[:10]}.", status=405)
+        return found
+
+    def fitted(self, endpoint: Endpoint, body: bytes) -> Any:
+        """Read a request, for the targets that its model means. Raises Refused."""
+        asked = endpoint.read(body)
+        return endpoint.fitted(asked, self._targets_of(asked.model))
+
+    def streaming_options(self, options: StreamOptions) -> StreamOptions:
+        """Return the options for an answer that is written piece by piece: it is never begun anew, since what was sent
+        cannot be taken back."""
+        recovery = self.client._recovery
+        if "restart" not in recovery.methods:
+            return options
+        methods = tuple(method for method in recovery.methods if method != "restart")
+        return {**options, "recovery": Recovery(methods=methods, max_continuations=recovery.max_continuations)}
+
+    def about(self, transcript: Transcript) -> About:
+        """Return what a whole answer is told about itself."""
+        return About(secrets.token_urlsafe(18), int(time.time()), transcript.model or "")
+
+    def _targets_of(self, model: str) -> tuple[Target, ...]:
+        targets = self.client.targets
+        if self._models is None:
+            place = next((number for number, target in enumerate(targets) if target.name == model), 0)
+            return targets[place:]
+        if model not in self._models:
+            known = ", ".join(self._models)
+            raise Refused(
+                f"There is no model {model[:100]!r}; there are {known}.", "model", status=404, code="model_not_found"
+            )
+        return self._models[model]
+
+
+def _targets(given: str | Target | Sequence[str | Target]) -> tuple[Target, ...]:
+    each = (given,) if isinstance(given, str | Target) else given
+    return tuple(map(Target.of, each))

@@ -1,0 +1,176 @@
+"""The official OpenAI SDK over the transport: streams, helpers, calls, objects, and errors as its own classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from resilient_stream import Client, RetryPolicy
+from resilient_stream.integrations.openai import ResilientTransport
+from resilient_stream.sync import SyncClient
+from resilient_stream.testing import CallTool, Cut, End, FakeProvider, Stall, Status, Text
+
+from .upstreams import GOING_ON, WHOLE, Upstreams, upstreams
+
+openai = pytest.importorskip("openai", minversion="3")
+httpx2 = pytest.importorskip("httpx2")
+
+ASK: list[Any] = [{"role": "user", "content": "Hi"}]
+TOOLS: list[Any] = [{"type": "function", "function": {
+    "name": "add", "strict": True,
+    "parameters": {
+        "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False,
+    },
+}}]  # fmt: skip
+
+
+class Pet(BaseModel):
+    """What is asked for."""
+
+    name: str
+    legs: int
+
+
+@asynccontextmanager
+async def sdk(**options: Any) -> AsyncIterator[tuple[Any, Upstreams]]:
+    """Run an SDK over the two providers; its own retries are as it sets them."""
+    async with upstreams(**options) as up:
+        http = httpx2.AsyncClient(transport=ResilientTransport(up.client))
+        async with openai.AsyncOpenAI(api_key="-", http_client=http) as made:
+            yield made, up
+
+
+async def test_an_answer_that_broke_off_is_read_to_its_end() -> None:
+    """The stream of chunks goes on with another vendor's model."""
+    async with sdk() as (ai, _):
+        stream = await ai.chat.completions.create(
+            model="gpt", messages=ASK, stream=True, stream_options={"include_usage": True}
+        )
+        chunks = [chunk async for chunk in stream]
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == WHOLE
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+    assert chunks[-1].usage.total_tokens > 0
+
+
+async def test_the_stream_helper_puts_the_answer_together() -> None:
+    """With its events, and the final completion."""
+    async with sdk() as (ai, _), ai.chat.completions.stream(model="gpt", messages=ASK) as stream:
+        kinds = {event.type async for event in stream}
+        final = await stream.get_final_completion()
+    assert {"content.delta", "content.done", "chunk"} <= kinds
+    assert final.choices[0].message.content == WHOLE
+
+
+async def test_a_whole_answer_is_whole() -> None:
+    """Without a stream the same continues it."""
+    async with sdk() as (ai, _):
+        completion = await ai.chat.completions.create(model="gpt", messages=ASK)
+    assert (completion.choices[0].message.content, completion.choices[0].finish_reason) == (WHOLE, "stop")
+    assert completion.usage.total_tokens > 0
+
+
+async def test_calls_are_read_and_answered() -> None:
+    """The helper parses the arguments; the result goes to another vendor in its own dialect."""
+    async with sdk() as (ai, up):
+        up.first.play([Status(503)])
+        up.second.play([Text("Let me see."), CallTool("add", {"a": 1}), CallTool("add", {"a": 2}), End()])
+        async with ai.chat.completions.stream(model="gpt", messages=ASK, tools=TOOLS) as stream:
+            async for _ in stream:
+                pass
+            message = (await stream.get_final_completion()).choices[0].message
+        assert [call.function.parsed_arguments for call in message.tool_calls] == [{"a": 1}, {"a": 2}]
+        up.second.play(GOING_ON)
+        results = [{"role": "tool", "tool_call_id": call.id, "content": "3"} for call in message.tool_calls]
+        answer = await ai.chat.completions.create(model="gpt", messages=[*ASK, message, *results], tools=TOOLS)
+        assert answer.choices[0].message.content == WHOLE
+        assert [block["type"] for block in up.second.requests[-1].json["messages"][-1]["content"]] == [
+            "tool_result"
+        ] * 2
+
+
+async def test_parse_gives_an_object() -> None:
+    """Its schema reaches whichever vendor answers."""
+    async with sdk() as (ai, up):
+        up.first.play([Status(503)])
+        up.second.play([Text('{"name":"Tom",', '"legs":4}'), End()])
+        parsed = await ai.chat.completions.parse(model="gpt", messages=ASK, response_format=Pet)
+        assert parsed.choices[0].message.parsed == Pet(name="Tom", legs=4)
+        async with ai.chat.completions.stream(model="gpt", messages=ASK, response_format=Pet) as stream:
+            final = await stream.get_final_completion()
+        assert final.choices[0].message.parsed == Pet(name="Tom", legs=4)
+        assert "legs" in json.dumps(up.second.requests[0].json)
+
+
+@pytest.mark.parametrize(
+    ("status", "raised"),
+    [
+        (400, "BadRequestError"), (401, "AuthenticationError"), (403, "PermissionDeniedError"),
+        (404, "NotFoundError"), (429, "RateLimitError"), (500, "InternalServerError"), (503, "InternalServerError"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("stream", [True, False])
+async def test_errors_are_the_sdks_own(status: int, raised: str, stream: bool) -> None:
+    """With our words in them; and each target was asked once, so the SDK's own retries found nothing to do."""
+    async with FakeProvider([Status(status)]) as provider:
+        async with Client(provider.target("openai", model="gpt"), retry=RetryPolicy.off()) as client:
+            http = httpx2.AsyncClient(transport=ResilientTransport(client))
+            async with openai.AsyncOpenAI(api_key="-", http_client=http) as ai:
+                with pytest.raises(getattr(openai, raised)) as caught:
+                    await ai.chat.completions.create(model="gpt", messages=ASK, stream=stream)
+        assert len(provider.requests) == 1
+    assert caught.value.body.keys() == {"message", "type", "param", "code"}
+    assert caught.value.body["message"].count(".") >= 2
+
+
+async def test_a_failure_in_the_middle_is_raised_with_our_words() -> None:
+    """Behind all the text that came."""
+    async with sdk() as (ai, up):
+        up.second.play([Status(500)])
+        read = []
+        stream = await ai.chat.completions.create(model="gpt", messages=ASK, stream=True)
+        with pytest.raises(openai.APIError, match=r"\.$") as caught:
+            async for chunk in stream:
+                read.append(chunk.choices[0].delta.content)
+    assert "".join(read) == "Half an "
+    assert caught.value.body.keys() == {"message", "type", "param", "code"}
+
+
+async def test_what_cannot_be_served_is_a_bad_request() -> None:
+    """It names its parameter, and nothing is sent."""
+    async with sdk() as (ai, up):
+        with pytest.raises(openai.BadRequestError) as caught:
+            await ai.chat.completions.create(model="gpt", messages=ASK, n=2)
+        assert caught.value.param == "n"
+        with pytest.raises(openai.NotFoundError, match="/chat/completions"):
+            await ai.embeddings.create(model="gpt", input="x")
+        assert up.first.requests == []
+
+
+async def test_leaving_a_stream_closes_the_provider() -> None:
+    """A closed SDK stream leaves nothing running upstream."""
+    async with sdk() as (ai, up):
+        up.first.play([Text("a"), Stall()])
+        async with await ai.chat.completions.create(model="gpt", messages=ASK, stream=True) as stream:
+            async for chunk in stream:
+                if chunk.choices[0].delta.content:
+                    break
+        [request] = await up.first.wait_closed()
+        assert request.closed_by_client
+
+
+def test_the_plain_sdk_works_with_a_plain_client() -> None:
+    """Scripts and notebooks have the same."""
+    dying = FakeProvider.in_thread([Text("Half an "), Cut()])
+    with dying as first, FakeProvider.in_thread(GOING_ON) as second:
+        targets = first.target("openai"), second.target("anthropic")
+        with SyncClient(*targets, retry=RetryPolicy.off()) as client:
+            http = httpx2.Client(transport=ResilientTransport(client))
+            with openai.OpenAI(api_key="-", http_client=http) as ai:
+                stream = ai.chat.completions.create(model="gpt", messages=ASK, stream=True)
+                assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == WHOLE
+                assert ai.chat.completions.create(model="gpt", messages=ASK).choices[0].message.content == WHOLE

@@ -59,13 +59,14 @@ def ending_of(answering: Answering, error: StreamError | None = None, *, stopped
 class Direct:
     """A stream that belongs to one response and ends with it: it is pulled when what came before is sent.
 
-    stopped: somebody stopped the stream on purpose, so that its end is no failure.
+    stopped: somebody stopped the stream on purpose, so that its end is no failure. error: what ended it otherwise.
     """
 
     def __init__(self, answering: Answering, writer: Writer, stream_id: str | None = None) -> None:
         self.writer = writer
         self.stream_id = stream_id
         self.stopped = False
+        self.error: Exception | None = None
         self._answering = answering
         self._early: list[Any] = []
         self._begun = False
@@ -87,7 +88,7 @@ class Direct:
 
     def broken(self, error: StreamError) -> list[bytes]:
         """Return what says that the answer failed, or that it was stopped, and ends it."""
-        shown = None if self.stopped else error
+        self.error = shown = None if self.stopped else error
         return [*self.open(), *self.writer.end(ending_of(self._answering, shown, stopped=self.stopped))]
 
     def _written(self, items: list[Any]) -> list[bytes]:

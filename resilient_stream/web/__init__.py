@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..conversation.items import chunk_from_dict, chunk_to_dict
     from .hub import Hub
-    from .log import NoLongerKept, NoSuchStream
+    from .log import NoLongerKept, NoSuchStream, OutOfReach
 
 _HOMES = {
     "Hub": ".hub",
     "NoLongerKept": ".log",
     "NoSuchStream": ".log",
+    "OutOfReach": ".log",
     "chunk_from_dict": "..conversation.items",
     "chunk_to_dict": "..conversation.items",
 }
 """Names that are imported when they are first used, and from where."""
 
-__all__ = ["Hub", "NoLongerKept", "NoSuchStream", "chunk_from_dict", "chunk_to_dict"]
+__all__ = ["Hub", "NoLongerKept", "NoSuchStream", "OutOfReach", "chunk_from_dict", "chunk_to_dict"]
 
 
 def __getattr__(name: str) -> Any:

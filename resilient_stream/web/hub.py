@@ -15,14 +15,20 @@ from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..delivery import Answering, new_id
 from ..failures import StreamMisused
 from ..formats.events import EventsWriter
 from ..formats.writer import Writer
+from ..stores.memory import MemoryStore
 from .log import Log, NoSuchStream
 from .run import OnDisconnect, Run
 from .source import Source
+
+if TYPE_CHECKING:
+    from ..stores.redis import RedisStore
+    from .shared import Shared
 
 __all__ = ["Hub"]
 
@@ -43,12 +49,20 @@ class _Kept:
 class Hub:
     """Running answers by their ids.
 
-    ttl: seconds for which an answer is kept after its end. max_bytes: of all answers together. drain: seconds that
-    running answers get at shutdown before they are closed.
+    store: with a RedisStore, any process serves and stops what another one runs. ttl: seconds for which an answer is
+    kept after its end. max_bytes: of all answers of this process together. drain: seconds that running answers get at
+    shutdown before they are closed. writers: by name, what makes a writer of a format of your own; every process needs
+    the same.
     """
 
     def __init__(
-        self, store: None = None, ttl: float = 300.0, max_bytes: int = MAX_BYTES, *, drain: float = 10.0
+        self,
+        store: MemoryStore | RedisStore | None = None,
+        ttl: float = 300.0,
+        max_bytes: int = MAX_BYTES,
+        *,
+        drain: float = 10.0,
+        writers: Mapping[str, Callable[[], Writer]] | None = None,
     ) -> None:
         self.ttl = ttl
         self.max_bytes = max_bytes
@@ -57,6 +71,12 @@ class Hub:
         self._running: dict[str, _Kept] = {}
         self._ended: dict[str, _Kept] = {}
         self._closed = False
+        self._writers = writers or {}
+        self._shared: Shared | None = None
+        if store is not None and not isinstance(store, MemoryStore):
+            from .shared import Shared  # needs Redis, and most hubs do not
+
+            self._shared = Shared(store, ttl, max_bytes, self._writer, self._stop_here)
 
     def begin(
         self,
@@ -73,28 +93,38 @@ class Hub:
         """
         if self._closed:
             raise StreamMisused("this hub is closed")
+        fresh = self._writer(format)
+        if fresh is None and self._shared is not None:
+            raise StreamMisused(f"format {format!r}: other processes cannot write it; name it in Hub(writers=…)")
         id = new_id()
-        log = Log(numbered=writer.numbered, changed=self._changed)
-        fresh = WRITERS.get(format) or partial(deepcopy, deepcopy(writer))
+        log = Log(numbered=writer.numbered, changed=partial(self._changed, id))
+        fresh = fresh or partial(deepcopy, deepcopy(writer))
         run = Run(stream, fresh, on_disconnect, id=id, writer=writer, log=log, ended=self._over)
-        self._running[id] = _Kept(run, _digest(owner))
+        self._running[id] = kept = _Kept(run, _digest(owner))
+        if self._shared is not None:
+            self._shared.add(id, log, format, kept.owner)
         return run.attach()
 
     async def resume(self, id: str, after: int = 0, *, owner: str | None = None) -> Source:
         """Return a source of the frames behind the one of number `after`: what was missed, then the live rest.
 
-        Raises NoSuchStream, in the same words for an id that never was and for another owner's, and NoLongerKept where
-        frames behind that number were forgotten.
+        Raises NoSuchStream, in the same words for an id that never was and for another owner's; NoLongerKept where
+        frames behind that number were forgotten; OutOfReach where other processes have to be asked and cannot be. The
+        `status` of each is what a server answers.
         """
         kept = self._find(id, owner)
-        if kept is None:
+        if kept is not None:
+            return kept.run.attach(after)
+        if self._shared is None:
             raise NoSuchStream
-        return kept.run.attach(after)
+        return await self._shared.follow(id, max(0, after), _digest(owner))
 
     async def stop(self, id: str, owner: str | None = None) -> bool:
         """End an answer on purpose: its readers get the format's end. Returns whether it was running, and is yours."""
         kept = self._find(id, owner)
-        return kept is not None and kept.run.stop()
+        if kept is not None:
+            return kept.run.stop()
+        return self._shared is not None and await self._shared.stop(id, _digest(owner))
 
     # -- at shutdown --------------------------------------------------------------------------
 
@@ -105,6 +135,9 @@ class Hub:
         for kept in list(self._running.values()):
             kept.run.close("client_closed")
         await self._settle(1.0)
+        if self._shared is not None:
+            await self._shared.aclose()
+            self._shared = None  # what is in Redis stays there for its time
         for id in list(self._ended):
             self._forget(id)
 
@@ -137,6 +170,8 @@ class Hub:
     def _over(self, run: Run) -> None:
         kept = self._running.pop(run.id or "")
         self._ended[run.id or ""] = kept
+        if self._shared is not None:
+            self._shared.touch(run.id or "")
         forget = partial(self._forget, run.id or "")
         kept.forgetting = asyncio.get_running_loop().call_later(self.ttl, forget)
 
@@ -147,11 +182,24 @@ class Hub:
                 kept.forgetting.cancel()
             if not kept.run.readers:
                 kept.run.log.drop()
+            if self._shared is not None:
+                self._shared.forget(id)
 
-    def _changed(self, size: int) -> None:
+    def _stop_here(self, id: str) -> None:
+        """Stop an answer for another process, which has asked whose it is."""
+        if id in self._running:
+            self._running[id].run.stop()
+
+    def _writer(self, format: str) -> Callable[[], Writer] | None:
+        return self._writers.get(format) or WRITERS.get(format)
+
+    def _changed(self, id: str, size: int) -> None:
         self._size += size
-        if size > 0 and self._size > self.max_bytes:
-            self._shrink()
+        if size > 0:
+            if self._shared is not None:
+                self._shared.touch(id)
+            if self._size > self.max_bytes:
+                self._shrink()
 
     def _shrink(self) -> None:
         """Forget until it fits: whole answers that have ended and that nobody reads, then parts of the longest."""

@@ -11,8 +11,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from ..outcome.errors import StreamError
+from .losses import Loss
 
-__all__ = ["FRAME_BYTES", "Log", "NoLongerKept", "NoSuchStream"]
+__all__ = ["FRAME_BYTES", "LOG_BYTES", "Log", "NoLongerKept", "NoSuchStream", "OutOfReach"]
 
 FRAME_BYTES = 96
 """What a frame costs in memory beside its bytes."""
@@ -38,18 +39,29 @@ class NoLongerKept(NoSuchStream):
     words = "What follows the part that was read is no longer kept, so the answer cannot be continued from there."
 
 
+class OutOfReach(NoSuchStream):
+    """Another process may have the stream, and what connects the two is out of order."""
+
+    status = 503
+    words = "Other servers cannot be asked for this stream at the moment. Try again soon."
+
+
 class Log:
     """Frames in order. Readers take those behind a number, and wait where there are none yet.
 
     first, last: the numbers of the oldest and of the newest frame that are kept; first is last + 1 when there is none.
     done: nothing will be appended any more. refused: set where the answer failed before its first frame; the frames
-    then say the same, for readers whose response has begun. changed: is told how many bytes the log grew or shrank.
+    then say the same, for readers whose response has begun. error: what ended the answer too early, if something did.
+    lost: why nothing more comes, where that is not the answer's own end. changed: is told how many bytes the log grew
+    or shrank. numbered: each frame gets its number in front, as an event's id. start: number before the first frame.
     """
 
-    def __init__(self, *, numbered: bool, changed: Callable[[int], object] = int) -> None:
-        self.first = 1
+    def __init__(self, *, numbered: bool, changed: Callable[[int], object] = int, start: int = 0) -> None:
+        self.first = start + 1
         self.done = False
         self.refused: StreamError | None = None
+        self.error: Exception | None = None
+        self.lost: Loss | None = None
         self.size = 0
         self._numbered = numbered
         self._changed = changed

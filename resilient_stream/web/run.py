@@ -67,6 +67,12 @@ class Reader:
         self._fresh = fresh
         self._begun = position > 0
         self._over = False
+        self._error: StreamError | None = None
+
+    @property
+    def error(self) -> Exception | None:
+        """Return what ended the answer too early, when all its frames were taken."""
+        return self._error or self._feed.log.error
 
     async def frames(self) -> list[bytes]:
         """Take what is there, or wait for it. Frames of the log only: what this reader alone is told has no number."""
@@ -85,14 +91,20 @@ class Reader:
                 self._feed.taken()
                 return frames
             if log.done:
-                break
+                return [] if log.lost is None else self._lost(log.lost)
             await log.more()
         return []
 
+    def _lost(self, code: Loss) -> list[bytes]:
+        if self._begun:
+            return self.broken(code)
+        self._over = True
+        raise loss(code)
+
     def broken(self, code: Loss) -> list[bytes]:
         """Return what ends the answer for this reader. It has no number, so the reader can come back for the rest."""
-        self._over = True
-        return self._fresh().end(Ending("failed", loss(code)))
+        self._over, self._error = True, loss(code)
+        return self._fresh().end(Ending("failed", self._error))
 
     def open(self) -> list[bytes]:
         """Return nothing: all that stands before the first chunk is in the log. From now on a failure is a frame."""
@@ -233,6 +245,8 @@ class Run:
         try:
             if (ending := _unexpected(task, self.id)) is not None:
                 self._break_off(ending)
+            elif self._direct is not None:
+                self.log.error = self._direct.error
         finally:
             self._direct = self._answering = self.task = None
             self._stop_draining()
@@ -243,6 +257,7 @@ class Run:
     def _break_off(self, ending: Ending) -> None:
         """Close the stream, and write an end that it has not made itself."""
         self.close()
+        self.log.error = ending.error
         if self._direct is not None:
             if not self.log.last:
                 self.log.refused = ending.error

@@ -1,0 +1,148 @@
+"""`RedisStore`: the connection to a Redis or Valkey server that processes share, and what happens without it.
+
+A command has a short time. When one fails, the store is down: a single warning says so, and further commands fail at
+once, so that nobody waits for a server that is not there. Every half second one command is let through again. The first
+that works ends it, with a word in the log.
+
+The package `redis` is imported with the first connection. Redis 6.2 or later, or any Valkey.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from ..failures import StreamMisused
+
+__all__ = ["RedisStore", "StoreLost"]
+
+logger = logging.getLogger("resilient_stream")
+
+ResultT = TypeVar("ResultT")
+
+CONNECTIONS = 16
+"""Connections of one event loop. Commands wait for a free one."""
+
+RETRY_AFTER = 0.5
+"""Seconds for which commands fail at once, after one has failed."""
+
+WITHOUT_IT = "RedisStore needs the package redis: pip install 'resilient-stream[redis]'"
+
+
+class StoreLost(Exception):
+    """The store did not do it: it is out of reach, too slow, or refuses."""
+
+
+class RedisStore:
+    """A Redis server by its URL: `redis://`, `rediss://` (TLS) or `unix://`.
+
+    prefix: what the names of all keys begin with; programs with the same one share. timeout: seconds for a command.
+    lease: seconds after which a process that says nothing any more is taken for dead. connect: makes a client of your
+    own instead, such as Valkey's; it is called once for each event loop. Raises StreamMisused where the package redis
+    is missing.
+    """
+
+    def __init__(
+        self,
+        url: str = "redis://localhost:6379/0",
+        *,
+        prefix: str = "resilient_stream",
+        timeout: float = 1.0,
+        lease: float = 10.0,
+        connect: Callable[[], Any] | None = None,
+    ) -> None:
+        self.prefix = prefix
+        self.timeout = timeout
+        self.lease = lease
+        self.up = True
+        self._url = url
+        if connect is None and find_spec("redis") is None:
+            raise StreamMisused(WITHOUT_IT)
+        self._connect = connect or self._connected
+        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
+        self._next_try = 0.0
+
+    def __repr__(self) -> str:
+        return f"RedisStore({self._place()!r}, prefix={self.prefix!r})"
+
+    def key(self, *parts: str) -> str:
+        """Return the name of a key."""
+        return ":".join((self.prefix, *parts))
+
+    async def ask(self, command: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
+        """Return what the command returns, which is given the client. Raises StoreLost."""
+        now = asyncio.get_running_loop().time()
+        if not self.up:
+            if now < self._next_try:
+                raise StoreLost("out of reach a moment ago")
+            self._next_try = now + RETRY_AFTER
+        try:
+            async with asyncio.timeout(self.timeout):
+                result = await command(self.client())
+        except Exception as error:
+            raise self.lost(error) from error
+        self.found()
+        return result
+
+    def client(self) -> Any:
+        """Return this loop's client."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            self._clients[loop] = self._connect()
+        return self._clients[loop]
+
+    def lost(self, error: Exception) -> StoreLost:
+        """Note that the server is out of reach, with one warning. Raises what is no failure of a server."""
+        if not _is_failure(error):
+            raise error
+        self._next_try = asyncio.get_running_loop().time() + RETRY_AFTER
+        if self.up:
+            self.up = False
+            said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            logger.warning("Redis at %s is lost (%s): each process is on its own until it is back", self._place(), said)
+        return StoreLost(type(error).__name__)
+
+    def found(self) -> None:
+        """Note that the server answers."""
+        if not self.up:
+            self.up = True
+            logger.info("Redis at %s is back", self._place())
+
+    async def aclose(self) -> None:
+        """Close this loop's connections."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    def _connected(self) -> Any:
+        from redis.asyncio import BlockingConnectionPool, Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        pool = BlockingConnectionPool.from_url(
+            self._url,
+            max_connections=CONNECTIONS,
+            timeout=self.timeout,
+            socket_timeout=None,  # ours is around each command; one that waits for news may wait longer
+            socket_connect_timeout=self.timeout,
+            # One more try on a new connection: a server that was started anew, or tidies up, has closed the old ones.
+            retry=Retry(NoBackoff(), 1),
+        )
+        return Redis.from_pool(pool)
+
+    def _place(self) -> str:
+        """Return where it is, without a password."""
+        parts = urlsplit(self._url)
+        host = parts.hostname or ""
+        return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _is_failure(error: Exception) -> bool:
+    """Return whether it is the server's or the network's, and no bug of the caller."""
+    package = type(error).__module__.partition(".")[0]
+    return isinstance(error, OSError | TimeoutError) or package in ("redis", "valkey")

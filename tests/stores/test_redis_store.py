@@ -1,0 +1,84 @@
+"""The connection to Redis: what an outage costs, who is told of it, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from resilient_stream import StreamMisused
+from resilient_stream.stores import RedisStore
+from resilient_stream.stores.redis import RETRY_AFTER, StoreLost
+
+from ..engine.clock import running_clock
+from .fake_redis import FakeRedis
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def get(client: Any) -> Any:
+    """A command."""
+    return client.get("key")
+
+
+async def test_an_outage_is_one_warning_and_ends_by_itself(caplog: pytest.LogCaptureFixture) -> None:
+    """While it lasts, commands fail at once and one in half a second is let through; its end is a word in the log."""
+    caplog.set_level(logging.INFO, "resilient_stream")
+    with running_clock():
+        server = FakeRedis()
+        store = RedisStore("redis://user:secret@there:1/0", connect=server.connect)
+        assert await store.ask(get) is None
+        server.stop()
+        for _ in range(10):
+            with pytest.raises(StoreLost):
+                await store.ask(get)
+        assert server.exchanges == 2
+        await asyncio.sleep(RETRY_AFTER)
+        with pytest.raises(StoreLost):
+            await store.ask(get)
+        assert server.exchanges == 3
+        server.start()
+        await asyncio.sleep(RETRY_AFTER)
+        assert await store.ask(get) is None
+        assert store.up
+        await store.aclose()
+        assert server.clients == 0
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "secret" not in caplog.text + repr(store)
+
+
+async def test_a_server_that_answers_nothing_costs_a_bounded_time() -> None:
+    """A command has a second, whatever the network does."""
+    with running_clock() as clock:
+        server = FakeRedis()
+        server.hangs = True
+        store = RedisStore(connect=server.connect, timeout=1.0)
+        with pytest.raises(StoreLost):
+            await store.ask(get)
+        assert clock.passed == 1.0
+
+
+async def test_a_bug_is_no_outage() -> None:
+    """An exception that is neither the server's nor the network's is raised as it is, and the store stays up."""
+    store = RedisStore(connect=FakeRedis().connect)
+    with pytest.raises(AttributeError):
+        await store.ask(lambda client: client.nonsense())
+    assert store.up
+
+
+def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the extra is not installed, the store cannot be made, and the message says what to install."""
+    monkeypatch.setattr("resilient_stream.stores.redis.find_spec", lambda name: None)
+    with pytest.raises(StreamMisused, match=r"pip install 'resilient-stream\[redis\]'"):
+        RedisStore()
+
+
+def test_nothing_is_imported_before_it_is_needed() -> None:
+    """Hubs without Redis pay nothing for it, and one with it imports the package at its first connection."""
+    made = "from resilient_stream.web import Hub; from resilient_stream.stores import RedisStore, MemoryStore"
+    seen = "import sys; Hub(MemoryStore()); sys.exit(bool({'redis', 'resilient_stream.web.shared'} & {*sys.modules}))"
+    assert subprocess.run([sys.executable, "-c", f"{made}; {seen}"], check=False).returncode == 0

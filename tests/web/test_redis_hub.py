@@ -1,0 +1,419 @@
+"""Hubs of several processes over one Redis: who may read and stop what, and what a reader sees when a part fails.
+
+The Redis of these tests is a fake in memory, with time by the loop's clock; test_redis_real.py runs a real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from resilient_stream import ErrorKind, StreamMisused
+from resilient_stream.outcome.errors import StreamError
+from resilient_stream.stores import RedisStore
+from resilient_stream.web import Hub, NoLongerKept, NoSuchStream, OutOfReach
+from resilient_stream.web.follower import PATIENCE
+from resilient_stream.web.run import AHEAD
+
+from ..engine.clock import Clock, running_clock
+from ..stores.fake_redis import FakeRedis
+from .hub_parts import Feeding, PlainWriter, numbers, read_all, stream_of, turns
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+LEASE = 10.0
+
+
+class Fleet:
+    """Hubs over one Redis, as if each ran in a process of its own."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.redis = FakeRedis()
+        self.hubs: list[Hub] = []
+
+    def hub(self, **options: Any) -> Hub:
+        """Another process."""
+        hub = Hub(RedisStore(connect=self.redis.connect, lease=LEASE), writers={"plain": PlainWriter}, **options)
+        self.hubs.append(hub)
+        return hub
+
+    def kill(self, hub: Hub) -> None:
+        """End the tasks of a process without a word to Redis or to its readers."""
+        self.hubs.remove(hub)
+        shared: Any = hub._shared
+        for task in shared._tasks:
+            task.cancel()
+        hub._shared = None
+
+
+@pytest_asyncio.fixture
+async def fleet() -> AsyncIterator[Fleet]:
+    """Two clocks would be one too many: time passes by the timers of the hubs."""
+    with running_clock() as clock:
+        own = Fleet(clock)
+        yield own
+        for hub in own.hubs:
+            await hub.aclose(drain=0)
+
+
+def begin(hub: Hub, stream: Any, **options: Any) -> Any:
+    """The first reader of an answer in frames that are easy to compare."""
+    return hub.begin(stream, PlainWriter(), format="plain", **{"on_disconnect": "detach", **options})
+
+
+async def mirrored() -> None:
+    """Time enough for what was appended to reach Redis, and no lease runs out."""
+    await asyncio.sleep(0.2)
+
+
+async def test_any_process_serves_what_another_one_runs(fleet: Fleet) -> None:
+    """From the beginning, from the middle, and live to the end; also when its process has ended meanwhile."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a", "b")
+    await mirrored()
+    whole, rest = await two.resume(source.stream_id), await two.resume(source.stream_id, 2)
+    feeding.feed("c")
+    feeding.end()
+    expected = await read_all(source)
+    assert await read_all(whole) == expected
+    assert numbers(await read_all(rest)) == [3, 4, 5]
+    await one.aclose()
+    assert await read_all(await two.resume(source.stream_id)) == expected
+    assert await read_all(await two.resume(source.stream_id, 5)) == b""
+    assert await read_all(await two.resume(source.stream_id, 10**9)) == b""
+
+
+async def test_another_process_stops_an_answer(fleet: Fleet) -> None:
+    """The stop button's request goes to any process; readers get the format's end, and a second stop finds nothing."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream, owner="ann")
+    feeding.feed("a")
+    await mirrored()
+    reader = await two.resume(source.stream_id, owner="ann")
+    assert await two.stop(source.stream_id, "ann")
+    assert (await read_all(reader)).endswith(b"data: end stopped\n\n")
+    assert feeding.answer.interrupted is not None
+    await mirrored()
+    assert not await two.stop(source.stream_id, "ann")
+    assert not await two.stop("nonsense", "ann")
+
+
+async def test_owners_hold_in_other_processes_too(fleet: Fleet) -> None:
+    """The same words for all, and no id of any length or form reaches another key."""
+    one, two = fleet.hub(), fleet.hub()
+    id = begin(one, stream_of("a"), owner="ann").stream_id
+    await mirrored()
+    said = set()
+    for hub, asked, owner in (
+        (two, id, "bob"),
+        (two, id, None),
+        (one, id, "bob"),
+        (two, "x", "ann"),
+        (two, "x" * 99, "ann"),
+    ):
+        with pytest.raises(NoSuchStream) as caught:
+            await hub.resume(asked, owner=owner)
+        said.add((type(caught.value), str(caught.value)))
+        assert not await hub.stop(asked, owner)
+    assert len(said) == 1
+    assert "ann" not in str(fleet.redis.values)
+
+
+async def test_a_failure_before_the_first_frame_has_its_status_elsewhere_too(fleet: Fleet) -> None:
+    """The error is stored with its kind, so the other process refuses with the same one."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding._set(b'data: {"error":{"message":"no","type":"invalid_request_error"}}\n\n')
+    await mirrored()
+    with pytest.raises(StreamError) as caught:
+        await (await two.resume(source.stream_id)).frames()
+    assert caught.value.kind is ErrorKind.INVALID_REQUEST
+
+
+async def test_a_lost_process_is_an_honest_end_with_the_partial_kept(fleet: Fleet) -> None:
+    """Its lease runs out: each reader gets what was written, and then an error without a number."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a", "b")
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    assert numbers(b"".join(await reader.frames())) == [1, 2, 3]
+    fleet.kill(one)
+    at = fleet.clock.passed
+    assert await read_all(reader) == b"data: error worker_lost\n\ndata: end failed\n\n"
+    assert isinstance(reader.error, StreamError)
+    assert fleet.clock.passed - at < 2 * LEASE
+    again = await read_all(await two.resume(source.stream_id, 2))
+    assert numbers(again) == [3]
+    assert again.endswith(b"data: error worker_lost\n\ndata: end failed\n\n")
+    assert not await two.stop(source.stream_id)
+    feeding.stream.close()
+    await turns()
+
+
+async def test_a_process_that_says_nothing_for_a_moment_is_not_lost(fleet: Fleet) -> None:
+    """A long silence of the model is no silence of the process, which renews its lease."""
+    one, two, feeding = fleet.hub(ttl=5), fleet.hub(ttl=5), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a")
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    await asyncio.sleep(100)
+    feeding.end()
+    assert numbers(await read_all(reader)) == [1, 2, 3]
+
+
+async def test_without_redis_a_process_serves_its_own(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
+    """One warning; readers of this process notice nothing, a stop works, and no answer waits for Redis."""
+    one, feeding = fleet.hub(), Feeding()
+    fleet.redis.stop()
+    source = begin(one, feeding.stream)
+    feeding.feed("a", "b")
+    await asyncio.sleep(5)
+    back = await one.resume(source.stream_id, 1)
+    assert await one.stop(source.stream_id)
+    assert (await read_all(back)).endswith(b"data: end stopped\n\n")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.parametrize("forget", [False, True], ids=["kept", "forgotten"])
+async def test_when_redis_is_back_what_it_missed_is_written(fleet: Fleet, forget: bool) -> None:
+    """A reader elsewhere waits, and goes on without a hole, whether Redis has kept what it had or not."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a", "b")
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    before = numbers(b"".join(await reader.frames()))
+    fleet.redis.stop(forget=forget)
+    feeding.feed("c", "d")
+    await asyncio.sleep(PATIENCE / 2)
+    fleet.redis.start()
+    feeding.feed("e")
+    feeding.end()
+    assert before + numbers(await read_all(reader)) == list(range(1, 8))
+    assert await read_all(await two.resume(source.stream_id)) == await read_all(source)
+
+
+async def test_a_redis_that_forgot_unnoticed_gets_everything_again(fleet: Fleet) -> None:
+    """It was started anew between two commands; the lease that is gone says so."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a", "b")
+    await mirrored()
+    fleet.redis.values.clear()
+    feeding.feed("c")
+    await asyncio.sleep(LEASE)
+    feeding.end()
+    await mirrored()
+    assert await read_all(await two.resume(source.stream_id)) == await read_all(source)
+
+
+async def test_a_connection_lost_in_the_middle_of_a_write_repeats_nothing(fleet: Fleet) -> None:
+    """Wherever it breaks: what is there is looked up before the next write."""
+    one, two = fleet.hub(), fleet.hub()
+    for commands in range(1, 7):
+        feeding = Feeding()
+        source = begin(one, feeding.stream)
+        feeding.feed("a", "b")
+        await mirrored()
+        fleet.redis.fail_after = commands
+        feeding.feed("c")
+        feeding.end()
+        await asyncio.sleep(2)
+        fleet.redis.fail_after = None
+        fleet.redis.start()
+        await asyncio.sleep(2)
+        assert await read_all(await two.resume(source.stream_id)) == await read_all(source)
+
+
+async def test_a_reader_waits_for_redis_for_a_bounded_time(fleet: Fleet) -> None:
+    """One that has begun gets an error in the format, without a number, and one that comes is told to come again."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a")
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    assert await reader.frames()
+    fleet.redis.stop()
+    at = fleet.clock.passed
+    assert await read_all(reader) == b"data: error store_lost\n\ndata: end failed\n\n"
+    assert PATIENCE <= fleet.clock.passed - at < PATIENCE + 3
+    with pytest.raises(OutOfReach):
+        await two.resume(source.stream_id)
+    assert not await two.stop(source.stream_id)
+    fleet.redis.start()
+    feeding.end()
+    assert numbers(await read_all(await two.resume(source.stream_id, 2))) == [3]
+
+
+async def test_what_is_stored_is_bounded_and_a_hole_is_an_error(fleet: Fleet) -> None:
+    """Redis forgets with the log: who comes too late for the beginning is refused there, too."""
+    one, two, feeding = fleet.hub(max_bytes=50_000), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    for _ in range(30):
+        feeding.feed("x" * 5_000)
+        await mirrored()
+    stored = sum(
+        len(fields[b"frames"]) for _, fields in fleet.redis.values[f"resilient_stream:frames:{source.stream_id}"]
+    )
+    assert stored <= 60_000
+    with pytest.raises(NoLongerKept):
+        await two.resume(source.stream_id, 1)
+    last = source._feed.log.last
+    assert numbers(b"".join(await (await two.resume(source.stream_id, last - 2)).frames())) == [last - 1, last]
+
+
+async def test_a_slow_reader_elsewhere_is_no_memory(fleet: Fleet) -> None:
+    """What is held for a reader that takes nothing is bounded; it gets all of it when it does."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    source.leave()
+    feeding.feed(*["x" * 20_000] * 100)
+    feeding.end()
+    await mirrored()
+    reader: Any = await two.resume(source.stream_id)
+    await asyncio.sleep(3)
+    assert reader._feed.log.size <= 4 * AHEAD
+    assert numbers(await read_all(reader)) == list(range(1, 103))
+
+
+async def test_answers_end_in_redis_with_their_time(fleet: Fleet) -> None:
+    """After the end nothing is kept there for longer than here, and nothing of a lost process for ever."""
+    one, two, feeding = fleet.hub(ttl=60), fleet.hub(ttl=60), Feeding()
+    ended = begin(one, stream_of("a"))
+    await read_all(ended)
+    begin(two, feeding.stream)
+    feeding.feed("a")
+    await mirrored()
+    assert len(fleet.redis.values) == 6
+    fleet.kill(two)
+    await asyncio.sleep(70)
+    await mirrored()
+    assert len(fleet.redis.values) == 1
+    feeding.stream.close()
+    await turns()
+
+
+async def test_what_was_forgotten_for_its_size_is_forgotten_in_redis(fleet: Fleet) -> None:
+    """Otherwise all that a process ever ran would pile up there."""
+    one = fleet.hub(max_bytes=20_000)
+    for _ in range(10):
+        await read_all(begin(one, stream_of("x" * 5_000)))
+        await mirrored()
+    stored = [key for key in fleet.redis.values if ":frames:" in key]
+    assert len(stored) <= 4
+
+
+GARBAGE: list[Callable[[Any, str], object]] = [
+    lambda values, id: values.update({f"resilient_stream:about:{id}": b"\xff\x00"}),
+    lambda values, id: values.update({f"resilient_stream:about:{id}": b"\x90"}),
+]
+ENTRIES = [
+    (b"3-0", {b"frames": b"\xff"}), (b"3-0", {}), (b"3-0", {b"frames": b"\x91\x01"}),
+    (b"2-1", {b"end": b"", b"error": b"{"}), (b"2-1", {b"end": b"", b"error": b'{"kind":"nonsense"}'}),
+    (b"3-0", {b"frames": b"\x90" + b"x" * 30_000}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", GARBAGE)
+async def test_nonsense_about_an_answer_is_no_answer(fleet: Fleet, spoil: Callable[[Any, str], object]) -> None:
+    """What is read from Redis is checked."""
+    one, two = fleet.hub(), fleet.hub()
+    id = begin(one, stream_of("a")).stream_id
+    await mirrored()
+    spoil(fleet.redis.values, id)
+    with pytest.raises(NoSuchStream):
+        await two.resume(id)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+async def test_nonsense_in_the_frames_is_an_honest_end(fleet: Fleet, entry: Any) -> None:
+    """A reader gets what could be read, and an error."""
+    one, two, feeding = fleet.hub(), fleet.hub(max_bytes=20_000), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a")
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    assert await reader.frames()
+    fleet.redis.values[f"resilient_stream:frames:{source.stream_id}"].append(entry)
+    assert await read_all(reader) == b"data: error unreadable\n\ndata: end failed\n\n"
+
+
+async def test_a_format_that_others_cannot_write_is_refused(fleet: Fleet) -> None:
+    """A reader elsewhere may need an error in it."""
+    with pytest.raises(StreamMisused, match="writers="):
+        fleet.hub().begin(stream_of("a"), PlainWriter(), format="mine")
+
+
+async def test_shutdown_brings_the_last_frames_to_redis(fleet: Fleet) -> None:
+    """Answers that are closed with their process end honestly for readers elsewhere, and at once."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a")
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    at = fleet.clock.passed
+    await one.aclose(drain=0)
+    assert (await read_all(reader)).endswith(b"data: error client_closed\n\nid: 4\ndata: end client_closed\n\n")
+    assert fleet.clock.passed - at < 2
+
+
+async def test_a_thousand_reconnects_to_any_process(fleet: Fleet) -> None:
+    """Each at a process by chance, during the stream, in replay and after the end: every frame once, in order."""
+    chance, hubs, reconnects = random.Random(13), [fleet.hub() for _ in range(3)], 0
+
+    async def visit(id: str, read: list[bytes]) -> None:
+        nonlocal reconnects
+        for visits in range(1000):
+            source = await chance.choice(hubs).resume(id, len(read))
+            for _ in range(chance.randrange(1, 4) if visits < 25 else 10**6):
+                if not (frames := await source.frames()):
+                    return
+                read += frames
+            source.leave()
+            reconnects += 1
+            await asyncio.sleep(chance.random() / 10)
+
+    for _ in range(14):
+        feeding = Feeding()
+        source = begin(chance.choice(hubs), feeding.stream)
+        source.leave()
+        await mirrored()
+        reads: list[list[bytes]] = [[] for _ in range(4)]
+        visits: list[Awaitable[None]] = [asyncio.ensure_future(visit(source.stream_id, read)) for read in reads[:3]]
+        for number in range(60):
+            feeding.feed(f"t{number}")
+            await asyncio.sleep(chance.random() / 10)
+        feeding.end()
+        await asyncio.sleep(1)
+        await asyncio.gather(*visits, visit(source.stream_id, reads[3]))
+        whole = [b"id: %d\ndata: t%d\n\n" % (number + 2, number) for number in range(60)]
+        for read in reads:
+            assert read == [b"id: 1\ndata: begin\n\n", *whole, b"id: 62\ndata: end complete\n\n"]
+    assert reconnects >= 1000
+
+
+async def test_a_bug_in_the_copying_is_logged_and_tried_again(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hub is not cut off from the others for good by one unexpected exception."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    shared: Any = one._shared
+    with monkeypatch.context() as patch:
+        patch.setattr(shared._stored, "write", None)
+        await mirrored()
+    await asyncio.sleep(2)
+    feeding.end()
+    await mirrored()
+    assert await read_all(await two.resume(source.stream_id)) == await read_all(source)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]

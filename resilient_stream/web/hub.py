@@ -172,15 +172,24 @@ class Hub:
         self._ended[run.id or ""] = kept
         if self._shared is not None:
             self._shared.touch(run.id or "")
-        forget = partial(self._forget, run.id or "")
-        kept.forgetting = asyncio.get_running_loop().call_later(self.ttl, forget)
+        self._forget_later(run.id or "", kept)
+
+    def _forget_later(self, id: str, kept: _Kept) -> None:
+        kept.forgetting = asyncio.get_running_loop().call_later(self.ttl, self._forget_unread, id, kept)
+
+    def _forget_unread(self, id: str, kept: _Kept) -> None:
+        """Its time is over. A reader that is still reading is let finish; the size of all is bounded in any case."""
+        if kept.run.readers:
+            self._forget_later(id, kept)
+        else:
+            self._forget(id)
 
     def _forget(self, id: str) -> None:
         kept = self._ended.pop(id, None)
         if kept is not None:
             if kept.forgetting is not None:
                 kept.forgetting.cancel()
-            if not kept.run.readers:
+            if not kept.run.readers:  # at shutdown some may still read
                 kept.run.log.drop()
             if self._shared is not None:
                 self._shared.forget(id)

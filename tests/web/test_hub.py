@@ -90,6 +90,19 @@ async def test_an_answer_is_kept_for_its_time_after_the_end() -> None:
         assert hub._size == 0
 
 
+async def test_who_reads_when_the_time_is_over_reads_to_the_end() -> None:
+    """A slow reader of a long answer is not cut off, and what it read is forgotten afterwards."""
+    with running_clock():
+        hub = Hub(ttl=60)
+        source = begin(hub, stream_of("x" * 70_000, "y" * 70_000))
+        first = await source.frames()
+        await asyncio.sleep(100)
+        assert numbers(b"".join(first) + await read_all(source)) == [1, 2, 3, 4]
+        await asyncio.sleep(60)
+        assert hub._size == 0
+        assert not hub._ended
+
+
 async def test_answers_that_ended_make_room_first() -> None:
     """The oldest one goes, and one that somebody reads stays."""
     hub = Hub(max_bytes=30_000)

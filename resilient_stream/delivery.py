@@ -35,7 +35,7 @@ async def pull(answering: Answering) -> list[Any]:
 def about(answering: Answering, stream_id: str | None) -> About:
     """Return what a writer is told about an answer before it begins."""
     model = answering._call.request.target.model
-    return About(stream_id or new_id(), int(time.time()), model)
+    return About(stream_id or new_id(), int(time.time()), model, _target_of(answering))
 
 
 def new_id() -> str:
@@ -49,11 +49,17 @@ def ending_of(answering: Answering, error: StreamError | None = None, *, stopped
         record = answering.record
         last = record.transcripts[-1] if record.transcripts else None
         reason = None if last is None else last.finish_reason
-        target = "" if last is None else last.target or ""
-        return Ending(record.outcome or "abandoned", error, reason, record.usage, stopped, target)
+        return Ending(record.outcome or "abandoned", error, reason, record.usage, stopped, _target_of(answering))
     transcript = answering.transcript
-    outcome, target = transcript.outcome or "abandoned", transcript.target or ""
+    outcome, target = transcript.outcome or "abandoned", _target_of(answering)
     return Ending(outcome, error, transcript.finish_reason, transcript.usage, stopped, target)
+
+
+def _target_of(answering: Answering) -> str:
+    """Return who answers, or answered last; empty where nobody has begun."""
+    if isinstance(answering, Conversation):
+        return next((each.target for each in reversed(answering.record.transcripts) if each.target), "")
+    return answering.transcript.target or ""
 
 
 class Direct:

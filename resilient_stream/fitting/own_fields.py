@@ -36,7 +36,9 @@ def refused(request: Request) -> str | None:
     if name is None or name == f"{request.target.provider}!":
         return None
     fields = ", ".join(safe_name(field) for field in _fields(request.extra[name]))
-    return f"fields that only {safe_name(name[:-1])} has ({fields})"
+    return (
+        f"fields that only {safe_name(name[:-1])} has ({fields})" if fields else f"content for {safe_name(name[:-1])}"
+    )
 
 
 def _fields(value: Any) -> Mapping[str, Any]:

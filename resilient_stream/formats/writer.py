@@ -27,12 +27,14 @@ Item: TypeAlias = Chunk | Any
 class About(msgspec.Struct, frozen=True):
     """What is known about an answer when its first frame is written.
 
-    id: unguessable, unique for each answer. created: Unix time in seconds. model: the model that was asked.
+    id: unguessable, unique for each answer. created: Unix time in seconds. model: the model that was asked. target: the
+    one that has begun to answer, as "provider:model"; empty where none has.
     """
 
     id: str
     created: int
     model: str
+    target: str = ""
 
 
 class Ending(msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ from ..failures import StreamMisused
 from ..messages import FunctionCall, Message, OpaquePart, Part, ReasoningPart, TextPart
 from ..text.arguments import as_object_text
 
-__all__ = ["ended_well", "omission", "to_history"]
+__all__ = ["ended_well", "file_in_words", "omission", "to_history"]
 
 
 def to_history(chunks: Sequence[Chunk], target: str | None, gap: tuple[int, int] | None, calls: bool) -> list[Message]:
@@ -180,7 +180,7 @@ class _Turn:
     def _file(self, file: File) -> None:
         """Add a file, with words in its place for those who cannot read it."""
         self._length += len(file.text)
-        self._opaque(file.native, _in_words(file))
+        self._opaque(file.native, file_in_words(file))
 
     def _is_kept(self, block: Part | FunctionCall, calls: bool) -> bool:
         if isinstance(block, FunctionCall):
@@ -277,7 +277,7 @@ def _says(part: Part) -> bool:
     return isinstance(part, OpaquePart) or (isinstance(part, TextPart) and bool(part.text.strip()))
 
 
-def _in_words(file: File) -> str:
+def file_in_words(file: File) -> str:
     """Return what stands for a file where the file itself cannot be sent: its words, or that there was one."""
     if file.text:
         return file.text

@@ -1,0 +1,31 @@
+"""Anthropic's Messages API over a `Client`: for its SDK, for what stands on it, and for whatever speaks `/v1/messages`.
+
+`read_request` reads the body of a request, `Writer` writes the answer as its stream, `write_whole` as one object.
+All of that is pure. Which targets answer, and how an answer travels, is for whoever serves it.
+"""
+
+from __future__ import annotations
+
+from ..refused import Refused
+from .blocks import BLOCKS
+from .errors import refusal, refusal_of
+from .fields import FIELDS
+from .reader import Asked, read_message_request, read_request
+from .writer import MessagesWriter, write_whole
+
+__all__ = [
+    "BLOCKS",
+    "FIELDS",
+    "Asked",
+    "MessagesWriter",
+    "Refused",
+    "Writer",
+    "read_message_request",
+    "read_request",
+    "refusal",
+    "refusal_of",
+    "write_whole",
+]
+
+Writer = MessagesWriter
+"""What a web response with the format of Anthropic's API writes."""

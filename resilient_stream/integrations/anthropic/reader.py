@@ -1,0 +1,77 @@
+"""Reads requests of Anthropic's Messages API: messages for `client.stream`, and options.
+
+`FIELDS` says for each field of the API what becomes of it, `BLOCKS` for the content of messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+
+from ...failures import StreamMisused
+from ...fitting.pairing import check_results
+from ...given.checks import check_depth
+from ...messages import Message
+from ...options import StreamOptions
+from ..openai.fields import MAX_BODY, body_of
+from ..refused import Refused, misused
+from .fields import read_fields
+
+__all__ = ["PASSED_HEADERS", "Asked", "read_message_request", "read_request"]
+
+PASSED_HEADERS = ("anthropic-beta", "anthropic-user-profile-id", "anthropic-workspace-id")
+"""Headers of a request that ask for something, and go to the targets."""
+
+MOST_LEVELS = 200
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that was read.
+
+    messages, options: for `client.stream(messages, **options)`. model: the name that was asked for; which targets that
+    means is for whoever serves it. stream: whether the answer is wanted piece by piece.
+    """
+
+    messages: tuple[Message, ...]
+    options: StreamOptions
+    model: str
+    stream: bool = False
+
+
+def read_request(body: bytes, headers: Mapping[str, str] | None = None) -> tuple[tuple[Message, ...], StreamOptions]:
+    """Read the body of a request to `/v1/messages`: `client.stream(messages, **options)` asks the same.
+
+    Pure. headers: those of the request, of which `PASSED_HEADERS` are read. Raises Refused.
+    """
+    asked = read_message_request(body, headers)
+    return asked.messages, asked.options
+
+
+def read_message_request(data: bytes, headers: Mapping[str, str] | None = None, limit: int = MAX_BODY) -> Asked:
+    """Read the body of a request, with what the answer's form depends on. Raises Refused."""
+    body = body_of(data, limit)
+    for name, kind, said in (("model", str, "text"), ("messages", list, "list"), ("max_tokens", int, "number")):
+        if not isinstance(body.get(name), kind):
+            raise Refused(f"{name}: a request needs this field, and it is a {said}", name)
+    try:
+        check_depth("the request", body, MOST_LEVELS)
+        reading = read_fields(body)
+        check_results(reading.messages)
+    except StreamMisused as error:
+        raise misused(error) from None
+    options = reading.options
+    if extra := reading.extra:
+        options["extra"] = extra
+    if passed := _passed(headers or {}):
+        options["headers"] = passed
+    return Asked(
+        messages=tuple(reading.messages), options=cast(StreamOptions, options), model=body["model"],
+        stream=body.get("stream") is True,
+    )  # fmt: skip
+
+
+def _passed(headers: Mapping[str, str]) -> dict[str, str]:
+    given = {name.lower(): value for name, value in headers.items()}
+    return {name: given[name] for name in PASSED_HEADERS if given.get(name)}

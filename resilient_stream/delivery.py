@@ -76,6 +76,7 @@ class Direct:
         self._answering = answering
         self._early: list[Any] = []
         self._begun = False
+        self._given = False
         self._over = False
 
     async def frames(self) -> list[bytes]:
@@ -85,29 +86,34 @@ class Direct:
                 frames = self._written(await pull(self._answering))
             except StreamError as error:
                 self._over = True
-                if not self._begun and not self.stopped:
+                if not self._given and not self.stopped:
                     raise
-                return self.broken(error)
+                frames = self.broken(error)
             if frames:
+                self._given = True
                 return frames
         return []
 
     def broken(self, error: StreamError) -> list[bytes]:
         """Return what says that the answer failed, or that it was stopped, and ends it."""
         self.error = shown = None if self.stopped else error
-        return [*self.open(), *self.writer.end(ending_of(self._answering, shown, stopped=self.stopped))]
+        return [*self._begin(), *self.writer.end(ending_of(self._answering, shown, stopped=self.stopped))]
 
     def _written(self, items: list[Any]) -> list[bytes]:
         if not items:
             self._over = True
-            return [*self.open(), *self.writer.end(ending_of(self._answering))]
+            return [*self._begin(), *self.writer.end(ending_of(self._answering))]
         if not self._begun and all(item.type == "turn_started" for item in items):
             self._early = items  # the request may still fail, and then it decides the status of the response
             return []
-        return [*self.open(), *self.writer.write(items)]
+        return [*self._begin(), *self.writer.write(items)]
 
     def open(self) -> list[bytes]:
-        """Return what stands before the first chunk, once."""
+        """Return what stands before the first chunk, once. From now on a failure is told in the format."""
+        self._given = True
+        return self._begin()
+
+    def _begin(self) -> list[bytes]:
         if self._begun:
             return []
         self._begun = True

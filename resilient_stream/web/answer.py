@@ -8,23 +8,28 @@ own HTTP status; a head is sent earlier only when the model has been silent for 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol
 
 from ..formats.writer import Refusal
 from ..outcome.errors import StreamError
+from .heads import Headers, of_answer, of_refusal
 from .source import Source
 
-__all__ = ["Answer", "Sink"]
+__all__ = ["Answer", "ReaderLeft", "Sink", "refuse"]
 
-UNBUFFERED: Mapping[str, str] = {"x-accel-buffering": "no"}
-"""nginx must not collect the frames."""
+READER_LEFT = 499
+"""What nginx writes into its log for it."""
+
+
+class ReaderLeft(Exception):
+    """What is sent goes nowhere any more. Raised by a sink, and caught in `Answer`."""
 
 
 class Sink(Protocol):
-    """The server's side of one response."""
+    """The server's side of one response. `start`, `send` and `end` may raise ReaderLeft."""
 
-    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+    async def start(self, status: int, headers: Headers) -> None:
         """Send the head."""
         ...
 
@@ -36,6 +41,10 @@ class Sink(Protocol):
         """End the body."""
         ...
 
+    async def cut(self) -> None:
+        """Close the connection without the end of the body, so that what was sent does not look whole."""
+        ...
+
     async def gone(self) -> None:
         """Return when the reader has left."""
         ...
@@ -44,88 +53,114 @@ class Sink(Protocol):
 class Answer:
     """One response on its way.
 
-    heartbeat: seconds of silence after which the format's heartbeat is sent; None for never. headers: of the caller's
-    own, over all others.
+    heartbeat: seconds of silence after which the format's heartbeat is sent; None for never. headers: the caller's own.
     """
 
-    def __init__(self, source: Source, sink: Sink, heartbeat: float | None, headers: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, sink: Sink, heartbeat: float | None, headers: Headers) -> None:
         self._source = source
         self._sink = sink
         self._heartbeat = heartbeat
         self._headers = headers
         self._started = False
+        self._left = False
         self._writing = asyncio.Lock()
-        self._sent = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._beating: asyncio.Task[None] | None = None
+        self._sent_at = 0.0
 
     async def run(self) -> None:
-        """Send the whole answer. Returns when it is sent, when it was refused, and when the reader has left."""
-        leaving = asyncio.ensure_future(self._leave_with_the_reader())
-        self._beat_later()
+        """Send the whole answer. Returns when it is sent, when it was refused, and when the reader has left.
+
+        Raises what no format has words for, a bug of the server, after the reader was told that there was one.
+        """
+        helpers = [asyncio.ensure_future(self._leave_with_the_reader())]
+        if self._heartbeat is not None:
+            helpers.append(asyncio.ensure_future(self._beat(self._heartbeat)))
         try:
             await self._send_all()
+        except ReaderLeft:
+            await self._send_to_nobody()
         finally:
             self._source.leave()
-            leaving.cancel()
-            self._stop_beating()
+            for helper in helpers:
+                helper.cancel()
+        error = self._source.error
+        if error is not None and not isinstance(error, StreamError):
+            raise error
+
+    async def send_head(self) -> None:
+        """Answer a HEAD request, which costs nothing: no provider is asked."""
+        try:
+            with suppress(ReaderLeft):
+                await self._start()
+                await self._sink.end()
+        finally:
+            self._source.leave()
 
     async def _leave_with_the_reader(self) -> None:
         await self._sink.gone()
-        self._source.leave()  # wakes a waiting pull; what is still written then goes nowhere
+        self._left = True
+        self._source.leave()  # wakes a waiting pull
 
     async def _send_all(self) -> None:
         try:
             while frames := await self._source.frames():
                 await self._send(b"".join(frames))
-        except StreamError as error:  # it failed before its first frame
+        except StreamError as error:
+            if self._left:  # the error is what woke the pull
+                raise ReaderLeft from None
             if self._started:
                 raise
-            await self._refuse(self._source.writer.refusal(error))
-        await self._sink.end()
+            async with self._writing:
+                self._started = True
+                await refuse(self._sink, self._source.writer.refusal(error), self._headers)
+        else:
+            await self._end()
 
     async def _send(self, data: bytes) -> None:
         async with self._writing:
+            if self._left:
+                raise ReaderLeft
             if not self._started:
                 await self._start()
-            await self._sink.send(data)
-            self._sent = asyncio.get_running_loop().time()
+            if data:
+                await self._sink.send(data)
+            self._sent_at = asyncio.get_running_loop().time()
 
     async def _start(self) -> None:
         self._started = True
-        writer, id = self._source.writer, self._source.stream_id
-        named = {"x-stream-id": id} if id is not None else {}
-        own = {name.lower(): value for name, value in self._headers.items()}
-        head = {"content-type": writer.media_type, **UNBUFFERED, **writer.headers, **named, **own}
-        await self._sink.start(200, head)
+        await self._sink.start(200, of_answer(self._source.writer, self._source.stream_id, self._headers))
 
-    async def _refuse(self, refusal: Refusal) -> None:
+    async def _send_to_nobody(self) -> None:
+        """Give middlewares a response to hold, and the access log a status; some say that there is a bug otherwise."""
+        if not self._started:
+            with suppress(ReaderLeft):
+                await self._sink.start(READER_LEFT, [])
+                await self._sink.end()
+
+    async def _end(self) -> None:
         async with self._writing:
-            self._started = True
-            head = {**refusal.headers, "content-length": str(len(refusal.body))}
-            await self._sink.start(refusal.status, head)
-            await self._sink.send(refusal.body)
+            if self._left:
+                raise ReaderLeft
+            if not self._started:
+                await self._start()
+            await (self._sink.cut() if self._source.writer.cut else self._sink.end())
 
-    # -- heartbeats: one timer, and a task only where there was silence ------------------------
-
-    def _beat_later(self) -> None:
-        if self._heartbeat is not None and self._source.writer.heartbeat:
-            loop = asyncio.get_running_loop()
-            since = max(0.0, self._heartbeat - (loop.time() - self._sent)) if self._sent else self._heartbeat
-            self._timer = loop.call_later(since or self._heartbeat, self._beat)
-
-    def _beat(self) -> None:
+    async def _beat(self, seconds: float) -> None:
+        """Send a heartbeat after each silence of so many seconds; the first one brings the head, if there is none."""
         loop = asyncio.get_running_loop()
-        silent = loop.time() - self._sent >= (self._heartbeat or 0)
-        if silent and not self._writing.locked():
-            self._beating = asyncio.ensure_future(self._send_heartbeat())
-        self._beat_later()
+        self._sent_at = loop.time()
+        while not self._left:
+            silent = loop.time() - self._sent_at
+            if silent < seconds:
+                await asyncio.sleep(seconds - silent)
+            elif self._writing.locked():  # the silence is the reader's, who is slow
+                await asyncio.sleep(seconds)
+            else:
+                with suppress(ReaderLeft):
+                    await self._send(b"".join([*self._source.open(), self._source.writer.heartbeat]))
 
-    async def _send_heartbeat(self) -> None:
-        await self._send(b"".join([*self._source.open(), self._source.writer.heartbeat]))
 
-    def _stop_beating(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._beating is not None:
-            self._beating.cancel()
+async def refuse(sink: Sink, refusal: Refusal, headers: Headers) -> None:
+    """Send a response without an answer. Raises ReaderLeft."""
+    await sink.start(refusal.status, of_refusal(refusal, headers))
+    await sink.send(refusal.body)
+    await sink.end()

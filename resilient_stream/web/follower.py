@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from ..formats.writer import Writer
+from ..formats.writer import Ending, Writer
 from ..stores.redis import RETRY_AFTER, StoreLost
 from .log import Log, NoLongerKept
 from .losses import Loss
@@ -112,6 +112,8 @@ class Follower:
                 self.log.refused = entry.refused
             if entry.ended:
                 self.log.error = entry.error
+                if entry.error is not None:  # as the other process did, so that the writer knows whether to `cut`
+                    self.reader.writer.end(Ending("failed", entry.error))
                 self.log.end()
                 return True
             self.log.append(entry.frames[-missing:])

@@ -104,7 +104,8 @@ class Reader:
     def broken(self, code: Loss) -> list[bytes]:
         """Return what ends the answer for this reader. It has no number, so the reader can come back for the rest."""
         self._over, self._error = True, loss(code)
-        return self._fresh().end(Ending("failed", self._error))
+        self.writer = self._fresh()
+        return self.writer.end(Ending("failed", self._error))
 
     def open(self) -> list[bytes]:
         """Return nothing: all that stands before the first chunk is in the log. From now on a failure is a frame."""

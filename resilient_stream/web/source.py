@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..delivery import Answering, Direct, about, ending_of, pull
+from ..conversation.conversation import Conversation
+from ..delivery import Answering, Direct
+from ..failures import ErrorKind, Failure, StreamMisused
+from ..failures.kinds import Text
 from ..formats.writer import Writer
+from ..outcome.errors import StreamError
+from ..outcome.making import error_for
+from ..stream import Stream
 
-__all__ = ["Answering", "Direct", "Source", "about", "ending_of", "pull"]
+__all__ = ["Owned", "Source", "answering", "own_fault"]
 
 
 class Source(Protocol):
-    """The frames of one answer for one reader."""
+    """The frames of one answer for one reader.
+
+    error: what ended the answer too early, known when `frames` has returned its last ones; the reader was told. Other
+    than a StreamError it is a bug, which the server was not told of yet.
+    """
 
     writer: Writer
     stream_id: str | None
+
+    @property
+    def error(self) -> Exception | None:
+        """See above."""
+        ...
 
     async def frames(self) -> list[bytes]:
         """Return the next frames, and an empty list behind the last one.
@@ -30,3 +45,35 @@ class Source(Protocol):
     def leave(self) -> None:
         """The reader has gone, or has everything. Idempotent; wakes a waiting `frames`."""
         ...
+
+
+def answering(stream: object) -> Answering:
+    """Return a stream or a conversation as it is. Raises StreamMisused for anything else."""
+    if not isinstance(stream, Stream | Conversation):
+        raise StreamMisused(f"give what client.stream() or client.converse() returns, not a {type(stream).__name__}")
+    return stream
+
+
+def own_fault() -> StreamError:
+    """Return what a reader is told of a bug in this server; the server's log has the exception."""
+    error = error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code="bug"), phase="stream")
+    error.said = Text("Error of the server", ("The answer ended because of a fault in this server.",), ())
+    return error
+
+
+class Owned(Direct):
+    """The source of a response that owns its stream: it is pulled when what came before is sent, and ends with it."""
+
+    async def frames(self) -> list[bytes]:
+        """Pull until there is something to send. A bug is told like a failure; before the first frame it is raised."""
+        try:
+            return await super().frames()
+        except StreamError:
+            raise
+        except Exception as error:
+            if not self._given or self._over:
+                raise
+            self._over = True
+            frames = self.broken(own_fault())
+            self.error = error
+            return frames

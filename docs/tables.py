@@ -20,7 +20,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from docs import prometheus
+from docs import format_examples, prometheus
 from docs.error_examples import values_for
 from resilient_stream import events, options, policy
 from resilient_stream.classify.generic import GENERIC
@@ -497,7 +497,18 @@ def _cell(found: list[list[str]], kind: str) -> str:
     return ", ".join(f"`{word}`" for word in dict.fromkeys(words)) or "no"
 
 
+def formats() -> str:
+    """What the responses of all formats are, before and besides their chunks."""
+    headings = ("format", "content type and header", "sign of life", "numbered events", "when it fails")
+    return table(headings, format_examples.heads())
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
+    "formats": formats,
+    "formats-refused": lambda: format_examples.refused("events"),
+    **{f"formats-{name}": (lambda name=name: format_examples.answer(name)) for name in format_examples.NAMES},
+    **{f"formats-{name}-failed": (lambda name=name: format_examples.failed(name)) for name in ("events", "ai-sdk")},
+    **{f"formats-{name}-stopped": (lambda name=name: format_examples.stopped(name)) for name in ("events", "ai-sdk")},
     "content": content,
     **{f"kinds-{category}": (lambda category=category: kinds_of(category)) for category in ErrorCategory},
     "texts": more_texts,

@@ -88,6 +88,10 @@ PANELS: tuple[Panel, ...] = (
         {"{{provider}} {{fallback_type}}": _rate("llm_fallback_triggered_total", "provider, fallback_type")}, True,
     ),
     Panel(
+        "Hedges", "Requests to another target beside one that was slow to begin. Each costs tokens.", "reqps",
+        {"{{provider}} {{model}}": _rate("llm_request_hedges_total", "provider, model")}, True,
+    ),
+    Panel(
         "Tokens", "As the providers count them.", "short",
         {f"{{{{provider}}}} {way}": _rate(f"llm_{way}_tokens_total", "provider") for way in ("input", "output")},
     ),

@@ -24,7 +24,6 @@ from .engine.slots import Slots
 from .events import Observer, OnEvent
 from .failures import StreamMisused
 from .fitting.pairing import check_results
-from .fleet.health import Health, TargetHealth
 from .given.checks import header_values, json_object, number, one_answer, text, whole_text
 from .given.target_options import refuse_unknown
 from .messages import Hosted, HostedTool, Message, Prompt, Tool, ToolLike, to_hosted, to_messages, to_tool
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from .conversation.toolbox import Outputs
     from .conversation.tools import ToolSource
     from .conversation.turns import ConversationRecord
+    from .fleet.health import Health, TargetHealth
     from .objects.form import Form
 
 __all__ = ["Client"]
@@ -68,7 +68,8 @@ class Client:
     telemetry: what OpenTelemetry is told, if the process has an SDK of it; see `Telemetry`.
     budget: how many retries may go to a failing target, over all calls of the process; see `RetryBudget`.
     breaker: keeps requests from targets that fail, see `Breaker`; without one each target is asked.
-    hedge, store: refused until they are built.
+    hedge: asks the next target beside one that is slow to begin, see `Hedge`.
+    store: refused until it is built.
     Raises StreamMisused for a bad target or value.
     """
 
@@ -90,7 +91,7 @@ class Client:
         telemetry: Telemetry | None = None,
     ) -> None:
         _settle_the_allocator()
-        for name, value in (("hedge", hedge), ("store", store)):
+        for name, value in (("store", store),):
             if value is not None:
                 raise StreamMisused(f"{name}= {_NOT_BUILT}")
         self.targets = _checked_targets(targets)
@@ -105,7 +106,8 @@ class Client:
         self.closed = False
         self.warned = False
         self._retry = given("retry", retry, RetryPolicy())
-        self._health = None if breaker is None else Health(given("breaker", breaker, Breaker()))
+        self._health = None if breaker is None else _health(given("breaker", breaker, Breaker()))
+        self._hedge = None if hedge is None else given("hedge", hedge, Hedge())
         self._budget = given("budget", budget, RetryBudget())
         self._recovery = given("recovery", recovery, Recovery())
         self._timeouts = given("timeouts", timeouts, Timeouts())
@@ -285,7 +287,7 @@ class Client:
 
         Without a breaker nothing is observed, and each target is `closed`.
         """
-        return (self._health or Health(Breaker())).all(self.targets, _now())
+        return (self._health or _health(Breaker())).all(self.targets, _now())
 
     async def aclose(self) -> None:
         """End every running stream with ClientClosed, then close the connections. Idempotent."""
@@ -336,11 +338,18 @@ class Client:
             own_code=self._own_links or any(callable(target.api_key) for target in targets),
             form=form,
             health=self._health,
+            hedge=self._hedge,
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
             on_end=plain_function(on_end),
             on_event=self._on_event,
             observers=self._observers,
         )
+
+
+def _health(policy: Breaker) -> Health:
+    from .fleet.health import Health  # paid for by clients with a breaker
+
+    return Health(policy)
 
 
 def _now() -> float:

@@ -22,6 +22,7 @@ __all__ = [
     "Event",
     "FallbackType",
     "FellBack",
+    "Hedged",
     "Observer",
     "OnEvent",
     "RetryScheduled",
@@ -96,6 +97,16 @@ class FellBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Hedged:
+    """`source` has given no content for `after` seconds, so `target` is asked as well; the first content wins."""
+
+    call_id: str
+    source: str
+    target: str
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
 class StreamEnded:
     """The stream has ended, for whatever reason. `transcript` is final."""
 
@@ -150,7 +161,7 @@ class ToolEnded:
     duration: float
 
 
-Event: TypeAlias = AttemptStarted | AttemptFailed | RetryScheduled | FellBack | StreamEnded
+Event: TypeAlias = AttemptStarted | AttemptFailed | RetryScheduled | FellBack | Hedged | StreamEnded
 OnEvent: TypeAlias = Callable[[Event], None]
 Told: TypeAlias = Event | AttemptProgress | ToolStarted | ToolEnded
 """All that observers are told of."""

@@ -37,6 +37,7 @@ class Request:
     application. headers: of this call, over the target's. extra: merged into the provider's body last; a None there
     takes a field out. max_event_bytes: the decoder's bound on one event, and on what it holds back.
     attempt: which one at this target, from 1. targets: all that may be tried, in order; `target` is the one at hand.
+    hedge: it runs beside another request of the call, and the first content wins.
     resume: take this broken stream up again instead of asking anew; only where the adapter's capabilities have
     native_resume. stream: False asks for the answer in one piece; only where they have `whole`. without: options that
     the target refused in an earlier attempt (`Failure.leave_out`).
@@ -67,6 +68,7 @@ class Request:
     resume: ResumePoint | None = None
     stream: bool = True
     without: frozenset[str] = frozenset()
+    hedge: bool = False
 
     def __repr__(self) -> str:
         return f"Request({self.target.name}, {len(self.messages)} messages)"

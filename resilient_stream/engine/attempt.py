@@ -76,7 +76,7 @@ class Attempt:
         self.model = request.target.model
         self.name = request.target.name
         self.state = State.OPENING
-        self.record = record.Attempt(target=self.name, model=self.model, started=time.time())
+        self.record = record.Attempt(target=self.name, model=self.model, started=time.time(), hedge=request.hedge)
         self.sending = Sending(request, self.record)
         self.origin = Origin(request, self.adapter, self.sending)
         self.started = call.now()
@@ -228,6 +228,9 @@ class Attempt:
         if self._cause is not None:
             raise self._ended(self._cause)
         rest, self._held = self._held, []  # an answer without content is one, too
+        if self._lost_the_race:
+            self._held = rest
+            return []
         if rest:
             self._commit()
         return rest
@@ -317,6 +320,9 @@ class Attempt:
         size: its bytes on the wire. More of them than a decoder may hold back end the attempt.
         """
         if any(chunk.content for chunk in batch):
+            if self._lost_the_race:
+                self._held += [chunk for chunk in batch if type(chunk) is Usage]  # it is on the bill
+                return False
             batch[:0], self._held = self._held, []
             self._commit()
             return True
@@ -327,6 +333,11 @@ class Attempt:
             self._break(failure_of(HeldTooMuch(limit)))
         return False
 
+    @property
+    def _lost_the_race(self) -> bool:
+        """Whether another attempt, which ran beside this one, had its content first."""
+        return self.call.answering is not None and not self._continues and not self.committed
+
     def _commit(self) -> None:
         """This attempt is the one that answers; the stall clock takes over."""
         now, decoder, whole = self.call.now(), self._body.decoder, self._body.whole is not None
@@ -336,6 +347,7 @@ class Attempt:
         self.record.time_to_first_chunk = now - self.started
         self.record.request_id = self.record.request_id or self.origin.shown(decoder.response_id)
         transcript, request = self.call.transcript, self.request
+        self.call.origin = self.origin
         self._answer = self.call.answering = Answering(request.target, request.attempt, self.record, whole)
         self._from = transcript._place()
         transcript.target, transcript.model = self.name, self.origin.shown(decoder.model) or self.model
@@ -380,6 +392,7 @@ class Attempt:
             return
         self.record.duration = self.call.now() - self.started
         self._keep_the_rest()
+        self.record.outcome = "complete" if self.state is WHOLE and not self._lost_the_race else "abandoned"
         self._guard.interrupt()
         self._fill_the_record()
         self.call.leave(self)

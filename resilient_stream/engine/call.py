@@ -183,7 +183,13 @@ class Call:
         if detail:  # the kind's own sentence says what the provider answered, and it was not asked
             error.said = Text(error.title, (error.failure.detail,), (error.resolution,))
         kept_back = Attempt(
-            target=target.name, model=target.model, started=time.time(), duration=0.0, error=error, sent=False
+            target=target.name,
+            model=target.model,
+            started=time.time(),
+            duration=0.0,
+            outcome="failed",
+            error=error,
+            sent=False,
         )
         self.transcript.attempts.append(kept_back)
         self.emit(AttemptFailed, target.name, attempt, error, kept_back)

@@ -4,7 +4,7 @@
       checked               reads the object that was asked for; only where one was (`output=`)
       recover               goes on after content: continued, or an error    |
         patient             where all targets are sick, the first to recover |
-        fallback            the next target                                  |
+        hedge, fallback     the next target, beside a slow one or after it   |
         retry               the same target again                            |  an error travels this way, inside out
           concurrency       waits for its turn, where streams are limited    |
             breaker         keeps requests from a target that is sick        |
@@ -26,7 +26,7 @@ from ..contract import Batch, CallContext, Handler, Middleware, Request
 from .middleware.breaker import breaker, patient
 from .middleware.buffered import buffered
 from .middleware.concurrency import concurrency
-from .middleware.fallback import fallback
+from .middleware.hedge import hedge
 from .middleware.recover import recover
 from .middleware.retry import retry
 from .source import source
@@ -44,7 +44,7 @@ def compose(middlewares: Iterable[Middleware], innermost: Handler) -> Handler:
 
 def standard_chain(own: Iterable[Middleware] = ()) -> Handler:
     """The chain of a client, with the user's own links around each attempt."""
-    ours = cast(tuple[Middleware, ...], (recover, patient, fallback, retry, concurrency, breaker, buffered))
+    ours = cast(tuple[Middleware, ...], (recover, patient, hedge, retry, concurrency, breaker, buffered))
     return compose((*ours, *own), cast(Handler, source))  # they use more of a call than a user's link may
 
 

@@ -27,7 +27,7 @@ def failed(call: Call, ended: AttemptEnded) -> StreamError:
     if isinstance(cause, StreamMisused):  # a bug in the calling code, which no other target mends
         raise cause from None
     error = _named(attempt, cause)
-    attempt.record.error = error
+    attempt.record.error, attempt.record.outcome = error, "failed"
     error.__cause__ = attempt.origin.clean(cause if isinstance(cause, Exception) else ended.__cause__)
     del cause  # aiohttp's exceptions have the headers in their repr, and some tools show variables
     call.emit(AttemptFailed, attempt.name, attempt.request.attempt, error, attempt.record)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..events import Observer, OnEvent
-from ..fleet.health import Health
 from ..outcome.transcript import Transcript
-from ..policy import Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
+from ..policy import Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
 from ..target import Target
 
 if TYPE_CHECKING:
+    from ..fleet.health import Health
     from ..objects.form import Form
 
 __all__ = ["Settings"]
@@ -27,6 +27,7 @@ class Settings:
     chain, a middleware or a callable for a key, which may ask another client. own_links: it is a middleware.
     form: what the answer is read as, where an object was asked for. asks_again: whether one that does not fit is asked
     for anew.
+    hedge: when another target is asked beside a slow one.
     health: what the client knows of its targets, where it has a breaker.
     observers: asked once a call, with the call, for someone to tell its events to; None for nobody.
     """
@@ -42,6 +43,7 @@ class Settings:
     deadline: float | None = None
     form: Form | None = None
     health: Health | None = None
+    hedge: Hedge | None = None
     asks_again: bool = False
     on_end: Callable[[Transcript], object] | None = None
     on_event: OnEvent | None = None

@@ -59,7 +59,9 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     sent: False where a link of the chain failed it before anything was sent (`CallContext.fail_at`).
     status: of the HTTP answer, if one came; time_to_headers: until then. chunks: how many were received.
-    hedge: whether it ran beside another one. error: why it ended badly, else None. response_id, response_model: the
+    hedge: whether it ran beside another one. outcome: how it ended: complete, failed, or abandoned, where it was left
+    before its end because its caller went away, the time was over, or another request of a race was first; None while
+    it runs. error: why it failed, else None. response_id, response_model: the
     answer's own id and model, as the provider names them. headers: of the HTTP answer, those that a person reads:
     request ids, rate limits, `retry-after`; names in lower case, values as sent.
     """
@@ -76,6 +78,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     usage: Usage | None = None
     chunks: int = 0
     hedge: bool = False
+    outcome: Outcome | None = None
     response_id: str | None = None
     response_model: str | None = None
     sent: bool = True

@@ -24,6 +24,7 @@ from ..events import (
     AttemptStarted,
     FallbackType,
     FellBack,
+    Hedged,
     RetryScheduled,
     Step,
     StreamEnded,
@@ -142,6 +143,14 @@ class CallLog(Sink):
             self._say(
                 logging.INFO, "%s fell back (%s); requests sent: %d, time left: %s.%s", self._call.id, event.how,
                 self._call.transcript.requests, _left(self._call), advice, **facts,
+            )  # fmt: skip
+
+    def hedged(self, event: Hedged) -> None:
+        """Log at INFO that a second target is asked."""
+        if logger.isEnabledFor(logging.INFO):
+            self._say(
+                logging.INFO, "%s %s: no content after %.3g s, asking %s as well", self._call.id, event.source,
+                event.after, event.target, **log_fields.named(event.source), next_target=event.target,
             )  # fmt: skip
 
     def ended(self, event: StreamEnded) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from opentelemetry.metrics import Meter
 
-from ..events import AttemptFailed, AttemptStarted, FellBack, RetryScheduled, StreamEnded
+from ..events import AttemptFailed, AttemptStarted, FellBack, Hedged, RetryScheduled, StreamEnded
 from ..outcome.errors import StreamError
 from ..outcome.transcript import Attempt, Outcome, Transcript
 from .attributes import OPERATION, OTHER, error_type, known, model_label, place, provider_name, split_target, tokens
@@ -80,6 +80,10 @@ class CallMetrics(Sink):
     def fell_back(self, event: FellBack) -> None:
         """Count one fallback from the target that failed."""
         self._count("llm.fallback.triggered", event.source, fallback_type=event.how)
+
+    def hedged(self, event: Hedged) -> None:
+        """Count one request beside a slow one."""
+        self._count("llm.request.hedges", event.source)
 
     def ended(self, event: StreamEnded) -> None:
         """Record the requests that did not fail, and the call."""

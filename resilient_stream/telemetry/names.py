@@ -39,6 +39,8 @@ METRICS: dict[str, Metric] = {
                "whole call with all waits (total).", _MILLISECONDS),
         Metric("llm.request.retries", "counter", "{retry}", ("provider", "model", "error_type"),
                "Requests sent again to the same target, by the kind of error that was the reason."),
+        Metric("llm.request.hedges", "counter", "{request}", ("provider", "model"),
+               "Requests to another target beside one of this model that was slow to begin."),
         Metric("llm.input_tokens", "counter", "{token}", ("provider", "model"),
                "Input tokens as the providers count them."),
         Metric("llm.output_tokens", "counter", "{token}", ("provider", "model"),

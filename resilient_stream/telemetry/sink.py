@@ -14,6 +14,7 @@ from ..events import (
     AttemptProgress,
     AttemptStarted,
     FellBack,
+    Hedged,
     Observer,
     RetryScheduled,
     StreamEnded,
@@ -45,6 +46,9 @@ class Sink:
     def fell_back(self, event: FellBack) -> None:
         """Called when a fallback is taken."""
 
+    def hedged(self, event: Hedged) -> None:
+        """Called when another target is asked beside a slow one."""
+
     def tool_started(self, event: ToolStarted) -> None:
         """Called when a conversation runs a tool, in the tool's task."""
 
@@ -61,6 +65,7 @@ _TOLD: dict[type, Callable[[Sink, Any], None]] = {
     AttemptFailed: lambda sink, event: sink.attempt_failed(event),
     RetryScheduled: lambda sink, event: sink.retry(event),
     FellBack: lambda sink, event: sink.fell_back(event),
+    Hedged: lambda sink, event: sink.hedged(event),
     ToolStarted: lambda sink, event: sink.tool_started(event),
     ToolEnded: lambda sink, event: sink.tool_ended(event),
     StreamEnded: lambda sink, event: sink.ended(event),

@@ -22,7 +22,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from ..engine.call import Call
-from ..events import AttemptFailed, AttemptStarted, FellBack, RetryScheduled, StreamEnded
+from ..events import AttemptFailed, AttemptStarted, FellBack, Hedged, RetryScheduled, StreamEnded
 from ..outcome.errors import StreamError
 from ..outcome.transcript import Attempt, Outcome, Transcript
 from . import attributes, content
@@ -131,6 +131,14 @@ class Trace(Sink):
             "resilient_stream.target": event.target,
             "resilient_stream.how": event.how,
             "error.type": event.error.kind.value,
+        })  # fmt: skip
+
+    def hedged(self, event: Hedged) -> None:
+        """Add an event while a request runs."""
+        self._tell("hedge", {
+            "resilient_stream.source": event.source,
+            "resilient_stream.target": event.target,
+            "resilient_stream.wait": event.after,
         })  # fmt: skip
 
     def ended(self, event: StreamEnded) -> None:

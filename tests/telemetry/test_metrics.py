@@ -9,13 +9,13 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
 
-from resilient_stream import Client, ErrorKind, RetryPolicy
+from resilient_stream import Client, ErrorKind, Hedge, RetryPolicy
 from resilient_stream.chunks import Usage
 from resilient_stream.errors import Failure, error_for
 from resilient_stream.events import FallbackType, FellBack
 from resilient_stream.telemetry.metrics import CallMetrics, Instruments
 from resilient_stream.telemetry.names import METRICS
-from resilient_stream.testing import End, FakeProvider, Status, Text
+from resilient_stream.testing import End, FakeProvider, Stall, Status, Text
 
 from .endings import ENDINGS, GOOD, PROMPT, Ending, converse, converse_too_long
 from .seen import QUICK, Seen
@@ -33,6 +33,10 @@ async def test_what_is_emitted_is_the_table(seen: Seen) -> None:
         async with Client(provider.target("openai"), retry=QUICK, telemetry=seen.telemetry()) as client:
             await converse(client, provider)
             await converse_too_long(client, provider)
+    async with FakeProvider([Stall()], GOOD) as provider:
+        targets = (provider.target("openai", model="slow"), provider.target("openai", model="other"))
+        async with Client(*targets, hedge=Hedge(after=0.005), telemetry=seen.telemetry()) as client:
+            await client.complete(PROMPT)
     found = seen.metrics
     assert set(found) == set(METRICS)
     for name, row in METRICS.items():

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ...contract import Batch, Handler, Request
 from ...failures import ErrorKind
-from ...fleet.health import Health, Patient
 from ...outcome.errors import AllTargetsFailed, StreamError
 from ...outcome.making import forget_frames
 from ...text import readable
 from ..call import Call
+
+if TYPE_CHECKING:
+    from ...fleet.health import Health, Patient
 
 __all__ = ["OPEN", "breaker", "patient"]
 

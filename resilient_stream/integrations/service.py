@@ -50,18 +50,25 @@ class Question(Protocol):
         ...
 
 
+def _no_headers(_: Any) -> Mapping[str, str]:
+    return {}
+
+
 class Endpoint(NamedTuple):
     """One path of an API.
 
     read: reads the body of a request. fitted: returns it for those of the targets that can be sent all of it; both
     raise Refused. writer: writes the answer piece by piece. The bool is whether errors say what to do about them.
-    whole: writes it as one JSON object.
+    whole: writes it as one JSON object. headers: those of the response with that object. with_headers: returns the
+    request with what its own headers ask for; their names are in lower case.
     """
 
     read: Callable[[bytes], Any]
     fitted: Callable[[Any, Sequence[Target]], Any]
     writer: Callable[[Any, bool], Writer]
     whole: Callable[[Any, Transcript, About], bytes]
+    headers: Callable[[Any], Mapping[str, str]] = _no_headers
+    with_headers: Callable[[Any, Mapping[str, str]], Any] | None = None
 
 
 class Api(NamedTuple):
@@ -103,9 +110,11 @@ class Service:
             raise Refused(f"{path[:100]} is asked by POST, not by {method[:10]}.", status=405)
         return found
 
-    def fitted(self, endpoint: Endpoint, body: bytes) -> Any:
+    def fitted(self, endpoint: Endpoint, body: bytes, headers: Mapping[str, str] | None = None) -> Any:
         """Read a request, for the targets that its model means. Raises Refused."""
         asked = endpoint.read(body)
+        if headers and endpoint.with_headers is not None:
+            asked = endpoint.with_headers(asked, {name.lower(): value for name, value in headers.items()})
         return endpoint.fitted(asked, self._targets_of(asked.model))
 
     def streaming_options(self, options: StreamOptions) -> StreamOptions:

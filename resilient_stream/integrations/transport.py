@@ -66,7 +66,8 @@ class InProcess(_Base):  # type: ignore[misc]
 
     async def handle_async_request(self, request: Any) -> Any:
         """Answer a request of an async client."""
-        answer = await self._answer(request.method, request.url.path, await request.aread())
+        await request.aread()
+        answer = await self._answer(request)
         library = _library_of(request)
         if isinstance(answer, Refusal):
             return library.Response(answer.status, headers=answer.headers, content=answer.body)
@@ -74,17 +75,17 @@ class InProcess(_Base):  # type: ignore[misc]
 
     def handle_request(self, request: Any) -> Any:
         """Answer a request of a plain client, whose stream runs on the background loop."""
-        body = request.read()
-        answer = background().run(lambda: self._answer(request.method, request.url.path, body))
+        request.read()
+        answer = background().run(lambda: self._answer(request))
         library = _library_of(request)
         if isinstance(answer, Refusal):
             return library.Response(answer.status, headers=answer.headers, content=answer.body)
         return library.Response(200, headers=answer.headers, stream=_frames(library, "SyncByteStream")(answer))
 
-    async def _answer(self, method: str, path: str, body: bytes) -> Refusal | Streaming:
+    async def _answer(self, request: Any) -> Refusal | Streaming:
         api = self.api
         try:
-            return await self._served(self._serving(), method, path, body)
+            return await self._served(self._serving(), request)
         except Refused as refused:
             return api.refusal_of(refused)
         except StreamMisused as error:
@@ -99,22 +100,23 @@ class InProcess(_Base):  # type: ignore[misc]
             self._service = Service(client, self.api, self._models)
         return self._service
 
-    async def _served(self, service: Service, method: str, path: str, body: bytes) -> Refusal | Streaming:
+    async def _served(self, service: Service, request: Any) -> Refusal | Streaming:
+        method, path = request.method, request.url.path
         if method == "GET" and (models := self.api.models(service.names, path)) is not None:
             return _whole(models)
         endpoint = service.endpoint(method, path)
-        asked = service.fitted(endpoint, body)
+        asked = service.fitted(endpoint, request.content, request.headers)
         if not asked.stream:
             transcript = await service.client.complete(asked.messages, **asked.options)
-            return _whole(endpoint.whole(asked, transcript, service.about(transcript)))
+            return _whole(endpoint.whole(asked, transcript, service.about(transcript)), endpoint.headers(asked))
         stream = service.client.stream(asked.messages, **service.streaming_options(asked.options))
         rest = Direct(stream, endpoint.writer(asked, True))
         headers = {"content-type": rest.writer.media_type, **rest.writer.headers}
         return Streaming(headers, await rest.frames(), rest)
 
 
-def _whole(body: bytes) -> Refusal:
-    return Refusal(200, {"content-type": "application/json"}, body)
+def _whole(body: bytes, headers: Mapping[str, str] | None = None) -> Refusal:
+    return Refusal(200, {"content-type": "application/json", **(headers or {})}, body)
 
 
 def _library_of(request: Any) -> Any:

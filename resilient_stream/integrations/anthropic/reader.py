@@ -19,7 +19,7 @@ from ..openai.fields import MAX_BODY, body_of
 from ..refused import Refused, misused
 from .fields import read_fields
 
-__all__ = ["PASSED_HEADERS", "Asked", "read_message_request", "read_request"]
+__all__ = ["PASSED_HEADERS", "Asked", "read_message_request", "read_request", "with_headers"]
 
 PASSED_HEADERS = ("anthropic-beta", "anthropic-user-profile-id", "anthropic-workspace-id")
 """Headers of a request that ask for something, and go to the targets."""
@@ -31,13 +31,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A request that was read.
 
     messages, options: for `client.stream(messages, **options)`. model: the name that was asked for; which targets that
-    means is for whoever serves it. stream: whether the answer is wanted piece by piece.
+    means is for whoever serves it. stream: whether the answer is wanted piece by piece. request_id: what it is called.
     """
 
     messages: tuple[Message, ...]
     options: StreamOptions
     model: str
     stream: bool = False
+    request_id: str | None = None
 
 
 def read_request(body: bytes, headers: Mapping[str, str] | None = None) -> tuple[tuple[Message, ...], StreamOptions]:
@@ -45,11 +46,11 @@ def read_request(body: bytes, headers: Mapping[str, str] | None = None) -> tuple
 
     Pure. headers: those of the request, of which `PASSED_HEADERS` are read. Raises Refused.
     """
-    asked = read_message_request(body, headers)
+    asked = with_headers(read_message_request(body), headers or {})
     return asked.messages, asked.options
 
 
-def read_message_request(data: bytes, headers: Mapping[str, str] | None = None, limit: int = MAX_BODY) -> Asked:
+def read_message_request(data: bytes, limit: int = MAX_BODY) -> Asked:
     """Read the body of a request, with what the answer's form depends on. Raises Refused."""
     body = body_of(data, limit)
     for name, kind, said in (("model", str, "text"), ("messages", list, "list"), ("max_tokens", int, "number")):
@@ -61,17 +62,16 @@ def read_message_request(data: bytes, headers: Mapping[str, str] | None = None, 
         check_results(reading.messages)
     except StreamMisused as error:
         raise misused(error) from None
-    options = reading.options
-    if extra := reading.extra:
-        options["extra"] = extra
-    if passed := _passed(headers or {}):
-        options["headers"] = passed
+    options = {**reading.options, "extra": reading.extra} if reading.extra else reading.options
     return Asked(
         messages=tuple(reading.messages), options=cast(StreamOptions, options), model=body["model"],
         stream=body.get("stream") is True,
     )  # fmt: skip
 
 
-def _passed(headers: Mapping[str, str]) -> dict[str, str]:
+def with_headers(asked: Asked, headers: Mapping[str, str]) -> Asked:
+    """Return the request with those of its headers that ask for something."""
     given = {name.lower(): value for name, value in headers.items()}
-    return {name: given[name] for name in PASSED_HEADERS if given.get(name)}
+    passed = {name: given[name] for name in PASSED_HEADERS if given.get(name)}
+    options: StreamOptions = {**asked.options, "headers": passed}
+    return msgspec.structs.replace(asked, options=options) if passed else asked

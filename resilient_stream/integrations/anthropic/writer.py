@@ -32,6 +32,7 @@ class MessagesWriter:
     media_type = "text/event-stream"
     heartbeat = b'event: ping\ndata: {"type":"ping"}\n\n'
     numbered = True
+    cut = False
 
     def __init__(self, *, model: str | None = None, request_id: str | None = None, advice: bool = False) -> None:
         self._model = model

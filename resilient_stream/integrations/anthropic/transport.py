@@ -1,0 +1,24 @@
+"""`ResilientTransport`: the official Anthropic SDK, and whatever stands on it, answered by a `Client`'s targets."""
+
+from __future__ import annotations
+
+from ..transport import InProcess
+from .api import ANTHROPIC
+
+__all__ = ["ResilientTransport"]
+
+
+class ResilientTransport(InProcess):
+    """A transport of httpx2 and httpx for the Anthropic SDK.
+
+        client = Client("anthropic:claude-haiku-4-5", "openai:gpt-5-mini")
+        http = httpx2.AsyncClient(transport=ResilientTransport(client))
+        anthropic = AsyncAnthropic(api_key="-", http_client=http)
+
+    Messages are answered by the client's targets, with its retries, fallbacks and continuations. The model in a request
+    is the name of one of the targets, or a key of `models`; else all targets are asked, in order. With a `SyncClient`
+    it is a transport for `Anthropic`. The SDK's key and address are not used, its own retries find nothing to do, and
+    its timeouts do not apply: those are the client's. The client is not closed with the SDK.
+    """
+
+    api = ANTHROPIC

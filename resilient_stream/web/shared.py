@@ -30,6 +30,9 @@ LONGEST_ID = 64
 NOBODY = bytes(32)
 """No owner's digest; what is compared where there is no answer."""
 
+LOOKS = (0.0, 0.1, 0.2)
+"""Seconds before each look for an answer."""
+
 LAST_WRITES = 2.0
 """Seconds that the last frames get at shutdown to reach Redis."""
 
@@ -104,11 +107,18 @@ class Shared:
             return False
 
     async def _owned(self, id: str, owner: bytes) -> StoredAbout:
-        about = await self._stored.about(id) if len(id) <= LONGEST_ID else None
-        same = hmac.compare_digest(NOBODY if about is None else about.owner, owner)
-        if about is None or not same:
-            raise NoSuchStream
-        return about
+        """Return what is known of an answer, where it is this owner's. Raises NoSuchStream.
+
+        One that began just now may not have reached Redis, so there is a second look, and a third. Another owner's
+        answer takes as long: the time does not say that it is there.
+        """
+        for wait in LOOKS:
+            await asyncio.sleep(wait)
+            about = await self._stored.about(id) if len(id) <= LONGEST_ID else None
+            same = hmac.compare_digest(NOBODY if about is None else about.owner, owner)
+            if about is not None and same:
+                return about
+        raise NoSuchStream
 
     async def _patiently(self, ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Ask again while Redis is out of reach, for a bounded time. Raises OutOfReach."""

@@ -91,6 +91,24 @@ async def test_any_process_serves_what_another_one_runs(fleet: Fleet) -> None:
     assert await read_all(await two.resume(source.stream_id, 10**9)) == b""
 
 
+async def test_a_reader_that_comes_at_once_elsewhere_is_let_in(fleet: Fleet) -> None:
+    """A page that is reloaded in its first moment is not told that there is no such answer."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    begin(one, stream_of("a"))
+    await asyncio.sleep(0.001)
+    source = begin(one, feeding.stream)
+    reader = await two.resume(source.stream_id)
+    feeding.end()
+    assert await read_all(reader) == await read_all(source)
+    times = set()
+    for id, owner in ((source.stream_id, "eve"), ("nonsense", "eve")):
+        at = fleet.clock.now
+        with pytest.raises(NoSuchStream):
+            await two.resume(id, owner=owner)
+        times.add(round(fleet.clock.now - at, 3))
+    assert len(times) == 1
+
+
 async def test_another_process_stops_an_answer(fleet: Fleet) -> None:
     """The stop button's request goes to any process; readers get the format's end, and a second stop finds nothing."""
     one, two, feeding = fleet.hub(), fleet.hub(), Feeding()

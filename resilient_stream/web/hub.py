@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from ..delivery import Answering, new_id
 from ..failures import StreamMisused
-from ..formats.events import EventsWriter
 from ..formats.writer import Writer
 from ..stores.memory import MemoryStore
+from .formats import FORMATS, Format, writer_for
 from .log import Log, NoSuchStream
 from .run import OnDisconnect, Run
 from .source import Source
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Hub"]
 
 MAX_BYTES = 64 * 1024 * 1024
-
-WRITERS: Mapping[str, Callable[[], Writer]] = {"events": EventsWriter}
 
 
 @dataclass(eq=False, slots=True)
@@ -85,24 +83,25 @@ class Hub:
         *,
         owner: str | None = None,
         on_disconnect: OnDisconnect = "cancel",
-        format: str = "events",
+        format: Format = "events",
     ) -> Source:
         """Start an answer, and return the source of its first reader; `stream_id` names it from now on.
 
-        owner: who may come back to it, such as a user's id. format: the name of the writer's format.
+        owner: who may come back to it, such as a user's id. format: what the writer was made from. Raises StreamMisused
+        for a format that other processes are to write and do not know by name.
         """
         if self._closed:
             raise StreamMisused("this hub is closed")
-        fresh = self._writer(format)
-        if fresh is None and self._shared is not None:
-            raise StreamMisused(f"format {format!r}: other processes cannot write it; name it in Hub(writers=…)")
+        name = self._name(format)
+        if name is None and self._shared is not None:
+            raise StreamMisused("other processes cannot write this format: name what makes it in Hub(writers=…)")
         id = new_id()
         log = Log(numbered=writer.numbered, changed=partial(self._changed, id))
-        fresh = fresh or partial(deepcopy, deepcopy(writer))
+        fresh = self._writer(name or "") or partial(deepcopy, deepcopy(writer))
         run = Run(stream, fresh, on_disconnect, id=id, writer=writer, log=log, ended=self._over)
         self._running[id] = kept = _Kept(run, _digest(owner))
         if self._shared is not None:
-            self._shared.add(id, log, format, kept.owner)
+            self._shared.add(id, log, name or "", kept.owner)
         return run.attach()
 
     async def resume(self, id: str, after: int = 0, *, owner: str | None = None) -> Source:
@@ -199,8 +198,15 @@ class Hub:
         if id in self._running:
             self._running[id].run.stop()
 
-    def _writer(self, format: str) -> Callable[[], Writer] | None:
-        return self._writers.get(format) or WRITERS.get(format)
+    def _name(self, format: Format) -> str | None:
+        """Return the name by which other processes know this format."""
+        if isinstance(format, str):
+            return format if format in self._writers or format in FORMATS else None
+        return next((name for name, made in self._writers.items() if made is format), None)
+
+    def _writer(self, name: str) -> Callable[[], Writer] | None:
+        """Return what makes a writer of the format of this name."""
+        return self._writers.get(name) or (partial(writer_for, name) if name in FORMATS else None)  # type: ignore[arg-type]
 
     def _changed(self, id: str, size: int) -> None:
         self._size += size

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Literal, Protocol, TypeAlias
@@ -16,7 +17,7 @@ from typing import Literal, Protocol, TypeAlias
 from ..classify import unforeseen
 from ..delivery import Answering, Direct
 from ..engine.call import closed_error
-from ..formats.writer import Ending, Writer
+from ..formats.writer import About, Ending, Writer
 from ..outcome.errors import StreamError
 from ..outcome.making import error_for, forget_frames
 from .log import Log, NoLongerKept
@@ -105,6 +106,7 @@ class Reader:
         """Return what ends the answer for this reader. It has no number, so the reader can come back for the rest."""
         self._over, self._error = True, loss(code)
         self.writer = self._fresh()
+        self.writer.begin(About(self.stream_id or "", int(time.time()), ""))  # the reader has these frames already
         return self.writer.end(Ending("failed", self._error))
 
     def open(self) -> list[bytes]:

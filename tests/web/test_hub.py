@@ -10,7 +10,9 @@ import pytest
 
 from resilient_stream import StreamMisused
 from resilient_stream.formats.events import EventsWriter
+from resilient_stream.outcome.errors import StreamError
 from resilient_stream.web import Hub, NoLongerKept, NoSuchStream
+from resilient_stream.web.formats import FORMATS, Name, writer_for
 
 from ..engine.clock import running_clock
 from .hub_parts import Feeding, PlainWriter, numbers, read_all, stream_of, turns
@@ -141,6 +143,25 @@ async def test_an_endless_answer_forgets_its_beginning_and_says_so() -> None:
     last = source._feed.log.last
     late = await hub.resume(source.stream_id, last - 2)
     assert numbers(b"".join(await late.frames())) == [last - 1, last]
+    await hub.aclose(drain=0)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+async def test_every_format_can_say_that_a_part_is_missing(format: Name) -> None:
+    """A reader's own end is written by a writer of its format that has seen nothing of the answer."""
+    hub, feeding = Hub(max_bytes=50_000), Feeding()
+    source = hub.begin(feeding.stream, writer_for(format), format=format)
+    feeding.feed("first")
+    while b"first" not in b"".join(await source.frames()):
+        pass
+    feeding.feed(*["x" * 20_000] * 6)
+    await turns(100)
+    rest = await source.frames()
+    assert rest or format == "text"  # which has no words for it; the connection is cut instead
+    assert not numbers(b"".join(rest))
+    assert isinstance(source.error, StreamError)
+    assert source.error.code == "no_longer_kept"
+    assert await source.frames() == []
     await hub.aclose(drain=0)
 
 

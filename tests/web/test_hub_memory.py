@@ -1,0 +1,91 @@
+"""What a hub holds in memory: bounded with endless answers and many readers, slow ones among them."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from collections import deque
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from resilient_stream.chunks import TextDelta
+from resilient_stream.web import Hub
+from resilient_stream.web.run import AHEAD
+
+from .hub_parts import PlainWriter, turns
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+MAX_BYTES = 4 * 1024 * 1024
+PIECE = "x" * 16_384
+
+
+class Endless:
+    """As much of a stream as a hub uses. It has no end, and unlike a real one it keeps nothing of what it gave."""
+
+    def __init__(self) -> None:
+        self._ready: deque[Any] = deque()
+        self._call = SimpleNamespace(request=SimpleNamespace(target=SimpleNamespace(model="m")))
+        self.transcript = SimpleNamespace(outcome=None, finish_reason=None, usage=None, target="openai:m", error=None)
+        self.given = 0
+        self._closed = False
+
+    async def __anext__(self) -> Any:
+        await asyncio.sleep(0)
+        if self._closed:
+            raise StopAsyncIteration
+        self.given += 1
+        return TextDelta(PIECE)
+
+    def close(self) -> None:
+        self._close("abandoned")
+
+    def _close(self, outcome: str) -> None:
+        self._closed = True
+
+
+async def _take(source: Any, pause: float) -> None:
+    while await source.frames():
+        await asyncio.sleep(pause)
+
+
+async def test_endless_answers_and_five_hundred_readers_stay_within_the_bound() -> None:
+    """Ten answers without an end, fifty readers each, half of them too slow for it: the hub never has more than it may,
+    and neither does the process."""
+    hub = Hub(max_bytes=MAX_BYTES)
+    answers = [Endless() for _ in range(10)]
+    tasks, most = [], 0
+    tracemalloc.start()
+    for answer in answers:
+        stream: Any = answer
+        first = hub.begin(stream, PlainWriter(), format="plain", on_disconnect="detach")
+        readers = [first, *[await hub.resume(first.stream_id or "") for _ in range(49)]]
+        tasks += [asyncio.ensure_future(_take(reader, 0.005 * (place % 2))) for place, reader in enumerate(readers)]
+    while sum(answer.given for answer in answers) * len(PIECE) < 4 * MAX_BYTES:
+        await turns(5)
+        most = max(most, hub._size)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most <= MAX_BYTES
+    assert peak < 4 * MAX_BYTES
+    for task in tasks:
+        task.cancel()
+    await hub.aclose(drain=0)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_answers_that_nobody_takes_stop_their_upstreams() -> None:
+    """A reader that takes nothing bounds its own answer only."""
+    hub = Hub()
+    slow, quick = Endless(), Endless()
+    streams: list[Any] = [slow, quick]
+    _, taken = (hub.begin(stream, PlainWriter(), format="plain") for stream in streams)
+    taking = asyncio.ensure_future(_take(taken, 0))
+    await turns(2000)
+    assert slow.given * len(PIECE) <= AHEAD + 2 * len(PIECE)
+    assert quick.given > 4 * slow.given
+    taking.cancel()
+    await hub.aclose(drain=0)
+    await asyncio.gather(taking, return_exceptions=True)

@@ -83,7 +83,7 @@ class Hub:
         *,
         owner: str | None = None,
         on_disconnect: OnDisconnect = "cancel",
-        format: Format = "events",
+        format: Format | str = "events",
     ) -> Source:
         """Start an answer, and return the source of its first reader; `stream_id` names it from now on.
 
@@ -198,7 +198,7 @@ class Hub:
         if id in self._running:
             self._running[id].run.stop()
 
-    def _name(self, format: Format) -> str | None:
+    def _name(self, format: Format | str) -> str | None:
         """Return the name by which other processes know this format."""
         if isinstance(format, str):
             return format if format in self._writers or format in FORMATS else None

@@ -183,7 +183,6 @@ class AiSdkWriter:
         begun: list[Part] = []
         if item.id not in self._calls.started:
             self._calls.started.add(item.id)
-            self._known.add(item.id)
             begun = [*self._close(), {"type": "tool-input-start", "toolCallId": item.id, "toolName": _name(item.name)}]
         delta = {"type": "tool-input-delta", "toolCallId": item.id, "inputTextDelta": item.arguments}
         return [*begun, delta] if item.arguments else begun

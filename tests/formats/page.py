@@ -149,6 +149,7 @@ class Page:
             self._called(part, "input-streaming")
         elif kind == "tool-input-delta":
             self._partial[id] += part["inputTextDelta"]
+            next(each for each in self._step() if each.get("toolCallId") == id)["state"] = "input-streaming"
         elif kind == "tool-input-available":
             self._called(part, "input-available")
         elif kind == "tool-input-error":

@@ -256,6 +256,14 @@ def test_calls_of_one_id_are_told_apart_as_the_conversation_does() -> None:
     assert [call["state"] for call in page.of("tool-add")] == [
         "output-available", "output-available", "input-available", "output-available",
     ]  # fmt: skip
+    assert page.read.count("tool-input-available") == 4  # no result had to bring a call of its own
+
+
+def test_a_fragment_that_belongs_to_no_open_call_is_left_out() -> None:
+    """One without an id waits for the whole call, and one behind it cannot make it a piece again."""
+    assert shown([ToolCallDelta(0, "", "add", "{")]).read == ["start", "start-step", "finish-step", "finish"]
+    (call,) = shown([ToolCallDelta(0, "c1", "add", "{"), CALL, ToolCallDelta(0, "c1", "add", "}")]).of("tool-add")
+    assert call["state"] == "input-available"
 
 
 def test_a_call_that_must_not_run_is_an_error() -> None:
@@ -290,6 +298,15 @@ def test_a_result_with_parts_has_its_parts() -> None:
     assert page.of("tool-add")[0]["output"] == [{"type": "text", "text": "a"}]
 
 
+def test_a_call_that_is_not_there_is_brought_once() -> None:
+    """Its progress and its result come without it, where a page joins late; the page refuses them without a call."""
+    page = shown(
+        [ToolProgress("c9", "add"), ToolProgress("c9", "add", "half"), ToolResult("c9", "add", "2", False, 0.1)]
+    )
+    assert page.read.count("tool-input-available") == 1
+    assert [call["output"] for call in page.of("tool-add")] == ["2"]
+
+
 def test_what_ran_at_the_provider_is_marked() -> None:
     """The page does not run it; a call without an id has one; a tool that waits asks for an approval."""
     calls = [
@@ -301,6 +318,8 @@ def test_what_ran_at_the_provider_is_marked() -> None:
     (search,) = page.of("tool-search")
     assert (search["toolCallId"], search["output"], search["providerExecuted"]) == ("server-1", None, True)
     assert page.of("tool-x")[0]["state"] == "approval-requested"
+    (output,) = (frame for frame in written(AiSdkWriter(), calls) if b"tool-output-available" in frame)
+    assert b'"providerExecuted":true' in output
 
 
 # -- the rest -----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import pytest
 
 from resilient_stream import ReasoningDelta, Seam, TextDelta, ToolCall, ToolProgress, ToolResult, TurnStarted
 from resilient_stream.formats.ai_sdk import AiSdkWriter
-from resilient_stream.formats.ui_messages import read_ui_messages
+from resilient_stream.formats.ui_messages import read_ui_messages, read_ui_request
 from resilient_stream.formats.writer import Ending, Item
 from tests.formats.page import Page
 from tests.formats.samples import ITEMS, WHOLE, failure, written
@@ -38,8 +38,12 @@ pytestmark = [
 
 def read(items: list[Item] | tuple[Item, ...], ending: Ending = WHOLE, writer: AiSdkWriter | None = None) -> Any:
     """What the package makes of an answer."""
-    body = b"".join(written(writer or AiSdkWriter(), items, ending))
-    command = ["node", str(HERE / "read_ui_stream.mjs"), str(PACKAGE)]
+    return run("read_ui_stream.mjs", b"".join(written(writer or AiSdkWriter(), items, ending)))
+
+
+def run(script: str, body: bytes) -> Any:
+    """What a script says of a body."""
+    command = ["node", str(HERE / script), str(PACKAGE)]
     done = subprocess.run(command, input=body, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
@@ -105,3 +109,24 @@ def test_a_newer_package_takes_back_what_is_void() -> None:
         pytest.skip(f"ai {found['version']} cannot")
     assert (found["refused"], found["errors"]) == ([], [])
     assert [part["text"] for part in found["message"]["parts"] if part["type"] == "text"] == ["new"]
+
+
+def test_a_pages_chat_asks_again() -> None:
+    """The chat that `useChat` has sends its question with the whole conversation behind it, and we read both."""
+    found = run("chat_page.mjs", b"".join(written(AiSdkWriter(), CONVERSATION)))
+    assert (found["errors"], found["first"], found["status"]) == ([], "ready", "ready")
+    first, second = map(read_ui_request, found["sent"])
+    assert (first.id, first.trigger, first.continues, first.body["session"]) == ("chat1", "submit-message", None, "s1")
+    assert [message.text for message in first.messages] == ["What is 1 + 1?"]
+    assert [message.role for message in second.messages] == ["user", "assistant", "tool", "assistant", "user"]
+    assert second.messages[-1].text == "And 2 + 2?"
+
+
+def test_a_pages_chat_shows_a_failure() -> None:
+    """Its status is an error with our words; it has what was said until then, and the metadata."""
+    found = run("chat_page.mjs", b"".join(written(AiSdkWriter(), [TextDelta("half")], Ending("failed", failure()))))
+    assert found["first"] == "error"
+    assert found["errors"][0] == f"{failure().title}: {failure().message}"
+    answer = found["messages"][1]
+    assert [part.get("text") for part in answer["parts"]] == [None, "half"]
+    assert answer["metadata"]["outcome"] == "failed"

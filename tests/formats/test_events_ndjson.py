@@ -240,6 +240,7 @@ def test_memory_is_bounded(both: Both) -> None:
 def test_a_reader_knows_where_to_go_on() -> None:
     """The id of the last event that was read, also from one response to the next, for `Last-Event-ID`."""
     reader = EventsReader("7")
+    reader.feed(b'data: {"type":"text_delta","text":"no id of its own"}\n\n')
     assert reader.last_event_id == "7"
     reader.feed(b'id: 8\ndata: {"type":"text_delta","text":"a"}\n\nid: 9\ndata: {"type"')
     assert reader.last_event_id == "8"

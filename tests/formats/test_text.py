@@ -68,3 +68,18 @@ def test_a_refusal_is_words() -> None:
     assert refusal.status == 429
     assert refusal.headers["retry-after"] == "3"
     assert refusal.body == b"Rate limited: openai is limiting how fast you may send requests. It asks to wait 2.5 s.\n"
+
+
+def test_a_seam_that_goes_on_changes_nothing() -> None:
+    """Two targets wrote one text."""
+    writer = TextWriter()
+    assert written(writer, [TextDelta("un"), Seam("a:b", "c:d", "prefill", 2), TextDelta("broken")]) == [
+        b"un",
+        b"broken",
+    ]
+    assert not writer.cut
+
+
+def test_half_a_surrogate_pair_does_not_end_the_answer() -> None:
+    """It is replaced, since UTF-8 cannot have it."""
+    assert TextWriter().write([TextDelta("a\ud83d")]) == [b"a?"]

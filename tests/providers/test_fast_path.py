@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from resilient_stream.chunks import Raw, TextDelta
-from resilient_stream.providers.openai.chat_stream import ChatReader
+from resilient_stream.providers.openai import chat_stream
+from resilient_stream.providers.openai.chat_stream import ChatReader, chat_decoder
 from tests.providers.recordings import DIALECTS, Recording, read, recordings
 
 LONG = 20
@@ -45,3 +49,37 @@ def test_no_recorded_answer_has_anything_unknown(dialect: str) -> None:
     }
     made_by_hand = {("vertex-gemini/firebase__streaming-failure-invalid-json", "this")}
     assert found - made_by_hand == set()
+
+
+_TEXT = {"index": 0, "delta": {"content": "b"}}
+_BESIDE: list[dict[str, Any]] = [
+    *({"choices": [_TEXT], name: value} for name, value in {
+        "error": {"message": "overloaded"}, "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+        "x_groq": {"usage": {"prompt_tokens": 1}}, "base_resp": {"status_code": 1002}, "citations": ["https://a.b"],
+    }.items()),
+    *({"choices": [{**_TEXT, name: value}]} for name, value in {
+        "index": 1, "finish_reason": "stop", "error": {"message": "no"}, "message": {"content": "abc"}, "text": "abc",
+    }.items()),
+    *({"choices": [{"index": 0, "delta": {"content": "b", name: value}}]} for name, value in {
+        "tool_calls": [{"index": 0, "id": "1", "function": {"name": "f", "arguments": "{}"}}], "refusal": "no",
+        "function_call": {"name": "f", "arguments": "{}"}, "reasoning": "r", "reasoning_content": "r", "thinking": "r",
+        "reasoning_details": [{"type": "reasoning.text", "text": "r"}], "annotations": [{"type": "url_citation"}],
+    }.items()),
+    {"choices": [_TEXT, _TEXT]}, {"choices": [{"index": 0, "delta": {"content": [{"type": "text", "text": "b"}]}}]},
+    {"choices": []}, {"choices": None}, {"choices": [{"index": 0, "delta": None}]}, {"choices": [_TEXT]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("event", _BESIDE, ids=json.dumps)
+def test_text_alone_is_read_the_same_by_the_quick_way(event: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a read of several kinds, an event that is nothing but text is told from one with anything beside it."""
+    begin, end = {"choices": [{"delta": {"role": "assistant", "content": "a"}}]}, {"choices": [{"finish_reason": "x"}]}
+    data = b"".join(b"data: %b\n\n" % json.dumps(each).encode() for each in (begin, event, end))
+
+    def chunks() -> list[Any]:
+        decoder = chat_decoder("openai", max_event_bytes=1 << 20)
+        return [*decoder.feed(data), *decoder.feed(b"data: [DONE]\n\n"), decoder.failure]
+
+    quick = chunks()
+    monkeypatch.setattr(chat_stream, "lone_text", lambda event: "")
+    assert quick == chunks()

@@ -27,6 +27,7 @@ __all__ = [
     "Event",
     "Speech",
     "TextEvent",
+    "lone_text",
 ]
 
 
@@ -175,3 +176,19 @@ TEXT = BatchDecoder(TextEvent)
 CITED_TEXT: BatchDecoder[TextEvent] = BatchDecoder(CitedTextEvent)
 EVENTS = BatchDecoder(Event, _Event)
 """An event that comes as `Event` itself has something in it that is not read, or that few hosts send."""
+
+
+def lone_text(event: Event) -> str:
+    """Return the text of an event that has nothing else, as most have also in a read of several kinds; else ""."""
+    if type(event) is Event or not event.choices or len(event.choices) > 1:
+        return ""  # the narrower type has the first choice alone, and no `reasoning_details`
+    choice = event.choices[0]
+    said = choice.delta
+    if (
+        said is None or choice.finish_reason or choice.error or choice.message is not None or choice.text
+        or event.error or event.usage or event.x_groq or event.base_resp
+        or said.tool_calls or said.function_call or said.refusal
+        or said.reasoning or said.reasoning_content or said.thinking
+    ):  # fmt: skip
+        return ""
+    return said.content if type(said.content) is str else ""

@@ -28,7 +28,7 @@ def without_untaken(message: Message, takes: Collection[str], target: str) -> Me
 def returned(message: Message) -> dict[str, Any]:
     """Return the fields for what is left, in a message from `without_untaken`."""
     fields: dict[str, Any] = {}
-    for part in message.parts:
+    for part in () if isinstance(message.content, str) else message.content:
         if isinstance(part, OpaquePart):
             for name, value in object_of(part.data).items():
                 fields[name] = {"id": value["id"]} if name == "audio" else [*fields.get(name, ()), *value]

@@ -27,7 +27,7 @@ from ..shared.said import KEPT, Said
 from ..shared.unmodelled import Unmodelled
 from ..shared.values import object_of, text_of
 from .chat_beside import NOT_ASKED, Asked, Beside
-from .chat_events import CITED_TEXT, EVENTS, FIRST, TEXT, Choice, Event, Speech, TextEvent
+from .chat_events import CITED_TEXT, EVENTS, FIRST, TEXT, Choice, Event, Speech, TextEvent, lone_text
 from .chat_speech import Speaker
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "ChatReader", "chat_decoder"]
@@ -124,6 +124,10 @@ class ChatReader:
         """Put the chunks of some events into `batch`, with the counts at their end."""
         usage: Any = None
         for place, event in enumerate(events):
+            if not self._all and (text := lone_text(event)):
+                self._speaker.text.add(text)
+                batch.append(TextDelta(text))
+                continue
             if (failure := self._failure_in(event)) is not None:
                 self.failure = failure
                 break

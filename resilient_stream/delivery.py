@@ -28,7 +28,7 @@ async def pull(answering: Answering) -> list[Any]:
         return []
     ready = answering._ready
     while ready:
-        items.append(ready.popleft())
+        items.append(ready.pop())
     return items
 
 

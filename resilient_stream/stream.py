@@ -57,7 +57,7 @@ class Stream:
 
     async def __anext__(self) -> Chunk:
         if self._ready:  # a chunk that is here costs no clock, no timer, no await
-            return self._ready.popleft()
+            return self._ready.pop()
         return await self._pull()
 
     async def _pull(self) -> Chunk:
@@ -71,7 +71,7 @@ class Stream:
                 raise call.dead
             batch = await call.direct.read_ahead() if call.direct is not None else None
             self.transcript._receive(batch or await self._more())
-            return self._ready.popleft()
+            return self._ready.pop()
         except StopAsyncIteration:
             call.finish("complete")
             raise

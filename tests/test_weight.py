@@ -63,7 +63,7 @@ def test_head_and_tail_are_kept_and_what_was_delivered_is_right(steps: list[tupl
         transcript._weigh(len(text))
         transcript._receive([TextDelta(text)])
         while takes and transcript._ready:
-            given_away += transcript._ready.popleft().text
+            given_away += transcript._ready.pop().text
         check(transcript.text, full, transcript.omitted)
         if not transcript._ready:
             check(transcript.delivered, given_away, transcript.omitted)

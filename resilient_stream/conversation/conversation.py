@@ -18,8 +18,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
@@ -91,7 +90,7 @@ class Conversation(RecordViews):
         self._call = self._turn_call = call_over(self._link, owner, self._upcoming, record, on_end, servers, observers)
         self._stream: Stream | None = None
         self._running: RunningTools | None = None
-        self._ready: deque[Any] = deque()
+        self._ready: list[Any] = []
         self._done = False
 
     def __repr__(self) -> str:
@@ -106,7 +105,7 @@ class Conversation(RecordViews):
 
     async def __anext__(self) -> ConversationChunk:
         if self._ready:  # in a turn, this is what its stream has received
-            return self._ready.popleft()  # type: ignore[no-any-return]
+            return self._ready.pop()  # type: ignore[no-any-return]
         return await self._pull()
 
     async def _pull(self) -> ConversationChunk:
@@ -163,9 +162,13 @@ class Conversation(RecordViews):
             try:
                 return await self._stream.__anext__()
             except StopAsyncIteration:
-                self._stream, self._ready = None, deque()
+                self._stream, self._ready = None, []
             await self._answered(self.record.turns[-1])
-        return self._ready.popleft()  # type: ignore[no-any-return]
+        return self._ready.pop()  # type: ignore[no-any-return]
+
+    def _give(self, chunks: Sequence[ConversationChunk]) -> None:
+        """Put chunks behind those that wait to be taken, of which the next one is last, as in a transcript."""
+        self._ready[:0] = chunks[::-1]
 
     # -- turns --------------------------------------------------------------------------------
 
@@ -193,7 +196,7 @@ class Conversation(RecordViews):
         self._stream, self._turn_call = stream, stream._call
         self._link.begin(stream)
         self.record.turns.append(Turn(number, stream.transcript))
-        self._ready.append(TurnStarted(number))
+        self._give([TurnStarted(number)])
 
     async def _answered(self, turn: Turn) -> None:
         """Act on a whole answer: start its tools, or decide whether there is another turn."""
@@ -208,12 +211,12 @@ class Conversation(RecordViews):
     async def _wait_for_tools(self, running: RunningTools) -> None:
         """Take what the tools of a turn report, and at their end their results."""
         reports = await self._call.wait(running.news)
-        self._ready.extend(reports)
+        self._give(reports)
         if running.is_over:
             self._running = None
             running.leave()
             turn = self.record.turns[-1]
-            self._ready.extend(turn.results[call.id] for call in turn.calls if call.id in turn.results)
+            self._give([turn.results[call.id] for call in turn.calls if call.id in turn.results])
             expected = bool(self.record.outputs) and not self._toolbox.missing(self.record.outputs)
             self._done = bool(turn.unanswered) or expected
             await self._settle(turn)

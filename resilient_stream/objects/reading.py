@@ -7,7 +7,6 @@ it is, and an object on a screen still moves several times a second. Whatever ha
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -34,7 +33,7 @@ class ObjectStream:
 
     __slots__ = ("_form", "_growing", "_last", "_over", "_ready", "_stream", "_transcript")
 
-    def __init__(self, stream: AsyncIterator[Chunk], ready: deque[Chunk], transcript: Transcript, form: Form) -> None:
+    def __init__(self, stream: AsyncIterator[Chunk], ready: list[Chunk], transcript: Transcript, form: Form) -> None:
         self._stream = stream
         self._ready = ready
         self._transcript = transcript
@@ -54,7 +53,7 @@ class ObjectStream:
                 self._over = True
                 return self._whole()
             while self._ready:
-                self._take(self._ready.popleft())
+                self._take(self._ready.pop())
             if self._growing.is_due and (grown := self._grown()) is not MISSING:
                 return grown
         raise StopAsyncIteration

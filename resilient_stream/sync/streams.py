@@ -75,7 +75,7 @@ class SyncAnswer(SyncIterator[ItemT]):
         ready = self._stream._ready
         if ready:  # a chunk that is here costs no way to the loop
             try:
-                return ready.popleft()  # type: ignore[no-any-return]
+                return ready.pop()  # type: ignore[no-any-return]
             except IndexError:
                 pass  # the loop has ended the stream just now
         return super().__next__()

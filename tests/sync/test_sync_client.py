@@ -538,7 +538,7 @@ def test_a_stream_that_ends_while_a_chunk_is_taken() -> None:
     class Ended:
         class _ready:
             @staticmethod
-            def popleft() -> None:
+            def pop() -> None:
                 raise IndexError
 
         async def __anext__(self) -> None:

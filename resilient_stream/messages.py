@@ -454,9 +454,13 @@ def to_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...
     return messages
 
 
+_ASKED = {"role", "content"}
+"""The fields that a plain prompt sets: one set for all of them, which is a third of such a message's memory."""
+
+
 def _turns(prompt: Any) -> tuple[Message, ...]:
     if isinstance(prompt, str):
-        return (Message.model_construct(role="user", content=text(prompt)),)
+        return (Message.model_construct(_ASKED, role="user", content=text(prompt)),)
     if isinstance(prompt, Message | Mapping) or hasattr(prompt, "model_dump"):
         prompt = [prompt]
     if isinstance(prompt, bytes | bytearray) or not isinstance(prompt, Iterable):

@@ -26,6 +26,8 @@ __all__ = ["Names", "given_back", "names_for", "renamed"]
 Names = Mapping[str, str]
 """The caller's names that do not fit, and what is sent for each."""
 
+_UNCHANGED: Names = {}
+
 DecoderT = TypeVar("DecoderT", bound=Decoder)
 
 _CHOICES = ("auto", "none", "required")
@@ -38,11 +40,11 @@ def names_for(request: Request, allowed: str) -> Names:
     """Return the names to send for the names of this request. allowed: a pattern of the names that fit."""
     names = set(_names(request))
     if not names:
-        return {}
+        return _UNCHANGED
     fits = re.compile(allowed).fullmatch
     odd = {name for name in names if not fits(name)}
     if not odd:
-        return {}
+        return _UNCHANGED
     taken = names - odd
     spelled = {name: _OTHER.sub("_", name) for name in odd}
     alike = Counter(spelled.values())

@@ -26,7 +26,7 @@ from .broken import (
 )
 from .json_array import JsonArrayDecoder
 from .limits import BadFraming, EventTooLarge, TooManyPieces
-from .sse import SseDecoder
+from .sse import NO_PINGS, SseDecoder
 
 __all__ = ["UNREADABLE", "BatchDecoder", "JsonEvents", "place_of", "what_can_be_read"]
 
@@ -171,7 +171,7 @@ class JsonEvents(Generic[EventT]):
             self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_array", detail=str(error))
             return []
         if self._sse.pings:
-            pings, self._sse.pings = self._sse.pings, frozenset()
+            pings, self._sse.pings = self._sse.pings, NO_PINGS
             payloads = [payload for payload in payloads if payload not in pings]
         if payloads and payloads[-1].startswith(b"[DONE]"):
             self.done = True
@@ -216,7 +216,7 @@ class JsonEvents(Generic[EventT]):
             return None
 
     def _one_by_one(self, payloads: list[bytes]) -> list[EventT]:
-        pings = self._sse.named_pings() if self._array is None else frozenset()
+        pings = self._sse.named_pings() if self._array is None else NO_PINGS
         payloads[:] = [payload for payload in payloads if payload not in pings]
         for place, payload in enumerate(payloads):
             if payload.strip() == b"[DONE]":

@@ -83,3 +83,13 @@ def test_text_alone_is_read_the_same_by_the_quick_way(event: dict[str, Any], mon
     quick = chunks()
     monkeypatch.setattr(chat_stream, "lone_text", lambda event: "")
     assert quick == chunks()
+
+
+def test_an_answer_of_text_alone_makes_no_memory_for_calls() -> None:
+    """What only answers with calls or proofs need would take 1 KiB of each open stream."""
+    decoder = chat_decoder("openai", max_event_bytes=1 << 20)
+    for event in ({"choices": [_TEXT]}, {"choices": [{"delta": {}, "finish_reason": "stop"}]}):
+        decoder.feed(b"data: %b\n\n" % json.dumps(event).encode())
+    decoder.feed(b"data: [DONE]\n\n")
+    assert decoder.done
+    assert decoder._reader._speaker._made is None  # type: ignore[attr-defined]

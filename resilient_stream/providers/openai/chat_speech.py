@@ -55,30 +55,50 @@ class Piece(NamedTuple):
     part: Any = None
 
 
+class _Memory:
+    """What is remembered of an answer that is more than text and reasoning.
+
+    calls: those that are not yet whole. details: the proofs of its reasoning, which come after it. kinds: of parts that
+    came in deltas. given: the calls that a whole message had.
+    """
+
+    __slots__ = ("calls", "details", "given", "kinds")
+
+    def __init__(self, holdings: Holdings) -> None:
+        self.calls = ToolCalls(holdings)
+        self.details = Details(holdings)
+        self.kinds: set[str] = set()
+        self.given: set[tuple[str, str, str]] = set()
+
+
 class Speaker:
     """Reads the message of one answer.
 
-    refusal: the pieces of a refusal. calls: those that are not yet whole. details: the proofs of its reasoning, which
-    come after it. part: reads a part that is neither text nor reasoning.
+    refusal: the pieces of a refusal. part: reads a part that is neither text nor reasoning.
     """
 
-    __slots__ = (
-        "_fragments", "_given", "_holdings", "_kinds", "_part", "_unmodelled", "calls", "details", "reasoning",
-        "refusal", "text",
-    )  # fmt: skip
+    __slots__ = ("_fragments", "_holdings", "_made", "_part", "_unmodelled", "reasoning", "refusal", "text")
 
     def __init__(self, unmodelled: Unmodelled, holdings: Holdings, text: Said, part: ReadPart) -> None:
         self.text = text
         self._part = part
         self.reasoning = Said()
         self.refusal: list[str] = []
-        self.calls = ToolCalls(holdings)
         self._holdings = holdings
-        self.details = Details(holdings)
         self._unmodelled = unmodelled
         self._fragments = False
-        self._kinds: set[str] = set()  # of parts that came in deltas
-        self._given: set[tuple[str, str, str]] = set()
+        self._made: _Memory | None = None
+
+    @property
+    def _memory(self) -> _Memory:
+        """Return what is remembered, which is made when it is needed: most answers are text alone."""
+        if self._made is None:
+            self._made = _Memory(self._holdings)
+        return self._made
+
+    def whole(self) -> Batch:
+        """Return the proofs of the reasoning and the calls, now that the provider says that they are complete."""
+        return [] if self._made is None else [*self._made.details.chunks(), *self._made.calls.whole()]
 
     def delta(self, delta: Speech) -> Batch:
         """Return the chunks of the next piece."""
@@ -90,12 +110,12 @@ class Speaker:
                 self._add_piece("text", delta.content, batch)
             return batch
         if delta.reasoning_details:
-            self.details.add(delta.reasoning_details)
+            self._memory.details.add(delta.reasoning_details)
         for kind, text, part in _pieces(delta):
             if kind in ("text", "reasoning"):
                 self._add_piece(kind, text, batch)
             else:
-                self._kinds.add(kind)
+                self._memory.kinds.add(kind)
                 batch += self._other(kind, text, part)
         for fragment in fragments_of(delta):
             self._fragments = True
@@ -113,8 +133,8 @@ class Speaker:
     def message(self, message: Speech, *, last: bool) -> Batch:
         """Return the chunks for the content of a message that was not said before. last: the answer ends with it."""
         pieces = [*_pieces(message)]
-        if message.reasoning_details and not self.details:
-            self.details.add(message.reasoning_details)
+        if message.reasoning_details and not self._memory.details:
+            self._memory.details.add(message.reasoning_details)
         thought = "".join(piece.text for piece in pieces if piece.kind == "reasoning")
         said = "".join(piece.text for piece in pieces if piece.kind == "text")
         batch: Batch = []
@@ -126,7 +146,7 @@ class Speaker:
         if said and (new := self.text.take(said, last=last)):
             batch.append(TextDelta(new))
         for kind, text, part in pieces:
-            if kind not in ("text", "reasoning", *self._kinds):
+            if kind not in ("text", "reasoning") and kind not in self._memory.kinds:
                 batch += self._other(kind, text, part, placed=False)
         return batch + self._whole_calls(message)
 
@@ -143,17 +163,17 @@ class Speaker:
         batch: Batch = []
         for call in fragments_of(message):
             if self._fragments:
-                batch += self.calls.again(call.id, call.name, call.said)
+                batch += self._memory.calls.again(call.id, call.name, call.said)
                 continue
             key = (call.id, call.name, call.said.text)
-            if not (call.id and key in self._given):
+            if not (call.id and key in self._memory.given):
                 self._holdings.item(*key)
-                self._given.add(key)
+                self._memory.given.add(key)
                 batch.append(self._fragment(call))
         return batch
 
     def _fragment(self, call: Fragment) -> Chunk:
-        return self.calls.add(call.index, call.id, call.name, call.said, call.signature)
+        return self._memory.calls.add(call.index, call.id, call.name, call.said, call.signature)
 
 
 def _is_plain(delta: Speech) -> bool:

@@ -171,7 +171,7 @@ class ChatReader:
             self.failure = self.failure or Failure(kind=kind, code=reason)
             return
         self._finish = self._finish or reason
-        batch += [*self._speaker.details.chunks(), *self._speaker.calls.whole()]
+        batch += self._speaker.whole()
 
     def _failure_in(self, event: Event) -> Failure | None:
         error = event.error
@@ -193,7 +193,7 @@ class ChatReader:
     def close(self) -> Batch:
         """Return the whole tool calls, and the finish reason last of all."""
         self.done = True
-        batch: Batch = [*self._speaker.details.chunks(), *self._speaker.calls.whole(), *self.left()]
+        batch = self._speaker.whole() + self.left()
         if self._finish is not None:
             batch.append(self._finished_chunk(self._finish))
         return batch

@@ -191,8 +191,9 @@ class Client:
             metadata=metadata or {},
             max_event_bytes=self._limits.max_event_bytes,
         )
-        settings = self._settings(targets, deadline, timeouts, recovery, on_end, form)
-        chain = self._chain if form is None else reading_objects(self._chain)
+        read = form if form is not None and form.is_read else None
+        settings = self._settings(targets, deadline, timeouts, recovery, on_end, read)
+        chain = self._chain if read is None else reading_objects(self._chain)
         return Stream(Call(self, settings, request), chain)
 
     @checks_options(StreamOptions)
@@ -255,17 +256,14 @@ class Client:
         most, patience = _at_least("max_prompts", max_prompts, 0), _at_least("prompt_timeout", prompt_timeout, 0)
         functions, hosted = _sources(tools)
         toolbox = Toolbox(functions, outputs, _at_least("tool_timeout", tool_timeout, 0), approve, patience)
-        form = options["output"] = _form(options.get("output"))  # made once, not for each turn
+        form = _form(options.get("output"))
+        options["output"] = None if form is None else _unread(form)
         if form is not None and outputs:
             raise StreamMisused("give output=, which the last answer is, or outputs=, which are handed in one by one")
         prompts = Prompts(on_incomplete, most, patience, toolbox.threads)
 
         def ask(history: list[Message], ended: Callable[[Transcript], object]) -> Stream:
-            stream = self.stream(history, tools=(*toolbox.declared, *hosted), on_end=ended, **options)
-            if form is not None:  # only the last answer has to fit, and it is the conversation that knows which it is
-                stream._chain = self._chain
-                stream._call.settings = dataclasses.replace(stream._call.settings, form=None)
-            return stream
+            return self.stream(history, tools=(*toolbox.declared, *hosted), on_end=ended, **options)
 
         record = ConversationRecord(to_messages(messages))
         servers = MCPServers(mcp, self.tasks)
@@ -482,6 +480,13 @@ def _form(output: Schema | None) -> Form | None:
     from .objects.form import form_of
 
     return form_of(output)
+
+
+def _unread(form: Form) -> Form:
+    """Return a form that the turns of a conversation are asked for: only the conversation knows which is the last."""
+    from .objects.form import unread
+
+    return unread(form)
 
 
 def _extra(extra: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ that was written without it is read as well.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -26,7 +27,7 @@ from ..text.json_in_text import json_in
 from .growing import MISSING, grown
 from .schema_check import faults
 
-__all__ = ["Form", "Unfitting", "complaint", "form_of"]
+__all__ = ["Form", "Unfitting", "complaint", "form_of", "unread"]
 
 MAX_COMPLAINTS = 10
 MAX_NAME = 60
@@ -41,10 +42,12 @@ class Unfitting(ValueError):
 
 
 class Form(Protocol):
-    """What an answer has to be. name: for people. schema: what is sent; its top is an object."""
+    """What an answer has to be. name: for people. schema: what is sent; its top is an object. is_read: the stream reads
+    its answer; a conversation reads only the last one, and does that itself."""
 
     name: str
     schema: Mapping[str, Any]
+    is_read: bool
 
     def read(self, text: str) -> Any:
         """Return the object that a whole answer means. Raises Unfitting, which says what is wrong with it."""
@@ -68,6 +71,13 @@ def form_of(output: Any) -> Form:
         return _TypeForm(output, _adapter(output))
 
 
+def unread(form: Form) -> Form:
+    """Return a form that is asked for, and that the stream does not read."""
+    made = copy.copy(form)
+    made.is_read = False
+    return made
+
+
 @functools.lru_cache(64)
 def _kept_form(kind: Any) -> Form:
     """Return the form of a type, made once: pydantic takes up to a millisecond for it, and calls repeat their types."""
@@ -84,6 +94,8 @@ def complaint(reason: str) -> str:
 
 class _TypeForm:
     """The form of a type, which pydantic checks and builds."""
+
+    is_read = True
 
     def __init__(self, kind: Any, adapter: TypeAdapter[Any]) -> None:
         self.name = _name(kind)
@@ -128,6 +140,8 @@ class _TypeForm:
 
 class _SchemaForm:
     """The form of a JSON schema: the object is the decoded JSON, of the shape that the schema asks for."""
+
+    is_read = True
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         title = schema.get("title")

@@ -33,6 +33,21 @@ async def test_the_last_answer_is_the_object() -> None:
     assert record.transcripts[-1].output == TRIP
 
 
+@pytest.mark.parametrize("output", [Trip, {"type": "object"}])
+async def test_a_turn_is_made_without_reading_its_answer(output: Any) -> None:
+    """Its stream has no object from the start, so no turn but the last can fail for it; the form itself stays whole."""
+    from resilient_stream import Client
+
+    async with Client("openai:gpt-5-mini") as client:
+        conversation = client.converse("Plan", output=output)
+        turn = conversation._upcoming
+        assert turn is not None
+        assert (turn._call.settings.form, turn._chain) == (None, client._chain)
+        assert turn._call.request.output
+        assert client.stream("Plan", output=output)._call.settings.form is not None
+        conversation.close()
+
+
 async def test_a_tool_for_the_answer_stands_beside_those_of_the_caller() -> None:
     """Where a model enforces no schema, it hands in its answer by a tool, and calls the others as it likes."""
     from resilient_stream import Client

@@ -110,7 +110,11 @@ def provider_name(provider: str) -> str:
 
 
 def asked(request: Request) -> dict[str, Any]:
-    """Return the attributes of a request that are known before anything is sent."""
+    """Return the attributes of a request that are known before anything is sent.
+
+    `gen_ai.request.choice.count` is never among them: the conventions want it only where it is not 1, and a request for
+    several answers is refused.
+    """
     return known({
         "gen_ai.operation.name": OPERATION,
         "gen_ai.provider.name": provider_name(request.target.provider),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 
 from mcp.server.mcpserver import Context, Image, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -30,6 +31,14 @@ def fail() -> str:
 def draw() -> Image:
     """Draw a point."""
     return Image(data=PIXEL, format="png")
+
+
+@server.tool()
+def grumble() -> str:
+    """Write to stderr."""
+    sys.stderr.write("\x1b[2Jwipe \u202eback\n" + "x" * 300_000 + "\nno end")
+    sys.stderr.flush()
+    return "grumbled"
 
 
 @server.tool()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any
 
@@ -15,6 +16,7 @@ from resilient_stream.testing.steps import Script
 
 mcp = pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
+from resilient_stream.conversation.mcp_stderr import MAX_LINE, Lines  # noqa: E402
 from tests.mcp_server import server  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -43,7 +45,7 @@ async def test_its_tools_are_offered_and_called(source: Any) -> None:
     """The model sees names, descriptions and schemas, and gets what the server gives."""
     requests, [result] = await _converse([source], _calls(CallTool("add", '{"a": 2, "b": 3}')))
     offered = {tool["function"]["name"]: tool["function"] for tool in requests[0]["tools"]}
-    assert set(offered) == {"add", "climb", "draw", "fail"}
+    assert set(offered) == {"add", "climb", "draw", "fail", "grumble"}
     assert offered["add"]["description"] == "Add two numbers."
     assert set(offered["add"]["parameters"]["properties"]) == {"a", "b"}
     assert (result.content, result.error) == ("5", False)
@@ -70,6 +72,40 @@ async def test_a_servers_progress_is_a_tools_progress() -> None:
     assert (last.message, last.fraction) == ("step 10", 1.0)
 
 
+async def test_a_programs_stderr_is_shown_as_harmless_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing in it controls a terminal, a long line is cut, and the last one needs no end; each has a name."""
+    _, [result] = await _converse([{**PROGRAM, "name": "numbers"}], _calls(CallTool("grumble", "{}")))
+    assert result.content == "grumbled"
+    said = capsys.readouterr().err
+    assert "numbers: wipe back\n" in said
+    assert f"numbers: {'x' * MAX_LINE}…\n" in said
+    assert said.endswith("numbers: no end\n")
+    assert len(said) < 10 * MAX_LINE
+    assert "\x1b" not in said
+
+
+def test_a_line_without_an_end_is_not_held(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its beginning is shown now and then, and no more than two reads of it are ever kept."""
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    lines = Lines("numbers", ours)
+    for _ in range(20):
+        os.write(theirs, b"x" * 60_000)
+        assert lines.read()
+        assert len(lines._rest) < 130_000
+    os.close(theirs)
+    lines.end()
+    os.close(ours)
+    assert capsys.readouterr().err.startswith("numbers: xxx")
+
+
+async def test_a_program_runs_where_there_is_no_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under a window manager, or after it was closed."""
+    monkeypatch.setattr(sys, "stderr", None)
+    _, [result] = await _converse([PROGRAM], _calls(CallTool("grumble", "{}")))
+    assert result.content == "grumbled"
+
+
 async def test_a_picture_is_shown_to_the_model() -> None:
     """A result with a picture keeps it as a part."""
     _, [result] = await _converse([server], _calls(CallTool("draw", "{}")))
@@ -86,12 +122,8 @@ async def test_names_that_are_used_twice_are_told_apart() -> None:
     call = _calls(CallTool("numbers_add", '{"a": 1, "b": 1}'), CallTool("add", '{"a": 7}'))
     requests, results = await _converse([server], call, tools=[add])
     assert {tool["function"]["name"] for tool in requests[0]["tools"]} == {
-        "add",
-        "numbers_add",
-        "climb",
-        "draw",
-        "fail",
-    }
+        "add", "numbers_add", "climb", "draw", "fail", "grumble",
+    }  # fmt: skip
     assert [result.content for result in results] == ["2", "7"]
 
 

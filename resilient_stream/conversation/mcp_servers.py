@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any, ClassVar, TextIO
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import anyio
@@ -24,6 +22,7 @@ from ..events import ToolKind
 from ..failures import StreamMisused
 from ..messages import FilePart, ImagePart, Part, TextPart, Tool
 from ..text.readable import one_line
+from .mcp_stderr import shown_stderr
 from .progress import reporter
 from .tools import InvalidArguments, ToolError, arguments_object
 
@@ -162,7 +161,7 @@ def _connection(server: Any, place: int) -> Any:
             raise StreamMisused(f"{where}: no address; for a program, give {{'command': {first!r}, 'args': {rest!r}}}")
         return lambda: mcp.Client(server)
     if isinstance(server, Mapping):
-        return _described(dict(server), where)
+        return _described(dict(server), _name(server, place), where)
     if isinstance(server, mcp.Client):
         return lambda: server
     if server is None or isinstance(server, int | float | list | tuple | type):
@@ -170,7 +169,7 @@ def _connection(server: Any, place: int) -> Any:
     return lambda: mcp.Client(server)
 
 
-def _described(server: dict[str, Any], where: str) -> Any:
+def _described(server: dict[str, Any], name: str, where: str) -> Any:
     """Return the connection to a server that is described as in other programs' settings."""
     import mcp
 
@@ -181,31 +180,20 @@ def _described(server: dict[str, Any], where: str) -> Any:
         raise StreamMisused(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(known)}")
     if "command" in server:
         parameters = mcp.StdioServerParameters(**server)
-        return lambda: _by_command(parameters)
+        return lambda: _by_command(name, parameters)
     if not isinstance(server.get("url"), str):
         raise StreamMisused(f"{where}: {_HOW}")
     return lambda: _by_address(server["url"], server.get("headers") or {})
 
 
 @asynccontextmanager
-async def _by_command(parameters: Any) -> AsyncIterator[Any]:
-    """Start a program. What it writes to stderr goes to ours; a notebook's has no file, and gets none of it."""
+async def _by_command(name: str, parameters: Any) -> AsyncIterator[Any]:
+    """Start a program. The lines that it writes to stderr are shown on ours, with its name in front."""
     from mcp import Client, stdio_client
 
-    with _stderr() as log:
+    with shown_stderr(name) as log:
         async with Client(stdio_client(parameters, errlog=log)) as client:
             yield client
-
-
-@contextmanager
-def _stderr() -> Iterator[TextIO]:
-    try:
-        sys.stderr.fileno()
-    except (OSError, AttributeError):
-        with open(os.devnull, "w") as nowhere:
-            yield nowhere
-    else:
-        yield sys.stderr
 
 
 @asynccontextmanager

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, Target
-from resilient_stream.integrations.openai import CHAT_FIELDS, Refused, for_targets, read_chat, read_request, refusal_of
+from resilient_stream.integrations.openai import (
+    CHAT_FIELDS,
+    RESPONSES_FIELDS,
+    Refused,
+    for_targets,
+    read_chat,
+    read_request,
+    refusal_of,
+)
+from resilient_stream.integrations.openai.fields import IN_BOTH
 from resilient_stream.messages import FilePart, ImagePart, Tool
 from resilient_stream.options import StreamOptions
 
@@ -61,12 +70,9 @@ def test_a_field_becomes_an_option(fields: dict[str, Any], expected: dict[str, A
     "fields",
     [
         {"logprobs": True, "top_logprobs": 3},
-        {"store": True},
-        {"store": 0},
         {"logit_bias": {"1": -100}},
         {"parallel_tool_calls": False},
         {"modalities": ["text", "audio"], "audio": {"voice": "a", "format": "wav"}},
-        {"service_tier": "flex"},
         {"guided_regex": "a+"},
         {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}},
         {"response_format": {"type": "grammar", "grammar": "…"}},
@@ -191,16 +197,28 @@ def test_a_field_of_one_api_goes_only_to_targets_with_that_api() -> None:
     assert caught.value.param == "logprobs"
 
 
-def test_a_wish_does_not_take_a_target_away() -> None:
-    """It is sent where it is known, and the answer of another target is still the one that was asked for."""
-    targets = [Target("openai:o"), Target("anthropic:a"), Target("groq:g")]
-    asked = for_targets(read_chat(body(store=True, metadata={"a": "b"})), targets, "chat")
-    wanted = {"store": True, "metadata": {"a": "b"}}
-    assert (asked.options["to"], asked.options["extra"]) == (targets, {"openai:": wanted, "groq:": wanted})
-    alone = for_targets(read_chat(body(store=True)), targets[:1], "chat")
-    assert alone.options["extra"] == {"store": True}
+def test_a_wish_does_not_take_a_target_away(caplog: pytest.LogCaptureFixture) -> None:
+    """It is sent to OpenAI, whose own it is. The answer of another target is still the one that was asked for, and
+    that it was asked without it is logged."""
+    targets = [Target("openai:wish"), Target("anthropic:wish"), Target("groq:g"), Target("openai-responses:r")]
+    asked = read_chat(body(store=True, metadata={"a": "b"}))
+    wanted, shared = {"store": True, "metadata": {"a": "b"}}, {"metadata": {"a": "b"}}
+    extra = {"openai:": wanted, "azure:": wanted, "openai-responses:": shared, "azure-responses:": shared}
+    assert asked.options == {"extra": extra}
+    assert for_targets(asked, targets, "chat").options == {"extra": extra, "to": targets}
+    assert for_targets(asked, targets[1:2], "chat").options["to"] == targets[1:2]
+    assert any("anthropic:wish" in line and "store" in line for line in caplog.messages)
     both = for_targets(read_chat(body(store=True, logprobs=True)), targets, "chat")
-    assert (both.options["to"], both.options["extra"]) == ([targets[0], targets[2]], {"store": True, "logprobs": True})
+    assert both.options["to"] == [targets[0], targets[2]]
+
+
+def test_a_field_of_both_apis_goes_to_targets_of_both() -> None:
+    """It means the same in each."""
+    targets = [Target("openai:o"), Target("anthropic:a"), Target("openai-responses:r")]
+    found = for_targets(read_chat(body(parallel_tool_calls=False)), targets, "chat")
+    assert found.options["to"] == [targets[0], targets[2]]
+    assert CHAT_FIELDS.keys() & RESPONSES_FIELDS.keys() >= IN_BOTH
+    assert {name for name in IN_BOTH if CHAT_FIELDS[name].fate != RESPONSES_FIELDS[name].fate} == set()
 
 
 def test_every_field_of_the_sdk_has_a_row() -> None:

@@ -116,6 +116,54 @@ async def test_openai_agents_have_the_whole_text(ai: Any) -> None:
     assert (await agents.Runner.run(agent, "Hi")).final_output == WHOLE
 
 
+async def test_langchain_has_the_whole_response(up: Upstreams) -> None:
+    """By the Responses API, too."""
+    langchain = pytest.importorskip("langchain_openai")
+    async with httpx2.AsyncClient(transport=ResilientTransport(up.client)) as http:
+        model = langchain.ChatOpenAI(model="gpt", api_key="-", http_async_client=http, use_responses_api=True)
+        pieces = [chunk.text async for chunk in model.astream("Hi")]
+        assert "".join(map(str, pieces)) == WHOLE
+        assert str((await model.ainvoke("Hi")).text) == WHOLE
+
+
+async def test_pydantic_ai_has_the_whole_response(ai: Any, up: Upstreams) -> None:
+    """OpenAIResponsesModel, streamed and whole, and with a tool."""
+    pytest.importorskip("pydantic_ai")
+    from pydantic_ai import Agent
+    from pydantic_ai.models.openai import OpenAIResponsesModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    agent = Agent(OpenAIResponsesModel("gpt", provider=OpenAIProvider(openai_client=ai)))
+    async with agent.run_stream("Hi") as run:
+        assert "".join([piece async for piece in run.stream_text(delta=True)]) == WHOLE
+    assert (await agent.run("Hi")).output == WHOLE
+    agent.tool_plain(_add)
+    up.first.play([Status(503)])
+    up.second.play([CallTool("_add", {"a": 1}), End()], [Text("Two."), End()])
+    assert (await agent.run("Hi")).output == "Two."
+
+
+def _add(a: int) -> int:
+    """Add one."""
+    return a + 1
+
+
+async def test_openai_agents_have_the_whole_response(ai: Any, up: Upstreams) -> None:
+    """Their own usual model, streamed and whole, and with a tool."""
+    agents = pytest.importorskip("agents")
+    agents.set_tracing_disabled(True)
+    model = agents.OpenAIResponsesModel(model="gpt", openai_client=ai)
+    agent = agents.Agent(name="a", model=model, tools=[agents.function_tool(_add)])
+    run = agents.Runner.run_streamed(agent, "Hi")
+    async for _event in run.stream_events():
+        pass
+    assert run.final_output == WHOLE
+    assert (await agents.Runner.run(agent, "Hi")).final_output == WHOLE
+    up.first.play([Status(503)])
+    up.second.play([CallTool("_add", {"a": 1}), End()], [Text("Two."), End()])
+    assert (await agents.Runner.run(agent, "Hi")).final_output == "Two."
+
+
 async def test_instructor_has_an_object(ai: Any, up: Upstreams) -> None:
     """Its object is made of an answer of which the first half came from elsewhere."""
     instructor = pytest.importorskip("instructor")

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from resilient_stream import Client, RetryPolicy
 from resilient_stream.integrations.openai import ResilientTransport
 from resilient_stream.sync import SyncClient
-from resilient_stream.testing import CallTool, Cut, End, FakeProvider, Stall, Status, Text
+from resilient_stream.testing import CallTool, Cut, End, Event, FakeProvider, Preamble, Stall, Status, Text
 
 from .upstreams import GOING_ON, WHOLE, Upstreams, upstreams
 
@@ -174,3 +174,118 @@ def test_the_plain_sdk_works_with_a_plain_client() -> None:
                 stream = ai.chat.completions.create(model="gpt", messages=ASK, stream=True)
                 assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == WHOLE
                 assert ai.chat.completions.create(model="gpt", messages=ASK).choices[0].message.content == WHOLE
+
+
+# -- the Responses API ----------------------------------------------------------------------------
+
+
+async def test_a_response_that_broke_off_is_read_to_its_end() -> None:
+    """The events go on with another vendor's model, and the helper has the whole response."""
+    async with sdk() as (ai, _):
+        stream = await ai.responses.create(model="gpt", input="Hi", stream=True)
+        events = [event async for event in stream]
+        assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == WHOLE
+        assert events[-1].type == "response.completed"
+        assert events[-1].response.output_text == WHOLE
+        async with ai.responses.stream(model="gpt", input="Hi") as helper:
+            async for _event in helper:
+                pass
+            final = await helper.get_final_response()
+        assert (final.output_text, final.status) == (WHOLE, "completed")
+        assert final.usage.total_tokens > 0
+
+
+async def test_a_response_in_one_piece_is_whole() -> None:
+    """As its stream would be."""
+    async with sdk() as (ai, _):
+        response = await ai.responses.create(model="gpt", input="Hi", instructions="Be brief.", temperature=0.5)
+    assert (response.output_text, response.instructions, response.temperature) == (WHOLE, "Be brief.", 0.5)
+    assert response.usage.total_tokens > 0
+
+
+async def test_calls_of_a_response_are_read_and_answered() -> None:
+    """The items go back as they came, and another vendor has them in its own dialect."""
+    tools = [{"type": "function", "strict": True, **{
+        name: value for name, value in TOOLS[0]["function"].items() if name != "strict"
+    }}]  # fmt: skip
+    async with sdk() as (ai, up):
+        up.first.play([Status(503)])
+        up.second.play([Text("Let me see."), CallTool("add", {"a": 1}), CallTool("add", {"a": 2}), End()])
+        async with ai.responses.stream(model="gpt", input="Hi", tools=tools) as stream:
+            final = await stream.get_final_response()
+        calls = [item for item in final.output if item.type == "function_call"]
+        assert [call.parsed_arguments for call in calls] == [{"a": 1}, {"a": 2}]
+        up.second.play(GOING_ON)
+        outputs = [{"type": "function_call_output", "call_id": call.call_id, "output": "3"} for call in calls]
+        asked = [{"role": "user", "content": "Hi"}, *final.output, *outputs]
+        answer = await ai.responses.create(model="gpt", input=asked, tools=tools)
+        assert answer.output_text == WHOLE
+        turns = up.second.requests[-1].json["messages"]
+        assert [block["type"] for block in turns[1]["content"]] == ["text", "tool_use", "tool_use"]
+        assert [block["type"] for block in turns[2]["content"]] == ["tool_result", "tool_result"]
+
+
+async def test_signed_reasoning_goes_back_to_who_signed_it() -> None:
+    """A turn with Claude's thinking and a call is continued, though the client speaks OpenAI's API."""
+    signed = [
+        Event({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}}),
+        Event({"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Hm."}}),
+        Event({"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "c2ln"}}),
+        Event({"type": "content_block_stop", "index": 0}),
+        Event({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}}),
+        Event({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "Yes."}}),
+        Event({"type": "content_block_stop", "index": 1}),
+        Event({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}}),
+        Event({"type": "message_stop"}),
+    ]
+    async with sdk() as (ai, up):
+        up.first.play([Status(503)])
+        up.second.play([Preamble(), *signed], GOING_ON)
+        first = await ai.responses.create(model="gpt", input="Hi")
+        assert first.output[0].summary[0].text == "Hm."
+        asked = [{"role": "user", "content": "Hi"}, *first.output, {"role": "user", "content": "Sure?"}]
+        await ai.responses.create(model="gpt", input=asked)
+        block = up.second.requests[-1].json["messages"][1]["content"][0]
+        assert block == {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+
+
+async def test_a_parsed_response_is_an_object() -> None:
+    """Its schema reaches whichever vendor answers."""
+    async with sdk() as (ai, up):
+        up.first.play([Status(503)])
+        up.second.play([Text('{"name":"Tom",', '"legs":4}'), End()])
+        parsed = await ai.responses.parse(model="gpt", input="Hi", text_format=Pet)
+        assert parsed.output_parsed == Pet(name="Tom", legs=4)
+
+
+async def test_errors_of_a_response_are_the_sdks_own() -> None:
+    """Before the answer by their status, in the middle of it as an APIError, and a bad request names its field."""
+    async with sdk() as (ai, up):
+        up.second.play([Status(500)])
+        read = []
+        stream = await ai.responses.create(model="gpt", input="Hi", stream=True)
+        with pytest.raises(openai.APIError, match="Answer cut off"):
+            async for event in stream:
+                read.append(event)
+        assert "".join(event.delta for event in read if event.type == "response.output_text.delta") == "Half an "
+        up.first.play([Status(429)])
+        up.second.play([Status(429)])
+        asked = len(up.second.requests)
+        with pytest.raises(openai.RateLimitError, match="Both targets failed"):
+            await ai.responses.create(model="gpt", input="Hi", stream=True)
+        assert len(up.second.requests) == asked + 1
+        with pytest.raises(openai.BadRequestError, match="nothing is kept here") as caught:
+            await ai.responses.create(model="gpt", input="Hi", previous_response_id="resp_1")
+        assert caught.value.param == "previous_response_id"
+
+
+async def test_leaving_a_response_closes_the_provider() -> None:
+    """As with chat completions."""
+    async with sdk() as (ai, up):
+        up.first.play([Text("a"), Stall()])
+        async with await ai.responses.create(model="gpt", input="Hi", stream=True) as stream:
+            async for event in stream:
+                if event.type == "response.output_text.delta":
+                    break
+        [request] = await up.first.wait_closed()
+        assert request.closed_by_client

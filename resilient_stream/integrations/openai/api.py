@@ -18,6 +18,9 @@ from .chat_whole import write_whole
 from .chat_writer import ChatWriter
 from .errors import refusal, refusal_of
 from .fields import Asked, for_targets
+from .responses_reader import read_responses
+from .responses_whole import write_response
+from .responses_writer import ResponsesWriter
 
 __all__ = ["OPENAI", "model_list"]
 
@@ -32,6 +35,18 @@ def _chat_writer(asked: Asked, advice: bool) -> Writer:
 
 def _chat_whole(asked: Asked, transcript: Transcript, about: About) -> bytes:
     return write_whole(transcript, about)
+
+
+def _for_responses(asked: Asked, targets: Sequence[Target]) -> Asked:
+    return for_targets(asked, targets, "responses")
+
+
+def _responses_writer(asked: Asked, advice: bool) -> Writer:
+    return ResponsesWriter(asked.body, advice=advice)
+
+
+def _responses_whole(asked: Asked, transcript: Transcript, about: About) -> bytes:
+    return write_response(transcript, about, asked.body)
 
 
 def _refusal(error: StreamError, advice: bool) -> Refusal:
@@ -56,6 +71,9 @@ def _model(name: str) -> dict[str, Any]:
 
 
 OPENAI = Api(
-    endpoints={"/chat/completions": Endpoint(read_chat, _for_chat, _chat_writer, _chat_whole)},
+    endpoints={
+        "/chat/completions": Endpoint(read_chat, _for_chat, _chat_writer, _chat_whole),
+        "/responses": Endpoint(read_responses, _for_responses, _responses_writer, _responses_whole),
+    },
     models=model_list, refusal=_refusal, refusal_of=refusal_of,
 )  # fmt: skip

@@ -14,17 +14,18 @@ from ...given.checks import check_depth, json_object, whole_text
 from ...messages import Message, ToolLike, to_hosted, to_messages, to_tool
 from ...options import StreamOptions
 from ..refused import Refused
-from .fields import MAX_BODY, Asked, Row, Table, body_of, option, read_fields, wishes
+from .fields import MAX_BODY, Asked, Row, Table, body_of, option, read_fields
 
-__all__ = ["CHAT_FIELDS", "read_chat", "read_request", "schema_of"]
+__all__ = ["CHAT_FIELDS", "CHOICES", "read_chat", "read_request", "schema_of"]
 
-_CHOICES = ("none", "auto", "required")
+CHOICES = ("none", "auto", "required")
 
 
 def read_request(body: bytes) -> tuple[tuple[Message, ...], StreamOptions]:
     """Read the body of a chat completion request: `client.stream(messages, **options)` asks the same.
 
-    Pure. Fields that only OpenAI's API has are in `extra`, which is sent to every target of the call. Raises Refused.
+    Pure. Fields that only this API has are in `extra`, which is sent to every target of the call; `for_targets` leaves
+    only those that have them. Raises Refused.
     """
     asked = read_chat(body)
     return asked.messages, asked.options
@@ -36,12 +37,12 @@ def read_chat(data: bytes, limit: int = MAX_BODY) -> Asked:
     for name, kind in (("model", str), ("messages", list)):
         if not isinstance(body.get(name), kind):
             raise Refused(f"{name}: a request needs this field, and it is a {_KINDS[kind]}", name)
-    options = read_fields(body, CHAT_FIELDS)
+    options = read_fields(body, CHAT_FIELDS, "chat")
     usage = options.pop("include_usage", False)
     messages = options.pop("messages", ())
     return Asked(
         messages=messages, options=options, model=body["model"],  # type: ignore[arg-type]
-        stream=bool(body.get("stream")), include_usage=usage, wishes=_WISHES, body=body,
+        stream=bool(body.get("stream")), include_usage=usage, body=body,
     )  # fmt: skip
 
 
@@ -95,8 +96,8 @@ def _tool(value: Any, place: str) -> ToolLike:
 
 def _tool_choice(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
-        if value not in _CHOICES:
-            raise Refused(f"tool_choice: give {', '.join(_CHOICES)}, or an object", "tool_choice")
+        if value not in CHOICES:
+            raise Refused(f"tool_choice: give {', '.join(CHOICES)}, or an object", "tool_choice")
         return {"tool_choice": value}
     given = json_object("tool_choice", value)
     if given.get("type") != "function":
@@ -173,5 +174,3 @@ CHAT_FIELDS: Table = {
     "web_search_options": Row("passed", "a search of the web by the model"),
 }
 """Every field of the API. One without a row is passed as well."""
-
-_WISHES = wishes(CHAT_FIELDS)

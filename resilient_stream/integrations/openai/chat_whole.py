@@ -11,8 +11,8 @@ from ...chunks import Finished, Logprobs, ToolCall
 from ...formats.writer import About
 from ...outcome.transcript import Transcript
 from ..refused import Refused
-from .chat_writer import UNTRUSTED, file_fields, refusal_words
-from .pieces import arguments_of, finish_reason, is_untrusted, url_citation
+from .chat_writer import file_fields
+from .pieces import UNTRUSTED, arguments_of, finish_reason, is_untrusted, refusal_words, url_citation
 from .usage import chat_usage
 
 __all__ = ["chat_completion", "write_whole"]

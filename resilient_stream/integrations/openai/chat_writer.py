@@ -18,7 +18,19 @@ from ...formats.statuses import NOT_STORED
 from ...formats.writer import About, Ending, Item, Refusal
 from ...outcome.errors import StreamError
 from .errors import ended_early, error_values, refusal
-from .pieces import Calls, arguments_of, data_url, finish_reason, is_untrusted, url_citation
+from .pieces import (
+    RESTARTED,
+    UNTRUSTED,
+    Calls,
+    Unanswered,
+    arguments_of,
+    data_url,
+    finish_reason,
+    is_untrusted,
+    model_of,
+    refusal_words,
+    url_citation,
+)
 from .usage import chat_usage
 
 __all__ = ["LEFT_OUT", "ChatWriter", "file_fields"]
@@ -26,9 +38,6 @@ __all__ = ["LEFT_OUT", "ChatWriter", "file_fields"]
 _encode = msgspec.json.Encoder().encode
 
 _DONE = b"data: [DONE]\n\n"
-
-RESTARTED = "The answer was begun anew, and this API cannot take back what it has sent."
-UNTRUSTED = "The model's call of a tool is not valid: "
 
 LEFT_OUT: Mapping[str, str] = {
     "usage": "told once, at the end, where the request asks for it",
@@ -59,9 +68,8 @@ class ChatWriter:
         self._model = model
         self._advice = advice
         self._calls = Calls()
-        self._own: list[ToolCall] = []
+        self._unanswered = Unanswered()
         self._finished: Finished | None = None
-        self._in_conversation = False
         self._written = False
         self._over = False
 
@@ -71,7 +79,7 @@ class ChatWriter:
             "id": f"chatcmpl-{about.id}",
             "object": "chat.completion.chunk",
             "created": about.created,
-            "model": self._model or about.model,
+            "model": self._model or model_of(about),
         }
         if self._include_usage:
             head["usage"] = None
@@ -116,7 +124,7 @@ class ChatWriter:
         return [self._delta({"reasoning_content": item.reasoning})] if item.reasoning else []
 
     def _fragment(self, item: ToolCallDelta) -> list[bytes]:
-        if self._in_conversation:
+        if self._unanswered.in_conversation:
             return []
         self._written = True
         number, new = self._calls.number(item)
@@ -124,8 +132,8 @@ class ChatWriter:
 
     def _whole_call(self, item: ToolCall) -> list[bytes]:
         """Write what no fragment had. A call that must not be run ends the answer, as a client would run it."""
-        if self._in_conversation:
-            self._own.append(item)
+        if self._unanswered.in_conversation:
+            self._unanswered.add(item)
             return []
         if is_untrusted(item):
             return self._broken(UNTRUSTED + (item.error or ""), "model_output_invalid")
@@ -136,10 +144,7 @@ class ChatWriter:
 
     def _answered(self, item: ToolResult) -> list[bytes]:
         """Leave out the call of a conversation that was answered here; the others are the client's to answer."""
-        same = [call for call in self._own if call.id == item.id] or [
-            call for call in self._own if call.name == item.name and not call.id
-        ]
-        self._own = [call for call in self._own if call is not next(iter(same), None)]
+        self._unanswered.answered(item)
         return []
 
     def _source(self, item: Source) -> list[bytes]:
@@ -167,16 +172,16 @@ class ChatWriter:
 
     def _turn(self, item: Any) -> list[bytes]:
         """Begin another turn of a conversation, which is written as one answer; all calls before it are answered."""
-        self._in_conversation = True
+        self._unanswered.begin()
         self._finished = None
-        self._own = []
         return []
 
     # -- what stands at the end ---------------------------------------------------------------
 
     def _left_calls(self) -> list[bytes]:
         """Write the calls of a conversation that nobody has answered."""
-        return [self._call(number, call.id, call.name, arguments_of(call)) for number, call in enumerate(self._own)]
+        left = enumerate(self._unanswered.left())
+        return [self._call(number, call.id, call.name, arguments_of(call)) for number, call in left]
 
     def _refused(self) -> list[bytes]:
         said = refusal_words(self._finished)
@@ -221,11 +226,6 @@ _WRITE: Mapping[str, Callable[[ChatWriter, Any], list[bytes]]] = {
     "turn_started": ChatWriter._turn,
     "tool_result": ChatWriter._answered,
 }
-
-
-def refusal_words(finished: Finished | None) -> str:
-    """Return the words of a refusal that are not part of the answer's text."""
-    return finished.explanation if finished is not None and finished.reason == "refusal" else ""
 
 
 def file_fields(file: File) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from ...failures import StreamMisused
+from ...fitting.told import left_out
 from ...messages import Message
 from ...options import StreamOptions
 from ...providers.openai.hosts import HOSTS
@@ -30,7 +31,6 @@ __all__ = [
     "option",
     "read_fields",
     "speaks",
-    "wishes",
 ]
 
 Api: TypeAlias = Literal["chat", "responses"]
@@ -44,10 +44,12 @@ class Row(NamedTuple):
     """What becomes of a field.
 
     option: it is an option of `Client.stream`, or the messages. answer: it says how the answer is written. passed: it
-    is sent as it is to targets that speak the same API, and others are not asked. wish: the same, but others are asked
-    without it, since their answer is still the one that was asked for. refused: it cannot be served.
+    is sent as it is to targets that speak the same API, at whichever host, and others are not asked. wish: it is sent
+    to OpenAI and Azure, and others are asked without it, since their answer is still the one that was asked for.
+    refused: it cannot be served.
     words: the option, or the reason. usual: values that change nothing; with one of them the field is left out.
-    read: returns the options that a value means; fields that go through unchanged are under the name "extra".
+    read: returns the options that a value means. Fields that are passed are under the name "extra", and wishes under
+    "wish".
     """
 
     fate: Fate
@@ -66,8 +68,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     messages, options: for `client.stream(messages, **options)`. model: the name that was asked for; which targets that
     means is for whoever serves it. stream: whether the answer is wanted piece by piece. include_usage: whether the
-    stream ends with token counts. wishes: names in `extra` of what other APIs may leave out. body: the request as it
-    came, of which some APIs repeat fields in the answer.
+    stream ends with token counts. body: the request as it came, of which some APIs repeat fields in the answer.
     """
 
     messages: tuple[Message, ...]
@@ -75,7 +76,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     stream: bool = False
     include_usage: bool = False
-    wishes: frozenset[str] = frozenset()
     body: Mapping[str, Any] = {}
 
 
@@ -97,28 +97,53 @@ def option(name: str) -> Callable[[Any], Mapping[str, Any]]:
     return lambda value: {name: value}
 
 
-def read_fields(body: Mapping[str, Any], table: Table) -> dict[str, Any]:
-    """Return the options that the fields of a request mean; what is sent on unchanged is in `extra`. Raises Refused."""
+def read_fields(body: Mapping[str, Any], table: Table, api: Api) -> dict[str, Any]:
+    """Return the options that the fields of a request mean, with `extra` for what is sent on unchanged: what is passed
+    by its name, wishes under the names of the providers that have them. Raises Refused."""
     made: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
+    passed: dict[str, Any] = {}
+    wishes: dict[str, Any] = {}
     for name, row, value in _given(body, table):
-        if row.fate == "refused":
-            raise Refused(f"{name}: {row.words}", name)
-        if row.fate in ("passed", "wish"):
-            extra[name] = value
-            continue
-        try:
-            found = row.read(value) if row.read is not None else {}
-        except StreamMisused as error:
-            raise misused(error) from None
-        extra |= found.get("extra", {})
-        _add(made, {key: each for key, each in found.items() if key != "extra"}, name)
+        found = dict(_read(name, row, value))
+        passed |= found.pop("extra", {})
+        wishes |= found.pop("wish", {})
+        _add(made, found, name)
+    extra = {**passed, **_for_openai(wishes, api)}
     return {**made, "extra": extra} if extra else made
 
 
-def wishes(table: Table) -> frozenset[str]:
-    """Return the fields of an API that others may leave out."""
-    return frozenset(name for name, row in table.items() if row.fate == "wish")
+_OWN: Mapping[Api, tuple[str, ...]] = {
+    "chat": ("openai", "azure"),
+    "responses": ("openai-responses", "azure-responses"),
+}
+"""The providers that have what is OpenAI's alone; other hosts of its APIs may refuse it."""
+
+IN_BOTH = frozenset({
+    "metadata", "moderation", "parallel_tool_calls", "prompt_cache_key", "prompt_cache_options",
+    "prompt_cache_retention", "service_tier",
+})  # fmt: skip
+"""Fields that are the same in both APIs."""
+
+
+def _for_openai(wishes: Mapping[str, Any], api: Api) -> dict[str, Any]:
+    """Return wishes under the names of OpenAI's providers, as `extra` takes them."""
+    other: Api = "responses" if api == "chat" else "chat"
+    shared = {name: value for name, value in wishes.items() if name in IN_BOTH}
+    both = ((_OWN[api], wishes), (_OWN[other], shared))
+    return {f"{provider}:": dict(fields) for providers, fields in both if fields for provider in providers}
+
+
+def _read(name: str, row: Row, value: Any) -> Mapping[str, Any]:
+    if row.fate == "refused":
+        raise Refused(f"{name}: {row.words}", name)
+    if row.read is None:
+        return (
+            {"extra": {name: value}} if row.fate == "passed" else {"wish": {name: value}} if row.fate == "wish" else {}
+        )
+    try:
+        return row.read(value)
+    except StreamMisused as error:
+        raise misused(error) from None
 
 
 def _given(body: Mapping[str, Any], table: Table) -> Iterator[tuple[str, Row, Any]]:
@@ -143,23 +168,30 @@ def _add(made: dict[str, Any], found: Mapping[str, Any], name: str) -> None:
 def for_targets(asked: Asked, targets: Sequence[Target], api: Api) -> Asked:
     """Return the request for those of the targets that can be sent all of it, in `to=`. Raises Refused where none can.
 
-    A field that only this API has goes to targets that speak it. The others are not asked, unless it is a wish.
+    A field that only this API has goes to targets that speak it, and the others are not asked. A wish is left out for
+    a target that does not have it, and this is logged.
     """
     extra = asked.options.get("extra") or {}
-    speaking = [target for target in targets if speaks(target, api)]
-    if extra and targets and not speaking:
-        name = next(iter(extra))
-        raise Refused(f"{name}: none of the targets has such a field: {_names(targets)}", name)
-    if not extra or len(speaking) == len(targets):
-        return _with(asked, to=list(targets))
-    if extra.keys() - asked.wishes:
-        return _with(asked, to=speaking)
-    return _with(asked, to=list(targets), extra={f"{target.provider}:": extra for target in speaking})
+    passed = [name for name in extra if not name.endswith(":")]
+    able = [target for target in targets if all(knows(target, name, api) for name in passed)]
+    if targets and not able:
+        missing = next((name for name in passed if not any(knows(target, name, api) for target in targets)), passed[0])
+        raise Refused(f"{missing}: none of the targets has such a field: {_names(targets)}", missing)
+    _tell_what_is_left_out(able, extra)
+    options: StreamOptions = {**asked.options, "to": able} if able else asked.options
+    return msgspec.structs.replace(asked, options=options)
 
 
-def _with(asked: Asked, **options: Any) -> Asked:
-    made: Any = {**asked.options, **{name: value for name, value in options.items() if value}}
-    return msgspec.structs.replace(asked, options=made)
+def _tell_what_is_left_out(targets: Sequence[Target], extra: Mapping[str, Any]) -> None:
+    wishes = {name for mark, fields in extra.items() if mark.endswith(":") for name in fields}
+    for target in targets if wishes else ():
+        for name in sorted(wishes - extra.get(f"{target.provider}:", {}).keys()):
+            left_out(target.name, name, "only OpenAI has it")
+
+
+def knows(target: Target, name: str, api: Api) -> bool:
+    """Return whether a target's API has a field that is sent on as it is."""
+    return speaks(target, api) or (name in IN_BOTH and speaks(target, "responses" if api == "chat" else "chat"))
 
 
 def speaks(target: Target, api: Api) -> bool:

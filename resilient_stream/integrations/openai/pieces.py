@@ -5,9 +5,26 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from ...chunks import File, Source, ToolCall, ToolCallDelta
+from ...chunks import File, Finished, Source, ToolCall, ToolCallDelta
+from ...conversation.turns import ToolResult
+from ...formats.writer import About
 
-__all__ = ["Calls", "arguments_of", "data_url", "finish_reason", "is_untrusted", "url_citation"]
+__all__ = [
+    "RESTARTED",
+    "UNTRUSTED",
+    "Calls",
+    "Unanswered",
+    "arguments_of",
+    "data_url",
+    "finish_reason",
+    "is_untrusted",
+    "model_of",
+    "refusal_words",
+    "url_citation",
+]
+
+RESTARTED = "The answer was begun anew, and this API cannot take back what it has sent."
+UNTRUSTED = "The model's call of a tool is not valid: "
 
 _FINISH = {
     "stop": "stop",
@@ -61,6 +78,36 @@ class Calls:
         return ""
 
 
+class Unanswered:
+    """The calls of a conversation that nobody has answered yet. Those that were answered here are not the client's."""
+
+    __slots__ = ("_calls", "in_conversation")
+
+    def __init__(self) -> None:
+        self._calls: list[ToolCall] = []
+        self.in_conversation = False
+
+    def begin(self) -> None:
+        """Begin another turn; all calls before it are answered."""
+        self.in_conversation = True
+        self._calls = []
+
+    def add(self, call: ToolCall) -> None:
+        """Keep a call until it is answered."""
+        self._calls.append(call)
+
+    def answered(self, result: ToolResult) -> None:
+        """Forget the call of a result. One without an id has got another one, so its name tells."""
+        same = [call for call in self._calls if call.id == result.id] or [
+            call for call in self._calls if call.name == result.name and not call.id
+        ]
+        self._calls = [call for call in self._calls if call is not next(iter(same), None)]
+
+    def left(self) -> list[ToolCall]:
+        """Return the calls that are the client's to answer."""
+        return self._calls
+
+
 def arguments_of(call: ToolCall) -> str:
     """Return the arguments as JSON text; OpenAI writes an empty object for a tool without parameters."""
     return call.arguments if call.arguments.strip() or call.parsed is None else "{}"
@@ -69,6 +116,16 @@ def arguments_of(call: ToolCall) -> str:
 def is_untrusted(call: ToolCall) -> bool:
     """Return whether a call must not be run although a reader of its arguments would not notice."""
     return call.error is not None
+
+
+def refusal_words(finished: Finished | None) -> str:
+    """Return the words of a refusal that are not part of the answer's text."""
+    return finished.explanation if finished is not None and finished.reason == "refusal" else ""
+
+
+def model_of(about: About) -> str:
+    """Return the model that answers, which a fallback changes; the one that was asked, where none has begun."""
+    return about.target.partition(":")[2] or about.model
 
 
 def url_citation(source: Source) -> dict[str, Any] | None:

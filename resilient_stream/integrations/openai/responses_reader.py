@@ -1,0 +1,242 @@
+"""Reads requests of OpenAI's Responses API: messages for `client.stream`, and options.
+
+`RESPONSES_FIELDS` says for each field what becomes of it. Nothing is kept here between two requests, so each has to
+contain the whole conversation, as with `store: false` at OpenAI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...failures import StreamMisused
+from ...fitting.pairing import check_results
+from ...given.checks import check_depth, json_object, whole_text
+from ...messages import OpaquePart, ToolLike, to_hosted, to_messages, to_tool
+from ..refused import Refused, misused
+from .chat_reader import CHOICES, schema_of
+from .fields import MAX_BODY, Asked, Row, Table, body_of, option, read_fields
+from .sealed import reasoning_of
+
+__all__ = ["RESPONSES_FIELDS", "read_responses"]
+
+PROVIDER = "openai-responses"
+"""Whose own items a client sends back."""
+
+
+def read_responses(data: bytes, limit: int = MAX_BODY) -> Asked:
+    """Read the body of a request to `/responses`. Raises Refused."""
+    body = body_of(data, limit)
+    if not isinstance(body.get("model"), str):
+        raise Refused("model: a request needs this field, and it is a text", "model")
+    if not isinstance(body.get("input"), str | list):
+        raise Refused("input: a request needs this field, and it is a text or a list", "input")
+    options = read_fields(body, RESPONSES_FIELDS, "responses")
+    messages = options.pop("messages", ())
+    return Asked(
+        messages=messages, options=options, model=body["model"],  # type: ignore[arg-type]
+        stream=bool(body.get("stream")), include_usage=True, body=body,
+    )  # fmt: skip
+
+
+# -- the conversation ---------------------------------------------------------------------------
+
+
+def _input(value: Any) -> dict[str, Any]:
+    check_depth("input", value, 200)
+    messages = _numbered_as_input(to_messages, value if isinstance(value, str) else _turns(value))
+    _numbered_as_input(check_results, messages)
+    return {"messages": messages}
+
+
+def _numbered_as_input(read: Callable[[Any], Any], value: Any) -> Any:
+    """Read messages. A complaint about one of them does not name its place, since several items may be one message."""
+    try:
+        return read(value)
+    except StreamMisused as error:
+        refused = misused(error)
+        _, _, said = (refused.param or "").partition(".")
+        raise Refused(f"input: {refused.message}", f"input.{said}" if said else "input") from None
+
+
+def _turns(items: list[Any]) -> list[dict[str, Any]]:
+    """Return items as messages: what the model made in a row is one turn of its."""
+    turns: list[dict[str, Any]] = []
+    for place, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise Refused(f"input[{place}]: give an object", f"input[{place}]")
+        made = _turn(item, f"input[{place}]")
+        last = turns[-1] if turns else None
+        if made["role"] == "assistant" and last is not None and last["role"] == "assistant":
+            last["content"] += made["content"]
+            last["tool_calls"] += [{**call, "place": len(last["content"])} for call in made["tool_calls"]]
+        else:
+            turns.append(made)
+    return turns
+
+
+def _turn(item: dict[str, Any], place: str) -> dict[str, Any]:
+    kind = item.get("type", "message")
+    if not isinstance(kind, str):
+        raise Refused(f"{place}.type: give a text", f"{place}.type")
+    if kind in _REFUSED:
+        raise Refused(f"{place}: {_REFUSED[kind]}", place)
+    if (read := _ITEMS.get(kind)) is not None:
+        return read(item)
+    part = OpaquePart(provider=PROVIDER, data=item)
+    role = "user" if kind.endswith(("_output", "_response")) else "assistant"
+    return {"role": role, "content": [part], "tool_calls": []}
+
+
+_REFUSED: Mapping[str, str] = {
+    "item_reference": "nothing is kept here; send the item itself",
+    "custom_tool_call": "a tool of type custom has no JSON arguments; only functions are served",
+    "custom_tool_call_output": "a tool of type custom has no JSON arguments; only functions are served",
+}
+
+
+def _message(item: dict[str, Any]) -> dict[str, Any]:
+    content = item.get("content")
+    if item.get("role") != "assistant":
+        return item
+    parts = [{"type": "output_text", "text": content}] if isinstance(content, str) else content
+    return {**item, "content": list(parts or ()), "tool_calls": []}
+
+
+def _call(item: dict[str, Any]) -> dict[str, Any]:
+    call = {"id": item.get("call_id"), "name": item.get("name"), "arguments": item.get("arguments"), "place": 0}
+    return {"role": "assistant", "content": [], "tool_calls": [call]}
+
+
+def _output(item: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": item.get("call_id"), "content": item.get("output")}
+
+
+def _reasoning(item: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "assistant", "content": [reasoning_of(item)], "tool_calls": []}
+
+
+_ITEMS: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "message": _message,
+    "function_call": _call,
+    "function_call_output": _output,
+    "reasoning": _reasoning,
+}
+"""Items that all providers have a form for. Any other is OpenAI's own, and goes back to it only."""
+
+
+# -- options ------------------------------------------------------------------------------------
+
+
+def _tools(value: Any) -> dict[str, Any]:
+    if not isinstance(value, list):
+        raise StreamMisused("tools: give a list of tools")
+    return {"tools": [_tool(each, f"tools[{place}]") for place, each in enumerate(value)]}
+
+
+def _tool(value: Any, place: str) -> ToolLike:
+    if isinstance(value, Mapping) and value.get("type") == "custom":
+        raise Refused(f"{place}: {_REFUSED['custom_tool_call']}", place)
+    own = to_hosted(value, place)
+    return own if own is not None else to_tool(value, place)
+
+
+def _tool_choice(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        if value not in CHOICES:
+            raise Refused(f"tool_choice: give {', '.join(CHOICES)}, or an object", "tool_choice")
+        return {"tool_choice": value}
+    given = json_object("tool_choice", value)
+    if given.get("type") != "function":
+        return {"extra": {"tool_choice": given}}
+    return {"tool_choice": whole_text("tool_choice.name", given.get("name"))}
+
+
+def _text(value: Any) -> dict[str, Any]:
+    """Read the format of the answer. How much is said is a wish, and then the field is sent on whole, as it came."""
+    given = json_object("text", value)
+    form = given.get("format")
+    kind = form.get("type") if isinstance(form, dict) else "text"
+    wish = {"wish": {"text": given}} if given.keys() - {"format"} else {}
+    if kind == "json_schema":
+        return {"output": schema_of(form, "text.format"), **wish}
+    if kind == "json_object":
+        return {"output": {"type": "object"}, **wish}
+    return wish if kind == "text" else {"extra": {"text": given}}
+
+
+def _reasoning_options(value: Any) -> dict[str, Any]:
+    """Read the effort. A summary is asked for wherever there is one, and anything else is a wish."""
+    given = json_object("reasoning", value)
+    effort = {} if given.get("effort") is None else {"reasoning": given["effort"]}
+    others = {name for name, each in given.items() if each is not None} - {"effort", "summary"}
+    return {**effort, **({"wish": {"reasoning": given}} if others else {})}
+
+
+_GIVEN_ANYWAY = frozenset({
+    "reasoning.encrypted_content", "web_search_call.action.sources", "code_interpreter_call.outputs",
+    "file_search_call.results",
+})  # fmt: skip
+"""What an answer has beside itself wherever a provider gives it."""
+
+
+def _include(value: Any) -> dict[str, Any]:
+    if not isinstance(value, list):
+        raise StreamMisused("include: give a list of texts")
+    rest = [each for each in value if each not in _GIVEN_ANYWAY]
+    if rest == ["message.output_text.logprobs"]:
+        return {"extra": {"top_logprobs": 0}}
+    return {"extra": {"include": value}} if rest else {}
+
+
+def _stream_options(value: Any) -> dict[str, Any]:
+    unknown = next((name for name in json_object("stream_options", value) if name != "include_obfuscation"), None)
+    if unknown is not None:
+        raise Refused(f"stream_options.{unknown}: not a known field", f"stream_options.{unknown}")
+    return {}
+
+
+_NOTHING_KEPT = "nothing is kept here; send the whole conversation as input"
+
+RESPONSES_FIELDS: Table = {
+    "input": Row("option", "the messages; items of a type that only OpenAI has go back to it alone", read=_input),
+    "instructions": Row("option", "`system`", read=option("system")),
+    "model": Row("answer", "chooses the targets, where `models` has a row for it"),
+    "stream": Row("answer", "whether the answer comes piece by piece"),
+    "stream_options": Row("answer", "nothing is changed by it", read=_stream_options),
+    "store": Row("answer", "nothing is kept here, whatever it says"),
+    "include": Row(
+        "answer", "proofs of reasoning and sources are always there; probabilities as `top_logprobs`", ([],), _include
+    ),
+    "temperature": Row("option", "`temperature`", read=option("temperature")),
+    "top_p": Row("option", "`top_p`", read=option("top_p")),
+    "max_output_tokens": Row("option", "`max_tokens`", read=option("max_tokens")),
+    "reasoning": Row("option", "`reasoning`: the effort; a summary is asked for anyway", ({},), _reasoning_options),
+    "text": Row("option", "`output`: the schema, or any object for `json_object`; `verbosity` is a wish", ({},), _text),
+    "user": Row("option", "`user`", ("",), option("user")),
+    "safety_identifier": Row("option", "`user`", ("",), option("user")),
+    "tools": Row(
+        "option", "`tools`: functions, and tools that run at a provider; not the type `custom`", ([],), _tools
+    ),
+    "tool_choice": Row(
+        "option",
+        "`tool_choice`; a choice of several, or of a provider's tool, only for the same API",
+        read=_tool_choice,
+    ),
+    "previous_response_id": Row("refused", _NOTHING_KEPT),
+    "conversation": Row("refused", _NOTHING_KEPT),
+    "background": Row("refused", "an answer is read where it was asked for; see background=True of a target", (False,)),
+    "context_management": Row("passed", "how a long conversation is made shorter"),
+    "max_tool_calls": Row("passed", "calls of a provider's tools at most"),
+    "moderation": Row("passed", "a check of the request and the answer"),
+    "parallel_tool_calls": Row("passed", "at most one call a turn", (True,)),
+    "prompt": Row("passed", "a prompt that is kept at OpenAI"),
+    "top_logprobs": Row("passed", "how probable the tokens are"),
+    "truncation": Row("passed", "whether a conversation that is too long is cut", ("disabled",)),
+    "metadata": Row("wish", "names for a stored answer", ({},)),
+    "prompt_cache_key": Row("wish", "which requests have a beginning in common"),
+    "prompt_cache_options": Row("wish", "how the prompt is cached"),
+    "prompt_cache_retention": Row("wish", "how long the prompt is cached"),
+    "service_tier": Row("wish", "how fast, and for which price", ("auto",)),
+}
+"""Every field of the API. One without a row is passed as well."""

@@ -4,7 +4,7 @@ A command has a short time. When one fails, the store is down: a single warning 
 once, so that nobody waits for a server that is not there. Every half second one command is let through again. The first
 that works ends it, with a word in the log.
 
-The package `redis` is imported with the first connection. Redis 6.2 or later, or any Valkey.
+The package `redis` is imported when the first store is made. Redis 6.2 or later, or any Valkey.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Awaitable, Callable
-from importlib.util import find_spec
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -43,8 +42,8 @@ class RedisStore:
 
     prefix: what the names of all keys begin with; programs with the same one share. timeout: seconds for a command.
     lease: seconds after which a process that says nothing any more is taken for dead. connect: makes a client of your
-    own instead, such as Valkey's; it is called once for each event loop. Raises StreamMisused where the package redis
-    is missing.
+    own instead, such as Valkey's; it is called once for each event loop. Raises StreamMisused for a URL of another
+    kind, and where the package redis is missing.
     """
 
     def __init__(
@@ -61,8 +60,8 @@ class RedisStore:
         self.lease = lease
         self.up = True
         self._url = url
-        if connect is None and find_spec("redis") is None:
-            raise StreamMisused(WITHOUT_IT)
+        if connect is None:
+            _check(url)
         self._connect = connect or self._connected
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
         self._next_try = 0.0
@@ -140,6 +139,18 @@ class RedisStore:
         parts = urlsplit(self._url)
         host = parts.hostname or ""
         return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _check(url: str) -> None:
+    """Import the package and read the URL now, when the application starts: the first answer must not wait for it."""
+    try:
+        from redis.asyncio.connection import parse_url
+    except ImportError as error:
+        raise StreamMisused(WITHOUT_IT) from error
+    try:
+        parse_url(url)
+    except ValueError:  # it may repeat the URL, and with it a password
+        raise StreamMisused("RedisStore: the URL begins with redis://, rediss:// or unix://") from None
 
 
 def _is_failure(error: Exception) -> bool:

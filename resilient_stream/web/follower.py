@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from ..formats.writer import Ending, Writer
+from ..formats.writer import Writer
 from ..stores.redis import RETRY_AFTER, StoreLost
 from .log import Log, NoLongerKept
 from .losses import Loss
@@ -72,6 +72,12 @@ class Follower:
             self.task.cancel()
         self._gone(self)
 
+    def close(self) -> None:
+        """Read no more, because this process shuts down; another one has the rest for the reader."""
+        self.log.lost = "store_lost"
+        if self.task is not None:
+            self.task.cancel()
+
     def nudge(self) -> None:
         """Look now."""
         self._stir.set()
@@ -113,7 +119,7 @@ class Follower:
             if entry.ended:
                 self.log.error = entry.error
                 if entry.error is not None:  # as the other process did, so that the writer knows whether to `cut`
-                    self.reader.writer.end(Ending("failed", entry.error))
+                    self.reader.end_alone(entry.error)
                 self.log.end()
                 return True
             self.log.append(entry.frames[-missing:])

@@ -46,7 +46,7 @@ class Mirror:
 
     def doubt(self) -> None:
         """Look what is there before the next write: the last one may have failed in the middle."""
-        self.position, self.about = None, self._about
+        self.position = None
 
     def lose(self) -> None:
         """Write everything again: Redis has forgotten what it had."""

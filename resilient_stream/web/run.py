@@ -106,8 +106,12 @@ class Reader:
         """Return what ends the answer for this reader. It has no number, so the reader can come back for the rest."""
         self._over, self._error = True, loss(code)
         self.writer = self._fresh()
+        return self.end_alone(self._error)
+
+    def end_alone(self, error: StreamError) -> list[bytes]:
+        """Return the end of a failed answer of which this reader's own writer has seen nothing."""
         self.writer.begin(About(self.stream_id or "", int(time.time()), ""))  # the reader has these frames already
-        return self.writer.end(Ending("failed", self._error))
+        return self.writer.end(Ending("failed", error))
 
     def open(self) -> list[bytes]:
         """Return nothing: all that stands before the first chunk is in the log. From now on a failure is a frame."""

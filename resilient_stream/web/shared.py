@@ -50,8 +50,9 @@ class Shared:
     ) -> None:
         self._store = store
         self._stored = Stored(store, max_bytes)
-        self._worker = new_id()
-        self._mirrors = Mirrors(self._stored, self._worker, ttl)
+        self._ttl = ttl
+        self._worker = ""
+        self._mirrors: Mirrors | None = None
         self._writer = writer
         self._stop = stop
         self._followers: dict[str, set[Follower]] = {}
@@ -62,16 +63,17 @@ class Shared:
 
     def add(self, id: str, log: Log, format: str, owner: bytes) -> None:
         """Let others read this log."""
-        self._start()
-        self._mirrors.add(id, log, format, owner)
+        self._start().add(id, log, format, owner)
 
     def touch(self, id: str) -> None:
         """The log of this answer has grown or ended."""
-        self._mirrors.touch(id)
+        if self._mirrors is not None:
+            self._mirrors.touch(id)
 
     def forget(self, id: str) -> None:
         """The answer is no longer kept."""
-        self._mirrors.forget(id)
+        if self._mirrors is not None:
+            self._mirrors.forget(id)
 
     # -- what runs elsewhere ------------------------------------------------------------------
 
@@ -84,11 +86,13 @@ class Shared:
             raise NoSuchStream
         (last, ended), *_ = await self._patiently(lambda: self._stored.last([id]))
         position = min(after, last) if ended else after
-        first = await self._patiently(lambda: self._stored.read(id, position, about.worker))
         follower = Follower(self._stored, id, about.worker, position, fresh, self._leave)
-        reader = follower.start(first)
-        await self._listen_for(follower)
-        return reader
+        try:
+            await self._listen_for(follower)
+            return follower.start(await self._patiently(lambda: self._stored.read(id, position, about.worker)))
+        except BaseException:  # also a request that was cancelled meanwhile: nobody would leave the reader
+            self._leave(follower)
+            raise
 
     async def stop(self, id: str, owner: bytes) -> bool:
         """Have an answer stopped. Returns whether its process has heard it."""
@@ -200,20 +204,27 @@ class Shared:
     async def aclose(self) -> None:
         """Bring the last frames to Redis, within a bound, and close the connections."""
         tasks, self._tasks = self._tasks, []
+        for follower in [each for known in self._followers.values() for each in known]:
+            follower.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if tasks:
+        if self._mirrors is not None:
             with contextlib.suppress(StoreLost, TimeoutError):
                 async with asyncio.timeout(LAST_WRITES):
                     await self._mirrors.finish()
         with contextlib.suppress(OSError):
             await self._store.aclose()
 
-    def _start(self) -> None:
-        if not self._tasks:
+    def _start(self) -> Mirrors:
+        """Start the tasks with the first use. The name of the process is made then, too: a server may make its hub and
+        fork afterwards."""
+        if self._mirrors is None:
+            self._worker = new_id()
+            self._mirrors = Mirrors(self._stored, self._worker, self._ttl)
             loop = asyncio.get_running_loop()
             self._tasks = [loop.create_task(_kept_up(work)) for work in (self._mirrors.run, self._listen)]
+        return self._mirrors
 
 
 async def _kept_up(work: Callable[[], Awaitable[None]]) -> None:

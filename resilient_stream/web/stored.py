@@ -20,7 +20,7 @@ from ..stores.redis import RedisStore
 
 __all__ = ["Entry", "Read", "Stored", "StoredAbout", "Unreadable", "Write"]
 
-ENTRIES = 8
+ENTRIES = 4
 """Entries that are read at once."""
 
 _FRAMES = msgspec.msgpack.Decoder(list[bytes])

@@ -72,13 +72,23 @@ async def test_a_bug_is_no_outage() -> None:
 
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the extra is not installed, the store cannot be made, and the message says what to install."""
-    monkeypatch.setattr("resilient_stream.stores.redis.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.setitem(sys.modules, "redis.asyncio.connection", None)
     with pytest.raises(StreamMisused, match=r"pip install 'resilient-stream\[redis\]'"):
         RedisStore()
 
 
+def test_a_url_of_another_kind_is_refused_at_once() -> None:
+    """A typing error is one of the start, not of the first answer, and repeats no password."""
+    pytest.importorskip("redis")
+    with pytest.raises(StreamMisused) as caught:
+        RedisStore("http://user:secret@there")
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
 def test_nothing_is_imported_before_it_is_needed() -> None:
-    """Hubs without Redis pay nothing for it, and one with it imports the package at its first connection."""
+    """Hubs without Redis pay nothing for it, and naming the store does not either."""
     made = "from resilient_stream.web import Hub; from resilient_stream.stores import RedisStore, MemoryStore"
     seen = "import sys; Hub(MemoryStore()); sys.exit(bool({'redis', 'resilient_stream.web.shared'} & {*sys.modules}))"
     assert subprocess.run([sys.executable, "-c", f"{made}; {seen}"], check=False).returncode == 0

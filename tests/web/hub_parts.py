@@ -35,6 +35,7 @@ class PlainWriter:
         return [b"data: %b\n\n" % item.text.encode() for item in items if item.text]
 
     def end(self, ending: Ending) -> list[bytes]:
+        assert self.about is not None, "begin comes first, whatever happened"
         failed = [] if ending.error is None else [b"data: error %b\n\n" % ending.error.failure.code.encode()]
         said = "stopped" if ending.stopped else ending.outcome
         return [*failed, b"data: end %b\n\n" % said.encode()]

@@ -8,16 +8,23 @@ from typing import Any
 
 import pytest
 
-from resilient_stream import StreamMisused
+from resilient_stream import ErrorKind, StreamMisused
 from resilient_stream.formats.events import EventsWriter
 from resilient_stream.outcome.errors import StreamError
 from resilient_stream.web import Hub, NoLongerKept, NoSuchStream
 from resilient_stream.web.formats import FORMATS, Name, writer_for
 
 from ..engine.clock import running_clock
+from ..engine.scripted import END, STOP, Answer, client_over, text_event
 from .hub_parts import Feeding, PlainWriter, numbers, read_all, stream_of, turns
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
+
+CALL = (
+    b'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c1","type":"function","function":'
+    b'{"name":"look","arguments":"{}"}}]}}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}\n\n'
+)
 
 
 def begin(hub: Hub, stream: Any, **options: Any) -> Any:
@@ -194,6 +201,32 @@ async def test_closing_waits_for_answers_that_end_in_time_and_closes_the_others(
         with pytest.raises(StreamMisused):
             begin(hub, stream_of("a"))
         assert not hub._ended
+        assert not [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+
+
+async def test_a_conversation_is_kept_stopped_and_refused_like_a_stream() -> None:
+    """Its turns are one answer; a tool that runs is cancelled by a stop; a first turn that fails has a status."""
+    hub = Hub()
+    client, _ = client_over(Answer(text_event("Hi"), STOP + END))
+    read = await read_all(begin(hub, client.converse("hi")))
+    assert read.endswith(b"data: Hi\n\nid: 3\ndata: end complete\n\n")
+    client, _ = client_over(Answer(CALL, END))
+    running = asyncio.Event()
+
+    async def look() -> str:
+        running.set()
+        await asyncio.Event().wait()
+        return ""
+
+    source = begin(hub, client.converse("hi", tools=[look]))
+    await running.wait()
+    assert await hub.stop(source.stream_id)
+    assert (await read_all(source)).endswith(b"data: end stopped\n\n")
+    client, _ = client_over(Answer(b'{"error":{"message":"no"}}', status=400))
+    with pytest.raises(StreamError) as caught:
+        await read_all(begin(hub, client.converse("hi")))
+    assert caught.value.kind is ErrorKind.INVALID_REQUEST
+    await hub.aclose()
 
 
 async def test_both_kinds_of_applications_close_their_hub() -> None:

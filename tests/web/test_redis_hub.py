@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from copy import copy
 from typing import Any
 
 import pytest
@@ -87,6 +88,7 @@ async def test_any_process_serves_what_another_one_runs(fleet: Fleet) -> None:
     assert numbers(await read_all(rest)) == [3, 4, 5]
     await one.aclose()
     assert await read_all(await two.resume(source.stream_id)) == expected
+    assert await read_all(await two.resume(source.stream_id, -5)) == expected
     assert await read_all(await two.resume(source.stream_id, 5)) == b""
     assert await read_all(await two.resume(source.stream_id, 10**9)) == b""
 
@@ -179,7 +181,7 @@ async def test_a_lost_process_is_an_honest_end_with_the_partial_kept(fleet: Flee
 
 async def test_a_process_that_says_nothing_for_a_moment_is_not_lost(fleet: Fleet) -> None:
     """A long silence of the model is no silence of the process, which renews its lease."""
-    one, two, feeding = fleet.hub(ttl=5), fleet.hub(ttl=5), Feeding()
+    one, two, feeding = fleet.hub(ttl=2), fleet.hub(ttl=2), Feeding()
     source = begin(one, feeding.stream)
     feeding.feed("a")
     await mirrored()
@@ -306,19 +308,49 @@ async def test_a_slow_reader_elsewhere_is_no_memory(fleet: Fleet) -> None:
 
 async def test_answers_end_in_redis_with_their_time(fleet: Fleet) -> None:
     """After the end nothing is kept there for longer than here, and nothing of a lost process for ever."""
-    one, two, feeding = fleet.hub(ttl=60), fleet.hub(ttl=60), Feeding()
-    ended = begin(one, stream_of("a"))
-    await read_all(ended)
-    begin(two, feeding.stream)
+    one, two, three, feeding = fleet.hub(ttl=20), fleet.hub(ttl=20), fleet.hub(ttl=20), Feeding()
+    for hub in (one, two):
+        await read_all(begin(hub, stream_of("a")))
+    begin(three, feeding.stream)
     feeding.feed("a")
     await mirrored()
-    assert len(fleet.redis.values) == 6
+    assert len(fleet.redis.values) == 9
     fleet.kill(two)
-    await asyncio.sleep(70)
+    fleet.kill(three)
+    await asyncio.sleep(21)
+    await mirrored()
+    assert len(fleet.redis.values) == 3  # the lease of the first, and what the lost one had not ended
+    await asyncio.sleep(50)
     await mirrored()
     assert len(fleet.redis.values) == 1
     feeding.stream.close()
     await turns()
+
+
+async def test_many_answers_are_written_in_turn(fleet: Fleet) -> None:
+    """One exchange has a bound, and the next one follows at once."""
+    one, two = fleet.hub(), fleet.hub()
+    sources = [begin(one, stream_of("a")) for _ in range(150)]
+    await mirrored()
+    for source in sources:
+        assert await read_all(await two.resume(source.stream_id)) == await read_all(source)
+
+
+async def test_what_was_forgotten_during_an_outage_is_an_error_elsewhere(fleet: Fleet) -> None:
+    """The log had no room for all that Redis missed: what is left is written, and who lacks the rest is told."""
+    one, two, feeding = fleet.hub(max_bytes=50_000), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a")
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    assert await reader.frames()
+    fleet.redis.stop()
+    feeding.feed(*["x" * 5_000] * 30)
+    await asyncio.sleep(2)
+    fleet.redis.start()
+    assert await read_all(reader) == b"data: error no_longer_kept\n\ndata: end failed\n\n"
+    last = source._feed.log.last
+    assert numbers(b"".join(await (await two.resume(source.stream_id, last - 2)).frames())) == [last - 1, last]
 
 
 async def test_what_was_forgotten_for_its_size_is_forgotten_in_redis(fleet: Fleet) -> None:
@@ -383,6 +415,67 @@ async def test_shutdown_brings_the_last_frames_to_redis(fleet: Fleet) -> None:
     await one.aclose(drain=0)
     assert (await read_all(reader)).endswith(b"data: error client_closed\n\nid: 4\ndata: end client_closed\n\n")
     assert fleet.clock.passed - at < 2
+
+
+async def test_an_end_that_a_slow_reader_held_back_arrives(fleet: Fleet) -> None:
+    """The last frames may be in Redis long before the answer is over, and its end is written all the same."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("x" * AHEAD, "y" * AHEAD)
+    feeding.end()
+    await mirrored()
+    expected = b"".join([*await source.frames(), *await source.frames()])
+    reader = await two.resume(source.stream_id)
+    following = asyncio.ensure_future(read_all(reader))
+    await mirrored()
+    expected += await read_all(source)
+    assert await following == expected
+
+
+async def test_a_request_that_is_cancelled_while_it_comes_back_leaves_nothing(fleet: Fleet) -> None:
+    """The browser left before the first frame; the fixture sees a task that would go on."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    await mirrored()
+    shared: Any = two._shared
+    for moment in range(30):
+        coming = asyncio.ensure_future(two.resume(source.stream_id))
+        await turns(moment)
+        if coming.done():
+            coming.result().leave()
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        await turns()
+        assert not shared._followers
+    feeding.stream.close()
+
+
+async def test_readers_of_others_answers_end_with_their_own_process(fleet: Fleet) -> None:
+    """It shuts down while they read: they are told to come back, and nothing is left that reads for them."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a")
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    assert await reader.frames()
+    waiting = asyncio.ensure_future(reader.frames())
+    await turns()
+    await two.aclose()
+    assert b"".join(await waiting) == b"data: error store_lost\n\ndata: end failed\n\n"
+    assert fleet.redis.clients == 1
+
+
+async def test_processes_forked_from_one_are_told_apart(fleet: Fleet) -> None:
+    """A server that makes its hub and forks has one in each child, each with a lease of its own."""
+    parent: Any = fleet.hub()
+    child = copy(parent)
+    child._shared = copy(parent._shared)
+    child._running, child._ended, child._shared._followers = {}, {}, {}
+    fleet.hubs.append(child)
+    for hub in (parent, child):
+        begin(hub, stream_of("a"))
+    await mirrored()
+    assert len([key for key in fleet.redis.values if ":worker:" in key]) == 2
 
 
 async def test_a_thousand_reconnects_to_any_process(fleet: Fleet) -> None:

@@ -124,6 +124,38 @@ async def test_drain_runs_on_for_a_while() -> None:
         ends.end()
         await turns(50)
         assert ends.stream.transcript.outcome == "complete"
+        assert not [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+
+
+async def test_leaving_wakes_a_reader_that_waits() -> None:
+    """The response notices that its browser has gone while it waits for the next frames."""
+    feeding = Feeding()
+    run = run_of(feeding, "detach")
+    reader = run.attach()
+    waiting = asyncio.ensure_future(reader.frames())
+    await turns()
+    reader.leave()
+    assert await waiting == []
+    run.close()
+    await turns()
+
+
+async def test_an_answer_that_nobody_holds_runs_on() -> None:
+    """Without a hub nobody else refers to it, and the collector may come at any time."""
+    feeding = Feeding()
+    source = detached(feeding.stream, PlainWriter(), "detach")
+    source.leave()
+    run = weakref.ref(source._feed)  # type: ignore[attr-defined]
+    del source
+    await turns()
+    gc.collect()
+    assert run() is not None
+    feeding.feed("a")
+    feeding.end()
+    await turns(50)
+    gc.collect()
+    assert run() is None
+    assert feeding.stream.transcript.outcome == "complete"
 
 
 async def test_a_reader_that_comes_back_ends_the_draining() -> None:
@@ -173,10 +205,15 @@ async def test_a_failure_before_the_first_frame_is_raised_to_each_reader() -> No
     first, begun = run.attach(), run.attach()
     begun.open()
     feeding._set(b'data: {"error":{"message":"no","type":"invalid_request_error"}}\n\n')
+    raised = []
     for reader in (first, run.attach()):
         with pytest.raises(StreamError) as caught:
             await reader.frames()
         assert caught.value.kind is ErrorKind.INVALID_REQUEST
+        raised.append(caught.value)
+    assert raised[0] is not raised[1]  # else it would keep what each reader's task had on its stack
+    assert run.log.refused is not None
+    assert run.log.refused.__traceback__ is None
     assert (await read_all(begun)).endswith(b"data: end failed\n\n")
 
 
@@ -188,6 +225,7 @@ async def test_a_failure_in_the_middle_is_a_frame() -> None:
     feeding.feed("a")
     feeding._set(b'data: {"error":{"message":"no","type":"invalid_request_error","code":"nope"}}\n\n')
     assert (await read_all(reader)).endswith(b"data: a\n\nid: 3\ndata: error nope\n\nid: 4\ndata: end failed\n\n")
+    assert isinstance(reader.error, StreamError)  # for formats that have no words for it
 
 
 class _Broken(PlainWriter):

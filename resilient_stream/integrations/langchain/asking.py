@@ -30,12 +30,12 @@ _CALLS = ("tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "func
 _NAMES = ("filename", "title", "name")
 
 
-def to_messages(messages: Iterable[theirs.BaseMessage]) -> list[Message]:
-    """Return our messages. Raises StreamMisused for what has no place here."""
+def to_messages(messages: Iterable[theirs.BaseMessage]) -> list[Any]:
+    """Return messages for `client.stream()`. Raises StreamMisused for what has no place here."""
     return [made for message in messages for made in _read(message)]
 
 
-def _read(message: theirs.BaseMessage) -> list[Message]:
+def _read(message: theirs.BaseMessage) -> list[Any]:
     match message:
         case theirs.AIMessage():
             return _answered(message)
@@ -47,7 +47,7 @@ def _read(message: theirs.BaseMessage) -> list[Message]:
         case theirs.HumanMessage():
             return [Message(role="user", content=simple(_parts(message.content)), name=message.name)]
         case theirs.ChatMessage():
-            return [Message.model_validate({"role": message.role, "content": simple(_parts(message.content))})]
+            return [{"role": message.role, "content": simple(_parts(message.content))}]
     raise StreamMisused(f"ResilientChat cannot send a {type(message).__name__}")
 
 
@@ -119,7 +119,9 @@ def _calls(message: theirs.AIMessage, target: str) -> list[FunctionCall]:
         FunctionCall(
             id=call["id"] or "",
             name=call["name"],
-            arguments=call["args"] if isinstance(call["args"], str) else json.dumps(call["args"] or {}),
+            arguments=call["args"]
+            if isinstance(call["args"], str)
+            else json.dumps(call["args"] or {}, ensure_ascii=False),
             signature=proofs.get(call["id"]),
             signed_by=target if call["id"] in proofs else None,
         )

@@ -119,6 +119,8 @@ class ResilientChat(BaseChatModel):
         """Return langchain's options of a call as ours. `client.stream()` refuses a name that it does not know."""
         options = {name: value for name, value in given.items() if value is not None and name != "stream"}
         if (model := options.pop("model", None)) is not None:
+            if "to" in options:
+                raise StreamMisused("give model=, or to= with any targets")
             options["to"] = self._other(model)
         if (seconds := options.pop("timeout", None)) is not None:
             options["deadline"] = seconds

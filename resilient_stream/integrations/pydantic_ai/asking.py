@@ -138,7 +138,8 @@ def _part(item: Any) -> Part:
         case theirs.BinaryContent():
             return FilePart(data=item.data, media_type=item.media_type)
         case theirs.UploadedFile():
-            return FilePart(id=item.file_id, media_type=item.media_type)
+            unknown = item.media_type == "application/octet-stream"
+            return FilePart(id=item.file_id, media_type=None if unknown else item.media_type)
     raise UserError(f"ResilientModel cannot send a {type(item).__name__}")
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from resilient_stream import (
     ErrorKind,
     File,
+    Logprobs,
     Raw,
     ReasoningDelta,
     Seam,
@@ -234,6 +235,14 @@ def test_a_restart_takes_the_step_back_where_the_page_can() -> None:
     assert page.of("data-seam")[0]["data"]["restart"] is True
 
 
+def test_what_was_taken_back_is_not_known_any_more() -> None:
+    """A text that was open is closed, and a result of a call that is gone brings it."""
+    items = [CALL, TextDelta("old"), RESTART, TextDelta("new"), ToolResult("c1", "add", "2", False, 0.1)]
+    page = shown(items, writer=AiSdkWriter(resets=True))
+    assert page.text == "new"
+    assert page.of("tool-add")[0]["output"] == "2"
+
+
 # -- tools --------------------------------------------------------------------------------------
 
 
@@ -329,6 +338,19 @@ def test_a_file_is_a_data_url() -> None:
     """Its bytes as base64; one with an address keeps it."""
     page = shown([File("image/png", b"\x89PNG"), File("image/png", url="https://a.test/b.png")])
     assert [part["url"] for part in page.of("file")] == ["data:image/png;base64,iVBORw==", "https://a.test/b.png"]
+
+
+def test_what_is_no_content_is_not_kept_in_the_message() -> None:
+    """The page hears of it, and its message does not grow by it."""
+    page = shown([Raw("p", "e", 1, "extra"), *SAMPLES[Logprobs], Raw("p", "e", 2)])
+    assert page.read[2:-2] == ["data-raw", "data-logprobs", "data-raw"]
+    assert [part["data"]["data"] for part in page.parts if part["type"].startswith("data-")] == [2]
+
+
+def test_a_tool_without_a_name_has_one() -> None:
+    """The part of a tool is called by it."""
+    page = shown([ToolCall(0, "a", "", "{}", {}), ServerToolCall("b", ""), ToolResult("c", "", "", False, 0.1)])
+    assert [part["toolCallId"] for part in page.of("tool-unnamed")] == ["a", "b", "c"]
 
 
 def test_what_stays_at_the_server_is_not_sent() -> None:

@@ -114,6 +114,14 @@ def test_each_call_has_a_result(part: dict[str, Any], said: str) -> None:
     assert said in result.text
 
 
+def test_a_call_stays_between_its_texts() -> None:
+    """The model said one before it and one behind it."""
+    message, _ = read(
+        {"type": "text", "text": "a"}, called("output-available", output=1), {"type": "text", "text": "b"}
+    )
+    assert [type(block).__name__ for block in message.blocks] == ["TextPart", "FunctionCall", "TextPart"]
+
+
 def test_a_call_that_never_was_whole_is_left_out() -> None:
     """Its arguments are a piece."""
     assert read({"type": "text", "text": "a"}, called("input-streaming")) == [

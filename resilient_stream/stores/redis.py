@@ -10,9 +10,10 @@ The package `redis` is imported when the first store is made. Redis 6.2 or later
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -65,6 +66,7 @@ class RedisStore:
         self._connect = connect or self._connected
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
         self._next_try = 0.0
+        self._working: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
         return f"RedisStore({self._place()!r}, prefix={self.prefix!r})"
@@ -81,12 +83,23 @@ class RedisStore:
                 raise StoreLost("out of reach a moment ago")
             self._next_try = now + RETRY_AFTER
         try:
-            async with asyncio.timeout(self.timeout):
-                result = await command(self.client())
+            result = await asyncio.shield(self._in_background(self._within(command)))
         except Exception as error:
             raise self.lost(error) from error
         self.found()
         return result
+
+    async def _within(self, command: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
+        async with asyncio.timeout(self.timeout):
+            return await command(self.client())
+
+    def _in_background(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
+        """Run it in a task of its own. A command whose caller is cancelled ends by itself: a client that is cut off in
+        the middle may lose the connection, and with enough of them its whole pool."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return task
 
     def client(self) -> Any:
         """Return this loop's client."""
@@ -100,6 +113,7 @@ class RedisStore:
         if not _is_failure(error):
             raise error
         self._next_try = asyncio.get_running_loop().time() + RETRY_AFTER
+        self._drop_client()
         if self.up:
             self.up = False
             said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -114,9 +128,21 @@ class RedisStore:
 
     async def aclose(self) -> None:
         """Close this loop's connections."""
+        self._drop_client()
+        loop = asyncio.get_running_loop()
+        if working := [task for task in self._working if task.get_loop() is loop]:
+            await asyncio.wait(working)  # each has a bound
+
+    def _drop_client(self) -> None:
+        """Close this loop's client, whatever state it is in. The next command makes a new one."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
-            await client.aclose()
+            self._in_background(self._close(client))
+
+    async def _close(self, client: Any) -> None:
+        with contextlib.suppress(Exception):  # it may be the reason why it is closed
+            async with asyncio.timeout(self.timeout):
+                await client.aclose()
 
     def _connected(self) -> Any:
         from redis.asyncio import BlockingConnectionPool, Redis

@@ -224,7 +224,7 @@ class Run:
         try:
             while frames := await direct.frames():
                 self._append(frames)
-                while self._is_ahead():
+                while self._is_ahead() and not direct._over:
                     self._room = asyncio.get_running_loop().create_future()
                     await self._room
         except StreamError as error:  # it failed before its first frame
@@ -240,7 +240,7 @@ class Run:
     def _is_ahead(self) -> bool:
         if self._closing or not self.readers:
             return False
-        return min(self.log.behind(reader.position) for reader in self.readers) > AHEAD
+        return all(self.log.behind(reader.position) > AHEAD for reader in self.readers)
 
     def _go_on(self) -> None:
         if self._room is not None and not self._room.done():

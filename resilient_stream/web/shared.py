@@ -213,8 +213,7 @@ class Shared:
             with contextlib.suppress(StoreLost, TimeoutError):
                 async with asyncio.timeout(LAST_WRITES):
                     await self._mirrors.finish()
-        with contextlib.suppress(OSError):
-            await self._store.aclose()
+        await self._store.aclose()
 
     def _start(self) -> Mirrors:
         """Start the tasks with the first use. The name of the process is made then, too: a server may make its hub and

@@ -62,6 +62,36 @@ async def test_a_server_that_answers_nothing_costs_a_bounded_time() -> None:
         assert clock.passed == 1.0
 
 
+async def test_a_command_outlives_who_waits_for_it() -> None:
+    """A client that is cut off in the middle of a command may lose its connection for good, so it never is."""
+    server = FakeRedis()
+    store = RedisStore(connect=server.connect)
+    asking = asyncio.ensure_future(store.ask(lambda client: client.set("key", b"value", px=1000)))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert await store.ask(get) == b"value"
+    await store.aclose()
+
+
+async def test_after_a_failure_nothing_of_the_old_connections_is_used() -> None:
+    """Whatever state they are in: they are closed, and the next try makes new ones."""
+    with running_clock():
+        server = FakeRedis()
+        store = RedisStore(connect=server.connect)
+        await store.ask(get)
+        first = store.client()
+        server.stop()
+        with pytest.raises(StoreLost):
+            await store.ask(get)
+        server.start()
+        await asyncio.sleep(RETRY_AFTER)
+        await store.ask(get)
+        assert store.client() is not first
+        assert server.clients == 1
+        await store.aclose()
+
+
 async def test_a_bug_is_no_outage() -> None:
     """An exception that is neither the server's nor the network's is raised as it is, and the store stays up."""
     store = RedisStore(connect=FakeRedis().connect)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
+from resilient_stream.chunks import TextDelta
 from resilient_stream.formats.writer import About, Ending, Item, Refusal
 from resilient_stream.outcome.errors import StreamError
 from resilient_stream.web.source import Source
 
 from ..engine.scripted import END, STOP, Answer, client_over, text_event
 
-__all__ = ["Feeding", "PlainWriter", "numbers", "read_all", "stream_of", "turns"]
+__all__ = ["PIECE", "Endless", "Feeding", "PlainWriter", "numbers", "read_all", "stream_of", "turns"]
+
+PIECE = "x" * 16_384
 
 
 class PlainWriter:
@@ -85,6 +90,30 @@ class Feeding:
     def _set(self, data: bytes) -> None:
         self._at(self._fed).set_result(data)
         self._fed += 1
+
+
+class Endless:
+    """As much of a stream as a hub uses. It has no end, and unlike a real one it keeps nothing of what it gave."""
+
+    def __init__(self) -> None:
+        self._ready: deque[Any] = deque()
+        self._call = SimpleNamespace(request=SimpleNamespace(target=SimpleNamespace(model="m")))
+        self.transcript = SimpleNamespace(outcome=None, finish_reason=None, usage=None, target="openai:m", error=None)
+        self.given = 0
+        self._closed = False
+
+    async def __anext__(self) -> Any:
+        await asyncio.sleep(0)
+        if self._closed:
+            raise StopAsyncIteration
+        self.given += 1
+        return TextDelta(PIECE)
+
+    def close(self) -> None:
+        self._close("abandoned")
+
+    def _close(self, outcome: str) -> None:
+        self._closed = True
 
 
 def stream_of(*texts: str) -> Any:

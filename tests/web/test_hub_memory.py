@@ -4,46 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections import deque
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from resilient_stream.chunks import TextDelta
 from resilient_stream.web import Hub
 from resilient_stream.web.run import AHEAD
 
-from .hub_parts import PlainWriter, turns
+from .hub_parts import PIECE, Endless, PlainWriter, turns
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 MAX_BYTES = 4 * 1024 * 1024
-PIECE = "x" * 16_384
-
-
-class Endless:
-    """As much of a stream as a hub uses. It has no end, and unlike a real one it keeps nothing of what it gave."""
-
-    def __init__(self) -> None:
-        self._ready: deque[Any] = deque()
-        self._call = SimpleNamespace(request=SimpleNamespace(target=SimpleNamespace(model="m")))
-        self.transcript = SimpleNamespace(outcome=None, finish_reason=None, usage=None, target="openai:m", error=None)
-        self.given = 0
-        self._closed = False
-
-    async def __anext__(self) -> Any:
-        await asyncio.sleep(0)
-        if self._closed:
-            raise StopAsyncIteration
-        self.given += 1
-        return TextDelta(PIECE)
-
-    def close(self) -> None:
-        self._close("abandoned")
-
-    def _close(self, outcome: str) -> None:
-        self._closed = True
 
 
 async def _take(source: Any, pause: float) -> None:

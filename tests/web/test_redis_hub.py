@@ -334,6 +334,7 @@ async def test_many_answers_are_written_in_turn(fleet: Fleet) -> None:
     await mirrored()
     for source in sources:
         assert await read_all(await two.resume(source.stream_id)) == await read_all(source)
+    assert fleet.clock.passed < 1
 
 
 async def test_what_was_forgotten_during_an_outage_is_an_error_elsewhere(fleet: Fleet) -> None:
@@ -417,19 +418,16 @@ async def test_shutdown_brings_the_last_frames_to_redis(fleet: Fleet) -> None:
     assert fleet.clock.passed - at < 2
 
 
-async def test_an_end_that_a_slow_reader_held_back_arrives(fleet: Fleet) -> None:
-    """The last frames may be in Redis long before the answer is over, and its end is written all the same."""
-    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
-    source = begin(one, feeding.stream)
-    feeding.feed("x" * AHEAD, "y" * AHEAD)
-    feeding.end()
-    await mirrored()
-    expected = b"".join([*await source.frames(), *await source.frames()])
-    reader = await two.resume(source.stream_id)
-    following = asyncio.ensure_future(read_all(reader))
-    await mirrored()
-    expected += await read_all(source)
-    assert await following == expected
+async def test_the_end_of_an_answer_is_news(fleet: Fleet) -> None:
+    """It comes after the last frames, which may have been written by then."""
+    hub, news = fleet.hub(), []
+    shared: Any = hub._shared
+    source = begin(hub, stream_of("a"))
+    shared.touch = lambda id: news.append((id, source._feed.log.done))
+    await read_all(source)
+    await turns()
+    assert news[-1] == (source.stream_id, True)
+    del shared.touch
 
 
 async def test_a_request_that_is_cancelled_while_it_comes_back_leaves_nothing(fleet: Fleet) -> None:
@@ -476,6 +474,22 @@ async def test_processes_forked_from_one_are_told_apart(fleet: Fleet) -> None:
         begin(hub, stream_of("a"))
     await mirrored()
     assert len([key for key in fleet.redis.values if ":worker:" in key]) == 2
+
+
+async def test_a_write_that_shutdown_interrupts_is_not_repeated(fleet: Fleet) -> None:
+    """Whatever it is doing at that moment, the last frames reach Redis once, with the end."""
+    two = fleet.hub()
+    for moment in range(12):
+        one, feeding = fleet.hub(), Feeding()
+        source = begin(one, feeding.stream)
+        await mirrored()
+        feeding.feed("a")
+        await turns(moment)
+        await one.aclose(drain=0)
+        fleet.hubs.remove(one)
+        expected = await read_all(source)
+        assert expected.endswith(b"data: end client_closed\n\n")
+        assert await read_all(await two.resume(source.stream_id, 0)) == expected
 
 
 async def test_a_thousand_reconnects_to_any_process(fleet: Fleet) -> None:

@@ -26,6 +26,7 @@ from resilient_stream.chunks import (
 from resilient_stream.conversation.progress import ToolProgress
 from resilient_stream.conversation.turns import ToolResult, TurnStarted
 from resilient_stream.failures import ErrorKind, Failure
+from resilient_stream.fitting.told import left_out
 from resilient_stream.formats.writer import About, Ending
 from resilient_stream.integrations.anthropic import MessagesWriter, Refused, refusal_of, write_whole
 from resilient_stream.integrations.anthropic.errors import ERRORS
@@ -236,6 +237,17 @@ def test_calls_whose_pieces_are_mixed_are_blocks_one_after_the_other() -> None:
     assert pieces == {0: '{"n": {}}', 1: '{"m":{}}'}
 
 
+def test_what_comes_between_the_pieces_of_a_call_stands_behind_it() -> None:
+    """A thought, text and another call wait until the call is whole, or the answer ends."""
+    begun, rest = ToolCallDelta(0, "t0", "a", '{"n'), ToolCall(0, "t0", "a", '{"n":1}', {"n": 1})
+    between = (TextDelta("A"), ReasoningDelta("Hm."), ToolCall(1, "t1", "b", "{}", {}))
+    whole = [block["type"] for block in blocks(begun, *between, rest, STOP)]
+    assert whole == ["tool_use", "text", "thinking", "tool_use"]
+    ending = Ending("complete", None, "length", target="openai:gpt")
+    cut = content(begun, TextDelta("A"), ending=ending)
+    assert [event["content_block"]["type"] for event in cut if "content_block" in event] == ["tool_use", "text"]
+
+
 @pytest.mark.parametrize("arguments", ["null", "", " ", "None"])
 def test_a_call_without_arguments_has_an_empty_object(arguments: str) -> None:
     """However its provider writes that there are none."""
@@ -310,6 +322,7 @@ def test_tools_that_ran_at_anthropic_are_its_own_blocks() -> None:
 
 def test_tools_that_ran_elsewhere_are_left_out_and_that_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """A block of another provider is none that a client of Anthropic's could send back."""
+    left_out.cache_clear()  # once for each process
     call = ServerToolCall("w", "web_search", "{}", {}, {"type": "web_search_call", "id": "w"})
     result = ServerToolResult("w", "web_search", None, False, None)
     assert content(call, result, Raw("openai", "x", {"type": "x"}, "block"), Logprobs(({},))) == []

@@ -68,19 +68,33 @@ class Events:
         self._sent = ""
         self._late: set[int] = set()
         self._unread = ""
+        self._held: list[Item] = []
         self._own: list[ToolCall] = []
         self._in_conversation = False
         self._waiting: list[Event] = []
 
     def of(self, item: Item) -> list[Event]:
-        """Return the events of one item."""
+        """Return the events of one item. What would begin another block while the pieces of a call come in is held
+        until the call is whole, since blocks are not interleaved."""
         make = _MAKE.get(item.type)
-        return [] if make is None or self.broken is not None else make(self, item)
+        if make is None or self.broken is not None:
+            return []
+        if self._call is not None and item.type in _HELD and getattr(item, "index", None) != self._call:
+            self._held.append(item)
+            return []
+        return make(self, item)
 
     def end(self) -> list[Event]:
         """Return what completes the content: calls of a conversation that nobody has answered, the end of a block."""
         self._in_conversation = False
-        return [*(event for call in self._own for event in self._whole_call(call)), *self._close()]
+        events = self._release()
+        return [*events, *(event for call in self._own for event in self._whole_call(call)), *self._close()]
+
+    def _release(self) -> list[Event]:
+        """End the block of a call, and return it with the events of what was held meanwhile."""
+        events = self._close() if self._call is not None else []
+        held, self._held = self._held, []
+        return [*events, *(event for item in held for event in self.of(item))]
 
     def broken_by(self, reason: str | None) -> tuple[str, str] | None:
         """Return why the answer must not be believed, now that it has ended; a call may be cut by `max_tokens`."""
@@ -199,7 +213,8 @@ class Events:
         if item.index != self._call:
             caller = caller_of(item.signature) if self._claude else {}
             begun = self._begin_call(item.index, item.id, item.name, caller)
-        return [*begun, *self._rest(item), *self._close(), *([] if caller else self._proof_of(item))]
+        written = [*begun, *self._rest(item), *self._close()]
+        return [*written, *([] if caller else self._proof_of(item)), *self._release()]
 
     def _rest(self, call: ToolCall) -> list[Event]:
         """Return the arguments that no fragment had."""
@@ -270,7 +285,7 @@ class Events:
 
     def _seam(self, item: Seam) -> list[Event]:
         """Write nothing where text goes on. An answer that begins anew cannot be told to who has a part of it."""
-        events = [] if self._open == "text" else self._close()
+        events = [] if self._open == "text" else [*self._release(), *self._close()]
         self._target, self._claude = item.target, is_claudes(item.target)
         if item.restart and self.written:
             self.broken = (RESTARTED, "stream_interrupted")
@@ -305,6 +320,12 @@ _MAKE: Mapping[str, Callable[[Events, Any], list[Event]]] = {
     "turn_started": Events._turn,
     "tool_result": Events._answered,
 }
+
+
+_HELD = frozenset({
+    "text_delta", "reasoning_delta", "tool_call", "file", "server_tool_call", "server_tool_result", "raw",
+})  # fmt: skip
+"""Types of items that begin blocks of their own."""
 
 
 def _citation(source: Source) -> Event | None:

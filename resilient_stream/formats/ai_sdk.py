@@ -134,7 +134,7 @@ class AiSdkWriter:
         if type(item) is TurnStarted:
             return self._turn(item)
         written = _PARTS.get(type(item), AiSdkWriter._unknown)
-        return [*self._begin_step(), *written(self, shallow(item))]
+        return [*self._begin_step(), *written(self, item if type(item) in _FLAT else shallow(item))]
 
     def _turn(self, item: TurnStarted) -> list[Part]:
         self._calls = _Calls(item.number)
@@ -298,6 +298,10 @@ _PARTS: Mapping[type[Any], Callable[[AiSdkWriter, Any], list[Part]]] = {
     ToolResult: AiSdkWriter._result,
 }
 """What is written of each class. `TurnStarted` is not here, since it begins a step and is in none."""
+
+
+_FLAT = (TextDelta, ReasoningDelta, ToolCallDelta)
+"""The classes of nearly all chunks, which have no decoded JSON that could have too many levels."""
 
 
 def _ended(ending: Ending, known: Part) -> list[Part]:

@@ -23,7 +23,7 @@ from ..formats.writer import Writer
 from ..stores.memory import MemoryStore
 from .formats import FORMATS, Format, writer_for
 from .log import Log, NoSuchStream
-from .run import OnDisconnect, Run
+from .run import AHEAD, OnDisconnect, Run
 from .source import Source
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Hub:
     """Running answers by their ids.
 
     store: with a RedisStore, any process serves and stops what another one runs. ttl: seconds for which an answer is
-    kept after its end. max_bytes: of all answers of this process together. drain: seconds that running answers get at
+    kept after its end. max_bytes: of all answers of this process together, and half of it more at most for what slow
+    readers of running answers have not read. drain: seconds that running answers get at
     shutdown before they are closed. writers: by name, what makes a writer of a format of your own; every process needs
     the same.
     """
@@ -98,7 +99,7 @@ class Hub:
         id = new_id()
         log = Log(numbered=writer.numbered, changed=partial(self._changed, id))
         fresh = self._writer(name or "") or partial(deepcopy, deepcopy(writer))
-        run = Run(stream, fresh, on_disconnect, id=id, writer=writer, log=log, ended=self._over)
+        run = Run(stream, fresh, on_disconnect, id=id, writer=writer, log=log, ahead=self._ahead, ended=self._over)
         self._running[id] = kept = _Kept(run, _digest(owner))
         if self._shared is not None:
             self._shared.add(id, log, name or "", kept.owner)
@@ -217,17 +218,25 @@ class Hub:
                 self._shrink()
 
     def _shrink(self) -> None:
-        """Forget until it fits: whole answers that have ended and that nobody reads, then parts of the longest."""
+        """Forget until it fits: whole answers that have ended and that nobody reads, then parts of the longest.
+
+        The reader of a running answer that is furthest keeps what it has not read: the answer waits for it.
+        """
         for id in [id for id, kept in self._ended.items() if not kept.run.readers]:
             if self._size <= self.max_bytes:
                 return
             self._forget(id)
         while self._size > self.max_bytes:
-            logs = [kept.run.log for kept in (*self._running.values(), *self._ended.values())]
-            longest = max(logs, key=lambda log: log.size, default=None)
-            if longest is None or longest.last < longest.first:
+            runs = [kept.run for kept in (*self._running.values(), *self._ended.values())]
+            spare = [run for run in runs if run.log.first <= run.needed_after]
+            if not spare:
                 return
-            longest.forget(longest.size // 4)
+            longest = max(spare, key=lambda run: run.log.size)
+            longest.log.forget(longest.log.size // 4, longest.needed_after)
+
+    def _ahead(self) -> int:
+        """Return by how much each running answer may be ahead of its readers, so that all of them fit."""
+        return min(AHEAD, self.max_bytes // (2 * max(1, len(self._running))))
 
 
 def _digest(owner: str | None) -> bytes:

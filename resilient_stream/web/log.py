@@ -112,9 +112,10 @@ class Log:
         """Return the bytes behind the frame of this number."""
         return self._total - self._end_before(max(0, number + 1 - self.first))
 
-    def forget(self, size: int) -> None:
-        """Forget the oldest frames, at least so many bytes of them."""
-        self.forget_until(self.first + bisect_right(self._ends, self._end_before(0) + size - 1))
+    def forget(self, size: int, until: int) -> None:
+        """Forget the oldest frames, at least so many bytes of them, but none behind the frame of number `until`."""
+        enough = self.first + bisect_right(self._ends, self._end_before(0) + size - 1)
+        self.forget_until(min(enough, until))
 
     def forget_until(self, number: int) -> None:
         """Forget all frames up to this number."""

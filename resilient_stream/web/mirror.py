@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from ..outcome.errors import StreamError
 from ..stores.redis import RETRY_AFTER, StoreLost
-from .log import Log, NoLongerKept
+from .log import Log
 from .stored import Entry, Stored, StoredAbout, Write
 
 __all__ = ["Mirror", "Mirrors"]
@@ -25,6 +25,9 @@ TOGETHER = 64
 
 ENTRY_BYTES = 64 * 1024
 """An entry has so many bytes of frames, or one frame."""
+
+ENTRIES = 8
+"""Entries of one answer that are written in one exchange."""
 
 
 class Mirror:
@@ -54,20 +57,23 @@ class Mirror:
 
     def next_write(self, ttl: float, running: float) -> Write:
         """Return what comes next. ttl, running: for how long it is kept after the end, and before."""
-        log, position = self.log, self.position or 0
-        try:
-            frames = log.after(position, ENTRY_BYTES)
-        except NoLongerKept:  # whoever reads sees by the number that some are missing
-            position = log.first - 1
-            frames = log.after(position, ENTRY_BYTES)
-        last, entries = position + len(frames), []
-        if frames:
-            entries.append(Entry(last, frames, None if position else log.refused))
-        if log.done and last == log.last and not self.ended:
-            error = log.error if isinstance(log.error, StreamError) else None
+        entries = self._next_entries()
+        last = entries[-1].last if entries else self.position or 0
+        if self.log.done and last == self.log.last and not self.ended:
+            error = self.log.error if isinstance(self.log.error, StreamError) else None
             entries.append(Entry(last, ended=True, error=error))
-        ends = bool(entries) and entries[-1].ended
-        return Write(self.id, self.about, entries, log.first, ttl if ends or self.ended else running, self.anew)
+        ends = self.ended or bool(entries and entries[-1].ended)
+        return Write(self.id, self.about, entries, self.log.first, ttl if ends else running, self.anew)
+
+    def _next_entries(self) -> list[Entry]:
+        log, entries = self.log, list[Entry]()
+        # What was forgotten before it was written never is; whoever reads sees by the numbers that it is missing.
+        last = self.position = max(self.position or 0, log.first - 1)
+        while len(entries) < ENTRIES and (frames := log.after(last, ENTRY_BYTES)):
+            refused = None if last else log.refused
+            last += len(frames)
+            entries.append(Entry(last, frames, refused))
+        return entries
 
     def wrote(self, write: Write) -> None:
         """Note that it is there."""

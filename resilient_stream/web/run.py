@@ -31,7 +31,7 @@ logger = logging.getLogger("resilient_stream")
 OnDisconnect: TypeAlias = Literal["cancel", "detach", "drain"]
 
 AHEAD = 256 * 1024
-"""Bytes by which a running answer may be ahead of its readers."""
+"""Bytes by which a running answer may be ahead of its readers, at most."""
 
 AT_ONCE = 64 * 1024
 """Bytes that a reader takes from the log at once."""
@@ -129,8 +129,9 @@ class Reader:
 class Run:
     """A running answer with its log and its readers.
 
-    fresh: makes another writer of the same format. forgets: frames are dropped once they were read, since nobody can
-    come back for them. ended: is told when the answer is over and the log has its end.
+    fresh: makes another writer of the same format. ahead: returns the bytes by which the answer may be ahead of the
+    reader that is furthest. forgets: frames are dropped once they were read, since nobody can come back for them.
+    ended: is told when the answer is over and the log has its end.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class Run:
         id: str | None = None,
         writer: Writer | None = None,
         log: Log | None = None,
+        ahead: Callable[[], int] = lambda: AHEAD,
         forgets: bool = False,
         ended: Callable[[Run], object] | None = None,
     ) -> None:
@@ -150,6 +152,7 @@ class Run:
         self.log = log or Log(numbered=self.writer.numbered)
         self.readers: set[Reader] = set()
         self._fresh = fresh
+        self._ahead = ahead
         self._on_leave = ON_LEAVE[on_disconnect]
         self._forgets = forgets
         self._ended = ended
@@ -188,6 +191,13 @@ class Run:
             self._on_leave(self)
         if self._room is not None and not self._is_ahead():
             self._go_on()
+
+    @property
+    def needed_after(self) -> int:
+        """Return the number of the last frame that may be forgotten without a hole for the reader that is furthest."""
+        if self.log.done or not self.readers:
+            return self.log.last
+        return max(reader.position for reader in self.readers)
 
     # -- the end ------------------------------------------------------------------------------
 
@@ -240,7 +250,8 @@ class Run:
     def _is_ahead(self) -> bool:
         if self._closing or not self.readers:
             return False
-        return all(self.log.behind(reader.position) > AHEAD for reader in self.readers)
+        allowed = self._ahead()
+        return all(self.log.behind(reader.position) > allowed for reader in self.readers)
 
     def _go_on(self) -> None:
         if self._room is not None and not self._room.done():

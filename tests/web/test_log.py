@@ -48,10 +48,12 @@ async def test_forgetting_frees_at_least_what_was_asked_for() -> None:
     changes: list[int] = []
     log = Log(numbered=False, changed=changes.append)
     log.append([b"x" * 100] * 10)
-    log.forget(2 * (100 + FRAME_BYTES) + 1)
+    log.forget(2 * (100 + FRAME_BYTES) + 1, 9)
     assert log.first == 4
     assert log.size == sum(changes) == LOG_BYTES + 7 * (100 + FRAME_BYTES)
-    log.forget(10**9)
+    log.forget(10**9, 6)
+    assert log.first == 7
+    log.forget(10**9, 99)
     assert (log.first, log.last) == (11, 10)
     log.append([b"z"])
     assert log.after(10, 1) == [b"z"]

@@ -87,6 +87,7 @@ async def test_any_process_serves_what_another_one_runs(fleet: Fleet) -> None:
     assert await read_all(whole) == expected
     assert numbers(await read_all(rest)) == [3, 4, 5]
     await one.aclose()
+    assert not [key for key in fleet.redis.values if ":worker:" in key]
     assert await read_all(await two.resume(source.stream_id)) == expected
     assert await read_all(await two.resume(source.stream_id, -5)) == expected
     assert await read_all(await two.resume(source.stream_id, 5)) == b""
@@ -177,6 +178,39 @@ async def test_a_lost_process_is_an_honest_end_with_the_partial_kept(fleet: Flee
     assert not await two.stop(source.stream_id)
     feeding.stream.close()
     await turns()
+
+
+async def test_a_slow_reader_gets_all_that_a_lost_process_wrote(fleet: Fleet) -> None:
+    """It reads for longer than the lease and the grace together, and is told of the loss behind the last frame."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    source.leave()
+    feeding.feed(*["x" * 40_000] * 30)
+    await mirrored()
+    assert len(fleet.redis.values[f"resilient_stream:frames:{source.stream_id}"]) >= 30
+    fleet.kill(one)
+    reader, read = await two.resume(source.stream_id), b""
+    for _ in range(31):
+        read += b"".join(await reader.frames())
+        await asyncio.sleep(1)
+    assert numbers(read + await read_all(reader)) == list(range(1, 32))
+    assert isinstance(reader.error, StreamError)
+    assert reader.error.code == "worker_lost"
+    feeding.stream.close()
+    await turns()
+
+
+async def test_a_failure_in_the_middle_is_known_elsewhere(fleet: Fleet) -> None:
+    """A format without words for it has its connection cut, by any process."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a")
+    feeding._set(b'data: {"error":{"message":"no","type":"invalid_request_error","code":"nope"}}\n\n')
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    assert (await read_all(reader)).endswith(b"data: error nope\n\nid: 4\ndata: end failed\n\n")
+    assert isinstance(reader.error, StreamError)
+    assert reader.error.kind is ErrorKind.INVALID_REQUEST
 
 
 async def test_a_process_that_says_nothing_for_a_moment_is_not_lost(fleet: Fleet) -> None:
@@ -279,6 +313,7 @@ async def test_what_is_stored_is_bounded_and_a_hole_is_an_error(fleet: Fleet) ->
     """Redis forgets with the log: who comes too late for the beginning is refused there, too."""
     one, two, feeding = fleet.hub(max_bytes=50_000), fleet.hub(), Feeding()
     source = begin(one, feeding.stream)
+    source.leave()
     for _ in range(30):
         feeding.feed("x" * 5_000)
         await mirrored()
@@ -304,6 +339,7 @@ async def test_a_slow_reader_elsewhere_is_no_memory(fleet: Fleet) -> None:
     await asyncio.sleep(3)
     assert reader._feed.log.size <= 4 * AHEAD
     assert numbers(await read_all(reader)) == list(range(1, 103))
+    assert reader._feed.log.first == 103
 
 
 async def test_answers_end_in_redis_with_their_time(fleet: Fleet) -> None:
@@ -341,6 +377,7 @@ async def test_what_was_forgotten_during_an_outage_is_an_error_elsewhere(fleet: 
     """The log had no room for all that Redis missed: what is left is written, and who lacks the rest is told."""
     one, two, feeding = fleet.hub(max_bytes=50_000), fleet.hub(), Feeding()
     source = begin(one, feeding.stream)
+    source.leave()
     feeding.feed("a")
     await mirrored()
     reader = await two.resume(source.stream_id)

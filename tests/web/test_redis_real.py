@@ -67,7 +67,7 @@ async def test_random_reconnects_at_two_processes(hubs: list[Hub]) -> None:
         nonlocal reconnects
         for visits in range(10**6):
             source = await resumed(chance.choice(hubs), id, len(read))
-            for _ in range(chance.randrange(1, 4) if visits < 12 else 10**6):
+            for _ in range(chance.randrange(1, 4) if visits < 25 else 10**6):
                 if not (frames := await source.frames()):
                     return
                 read += frames

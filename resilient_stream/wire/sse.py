@@ -97,16 +97,19 @@ class SseDecoder:
 
         None for any other read; then nothing has changed, and `payloads` reads it.
         """
-        if (
-            data.startswith(b"data: {")
-            and data.find(b"\n") == len(data) - 2
-            and data.endswith(b"\n")
-            and self._started
-            and not self._rest
-            and not self._after_cr
-            and b"\r" not in data
-        ):
-            return data[6:-2]
+        if not self._started or self._rest or self._after_cr:
+            return None
+        last = len(data) - 2
+        if data.startswith(b"data: {"):
+            line = data.find(b"\n")
+            if line == last and data.endswith(b"\n") and b"\r" not in data:
+                return data[6:-2]
+            if line == last - 1 and data.find(b"\r") == last - 2 and data.endswith(b"\r\n"):  # Gemini
+                return data[6:-4]
+        elif data.startswith(b"event: ") and not data.startswith(_SIGNS_OF_LIFE):  # Anthropic
+            line = data.find(b"\n") + 1
+            whole = data.find(b"\n", line) == last and data.endswith(b"\n") and b"\r" not in data
+            return data[line + 6 : -2] if whole and data.startswith(b"data: {", line) else None
         return None
 
     def payloads(self, data: bytes) -> list[bytes]:

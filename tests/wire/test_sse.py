@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import product
 from typing import Any
 
 import pytest
@@ -147,6 +148,39 @@ def test_one_event_a_read_is_read_the_same_both_ways(values: list[str], end: str
     reads = [f"data: {value}{end}{end}".encode() for value in values]
     events, payloads = both(reads)
     assert payloads == [event.data for event in events] == [value.encode() for value in values]
+
+
+ONE_EVENT = ('data: {"a":1}\n\n', 'data: {"a":1}\r\n\r\n', 'event: e\ndata: {"a":1}\n\n')
+
+
+def begun() -> SseDecoder:
+    """A decoder behind its first event."""
+    decoder = SseDecoder()
+    assert decoder.payloads(b"data: 0\n\n") == [b"0"]
+    return decoder
+
+
+@pytest.mark.parametrize("event", ONE_EVENT)
+def test_a_single_event_is_known_at_once(event: str) -> None:
+    """In the shapes of OpenAI, Gemini and Anthropic; but not where something waits, or at the very beginning."""
+    assert begun().single(event.encode()) == b'{"a":1}'
+    assert SseDecoder().single(event.encode()) is None
+    for waiting in (b"data: 1\n", b"data: 1\n\r"):
+        decoder = begun()
+        decoder.payloads(waiting)
+        assert decoder.single(event.encode()) is None
+
+
+@pytest.mark.parametrize("event", ONE_EVENT)
+def test_what_passes_for_a_single_event_is_one(event: str) -> None:
+    """However it is changed, the quick look and the whole reading agree."""
+    puts = ("", "\n", "\r", "\r\n", "\n\n", "\r\n\r\n", "x", "ping", "data: ", "id: 1\n", "\ndata: {}", ": c\n")
+    for place, dropped, put in product(range(len(event) + 1), range(3), puts):
+        read = (event[:place] + put + event[place + dropped :]).encode()
+        quick, whole = begun().single(read), begun()
+        if quick is not None:
+            assert whole.payloads(read) == [quick], read
+            assert (whole.pings, whole.stray, whole.leftover()) == (frozenset(), b"", []), read
 
 
 @pytest.mark.parametrize("head", ["data: ", "event: e\ndata: "])

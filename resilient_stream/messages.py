@@ -454,13 +454,19 @@ def to_messages(prompt: Prompt, system: str | None = None) -> tuple[Message, ...
     return messages
 
 
-_ASKED = {"role", "content"}
-"""The fields that a plain prompt sets: one set for all of them, which is a third of such a message's memory."""
+_PLAIN: dict[str, Any] = Message.model_construct(role="user", content="").__getstate__()
+
+
+def _plain_prompt(words: str) -> Message:
+    """Return a text as the user's message. Pydantic's own ways look at each field, and make a set for each message."""
+    made = Message.__new__(Message)
+    made.__setstate__({**_PLAIN, "__dict__": {**_PLAIN["__dict__"], "content": words}})
+    return made
 
 
 def _turns(prompt: Any) -> tuple[Message, ...]:
     if isinstance(prompt, str):
-        return (Message.model_construct(_ASKED, role="user", content=text(prompt)),)
+        return (_plain_prompt(text(prompt)),)
     if isinstance(prompt, Message | Mapping) or hasattr(prompt, "model_dump"):
         prompt = [prompt]
     if isinstance(prompt, bytes | bytearray) or not isinstance(prompt, Iterable):

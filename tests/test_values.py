@@ -164,6 +164,16 @@ def test_the_waits_double_up_to_their_maximum() -> None:
     assert all(1 <= next(jittered) <= 1.1 for _ in range(100))
 
 
+def test_a_plain_prompt_is_a_message_like_any_other() -> None:
+    """It is made without pydantic's checks, and nothing tells it from one that was checked."""
+    (quick,), (other,), checked = to_messages("Hi"), to_messages("Bye"), Message(role="user", content="Hi")
+    assert quick == checked
+    assert repr(quick) == repr(checked)
+    assert quick.model_dump() == checked.model_dump()
+    assert pickle.loads(pickle.dumps(quick)) == checked
+    assert (quick.text, other.text, quick.model_copy(update={"name": "Ann"}).name) == ("Hi", "Bye", "Ann")
+
+
 def transcript_of(*chunks: Any, limit: int = 1 << 20) -> Transcript:
     """A transcript that has received these."""
     transcript = Transcript(limit)

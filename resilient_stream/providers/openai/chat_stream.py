@@ -125,7 +125,7 @@ class ChatReader:
         usage: Any = None
         for place, event in enumerate(events):
             if not self._all and (text := lone_text(event)):
-                self._speaker.text.add(text)
+                self._kept.append(text)
                 batch.append(TextDelta(text))
                 continue
             if (failure := self._failure_in(event)) is not None:
@@ -137,6 +137,8 @@ class ChatReader:
                     self._read_choice(choice, batch)
             if place < len(payloads) and (type(event) is Event or self._all):
                 batch += self._beside.chunk(object_of(event_value(payloads[place])))
+        if len(self._kept) > KEPT:
+            self._speaker.text.measure()
         self._after_read(events, batch)
         if isinstance(usage, dict):
             batch.append(openai_usage(usage))

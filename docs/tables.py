@@ -34,6 +34,8 @@ from resilient_stream.engine.states import FOLLOWS, State
 from resilient_stream.errors import ErrorCategory, Failure, StreamError, error_for
 from resilient_stream.fitting.features import OPTIONS
 from resilient_stream.fitting.files import WAYS
+from resilient_stream.integrations.anthropic.errors import ERRORS as ANTHROPIC_ERRORS
+from resilient_stream.integrations.anthropic.fields import FIELDS as ANTHROPIC_FIELDS
 from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
 from resilient_stream.outcome import errors
 from resilient_stream.policy import RetryPolicy
@@ -293,6 +295,25 @@ def hosted_tools() -> str:
     return table(("name", "providers"), ((f"`{tool}`", ", ".join(found[tool])) for tool in sorted(found)))
 
 
+_FATES: Mapping[str, str] = {
+    "option": "", "answer": "", "hint": "hint: ", "passed": "only Anthropic is asked: ",
+}  # fmt: skip
+
+
+def anthropic_fields() -> str:
+    """What becomes of each field of a Messages API request."""
+    rows = ((f"`{name}`", _FATES[row.fate] + row.words) for name, row in ANTHROPIC_FIELDS.items())
+    return table(("field", "what becomes of it"), [*rows, ("any other", "only Anthropic is asked")])
+
+
+def anthropic_errors() -> str:
+    """Which kinds have which status and type."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for kind, row in ANTHROPIC_ERRORS.items():
+        found.setdefault((row.status, row.type), []).append(f"`{kind.value}`")
+    return table(("status", "type", "kinds"), ((*which, ", ".join(kinds)) for which, kinds in sorted(found.items())))
+
+
 def _ways(taken: frozenset[str], kind: str) -> str:
     found = [way for way in WAYS if f"{kind} {way}" in taken]
     return ", ".join(found) or ("as text" if kind == "text" else "no")
@@ -510,6 +531,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     **{f"formats-{name}-failed": (lambda name=name: format_examples.failed(name)) for name in ("events", "ai-sdk")},
     **{f"formats-{name}-stopped": (lambda name=name: format_examples.stopped(name)) for name in ("events", "ai-sdk")},
     "content": content,
+    "anthropic-fields": anthropic_fields,
+    "anthropic-errors": anthropic_errors,
     **{f"kinds-{category}": (lambda category=category: kinds_of(category)) for category in ErrorCategory},
     "texts": more_texts,
     "catch": catch,

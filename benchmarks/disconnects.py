@@ -27,7 +27,7 @@ from resilient_stream.testing.steps import Step
 from .loops import new_loop
 from .servers import Reader, served, serving
 
-__all__ = ["WHEN", "Cell", "Flood", "Moment", "moment", "times"]
+__all__ = ["WHEN", "Cell", "Flood", "Moment", "leaving", "moment", "times"]
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks" / "disconnects.md"
 REPEATS = 8
@@ -48,17 +48,18 @@ class Flood:
             yield Text("word " * 200)
 
     async def dammed(self) -> int:
-        """Wait until nothing is taken any more, for 50 ms. Returns the bytes that fit in."""
+        """Wait until nothing is taken any more, for 50 ms. Returns the bytes that fit in. Raises TimeoutError."""
         before, quiet = -1, 0
-        while quiet < 10:
-            quiet = quiet + 1 if self.taken == before else 0
-            before = self.taken
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(20):
+            while quiet < 10:
+                quiet = quiet + 1 if self.taken == before else 0
+                before = self.taken
+                await asyncio.sleep(0.005)
         return before
 
 
 class Moment(NamedTuple):
-    """When the reader leaves. begin: what it waits for before."""
+    """When the reader leaves. heard: what it waits for before. flood: the script, where it has no end."""
 
     script: Script
     heard: bytes
@@ -93,12 +94,17 @@ async def times(cell: Cell, when: str, repeats: int) -> list[float]:
         client = Client(provider.target("openai"))
         made = served(cell.stack, cell.server, cell.middleware, lambda: client.stream("Hi"))
         async with client, made as address:
-            return [await _one(provider, address, when) for _ in range(repeats)]
+            return [await _played(provider, address, moment(when)) for _ in range(repeats)]
 
 
-async def _one(provider: FakeProvider, address: tuple[str, int], when: str) -> float:
-    now, asked = moment(when), len(provider.requests)
+async def _played(provider: FakeProvider, address: tuple[str, int], now: Moment) -> float:
     provider.play(now.script)
+    return await leaving(provider, address, now)
+
+
+async def leaving(provider: FakeProvider, address: tuple[str, int], now: Moment) -> float:
+    """Milliseconds until the provider's connection is closed after the reader left; infinite where it stays open."""
+    asked = len(provider.requests)
     reader = await Reader.ask(address)
     while len(provider.requests) == asked:  # noqa: ASYNC110 - it is in another thread
         await asyncio.sleep(0.001)

@@ -19,8 +19,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from resilient_stream.delivery import Answering
-from resilient_stream.web.aiohttp import stream_response
-from resilient_stream.web.starlette import StreamResponse
+from resilient_stream.web.aiohttp import resume_response, stream_response
+from resilient_stream.web.starlette import ResumeResponse, StreamResponse
 
 __all__ = ["Ask", "SERVERS", "STACKS", "Reader", "Serving", "listening", "served", "serving"]
 
@@ -66,6 +66,10 @@ def fastapi_app(ask: Ask, middleware: bool, options: Mapping[str, Any]) -> Any:
     async def answer() -> Response:
         return StreamResponse(ask(), **options)
 
+    @app.get("/{id}")
+    async def rest(id: str, request: Request) -> Response:
+        return ResumeResponse(options["hub"], id, request)
+
     return app
 
 
@@ -75,8 +79,11 @@ def starlette_app(ask: Ask, middleware: bool, options: Mapping[str, Any]) -> Any
     async def answer(request: Request) -> Response:
         return StreamResponse(ask(), **options)
 
+    async def rest(request: Request) -> Response:
+        return ResumeResponse(options["hub"], request.path_params["id"], request)
+
     around = [Middleware(BaseHTTPMiddleware, dispatch=pass_on)] if middleware else []
-    return Starlette(routes=[Route("/", answer)], middleware=around)
+    return Starlette(routes=[Route("/", answer), Route("/{id}", rest)], middleware=around)
 
 
 def aiohttp_app(ask: Ask, middleware: bool, options: Mapping[str, Any]) -> Any:
@@ -85,8 +92,12 @@ def aiohttp_app(ask: Ask, middleware: bool, options: Mapping[str, Any]) -> Any:
     async def answer(request: web.Request) -> web.StreamResponse:
         return await stream_response(request, ask(), **options)
 
+    async def rest(request: web.Request) -> web.StreamResponse:
+        return await resume_response(request, options["hub"], request.match_info["id"])
+
     app = web.Application(middlewares=[handed_on] if middleware else [])
     app.router.add_get("/", answer)
+    app.router.add_get("/{id}", rest)
     return app
 
 
@@ -181,7 +192,10 @@ def serving() -> list[tuple[str, str]]:
 
 @asynccontextmanager
 async def served(stack: str, server: str, middleware: bool, ask: Ask, **options: Any) -> AsyncIterator[tuple[str, int]]:
-    """Serve what `ask` gives at GET /, and give the address. options: of the response."""
+    """Serve what `ask` gives at GET /, and the rest of a hub's streams at GET /id. Give the address.
+
+    options: of the response.
+    """
     made = listening()
     address: tuple[str, int] = made.getsockname()
     async with SERVERS[server](STACKS[stack][0](ask, middleware, options), made):
@@ -196,19 +210,30 @@ class Reader:
         self._writer = writer
 
     @classmethod
-    async def ask(cls, address: tuple[str, int], method: str = "GET") -> Reader:
+    async def ask(cls, address: tuple[str, int], method: str = "GET", path: str = "/") -> Reader:
         """Send a request."""
         made = socket.socket()
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
         made.setblocking(False)
         await asyncio.get_running_loop().sock_connect(made, address)
         asked = cls(*await asyncio.open_connection(sock=made, limit=SMALL))
-        asked._writer.write(f"{method} / HTTP/1.1\r\nhost: test\r\n\r\n".encode())
+        asked._writer.write(f"{method} {path} HTTP/1.1\r\nhost: test\r\n\r\n".encode())
         return asked
 
     async def hears(self, text: bytes) -> bytes:
         """Read up to and with `text`."""
         return await asyncio.wait_for(self._reader.readuntil(text), 5)
+
+    def say(self, data: bytes | None) -> None:
+        """Send more; None is the end of what is sent."""
+        if data is None:
+            self._writer.write_eof()
+        else:
+            self._writer.write(data)
+
+    async def takes(self, size: int) -> bytes:
+        """Read so many bytes."""
+        return await asyncio.wait_for(self._reader.readexactly(size), 5)
 
     async def hears_out(self) -> bytes:
         """Read to the end of the connection, or of the chunked body."""

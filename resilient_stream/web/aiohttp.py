@@ -19,14 +19,13 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from ..delivery import Answering
-from ..formats.writer import Writer
 from .answer import Answer, ReaderLeft, refuse
 from .begin import Begin, last_event_id, not_here, resume
+from .formats import Format
 from .heads import Headers, checked
 from .log import NoSuchStream
 from .run import OnDisconnect
 from .source import Source
-from .writers import Format
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -38,7 +37,7 @@ async def stream_response(
     request: web.BaseRequest,
     stream: Answering,
     *,
-    format: Format | Writer = "events",
+    format: Format = "events",
     on_disconnect: OnDisconnect = "cancel",
     heartbeat: float | None = 15.0,
     hub: Hub | None = None,

@@ -11,10 +11,10 @@ from ..delivery import Answering
 from ..failures import StreamMisused
 from ..formats.statuses import NOT_STORED
 from ..formats.writer import Refusal, Writer
+from .formats import Format, writer_for
 from .log import NoSuchStream
 from .run import OnDisconnect, detached
 from .source import Owned, Source, answering
-from .writers import writer_for
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -27,31 +27,30 @@ class Begin(NamedTuple):
 
     stream: Answering
     writer: Writer
-    format: str
+    format: Format
     on_disconnect: OnDisconnect
     hub: Hub | None
     owner: str | None
 
     @classmethod
     def checked(
-        cls, stream: object, format: str | Writer, on_disconnect: OnDisconnect, hub: Hub | None, owner: str | None
+        cls, stream: object, format: Format, on_disconnect: OnDisconnect, hub: Hub | None, owner: str | None
     ) -> Begin:
         """Raises StreamMisused for what makes no sense."""
         if on_disconnect not in get_args(OnDisconnect):
             raise StreamMisused(f"on_disconnect={on_disconnect!r} is none of {', '.join(get_args(OnDisconnect))}")
         if owner is not None and hub is None:
             raise StreamMisused("owner= says who may come back to the answer, which needs a hub, too")
-        name = format if isinstance(format, str) else ""
-        return cls(answering(stream), writer_for(format), name, on_disconnect, hub, owner)
+        return cls(answering(stream), writer_for(format), format, on_disconnect, hub, owner)
 
     def source(self) -> Source:
         """Begin: from now on somebody has to read the source, or to leave it."""
         if self.hub is not None:
             hub, when = self.hub, self.on_disconnect
             return hub.begin(self.stream, self.writer, owner=self.owner, on_disconnect=when, format=self.format)
-        return (
-            self.owned() if self.on_disconnect == "cancel" else detached(self.stream, self.writer, self.on_disconnect)
-        )
+        if self.on_disconnect == "cancel":
+            return self.owned()
+        return detached(self.stream, self.writer, self.on_disconnect)
 
     def owned(self) -> Owned:
         """Return a source that ends with the response."""

@@ -18,14 +18,13 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ..delivery import Answering
-from ..formats.writer import Writer
 from .answer import Answer, ReaderLeft, refuse
 from .begin import Begin, last_event_id, not_here, resume
+from .formats import Format
 from .heads import Headers, checked
 from .log import NoSuchStream
 from .run import OnDisconnect
 from .source import Source
-from .writers import Format
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -54,18 +53,19 @@ class _Streaming(Response):
 class StreamResponse(_Streaming):
     """A stream or a conversation as a response, which owns it.
 
-    format: a name, or a writer of your own. on_disconnect: what becomes of the stream when the reader leaves: "cancel"
-    closes the provider's connection at once, "drain" lets it run on for a bounded time to learn the true usage, and
-    "detach" lets it run to its end. hub: keeps the stream, so that readers can come back for it (`ResumeResponse`).
-    owner: who may, such as a user's id. heartbeat: seconds of silence after which the reader is sent something to
-    ignore; None for never. headers: over the format's own. Raises StreamMisused for a header with a line break.
+    format: a name, or what makes a writer of your own. on_disconnect: what becomes of the stream when the reader
+    leaves: "cancel" closes the provider's connection at once, "drain" lets it run on for a bounded time to learn the
+    true usage, and "detach" lets it run to its end. hub: keeps the stream, so that readers can come back for it
+    (`ResumeResponse`). owner: who may, such as a user's id. heartbeat: seconds of silence after which the reader is
+    sent something to ignore; None for never. headers: over the format's own. Raises StreamMisused for a header with a
+    line break.
     """
 
     def __init__(
         self,
         stream: Answering,
         *,
-        format: Format | Writer = "events",
+        format: Format = "events",
         on_disconnect: OnDisconnect = "cancel",
         heartbeat: float | None = 15.0,
         hub: Hub | None = None,

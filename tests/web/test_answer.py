@@ -14,9 +14,9 @@ from resilient_stream.formats.events import EventsWriter
 from resilient_stream.formats.text import TextWriter
 from resilient_stream.formats.writer import Writer
 from resilient_stream.web.answer import Answer, ReaderLeft
+from resilient_stream.web.formats import FORMATS, writer_for
 from resilient_stream.web.heads import Headers, checked
 from resilient_stream.web.source import Owned, answering
-from resilient_stream.web.writers import FORMATS, writer_for
 
 from ..engine.clock import running_clock
 from ..engine.scripted import client_over

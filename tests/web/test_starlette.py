@@ -16,8 +16,8 @@ from benchmarks.servers import Reader, served
 from resilient_stream import Client, StreamMisused
 from resilient_stream.testing import FakeProvider, Stall, Text
 from resilient_stream.web import Hub
+from resilient_stream.web.formats import FORMATS
 from resilient_stream.web.starlette import ResumeResponse, StreamResponse
-from resilient_stream.web.writers import FORMATS
 
 from ..engine.scripted import END, Answer, client_over
 from .hub_parts import Feeding, stream_of, turns
@@ -143,7 +143,7 @@ async def test_compression_holds_nothing_back(format: Any, fake_provider: FakePr
     [
         ({"on_disconnect": "stop"}, "none of cancel, detach, drain"),
         ({"owner": "me"}, "needs a hub"),
-        ({"format": "html"}, "format='html' is none of events"),
+        ({"format": "html"}, "no format is called 'html'"),
         ({"headers": {"x-mine": "a\r\nb"}}, r"headers\['x-mine'\]"),
     ],
 )

@@ -26,6 +26,7 @@ ROOT = Path(tables.__file__).parent.parent
 BLOCK = re.compile(r"(?ms)^( *)```python\n(.*?)^\1```$")
 ELSEWHERE = {
     "recording.md": "tests/examples/test_recording_page.py runs its files in a folder of their own",
+    "frameworks.md": "tests/docs/test_frameworks.py runs it where the frameworks are installed",
     "conversations.md": "tests/docs/test_conversations.py has a model that calls tools",
     "integrations.md": "tests/docs/test_integrations.py has the SDKs, which are not installed everywhere",
     "structured-output.md": "tests/docs/test_structured_output.py has a model that answers in JSON",

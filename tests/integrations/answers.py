@@ -55,6 +55,13 @@ ANSWERS: dict[str, tuple[Chunk, ...]] = {
     "a block": (Raw("anthropic", "compaction", {"type": "compaction", "content": "…"}, "block"), TextDelta("Sunny.")),
 }  # fmt: skip
 
+UNEVEN: dict[str, tuple[Chunk, ...]] = {
+    "a thought before an encrypted one": (
+        ReasoningDelta("I"), ReasoningDelta("", redacted="gAAA"), TextDelta("Sunny."),
+    ),
+}  # fmt: skip
+"""Answers of which the library sends less back than a framework keeps."""
+
 
 class Scripted:
     """A middleware that puts `answers` in place of what a provider said, one a request, and keeps the requests."""

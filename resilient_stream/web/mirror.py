@@ -62,7 +62,7 @@ class Mirror:
         if self.log.done and last == self.log.last and not self.ended:
             error = self.log.error if isinstance(self.log.error, StreamError) else None
             entries.append(Entry(last, ended=True, error=error))
-        ends = self.ended or bool(entries and entries[-1].ended)
+        ends = bool(entries and entries[-1].ended)
         return Write(self.id, self.about, entries, self.log.first, ttl if ends else running, self.anew)
 
     def _next_entries(self) -> list[Entry]:

@@ -176,9 +176,6 @@ class Shared:
             async with asyncio.timeout(self._store.timeout):
                 await pubsub.subscribe(self._stored.orders(self._worker), *map(self._stored.news, self._followers))
             self._pubsub = pubsub
-            for followers in self._followers.values():
-                for follower in followers:
-                    follower.nudge()
             while (message := await pubsub.get_message(timeout=self._store.lease)) is not None:
                 await self._obey(message, pubsub)
         finally:

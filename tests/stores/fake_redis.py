@@ -182,7 +182,8 @@ class PubSub:
         await self.server.exchange([lambda: None])
         self.channels.update(channels)
         self.server.pubsubs.add(self)
-        self.messages.put_nowait({"type": "subscribe", "channel": b"", "data": 1})
+        for channel in channels:
+            self.messages.put_nowait({"type": "subscribe", "channel": channel.encode(), "data": 1})
 
     async def unsubscribe(self, channel: str) -> None:
         self.channels.discard(channel)

@@ -135,6 +135,35 @@ async def test_answers_that_ended_make_room_first() -> None:
     await hub.aclose(drain=0)
 
 
+async def test_ended_answers_that_are_being_read_do_not_go_beyond_the_bound() -> None:
+    """Their readers may be slow for as long as they like, so when it comes to it they lose."""
+    hub = Hub(max_bytes=30_000)
+    sources = []
+    for _ in range(4):
+        source = begin(hub, stream_of("x" * 4_000, "y" * 4_000))
+        sources.append(source)
+        while not source._feed.log.done:
+            await turns()
+    assert hub._size <= 30_000
+    assert b"error no_longer_kept" in b"".join([await read_all(source) for source in sources])
+    await hub.aclose()
+
+
+async def test_a_batch_larger_than_the_hub_reaches_its_reader() -> None:
+    """A picture in one event: whoever keeps up gets it, and it is forgotten afterwards."""
+    hub, feeding = Hub(max_bytes=10_000), Feeding()
+    source = begin(hub, feeding.stream)
+    feeding.feed("a")
+    assert await source.frames()
+    feeding.feed("x" * 50_000)
+    await turns(50)
+    assert b"x" * 50_000 in b"".join(await source.frames())
+    feeding.feed("a")
+    assert b"data: a\n\n" in b"".join(await source.frames())
+    assert hub._size <= 10_000
+    await hub.aclose(drain=0)
+
+
 async def test_an_endless_answer_forgets_its_beginning_and_says_so() -> None:
     """Memory is bounded without readers, too. Who comes back too late is refused, and a reader that stayed too far
     behind another one gets an end that says why, without a number."""

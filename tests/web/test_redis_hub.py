@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from copy import copy
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -145,6 +146,10 @@ async def test_owners_hold_in_other_processes_too(fleet: Fleet) -> None:
         said.add((type(caught.value), str(caught.value)))
         assert not await hub.stop(asked, owner)
     assert len(said) == 1
+    shared: Any = two._shared
+    shared._stored.about = None  # an id of such a length is looked up nowhere
+    with pytest.raises(NoSuchStream):
+        await two.resume("x" * 99)
     assert "ann" not in str(fleet.redis.values)
 
 
@@ -309,6 +314,62 @@ async def test_a_reader_waits_for_redis_for_a_bounded_time(fleet: Fleet) -> None
     assert numbers(await read_all(await two.resume(source.stream_id, 2))) == [3]
 
 
+async def test_the_patience_of_a_reader_begins_anew_with_each_outage(fleet: Fleet) -> None:
+    """Two short ones, with a moment between them, are not one long one."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a")
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    for _ in range(3):
+        fleet.redis.stop()
+        await asyncio.sleep(PATIENCE / 2)
+        fleet.redis.start()
+        await asyncio.sleep(2)
+    feeding.end()
+    assert numbers(await read_all(reader)) == [1, 2, 3]
+
+
+async def test_an_answer_that_redis_evicted_is_an_honest_end(fleet: Fleet) -> None:
+    """It ran short of memory: the process lives, and yet nothing more will come."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a")
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    assert await reader.frames()
+    del fleet.redis.values[f"resilient_stream:about:{source.stream_id}"]
+    assert (await read_all(reader)).startswith(b"data: error worker_lost\n\n")
+
+
+async def test_news_of_answers_that_nobody_reads_here_are_no_longer_heard(fleet: Fleet) -> None:
+    """Otherwise a process would hear of every answer that was ever read in it."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    channel = f"resilient_stream:news:{source.stream_id}"
+    assert [each for each in fleet.redis.pubsubs if channel in each.channels]
+    reader.leave()
+    feeding.feed("a")
+    await mirrored()
+    assert not [each for each in fleet.redis.pubsubs if channel in each.channels]
+
+
+async def test_a_bug_while_following_is_an_honest_end(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
+    """A reader never sees an end that looks like the answer's own."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream)
+    feeding.feed("a")
+    await mirrored()
+    reader = await two.resume(source.stream_id)
+    assert await reader.frames()
+    shared: Any = two._shared
+    shared._stored.read = None
+    assert await read_all(reader) == b"data: error unreadable\n\ndata: end failed\n\n"
+    assert "TypeError" in caplog.text
+
+
 async def test_what_is_stored_is_bounded_and_a_hole_is_an_error(fleet: Fleet) -> None:
     """Redis forgets with the log: who comes too late for the beginning is refused there, too."""
     one, two, feeding = fleet.hub(max_bytes=50_000), fleet.hub(), Feeding()
@@ -408,7 +469,7 @@ GARBAGE: list[Callable[[Any, str], object]] = [
 ENTRIES = [
     (b"3-0", {b"frames": b"\xff"}), (b"3-0", {}), (b"3-0", {b"frames": b"\x91\x01"}),
     (b"2-1", {b"end": b"", b"error": b"{"}), (b"2-1", {b"end": b"", b"error": b'{"kind":"nonsense"}'}),
-    (b"3-0", {b"frames": b"\x90" + b"x" * 30_000}),
+    (b"3-0", {b"frames": msgspec.msgpack.encode([b"x" * 30_000])}),
 ]  # fmt: skip
 
 

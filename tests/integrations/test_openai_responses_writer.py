@@ -103,6 +103,12 @@ def test_reasoning_is_a_summary_with_its_proof() -> None:
     assert reasoning_of(redacted).redacted == "xyz"
 
 
+def test_a_proof_behind_a_seam_is_of_the_target_that_went_on() -> None:
+    """It would be refused by the first one."""
+    found = events(Seam("anthropic:claude", "gemini:g", "replay"), ReasoningDelta("", "sig"))
+    assert reasoning_of(found[-1]["response"]["output"][0]).signed_by == "gemini:g"
+
+
 def test_calls_are_items_of_their_own() -> None:
     """Also several at once, and whichever number they had."""
     found = events(

@@ -219,3 +219,18 @@ async def test_an_object_that_does_not_fit_is_asked_for_again() -> None:
         async with httpx2.AsyncClient(transport=ResilientTransport(client)) as http:
             answer = await http.post(CHAT, json=body(response_format=form))
     assert answer.json()["choices"][0]["message"]["content"] == '{"a":1}'
+
+
+async def test_a_field_of_responses_goes_to_targets_of_that_api() -> None:
+    """A chat target of the same host has no such field."""
+    httpx2 = pytest.importorskip("httpx2")
+    async with FakeProvider(GOING_ON) as provider:
+        targets = provider.target("openai"), provider.target("openai-responses"), provider.target("anthropic")
+        async with Client(*targets, retry=RetryPolicy.off()) as client:
+            async with httpx2.AsyncClient(transport=ResilientTransport(client)) as http:
+                asked = {"model": "m", "input": "Hi", "max_tool_calls": 3, "metadata": {"a": "b"}}
+                answer = await http.post("https://x/v1/responses", json=asked)
+        assert answer.json()["output"][0]["content"][0]["text"] == WHOLE
+        [request] = provider.requests
+        assert request.path.endswith("/responses")
+        assert (request.json["max_tool_calls"], request.json["metadata"]) == (3, {"a": "b"})

@@ -128,7 +128,7 @@ class ChatWriter:
             return []
         self._written = True
         number, new = self._calls.number(item)
-        return [self._call(number, item.id if new else "", item.name if new else "", self._calls.piece(item))]
+        return [self._call(number, item.id, item.name if new else "", self._calls.piece(item))]
 
     def _whole_call(self, item: ToolCall) -> list[bytes]:
         """Write what no fragment had. A call that must not be run ends the answer, as a client would run it."""
@@ -140,7 +140,7 @@ class ChatWriter:
         self._written = True
         number, new = self._calls.number(item)
         rest = self._calls.rest(item)
-        return [self._call(number, item.id if new else "", item.name if new else "", rest)] if new or rest else []
+        return [self._call(number, item.id, item.name if new else "", rest)] if new or rest else []
 
     def _answered(self, item: ToolResult) -> list[bytes]:
         """Leave out the call of a conversation that was answered here; the others are the client's to answer."""

@@ -36,6 +36,8 @@ from resilient_stream.fitting.features import OPTIONS
 from resilient_stream.fitting.files import WAYS
 from resilient_stream.integrations.anthropic.errors import ERRORS as ANTHROPIC_ERRORS
 from resilient_stream.integrations.anthropic.fields import FIELDS as ANTHROPIC_FIELDS
+from resilient_stream.integrations.openai import CHAT_FIELDS, RESPONSES_FIELDS
+from resilient_stream.integrations.openai.fields import Row
 from resilient_stream.kinds import GAVE_UP, KINDS, TEXTS, ErrorKind
 from resilient_stream.outcome import errors
 from resilient_stream.policy import RetryPolicy
@@ -524,7 +526,19 @@ def formats() -> str:
     return table(headings, format_examples.heads())
 
 
+def request_fields(rows: Mapping[str, Row]) -> str:
+    """What becomes of each field of a request."""
+    said = ((f"`{name}`", row.fate, row.words, ", ".join(map(_usual, row.usual))) for name, row in rows.items())
+    return table(("field", "what it is", "as, or why", "changes nothing"), said)
+
+
+def _usual(value: object) -> str:
+    return f"`{json.dumps(value)}`"
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
+    "openai-chat-fields": lambda: request_fields(CHAT_FIELDS),
+    "openai-responses-fields": lambda: request_fields(RESPONSES_FIELDS),
     "formats": formats,
     "formats-refused": lambda: format_examples.refused("events"),
     **{f"formats-{name}": (lambda name=name: format_examples.answer(name)) for name in format_examples.NAMES},

@@ -197,17 +197,17 @@ def test_a_field_of_one_api_goes_only_to_targets_with_that_api() -> None:
     assert caught.value.param == "logprobs"
 
 
-def test_a_wish_does_not_take_a_target_away(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hint_does_not_take_a_target_away(caplog: pytest.LogCaptureFixture) -> None:
     """It is sent to OpenAI, whose own it is. The answer of another target is still the one that was asked for, and
     that it was asked without it is logged."""
-    targets = [Target("openai:wish"), Target("anthropic:wish"), Target("groq:g"), Target("openai-responses:r")]
+    targets = [Target("openai:hint"), Target("anthropic:hint"), Target("groq:g"), Target("openai-responses:r")]
     asked = read_chat(body(store=True, metadata={"a": "b"}))
     wanted, shared = {"store": True, "metadata": {"a": "b"}}, {"metadata": {"a": "b"}}
     extra = {"openai:": wanted, "azure:": wanted, "openai-responses:": shared, "azure-responses:": shared}
     assert asked.options == {"extra": extra}
     assert for_targets(asked, targets, "chat").options == {"extra": extra, "to": targets}
     assert for_targets(asked, targets[1:2], "chat").options["to"] == targets[1:2]
-    assert any("anthropic:wish" in line and "store" in line for line in caplog.messages)
+    assert any("anthropic:hint" in line and "store" in line for line in caplog.messages)
     both = for_targets(read_chat(body(store=True, logprobs=True)), targets, "chat")
     assert both.options["to"] == [targets[0], targets[2]]
 

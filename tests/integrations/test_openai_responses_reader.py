@@ -129,7 +129,7 @@ def test_a_field_becomes_an_option(fields: dict[str, Any], expected: dict[str, A
 
 
 @pytest.mark.parametrize(
-    ("fields", "is_wish"),
+    ("fields", "is_hint"),
     [
         ({"metadata": {"a": "b"}}, True),
         ({"text": {"verbosity": "low"}}, True),
@@ -140,15 +140,15 @@ def test_a_field_becomes_an_option(fields: dict[str, Any], expected: dict[str, A
         ({"some_new_field": 1}, False),
     ],
 )
-def test_a_field_of_openais_alone_is_sent_on(fields: dict[str, Any], is_wish: bool) -> None:
+def test_a_field_of_openais_alone_is_sent_on(fields: dict[str, Any], is_hint: bool) -> None:
     """Others are asked without it where their answer is still the one that was asked for, and else not at all."""
     asked = read_responses(body(**fields))
     extra = asked.options["extra"]
     assert extra is not None
-    assert (extra["openai-responses:"] if is_wish else extra) == fields
+    assert (extra["openai-responses:"] if is_hint else extra) == fields
     targets = [Target("openai-responses:r"), Target("openai:o"), Target("anthropic:a")]
     found = for_targets(asked, targets, "responses").options
-    assert found["to"] == (targets if is_wish else targets[:1])
+    assert found["to"] == (targets if is_hint else targets[:1])
 
 
 @pytest.mark.parametrize(

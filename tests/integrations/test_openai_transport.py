@@ -146,8 +146,8 @@ async def test_a_field_that_no_target_has_is_refused() -> None:
             failed = await http.post(CHAT, json=body(logprobs=True, stream=True))
             assert (failed.status_code, up.second.requests) == (503, [])
             assert up.first.requests[0].json["logprobs"] is True
-            wish = await http.post(CHAT, json=body(store=True))
-            assert wish.status_code == 200
+            hint = await http.post(CHAT, json=body(store=True))
+            assert hint.status_code == 200
             assert (up.first.requests[1].json["store"], "store" in up.second.requests[0].json) == (True, False)
         one = ResilientTransport(up.client, models={"m": up.client.targets[1]})
         async with httpx2.AsyncClient(transport=one) as http:

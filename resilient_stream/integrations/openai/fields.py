@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 Api: TypeAlias = Literal["chat", "responses"]
-Fate: TypeAlias = Literal["option", "answer", "passed", "wish", "refused"]
+Fate: TypeAlias = Literal["option", "answer", "passed", "hint", "refused"]
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of one request at most, files in it included."""
@@ -44,12 +44,12 @@ class Row(NamedTuple):
     """What becomes of a field.
 
     option: it is an option of `Client.stream`, or the messages. answer: it says how the answer is written. passed: it
-    is sent as it is to targets that speak the same API, at whichever host, and others are not asked. wish: it is sent
+    is sent as it is to targets that speak the same API, at whichever host, and others are not asked. hint: it is sent
     to OpenAI and Azure, and others are asked without it, since their answer is still the one that was asked for.
     refused: it cannot be served.
     words: the option, or the reason. usual: values that change nothing; with one of them the field is left out.
-    read: returns the options that a value means. Fields that are passed are under the name "extra", and wishes under
-    "wish".
+    read: returns the options that a value means. Fields that are passed are under the name "extra", and hints under
+    "hint".
     """
 
     fate: Fate
@@ -99,16 +99,16 @@ def option(name: str) -> Callable[[Any], Mapping[str, Any]]:
 
 def read_fields(body: Mapping[str, Any], table: Table, api: Api) -> dict[str, Any]:
     """Return the options that the fields of a request mean, with `extra` for what is sent on unchanged: what is passed
-    by its name, wishes under the names of the providers that have them. Raises Refused."""
+    by its name, hints under the names of the providers that have them. Raises Refused."""
     made: dict[str, Any] = {}
     passed: dict[str, Any] = {}
-    wishes: dict[str, Any] = {}
+    hints: dict[str, Any] = {}
     for name, row, value in _given(body, table):
         found = dict(_read(name, row, value))
         passed |= found.pop("extra", {})
-        wishes |= found.pop("wish", {})
+        hints |= found.pop("hint", {})
         _add(made, found, name)
-    extra = {**passed, **_for_openai(wishes, api)}
+    extra = {**passed, **_for_openai(hints, api)}
     return {**made, "extra": extra} if extra else made
 
 
@@ -125,11 +125,11 @@ IN_BOTH = frozenset({
 """Fields that are the same in both APIs."""
 
 
-def _for_openai(wishes: Mapping[str, Any], api: Api) -> dict[str, Any]:
-    """Return wishes under the names of OpenAI's providers, as `extra` takes them."""
+def _for_openai(hints: Mapping[str, Any], api: Api) -> dict[str, Any]:
+    """Return hints under the names of OpenAI's providers, as `extra` takes them."""
     other: Api = "responses" if api == "chat" else "chat"
-    shared = {name: value for name, value in wishes.items() if name in IN_BOTH}
-    both = ((_OWN[api], wishes), (_OWN[other], shared))
+    shared = {name: value for name, value in hints.items() if name in IN_BOTH}
+    both = ((_OWN[api], hints), (_OWN[other], shared))
     return {f"{provider}:": dict(fields) for providers, fields in both if fields for provider in providers}
 
 
@@ -138,7 +138,7 @@ def _read(name: str, row: Row, value: Any) -> Mapping[str, Any]:
         raise Refused(f"{name}: {row.words}", name)
     if row.read is None:
         return (
-            {"extra": {name: value}} if row.fate == "passed" else {"wish": {name: value}} if row.fate == "wish" else {}
+            {"extra": {name: value}} if row.fate == "passed" else {"hint": {name: value}} if row.fate == "hint" else {}
         )
     try:
         return row.read(value)
@@ -168,7 +168,7 @@ def _add(made: dict[str, Any], found: Mapping[str, Any], name: str) -> None:
 def for_targets(asked: Asked, targets: Sequence[Target], api: Api) -> Asked:
     """Return the request for those of the targets that can be sent all of it, in `to=`. Raises Refused where none can.
 
-    A field that only this API has goes to targets that speak it, and the others are not asked. A wish is left out for
+    A field that only this API has goes to targets that speak it, and the others are not asked. A hint is left out for
     a target that does not have it, and this is logged.
     """
     extra = asked.options.get("extra") or {}
@@ -183,9 +183,9 @@ def for_targets(asked: Asked, targets: Sequence[Target], api: Api) -> Asked:
 
 
 def _tell_what_is_left_out(targets: Sequence[Target], extra: Mapping[str, Any]) -> None:
-    wishes = {name for mark, fields in extra.items() if mark.endswith(":") for name in fields}
-    for target in targets if wishes else ():
-        for name in sorted(wishes - extra.get(f"{target.provider}:", {}).keys()):
+    hints = {name for mark, fields in extra.items() if mark.endswith(":") for name in fields}
+    for target in targets if hints else ():
+        for name in sorted(hints - extra.get(f"{target.provider}:", {}).keys()):
             left_out(target.name, name, "only OpenAI has it")
 
 

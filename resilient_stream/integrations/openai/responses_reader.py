@@ -153,24 +153,24 @@ def _tool_choice(value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> dict[str, Any]:
-    """Read the format of the answer. How much is said is a wish, and then the field is sent on whole, as it came."""
+    """Read the format of the answer. How much is said is a hint, and then the field is sent on whole, as it came."""
     given = json_object("text", value)
     form = given.get("format")
     kind = form.get("type") if isinstance(form, dict) else "text"
-    wish = {"wish": {"text": given}} if given.keys() - {"format"} else {}
+    hint = {"hint": {"text": given}} if given.keys() - {"format"} else {}
     if kind == "json_schema":
-        return {"output": schema_of(form, "text.format"), **wish}
+        return {"output": schema_of(form, "text.format"), **hint}
     if kind == "json_object":
-        return {"output": {"type": "object"}, **wish}
-    return wish if kind == "text" else {"extra": {"text": given}}
+        return {"output": {"type": "object"}, **hint}
+    return hint if kind == "text" else {"extra": {"text": given}}
 
 
 def _reasoning_options(value: Any) -> dict[str, Any]:
-    """Read the effort. A summary is asked for wherever there is one, and anything else is a wish."""
+    """Read the effort. A summary is asked for wherever there is one, and anything else is a hint."""
     given = json_object("reasoning", value)
     effort = {} if given.get("effort") is None else {"reasoning": given["effort"]}
     others = {name for name, each in given.items() if each is not None} - {"effort", "summary"}
-    return {**effort, **({"wish": {"reasoning": given}} if others else {})}
+    return {**effort, **({"hint": {"reasoning": given}} if others else {})}
 
 
 _GIVEN_ANYWAY = frozenset({
@@ -212,7 +212,7 @@ RESPONSES_FIELDS: Table = {
     "top_p": Row("option", "`top_p`", read=option("top_p")),
     "max_output_tokens": Row("option", "`max_tokens`", read=option("max_tokens")),
     "reasoning": Row("option", "`reasoning`: the effort; a summary is asked for anyway", ({},), _reasoning_options),
-    "text": Row("option", "`output`: the schema, or any object for `json_object`; `verbosity` is a wish", ({},), _text),
+    "text": Row("option", "`output`: the schema, or any object for `json_object`; `verbosity` is a hint", ({},), _text),
     "user": Row("option", "`user`", ("",), option("user")),
     "safety_identifier": Row("option", "`user`", ("",), option("user")),
     "tools": Row(
@@ -233,10 +233,10 @@ RESPONSES_FIELDS: Table = {
     "prompt": Row("passed", "a prompt that is kept at OpenAI"),
     "top_logprobs": Row("passed", "how probable the tokens are"),
     "truncation": Row("passed", "whether a conversation that is too long is cut", ("disabled",)),
-    "metadata": Row("wish", "names for a stored answer", ({},)),
-    "prompt_cache_key": Row("wish", "which requests have a beginning in common"),
-    "prompt_cache_options": Row("wish", "how the prompt is cached"),
-    "prompt_cache_retention": Row("wish", "how long the prompt is cached"),
-    "service_tier": Row("wish", "how fast, and for which price", ("auto",)),
+    "metadata": Row("hint", "names for a stored answer", ({},)),
+    "prompt_cache_key": Row("hint", "which requests have a beginning in common"),
+    "prompt_cache_options": Row("hint", "how the prompt is cached"),
+    "prompt_cache_retention": Row("hint", "how long the prompt is cached"),
+    "service_tier": Row("hint", "how fast, and for which price", ("auto",)),
 }
 """Every field of the API. One without a row is passed as well."""

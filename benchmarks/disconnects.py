@@ -125,6 +125,10 @@ async def leaving(provider: FakeProvider, address: tuple[str, int], now: Moment)
     return max(0.0, ended - left) * 1000
 
 
+LOOKED_AT = ("hypercorn", "granian")
+"""Servers that few use: with one framework on one event loop."""
+
+
 def cells() -> list[Cell]:
     """All combinations of what is installed."""
     return [
@@ -132,6 +136,7 @@ def cells() -> list[Cell]:
         for stack, server in serving()
         for middleware in (False, True)
         for loop in ("asyncio", "uvloop")
+        if server not in LOOKED_AT or (stack, loop) == ("Starlette", "asyncio")
     ]
 
 

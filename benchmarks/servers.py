@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.util import find_spec
 from typing import Any, TypeAlias
 
@@ -147,7 +147,8 @@ async def on_granian(app: Any, made: socket.socket) -> AsyncIterator[None]:
     await asyncio.sleep(0.3)
     yield
     server.stop()
-    await running
+    with suppress(TimeoutError):  # it may wait for a connection of its own
+        await asyncio.wait_for(running, 5)
 
 
 def on_aiohttp(handler_cancellation: bool) -> Serve:

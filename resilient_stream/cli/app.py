@@ -190,6 +190,52 @@ def demo(
     raise typer.Exit(until_reader_leaves(lambda: run(prompt)))
 
 
+@app.command(cls=Command, short_help="Serve OpenAI's and Anthropic's APIs on this machine.")
+def serve(
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PROVIDER:MODEL",
+            help="Whom to ask. Repeat it for fallbacks, in the order to try them.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=TARGET",
+            help="A name that may be asked for, and its targets, with commas between them. Then others are refused.",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="PORT", help="0 takes a free one.", min=0, max=65535)] = 8642,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keys of which callers have to send one, a line each. Or set RESILIENT_STREAM_SERVE_KEYS.",
+            show_default=False,
+        ),
+    ] = None,
+    drain: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long running answers get when it is stopped.", min=0)
+    ] = 10.0,
+) -> None:
+    """Serve OpenAI's API (chat completions, Responses, models) and Anthropic's (messages) on this machine.
+
+    Programs that speak one of them are answered by the targets, with retries, fallbacks and continued answers: set
+    their base URL to the address that is shown. /health and /metrics are for operators.
+
+    Without --to and --model: as for ask.
+    """
+    from .serve import serve as run
+    from .terminal import until_reader_leaves
+
+    serving = partial(run, to or (), model or (), host=host, port=port, keys=keys, drain=drain)
+    raise typer.Exit(until_reader_leaves(serving))
+
+
 @app.command(cls=Command, short_help="List the providers, and what each needs and can do.")
 def providers(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,

@@ -1,0 +1,123 @@
+"""The gateway as an application of aiohttp: the paths of two APIs, and what operators look at.
+
+/v1/chat/completions  /v1/responses  /v1/messages  /v1/models      answered by the client's targets
+/health                                                            the targets, as the client knows them
+/metrics                                                           for Prometheus, where OpenTelemetry is there
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from aiohttp import web
+
+from ..client import Client
+from ..failures import StreamMisused
+from ..formats.writer import Refusal
+from ..integrations.anthropic.api import ANTHROPIC
+from ..integrations.openai.api import OPENAI
+from ..integrations.refused import Refused, misused
+from ..integrations.service import Api, Models, Service
+from ..outcome.errors import StreamError
+from ..web.aiohttp import stream_response
+from .door import Door
+
+__all__ = ["make_app"]
+
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of one request at most, files in it included."""
+
+APIS: Mapping[str, Api] = {"openai": OPENAI, "anthropic": ANTHROPIC}
+
+
+def make_app(
+    client: Client,
+    *,
+    keys: Iterable[str] = (),
+    models: Models | None = None,
+    host: str = "127.0.0.1",
+    metrics: Callable[[], bytes] | None = None,
+) -> web.Application:
+    """Return a gateway to a client's targets; the client stays its caller's.
+
+    keys: who sends one of them is served; without any, this machine's programs are. models: the targets of each model's
+    name, see `Service`. host: where it will listen; without keys, requests for another name are refused. metrics: gives
+    the page of /metrics.
+    """
+    gateway = Gateway(client, Door(keys, host=host), models, metrics)
+    app = web.Application(client_max_size=MAX_BODY)
+    app.router.add_get("/health", gateway.health)
+    app.router.add_get("/metrics", gateway.metrics)
+    app.router.add_route("*", "/{path:.*}", gateway.serve)
+    return app
+
+
+class Gateway:
+    """Serves each request by the API that its path belongs to."""
+
+    def __init__(self, client: Client, door: Door, models: Models | None, metrics: Callable[[], bytes] | None) -> None:
+        self._client = client
+        self._door = door
+        self._metrics = metrics
+        self._services = {name: Service(client, api, models) for name, api in APIS.items()}
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request of one of the APIs."""
+        service = self._services[_api_of(request)]
+        try:
+            self._door.check(request.headers)
+            return await self._answered(service, request)
+        except Refused as refused:
+            return _response(service.api.refusal_of(refused))
+        except StreamMisused as error:
+            return _response(service.api.refusal_of(misused(error)))
+        except StreamError as error:
+            return _response(service.api.refusal(error, self._door.is_open))
+
+    async def _answered(self, service: Service, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        if request.method == "GET" and (models := service.api.models(service.names, path)) is not None:
+            return _json(models)
+        endpoint = service.endpoint(request.method, path)
+        asked = service.fitted(endpoint, await _body(request), request.headers)
+        if not asked.stream:
+            transcript = await self._client.complete(asked.messages, **asked.options)
+            return _json(endpoint.whole(asked, transcript, service.about(transcript)), endpoint.headers(asked))
+        stream = self._client.stream(asked.messages, **service.streaming_options(asked.options))
+        return await stream_response(request, stream, format=endpoint.writer(asked, self._door.is_open))
+
+    async def health(self, request: web.Request) -> web.Response:
+        """Tell how the targets are: 200 while one of them may be asked, else 503."""
+        targets = self._client.health()
+        well = any(target.state != "open" for target in targets)
+        seen = [{"target": each.target, "state": each.state, "in_flight": each.in_flight} for each in targets]
+        said = {"status": "ok" if well else "unavailable", "targets": seen}
+        return web.json_response(said, status=200 if well else 503)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Give the page for Prometheus."""
+        if self._metrics is None:
+            said = "No metrics: install resilient-stream[serve], which brings OpenTelemetry and its Prometheus page.\n"
+            return web.Response(text=said, status=501)
+        return web.Response(body=self._metrics(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+def _api_of(request: web.Request) -> str:
+    """Return whose API a request is of; both have a list of models, and only Anthropic's clients send its version."""
+    of_anthropic = request.path.startswith("/v1/messages") or "anthropic-version" in request.headers
+    return "anthropic" if of_anthropic else "openai"
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise Refused(f"The request is larger than {MAX_BODY // 2**20} MiB.", status=413) from None
+
+
+def _response(refusal: Refusal) -> web.Response:
+    return web.Response(status=refusal.status, headers=refusal.headers, body=refusal.body)
+
+
+def _json(body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(body=body, headers={**(headers or {}), "content-type": "application/json"})

@@ -31,19 +31,13 @@ _FIRST_CALL = 1000
 """The number of the first call: langchain numbers texts from 0 on, and joins whatever has the same number."""
 
 _ERRORS: Mapping[type[ours.StreamError], str] = {
-    ours.AuthenticationFailed: "ModelAuthenticationError",
-    ours.PermissionDenied: "ModelPermissionDeniedError",
-    ours.ModelNotFound: "ModelNotFoundError",
-    ours.ContextLengthExceeded: "ContextOverflowError",
-    ours.InvalidRequest: "ModelInvalidRequestError",
-    ours.ContentBlocked: "ModelInvalidRequestError",
-    ours.RateLimited: "ModelRateLimitError",
-    ours.ConnectionFailed: "ModelConnectionError",
-    ours.ResponseTimeout: "ModelTimeoutError",
-    ours.DeadlineExceeded: "ModelTimeoutError",
-    ours.RetryableError: "ModelAPIError",
-    ours.StreamError: "ModelError",
-}
+    ours.AuthenticationFailed: "ModelAuthenticationError", ours.PermissionDenied: "ModelPermissionDeniedError",
+    ours.ModelNotFound: "ModelNotFoundError", ours.ContextLengthExceeded: "ContextOverflowError",
+    ours.InvalidRequest: "ModelInvalidRequestError", ours.ContentBlocked: "ModelInvalidRequestError",
+    ours.RateLimited: "ModelRateLimitError", ours.ConnectionFailed: "ModelConnectionError",
+    ours.ResponseTimeout: "ModelTimeoutError", ours.DeadlineExceeded: "ModelTimeoutError",
+    ours.RetryableError: "ModelAPIError", ours.StreamError: "ModelError",
+}  # fmt: skip
 """What langchain calls our errors; the first class that fits. Early versions of langchain-core have fewer names."""
 
 
@@ -150,15 +144,13 @@ def message_of(transcript: Transcript) -> AIMessage:
     content: Any = whole.content
     if isinstance(content, list):
         content = [{"type": "text", "text": each} if isinstance(each, str) else each for each in content if each]
-    good = [call for call in calls if _why_not(call) is None]
+    good, bad = ([call for call in calls if (_why_not(call) is None) == right] for right in (True, False))
     proofs = {call.id: call.signature for call in good if call.signature}
     return AIMessage(
         content,
         tool_calls=[tool_call(name=call.name, args=call.parsed or {}, id=call.id) for call in good],
         invalid_tool_calls=[
-            invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=_why_not(call))
-            for call in calls
-            if call not in good
+            invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=_why_not(call)) for call in bad
         ],
         additional_kwargs={SIGNATURES: proofs} if proofs else {},
         response_metadata=whole.response_metadata,
@@ -183,30 +175,23 @@ def _block(chunk: chunks.Chunk) -> dict[str, Any] | None:
             block = {"type": "server_tool_result", "tool_call_id": chunk.id, "status": status, "output": chunk.result}
             return {**block, **own}
         case chunks.File():
-            return {"type": _kind(chunk.media_type), "mime_type": chunk.media_type, **_where(chunk), **own}
+            return {**_file(chunk), **own}
         case chunks.Raw(standing="block"):
             return {"type": "non_standard", "value": {"type": chunk.event, BLOCK: native}}
     return None
 
 
-def _kind(media_type: str) -> str:
-    kind = media_type.partition("/")[0]
-    return kind if kind in ("image", "audio", "video") else "file"
-
-
-def _where(file: chunks.File) -> dict[str, Any]:
-    if file.data is not None:
-        return {"base64": as_base64(file.data)}
-    return {"url": file.url} if file.url else {"file_id": file.id}
+def _file(file: chunks.File) -> dict[str, Any]:
+    kind = file.media_type.partition("/")[0]
+    place = {"url": file.url} if file.url else {"file_id": file.id}
+    where = place if file.data is None else {"base64": as_base64(file.data)}
+    return {"type": kind if kind in ("image", "audio", "video") else "file", "mime_type": file.media_type, **where}
 
 
 def _citation(source: chunks.Source) -> dict[str, Any]:
     said = {"url": source.url, "title": source.title, "cited_text": source.quote, "id": source.id}
     passage = {"start_index": source.start, "end_index": source.end}
-    found = {name: value for name, value in said.items() if value} | {
-        name: place for name, place in passage.items() if place is not None
-    }
-    return {"type": "citation", **found}
+    return {"type": "citation", **{key: value for key, value in {**said, **passage}.items() if value not in ("", None)}}
 
 
 def _usage(target: str, usage: chunks.Usage) -> Any:

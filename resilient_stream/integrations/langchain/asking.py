@@ -17,17 +17,13 @@ from ..frameworks import TARGET, assistant, in_words, simple
 
 __all__ = ["BLOCK", "SIGNATURES", "to_messages"]
 
-BLOCK = "block"
-"""Among the extras of a content block: the block as its provider gave it, which goes back to it unchanged."""
-
-SIGNATURES = "tool_call_signatures"
-"""Among a message's additional values: the provider's proofs of its calls, by their ids."""
+BLOCK, SIGNATURES = "block", "tool_call_signatures"
+"""Among the extras of a content block: the block as its provider gave it, which goes back to it unchanged. Among a
+message's additional values: the provider's proofs of its calls, by their ids."""
 
 _MEDIA = ("image", "audio", "video", "file", "text-plain")
 _CALLS = ("tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "function_call")
 """Blocks that repeat a call of `tool_calls`, in its place among the others."""
-
-_NAMES = ("filename", "title", "name")
 
 
 def to_messages(messages: Iterable[theirs.BaseMessage]) -> list[Any]:
@@ -42,10 +38,9 @@ def _read(message: theirs.BaseMessage) -> list[Any]:
         case theirs.ToolMessage():
             content = simple(_parts(message.content))
             return [Message(role="tool", tool_call_id=message.tool_call_id, content=content)]
-        case theirs.SystemMessage():
-            return [Message(role="system", content=simple(_parts(message.content)))]
-        case theirs.HumanMessage():
-            return [Message(role="user", content=simple(_parts(message.content)), name=message.name)]
+        case theirs.SystemMessage() | theirs.HumanMessage():
+            role: Any = "system" if isinstance(message, theirs.SystemMessage) else "user"
+            return [Message(role=role, content=simple(_parts(message.content)), name=message.name)]
         case theirs.ChatMessage():
             return [{"role": message.role, "content": simple(_parts(message.content))}]
     raise StreamMisused(f"ResilientChat cannot send a {type(message).__name__}")
@@ -91,10 +86,8 @@ def _media(block: Mapping[str, Any], extras: Mapping[str, Any]) -> dict[str, Any
     if kind == "text-plain" and block.get("text") is not None:
         data = block["text"].encode()
     where = {"url": block.get("url"), "data": data, "id": block.get("file_id")}
-    about = {
-        "media_type": media_type or ("image/*" if kind == "image" else None),
-        "name": next((each for name in _NAMES if (each := block.get(name) or extras.get(name))), None),
-    }
+    name = next((each for name in ("filename", "title") if (each := block.get(name) or extras.get(name))), None)
+    about = {"media_type": media_type or ("image/*" if kind == "image" else None), "name": name}
     return {"type": "file", **{name: value for name, value in where.items() if value is not None}, **about, **mark}
 
 

@@ -69,14 +69,14 @@ class ResilientChat(BaseChatModel):
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
         with as_theirs(), self._wait(self._ask(messages, stop, kwargs, live=False)) as stream:
-            return _result(message_of(stream.collect()))
+            return ChatResult(generations=[ChatGeneration(message=message_of(stream.collect()))])
 
     async def _agenerate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
         with as_theirs():
             async with self._ask(messages, stop, kwargs, live=False) as stream:
-                return _result(message_of(await stream.collect()))
+                return ChatResult(generations=[ChatGeneration(message=message_of(await stream.collect()))])
 
     def _stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
@@ -132,9 +132,8 @@ class ResilientChat(BaseChatModel):
 
     def _other(self, model: str) -> Any:
         """Return another model for one call: of the named provider, or where the first target is."""
-        if model.partition(":")[0] in known_providers():
-            return model
-        return self.client.targets[0].model_copy(update={"model": model}) if self.client.targets else model
+        named = model.partition(":")[0] in known_providers() or not self.client.targets
+        return model if named else self.client.targets[0].model_copy(update={"model": model})
 
     def bind_tools(
         self,
@@ -178,10 +177,6 @@ class ResilientChat(BaseChatModel):
         parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
         failed = RunnablePassthrough.assign(parsed=lambda _: None)
         return RunnableMap(raw=model) | parsed.with_fallbacks([failed], exception_key="parsing_error")
-
-
-def _result(message: AIMessage) -> ChatResult:
-    return ChatResult(generations=[ChatGeneration(message=message)])
 
 
 def _tool(tool: Any, strict: bool | None) -> Any:

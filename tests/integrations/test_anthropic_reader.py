@@ -112,6 +112,10 @@ def test_each_option_has_a_reader() -> None:
         ({"thinking": {"type": "disabled"}}, {"reasoning": "none"}),
         ({"thinking": {"type": "adaptive"}}, {"reasoning": "high"}),
         ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}, {"reasoning": "low"}),
+        (
+            {"thinking": {"type": "adaptive", "display": "omitted"}},
+            {"reasoning": "high", "extra": {"anthropic:": {"thinking": {"type": "adaptive", "display": "omitted"}}}},
+        ),
         ({"output_config": {"effort": "low"}}, {"extra": {"anthropic:": {"output_config": {"effort": "low"}}}}),
         (
             {"thinking": {"type": "between_tools"}},
@@ -264,6 +268,24 @@ def test_what_only_anthropic_can_be_asked_about_goes_nowhere_else(block: dict[st
     assert asked.get("extra") == {"anthropic!": {}}
 
 
+def test_what_only_anthropic_reads_in_a_result_goes_nowhere_else() -> None:
+    """Search results of a client's own tool."""
+    found = {"type": "search_result", "source": "u", "title": "t", "content": [{"type": "text", "text": "w"}]}
+    call = {"type": "tool_use", "id": "t1", "name": "look", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": [found]}
+    made, asked = read_request(body(messages=[*HI, assistant(call), user(result)]))
+    assert made[2].parts == (OpaquePart(provider="anthropic", data=found),)
+    assert asked.get("extra") == {"anthropic!": {}}
+
+
+def test_another_providers_source_is_not_sent_to_anthropic() -> None:
+    """Its index would be refused; a citation of Anthropic's own goes back."""
+    own = {"type": "web_search_result_location", "url": "u", "encrypted_index": "E"}
+    foreign = {**own, "encrypted_index": ""}
+    made = messages(*HI, assistant({"type": "text", "text": "A", "citations": [foreign, own]}), *HI)
+    assert made[1].parts == (TextPart(text="A", citations=(own,), cited_by="anthropic"),)
+
+
 def test_a_request_comes_out_for_anthropic_as_it_went_in() -> None:
     """Blocks, tools and fields of a long conversation arrive at an Anthropic target unchanged."""
     turns = [
@@ -314,6 +336,7 @@ def test_a_request_comes_out_for_anthropic_as_it_went_in() -> None:
         ({"tool_choice": {"type": "auto", "colour": 1}}, "tool_choice.colour: not a known field"),
         ({"metadata": {"trace": "x"}}, "metadata.trace: not a known field"),
         ({"output_config": {"format": {"type": "grammar"}}}, "known is json_schema"),
+        ({"new": json.loads('{"a":' * 300 + "1" + "}" * 300)}, "more than 200 levels"),
         ({"system": [{"type": "image"}]}, "system: its blocks are of type text"),
     ],
 )

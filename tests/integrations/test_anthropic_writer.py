@@ -226,7 +226,7 @@ def test_calls_whose_pieces_are_mixed_are_blocks_one_after_the_other() -> None:
         ToolCallDelta(1, "t1", "b", '{"m":'),
         ToolCallDelta(0, "", "", '": {}}'),
         ToolCall(0, "t0", "a", '{"n": {}}', {"n": {}}),
-        ToolCallDelta(1, "", "", "{}}"),
+        ToolCallDelta(1, "t1", "b", "{}}"),
         ToolCall(1, "t1", "b", '{"m":{}}', {"m": {}}),
     )
     assert [event["index"] for event in made] == sorted(event["index"] for event in made)
@@ -268,6 +268,29 @@ def test_a_call_that_must_not_be_run_is_an_error(call: ToolCall) -> None:
     assert last["error"]["details"] == {"error_code": "model_output_invalid"}
     with pytest.raises(Refused, match="not valid"):
         write_whole(transcript(call, STOP), GPT)
+
+
+def test_a_call_that_contradicts_its_pieces_is_an_error() -> None:
+    """What a client has put together is not what the model meant."""
+    last = events(ToolCallDelta(0, "t", "a", '{"n": 1'), ToolCall(0, "t", "a", '{"m": 2}', {"m": 2}), STOP)[-1]
+    assert last["type"] == "error"
+
+
+def test_each_thought_has_the_proof_of_who_thought_it() -> None:
+    """Also where another vendor went on: before the seam it is the one that broke off."""
+    seam = Seam("deepseek:r1", "openai:gpt", "replay")
+    items = (ReasoningDelta("A"), seam, ReasoningDelta("B"), TextDelta("C"), STOP)
+    first, second, _ = blocks(*items)
+    assert (unwrapped(first["signature"]), unwrapped(second["signature"])) == (
+        Proof("deepseek:r1"),
+        Proof("openai:gpt"),
+    )
+
+
+def test_while_the_model_is_silent_there_are_pings() -> None:
+    """The event that the API itself has for it, which SDKs skip."""
+    assert MessagesWriter().heartbeat == b'event: ping\ndata: {"type":"ping"}\n\n'
+    assert MessagesWriter().numbered
 
 
 def test_a_call_that_max_tokens_cut_is_no_error() -> None:

@@ -72,6 +72,8 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "not_continued": {"cause": "Connection lost", "tried": "prefill at mistral:small, broke off again"},
     "contradicted": {"cause": "Connection lost", "tried": "replay at openai:gpt-5-mini, differs from character 12"},
     "not_joined": {"reason": "it begins anew"},
+    "own_limit": {"detail": "Limits.requests_per_minute is 60, and 12 wait: the request could be sent in 13 s, and the "
+                            "call has 5 s left."},
     "in_the_line": {"seconds": 30.0, "limit": 4},
 }  # fmt: skip
 """The values by kind or code. Where two kinds share a code: the code, and what the sentence is about."""

@@ -111,7 +111,7 @@ class Client:
         self._budget = given("budget", budget, RetryBudget())
         self._recovery = given("recovery", recovery, Recovery())
         self._timeouts = given("timeouts", timeouts, Timeouts())
-        self._limits = _built(given("limits", limits, Limits()))
+        self._limits = given("limits", limits, Limits())
         self._on_event = on_event
         links = tuple(middlewares)
         self._own_links = bool(links)
@@ -283,9 +283,9 @@ class Client:
     def health(self) -> tuple[TargetHealth, ...]:
         """Return the health of the client's targets, and of others that its calls named, as `Breaker` sees it now.
 
-        Without a breaker nothing is observed, and each target is `closed`.
+        Without a breaker nothing is observed, and each target is `closed`. `queued` is counted where there are limits.
         """
-        return (self._health or _health(Breaker())).all(self.targets, _now())
+        return (self._health or _health(Breaker())).all(self.targets, _now(), self.slots.busy())
 
     async def aclose(self) -> None:
         """End every running stream with ClientClosed, then close the connections. Idempotent."""
@@ -396,7 +396,6 @@ def _checked_targets(targets: Iterable[str | Target]) -> tuple[Target, ...]:
 
 
 def _with_its_model(target: Target) -> Target:
-    _built(target.limits or Limits())
     adapter = adapter_for(target.provider)
     known = getattr(adapter, "options", None)
     if target.options and known is not None:  # a third party's adapter may take whatever comes
@@ -407,13 +406,6 @@ def _with_its_model(target: Target) -> Target:
     if default is None:
         raise StreamMisused(f'{target.provider!r} names no model: write "{target.provider}:model"')
     return target.model_copy(update={"model": default})
-
-
-def _built(limits: Limits) -> Limits:
-    for name in ("requests_per_minute", "tokens_per_minute"):
-        if getattr(limits, name) is not None:
-            raise StreamMisused(f"Limits.{name} {_NOT_BUILT}")
-    return limits
 
 
 def _no_target() -> str:

@@ -183,15 +183,21 @@ class Breaker(_Policy):
 
 
 class Limits(_Policy):
-    """Bounds that make an error of what would otherwise crash the process."""
+    """What is sent to a target at most, for each of its keys, and bounds that make an error of what would otherwise
+    crash the process."""
 
     max_concurrency: int | None = Field(default=None, ge=1)
     """Streams to one target at the same time, for each client (and each of its running loops); None for no bound.
     Further calls wait in order of arrival, as long as their deadline allows. No other timeout runs there."""
     requests_per_minute: float | None = Field(default=None, gt=0)
-    """Requests per target and minute. Not built yet: the client refuses anything but None."""
+    """Requests to one target in a minute, for each client; None for no bound. Further calls wait in order of arrival.
+    One whose deadline would pass in the line is refused at once, and the next target is asked."""
     tokens_per_minute: float | None = Field(default=None, gt=0)
-    """Tokens per target and minute. Not built yet: the client refuses anything but None."""
+    """Tokens read and written in a minute, in the same way. They are estimated before a request and corrected by the
+    count that comes back."""
+    adaptive: bool = False
+    """Find out how many streams a target can carry: more while all is well, fewer after rate limits, overload, or slow
+    first content (AIMD). `max_concurrency` is the most then, 1,000 without it."""
     max_event_bytes: int = Field(default=8 * MIB, ge=1024)
     """Bytes of one event on the wire, and of all that is held of one answer: tool calls until they are whole, a
     refusal, and what comes before the first content (at least 1 MiB of it). The largest real events carry images of a

@@ -29,6 +29,7 @@ from resilient_stream.engine.cleanup import SCOPES
 from resilient_stream.engine.memory import rss_bytes
 from resilient_stream.engine.slots import Line, Slots
 from resilient_stream.errors import ErrorKind
+from resilient_stream.fleet.health import key_of
 from resilient_stream.kinds import KINDS, ErrorCategory
 from resilient_stream.testing import (
     CleanEnd,
@@ -258,7 +259,7 @@ async def test_no_more_streams_at_a_target_than_there_are_places(where: str, not
             calls = [client.complete("hi") for _ in range(20)]
             calls += [client.complete("hi", to=other.target("openai")) for _ in range(3)]
             found = await asyncio.gather(*calls)
-            assert client.slots._lines == {}
+            assert client.slots._gates == {}
     assert [transcript.text for transcript in found] == ["Hello"] * 23
     assert (counting.most, others.most) == (3, 3)
 
@@ -301,7 +302,7 @@ async def test_a_place_is_given_back_on_every_ending(way: Any, nothing_left: Non
     async with FakeProvider(HANGS, HELLO) as provider:
         async with Client(provider.target("openai"), limits=limits, timeouts=timeouts) as client:
             await way(client.stream("hi", deadline=0.05 if way is by_deadline else None))
-            assert client.slots._lines == {}
+            assert client.slots._gates == {}
             assert (await client.complete("hi")).text == "Hello"
 
 
@@ -318,7 +319,7 @@ async def test_who_waits_too_long_for_a_place_is_told_why(nothing_left: None) ->
         assert (len(provider.requests), len(other.requests)) == (1, 0)
     error = caught.value
     assert (error.failure.code, error.phase, error.target) == ("in_the_line", "connect", "openai:fake-model")
-    assert "max_concurrency is 1." in error.message
+    assert "limit of streams at a time is 1." in error.message
     assert not error.billed_maybe
     assert error.transcript is not None
     assert error.transcript.attempts == []
@@ -330,7 +331,7 @@ async def test_a_batch_of_calls_waits_for_its_turns(nothing_left: None) -> None:
     async with FakeProvider([Sleep(0.05), *HELLO]) as provider:
         async with Client(provider.target("openai"), limits=limits, timeouts=timeouts) as client:
             done = await asyncio.gather(*(client.complete("hi") for _ in range(20)))
-            assert client.slots._lines == {}
+            assert client.slots._gates == {}
         assert [transcript.text for transcript in done] == ["Hello"] * 20
         assert len(provider.requests) == 20
 
@@ -357,7 +358,7 @@ async def test_a_wait_for_a_place_ends_with_its_call(end: str, nothing_left: Non
         if end != "client":
             first.close()
             assert (await client.complete("hi")).text == "Hello"
-        assert client.slots._lines == {}
+        assert client.slots._gates == {}
 
 
 async def test_a_place_is_free_during_a_backoff(nothing_left: None) -> None:
@@ -379,10 +380,10 @@ async def test_a_place_goes_to_who_has_waited_longest() -> None:
     line, order = Line(), list[int]()
 
     async def wait(number: int) -> None:
-        await line.take(1)
+        await line.take(lambda: 1)
         order.append(number)
 
-    await line.take(1)
+    await line.take(lambda: 1)
     waiting = [asyncio.create_task(wait(number)) for number in range(4)]
     await asyncio.sleep(0)
     waiting[1].cancel()
@@ -403,17 +404,16 @@ async def test_without_a_limit_nothing_is_counted() -> None:
     async with FakeProvider(HELLO) as provider, Client(provider.target("openai")) as client:
         async with client.stream("hi") as stream:
             await anext(stream)
-            assert client.slots._lines == {}
+            assert client.slots._gates == {}
 
 
-def test_lines_are_forgotten() -> None:
+def test_gates_are_forgotten() -> None:
     """A client that has seen many targets keeps none of them."""
-    slots = Slots()
-    slots.line("a").taken = 1
-    slots.line("b")
-    slots.leave("a")
-    slots.leave("b")
-    slots.leave("c")
-    assert list(slots._lines) == ["a"]
+    slots, keys = Slots(), [key_of(Target(f"openai:{name}")) for name in "abc"]
+    slots.gate(1, keys[0]).running = 1
+    slots.gate(1, keys[1])
+    for key in keys:
+        slots.leave(1, key)
+    assert list(slots._gates) == [(1, keys[0])]
     gc.collect()
     assert Target("openai:m").limits is None

@@ -121,8 +121,7 @@ def test_a_bad_policy_is_refused_when_it_is_made(make: Any, said: str) -> None:
         (lambda: Client("local").stream("hi", max_tokens=0), "max_tokens"),
         (lambda: Client("local").stream("hi", output="json"), "output"),  # type: ignore[arg-type]
         (lambda: Client("local", hedge=object()), "hedge= takes a Hedge"),  # type: ignore[arg-type]
-        (lambda: Client("local", limits=Limits(requests_per_minute=3)), "not built yet"),
-        (lambda: Client(Target("local", limits=Limits(tokens_per_minute=3))), "not built yet"),
+        (lambda: Limits(requests_per_minute=0), "requests_per_minute"),
         (lambda: Target("local", stream="no"), "stream is True, False"),
     ],
 )

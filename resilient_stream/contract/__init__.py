@@ -9,6 +9,7 @@ from .adapter import (
     Capabilities,
     Decoder,
     Echo,
+    LimitHeaders,
     Login,
     OutputWay,
     ProviderFacts,
@@ -17,7 +18,7 @@ from .adapter import (
     facts_of,
 )
 from .middleware import CallContext, Handler, Middleware, Policies
-from .request import Endpoint, Request, ResumePoint
+from .request import Endpoint, Meter, Request, ResumePoint
 from .transport import HttpRequest, Outgoing, ProcessRequest, ReplayRequest, Response, Sending, Transport
 
 __all__ = [
@@ -31,7 +32,9 @@ __all__ = [
     "Endpoint",
     "Handler",
     "HttpRequest",
+    "LimitHeaders",
     "Login",
+    "Meter",
     "OutputWay",
     "Middleware",
     "Outgoing",

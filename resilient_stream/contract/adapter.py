@@ -22,6 +22,7 @@ __all__ = [
     "Capabilities",
     "Decoder",
     "Echo",
+    "LimitHeaders",
     "Login",
     "OutputWay",
     "ProviderFacts",
@@ -113,6 +114,22 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     otherwise: str = ""
 
 
+class LimitHeaders(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of the headers in which an answer says what is left of the account's limits.
+
+    pattern: how a name is made of a `field` (remaining, limit, reset) and what it is `of`. requests, tokens: what these
+    are called there. The defaults are OpenAI's, which most providers have taken over; none have to be sent.
+    """
+
+    pattern: str = "x-ratelimit-{field}-{of}"
+    requests: str = "requests"
+    tokens: str = "tokens"
+
+    def name(self, field: str, of: str) -> str:
+        """Return the name of one header."""
+        return self.pattern.format(field=field, of=of)
+
+
 class ProviderFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the library has to know of a provider beside its dialect. The defaults are right for most of them.
 
@@ -123,7 +140,8 @@ class ProviderFacts(msgspec.Struct, frozen=True, kw_only=True):
     server: for a provider whose server we start ourselves, a module with an async `base_url()` and
     `api_key(base_url)`, and with `installed()` and `INSTALL` for those who have not installed it.
     program: the name of the program that it is, where it is one. needs: what it wants set, in words, where that is
-    neither a key nor an address. login: credentials in place of a key.
+    neither a key nor an address. login: credentials in place of a key. limit_headers: where it says what is left of the
+    account's limits.
     """
 
     telemetry_name: str = ""
@@ -132,6 +150,7 @@ class ProviderFacts(msgspec.Struct, frozen=True, kw_only=True):
     program: str = ""
     needs: str = ""
     login: Login | None = None
+    limit_headers: LimitHeaders = LimitHeaders()
 
 
 _USUAL = ProviderFacts()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -12,7 +12,20 @@ from ..messages import Hosted, Message, Tool
 from ..target import Target
 from ..text.harmless import safe_url
 
-__all__ = ["Endpoint", "Request", "ResumePoint"]
+if TYPE_CHECKING:
+    from .transport import Sending
+
+__all__ = ["Endpoint", "Meter", "Request", "ResumePoint"]
+
+
+class Meter(Protocol):
+    """Whoever counts what the requests of a link cost. Both are synchronous."""
+
+    def begins(self, sending: Sending) -> None:
+        """An attempt is made of the request; `sending` says how far it comes, and its record what it costs."""
+
+    def answered(self, sending: Sending) -> None:
+        """The head of its answer is there: the record has the headers."""
 
 
 class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +53,7 @@ class Request:
     hedge: it runs beside another request of the call, and the first content wins.
     resume: take this broken stream up again instead of asking anew; only where the adapter's capabilities have
     native_resume. stream: False asks for the answer in one piece; only where they have `whole`. without: options that
-    the target refused in an earlier attempt (`Failure.leave_out`).
+    the target refused in an earlier attempt (`Failure.leave_out`). meter: is told of each attempt that is made of it.
     """
 
     messages: tuple[Message, ...]
@@ -69,6 +82,7 @@ class Request:
     stream: bool = True
     without: frozenset[str] = frozenset()
     hedge: bool = False
+    meter: Meter | None = None
 
     def __repr__(self) -> str:
         return f"Request({self.target.name}, {len(self.messages)} messages)"

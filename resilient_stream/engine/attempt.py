@@ -78,6 +78,8 @@ class Attempt:
         self.state = State.OPENING
         self.record = record.Attempt(target=self.name, model=self.model, started=time.time(), hedge=request.hedge)
         self.sending = Sending(request, self.record)
+        if request.meter is not None:
+            request.meter.begins(self.sending)
         self.origin = Origin(request, self.adapter, self.sending)
         self.started = call.now()
         self._timeouts = call.settings.timeouts_for(request.target)
@@ -129,6 +131,8 @@ class Attempt:
         self.record.request_id = self.origin.shown(_request_id()(response.headers))
         self.record.headers = readable_headers(response.headers, self.origin.shown)
         self.call.note(self.name, self.request.attempt, "head", self.record)
+        if self.request.meter is not None:
+            self.request.meter.answered(self.sending)
         if not 200 <= response.status < 300 or not await self._body.begin(response):
             await self._refuse(response)
         if self.state is State.OPENING:  # and not broken by a clock as the first bytes came

@@ -1,52 +1,77 @@
-"""Who may stream: a limited number of places at each target, and a queue for them.
+"""Who may stream: places at each target, what may be sent there in a minute, and one queue for both.
 
-The one rule: a place that is taken is given back exactly once, and goes to the one who has waited longest.
-Must never: outlive its use (a line without places taken is forgotten), or mix the loops of different threads: each
-running loop has its own lines.
+The one rule: what is taken is given back exactly once, and whoever has waited longest goes first, whichever of the two
+he waits for. Nobody can overtake, so a large request is not starved by small ones.
+Must never: outlive its use (a gate that nobody uses is forgotten), or mix the loops of different threads: each running
+loop has its own gates. Only what may be sent in a minute is shared by all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["Line", "Slots"]
+from ..policy import Limits
+
+if TYPE_CHECKING:
+    from ..fleet.bucket import Cost
+    from ..fleet.health import TargetKey
+    from ..fleet.quota import Quota, Quotas
+    from ..target import Target
+
+__all__ = ["Busy", "Gate", "Line", "Slots", "is_limited"]
+
+
+def is_limited(limits: Limits) -> bool:
+    """Whether a request may have to wait under these limits."""
+    per_minute = limits.requests_per_minute is not None or limits.tokens_per_minute is not None
+    return limits.max_concurrency is not None or per_minute or limits.adaptive
 
 
 class Line:
-    """The places at one target. taken: how many streams hold one."""
+    """Places, and those who wait for one. taken: how many are held."""
 
     __slots__ = ("_waiting", "taken")
 
     def __init__(self) -> None:
         self.taken = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[None], Callable[[], int]]] = deque()
 
-    async def take(self, limit: int) -> None:
-        """Wait for a place. Whoever is interrupted has none."""
-        if self.taken < limit:
+    async def take(self, limit: Callable[[], int]) -> None:
+        """Wait for a place. Whoever is interrupted has none. limit: how many there are, which may change."""
+        if self.taken < limit() and self._next() is None:
             self.taken += 1
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        waiter = (turn, limit)
+        self._waiting.append(waiter)
         try:
             await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
                 self.give_back()  # it came in the very moment in which we were interrupted
             else:
-                self._waiting.remove(turn)
+                self._waiting.remove(waiter)
+                self.admit()  # whoever comes next may have another limit
             raise
 
     def give_back(self) -> None:
         """Hand the place to the next in the line. Synchronous."""
-        for turn in self._waiting:
-            if not turn.done():
-                self._waiting.remove(turn)
-                turn.set_result(None)
-                return
         self.taken -= 1
+        self.admit()
+
+    def admit(self) -> None:
+        """Give out all places that there are, in order of arrival."""
+        while (waiter := self._next()) is not None and self.taken < waiter[1]():
+            self._waiting.remove(waiter)
+            self.taken += 1
+            waiter[0].set_result(None)
+
+    def _next(self) -> tuple[asyncio.Future[None], Callable[[], int]] | None:
+        """Return who has waited longest. One that is cancelled has not left the line yet."""
+        return next((waiter for waiter in self._waiting if not waiter[0].done()), None)
 
     @property
     def unused(self) -> bool:
@@ -54,17 +79,120 @@ class Line:
         return not self.taken and not self._waiting
 
 
+class Gate:
+    """The way to one target in one loop. running: requests that have passed it. queued: those that wait before it.
+
+    ahead: what those who wait cost together.
+    """
+
+    __slots__ = ("_changed", "_nothing", "_turns", "ahead", "places", "queued", "running")
+
+    def __init__(self, nothing: Cost) -> None:
+        self.places = Line()
+        self.running = 0
+        self.queued = 0
+        self.ahead = self._nothing = nothing
+        self._turns = Line()
+        self._changed: asyncio.Future[None] | None = None
+
+    async def enter(
+        self, cost: Cost, limit: Callable[[], int] | None, ask: Callable[[], Awaitable[float]] | None
+    ) -> None:
+        """Wait for a place, and until the cost could be taken. Whoever is interrupted has neither.
+
+        limit: how many places there are; None where they are not counted. ask: takes the cost and returns 0, or returns
+        seconds until it may be there; whoever has waited longest asks. What it raises ends the waiting.
+        """
+        self.queued += 1
+        self.ahead = self.ahead.plus(cost)
+        try:
+            if limit is not None:
+                await self.places.take(limit)
+            try:
+                if ask is not None:
+                    await self._in_turn(ask)
+            except BaseException:
+                if limit is not None:
+                    self.places.give_back()
+                raise
+            self.running += 1
+        finally:
+            self.queued -= 1
+            self.ahead = self.ahead.minus(cost) if self.queued else self._nothing
+
+    def leave(self, *, place: bool) -> None:
+        """The request is over. place: whether it had one."""
+        self.running -= 1
+        if place:
+            self.places.give_back()
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Have whoever waits for the minute's limits ask again: something came back, or is held for longer."""
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+    async def _in_turn(self, ask: Callable[[], Awaitable[float]]) -> None:
+        await self._turns.take(_one)
+        try:
+            while (wait := await ask()) > 0:
+                self._changed = asyncio.get_running_loop().create_future()
+                await asyncio.wait([self._changed], timeout=wait)
+        finally:
+            self._changed = None
+            self._turns.give_back()
+
+    @property
+    def unused(self) -> bool:
+        """Nobody is here."""
+        return not self.running and not self.queued
+
+
+def _one() -> int:
+    return 1
+
+
+class Busy(NamedTuple):
+    """Requests that wait before a target, and those that run."""
+
+    queued: int
+    running: int
+
+
 class Slots:
-    """The lines of one client."""
+    """The gates of one client, and what it knows of its targets' limits."""
 
     def __init__(self) -> None:
-        self._lines: dict[Hashable, Line] = {}
+        self._gates: dict[tuple[int, TargetKey], Gate] = {}
+        self._quotas: Quotas | None = None
 
-    def line(self, key: Hashable) -> Line:
-        """The line at a target; `leave` it afterwards."""
-        return self._lines.setdefault(key, Line())
+    def quota(self, target: Target, limits: Limits) -> Quota:
+        """Return what is known of a target's limits."""
+        if self._quotas is None:
+            from ..fleet.quota import Quotas  # paid for by clients with limits
 
-    def leave(self, key: Hashable) -> None:
-        """Forget the line if nobody is in it."""
-        if key in self._lines and self._lines[key].unused:
-            del self._lines[key]
+            self._quotas = Quotas()
+        return self._quotas.of(target, limits)
+
+    def gate(self, loop: int, key: TargetKey) -> Gate:
+        """Return the gate to a target; `leave` it afterwards. loop: the id of the running one."""
+        gate = self._gates.get((loop, key))
+        if gate is None:
+            from ..fleet.bucket import NOTHING  # loaded already, with the quota
+
+            gate = self._gates[(loop, key)] = Gate(NOTHING)
+        return gate
+
+    def leave(self, loop: int, key: TargetKey) -> None:
+        """Forget the gate if nobody is at it."""
+        gate = self._gates.get((loop, key))
+        if gate is not None and gate.unused:
+            del self._gates[(loop, key)]
+
+    def busy(self) -> Mapping[TargetKey, Busy]:
+        """Return who waits and who runs at each target, in all loops."""
+        found: dict[TargetKey, Busy] = {}
+        for (_, key), gate in tuple(self._gates.items()):
+            before = found.get(key, Busy(0, 0))
+            found[key] = Busy(before.queued + gate.queued, before.running + gate.running)
+        return found

@@ -466,10 +466,15 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Continuation rejected",
         ("The new answer of {provider} does not continue the delivered text: {reason}.",),
         ("It was not delivered.",)),
+    (_K.RATE_LIMITED, "own_limit"): Text(
+        "Over a limit of ours",
+        ("{detail}",),
+        ("Allow more time, raise the limit, or add a fallback target.",)),
     (_K.DEADLINE_EXCEEDED, "in_the_line"): Text(
         "Out of time while waiting",
-        ("No place at {target} became free in time.", "The limit was {seconds}.", "Limits.max_concurrency is {limit}."),
-        ("Allow more time, raise max_concurrency, or send fewer requests at a time.",)),
+        ("The request to {target} could not be sent in time.", "The limit was {seconds}.",
+         "Its limit of streams at a time is {limit}."),
+        ("Allow more time, raise the target's Limits, or send fewer requests at a time.",)),
     (_K.CLIENT_CLOSED, "already_closed"): Text(
         "Client closed",
         ("The client is closed.",),

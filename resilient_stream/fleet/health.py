@@ -6,7 +6,7 @@ A target is known by its name, its address and its key: an account that is over 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -38,12 +38,15 @@ class TargetKey(NamedTuple):
     key: str
 
 
+_NOBODY: Mapping[TargetKey, tuple[int, int]] = {}
+
+
 class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     """A target's health as `Client.health()` gives it.
 
     failure_rate: share of failed requests within the breaker's window. time_to_first_chunk: seconds until content,
     learned; None before the first answer. in_flight: requests that run now. opens_until: seconds from now after which
-    a request may test the target; None where it is asked as usual.
+    a request may test the target; None where it is asked as usual. queued: requests that wait because of its `Limits`.
     """
 
     target: str
@@ -52,6 +55,7 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     time_to_first_chunk: float | None
     in_flight: int
     opens_until: float | None
+    queued: int = 0
 
 
 def key_of(target: Target) -> TargetKey:
@@ -106,19 +110,26 @@ class Health:
             del self._patients[next(iter(self._patients))]
         return patient
 
-    def all(self, targets: Iterable[Target], now: float) -> tuple[TargetHealth, ...]:
-        """Return the health of these targets, and then of all others that are known."""
-        own = dict.fromkeys(key_of(target) for target in targets)
-        keys = [*own, *(key for key in self._patients if key not in own)]
-        return tuple(self._seen(key, self._patients.get(key) or Patient(self._policy), now) for key in keys)
+    def all(
+        self, targets: Iterable[Target], now: float, busy: Mapping[TargetKey, tuple[int, int]] = _NOBODY
+    ) -> tuple[TargetHealth, ...]:
+        """Return the health of these targets, and then of all others that are known.
 
-    def _seen(self, key: TargetKey, patient: Patient, now: float) -> TargetHealth:
+        busy: how many requests wait and run at each target that has limits, as they count them.
+        """
+        own = [key_of(target) for target in targets]
+        keys = dict.fromkeys((*own, *self._patients, *busy))
+        return tuple(self._seen(key, now, *busy.get(key, (0, 0))) for key in keys)
+
+    def _seen(self, key: TargetKey, now: float, queued: int, running: int) -> TargetHealth:
+        patient = self._patients.get(key) or Patient(self._policy)
         until = patient.circuit.opens_until
         return TargetHealth(
             target=key.name,
             state=patient.circuit.state(now),
             failure_rate=patient.circuit.failure_rate(now),
             time_to_first_chunk=patient.latency.seconds,
-            in_flight=patient.in_flight,
+            in_flight=max(patient.in_flight, running),
+            queued=queued,
             opens_until=None if until is None else max(0.0, until - now),
         )

@@ -93,14 +93,6 @@ def test_every_setting_has_a_meaning_and_is_accepted():
             Client("local", **{name.lower(): getattr(policy, name)()})
 
 
-@pytest.mark.parametrize("setting", tables.NOT_BUILT_FIELDS)
-def test_a_setting_that_is_left_out_is_refused(setting):
-    """What works is in the table of settings."""
-    name, field = setting.split(".")
-    with pytest.raises(StreamMisused, match=rf"{setting} is part of the design, but not built yet"):
-        Client("local", limits=getattr(policy, name)(**{field: 5}))
-
-
 def test_the_faults_of_the_readme_are_the_measured_ones():
     """Row by row, as the page that the measurement writes has them."""
     page = (ROOT / "docs" / "benchmarks" / "faults.md").read_text()

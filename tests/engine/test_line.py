@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from resilient_stream import Client, Limits, RetryPolicy, StreamError, Target
 from resilient_stream.engine.slots import Line, Slots
+from resilient_stream.fleet.health import key_of
 
 from .clock import Clock, after
 from .scripted import END, STOP, Answer, ScriptedTransport, text_event
@@ -23,9 +25,14 @@ def limited(*answers: Answer, places: int = 1) -> tuple[Client, ScriptedTranspor
     return client, transport
 
 
+def of(limit: int) -> Callable[[], int]:
+    """So many places."""
+    return lambda: limit
+
+
 async def waiting(line: Line, limit: int) -> asyncio.Task[None]:
     """A task that stands in the line."""
-    task = asyncio.create_task(line.take(limit))
+    task = asyncio.create_task(line.take(of(limit)))
     await asyncio.sleep(0)
     return task
 
@@ -34,7 +41,7 @@ async def test_as_many_as_there_are_places_hold_one():
     """The next one waits, and has the place of the first who gives it back."""
     line = Line()
     for _ in range(2):
-        await line.take(2)
+        await line.take(of(2))
     third = await waiting(line, 2)
     assert (line.taken, third.done()) == (2, False)
     line.give_back()
@@ -49,7 +56,7 @@ async def test_as_many_as_there_are_places_hold_one():
 async def test_a_place_goes_to_whom_has_waited_longest():
     """First come, first served, one place each."""
     line = Line()
-    await line.take(1)
+    await line.take(of(1))
     tasks = [await waiting(line, 1) for _ in range(3)]
     for first in range(3):
         line.give_back()
@@ -61,7 +68,7 @@ async def test_a_place_goes_to_whom_has_waited_longest():
 async def test_who_is_interrupted_in_the_line_has_no_place():
     """The place that comes next is the next one's."""
     line = Line()
-    await line.take(1)
+    await line.take(of(1))
     gone, stays = await waiting(line, 1), await waiting(line, 1)
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -74,7 +81,7 @@ async def test_who_is_interrupted_in_the_line_has_no_place():
 async def test_a_place_that_comes_in_the_moment_of_an_interruption_is_passed_on():
     """It was handed over already when its new owner was cancelled: it is not lost."""
     line = Line()
-    await line.take(1)
+    await line.take(of(1))
     gone, stays = await waiting(line, 1), await waiting(line, 1)
     line.give_back()
     gone.cancel()
@@ -88,7 +95,7 @@ async def test_a_place_that_comes_in_the_moment_of_an_interruption_is_passed_on(
 async def test_who_was_cancelled_but_has_not_run_yet_gets_no_place():
     """A cancelled waiter is passed over, also before it has left the line."""
     line = Line()
-    await line.take(1)
+    await line.take(of(1))
     gone, stays = await waiting(line, 1), await waiting(line, 1)
     gone.cancel()
     line.give_back()
@@ -98,18 +105,20 @@ async def test_who_was_cancelled_but_has_not_run_yet_gets_no_place():
     assert line.unused
 
 
-def test_a_line_is_forgotten_when_nobody_is_in_it():
-    """One with a place taken is kept, and an unknown one is no error."""
-    slots = Slots()
-    line = slots.line("a")
-    assert slots.line("a") is line
-    line.taken = 1
-    slots.leave("a")
-    assert slots.line("a") is line
-    line.taken = 0
-    slots.leave("a")
-    slots.leave("a")
-    assert slots.line("a") is not line
+def test_a_gate_is_forgotten_when_nobody_is_at_it():
+    """One that somebody has passed, or waits at, is kept; an unknown one is no error. Each loop has its own."""
+    slots, key = Slots(), key_of(Target("openai:m"))
+    gate = slots.gate(1, key)
+    assert slots.gate(1, key) is gate
+    assert slots.gate(2, key) is not gate
+    for name in ("running", "queued"):
+        setattr(gate, name, 1)
+        slots.leave(1, key)
+        assert slots.gate(1, key) is gate
+        setattr(gate, name, 0)
+    slots.leave(1, key)
+    slots.leave(1, key)
+    assert slots.gate(1, key) is not gate
 
 
 async def test_a_stream_waits_until_the_one_before_it_is_over(clock: Clock):
@@ -123,7 +132,7 @@ async def test_a_stream_waits_until_the_one_before_it_is_over(clock: Clock):
         assert len(transport.requests) == 1
         assert [(await task).text for task in (first, second)] == ["ab", "c"]
     assert clock.passed == 10
-    assert client.slots._lines == {}
+    assert client.slots._gates == {}
 
 
 async def test_a_deadline_that_passes_in_the_line_says_so(clock: Clock):

@@ -14,7 +14,7 @@ import msgspec
 
 from ...classify import classify_response
 from ...classify.rules import Rules
-from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, Request
+from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, LimitHeaders, ProviderFacts, Request
 from ...failures import Failure
 from ...fitting.files import files_of, forms
 from ...wire.json_outline import paths
@@ -101,6 +101,9 @@ class AnthropicMessages(msgspec.Struct, frozen=True):
     default_model: str | None = None
     media_types: tuple[str, ...] = ("text/event-stream",)
     error_rules: ClassVar[Rules] = RULES
+    facts: ClassVar[ProviderFacts] = ProviderFacts(
+        limit_headers=LimitHeaders(pattern="anthropic-ratelimit-{of}-{field}")
+    )
     options: ClassVar[tuple[str, ...]] = ()
 
     def capabilities(self, model: str) -> Capabilities:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from ...contract import ProviderFacts
+from ...contract import LimitHeaders, ProviderFacts
 
 __all__ = ["HOSTS", "REASONS_IN_THE_OPEN", "UNKNOWN", "Host", "Joins", "Prefill", "Thoughts", "host_at", "words_of"]
 
@@ -120,6 +120,7 @@ _DEMANDED = Thoughts(("reasoning_content",), demanded=True)
 _BOTH_NAMES = Thoughts(("reasoning", "reasoning_content"))
 _DETAILS = Thoughts(("reasoning", "reasoning_details"))
 
+_DAY_AND_MINUTE = LimitHeaders(requests="requests-day", tokens="tokens-minute")
 _GOES_ON: Mapping[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
 
 HOSTS: dict[str, Host] = {
@@ -174,12 +175,11 @@ HOSTS: dict[str, Host] = {
     ),
     "cerebras": Host(
         "Cerebras", "https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",), "CEREBRAS_BASE_URL", "max_completion_tokens",
-        words={"user": "user"},
+        words={"user": "user"}, facts=ProviderFacts(limit_headers=_DAY_AND_MINUTE),
     ),
     "huggingface": Host(
         "Hugging Face", "https://router.huggingface.co/v1", ("HF_TOKEN", "HUGGINGFACE_API_KEY"), "HUGGINGFACE_BASE_URL",
-        responses="plain",
-        joins="turns", words=_PENALTIES,
+        responses="plain", joins="turns", words=_PENALTIES,
     ),
     "moonshot": Host(
         "Moonshot", "https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",), "MOONSHOT_BASE_URL", reasoning="none",

@@ -186,3 +186,50 @@ async def test_instructor_has_a_call(ai: Any, up: Upstreams) -> None:
         model="gpt", messages=[{"role": "user", "content": "Hi"}], response_model=Pet
     )
     assert (pet.name, pet.legs) == ("Tom", 4)
+
+
+# -- none of them takes a cut answer for a whole one ----------------------------------------------
+
+
+@pytest.fixture
+def cut(up: Upstreams) -> None:
+    """Neither provider can go on."""
+    up.second.play([Status(500)])
+
+
+async def _langchain(ai: Any, http: Any, responses: bool) -> None:
+    langchain = pytest.importorskip("langchain_openai")
+    model = langchain.ChatOpenAI(model="gpt", api_key="-", http_async_client=http, use_responses_api=responses)
+    async for _chunk in model.astream("Hi"):
+        pass
+
+
+async def _pydantic_ai(ai: Any, http: Any, responses: bool) -> None:
+    pytest.importorskip("pydantic_ai")
+    from pydantic_ai import Agent
+    from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    model = OpenAIResponsesModel if responses else OpenAIChatModel
+    async with Agent(model("gpt", provider=OpenAIProvider(openai_client=ai))).run_stream("Hi") as run:
+        async for _piece in run.stream_text(delta=True):
+            pass
+
+
+async def _agents(ai: Any, http: Any, responses: bool) -> None:
+    agents = pytest.importorskip("agents")
+    agents.set_tracing_disabled(True)
+    model = agents.OpenAIResponsesModel if responses else agents.OpenAIChatCompletionsModel
+    run = agents.Runner.run_streamed(agents.Agent(name="a", model=model(model="gpt", openai_client=ai)), "Hi")
+    async for _event in run.stream_events():
+        pass
+
+
+@pytest.mark.usefixtures("cut")
+@pytest.mark.parametrize("responses", [False, True], ids=["chat", "responses"])
+@pytest.mark.parametrize("framework", [_langchain, _pydantic_ai, _agents])
+async def test_a_cut_answer_is_an_error(framework: Any, responses: bool, ai: Any, up: Upstreams) -> None:
+    """Each raises it, by the SDK's own class or by one of its own, with our words in it."""
+    async with httpx2.AsyncClient(transport=ResilientTransport(up.client)) as http:
+        with pytest.raises(Exception, match="Answer cut off"):
+            await framework(ai, http, responses)

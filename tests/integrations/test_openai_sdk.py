@@ -27,6 +27,7 @@ TOOLS: list[Any] = [{"type": "function", "function": {
         "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False,
     },
 }}]  # fmt: skip
+FLAT_TOOLS: list[Any] = [{"type": "function", **TOOLS[0]["function"]}]
 
 
 class Pet(BaseModel):
@@ -91,6 +92,50 @@ async def test_calls_are_read_and_answered() -> None:
         assert [block["type"] for block in up.second.requests[-1].json["messages"][-1]["content"]] == [
             "tool_result"
         ] * 2
+
+
+DIALECTS = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere", "groq", "gemini-interactions")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("api", ["chat", "responses"])
+async def test_calls_of_every_dialect_are_openais(dialect: str, api: str) -> None:
+    """Streamed and whole: text, two calls with their arguments, why it ended, and counts."""
+    script = [Text("Let me see."), CallTool("add", {"a": 1}), CallTool("add", {"a": 2}), End()]
+    async with FakeProvider(script) as provider:
+        async with Client(provider.target(dialect, model="m"), retry=RetryPolicy.off()) as client:
+            http = httpx2.AsyncClient(transport=ResilientTransport(client))
+            async with openai.AsyncOpenAI(api_key="-", http_client=http) as ai:
+                said = [await _asked[api](ai, stream) for stream in (True, False)]
+    assert said[0] == said[1]
+    text, calls, reason, counted = said[0]
+    assert (text, calls, counted) == ("Let me see.", [("add", {"a": 1}), ("add", {"a": 2})], True)
+    assert reason in ("tool_calls", "completed")
+
+
+async def _ask_chat(ai: Any, stream: bool) -> tuple[Any, ...]:
+    if stream:
+        usage = {"include_usage": True}
+        async with ai.chat.completions.stream(model="m", messages=ASK, tools=TOOLS, stream_options=usage) as streaming:
+            done = await streaming.get_final_completion()
+    else:
+        done = await ai.chat.completions.create(model="m", messages=ASK, tools=TOOLS)
+    [choice] = done.choices
+    calls = [(call.function.name, json.loads(call.function.arguments)) for call in choice.message.tool_calls]
+    return choice.message.content, calls, choice.finish_reason, done.usage.total_tokens > 0
+
+
+async def _ask_responses(ai: Any, stream: bool) -> tuple[Any, ...]:
+    if stream:
+        async with ai.responses.stream(model="m", input="Hi", tools=FLAT_TOOLS) as streaming:
+            done = await streaming.get_final_response()
+    else:
+        done = await ai.responses.create(model="m", input="Hi", tools=FLAT_TOOLS)
+    calls = [(item.name, json.loads(item.arguments)) for item in done.output if item.type == "function_call"]
+    return done.output_text, calls, done.status, done.usage.total_tokens > 0
+
+
+_asked = {"chat": _ask_chat, "responses": _ask_responses}
 
 
 async def test_parse_gives_an_object() -> None:
@@ -205,20 +250,17 @@ async def test_a_response_in_one_piece_is_whole() -> None:
 
 async def test_calls_of_a_response_are_read_and_answered() -> None:
     """The items go back as they came, and another vendor has them in its own dialect."""
-    tools = [{"type": "function", "strict": True, **{
-        name: value for name, value in TOOLS[0]["function"].items() if name != "strict"
-    }}]  # fmt: skip
     async with sdk() as (ai, up):
         up.first.play([Status(503)])
         up.second.play([Text("Let me see."), CallTool("add", {"a": 1}), CallTool("add", {"a": 2}), End()])
-        async with ai.responses.stream(model="gpt", input="Hi", tools=tools) as stream:
+        async with ai.responses.stream(model="gpt", input="Hi", tools=FLAT_TOOLS) as stream:
             final = await stream.get_final_response()
         calls = [item for item in final.output if item.type == "function_call"]
         assert [call.parsed_arguments for call in calls] == [{"a": 1}, {"a": 2}]
         up.second.play(GOING_ON)
         outputs = [{"type": "function_call_output", "call_id": call.call_id, "output": "3"} for call in calls]
         asked = [{"role": "user", "content": "Hi"}, *final.output, *outputs]
-        answer = await ai.responses.create(model="gpt", input=asked, tools=tools)
+        answer = await ai.responses.create(model="gpt", input=asked, tools=FLAT_TOOLS)
         assert answer.output_text == WHOLE
         turns = up.second.requests[-1].json["messages"]
         assert [block["type"] for block in turns[1]["content"]] == ["text", "tool_use", "tool_use"]

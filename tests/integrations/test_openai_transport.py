@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, Recovery, RetryPolicy
-from resilient_stream.integrations.openai import ResilientTransport
+from resilient_stream.delivery import Direct
+from resilient_stream.integrations.openai import ChatWriter, ResilientTransport, ResponsesWriter
 from resilient_stream.sync import SyncClient
 from resilient_stream.testing import CallTool, Cut, End, FakeProvider, Preamble, Stall, Status, Text
 
@@ -234,3 +235,24 @@ async def test_a_field_of_responses_goes_to_targets_of_that_api() -> None:
         [request] = provider.requests
         assert request.path.endswith("/responses")
         assert (request.json["max_tool_calls"], request.json["metadata"]) == (3, {"a": "b"})
+
+
+@pytest.mark.parametrize("writer", [ChatWriter, ResponsesWriter])
+async def test_a_conversation_is_one_answer(writer: Any) -> None:
+    """What its tools were asked and said stays here; the text of its turns is the answer."""
+
+    def plus_one(a: int) -> int:
+        """Add one."""
+        return a + 1
+
+    calling = [Text("Let me see. "), CallTool("plus_one", {"a": 1}), End()]
+    async with FakeProvider(calling, [Text("Two."), End()]) as provider:
+        async with Client(provider.target("openai")) as client:
+            answer = Direct(client.converse("Hi", tools=[plus_one]), writer())
+            said = b""
+            while frames := await answer.frames():
+                said += b"".join(frames)
+    assert b"Let me see." in said
+    assert b"Two." in said
+    assert b"plus_one" not in said
+    assert b'"error":{' not in said

@@ -1,47 +1,48 @@
-"""A chat by aiohttp: the answer streams to the browser, and the provider's connection closes when the browser goes.
+"""A chat by aiohttp: answers stream to a page, survive a reload of it, and stop when they are asked to.
 
     CHAT_TARGETS=openai:gpt-5-mini,anthropic:claude-haiku-4-5 python docs/examples/aiohttp_app.py
 
-The handler owns the stream in an `async with`, and aiohttp must cancel the handler when the browser goes. It does so
-only with `handler_cancellation=True`; without it, nobody notices until the next token is written.
+An answer belongs to the browser that asked for it, by a cookie. It goes on while nobody reads (`detach`), so a page that
+is loaded again gets the whole of it; only `DELETE` stops it. With REDIS_URL, any of several processes gives an answer
+that another one runs.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import secrets
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel, Field, ValidationError
 
-from resilient_stream import Chunk, Client, ErrorKind, Stream, StreamError
+from resilient_stream import Client
+from resilient_stream.stores import RedisStore
+from resilient_stream.web import Hub
+from resilient_stream.web.aiohttp import resume_response, stream_response
 
 PAGE = Path(__file__).with_name("chat.html")
 CLIENT = web.AppKey("client", Client)
-RUN: dict[str, Any] = {"handler_cancellation": True, "shutdown_timeout": 5}
-"""For `run_app` and `AppRunner`; part of the app, even though aiohttp wants it there."""
-HEADERS = {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # nginx must not collect the pieces
-}
-STATUS = {
-    ErrorKind.RATE_LIMITED: 429,
-    ErrorKind.QUOTA_EXHAUSTED: 429,
-    ErrorKind.PROVIDER_OVERLOADED: 503,
-    ErrorKind.CLIENT_CLOSED: 503,
-    ErrorKind.READ_TIMEOUT: 504,
-    ErrorKind.DEADLINE_EXCEEDED: 504,
-}
-"""All others are 502: a key that the provider refuses with 401 is this server's fault, not the browser's."""
+HUB = web.AppKey("hub", Hub)
+RUN: dict[str, Any] = {"shutdown_timeout": 5}
+"""For `run_app` and `AppRunner`."""
+HEAD_AFTER = 1.0
+"""Seconds: a page can stop an answer only when it knows its name, which comes with the response's head."""
+
+
+class Turn(BaseModel):
+    """What the page remembers of a turn."""
+
+    role: str = Field(pattern="^(user|assistant)$")
+    content: str = Field(min_length=1, max_length=100_000)
 
 
 class Question(BaseModel):
-    prompt: str = Field(min_length=1)
+    """The conversation until now; the last turn is the question."""
+
+    messages: list[Turn] = Field(min_length=1, max_length=200)
 
 
 async def chat(request: web.Request) -> web.StreamResponse:
@@ -49,72 +50,58 @@ async def chat(request: web.Request) -> web.StreamResponse:
     try:
         question = Question.model_validate_json(await request.read())
     except ValidationError:
-        raise web.HTTPUnprocessableEntity(text='send {"prompt": "your question"}') from None
-    async with request.app[CLIENT].stream(question.prompt) as stream:
-        try:
-            chunk = await anext(stream, None)  # with its first content an answer has begun; until then it can fail
-        except StreamError as error:
-            return refusal(error)
-        response = web.StreamResponse(headers=HEADERS)
-        await response.prepare(request)
-        await write_events(chunk, stream, response.write)
-        return response
+        raise web.HTTPUnprocessableEntity(text='send {"messages": [{"role": "user", "content": "…"}]}') from None
+    app, browser = request.app, owner(request)
+    stream = app[CLIENT].stream([turn.model_dump() for turn in question.messages], deadline=300)
+    how: dict[str, Any] = {"on_disconnect": "detach", "heartbeat": HEAD_AFTER}
+    return await stream_response(request, stream, hub=app[HUB], owner=browser, **how)
 
 
-async def write_events(chunk: Chunk | None, stream: Stream, write: Callable[[bytes], Awaitable[None]]) -> None:
-    """The answer from `chunk` on. Only a `done` event with outcome "complete" ends a whole one."""
-    try:
-        while chunk is not None:
-            if chunk.text:
-                await write(event("message", {"text": chunk.text}))
-            chunk = await anext(stream, None)
-    except StreamError as error:
-        await write(event("error", told(error)))
-    record = stream.transcript.to_dict()
-    await write(event("done", {name: record[name] for name in ("outcome", "finish_reason", "usage")}))
+async def resume(request: web.Request) -> web.StreamResponse:
+    """Give what the page has missed of an answer, then the rest as it comes."""
+    return await resume_response(request, request.app[HUB], request.match_info["id"], owner=owner(request))
 
 
-def event(name: str, data: dict[str, Any]) -> bytes:
-    """One Server-Sent Event."""
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
-
-
-def told(error: StreamError) -> dict[str, str]:
-    """What a person is told. The resolution speaks to who runs this server: leave it out where strangers read it."""
-    return {"title": error.title, "message": error.message, "resolution": error.resolution}
-
-
-def refusal(error: StreamError) -> web.Response:
-    """The answer when there is no answer."""
-    wait = {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after else {}
-    headers = {"Cache-Control": "no-store", **wait}
-    return web.json_response(told(error), status=STATUS.get(error.kind, 502), headers=headers)
+async def stop(request: web.Request) -> web.Response:
+    """End an answer, wherever it runs. Its readers are told so."""
+    stopped = await request.app[HUB].stop(request.match_info["id"], owner=owner(request))
+    return web.Response(status=204 if stopped else 404)
 
 
 async def page(request: web.Request) -> web.StreamResponse:
-    """A page to try it with."""
-    return web.FileResponse(PAGE)
+    """The page; the cookie that it comes with is nothing but a name that nobody guesses."""
+    response = web.FileResponse(PAGE)
+    if "chat" not in request.cookies:
+        response.set_cookie("chat", secrets.token_urlsafe(24), httponly=True, samesite="Strict")
+    return response
 
 
-async def client_of_the_app(app: web.Application) -> AsyncIterator[None]:
-    """One client for the app's lifetime: its connections are shared."""
+def owner(request: web.Request) -> str:
+    """Who may read, resume and stop an answer."""
+    if len(name := request.cookies.get("chat", "")) < 20:
+        raise web.HTTPUnauthorized(text="load the page first: its cookie is your name")
+    return name
+
+
+async def one_client(app: web.Application) -> AsyncIterator[None]:
+    """One client for the app's lifetime: its connections are shared, and closed at shutdown."""
     async with Client(*os.environ.get("CHAT_TARGETS", "local").split(",")) as app[CLIENT]:
         yield
 
 
-async def end_the_streams(app: web.Application) -> None:
-    """At shutdown aiohttp waits for the handlers before it cleans up, and they would wait for their answers."""
-    await app[CLIENT].aclose()
-
-
 def make_app() -> web.Application:
-    """The app, ready for `web.run_app`."""
+    """The app. What is first in `cleanup_ctx` ends last, so the answers end before their client does."""
     app = web.Application()
-    app.add_routes([web.get("/", page), web.post("/chat", chat)])
-    app.cleanup_ctx.append(client_of_the_app)
-    app.on_shutdown.append(end_the_streams)
+    app[HUB] = Hub(store=RedisStore(os.environ["REDIS_URL"]) if "REDIS_URL" in os.environ else None)
+    app.cleanup_ctx.extend([one_client, app[HUB].cleanup_ctx])
+    app.add_routes([
+        web.post("/chat", chat),
+        web.get("/chat/{id}", resume),
+        web.delete("/chat/{id}", stop),
+        web.get("/", page),
+    ])  # fmt: skip
     return app
 
 
 if __name__ == "__main__":
-    web.run_app(make_app(), host="127.0.0.1", port=8000, **RUN)
+    web.run_app(make_app(), host="127.0.0.1", **RUN)

@@ -2,9 +2,9 @@
 
     CHAT_TARGETS=openai:gpt-5-mini,anthropic:claude-haiku-4-5 python docs/examples/aiohttp_app.py
 
-An answer belongs to the browser that asked for it, by a cookie. It goes on while nobody reads (`detach`), so a page that
-is loaded again gets the whole of it; only `DELETE` stops it. With REDIS_URL, any of several processes gives an answer
-that another one runs.
+An answer belongs to the browser that asked for it, by a cookie. It goes on while nobody reads (`detach`), so a page
+that is loaded again gets the whole of it; only `DELETE` stops it. With REDIS_URL, any of several processes gives an
+answer that another one runs.
 """
 
 from __future__ import annotations

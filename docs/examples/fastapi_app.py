@@ -3,9 +3,10 @@
     CHAT_TARGETS=openai:gpt-5-mini,anthropic:claude-haiku-4-5 \\
         uvicorn --app-dir docs/examples fastapi_app:app --timeout-graceful-shutdown 5
 
-An answer belongs to the browser that asked for it, by a cookie. It goes on while nobody reads (`detach`), so a page that
-is loaded again gets the whole of it; only `DELETE` stops it. With REDIS_URL, any of several workers gives an answer that
-another one runs. Without --timeout-graceful-shutdown, uvicorn waits for every reader before the app may end.
+An answer belongs to the browser that asked for it, by a cookie. It goes on while nobody reads (`detach`), so a page
+that is loaded again gets the whole of it; only `DELETE` stops it. With REDIS_URL, any of several processes gives an
+answer that another one runs. Without --timeout-graceful-shutdown, uvicorn waits for
+every reader before the app may end.
 """
 
 from __future__ import annotations

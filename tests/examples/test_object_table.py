@@ -16,7 +16,7 @@ from resilient_stream import Client
 from resilient_stream.testing import End, FakeProvider, Text
 from resilient_stream.testing.steps import Script
 
-from .stage import EXAMPLES
+from .loading import EXAMPLES
 
 CITIES = [
     {"name": name, "country": country, "people": people}

@@ -1,21 +1,26 @@
 # Each command makes its own .venv when it is missing. Nothing else is to be installed by hand.
 #   make demo    a real small model's answer survives the death of its first target
+#   make serve   a chat page over a real small model
 #   make test    the tests        make check   types and style        make bench   what it costs, beside others
 #   make mutants which lines of the engine could be broken without a test noticing (a sample, half an hour)
 #   make types   what users write, in mypy and in pyright (which Node.js fetches)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check types bench mutants clean
+.PHONY: demo test serve check types bench mutants clean
 
 demo: .venv/local
 	@$(BIN)/resilient-stream demo
 
 # Vercel's own package reads what we write for it, where Node.js is.
 test: .venv/local
-	@test -d .venv/node_modules/ai || npm install --silent --no-audit --no-fund --prefix .venv ai || \
+	@test -d .venv/node_modules/esbuild || npm install --silent --no-audit --no-fund --prefix .venv ai esbuild || \
 		echo "Node.js's npm is not here, or has no network: the tests with its packages are skipped."
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
+
+serve: .venv/local
+	@echo "A chat page: http://127.0.0.1:8000 (Ctrl-C stops it). CHAT_TARGETS=openai:gpt-5-mini,… asks others."
+	@$(BIN)/python -m uvicorn --app-dir docs/examples fastapi_app:app --port 8000 --timeout-graceful-shutdown 5
 
 check: .venv/dev
 	$(BIN)/ruff check .

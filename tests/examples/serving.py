@@ -18,10 +18,10 @@ __all__ = ["SERVERS", "served"]
 Stop: TypeAlias = Callable[[], Awaitable[Any]]
 
 
-async def fastapi(listening: socket.socket) -> Stop:
-    """Serve the FastAPI example by uvicorn, with the grace that its first lines ask for, but shorter."""
+async def fastapi(listening: socket.socket, name: str = "fastapi_app") -> Stop:
+    """Serve a FastAPI example by uvicorn, with the grace that its first lines ask for, but shorter."""
     grace: Any = 0.05
-    config = uvicorn.Config(example("fastapi_app").app, log_config=None, timeout_graceful_shutdown=grace)
+    config = uvicorn.Config(example(name).app, log_config=None, timeout_graceful_shutdown=grace)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listening]))
     while not server.started:
@@ -43,7 +43,13 @@ async def aiohttp(listening: socket.socket) -> Stop:
     return runner.cleanup
 
 
+async def ai_sdk(listening: socket.socket) -> Stop:
+    """Serve the example for Vercel's client."""
+    return await fastapi(listening, "ai_sdk_app")
+
+
 SERVERS: dict[str, Callable[[socket.socket], Awaitable[Stop]]] = {"fastapi": fastapi, "aiohttp": aiohttp}
+"""The examples with the chat page."""
 
 
 @asynccontextmanager
@@ -58,7 +64,7 @@ async def served(name: str, targets: Iterable[Any], monkeypatch: Any) -> AsyncIt
     listening.bind(("127.0.0.1", 0))
     listening.listen()
     listening.setblocking(False)
-    stop = await SERVERS[name](listening)
+    stop = await (ai_sdk if name == "ai_sdk" else SERVERS[name])(listening)
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:

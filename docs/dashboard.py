@@ -96,6 +96,14 @@ PANELS: tuple[Panel, ...] = (
         {f"{{{{provider}}}} {way}": _rate(f"llm_{way}_tokens_total", "provider") for way in ("input", "output")},
     ),
     Panel(
+        "Cost an hour", "US dollars by the price table; only of clients with prices=.", "currencyUSD",
+        {"{{provider}} {{model}}": f"3600 * {_rate('llm_cost_total', 'provider, model')}"}, True,
+    ),
+    Panel(
+        "Wasted tokens", "Of requests that gave no whole answer: failed, cut, left, or slower than another.", "short",
+        {"{{provider}} {{model}}": _rate("llm_wasted_tokens_total", "provider, model")}, True,
+    ),
+    Panel(
         "Time between chunks", "The mean of each answer after its first chunk: how fast text runs.", "s",
         {"95 % {{gen_ai_request_model}}": _quantile(
             0.95, "gen_ai_client_operation_time_per_output_chunk_seconds", GEN_AI, ", gen_ai_request_model")},

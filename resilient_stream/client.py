@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from .contract import Middleware, Request, Transport
 from .engine.call import Call, closed_error
@@ -47,7 +47,10 @@ if TYPE_CHECKING:
     from .conversation.toolbox import Outputs
     from .conversation.tools import ToolSource
     from .conversation.turns import ConversationRecord
+    from .engine.prices import PriceOf, Prices
     from .fleet.health import Health, TargetHealth
+    from .fleet.ledger import Ledger, MeanPrice
+    from .fleet.routing import Router, Routing
     from .objects.form import Form
 
 __all__ = ["Client"]
@@ -69,6 +72,11 @@ class Client:
     budget: how many retries may go to a failing target, over all calls of the process; see `RetryBudget`.
     breaker: keeps requests from targets that fail, see `Breaker`; without one each target is asked.
     hedge: asks the next target beside one that is slow to begin, see `Hedge`.
+    routing: which target is asked first: "order" (as given), "weighted", "least_busy", "fastest", "cheapest", or a
+    function that is given the targets and the health of each, and returns them in its order; see `fleet.routing`.
+    prices: True computes the cost of each request when its call ends (the extra `prices`), for metrics and budgets; a
+    function, given a target's name and a Usage, returns US dollars in place of the table. Without it, costs are
+    computed when somebody asks for them.
     store: refused until it is built.
     Raises StreamMisused for a bad target or value.
     """
@@ -83,6 +91,8 @@ class Client:
         breaker: Breaker | None = None,
         limits: Limits | None = None,
         budget: RetryBudget | None = None,
+        routing: Routing = "order",
+        prices: Literal[True] | PriceOf | None = None,
         store: object | None = None,
         middlewares: Iterable[Middleware] = (),
         on_event: OnEvent | None = None,
@@ -109,9 +119,14 @@ class Client:
         self._health = None if breaker is None else _health(given("breaker", breaker, Breaker()))
         self._hedge = None if hedge is None else given("hedge", hedge, Hedge())
         self._budget = given("budget", budget, RetryBudget())
+        self.prices = _prices(prices)
+        self.priced = prices is not None
+        self.ledger = _ledger(None if self.priced else self.prices.mean)
+        self._router = None if routing == "order" else self._made_router(routing, breaker)
         self._recovery = given("recovery", recovery, Recovery())
         self._timeouts = given("timeouts", timeouts, Timeouts())
         self._limits = given("limits", limits, Limits())
+        self._price_for_budgets(self.targets)
         self._on_event = on_event
         links = tuple(middlewares)
         self._own_links = bool(links)
@@ -167,6 +182,8 @@ class Client:
         targets = _checked_targets([to] if isinstance(to, str | Target) else to) if to is not None else self.targets
         if not targets:
             raise StreamMisused(_no_target())
+        if to is not None:
+            self._price_for_budgets(targets)
         functions, hosted = _tools(tools)
         request = Request(
             messages=_checked_messages(prompt, system),
@@ -283,7 +300,8 @@ class Client:
     def health(self) -> tuple[TargetHealth, ...]:
         """Return the health of the client's targets, and of others that its calls named, as `Breaker` sees it now.
 
-        Without a breaker nothing is observed, and each target is `closed`. `queued` is counted where there are limits.
+        Without a breaker and routing nothing is observed, and each target is `closed`. `queued` is counted where there
+        are limits.
         """
         return (self._health or _health(Breaker())).all(self.targets, _now(), self.slots.busy())
 
@@ -307,6 +325,30 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def _made_router(self, routing: Routing, breaker: Breaker | None) -> Router:
+        """Return what puts targets in order. Their health is known with it, also where no breaker judges them."""
+        from .fleet.health import Health
+        from .fleet.routing import Router, checked
+
+        how = checked(routing)
+        if how == "cheapest":
+            self.prices.load()
+        self._health = Health(breaker or Breaker(), judges=breaker is not None, rests=True)
+        return Router(how, self._health, self.prices.compared)
+
+    def _price_for_budgets(self, targets: Iterable[Target]) -> None:
+        """Compute costs as calls end, where a budget goes by them. Raises StreamMisused where a price is not known."""
+        for target in targets:
+            if self._limits.cost_per_day is None and (target.limits is None or target.limits.cost_per_day is None):
+                continue
+            self.prices.load()
+            self.priced = True
+            if self.prices.compared(target.name) is None:
+                raise StreamMisused(
+                    f"Limits.cost_per_day: no price is known for {target.name}; give a function: "
+                    "Client(prices=lambda target, usage: …), which returns US dollars"
+                )
 
     def _record_to(self, file: str | os.PathLike[str]) -> None:
         from .recording.recorder import Recorder, RecordingTransport
@@ -337,6 +379,7 @@ class Client:
             form=form,
             health=self._health,
             hedge=self._hedge,
+            router=self._router,
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
             on_end=plain_function(on_end),
             on_event=self._on_event,
@@ -348,6 +391,25 @@ def _health(policy: Breaker) -> Health:
     from .fleet.health import Health  # paid for by clients with a breaker
 
     return Health(policy)
+
+
+def _prices(prices: Any) -> Prices:
+    """Return what gives the cost of requests; its table is loaded now where it will be needed for each call."""
+    from .engine.prices import Prices
+
+    if prices is not None and prices is not True and not callable(prices):
+        raise StreamMisused("prices= takes True, or a function that is given a target's name and a Usage")
+    made = Prices(prices if callable(prices) else None)
+    if prices is not None:
+        made.load()
+    return made
+
+
+def _ledger(mean: MeanPrice | None) -> Ledger:
+    from .engine import spending  # noqa: F401  # what the end of a call needs
+    from .fleet.ledger import Ledger
+
+    return Ledger(mean)
 
 
 def _now() -> float:

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
-from ..chunks import Chunk
+from ..chunks import Chunk, Usage
 from ..failures import Failure
 from .request import Endpoint, Request
 from .transport import Outgoing
@@ -100,6 +100,15 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     cached_in_input: bool = True
     reasoning_in_output: bool = True
 
+    def totals(self, usage: Usage) -> tuple[int | None, int | None]:
+        """Return all input tokens, cached ones included, and all output tokens, reasoning included."""
+        given, made = usage.input_tokens, usage.output_tokens
+        if given is not None and not self.cached_in_input:
+            given += (usage.cached_input_tokens or 0) + (usage.cache_write_tokens or 0)
+        if made is not None and not self.reasoning_in_output:
+            made += usage.reasoning_tokens or 0
+        return given, made
+
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
     """Credentials that a provider takes in place of a key.
@@ -134,6 +143,7 @@ class ProviderFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the library has to know of a provider beside its dialect. The defaults are right for most of them.
 
     telemetry_name: what OpenTelemetry's conventions call it; empty: as it is named here.
+    prices_name: what the price table of genai-prices calls it; empty: as it is named here.
     credentials: for a provider that needs more than an address and a key, a module with an async
     `resolve(target, adapter, base_url, key, attempt)` that gives an Endpoint or a Failure. base_url and key are what
     target and environment say, or "" and None; attempt counts from 1, and a later one may want fresh credentials.
@@ -145,6 +155,7 @@ class ProviderFacts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     telemetry_name: str = ""
+    prices_name: str = ""
     credentials: str = ""
     server: str = ""
     program: str = ""

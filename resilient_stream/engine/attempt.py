@@ -431,6 +431,9 @@ class Attempt:
         """Write down what the answer said of itself."""
         decoder, shown = self._body.decoder, self.origin.shown
         self.record.usage = self._last_usage()
+        if self.state is not WHOLE or self.record.usage is None:
+            self.record.estimate = self._estimate()
+        self.call.spent.append((self.sending, self._able))
         warn(self.name, filter(None, map(shown, getattr(decoder, "unmodelled", ()))))
         self.call.sent = self.call.sent or self.sending.written
         self.record.response_id, self.record.response_model = shown(decoder.response_id), shown(decoder.model)
@@ -441,6 +444,15 @@ class Attempt:
         """What the provider counted last, also when the answer never began."""
         chunks = self.call.transcript._since(self._from) if self.committed else self._held
         return next((chunk for chunk in reversed(chunks) if isinstance(chunk, Usage)), None)
+
+    def _estimate(self) -> Usage | None:
+        """What it used, where the provider's own count is missing, or came before its end. None without an answer."""
+        if self.record.status is None or self.record.status >= 400:
+            return None
+        from ..outcome.estimate import estimate  # most answers come with a count
+
+        chunks = self.call.transcript._since(self._from) if self.committed else ()
+        return estimate(self.request.messages, chunks, self.record.chunks, self.record.usage)
 
     def _reason(self) -> Exception:
         """Why we were interrupted: the call ended, or this attempt was too slow."""

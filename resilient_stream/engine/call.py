@@ -13,11 +13,11 @@ import logging
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 
-from ..contract import Batch, Request, Transport
+from ..contract import Batch, Capabilities, Request, Sending, Transport
 from ..events import AttemptFailed, Event, Step, StreamEnded
 from ..failures import ErrorKind, Failure, StreamMisused
 from ..failures.kinds import Text
@@ -36,6 +36,10 @@ from .settings import Settings
 from .slots import Slots
 from .unwind import unwind
 
+if TYPE_CHECKING:
+    from ..fleet.ledger import Ledger
+    from .prices import Prices
+
 __all__ = ["Call", "Owner", "as_it_is", "closed_error"]
 
 logger = logging.getLogger("resilient_stream")
@@ -53,13 +57,17 @@ class Direct(Protocol):
 
 
 class Owner(Protocol):
-    """What a call needs of its client. warned: it was told that its calls run inside another's retries."""
+    """What a call needs of its client. warned: it was told that its calls run inside another's retries. ledger: where
+    its calls' requests are written down. prices: what gives their cost; priced: it is computed when a call ends."""
 
     transport: Transport
     slots: Slots
     calls: set[Call]
     closed: bool
     warned: bool
+    ledger: Ledger
+    prices: Prices
+    priced: bool
 
 
 class Call:
@@ -95,6 +103,8 @@ class Call:
         """Loop time that a scope allows at most, over the call's own deadline."""
         self.allowed = NEVER
         self.observing = Observing()
+        self.spent: list[tuple[Sending, Capabilities]] = []
+        """The requests that are over, with what their models can do, for the ledger."""
         self._owner = owner
         self._live: list[Live] = []
         self._clock = Clock(self._ring)
@@ -113,6 +123,11 @@ class Call:
         """The client's places at its targets."""
         return self._owner.slots
 
+    @property
+    def ledger(self) -> Ledger:
+        """What the client's calls used and cost."""
+        return self._owner.ledger
+
     # -- beginning ----------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -121,6 +136,7 @@ class Call:
         self.now = self.loop.time
         self.thread = threading.get_ident()
         self.transcript._begin()
+        self.transcript._price = self._owner.prices.of
         if self._owner.closed:
             self.dead = closed_error("already_closed")
             self.finish("client_closed", self.dead)
@@ -314,9 +330,17 @@ class Call:
             ledger_of(self.request.target).request()  # what `retry` counts where there is a chain
         self.lone = self.direct = None
         self._owner.calls.discard(self)
+        if self.spent:
+            safely(self._settle, self.spent)
+            self.spent = []
         if self.settings.on_end is not None:
             safely(self.settings.on_end, transcript)
         self.emit(StreamEnded, transcript)
+
+    def _settle(self, spent: list[tuple[Sending, Capabilities]]) -> None:
+        from .spending import settle  # loaded with the client's ledger
+
+        settle(self._owner.ledger, self._owner.prices if self._owner.priced else None, spent)
 
 
 def closed_error(why: str) -> StreamError:

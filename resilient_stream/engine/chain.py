@@ -2,10 +2,12 @@
 
     Stream.__anext__        hands out single chunks, keeps the record        (stream.py; with call.py the cancel-guard)
       checked               reads the object that was asked for; only where one was (`output=`)
+      routed                the order of the targets, where they are balanced
       recover               goes on after content: continued, or an error    |
         patient             where all targets are sick, the first to recover |
         hedge, fallback     the next target, beside a slow one or after it   |
         retry               the same target again                            |  an error travels this way, inside out
+          money             keeps to a budget of the day                     |
           concurrency       waits for its turn, where streams are limited    |
             breaker         keeps requests from a target that is sick        |
             buffered        in one piece, where a stream will not do         |
@@ -27,8 +29,10 @@ from .middleware.breaker import breaker, patient
 from .middleware.buffered import buffered
 from .middleware.concurrency import concurrency
 from .middleware.hedge import hedge
+from .middleware.money import money
 from .middleware.recover import recover
 from .middleware.retry import retry
+from .middleware.routed import routed
 from .source import source
 
 __all__ = ["compose", "reading_objects", "standard_chain"]
@@ -44,7 +48,7 @@ def compose(middlewares: Iterable[Middleware], innermost: Handler) -> Handler:
 
 def standard_chain(own: Iterable[Middleware] = ()) -> Handler:
     """The chain of a client, with the user's own links around each attempt."""
-    ours = cast(tuple[Middleware, ...], (recover, patient, hedge, retry, concurrency, breaker, buffered))
+    ours = cast(tuple[Middleware, ...], (routed, recover, patient, hedge, retry, money, concurrency, breaker, buffered))
     return compose((*ours, *own), cast(Handler, source))  # they use more of a call than a user's link may
 
 

@@ -10,18 +10,19 @@ from ..contract import Batch, Request
 from .attempt import Attempt
 from .call import Call
 from .middleware.buffered import asks_for_a_stream
+from .middleware.money import has_budget
 from .slots import is_limited
 
 __all__ = ["Lone", "may_begin_alone"]
 
 
 def may_begin_alone(request: Request, call: Call) -> bool:
-    """Whether no link has to do anything before the first request or at the end: no limit to keep, no whole answer to
-    ask for, no object to read, no target's health to ask and to tell, no race."""
+    """Whether no link has to do anything before the first request or at the end: no limit or budget to keep, no whole
+    answer to ask for, no object to read, no target's health to ask and to tell, no race."""
     settings = call.settings
     if settings.own_links or settings.form is not None or settings.health is not None or settings.hedge is not None:
         return False
-    if is_limited(settings.limits_for(request.target)):
+    if is_limited(settings.limits_for(request.target)) or has_budget(request.target, call):
         return False
     return asks_for_a_stream(request, call)
 

@@ -115,4 +115,5 @@ def _load_what_a_failure_needs() -> None:
     run out of files cannot import anything any more."""
     from .. import classify  # noqa: F401
     from ..masking import values  # noqa: F401
+    from ..outcome import estimate  # noqa: F401
     from ..providers.shared import own_hosts  # noqa: F401

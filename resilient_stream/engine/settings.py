@@ -13,6 +13,7 @@ from ..target import Target
 
 if TYPE_CHECKING:
     from ..fleet.health import Health
+    from ..fleet.routing import Router
     from ..objects.form import Form
 
 __all__ = ["Settings"]
@@ -28,7 +29,8 @@ class Settings:
     form: what the answer is read as, where an object was asked for. asks_again: whether one that does not fit is asked
     for anew.
     hedge: when another target is asked beside a slow one.
-    health: what the client knows of its targets, where it has a breaker.
+    health: what the client knows of its targets, where it has a breaker or balances them. router: what puts them in
+    order, where it is not the one in which they were given.
     observers: asked once a call, with the call, for someone to tell its events to; None for nobody.
     """
 
@@ -44,6 +46,7 @@ class Settings:
     form: Form | None = None
     health: Health | None = None
     hedge: Hedge | None = None
+    router: Router | None = None
     asks_again: bool = False
     on_end: Callable[[Transcript], object] | None = None
     on_event: OnEvent | None = None

@@ -302,6 +302,10 @@ KINDS: Mapping[ErrorKind, Kind] = {
 
 
 TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
+    (_K.QUOTA_EXHAUSTED, "own_budget"): Text(
+        "Budget used up",
+        ("The day's budget for {model} is used up.",),
+        ("Wait until the day ends (UTC), raise Limits.cost_per_day, or add a fallback target.",)),
     (_K.MODEL_OUTPUT_INVALID, "outputs_missing"): Text(
         "Outputs missing",
         ("{model} finished without giving {feature}.", "{reason}."),

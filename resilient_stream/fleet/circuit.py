@@ -40,12 +40,16 @@ class Permit(NamedTuple):
 
 
 class Circuit:
-    """One target's state. `now` is a monotonic time in seconds, the same clock in all calls."""
+    """One target's state. `now` is a monotonic time in seconds, the same clock in all calls.
 
-    __slots__ = ("_opened", "_period", "_policy", "_probing", "_trips", "_until", "_well_since", "_window")
+    judges: whether failures open it. One that does not judge only observes, and opens for no more than a `rest`.
+    """
 
-    def __init__(self, policy: Breaker) -> None:
+    __slots__ = ("_judges", "_opened", "_period", "_policy", "_probing", "_trips", "_until", "_well_since", "_window")
+
+    def __init__(self, policy: Breaker, *, judges: bool = True) -> None:
         self._policy = policy
+        self._judges = judges
         self._window = Window(policy.window)
         self._opened = False
         self._until = 0.0
@@ -56,6 +60,7 @@ class Circuit:
 
     def state(self, now: float) -> CircuitState:
         """Return the state that a request would meet at `now`."""
+        self._end_a_rest(now)
         if not self._opened:
             return "closed"
         return "open" if now < self._until else "half_open"
@@ -72,6 +77,7 @@ class Circuit:
 
     def ask(self, now: float) -> Permit | None:
         """Return leave to send a request, or None while there is none."""
+        self._end_a_rest(now)
         if not self._opened:
             return Permit(self._period, probe=False)
         if now < self._until or self._probing:
@@ -96,7 +102,7 @@ class Circuit:
         if permit.period != self._period:
             return
         self._window.add(now, calls=0 if counted else 1, failures=1)
-        if permit.probe or self._is_sick(now):
+        if self._judges and (permit.probe or self._is_sick(now)):
             self._open(now)
 
     def left(self, permit: Permit) -> None:
@@ -109,6 +115,11 @@ class Circuit:
         self._opened, self._probing = True, False
         self._until = max(self._until, now + seconds)
         self._period += 1
+
+    def _end_a_rest(self, now: float) -> None:
+        """Close a circuit that does not judge when its rest is over: there is nothing to test."""
+        if self._opened and not self._judges and now >= self._until:
+            self._opened = False
 
     def _is_sick(self, now: float) -> bool:
         calls, failures = self._window.counts(now)

@@ -5,6 +5,7 @@ A target is known by its name, its address and its key: an account that is over 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -19,12 +20,15 @@ from .circuit import Circuit, CircuitState, Permit
 from .counting import COUNTS
 from .latency import PeakLatency
 
-__all__ = ["Health", "Patient", "TargetHealth", "TargetKey", "key_of"]
+__all__ = ["Health", "Patient", "TargetHealth", "TargetKey", "digest_of", "key_of"]
 
 MAX_TARGETS = 1024
 """Targets that are remembered; of more, the one that was used longest ago is forgotten."""
 
 _HINTS = (ErrorKind.RATE_LIMITED, ErrorKind.PROVIDER_OVERLOADED)
+
+USUAL_REST = 5.0
+"""Seconds for which a target rests that was asked too often, and did not say for how long."""
 
 LONGEST_REST = 3600.0
 """Seconds that a server's own hint can keep a target closed off."""
@@ -61,17 +65,22 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
 def key_of(target: Target) -> TargetKey:
     """Return what a target is known by."""
     key = target.api_key
-    digest = hashlib.blake2b(key.encode(), digest_size=6).hexdigest() if isinstance(key, str) else ""
-    return TargetKey(target.name, target.base_url or "", digest)
+    return TargetKey(target.name, target.base_url or "", digest_of(key) if isinstance(key, str) else "")
+
+
+def digest_of(key: str | None) -> str:
+    """Return a short digest that tells keys apart, and from which no key can be read; "" without a key."""
+    return hashlib.blake2b(key.encode(), digest_size=6).hexdigest() if key else ""
 
 
 class Patient:
     """One target under observation."""
 
-    __slots__ = ("circuit", "in_flight", "latency")
+    __slots__ = ("_rests", "circuit", "in_flight", "latency")
 
-    def __init__(self, policy: Breaker) -> None:
-        self.circuit = Circuit(policy)
+    def __init__(self, policy: Breaker, *, judges: bool = True, rests: bool = False) -> None:
+        self.circuit = Circuit(policy, judges=judges)
+        self._rests = rests
         self.latency = PeakLatency()
         self.in_flight = 0
 
@@ -86,8 +95,11 @@ class Patient:
             self.circuit.left(permit)
             return
         self.circuit.failed(permit, now, counted=after_content)
-        if error.kind in _HINTS and error.retry_after:
-            self.circuit.rest(now, min(error.retry_after, LONGEST_REST))
+        rest = error.retry_after if error.kind in _HINTS else None
+        if not rest and self._rests and error.kind is ErrorKind.RATE_LIMITED:
+            rest = USUAL_REST
+        if rest:
+            self.circuit.rest(now, min(rest, LONGEST_REST))
 
     def left(self, permit: Permit) -> None:
         """Note that the caller went away before there was a verdict."""
@@ -95,20 +107,30 @@ class Patient:
 
 
 class Health:
-    """The targets of one client."""
+    """The targets of one client.
 
-    def __init__(self, policy: Breaker) -> None:
-        self._policy = policy
+    judges: whether a target's failures open its circuit; else they are only counted. rests: whether a target that says
+    that it is asked too often is left alone for a while, also where it does not say for how long.
+    """
+
+    def __init__(self, policy: Breaker, *, judges: bool = True, rests: bool = False) -> None:
+        self._new = functools.partial(Patient, policy, judges=judges, rests=rests)
         self._patients: dict[TargetKey, Patient] = {}
 
     def of(self, target: Target) -> Patient:
         """Return what is known of a target."""
         key = key_of(target)
-        patient = self._patients.pop(key, None) or Patient(self._policy)
+        patient = self._patients.pop(key, None) or self._new()
         self._patients[key] = patient  # the last in the order is the one that was used last
         if len(self._patients) > MAX_TARGETS:
             del self._patients[next(iter(self._patients))]
         return patient
+
+    def views(self, targets: Iterable[Target], now: float) -> tuple[TargetHealth, ...]:
+        """Return the health of these targets, one for each."""
+        for target in targets:
+            self.of(target)
+        return tuple(self._seen(key_of(target), now, 0, 0) for target in targets)
 
     def all(
         self, targets: Iterable[Target], now: float, busy: Mapping[TargetKey, tuple[int, int]] = _NOBODY
@@ -122,11 +144,11 @@ class Health:
         return tuple(self._seen(key, now, *busy.get(key, (0, 0))) for key in keys)
 
     def _seen(self, key: TargetKey, now: float, queued: int, running: int) -> TargetHealth:
-        patient = self._patients.get(key) or Patient(self._policy)
-        until = patient.circuit.opens_until
+        patient = self._patients.get(key) or self._new()
+        state, until = patient.circuit.state(now), patient.circuit.opens_until
         return TargetHealth(
             target=key.name,
-            state=patient.circuit.state(now),
+            state=state,
             failure_rate=patient.circuit.failure_rate(now),
             time_to_first_chunk=patient.latency.seconds,
             in_flight=max(patient.in_flight, running),

@@ -32,6 +32,10 @@ class PeakLatency:
             self._value = seconds + (self._value - seconds) * kept
         self._at = now
 
+    def expected(self, now: float) -> float | None:
+        """Return the value as it is at `now`: what was learned fades, so a target that was slow is tried again."""
+        return None if self._value is None else self._value * math.exp(-(now - self._at) * math.log(2) / HALF_LIFE)
+
     @property
     def seconds(self) -> float | None:
         """The learned value."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -64,6 +65,10 @@ class Attempt(msgspec.Struct, kw_only=True):
     it runs. error: why it failed, else None. response_id, response_model: the
     answer's own id and model, as the provider names them. headers: of the HTTP answer, those that a person reads:
     request ids, rate limits, `retry-after`; names in lower case, values as sent.
+    usage: as the provider told it last; None where it told nothing. estimate: what the request used by characters,
+    where the provider did not tell, or the answer was cut and had more than it told.
+    cost: US dollars; None where it is not known, or was not asked for: `Client(prices=True)` fills it in, and so does
+    `Transcript.cost`.
     """
 
     target: str
@@ -83,6 +88,13 @@ class Attempt(msgspec.Struct, kw_only=True):
     response_model: str | None = None
     sent: bool = True
     headers: dict[str, str] = {}
+    estimate: Usage | None = None
+    cost: Decimal | None = None
+
+    @property
+    def wasted(self) -> bool:
+        """Whether it gave no whole answer: it failed, was cut, lost a race, or its caller went away."""
+        return self.outcome != "complete" or self.error is not None
 
 
 class _Stored(msgspec.Struct, kw_only=True):
@@ -135,6 +147,7 @@ class Transcript:
         "_head",
         "_limit",
         "_next_look",
+        "_price",
         "_ready",
         "_restarted",
         "_start",
@@ -169,6 +182,7 @@ class Transcript:
         self._dropped = 0
         self._unmodelled: dict[str, int] = {}
         self._restarted = False
+        self._price: Callable[[Attempt], Decimal | None] | None = None
         self._text = JoinedText()
         self._delivered = JoinedText()
         self._start = 0.0
@@ -327,6 +341,19 @@ class Transcript:
     def usage(self) -> Usage:
         """Return the last count the provider gave; `certainty="unknown"` when it gave none."""
         return self._last(Usage) or Usage(certainty="unknown")
+
+    @property
+    def cost(self) -> Decimal | None:
+        """Return what all requests of the call cost, in US dollars; None where that of one of them is not known.
+
+        It is looked up when it is first asked for, which loads the table of prices (the extra `prices`).
+        """
+        sent = [attempt for attempt in self.attempts if attempt.sent]
+        for attempt in sent:
+            if attempt.cost is None and attempt.outcome is not None and self._price is not None:
+                attempt.cost = self._price(attempt)
+        costs = [attempt.cost for attempt in sent if attempt.cost is not None]
+        return sum(costs, Decimal(0)) if len(costs) == len(sent) else None
 
     @property
     def finish_reason(self) -> FinishReason | None:

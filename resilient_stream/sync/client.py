@@ -17,6 +17,8 @@ from .background import background
 from .streams import SyncScope, SyncStream
 
 if TYPE_CHECKING:
+    from ..fleet.health import TargetHealth
+    from ..fleet.ledger import Ledger
     from .conversation import SyncConversation
 
 __all__ = ["SyncClient"]
@@ -76,6 +78,15 @@ class SyncClient:
         deadline: seconds from entering the scope, for everything in it.
         """
         return SyncScope(background(), self._client.scope(deadline))
+
+    def health(self) -> tuple[TargetHealth, ...]:
+        """Return the health of the client's targets, and of others that its calls named, as `Client.health` does."""
+        return self._client.health()
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the calls of this process used and cost."""
+        return self._client.ledger
 
     def close(self) -> None:
         """End every running stream with ClientClosed, then close the connections. Idempotent."""

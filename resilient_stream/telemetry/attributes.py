@@ -232,13 +232,7 @@ def error_type(outcome: Outcome, error: StreamError | None) -> str | None:
 
 def tokens(target: str, usage: Usage) -> tuple[int | None, int | None]:
     """Return input and output tokens as the conventions count them: cached input and reasoning are included."""
-    able = capabilities_of(target)
-    given, made = usage.input_tokens, usage.output_tokens
-    if given is not None and not able.cached_in_input:
-        given += (usage.cached_input_tokens or 0) + (usage.cache_write_tokens or 0)
-    if made is not None and not able.reasoning_in_output:
-        made += usage.reasoning_tokens or 0
-    return given, made
+    return capabilities_of(target).totals(usage)
 
 
 def _spent(attempts: list[Attempt]) -> dict[str, int]:

@@ -93,6 +93,8 @@ class CallMetrics(Sink):
             self._count_error(self._target, transcript.error, None)
         for started in self._open.values():
             self._attempt_over(started, outcome, transcript.error)
+        for attempt in transcript.attempts:
+            self._spent(attempt)
         self._call_over(transcript)
 
     def _attempt_over(self, started: AttemptStarted, outcome: Outcome, error: StreamError | None) -> None:
@@ -132,6 +134,14 @@ class CallMetrics(Sink):
             if counted is not None and total is not None:
                 self._say("gen_ai.client.token.usage", total, {**labels, "gen_ai.token.type": kind}, record)
                 self._say(f"llm.{kind}_tokens", counted, _ours(target), record)
+
+    def _spent(self, record: Attempt) -> None:
+        if record.cost:
+            self._say("llm.cost", float(record.cost), _ours(record.target), record)
+        usage = (record.estimate or record.usage) if record.wasted else None
+        if usage is not None:
+            wasted = sum(count or 0 for count in tokens(record.target, usage))
+            self._say("llm.wasted_tokens", wasted, _ours(record.target), record)
 
     def _call_over(self, transcript: Transcript) -> None:
         if transcript.duration is not None:

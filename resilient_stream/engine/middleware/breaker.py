@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
+from itertools import dropwhile
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from ...contract import Batch, Handler, Request
 from ...failures import ErrorKind
@@ -49,11 +52,21 @@ async def _with_leave(request: Request, call: Call, call_next: Handler, health: 
                 yield batch
     except StreamError as error:
         known.failed(permit, error, call.now(), after_content=delivered)
+        if not delivered and error.kind is ErrorKind.RATE_LIMITED and _another_is_free(request, call, health):
+            error.failure = structs.replace(error.failure, retry=False)  # this one rests now, so the next is asked
         raise
     finally:
         known.in_flight -= 1
         if not delivered:
             known.left(permit)
+
+
+def _another_is_free(request: Request, call: Call, health: Health) -> bool:
+    """Whether targets are balanced, and one that has not been asked yet in this call does not rest."""
+    if call.settings.router is None:
+        return False
+    later = dropwhile(lambda target: target is not request.target, request.targets)
+    return any(health.of(target).circuit.state(call.now()) != "open" for target in tuple(later)[1:])
 
 
 def _refusal(request: Request, call: Call, known: Patient) -> StreamError:

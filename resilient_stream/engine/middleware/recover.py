@@ -130,7 +130,8 @@ class _Continuation:
         self._call.receiver = as_it_is
         if not self.begun and self.answered and self._call.answering is not None:
             record, usage = self._call.answering.record, self._spliced.usage
-            record.usage = record.usage or usage
+            if usage is not None:
+                record.usage, record.estimate = record.usage or usage, None
             self._call.answering = self._before
             transcript = self._call.transcript
             transcript.target, transcript.model, transcript.request_id = self._named

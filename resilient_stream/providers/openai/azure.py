@@ -36,6 +36,7 @@ _HOST = Host(
     responses="background", developer=True,
     facts=ProviderFacts(
         telemetry_name="azure.ai.openai",
+        prices_name="azure",
         credentials="resilient_stream.credentials.azure",
         login=Login(
             words="AZURE_OPENAI_API_KEY", variables=("AZURE_OPENAI_AD_TOKEN",), otherwise="or `AZURE_OPENAI_AD_TOKEN`"

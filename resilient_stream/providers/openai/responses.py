@@ -45,9 +45,10 @@ __all__ = ["OpenAIResponses"]
 
 
 def _facts(name: str, host: Host) -> ProviderFacts:
-    """Return the host's facts; telemetry knows it by one name, whichever of its APIs is asked."""
+    """Return the host's facts; telemetry and price tables know it by one name, whichever of its APIs is asked."""
     called = host.facts.telemetry_name or name.removesuffix("-responses")
-    return msgspec.structs.replace(host.facts, telemetry_name=called)
+    priced = host.facts.prices_name or name.removesuffix("-responses")
+    return msgspec.structs.replace(host.facts, telemetry_name=called, prices_name=priced)
 
 
 _SUMMARY = "reasoning_summary"

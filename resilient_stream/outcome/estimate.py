@@ -1,0 +1,53 @@
+"""Estimates tokens by characters, for a request whose provider did not count them to its end.
+
+Four characters are taken for a token, as in English prose. Code has fewer for each token, and Chinese about one, so an
+estimate may be far off; whoever adds it up says that it is one. What cannot be seen is not estimated: hidden reasoning,
+what was read from a cache, pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import structs
+
+from ..chunks import Chunk, ReasoningDelta, Seam, ToolCallDelta, Usage
+from ..messages import Message
+
+__all__ = ["estimate"]
+
+CHARACTERS = 4
+"""Characters for each token."""
+
+
+def estimate(messages: Sequence[Message], chunks: Iterable[Chunk], received: int, told: Usage | None) -> Usage | None:
+    """Return what a request used, where `told` is not the provider's last word; None where it is not less than seen.
+
+    messages: what was sent. chunks: what is known of its answer. received: how many chunks came, which is the estimate
+    where none of them was kept.
+    """
+    made = -(-sum(map(_characters, chunks)) // CHARACTERS) or received
+    if told is None:
+        return Usage(_tokens_of(messages), made, certainty="estimated")
+    if made <= (told.output_tokens or 0):
+        return None
+    return structs.replace(told, output_tokens=made, certainty="estimated")
+
+
+def _tokens_of(messages: Sequence[Message]) -> int | None:
+    """Return the tokens of a prompt; None where it has more than texts."""
+    characters = 0
+    for message in messages:
+        if not isinstance(message.content, str) and any(part.type != "text" for part in message.content):
+            return None
+        characters += len(message.text) + sum(len(call.arguments) for call in message.tool_calls)
+    return -(-characters // CHARACTERS)
+
+
+def _characters(chunk: Chunk) -> int:
+    """Return what a chunk has of what the model wrote. What a continuation said again was written, too."""
+    if isinstance(chunk, ToolCallDelta):
+        return len(chunk.arguments)
+    if isinstance(chunk, ReasoningDelta):
+        return len(chunk.reasoning)
+    return chunk.overlap if isinstance(chunk, Seam) else len(chunk.text)

@@ -46,8 +46,8 @@ METRICS: dict[str, Metric] = {
         Metric("llm.output_tokens", "counter", "{token}", ("provider", "model"),
                "Output tokens as the providers count them."),
         Metric("llm.wasted_tokens", "counter", "{token}", ("provider", "model"),
-               "Tokens of requests that gave no whole answer: failed, cut, left by their caller, or slower than another "
-               "one. Where the provider told none, they are estimated."),
+               "Tokens of requests that gave no whole answer: failed, cut, left by their caller, or slower than "
+               "another one. Where the provider told none, they are estimated."),
         Metric("llm.cost", "counter", "{USD}", ("provider", "model"),
                "US dollars that requests cost, where the client computes prices and knows them."),
         Metric("llm.streaming.errors", "counter", "{error}", ("provider", "model", "error_category"),

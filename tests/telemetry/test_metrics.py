@@ -9,13 +9,13 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
 
-from resilient_stream import Client, ErrorKind, Hedge, RetryPolicy
+from resilient_stream import Client, ErrorKind, Hedge, Recovery, RetryPolicy, StreamError
 from resilient_stream.chunks import Usage
 from resilient_stream.errors import Failure, error_for
 from resilient_stream.events import FallbackType, FellBack
 from resilient_stream.telemetry.metrics import CallMetrics, Instruments
 from resilient_stream.telemetry.names import METRICS
-from resilient_stream.testing import End, FakeProvider, Stall, Status, Text
+from resilient_stream.testing import Cut, End, FakeProvider, Stall, Status, Text
 
 from .endings import ENDINGS, GOOD, PROMPT, Ending, converse, converse_too_long
 from .seen import QUICK, Seen
@@ -35,7 +35,8 @@ async def test_what_is_emitted_is_the_table(seen: Seen) -> None:
             await converse_too_long(client, provider)
     async with FakeProvider([Stall()], GOOD) as provider:
         targets = (provider.target("openai", model="slow"), provider.target("openai", model="other"))
-        async with Client(*targets, hedge=Hedge(after=0.005), telemetry=seen.telemetry()) as client:
+        dollar = lambda target, usage: 1  # noqa: E731
+        async with Client(*targets, hedge=Hedge(after=0.005), telemetry=seen.telemetry(), prices=dollar) as client:
             await client.complete(PROMPT)
     found = seen.metrics
     assert set(found) == set(METRICS)
@@ -85,6 +86,19 @@ async def test_a_retried_and_left_target_is_counted(seen: Seen) -> None:
     assert connect + stream == pytest.approx(1000 * (answered.duration or 0))
     durations = counted(seen, "gen_ai.client.operation.duration", "error.type")
     assert set(durations) == {("provider_overloaded",), ("rate_limited",), (None,)}
+
+
+async def test_what_was_paid_and_what_for_nothing_is_counted(seen: Seen) -> None:
+    """Cost of each request by its target; the tokens of one that was cut, by an estimate; nothing for a refusal."""
+    async with FakeProvider([Status(503)], [Text("Hello you"), Cut()], GOOD) as provider:
+        targets = (provider.target("openai", model="a"), provider.target("openai", model="b"))
+        options = {"retry": RetryPolicy.off(), "prices": lambda target, usage: 0.25, "telemetry": seen.telemetry()}
+        async with Client(*targets, **options) as client:
+            with pytest.raises(StreamError):
+                await client.complete("12345678", recovery=Recovery.off())
+            await client.complete("12345678", to=targets[0])
+    assert counted(seen, "llm.wasted_tokens", "provider", "model") == {("openai", "b"): 2 + 3}
+    assert counted(seen, "llm.cost", "provider", "model") == {("openai", "a"): 0.25, ("openai", "b"): 0.25}
 
 
 @pytest.mark.parametrize(

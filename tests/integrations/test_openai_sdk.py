@@ -138,13 +138,18 @@ async def _ask_responses(ai: Any, stream: bool) -> tuple[Any, ...]:
 _asked = {"chat": _ask_chat, "responses": _ask_responses}
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer")  # the SDK's, of its own objects
 async def test_parse_gives_an_object() -> None:
     """Its schema reaches whichever vendor answers."""
     async with sdk() as (ai, up):
         up.first.play([Status(503)])
         up.second.play([Text('{"name":"Tom",', '"legs":4}'), End()])
         parsed = await ai.chat.completions.parse(model="gpt", messages=ASK, response_format=Pet)
-        assert parsed.choices[0].message.parsed == Pet(name="Tom", legs=4)
+        message = parsed.choices[0].message
+        assert message.parsed == Pet(name="Tom", legs=4)
+        asked = [*ASK, message, *ASK]
+        again = await ai.chat.completions.parse(model="gpt", messages=asked, response_format=Pet)
+        assert again.choices[0].message.parsed == Pet(name="Tom", legs=4)
         async with ai.chat.completions.stream(model="gpt", messages=ASK, response_format=Pet) as stream:
             final = await stream.get_final_completion()
         assert final.choices[0].message.parsed == Pet(name="Tom", legs=4)
@@ -291,6 +296,7 @@ async def test_signed_reasoning_goes_back_to_who_signed_it() -> None:
         assert block == {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer")  # the SDK's, of its own objects
 async def test_a_parsed_response_is_an_object() -> None:
     """Its schema reaches whichever vendor answers."""
     async with sdk() as (ai, up):
@@ -298,6 +304,9 @@ async def test_a_parsed_response_is_an_object() -> None:
         up.second.play([Text('{"name":"Tom",', '"legs":4}'), End()])
         parsed = await ai.responses.parse(model="gpt", input="Hi", text_format=Pet)
         assert parsed.output_parsed == Pet(name="Tom", legs=4)
+        asked = [{"role": "user", "content": "Hi"}, *parsed.output, {"role": "user", "content": "Sure?"}]
+        again = await ai.responses.parse(model="gpt", input=asked, text_format=Pet)
+        assert again.output_parsed == Pet(name="Tom", legs=4)
 
 
 async def test_errors_of_a_response_are_the_sdks_own() -> None:

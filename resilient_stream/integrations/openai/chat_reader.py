@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...failures import StreamMisused
 from ...fitting.pairing import check_results
-from ...given.checks import check_depth, json_object, whole_text
-from ...messages import Message, ToolLike, to_hosted, to_messages, to_tool
+from ...given.checks import check_depth, json_object
+from ...messages import Message, to_messages
 from ...options import StreamOptions
 from ..refused import Refused
 from .fields import MAX_BODY, Asked, Row, Table, body_of, option, read_fields
+from .tools import tool_choice, tools
 
-__all__ = ["CHAT_FIELDS", "CHOICES", "read_chat", "read_request", "schema_of"]
-
-CHOICES = ("none", "auto", "required")
+__all__ = ["CHAT_FIELDS", "read_chat", "read_request", "schema_of"]
 
 
 def read_request(body: bytes) -> tuple[tuple[Message, ...], StreamOptions]:
@@ -81,31 +79,8 @@ def _stream_options(value: Any) -> dict[str, Any]:
     return {"include_usage": bool(given.get("include_usage"))}
 
 
-def _tools(value: Any) -> dict[str, Any]:
-    if not isinstance(value, list):
-        raise StreamMisused("tools: give a list of tools")
-    return {"tools": [_tool(each, f"tools[{place}]") for place, each in enumerate(value)]}
-
-
-def _tool(value: Any, place: str) -> ToolLike:
-    if isinstance(value, Mapping) and value.get("type") == "custom":
-        raise Refused(f"{place}: a tool of type custom has no JSON arguments; only functions are served", place)
-    own = to_hosted(value, place)
-    return own if own is not None else to_tool(value, place)
-
-
 def _tool_choice(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        if value not in CHOICES:
-            raise Refused(f"tool_choice: give {', '.join(CHOICES)}, or an object", "tool_choice")
-        return {"tool_choice": value}
-    given = json_object("tool_choice", value)
-    if given.get("type") != "function":
-        return {"extra": {"tool_choice": given}}
-    inner = given.get("function")
-    return {
-        "tool_choice": whole_text("tool_choice.function.name", (inner if isinstance(inner, dict) else {}).get("name"))
-    }
+    return tool_choice(value, "function.name")
 
 
 def _response_format(value: Any) -> dict[str, Any]:
@@ -144,9 +119,7 @@ CHAT_FIELDS: Table = {
     "reasoning_effort": Row("option", "`reasoning`", read=option("reasoning")),
     "user": Row("option", "`user`", ("",), option("user")),
     "safety_identifier": Row("option", "`user`", ("",), option("user")),
-    "tools": Row(
-        "option", "`tools`: functions, and tools that run at a provider; not the type `custom`", ([],), _tools
-    ),
+    "tools": Row("option", "`tools`: functions, and tools that run at a provider; not the type `custom`", ([],), tools),
     "tool_choice": Row(
         "option", "`tool_choice`; `allowed_tools` and `custom` go only to targets with the same API", read=_tool_choice
     ),

@@ -11,12 +11,13 @@ from typing import Any
 
 from ...failures import StreamMisused
 from ...fitting.pairing import check_results
-from ...given.checks import check_depth, json_object, whole_text
-from ...messages import OpaquePart, ToolLike, to_hosted, to_messages, to_tool
+from ...given.checks import check_depth, json_object
+from ...messages import OpaquePart, to_messages
 from ..refused import Refused, misused
-from .chat_reader import CHOICES, schema_of
+from .chat_reader import schema_of
 from .fields import MAX_BODY, Asked, Row, Table, body_of, option, read_fields
 from .sealed import reasoning_of
+from .tools import NO_CUSTOM, tool_choice, tools
 
 __all__ = ["RESPONSES_FIELDS", "read_responses"]
 
@@ -67,7 +68,7 @@ def _turns(items: list[Any]) -> list[dict[str, Any]]:
             raise Refused(f"input[{place}]: give an object", f"input[{place}]")
         made = _turn(item, f"input[{place}]")
         last = turns[-1] if turns else None
-        if made["role"] == "assistant" and last is not None and last["role"] == "assistant":
+        if made.get("role") == "assistant" and last is not None and last.get("role") == "assistant":
             last["content"] += made["content"]
             last["tool_calls"] += [{**call, "place": len(last["content"])} for call in made["tool_calls"]]
         else:
@@ -90,8 +91,8 @@ def _turn(item: dict[str, Any], place: str) -> dict[str, Any]:
 
 _REFUSED: Mapping[str, str] = {
     "item_reference": "nothing is kept here; send the item itself",
-    "custom_tool_call": "a tool of type custom has no JSON arguments; only functions are served",
-    "custom_tool_call_output": "a tool of type custom has no JSON arguments; only functions are served",
+    "custom_tool_call": NO_CUSTOM,
+    "custom_tool_call_output": NO_CUSTOM,
 }
 
 
@@ -100,7 +101,14 @@ def _message(item: dict[str, Any]) -> dict[str, Any]:
     if item.get("role") != "assistant":
         return item
     parts = [{"type": "output_text", "text": content}] if isinstance(content, str) else content
-    return {**item, "content": list(parts or ()), "tool_calls": []}
+    if not isinstance(parts, list | None):
+        raise StreamMisused("input: the content of a message is a text or a list of parts")
+    return {**item, "content": [_without_parsed(part) for part in parts or ()], "tool_calls": []}
+
+
+def _without_parsed(part: Any) -> Any:
+    """Return a part without what the SDK's helper has put into it: it sends back what it parsed itself."""
+    return {name: value for name, value in part.items() if name != "parsed"} if isinstance(part, dict) else part
 
 
 def _call(item: dict[str, Any]) -> dict[str, Any]:
@@ -128,28 +136,8 @@ _ITEMS: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 # -- options ------------------------------------------------------------------------------------
 
 
-def _tools(value: Any) -> dict[str, Any]:
-    if not isinstance(value, list):
-        raise StreamMisused("tools: give a list of tools")
-    return {"tools": [_tool(each, f"tools[{place}]") for place, each in enumerate(value)]}
-
-
-def _tool(value: Any, place: str) -> ToolLike:
-    if isinstance(value, Mapping) and value.get("type") == "custom":
-        raise Refused(f"{place}: {_REFUSED['custom_tool_call']}", place)
-    own = to_hosted(value, place)
-    return own if own is not None else to_tool(value, place)
-
-
 def _tool_choice(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        if value not in CHOICES:
-            raise Refused(f"tool_choice: give {', '.join(CHOICES)}, or an object", "tool_choice")
-        return {"tool_choice": value}
-    given = json_object("tool_choice", value)
-    if given.get("type") != "function":
-        return {"extra": {"tool_choice": given}}
-    return {"tool_choice": whole_text("tool_choice.name", given.get("name"))}
+    return tool_choice(value, "name")
 
 
 def _text(value: Any) -> dict[str, Any]:
@@ -181,7 +169,7 @@ _GIVEN_ANYWAY = frozenset({
 
 
 def _include(value: Any) -> dict[str, Any]:
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise StreamMisused("include: give a list of texts")
     rest = [each for each in value if each not in _GIVEN_ANYWAY]
     if rest == ["message.output_text.logprobs"]:
@@ -215,9 +203,7 @@ RESPONSES_FIELDS: Table = {
     "text": Row("option", "`output`: the schema, or any object for `json_object`; `verbosity` is a hint", ({},), _text),
     "user": Row("option", "`user`", ("",), option("user")),
     "safety_identifier": Row("option", "`user`", ("",), option("user")),
-    "tools": Row(
-        "option", "`tools`: functions, and tools that run at a provider; not the type `custom`", ([],), _tools
-    ),
+    "tools": Row("option", "`tools`: functions, and tools that run at a provider; not the type `custom`", ([],), tools),
     "tool_choice": Row(
         "option",
         "`tool_choice`; a choice of several, or of a provider's tool, only for the same API",

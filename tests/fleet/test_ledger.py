@@ -257,7 +257,7 @@ async def test_a_budget_refuses_before_sending(clock: Clock) -> None:
 
 async def test_a_targets_budget_is_its_own(clock: Clock) -> None:
     """The first target's budget is used up: the next one is asked, and the first one again on the next day."""
-    client, _ = client_over(whole("a"), whole("b"), whole("c"), targets=2, prices=dollar)
+    client, _ = client_over(whole("a"), whole("b"), whole("c"), whole("d"), targets=2, prices=dollar)
     first = client.targets[0].model_copy(update={"limits": Limits(cost_per_day=0.5)})
     now = [86_400 * 5.0]
     client.ledger._clock = lambda: now[0]
@@ -266,6 +266,8 @@ async def test_a_targets_budget_is_its_own(clock: Clock) -> None:
         assert (await client.complete("Hi", to=pair)).target == "openai:m0"
         transcript = await client.complete("Hi", to=pair)
         assert (transcript.target, [attempt.sent for attempt in transcript.attempts]) == ("openai:m1", [False, True])
+        other = client.targets[1].model_copy(update={"limits": Limits(cost_per_day=1.5)})
+        assert (await client.complete("Hi", to=other)).target == "openai:m1"  # what the first one cost is not its
         now[0] += 86_400
         assert (await client.complete("Hi", to=pair)).target == "openai:m0"
 

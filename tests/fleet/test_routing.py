@@ -271,6 +271,29 @@ async def test_a_limit_without_a_hint_rests_for_a_while(clock: Clock) -> None:
         assert [(each.state, each.opens_until) for each in client.health()] == [("closed", None), ("closed", None)]
 
 
+async def test_a_breaker_alone_rests_for_hints_only(clock: Clock) -> None:
+    """Without routing, a limit without a hint is one failure among others, and the same target is tried again."""
+    client, _ = in_turn(limited(), whole(), breaker=Breaker(), retry=RetryPolicy(jitter=0))
+    async with client:
+        assert (await client.complete("Hi")).target == "openai:m0"
+        assert client.health()[0].state == "closed"
+    assert clock.passed == 1
+
+
+async def test_a_breaker_judges_what_is_balanced(clock: Clock) -> None:
+    """With both, a target that only fails is opened, and is last from then on."""
+    refused = [Answer(b"{}", status=500) for _ in range(4)]
+    client, transport = in_turn(*refused, whole(), breaker=Breaker(min_calls=2), routing="least_busy")
+    async with client:
+        for _ in range(2):
+            with pytest.raises(Exception, match="targets"):
+                await client.complete("Hi")
+        assert [each.state for each in client.health()] == ["open", "open"]
+        clock.advance(40)
+        assert (await client.complete("Hi")).text == "Hello"
+    assert len(transport.requests) == 5
+
+
 async def test_the_last_target_that_is_limited_is_waited_for(clock: Clock) -> None:
     """Where no other one is left, it is tried again after its own hint, as without routing."""
     answers = limited(**{"retry-after": "20"}), limited(**{"retry-after": "2"}), whole()

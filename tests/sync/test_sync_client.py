@@ -66,7 +66,23 @@ def started(server: Loopback, **options: Any) -> tuple[SyncClient, SyncStream]:
     return client, stream
 
 
+def test_it_has_what_client_has() -> None:
+    """Every method and property for applications, but those that are about a loop."""
+    public = {name for name in dir(Client("local")) if not name.startswith("_")}
+    own = {"aclose", "calls", "closed", "priced", "prices", "slots", "targets", "tasks", "transport", "warned"}
+    assert public - own <= set(dir(SyncClient))
+
+
 # -- the same answers -------------------------------------------------------------------------
+
+
+def test_health_and_ledger_are_those_of_the_client(serve: Serve) -> None:
+    """What the calls of this process used, and how the targets are."""
+    server = serve([HEAD, delta("Hi"), delta(finish="stop"), usage(3), DONE + LAST])
+    with SyncClient(server.target()) as client:
+        client.complete("Hi")
+        assert [total.requests for total in client.ledger.totals().values()] == [1]
+        assert [each.state for each in client.health()] == ["closed"]
 
 
 def test_a_stream_is_a_plain_iterator_of_the_same_chunks(serve: Serve) -> None:

@@ -88,6 +88,8 @@ class Gateway:
 
     async def health(self, request: web.Request) -> web.Response:
         """Tell how the targets are: 200 while one of them may be asked, else 503."""
+        if (refused := self._refused(request)) is not None:
+            return refused
         targets = self._client.health()
         well = any(target.state != "open" for target in targets)
         seen = [{"target": each.target, "state": each.state, "in_flight": each.in_flight} for each in targets]
@@ -96,10 +98,20 @@ class Gateway:
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Give the page for Prometheus."""
+        if (refused := self._refused(request)) is not None:
+            return refused
         if self._metrics is None:
             said = "No metrics: install resilient-stream[serve], which brings OpenTelemetry and its Prometheus page.\n"
             return web.Response(text=said, status=501)
         return web.Response(body=self._metrics(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    def _refused(self, request: web.Request) -> web.Response | None:
+        """Return what a web page gets that asks for one of the pages for operators; None for anybody else."""
+        try:
+            self._door.check_place(request.headers)
+        except Refused as refused:
+            return _response(OPENAI.refusal_of(refused))
+        return None
 
 
 def _api_of(request: web.Request) -> str:
@@ -113,6 +125,8 @@ async def _body(request: web.Request) -> bytes:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise Refused(f"The request is larger than {MAX_BODY // 2**20} MiB.", status=413) from None
+    except web.RequestPayloadError:
+        raise Refused("The body of the request is not encoded as its headers say.") from None
 
 
 def _response(refusal: Refusal) -> web.Response:

@@ -50,15 +50,21 @@ class Door:
 
     def check(self, headers: Mapping[str, str]) -> None:
         """Raise Refused for a request that must not be served."""
+        self.check_place(headers)
         if self._keys:
             self._check_key(headers)
-        elif self._local:
+
+    def check_place(self, headers: Mapping[str, str]) -> None:
+        """Raise Refused for a web page's request to a gateway that serves this machine without keys. The pages for
+        operators ask for no more than this."""
+        if self._local and not self._keys:
             _check_origin(headers)
 
     def _check_key(self, headers: Mapping[str, str]) -> None:
-        given = headers.get("x-api-key") or headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        given = headers.get("x-api-key") or _without_scheme(headers.get("Authorization", ""))
+        raw = given.encode(errors="surrogatepass")  # a server decodes bytes that are no text as lone surrogates
         # Each key is compared, and each in the same time, so that the time says nothing.
-        found = [hmac.compare_digest(given.encode(), key) for key in self._keys]
+        found = [hmac.compare_digest(raw, key) for key in self._keys]
         if not any(found):
             said = "This gateway asks for one of its own keys." if given else "This gateway asks for a key."
             raise Refused(
@@ -66,12 +72,25 @@ class Door:
             )
 
 
+def _without_scheme(authorization: str) -> str:
+    """Return what is behind the word `Bearer`, which may be written in any case."""
+    scheme, _, key = authorization.strip().partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else scheme if not key else ""
+
+
 def _check_origin(headers: Mapping[str, str]) -> None:
-    host = urlsplit(f"//{headers.get('Host', '')}").hostname or ""
-    if "Origin" in headers or not is_loopback(host):
+    if "Origin" in headers or not is_loopback(_name_in(headers.get("Host", ""))):
         raise Refused(
             "This gateway has no keys, so it serves programs of this machine, and no web pages. Start it with keys, "
             "or ask it by 127.0.0.1.",
             status=403,
             code="permission_denied",
         )
+
+
+def _name_in(host: str) -> str:
+    """Return the name without the port; empty for a header that no client of HTTP sends."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

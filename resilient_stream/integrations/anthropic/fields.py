@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from ...failures import StreamMisused
 from ...given.checks import json_object, whole_text
 from ...messages import Message, ToolLike, to_hosted, to_tool
-from ..refused import Refused, misused
+from ..refused import Refused, check_name, flag, known_only, misused, object_with
 from .blocks import read_messages, system_message
 
 __all__ = ["FIELDS", "Fate", "Reading", "Row", "read_fields"]
@@ -33,7 +33,7 @@ class Reading:
         self.hints: dict[str, Any] = {}
         self.passed: dict[str, Any] | None = None
 
-    def only_here(self, **fields: Any) -> None:
+    def only_here(self, fields: Mapping[str, Any]) -> None:
         """Note that no other target can be asked, and the fields that are sent as they are."""
         self.passed = {**(self.passed or {}), **fields}
 
@@ -65,6 +65,7 @@ def read_fields(body: Mapping[str, Any]) -> Reading:
     """Read all fields of a request. Raises Refused."""
     reading = Reading(body)
     for name, value in body.items():
+        check_name(name)
         row = FIELDS.get(name, UNKNOWN)
         if value is None or any(value == each and type(value) is type(each) for each in row.usual):
             continue
@@ -74,7 +75,7 @@ def read_fields(body: Mapping[str, Any]) -> Reading:
             elif row.fate == "hint":
                 reading.hints[name] = value
             elif row.fate == "passed":
-                reading.only_here(**{name: value})
+                reading.only_here({name: value})
         except StreamMisused as error:
             raise misused(error) from None
     return reading
@@ -88,11 +89,15 @@ def _option(name: str) -> Read:
 # -- messages -----------------------------------------------------------------------------------
 
 
+def _stream(reading: Reading, value: Any) -> None:
+    flag("stream", value)
+
+
 def _messages(reading: Reading, value: Any) -> None:
     made, only_here = read_messages(value)
     reading.messages += made
     if only_here:
-        reading.only_here()
+        reading.only_here({})
 
 
 def _system(reading: Reading, value: Any) -> None:
@@ -137,8 +142,10 @@ _CHOICES: Mapping[str, str] = {"auto": "auto", "any": "required", "none": "none"
 
 
 def _tool_choice(reading: Reading, value: Any) -> None:
-    given = _object("tool_choice", value, ("type", "name", "disable_parallel_tool_use"))
+    given = object_with("tool_choice", value, ("type", "name", "disable_parallel_tool_use"))
     kind = given.get("type")
+    if kind != "tool":
+        known_only("tool_choice", given, ("type", "disable_parallel_tool_use"))
     if kind == "tool":
         reading.options["tool_choice"] = {"name": whole_text("tool_choice.name", given.get("name"))}
     elif isinstance(kind, str) and kind in _CHOICES:
@@ -146,23 +153,25 @@ def _tool_choice(reading: Reading, value: Any) -> None:
     else:
         raise StreamMisused("tool_choice.type: give one of auto, any, none, tool")
     if given.get("disable_parallel_tool_use"):
-        reading.only_here(tool_choice=given)
+        reading.only_here({"tool_choice": given})
 
 
 # -- thinking, and the form of the answer --------------------------------------------------------
 
 
 def _thinking(reading: Reading, value: Any) -> None:
-    given = _object("thinking", value, ("type", "budget_tokens", "display"))
+    given = object_with("thinking", value, ("type", "budget_tokens", "display"))
     kind = given.get("type")
     if kind == "enabled":
-        reading.options["reasoning"] = given.get("budget_tokens")
+        if given.get("budget_tokens") is None:
+            raise Refused("thinking.budget_tokens: give a number of tokens", "thinking.budget_tokens")
+        reading.options["reasoning"] = given["budget_tokens"]
     elif kind == "disabled":
         reading.options["reasoning"] = "none"
     elif kind == "adaptive":
         reading.options["reasoning"] = _effort(reading.body) or "high"
     else:
-        reading.only_here(thinking=given)
+        reading.only_here({"thinking": given})
     if given.get("display") == "omitted":
         reading.hints["thinking"] = given
 
@@ -173,36 +182,28 @@ def _effort(body: Mapping[str, Any]) -> Any:
 
 
 def _output_config(reading: Reading, value: Any) -> None:
-    given = _object("output_config", value, ("effort", "format", "task_budget"))
+    given = object_with("output_config", value, ("effort", "format", "task_budget"))
     if given.get("format") is not None:
         _output_format(reading, given["format"])
     thinking = reading.body.get("thinking")
     is_adaptive = isinstance(thinking, dict) and thinking.get("type") == "adaptive"
     if given.get("task_budget") is not None:
-        reading.only_here(output_config=given)
+        reading.only_here({"output_config": given})
     elif given.get("effort") is not None and not is_adaptive:
         reading.hints["output_config"] = given
 
 
 def _output_format(reading: Reading, value: Any) -> None:
-    given = _object("output_format", value, ("type", "schema"))
+    given = object_with("output_format", value, ("type", "schema"))
     if given.get("type") != "json_schema":
         raise StreamMisused("output_config.format.type: known is json_schema")
     reading.options["output"] = json_object("output_config.format.schema", given.get("schema"))
 
 
 def _metadata(reading: Reading, value: Any) -> None:
-    given = _object("metadata", value, ("user_id",))
+    given = object_with("metadata", value, ("user_id",))
     if given.get("user_id") is not None:
         reading.options["user"] = given["user_id"]
-
-
-def _object(name: str, value: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    given = json_object(name, value)
-    unknown = next((each for each in given if each not in names), None)
-    if unknown is not None:
-        raise Refused(f"{name}.{unknown[:40]}: not a known field", name)
-    return given
 
 
 UNKNOWN = Row("passed", "a field that is not known here")
@@ -211,7 +212,7 @@ FIELDS: Mapping[str, Row] = {
     "messages": Row("option", "the messages", read=_messages),
     "system": Row("option", "a system message in front", read=_system),
     "model": Row("answer", "chooses the targets, where `models` has a row for it"),
-    "stream": Row("answer", "whether the answer comes piece by piece"),
+    "stream": Row("answer", "whether the answer comes piece by piece", read=_stream),
     "max_tokens": Row("option", "`max_tokens`", read=_option("max_tokens")),
     "stop_sequences": Row("option", "`stop`", ([],), _option("stop")),
     "temperature": Row("option", "`temperature`", read=_option("temperature")),

@@ -12,8 +12,8 @@ from ...fitting.pairing import check_results
 from ...given.checks import check_depth, json_object
 from ...messages import Message, to_messages
 from ...options import StreamOptions
-from ..refused import Refused
-from .fields import MAX_BODY, Asked, Row, Table, body_of, option, read_fields
+from ..refused import Refused, flag, known_only, object_with
+from .fields import MAX_BODY, Asked, Row, Table, body_of, is_flag, option, read_fields
 from .tools import tool_choice, tools
 
 __all__ = ["CHAT_FIELDS", "read_chat", "read_request", "schema_of"]
@@ -72,11 +72,8 @@ def _call_without_parsed(call: Any) -> Any:
 
 
 def _stream_options(value: Any) -> dict[str, Any]:
-    given = json_object("stream_options", value)
-    unknown = next((name for name in given if name not in ("include_usage", "include_obfuscation")), None)
-    if unknown is not None:
-        raise Refused(f"stream_options.{unknown}: not a known field", f"stream_options.{unknown}")
-    return {"include_usage": bool(given.get("include_usage"))}
+    given = object_with("stream_options", value, ("include_usage", "include_obfuscation"))
+    return {"include_usage": flag("stream_options.include_usage", given.get("include_usage") or False)}
 
 
 def _tool_choice(value: Any) -> dict[str, Any]:
@@ -86,6 +83,8 @@ def _tool_choice(value: Any) -> dict[str, Any]:
 def _response_format(value: Any) -> dict[str, Any]:
     given = json_object("response_format", value)
     kind = given.get("type")
+    if kind in ("json_schema", "json_object", "text"):
+        known_only("response_format", given, ("type", *(("json_schema",) if kind == "json_schema" else ())))
     if kind == "json_schema":
         return {"output": schema_of(given.get("json_schema"), "response_format.json_schema")}
     if kind == "json_object":
@@ -97,7 +96,7 @@ def _response_format(value: Any) -> dict[str, Any]:
 
 def schema_of(value: Any, place: str) -> dict[str, Any]:
     """Return the schema of an answer's format, which has its name and what it is for, too."""
-    given = json_object(place, value)
+    given = object_with(place, value, ("type", "name", "description", "schema", "strict"))
     schema = json_object(f"{place}.schema", given.get("schema"))
     about = {"title": given.get("name"), "description": given.get("description")}
     return {**{name: said for name, said in about.items() if isinstance(said, str)}, **schema}
@@ -106,7 +105,7 @@ def schema_of(value: Any, place: str) -> dict[str, Any]:
 CHAT_FIELDS: Table = {
     "messages": Row("option", "the messages", read=_messages),
     "model": Row("answer", "chooses the targets, where `models` has a row for it"),
-    "stream": Row("answer", "whether the answer comes piece by piece"),
+    "stream": Row("answer", "whether the answer comes piece by piece", read=is_flag("stream")),
     "stream_options": Row("answer", "`include_usage` ends the stream with token counts", read=_stream_options),
     "temperature": Row("option", "`temperature`", read=option("temperature")),
     "top_p": Row("option", "`top_p`", read=option("top_p")),

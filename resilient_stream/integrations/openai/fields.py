@@ -17,7 +17,7 @@ from ...messages import Message
 from ...options import StreamOptions
 from ...providers.openai.hosts import HOSTS
 from ...target import Target
-from ..refused import Refused, misused
+from ..refused import Refused, check_name, flag, misused
 
 __all__ = [
     "MAX_BODY",
@@ -28,6 +28,7 @@ __all__ = [
     "Table",
     "body_of",
     "for_targets",
+    "is_flag",
     "option",
     "read_fields",
     "speaks",
@@ -92,6 +93,16 @@ def body_of(data: bytes, limit: int = MAX_BODY) -> dict[str, Any]:
     return body
 
 
+def is_flag(name: str) -> Callable[[Any], Mapping[str, Any]]:
+    """Return a reader for a field that is true or false and no option."""
+
+    def read(value: Any) -> Mapping[str, Any]:
+        flag(name, value)
+        return {}
+
+    return read
+
+
 def option(name: str) -> Callable[[Any], Mapping[str, Any]]:
     """Return a reader for a field whose value is that of an option of ours."""
     return lambda value: {name: value}
@@ -149,6 +160,7 @@ def _read(name: str, row: Row, value: Any) -> Mapping[str, Any]:
 def _given(body: Mapping[str, Any], table: Table) -> Iterator[tuple[str, Row, Any]]:
     """Return the fields that ask for something, each with its row."""
     for name, value in body.items():
+        check_name(name)
         row = table.get(name, UNKNOWN)
         if value is not None and not _among(value, row.usual):
             yield name, row, value

@@ -13,9 +13,9 @@ from ...failures import StreamMisused
 from ...fitting.pairing import check_results
 from ...given.checks import check_depth, json_object
 from ...messages import OpaquePart, to_messages
-from ..refused import Refused, misused
+from ..refused import Refused, known_only, misused, object_with
 from .chat_reader import schema_of
-from .fields import MAX_BODY, Asked, Row, Table, body_of, option, read_fields
+from .fields import MAX_BODY, Asked, Row, Table, body_of, is_flag, option, read_fields
 from .sealed import reasoning_of
 from .tools import NO_CUSTOM, tool_choice, tools
 
@@ -82,6 +82,8 @@ def _turn(item: dict[str, Any], place: str) -> dict[str, Any]:
         raise Refused(f"{place}.type: give a text", f"{place}.type")
     if kind in _REFUSED:
         raise Refused(f"{place}: {_REFUSED[kind]}", place)
+    if kind in _ITEM_FIELDS:
+        known_only(place, item, _ITEM_FIELDS[kind])
     if (read := _ITEMS.get(kind)) is not None:
         return read(item)
     part = OpaquePart(provider=PROVIDER, data=item)
@@ -124,6 +126,16 @@ def _reasoning(item: dict[str, Any]) -> dict[str, Any]:
     return {"role": "assistant", "content": [reasoning_of(item)], "tool_calls": []}
 
 
+_OF_ANY_ITEM = ("type", "id", "status", "caller")
+"""Fields that only describe an item; none of them asks for anything."""
+
+_ITEM_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "function_call": (*_OF_ANY_ITEM, "call_id", "name", "arguments"),
+    "function_call_output": (*_OF_ANY_ITEM, "call_id", "name", "output"),
+    "reasoning": (*_OF_ANY_ITEM, "summary", "content", "encrypted_content"),
+}
+"""All that is read of an item. A message's fields are checked where messages are read."""
+
 _ITEMS: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "message": _message,
     "function_call": _call,
@@ -154,10 +166,11 @@ def _text(value: Any) -> dict[str, Any]:
 
 
 def _reasoning_options(value: Any) -> dict[str, Any]:
-    """Read the effort. A summary is asked for wherever there is one, and anything else is a hint."""
-    given = json_object("reasoning", value)
-    effort = {} if given.get("effort") is None else {"reasoning": given["effort"]}
-    others = {name for name, each in given.items() if each is not None} - {"effort", "summary"}
+    """Read the effort. With one, a summary is asked for anyway; a summary of another kind, and all else, is a hint."""
+    given = {name: each for name, each in json_object("reasoning", value).items() if each is not None}
+    effort = {"reasoning": given["effort"]} if "effort" in given else {}
+    anyway = {"effort", "summary"} if effort and given.get("summary") == "auto" else {"effort"}
+    others = given.keys() - anyway
     return {**effort, **({"hint": {"reasoning": given}} if others else {})}
 
 
@@ -178,9 +191,7 @@ def _include(value: Any) -> dict[str, Any]:
 
 
 def _stream_options(value: Any) -> dict[str, Any]:
-    unknown = next((name for name in json_object("stream_options", value) if name != "include_obfuscation"), None)
-    if unknown is not None:
-        raise Refused(f"stream_options.{unknown}: not a known field", f"stream_options.{unknown}")
+    object_with("stream_options", value, ("include_obfuscation",))
     return {}
 
 
@@ -190,7 +201,7 @@ RESPONSES_FIELDS: Table = {
     "input": Row("option", "the messages; items of a type that only OpenAI has go back to it alone", read=_input),
     "instructions": Row("option", "`system`", read=option("system")),
     "model": Row("answer", "chooses the targets, where `models` has a row for it"),
-    "stream": Row("answer", "whether the answer comes piece by piece"),
+    "stream": Row("answer", "whether the answer comes piece by piece", read=is_flag("stream")),
     "stream_options": Row("answer", "nothing is changed by it", read=_stream_options),
     "store": Row("answer", "nothing is kept here, whatever it says"),
     "include": Row(
@@ -199,7 +210,12 @@ RESPONSES_FIELDS: Table = {
     "temperature": Row("option", "`temperature`", read=option("temperature")),
     "top_p": Row("option", "`top_p`", read=option("top_p")),
     "max_output_tokens": Row("option", "`max_tokens`", read=option("max_tokens")),
-    "reasoning": Row("option", "`reasoning`: the effort; a summary is asked for anyway", ({},), _reasoning_options),
+    "reasoning": Row(
+        "option",
+        "`reasoning`: the effort, with which a summary is asked for anyway; another `summary`, and all else, is a hint",
+        ({},),
+        _reasoning_options,
+    ),
     "text": Row("option", "`output`: the schema, or any object for `json_object`; `verbosity` is a hint", ({},), _text),
     "user": Row("option", "`user`", ("",), option("user")),
     "safety_identifier": Row("option", "`user`", ("",), option("user")),

@@ -8,7 +8,7 @@ from typing import Any
 from ...failures import StreamMisused
 from ...given.checks import json_object, whole_text
 from ...messages import ToolLike, to_hosted, to_tool
-from ..refused import Refused
+from ..refused import Refused, known_only, object_with
 
 __all__ = ["NO_CUSTOM", "tool_choice", "tools"]
 
@@ -43,6 +43,9 @@ def tool_choice(value: Any, name: str) -> dict[str, Any]:
     given: Any = json_object("tool_choice", value)
     if given.get("type") != "function":
         return {"extra": {"tool_choice": given}}
-    for step in name.split("."):
-        given = given.get(step) if isinstance(given, dict) else None
+    outer, _, inner = name.partition(".")
+    known_only("tool_choice", given, ("type", outer))
+    given = given.get(outer)
+    if inner:
+        given = object_with(f"tool_choice.{outer}", given or {}, (inner,)).get(inner)
     return {"tool_choice": whole_text(f"tool_choice.{name}", given)}

@@ -32,7 +32,8 @@ SUBJECTS: Mapping[str, str] = {
     "fleet": "health of targets",
     "formats": "answers as bytes", "stores": "shared by workers", "integrations": "under other SDKs",
     "delivery": "one answer, one reader",
-    "web": "in servers", "gateway": "serve", "sync": "without a loop", "cli": "ask, chat, doctor …",
+    "web": "in servers", "gateway": "serve", "batch": "rows of a file",
+    "sync": "without a loop", "cli": "ask, chat, doctor …",
     "__main__": "python -m",
 }  # fmt: skip
 """What is in a room, in two or three words."""

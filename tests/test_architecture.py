@@ -44,7 +44,7 @@ LAYERS = (
     ("delivery",),
     ("integrations",),
     ("web",),
-    ("gateway",),
+    ("gateway", "batch"),
     ("cli",),
     ("__main__",),
 )

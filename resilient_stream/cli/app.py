@@ -236,6 +236,64 @@ def serve(
     raise typer.Exit(until_reader_leaves(serving))
 
 
+@app.command(cls=Command, short_help="Ask each row of a file; a stopped run goes on.", epilog=exit_codes.BATCH_HELP)
+def batch(
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", hidden=True)],
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PROVIDER:MODEL",
+            help="Whom to ask. Repeat it for fallbacks, in the order to try them.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where answers go; failures go beside it.", show_default=False),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(metavar="NUMBER", help="Rows that are asked at a time.", min=1)] = 8,
+    system: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A system prompt for all rows.", show_default=False)
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Output tokens of an answer at most.", show_default=False)
+    ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="A JSON schema that the answers have to follow.", show_default=False),
+    ] = None,
+    deadline: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="Seconds for each row, waits included.", show_default=False),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Rows of this run at most.", min=1, show_default=False)
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask rows that failed before again, too.")
+    ] = False,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Ask lines that changed since they were answered again, too.")
+    ] = False,
+) -> None:
+    """Ask each row of a file. Started again after a stop or a kill, it goes on with the rows that are left.
+
+    FILE.jsonl has a row on each line: a text, an object with a prompt or messages (and options, an id, fields of your
+    own), or a line of OpenAI's batch format.
+
+    Answers go to FILE.out.jsonl, a line each, and failures to FILE.out.failed.jsonl.
+
+    Without --to: as for ask.
+    """
+    from .batch.command import batch as run
+    from .terminal import until_reader_leaves
+
+    options: dict[str, Any] = {"system": system, "max_tokens": max_tokens, "deadline": deadline}
+    given = partial(run, file, to or (), out=out, schema=schema, retry_failed=retry_failed, changed=changed)
+    asking = partial(given, concurrency=concurrency, limit=limit, **options)
+    raise typer.Exit(until_reader_leaves(asking))
+
+
 @app.command(cls=Command, short_help="List the providers, and what each needs and can do.")
 def providers(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ..failures import ErrorCategory
 
 __all__ = [
+    "BATCH_HELP",
     "BY_CATEGORY",
     "CHECK_FAILED",
     "COMPLETE",
@@ -21,11 +22,13 @@ __all__ = [
     "MEANING",
     "MISUSED",
     "PIPE_CLOSED",
+    "ROWS_FAILED",
 ]
 
 COMPLETE = 0
 CHECK_FAILED = 1
 MISUSED = 2
+ROWS_FAILED = 3
 INTERRUPTED = 130
 """128 + SIGINT, as shells count it."""
 PIPE_CLOSED = 141
@@ -42,6 +45,7 @@ MEANING: Mapping[int, str] = {
     COMPLETE: "the answer is complete",
     CHECK_FAILED: "a check of doctor failed",
     MISUSED: "wrong usage, or nothing known about it",
+    ROWS_FAILED: "some rows of batch failed",
     BY_CATEGORY[ErrorCategory.RETRYABLE]: "failed, may work later",
     BY_CATEGORY[ErrorCategory.PERMANENT]: "failed, needs a change",
     BY_CATEGORY[ErrorCategory.CONTEXT]: "out of time or closed",
@@ -50,7 +54,7 @@ MEANING: Mapping[int, str] = {
     PIPE_CLOSED: "the output's reader left",
 }
 
-_FOR_ANSWERS = {code: meaning for code, meaning in MEANING.items() if code != CHECK_FAILED}
+_FOR_ANSWERS = {code: meaning for code, meaning in MEANING.items() if code not in (CHECK_FAILED, ROWS_FAILED)}
 
 
 def _help(meaning: Mapping[int, str]) -> str:
@@ -60,3 +64,7 @@ def _help(meaning: Mapping[int, str]) -> str:
 HELP = _help({**_FOR_ANSWERS, MISUSED: "wrong usage"})
 EXPLAIN_HELP = _help({COMPLETE: "explained", MISUSED: "nothing is known about it"})
 DOCTOR_HELP = _help({COMPLETE: "every target gave an answer", CHECK_FAILED: "one did not", INTERRUPTED: "Ctrl-C"})
+BATCH_HELP = _help({
+    **_FOR_ANSWERS, COMPLETE: "every row that was asked has its answer", MISUSED: "wrong usage",
+    ROWS_FAILED: "some rows failed",
+})  # fmt: skip

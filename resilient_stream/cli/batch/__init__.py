@@ -1,0 +1,1 @@
+"""`batch`: asks the rows of a file."""

@@ -154,12 +154,17 @@ class Notes:
         """Write a remark."""
         self._print(styled(text, style="dim"))
 
+    @property
+    def in_place(self) -> bool:
+        """Whether `progress` shows something."""
+        return self._console.is_terminal
+
     def progress(self, text: str) -> None:
         """Write a line that the next one takes the place of. Only a terminal can do that; a log gets none of them."""
         if self._console.is_terminal:
             self._erase()
             line = styled(text, style="dim")
-            line.truncate(max(self._console.width - 1, 1), overflow="ellipsis")
+            line.truncate(max(self._console.width - 3, 1), overflow="ellipsis")  # "^C" fits behind it
             self._console.print(line, end="", soft_wrap=True)
             self._updating = True
 

@@ -125,7 +125,7 @@ class _Run:
             if said:
                 self._notes.note(said)
             if self._limit:
-                async with View(self._counts, self._notes, self._every) as self._view:
+                async with View(self._counts, self._notes, self._every):
                     await self._ask(client, concurrency, options)
         return self._ended()
 
@@ -172,7 +172,7 @@ class _Run:
         self._signals += 1
         running = self._counts.taken - self._counts.ended
         if self._signals == 1:
-            self._view.note(stopping_line(running, DRAIN))
+            self._notes.note(stopping_line(running, DRAIN))
         loop = asyncio.get_running_loop()
         loop.call_later(DRAIN if self._signals == 1 else 0, self._close, client)
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, TextColumn
-
 from ...batch import Book, Result
 from ...text import readable
-from ..terminal import Notes, Screen
+from ..terminal import Notes
 
 __all__ = [
-    "Counts", "View", "before_lines", "changed_line", "ended_line", "files_lines", "progress_line", "stopping_line",
+    "Counts", "View", "bar", "before_lines", "changed_line", "ended_line", "files_lines", "progress_line",
+    "stopping_line",
 ]  # fmt: skip
 
-BAR = 20
+BAR = 12
 """Characters of the bar."""
+REDRAWN = 0.2
+"""Seconds until the bar is drawn anew."""
 
 
 @dataclass
@@ -65,11 +65,11 @@ def progress_line(counts: Counts, now: float) -> str:
     left = counts.total - counts.ended
     parts = (
         f"{counts.ended:,} of {counts.total:,}",
+        f"{readable.duration(left / speed)} left" if speed and left else "",
         f"{counts.failed:,} failed" if counts.failed else "",
         f"{counts.taken - counts.ended - counts.stopped:,} running",
-        f"{speed:.1f} rows/s",
-        f"{counts.tokens_in + counts.tokens_out:,} tokens",
-        f"{readable.duration(left / speed)} left" if speed and left else "",
+        f"{speed:.1f} rows/s" if speed else "",
+        f"{counts.tokens_in + counts.tokens_out:,} tokens" if counts.ended else "",
     )
     return " · ".join(filter(None, parts))
 
@@ -87,8 +87,14 @@ def ended_line(counts: Counts, now: float) -> str:
     return " · ".join(filter(None, parts))
 
 
+def bar(counts: Counts) -> str:
+    """Return a bar of `BAR` characters; each row of this run is a part of it."""
+    full = BAR * counts.ended // max(counts.total, 1)
+    return "━" * full + "╺" * (full < BAR) + "─" * (BAR - full - 1)
+
+
 class View:
-    """The progress on standard error: `async with View(counts, notes, every) as view`.
+    """The progress on standard error: `async with View(counts, notes, every)`.
 
     every: seconds between two lines where standard error is no terminal.
     """
@@ -96,21 +102,10 @@ class View:
     def __init__(self, counts: Counts, notes: Notes, every: float) -> None:
         self._counts = counts
         self._notes = notes
-        screen = Screen(stderr=True)
-        self._progress = Progress(
-            BarColumn(BAR), TextColumn("{task.fields[line]}", markup=False), console=screen, transient=True,
-            auto_refresh=False,
-        )  # fmt: skip
-        self._in_place = screen.is_terminal
-        self._draw: Callable[[], None] = self._bar if self._in_place else self._line
-        self._pause = 0.2 if self._in_place else every
+        self._pause = REDRAWN if notes.in_place else every
 
     async def __aenter__(self) -> View:
-        if self._in_place:
-            self._task = self._progress.add_task("", total=self._counts.total, line="")
-            self._progress.start()
-            self._bar()
-        self._drawing = asyncio.create_task(self._again())
+        self._drawing = asyncio.create_task(self._draw())
         return self
 
     async def __aexit__(
@@ -118,29 +113,15 @@ class View:
     ) -> None:
         self._drawing.cancel()
         await asyncio.gather(self._drawing, return_exceptions=True)
-        if self._in_place:
-            self._progress.stop()
 
-    def note(self, text: str) -> None:
-        """Say something while it runs."""
-        if self._in_place:
-            self._progress.stop()
-        self._notes.note(text)
-        if self._in_place:
-            self._progress.start()
-
-    async def _again(self) -> None:
+    async def _draw(self) -> None:
         while True:
+            line = progress_line(self._counts, monotonic())
+            if self._notes.in_place:
+                self._notes.progress(f"{bar(self._counts)} {line}")
+            elif self._counts.ended:
+                self._notes.note(line)
             await asyncio.sleep(self._pause)
-            self._draw()
-
-    def _bar(self) -> None:
-        line = progress_line(self._counts, monotonic())
-        self._progress.update(self._task, completed=self._counts.ended, line=line)
-        self._progress.refresh()
-
-    def _line(self) -> None:
-        self._notes.note(progress_line(self._counts, monotonic()))
 
 
 def files_lines(out: Path, failed: Path) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -68,7 +69,7 @@ class Hub:
         self._drain = drain
         self._size = 0
         self._running: dict[str, _Kept] = {}
-        self._ended: dict[str, _Kept] = {}
+        self._ended: OrderedDict[str, _Kept] = OrderedDict()  # the first one is often taken out
         self._closed = False
         self._writers = writers or {}
         self._shared: Shared | None = None
@@ -222,9 +223,7 @@ class Hub:
 
         The reader of a running answer that is furthest keeps what it has not read: the answer waits for it.
         """
-        for id in [id for id, kept in self._ended.items() if not kept.run.readers]:
-            if self._size <= self.max_bytes:
-                return
+        while self._size > self.max_bytes and (id := self._oldest_unread()) is not None:
             self._forget(id)
         while self._size > self.max_bytes:
             runs = [kept.run for kept in (*self._running.values(), *self._ended.values())]
@@ -234,11 +233,16 @@ class Hub:
             longest = max(spare, key=lambda run: run.log.size)
             longest.log.forget(longest.log.size // 4, longest.needed_after)
 
+    def _oldest_unread(self) -> str | None:
+        """Return the answer that ended first of those that nobody reads. Looking at one is enough in most cases: there
+        may be ten thousands, and this is asked for each frame while the hub is full."""
+        return next((id for id, kept in self._ended.items() if not kept.run.readers), None)
+
     def _ahead(self) -> int:
         """Return by how much each running answer may be ahead of its readers, so that all of them fit."""
         return min(AHEAD, self.max_bytes // (2 * max(1, len(self._running))))
 
 
 def _digest(owner: str | None) -> bytes:
-    """Return what is kept of an owner."""
-    return hashlib.sha256(b"-" if owner is None else b"+" + owner.encode()).digest()
+    """Return what is kept of an owner. Bytes of a header that are no text reach an application as lone surrogates."""
+    return hashlib.sha256(b"-" if owner is None else b"+" + owner.encode(errors="surrogatepass")).digest()

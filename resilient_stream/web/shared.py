@@ -25,7 +25,7 @@ logger = logging.getLogger("resilient_stream")
 ResultT = TypeVar("ResultT")
 
 LONGEST_ID = 64
-"""No id of ours is longer, so a longer one is not looked up."""
+"""No id of ours is longer, so a longer one is not looked up; nor is one with other characters than ASCII's."""
 
 NOBODY = bytes(32)
 """No owner's digest; what is compared where there is no answer."""
@@ -118,7 +118,7 @@ class Shared:
         """
         for wait in LOOKS:
             await asyncio.sleep(wait)
-            about = await self._stored.about(id) if len(id) <= LONGEST_ID else None
+            about = await self._stored.about(id) if len(id) <= LONGEST_ID and id.isascii() else None
             same = hmac.compare_digest(NOBODY if about is None else about.owner, owner)
             if about is not None and same:
                 return about

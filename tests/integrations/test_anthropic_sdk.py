@@ -175,6 +175,17 @@ async def test_an_answer_that_max_tokens_cut_is_one() -> None:
         assert (message.content[0].text, message.stop_reason) == ("Half", "max_tokens")
 
 
+async def test_headers_for_anthropic_reach_no_other_vendor() -> None:
+    """Some say who asks: a workspace, a user. A target that is asked instead is not told."""
+    async with sdk() as (ai, up):
+        up.first.play([Status(503)])
+        up.second.play([Text("Hello"), End()])
+        names = {"anthropic-beta": "b", "anthropic-workspace-id": "ws", "anthropic-user-profile-id": "me"}
+        await ai.messages.create(**BASE, messages=ASK, extra_headers=names)
+        assert names.items() <= up.first.requests[0].headers.items()
+        assert not names.keys() & up.second.requests[0].headers.keys()
+
+
 async def test_betas_reach_the_provider() -> None:
     """The beta client's header and its fields go to Anthropic."""
     async with sdk() as (ai, up):

@@ -81,6 +81,7 @@ class Commands:
         raise NotImplementedError
 
     def get(self, key: str) -> Any:
+        key.encode()  # as the package does, which refuses what is no text
         return self.do(lambda: self.server.values.get(key))
 
     def set(self, key: str, value: bytes, *, px: int, nx: bool = False, xx: bool = False) -> Any:

@@ -75,6 +75,15 @@ async def mirrored() -> None:
     await asyncio.sleep(0.2)
 
 
+@pytest.mark.parametrize("id", ["\ud800", "\u00e4", "x" * 100_000])
+async def test_odd_id_is_not_looked_up(fleet: Fleet, id: str) -> None:
+    """An id from a JSON body may be no text at all; it is one that never was."""
+    hub = fleet.hub()
+    with pytest.raises(NoSuchStream):
+        await hub.resume(id)
+    assert await hub.stop(id) is False
+
+
 async def test_any_process_serves_what_another_one_runs(fleet: Fleet) -> None:
     """From the beginning, from the middle, and live to the end; also when its process has ended meanwhile."""
     one, two, feeding = fleet.hub(), fleet.hub(), Feeding()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -43,7 +43,22 @@ def for_targets(asked: Asked, targets: Sequence[Target]) -> Asked:
         name = next(iter(passed or ()), "messages")
         raise Refused(f"{name}: only Anthropic can be asked for this, and none of the targets is Anthropic's.", name)
     options: StreamOptions = {**asked.options, "to": able} if able else asked.options
-    return msgspec.structs.replace(asked, options=options)
+    return msgspec.structs.replace(asked, options=_for_anthropic_alone(options))
+
+
+def _for_anthropic_alone(options: StreamOptions) -> StreamOptions:
+    """Return the options with the headers at Anthropic's targets, since some of them say who asks there."""
+    to, headers = options.get("to"), options.get("headers")
+    if not headers or not isinstance(to, list):
+        return options
+    targets = [_with(target, headers) if target.provider == "anthropic" else target for target in map(Target.of, to)]
+    others: dict[str, Any] = {name: value for name, value in options.items() if name != "headers"}
+    return cast(StreamOptions, {**others, "to": targets})
+
+
+def _with(target: Target, headers: Mapping[str, str]) -> Target:
+    own = {name: value for name, value in (target.headers or {}).items() if name.lower() not in headers}
+    return target.model_copy(update={"headers": {**own, **headers}})
 
 
 def _writer(asked: Asked, advice: bool) -> Writer:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
 from ...failures.kinds import ErrorKind
 from ...formats.statuses import NOT_STORED, retry_after
+from ...formats.values import encode
 from ...formats.writer import Ending, Refusal
 from ...outcome.errors import StreamError
 from ..refused import Refused
@@ -21,7 +20,6 @@ from ..refused import Refused
 __all__ = ["ERRORS", "TYPES", "Row", "ended_early", "error_body", "refusal", "refusal_of", "request_headers"]
 
 _K = ErrorKind
-_encode = msgspec.json.Encoder().encode
 
 
 class Row(NamedTuple):
@@ -96,13 +94,13 @@ def refusal(error: StreamError, request_id: str | None = None, *, advice: bool =
     advice: also say what to do about it, which is for whoever runs this process.
     """
     headers = {**_HEADERS, **retry_after(error), **request_headers(request_id)}
-    return Refusal(ERRORS[error.kind].status, headers, _encode(_of_error(error, request_id, advice)))
+    return Refusal(ERRORS[error.kind].status, headers, encode(_of_error(error, request_id, advice)))
 
 
 def refusal_of(refused: Refused, request_id: str | None = None) -> Refusal:
     """Return the response for a request that cannot be served as it is."""
     body = error_body(refused.message, TYPES.get(refused.status, "api_error"), refused.code, request_id)
-    return Refusal(refused.status, {**_HEADERS, **request_headers(request_id)}, _encode(body))
+    return Refusal(refused.status, {**_HEADERS, **request_headers(request_id)}, encode(body))
 
 
 def ended_early(ending: Ending, request_id: str | None = None, *, advice: bool = False) -> dict[str, Any] | None:

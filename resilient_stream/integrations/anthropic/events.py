@@ -65,7 +65,7 @@ class Events:
         self._index = -1
         self._open = ""
         self._call: int | None = None
-        self._sent = ""
+        self._sent: list[str] = []
         self._late: set[int] = set()
         self._unread = ""
         self._held: list[Item] = []
@@ -128,7 +128,7 @@ class Events:
         if not self._open:
             return []
         unsigned = [self._signed(None)] if self._open == "thinking" else []
-        self._open, self._call, self._sent = "", None, ""
+        self._open, self._call, self._sent = "", None, []
         return [*unsigned, {"type": "content_block_stop", "index": self._index}]
 
     def _native(self, block: Event) -> list[Event]:
@@ -196,8 +196,10 @@ class Events:
         return id or f"toolu_{self._id}_{index}"
 
     def _piece(self, arguments: str) -> list[Event]:
-        self._sent += arguments
-        return [self._delta("input_json_delta", partial_json=arguments)] if arguments else []
+        if not arguments:
+            return []
+        self._sent.append(arguments)
+        return [self._delta("input_json_delta", partial_json=arguments)]
 
     def _whole_call(self, item: ToolCall) -> list[Event]:
         """Write what no fragment had, and end the block. A call that must not be run is told when the answer ends: one
@@ -220,9 +222,10 @@ class Events:
         """Return the arguments that no fragment had."""
         as_it_came = call.parsed is None or call.arguments.startswith("{")
         whole = call.arguments if as_it_came else _text_of(call.parsed)
-        if call.parsed is None or not whole.startswith(self._sent):
+        sent = "".join(self._sent)
+        if call.parsed is None or not whole.startswith(sent):
             self._unread = "its arguments are not one JSON object."
-        return self._piece(whole[len(self._sent) :]) if whole.startswith(self._sent) else []
+        return self._piece(whole[len(sent) :]) if whole.startswith(sent) else []
 
     def _proof_of(self, call: ToolCall) -> list[Event]:
         """Return the proof of a call in a block that clients send back as it is, since a call has no place for it."""

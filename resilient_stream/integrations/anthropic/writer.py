@@ -9,6 +9,7 @@ import msgspec
 
 from ...chunks import Seam, TextDelta, Usage
 from ...formats.statuses import NOT_STORED
+from ...formats.values import encode
 from ...formats.writer import About, Ending, Item, Refusal
 from ...outcome.errors import StreamError
 from ...outcome.transcript import Transcript
@@ -18,8 +19,6 @@ from .errors import ended_early, error_body, refusal, request_headers
 from .events import Event, Events
 
 __all__ = ["MessagesWriter", "message_of", "write_whole"]
-
-_encode = msgspec.json.Encoder().encode
 
 
 class MessagesWriter:
@@ -59,7 +58,7 @@ class MessagesWriter:
             if self._over:
                 break
             if type(item) is TextDelta and events.is_text() and item.text:
-                frames.append(_TEXT % (events.index, _encode(item.text)))
+                frames.append(_TEXT % (events.index, encode(item.text)))
                 continue
             frames += map(_frame, events.of(item))
             if events.broken is not None:
@@ -109,7 +108,7 @@ _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 def write_whole(transcript: Transcript, about: About, *, model: str | None = None) -> bytes:
     """Return the body of the response for a complete answer. Raises Refused for one that a client must not act on."""
-    return _encode(message_of(transcript, about, model=model))
+    return encode(message_of(transcript, about, model=model))
 
 
 def message_of(transcript: Transcript, about: About, *, model: str | None = None) -> dict[str, Any]:
@@ -192,4 +191,4 @@ def _message(about: About, model: str | None, usage: dict[str, Any]) -> dict[str
 
 
 def _frame(event: Event) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), _encode(event))
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), encode(event))

@@ -10,11 +10,10 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from ...chunks import File, Finished, Logprobs, ReasoningDelta, Seam, Source, TextDelta, ToolCall, ToolCallDelta
 from ...conversation.turns import ToolResult
 from ...formats.statuses import NOT_STORED
+from ...formats.values import encode
 from ...formats.writer import About, Ending, Item, Refusal
 from ...outcome.errors import StreamError
 from .errors import ended_early, error_values, refusal
@@ -35,7 +34,6 @@ from .usage import chat_usage
 
 __all__ = ["LEFT_OUT", "ChatWriter", "file_fields"]
 
-_encode = msgspec.json.Encoder().encode
 
 _DONE = b"data: [DONE]\n\n"
 
@@ -84,7 +82,7 @@ class ChatWriter:
         if self._include_usage:
             head["usage"] = None
         self._head = head
-        opened = _encode(head)[:-1]
+        opened = encode(head)[:-1]
         # What stands around a chunk's text, which is nearly all that is ever written.
         self._before = b'data: %b,"choices":[{"index":0,"delta":{"content":' % opened
         return [self._delta({"role": "assistant", "content": ""})]
@@ -97,7 +95,7 @@ class ChatWriter:
                 break
             if type(item) is TextDelta:
                 self._written = True
-                frames.append(b'%b%b},"finish_reason":null}]}\n\n' % (self._before, _encode(item.text)))
+                frames.append(b'%b%b},"finish_reason":null}]}\n\n' % (self._before, encode(item.text)))
             elif (write := _WRITE.get(item.type)) is not None:
                 frames += write(self, item)
         return frames
@@ -241,4 +239,4 @@ def file_fields(file: File) -> dict[str, Any]:
 
 
 def _event(values: dict[str, Any]) -> bytes:
-    return b"data: %b\n\n" % _encode(values)
+    return b"data: %b\n\n" % encode(values)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
 from ...failures.kinds import ErrorKind
 from ...formats.statuses import NOT_STORED, retry_after
+from ...formats.values import encode
 from ...formats.writer import Ending, Refusal
 from ...outcome.errors import StreamError
 from ..refused import Refused
@@ -20,7 +19,6 @@ from ..refused import Refused
 __all__ = ["ERRORS", "Row", "ended_early", "error_object", "error_values", "refusal", "refusal_of"]
 
 _K = ErrorKind
-_encode = msgspec.json.Encoder().encode
 
 
 class Row(NamedTuple):
@@ -100,14 +98,14 @@ def ended_early(ending: Ending, *, advice: bool = False) -> dict[str, Any] | Non
 def refusal(error: StreamError, *, advice: bool = False) -> Refusal:
     """Return the response for an answer that failed before any of it was sent."""
     body = {"error": error_object(error, advice=advice)}
-    return Refusal(ERRORS[error.kind].status, {**_HEADERS, **retry_after(error)}, _encode(body))
+    return Refusal(ERRORS[error.kind].status, {**_HEADERS, **retry_after(error)}, encode(body))
 
 
 def refusal_of(refused: Refused) -> Refusal:
     """Return the response for a request that cannot be served as it is."""
     kind = "server_error" if refused.status >= 500 else "invalid_request_error"
     body = {"error": _object(refused.message, kind, refused.param, refused.code)}
-    return Refusal(refused.status, _HEADERS, _encode(body))
+    return Refusal(refused.status, _HEADERS, encode(body))
 
 
 def error_values(message: str, code: str) -> dict[str, Any]:

@@ -53,27 +53,27 @@ class Calls:
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
-        self._sent: list[str] = []
+        self._sent: list[list[str]] = []
 
     def number(self, call: ToolCall | ToolCallDelta) -> tuple[int, bool]:
         """Return a call's number, and whether it is new."""
         new = call.index not in self._numbers
         if new:
             self._numbers[call.index] = len(self._sent)
-            self._sent.append("")
+            self._sent.append([])
         return self._numbers[call.index], new
 
     def piece(self, delta: ToolCallDelta) -> str:
         """Return the arguments of a fragment, which are kept in mind."""
-        self._sent[self._numbers[delta.index]] += delta.arguments
+        self._sent[self._numbers[delta.index]].append(delta.arguments)
         return delta.arguments
 
     def rest(self, call: ToolCall) -> str:
         """Return the arguments of a whole call that no fragment had."""
-        sent = self._sent[self._numbers[call.index]]
+        sent = "".join(self._sent[self._numbers[call.index]])
         whole = arguments_of(call)
         if not sent.strip() or whole.startswith(sent):
-            self._sent[self._numbers[call.index]] = whole
+            self._sent[self._numbers[call.index]] = [whole]
             return whole[len(sent) :] if sent.strip() else whole
         return ""
 

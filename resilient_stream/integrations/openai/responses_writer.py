@@ -9,8 +9,6 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import msgspec
-
 from ...chunks import (
     File,
     Finished,
@@ -26,6 +24,7 @@ from ...chunks import (
 )
 from ...conversation.turns import ToolResult
 from ...formats.statuses import NOT_STORED
+from ...formats.values import encode
 from ...formats.writer import About, Ending, Item, Refusal
 from ...outcome.errors import StreamError
 from .errors import ended_early, error_values, refusal
@@ -46,7 +45,6 @@ from .usage import responses_usage
 
 __all__ = ["RESPONSES_LEFT_OUT", "ResponsesWriter"]
 
-_encode = msgspec.json.Encoder().encode
 OutputT = TypeVar("OutputT", bound=Output)
 
 _ECHOED: Mapping[str, Any] = {
@@ -150,7 +148,7 @@ class ResponsesWriter:
     def _text(self, text: str) -> list[bytes]:
         frames = self._message_text()[1] if type(self._open) is not MessageItem else []
         self._open.text(text)  # type: ignore[union-attr]
-        frames.append(b'%b%d,"delta":%b}\n\n' % (self._before, self._number, _encode(text)))
+        frames.append(b'%b%d,"delta":%b}\n\n' % (self._before, self._number, encode(text)))
         self._number += 1
         return frames
 
@@ -255,7 +253,7 @@ class ResponsesWriter:
         message = self._open = self._new(MessageItem, "msg")
         # What stands around a piece of text, which is nearly all that is ever written.
         place = {"type": "response.output_text.delta", "item_id": message.id, "output_index": message.place}
-        fields = _encode({**place, "content_index": 0, "logprobs": []})
+        fields = encode({**place, "content_index": 0, "logprobs": []})
         self._before = b'event: response.output_text.delta\ndata: %b,"sequence_number":' % fields[:-1]
         return message, [*frames, *message.open()]
 
@@ -319,7 +317,7 @@ class ResponsesWriter:
     def _event(self, kind: str, **fields: Any) -> bytes:
         values = {"type": kind, "sequence_number": self._number, **fields}
         self._number += 1
-        return b"event: %b\ndata: %b\n\n" % (kind.encode(), _encode(values))
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), encode(values))
 
 
 _WRITE: Mapping[str, Callable[[ResponsesWriter, Any], list[bytes]]] = {

@@ -1,7 +1,8 @@
 """Token buckets: requests and tokens a minute, as a target may be sent them.
 
-A bucket fills at the limit's rate, and holds what comes in one second (one request at least). So the requests of a
-minute are spread over it, and no minute has more than the limit and a second's worth on top. Providers that publish
+A bucket fills at the limit's rate, and holds what comes in one second. What is larger goes when the bucket is full, and
+is made up for afterwards. So the requests of a minute are spread over it, and no minute has more than the limit and a
+second's worth (or one request) on top. Providers that publish
 how they count (OpenAI, Anthropic) say that a limit of 60 a minute may be enforced as one a second; a bucket that holds
 a whole minute would send twice the limit in its first one.
 
@@ -18,9 +19,6 @@ __all__ = ["HELD", "NOTHING", "Allowance", "Buckets", "Cost", "Wait"]
 
 HOLDS = 1.0
 """Seconds of its rate that a bucket holds."""
-
-LEAST = 1.0
-"""What a bucket holds at least: one request has to fit. Tokens, which come by the thousand, are not concerned."""
 
 CLOSE = 1e-6
 """The share of what is needed that may be missing: a wait is a float, and would be followed by a wait of nothing."""
@@ -82,16 +80,17 @@ class _Bucket:
 
     __slots__ = ("_at", "_holds", "_level", "_rate", "limit")
 
-    def __init__(self, limit: str, per_minute: float, least: float) -> None:
+    def __init__(self, limit: str, per_minute: float) -> None:
         self.limit = limit
         self._rate = per_minute / 60
-        self._holds = max(self._rate * HOLDS, least)
+        self._holds = self._rate * HOLDS
         self._level = self._holds
         self._at = 0.0
 
     def fill(self, now: float) -> None:
         """Add what came since the last look."""
-        self._level = min(self._holds, self._level + max(0.0, now - self._at) * self._rate)
+        now = max(now, self._at)  # another thread may have looked at the clock later, and been here first
+        self._level = min(self._holds, self._level + (now - self._at) * self._rate)
         self._at = now
 
     def wait(self, amount: float, ahead: float) -> float:
@@ -101,8 +100,8 @@ class _Bucket:
         return missing / self._rate if amount + ahead and missing > needed * CLOSE else 0.0
 
     def take(self, amount: float) -> None:
-        """Take so much. A negative amount comes back."""
-        self._level = min(self._holds, self._level - amount)
+        """Take so much. A negative amount comes back; `fill` drops what does not fit."""
+        self._level -= amount
 
     def lower(self, left: float) -> None:
         """Hold no more than the server says is left."""
@@ -111,7 +110,7 @@ class _Bucket:
     @property
     def is_full(self) -> bool:
         """Whether nothing is missing."""
-        return self._level >= self._holds
+        return self._level >= self._holds * (1 - CLOSE)
 
 
 class Buckets:
@@ -121,8 +120,8 @@ class Buckets:
 
     def __init__(self, requests_per_minute: float | None = None, tokens_per_minute: float | None = None) -> None:
         self._lock = threading.Lock()
-        self._requests = _bucket("requests_per_minute", requests_per_minute, LEAST)
-        self._tokens = _bucket("tokens_per_minute", tokens_per_minute, 0.0)
+        self._requests = _bucket("requests_per_minute", requests_per_minute)
+        self._tokens = _bucket("tokens_per_minute", tokens_per_minute)
         self._until = 0.0
 
     def take(self, cost: Cost, now: float) -> float:
@@ -181,5 +180,5 @@ class Buckets:
         return [(bucket, amount) for bucket, amount in pairs if bucket is not None]
 
 
-def _bucket(limit: str, per_minute: float | None, least: float) -> _Bucket | None:
-    return None if per_minute is None else _Bucket(limit, per_minute, least)
+def _bucket(limit: str, per_minute: float | None) -> _Bucket | None:
+    return None if per_minute is None else _Bucket(limit, per_minute)

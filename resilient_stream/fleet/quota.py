@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -52,16 +53,18 @@ class Quotas:
 
     def __init__(self, make: MakeAllowance | None = None) -> None:
         self._make = make or _in_this_process
+        self._lock = threading.Lock()
         self._quotas: dict[_Known, Quota] = {}
 
     def of(self, target: Target, limits: Limits) -> Quota:
         """Return the quota of a target under these limits."""
         figures = (limits.max_concurrency, limits.requests_per_minute, limits.tokens_per_minute, limits.adaptive)
         known = _Known(key_of(target), figures)
-        quota = self._quotas.pop(known, None) or Quota(known.key, limits, self._make)
-        self._quotas[known] = quota  # the last in the order is the one that was used last
-        if len(self._quotas) > MAX_TARGETS:
-            del self._quotas[next(iter(self._quotas))]
+        with self._lock:  # a client may be used by the loops of several threads
+            quota = self._quotas.pop(known, None) or Quota(known.key, limits, self._make)
+            self._quotas[known] = quota  # the last in the order is the one that was used last
+            if len(self._quotas) > MAX_TARGETS:
+                del self._quotas[next(iter(self._quotas))]
         return quota
 
 

@@ -139,6 +139,14 @@ def test_a_few_slow_answers_are_no_trouble() -> None:
     assert adaptive.limit == min(limits[-10_000:]) == 100
 
 
+@pytest.mark.parametrize("places", [3, 40])
+def test_prompts_of_all_lengths_are_no_trouble(places: int) -> None:
+    """Times that differ by a factor of four and more, as prompts do, hardly ever cost a place, be they few or many."""
+    chance = random.Random(4)
+    limits = under_load(Adaptive(places), lambda _running, _now: chance.lognormvariate(0, 0.7), 2000 / places * 10)
+    assert mean(limits[len(limits) // 2 :]) >= 0.95 * places
+
+
 def test_a_target_that_is_slower_whatever_we_do_is_believed() -> None:
     """Longer prompts triple all times. A cut or two show that our streams are not the reason, and it grows again."""
     times = [1.0]

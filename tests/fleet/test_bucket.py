@@ -105,6 +105,15 @@ def test_the_server_can_lower_what_is_left_and_not_raise_it() -> None:
     assert buckets.wait(Cost(0, 500), T0).seconds == pytest.approx(0.5)
 
 
+def test_a_time_that_goes_back_fills_nothing_twice() -> None:
+    """Threads read the clock before they come here, and not always in that order."""
+    buckets = Buckets(60)
+    buckets.take(ONE, T0)
+    assert buckets.wait(ONE, T0 + 0.5).seconds == pytest.approx(0.5)
+    assert buckets.wait(ONE, T0).seconds == pytest.approx(0.5)
+    assert buckets.wait(ONE, T0 + 0.5).seconds == pytest.approx(0.5)
+
+
 def test_nothing_goes_while_the_server_wants_nothing() -> None:
     """For as long as it says, up to a minute; a later answer makes that no shorter."""
     buckets = Buckets(600)

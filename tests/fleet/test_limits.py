@@ -407,6 +407,22 @@ async def test_a_hedge_that_still_waits_leaves_the_line(clock: Clock) -> None:
         assert client.slots.quota(rarely, rarely.limits or SLOW).allowance.is_as_new(clock.now)  # type: ignore[union-attr]
 
 
+async def test_a_deadline_in_a_race_names_the_request_that_ran(clock: Clock) -> None:
+    """One target's place became free while the other one was asked: the call did not wait for a place any more."""
+    limits, busy = Limits(max_concurrency=1), Answer(text_event("a"), after(3, STOP + END))
+    client, _ = limited(
+        busy, Answer(after(90, b"")), Answer(after(90, b"")), limits=limits, targets=2, hedge=Hedge(after=1)
+    )
+    async with client:
+        first = asyncio.create_task(ask(client, to=client.targets[0]))
+        await asyncio.sleep(0)
+        with pytest.raises(StreamError) as raised:
+            await ask(client, deadline=10)
+        await first
+    assert (raised.value.code, raised.value.target) != ("in_the_line", "openai:m0")
+    assert raised.value.target is not None
+
+
 async def test_a_call_leaves_nothing_for_the_cyclic_collector(clock: Clock) -> None:
     """The meter of a request refers to no call, so a call is gone when its stream is."""
     client, _ = limited(good(), limits=TOKENS)

@@ -85,13 +85,13 @@ class Gate:
     ahead: what those who wait cost together.
     """
 
-    __slots__ = ("_changed", "_nothing", "_turns", "ahead", "places", "queued", "running")
+    __slots__ = ("_changed", "_turns", "ahead", "places", "queued", "running")
 
     def __init__(self, nothing: Cost) -> None:
         self.places = Line()
         self.running = 0
         self.queued = 0
-        self.ahead = self._nothing = nothing
+        self.ahead = nothing
         self._turns = Line()
         self._changed: asyncio.Future[None] | None = None
 
@@ -118,7 +118,7 @@ class Gate:
             self.running += 1
         finally:
             self.queued -= 1
-            self.ahead = self.ahead.minus(cost) if self.queued else self._nothing
+            self.ahead = self.ahead.minus(cost)
 
     def leave(self, *, place: bool) -> None:
         """The request is over. place: whether it had one."""

@@ -105,6 +105,45 @@ async def test_who_was_cancelled_but_has_not_run_yet_gets_no_place():
     assert line.unused
 
 
+async def test_nobody_overtakes_whoever_needs_more_places_free():
+    """One who may only run alone is first; behind him stands one who would have a place, until he goes away."""
+    line = Line()
+    await line.take(of(1))
+    alone, behind = await waiting(line, 1), await waiting(line, 2)
+    assert not behind.done()
+    alone.cancel()
+    await behind
+    assert line.taken == 2
+
+
+async def test_more_places_let_more_in_and_fewer_let_nobody_in():
+    """The limit may change while streams run: nobody is thrown out, and the next one waits until there is room."""
+    line, limit = Line(), [1]
+    await line.take(lambda: limit[0])
+    tasks = [asyncio.create_task(line.take(lambda: limit[0])) for _ in range(3)]
+    await asyncio.sleep(0)
+    limit[0] = 3
+    line.admit()
+    await asyncio.gather(*tasks[:2])
+    limit[0] = 1
+    for taken in (2, 1):
+        line.give_back()
+        await asyncio.sleep(0)
+        assert (line.taken, tasks[2].done()) == (taken, False)
+    line.give_back()
+    await tasks[2]
+    assert line.taken == 1
+
+
+def test_a_client_counts_over_all_its_loops():
+    """Who waits and runs at a target, in whichever loop."""
+    slots, key = Slots(), key_of(Target("openai:m"))
+    for loop in (1, 2):
+        gate = slots.gate(loop, key)
+        gate.queued, gate.running = loop, 10 * loop
+    assert slots.busy() == {key: (3, 30)}
+
+
 def test_a_gate_is_forgotten_when_nobody_is_at_it():
     """One that somebody has passed, or waits at, is kept; an unknown one is no error. Each loop has its own."""
     slots, key = Slots(), key_of(Target("openai:m"))

@@ -180,6 +180,30 @@ async def test_who_would_wait_in_vain_is_refused_at_once_with_words(clock: Clock
     assert [attempt.sent for attempt in error.transcript.attempts] == [False]
 
 
+async def test_a_wait_as_long_as_the_deadline_is_in_vain(clock: Clock) -> None:
+    """Nothing could be answered any more."""
+    client, _ = limited(good(), good())
+    async with client:
+        await ask(client)
+        with pytest.raises(RateLimited):
+            await ask(client, deadline=1)
+        assert clock.passed == 0
+
+
+async def test_those_who_have_gone_are_not_waited_for(clock: Clock) -> None:
+    """Whoever was sent or went away is no longer ahead of anybody."""
+    client, _ = limited(*(good() for _ in range(9)))
+    async with client:
+        waiting = [asyncio.create_task(ask(client, number)) for number in range(6)]
+        await asyncio.sleep(1.5)
+        for task in waiting[3:]:
+            task.cancel()
+        await asyncio.sleep(0)
+        assert await ask(client, deadline=2) == "Hello"
+        assert clock.passed == pytest.approx(3)
+        await asyncio.wait(waiting)
+
+
 async def test_after_a_refusal_the_next_target_is_asked_at_once(clock: Clock) -> None:
     """Without a wait and without retries, under the default policy; where all refuse, each one's reason is there."""
     client, _ = limited(*(good() for _ in range(3)), targets=2, retry=RetryPolicy())
@@ -330,11 +354,12 @@ async def test_headers_count_when_they_come_and_not_with_the_content(clock: Cloc
         await first
 
 
-async def test_a_429_holds_the_others_back_too(clock: Clock) -> None:
+@pytest.mark.parametrize("status", [429, 529])
+async def test_a_hint_holds_the_others_back_too(clock: Clock, status: int) -> None:
     """One call has learned when requests are allowed again, and the next one need not."""
-    client, _ = limited(refused(**{"retry-after": "7"}), good(), limits=Limits(requests_per_minute=6000))
+    client, _ = limited(refused(status, **{"retry-after": "7"}), good(), limits=Limits(requests_per_minute=6000))
     async with client:
-        with pytest.raises(RateLimited):
+        with pytest.raises(StreamError):
             await ask(client)
         await ask(client)
     assert clock.passed == pytest.approx(7)
@@ -362,6 +387,30 @@ async def test_a_refusal_lowers_the_adaptive_limit_and_answers_raise_it(clock: C
         for stream in slow:
             stream.close()
     assert client.slots._gates == {}
+
+
+async def test_places_that_are_added_are_given_out_at_once(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two answers have begun well: whoever waits need not wait for their end."""
+    monkeypatch.setattr("resilient_stream.fleet.adaptive.FIRST", 2)
+    monkeypatch.setattr("resilient_stream.fleet.adaptive.SMALLEST_ROUND", 2)
+    answers = [Answer(after(1, text_event("a")), after(50, STOP + END)) for _ in range(3)]
+    client, transport = limited(*answers, limits=Limits(adaptive=True))
+    async with client:
+        tasks = [asyncio.create_task(ask(client, number)) for number in range(3)]
+        await asyncio.sleep(0.5)
+        assert len(transport.requests) == 2
+        await asyncio.sleep(1)
+        assert len(transport.requests) == 3
+        await asyncio.gather(*tasks)
+
+
+async def test_a_server_that_fails_is_not_one_that_is_asked_too_much(clock: Clock) -> None:
+    """Fewer requests would not help."""
+    client, _ = limited(refused(500), limits=Limits(adaptive=True))
+    async with client:
+        with pytest.raises(StreamError):
+            await ask(client)
+    assert client.slots.quota(client.targets[0], client._limits).places == 10
 
 
 async def test_our_own_refusals_teach_nothing(clock: Clock) -> None:

@@ -150,8 +150,7 @@ class _Visit:
             return
         if self._quota.adaptive is not None:
             self._quota.adaptive.refused(self._round)
-        if error.kind is ErrorKind.RATE_LIMITED:
-            self._meter.hold(error.retry_after or 0.0)
+        self._meter.hold(error.retry_after or 0.0)
 
     def leave(self) -> None:
         """Give back the place, and what was taken and not used."""

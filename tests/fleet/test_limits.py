@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
-from resilient_stream import Breaker, Client, ErrorKind, Hedge, Limits, RetryPolicy, StreamError, Target
+from resilient_stream import Breaker, Client, ErrorKind, Hedge, Limits, Recovery, RetryPolicy, StreamError, Target
+from resilient_stream.chunks import Finished, TextDelta, Usage
 from resilient_stream.contract import Batch, CallContext, Handler, Request
+from resilient_stream.engine.middleware.concurrency import _tokens
 from resilient_stream.errors import AllTargetsFailed, RateLimited
 from resilient_stream.fleet.bucket import Buckets, Cost
+from resilient_stream.outcome.transcript import Attempt
 from tests.engine.clock import Clock, after
 from tests.engine.scripted import END, STOP, Answer, Refused, ScriptedTransport, client_over, text_event
 
@@ -320,6 +323,16 @@ async def test_what_a_cancelled_answer_has_counted_is_taken(clock: Clock) -> Non
     assert client.slots._gates == {}
 
 
+async def test_nothing_is_learned_of_answers_that_were_cut(clock: Clock) -> None:
+    """They are shorter than answers usually are."""
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":4,"completion_tokens":2}}\n\n'
+    client, _ = limited(Answer(usage + text_event("a")), limits=TOKENS, recovery=Recovery.off())
+    async with client:
+        with pytest.raises(StreamError):
+            await client.complete("Hi!!", max_tokens=9)
+        assert client.slots.quota(client.targets[0], TOKENS).sizes.guess(4, 500) == 501
+
+
 async def test_what_was_learned_is_guessed_next_time(clock: Clock) -> None:
     """After answers of ten tokens, max_tokens is no longer what a request is thought to cost."""
     client, _ = limited(counted(4, 10), counted(4, 10), limits=TOKENS)
@@ -488,12 +501,64 @@ async def test_a_call_leaves_nothing_for_the_cyclic_collector(clock: Clock) -> N
         gc.enable()
 
 
+async def test_a_meter_is_gone_with_its_request(clock: Clock) -> None:
+    """It refers to what was sent only until it has counted that; those refer to it."""
+    meters: list[weakref.ref[Any]] = []
+
+    async def noting(request: Request, call: CallContext, call_next: Handler) -> AsyncGenerator[Batch, None]:
+        meters.append(weakref.ref(request.meter))
+        async with aclosing(call_next(request, call)) as batches:
+            async for batch in batches:
+                yield batch
+
+    client, _ = limited(good(), limits=TOKENS, middlewares=[noting])
+    gc.collect()
+    gc.disable()
+    try:
+        async with client:
+            await ask(client)
+            assert [meter() for meter in meters] == [None]
+    finally:
+        gc.enable()
+
+
+async def test_what_a_link_keeps_from_being_sent_costs_nothing(clock: Clock) -> None:
+    """A link of the user's raises before the request is made."""
+
+    async def refusing(request: Request, call: CallContext, call_next: Handler) -> AsyncGenerator[Batch, None]:
+        raise call.fail_at(request.target, ErrorKind.INVALID_REQUEST, code="mine")
+        yield []
+
+    client, _ = limited(middlewares=[refusing])
+    async with client:
+        with pytest.raises(StreamError):
+            await ask(client)
+    assert is_as_new(client, clock)
+
+
+@pytest.mark.parametrize(
+    ("name", "usage", "outcome", "tokens"),
+    [
+        ("openai:gpt-5-mini", Usage(100, 50, 40, 80), "complete", (100, 50)),
+        ("anthropic:claude-sonnet-4-5", Usage(100, 50, None, 800, 30), "complete", (130, 50)),
+        ("gemini:gemini-2.5-flash", Usage(100, 50, 40), "complete", (100, 90)),
+        ("openai:gpt-5-mini", Usage(), "complete", (0, 0)),
+        ("anthropic:claude-sonnet-4-5", Usage(100, 1), "abandoned", (100, 7)),
+        ("openai:gpt-5-mini", Usage(100, 50), "failed", (100, 50)),
+    ],
+)
+def test_tokens_count_as_the_provider_counts_them(
+    name: str, usage: Usage, outcome: Any, tokens: tuple[int, int]
+) -> None:
+    """Cached input is in the input or free; reasoning is in the output or comes on top; a chunk is a token."""
+    record = Attempt(target=name, model="m", started=0, chunks=7, outcome=outcome)
+    assert _tokens(Target(name), record, usage) == tokens
+
+
 async def test_the_links_answer_in_place_of_a_request_is_counted(clock: Clock) -> None:
     """A link of the user's that answers by itself, or sends by other ways, is charged what was guessed."""
 
     async def own(_request: Request, _call: CallContext, _next: Handler) -> AsyncGenerator[Batch, None]:
-        from resilient_stream.chunks import Finished, TextDelta
-
         yield [TextDelta("mine"), Finished("stop", "stop")]
 
     client, _ = limited(middlewares=[own])

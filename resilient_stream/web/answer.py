@@ -63,8 +63,10 @@ class Answer:
         self._headers = headers
         self._started = False
         self._left = False
-        self._writing = asyncio.Lock()
-        self._sent_at = 0.0
+        self._writing = False
+        self._beating: asyncio.Future[None] | None = None
+        self._now = asyncio.get_running_loop().time
+        self._sent_at = self._now()
 
     async def run(self) -> None:
         """Send the whole answer. Returns when it is sent, when it was refused, and when the reader has left.
@@ -107,23 +109,29 @@ class Answer:
         except StreamError as error:
             if self._left:  # the error is what woke the pull
                 raise ReaderLeft from None
+            await self._no_heartbeat()
             if self._started:
                 raise
-            async with self._writing:
-                self._started = True
-                await refuse(self._sink, self._source.writer.refusal(error), self._headers)
+            self._writing = self._started = True
+            await refuse(self._sink, self._source.writer.refusal(error), self._headers)
         else:
             await self._end()
 
     async def _send(self, data: bytes) -> None:
-        async with self._writing:
-            if self._left:
-                raise ReaderLeft
-            if not self._started:
-                await self._start()
-            if data:
-                await self._sink.send(data)
-            self._sent_at = asyncio.get_running_loop().time()
+        if self._beating is not None:
+            await self._no_heartbeat()
+        self._writing = True
+        await self._write(data)
+        self._writing = False
+
+    async def _write(self, data: bytes) -> None:
+        if self._left:
+            raise ReaderLeft
+        if not self._started:
+            await self._start()
+        if data:
+            await self._sink.send(data)
+        self._sent_at = self._now()
 
     async def _start(self) -> None:
         self._started = True
@@ -137,26 +145,41 @@ class Answer:
                 await self._sink.end()
 
     async def _end(self) -> None:
-        async with self._writing:
-            if self._left:
-                raise ReaderLeft
-            if not self._started:
-                await self._start()
-            await (self._sink.cut() if self._source.writer.cut else self._sink.end())
+        await self._no_heartbeat()
+        self._writing = True
+        if self._left:
+            raise ReaderLeft
+        if not self._started:
+            await self._start()
+        await (self._sink.cut() if self._source.writer.cut else self._sink.end())
+
+    # -- heartbeats: sent by a task of their own, never while something else is written ----------
 
     async def _beat(self, seconds: float) -> None:
         """Send a heartbeat after each silence of so many seconds; the first one brings the head, if there is none."""
-        loop = asyncio.get_running_loop()
-        self._sent_at = loop.time()
         while not self._left:
-            silent = loop.time() - self._sent_at
+            silent = self._now() - self._sent_at
             if silent < seconds:
                 await asyncio.sleep(seconds - silent)
-            elif self._writing.locked():  # the silence is the reader's, who is slow
+            elif self._writing:  # the silence is the reader's, who is slow
                 await asyncio.sleep(seconds)
             else:
-                with suppress(ReaderLeft):
-                    await self._send(b"".join([*self._source.open(), self._source.writer.heartbeat]))
+                await self._send_heartbeat()
+
+    async def _send_heartbeat(self) -> None:
+        self._beating = asyncio.get_running_loop().create_future()
+        try:
+            await self._write(b"".join([*self._source.open(), self._source.writer.heartbeat]))
+        except ReaderLeft:
+            self._left = True
+        finally:
+            self._beating.set_result(None)
+            self._beating = None
+
+    async def _no_heartbeat(self) -> None:
+        """Wait until a heartbeat is sent that is on its way."""
+        if self._beating is not None:
+            await self._beating
 
 
 async def refuse(sink: Sink, refusal: Refusal, headers: Headers) -> None:

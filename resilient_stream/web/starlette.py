@@ -130,7 +130,10 @@ class AsgiSink:
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the body; the server waits while its buffer is full."""
-        await self._pass({"type": "http.response.body", "body": data, "more_body": True})
+        try:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        except OSError:
+            raise ReaderLeft from None
 
     async def end(self) -> None:
         """End the body."""

@@ -309,6 +309,24 @@ async def test_a_slow_reader_has_no_heartbeats() -> None:
         await running
 
 
+async def test_nothing_is_written_beside_a_heartbeat() -> None:
+    """A chunk, an end or a failure that comes while a heartbeat waits for a slow reader comes behind it."""
+    feeding = Fed()
+    with running_clock():
+        response, running = beginning(feeding, heartbeat=15)
+        response.room.clear()
+        await asyncio.sleep(15.1)
+        feeding.feed("Hello")
+        feeding.end()
+        await turns()
+        assert response.body == b""
+        response.room.set()
+        await running
+    assert response.body.startswith(b": waiting\n\ndata: ")
+    assert response.body.count(b"waiting") == 1
+    assert response.events[-1]["outcome"] == "complete"
+
+
 async def test_a_format_without_a_heartbeat_gets_its_head_in_time() -> None:
     """Plain text has nothing that a reader ignores, but a server that waits for its head gets it."""
     feeding = Fed()

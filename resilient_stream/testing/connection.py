@@ -99,6 +99,7 @@ class Connection(asyncio.Protocol):
         It takes two turns: in the first one, a client in this loop is woken after us. So the pieces stay apart.
         """
         if self.closing:
+            await asyncio.sleep(0)  # a script without an end would never let the loop say that the client has left
             return
         self._written += len(data)
         self._transport.write(data)

@@ -45,6 +45,7 @@ from resilient_stream.testing import (
     answer,
     serve_bytes,
 )
+from resilient_stream.testing.connection import Connection
 from tests.providers.recordings import converse_text
 
 PATHS = {
@@ -540,6 +541,24 @@ async def test_a_client_that_leaves_is_noticed_at_once(http: aiohttp.ClientSessi
         assert request.ended_at is not None
         assert request.ended_at - left < 0.25
         assert provider.open == 0
+
+
+async def test_writing_to_nobody_gives_the_loop_a_turn() -> None:
+    """A script without an end that wrote on after the client had left would keep its loop from being told so."""
+    turns: list[int] = []
+
+    async def serve(connection: Connection) -> None:
+        await asyncio.sleep(0)
+
+    class Closed(asyncio.Transport):
+        def is_closing(self) -> bool:
+            return True
+
+    connection = Connection(1, serve)
+    connection._transport = Closed()
+    asyncio.get_running_loop().call_soon(turns.append, 1)
+    await connection.write(b"more")
+    assert turns
 
 
 @pytest.mark.parametrize(

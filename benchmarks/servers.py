@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.util import find_spec
@@ -242,6 +243,12 @@ class Reader:
         while not heard.endswith(b"\r\n0\r\n\r\n") and (data := await asyncio.wait_for(self._reader.read(65536), 5)):
             heard += data
         return heard
+
+    def reset(self) -> None:
+        """Close at once, by a reset."""
+        made = self._writer.get_extra_info("socket")
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.leave()
 
     def leave(self) -> None:
         """Close at once."""

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from benchmarks.servers import Reader, listening, served
+from benchmarks.disconnects import Flood
+from benchmarks.servers import SERVERS, Reader, listening, served
 from resilient_stream import Client
 from resilient_stream.formats.events import EventsWriter
-from resilient_stream.testing import End, FakeProvider, Stall, Text
+from resilient_stream.testing import End, FakeProvider, Preamble, Stall, Text
 from resilient_stream.web.aiohttp import stream_response
 
 from .serving import Promises, Until
@@ -49,6 +50,50 @@ async def test_connection_is_given_back(address: tuple[str, int], fake_provider:
         assert b"complete" in await reader.hears_out()
     reader.say(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n")
     assert b"complete" in await reader.hears_out()
+    reader.leave()
+
+
+async def test_protocol_is_given_back(fake_provider: FakeProvider) -> None:
+    """After the response the connection has the protocol that it had, so that responses do not pile up on it."""
+    fake_provider.play([Text("Hello"), End()])
+    client, protocols = Client(fake_provider.target("openai")), []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        protocols.append(request.transport.get_protocol())
+        response = await stream_response(request, client.stream("Hi"))
+        protocols.append(request.transport.get_protocol())
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    made = listening()
+    async with client, SERVERS["aiohttp"](app, made):
+        reader = await Reader.ask(made.getsockname())
+        await reader.hears_out()
+        reader.leave()
+    assert protocols[0] is protocols[1]
+
+
+async def test_reader_whose_connection_is_reset_has_left(address: tuple[str, int], fake_provider: FakeProvider) -> None:
+    """A reset has no end of what is sent before it; it is noticed although nothing is written."""
+    fake_provider.play([Preamble(), Stall()])
+    reader = await Reader.ask(address)
+    while not fake_provider.requests:
+        await asyncio.sleep(0.001)
+    reader.reset()
+    await fake_provider.wait_closed(1)
+
+
+async def test_slow_reader_that_closes_its_side_has_left(address: tuple[str, int], fake_provider: FakeProvider) -> None:
+    """It will never take what waits for it, so the connection itself would stay for long."""
+    flood = Flood()
+    fake_provider.play(flood)
+    reader = await Reader.ask(address)
+    await reader.hears(b"data: ")
+    await flood.dammed()
+    reader.say(None)
+    await fake_provider.wait_closed(1)
     reader.leave()
 
 

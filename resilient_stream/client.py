@@ -78,6 +78,7 @@ class Client:
     function, given a target's name and a Usage, returns US dollars in place of the table. Without it, costs are
     computed when somebody asks for them.
     store: refused until it is built.
+    What the calls of the client used, wasted and cost is in its `ledger`, see `fleet.ledger`.
     Raises StreamMisused for a bad target or value.
     """
 

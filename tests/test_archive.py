@@ -101,8 +101,10 @@ failures = st.builds(
 errors = st.builds(error_for, failures, provider=names, model=texts, attempt=st.integers(0, 5), host=maybe)
 all_failed = st.builds(AllTargetsFailed.of, st.lists(errors, min_size=1, max_size=3))
 attempts = st.builds(
-    Attempt, target=names, model=texts, started=st.floats(0, 2e9), error=st.none() | errors, chunks=st.integers(0, 9)
-)
+    Attempt, target=names, model=texts, started=st.floats(0, 2e9), error=st.none() | errors, chunks=st.integers(0, 9),
+    estimate=st.none() | st.builds(Usage, counts, counts, certainty=st.just("estimated")),
+    cost=st.none() | st.decimals(0, 99, places=7),
+)  # fmt: skip
 
 
 @st.composite
@@ -115,7 +117,7 @@ def transcripts(draw: st.DrawFn) -> Transcript:
         transcript._receive(batch)
         transcript._weigh(sum(len(chunk.text) + 8 for chunk in batch))
         for _ in range(draw(st.integers(0, len(transcript._ready)))):
-            transcript._ready.popleft()
+            transcript._ready.pop()
     transcript.attempts = draw(st.lists(attempts, max_size=2))
     transcript.target = draw(st.sampled_from([None, "anthropic:claude-opus-4-5"]))
     outcome = draw(st.none() | st.sampled_from(get_args(Outcome)))

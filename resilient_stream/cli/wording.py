@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from ..chunks import File, Seam, ServerToolCall, ServerToolResult, Source, ToolCall, Usage
 from ..conversation.progress import ToolProgress
 from ..conversation.turns import ConversationRecord, ToolResult
-from ..events import AttemptStarted, Event, FellBack, RetryScheduled
+from ..events import AttemptStarted, Event, FellBack, Hedged, RetryScheduled
 from ..failures.kinds import KINDS
 from ..outcome.errors import AllTargetsFailed, StreamError
 from ..outcome.transcript import Attempt, Transcript
@@ -63,6 +63,8 @@ def event_line(event: Event) -> str | None:
         case RetryScheduled():
             again = readable.retrying(event.wait, event.attempt + 1, event.attempts)
             return f"{event.target}  {short_error(event.error)}. {again}{who_asked(event)}"
+        case Hedged():
+            return f"{event.source}  no content for {readable.duration(event.after)}, asking {event.target} as well"
         case FellBack(how="continuation"):
             return f"{event.source}  {short_error(event.error)}, {how_continued(event)}"
         case FellBack():

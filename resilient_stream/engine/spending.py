@@ -5,7 +5,7 @@ It runs once for each call, and never for a chunk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..contract import Capabilities, Sending
@@ -19,23 +19,39 @@ if TYPE_CHECKING:
 __all__ = ["settle"]
 
 
-def settle(ledger: Ledger, prices: Prices | None, spent: Iterable[tuple[Sending, Capabilities]]) -> None:
+def settle(ledger: Ledger, prices: Prices | None, spent: Sequence[tuple[Sending, Capabilities]]) -> None:
     """Write a call's requests into the ledger. prices: what their cost is computed by now; None: not now."""
-    first = True
+    first, counted = True, _counted_whole(spent)
     for sending, able in spent:
-        if sending.record is not None:
-            ledger.add(_spent(sending, sending.record, able, prices, first))
+        if (record := sending.record) is not None:
+            billed = _billed(sending, record) and (record.usage is not None or record.response_id not in counted)
+            ledger.add(_spent(sending, record, able, prices, first) if billed else _free(sending, record, first))
             first = False
 
 
+def _counted_whole(spent: Sequence[tuple[Sending, Capabilities]]) -> set[str]:
+    """Return the ids of responses that were cut and taken up again, with a count of all of them in the end."""
+    return {
+        sending.request.resume.response_id
+        for sending, _ in (spent if len(spent) > 1 else ())
+        if sending.request and sending.request.resume and sending.record and sending.record.usage
+    }
+
+
+def _names(sending: Sending, record: Attempt) -> tuple[str, str, str]:
+    """Return the target, the tenant and the key of a request, as the ledger knows them."""
+    tenant = None if sending.request is None else sending.request.metadata.get("tenant")
+    key = None if sending.endpoint is None else sending.endpoint.api_key
+    return record.target, "" if tenant is None else str(tenant), digest_of(key)
+
+
+def _free(sending: Sending, record: Attempt, first: bool) -> Spent:
+    record.cost = NOTHING
+    return Spent(*_names(sending, record), first, True, 0, 0, 0, 0, "exact", NOTHING)
+
+
 def _spent(sending: Sending, record: Attempt, able: Capabilities, prices: Prices | None, first: bool) -> Spent:
-    assert sending.request is not None
-    tenant = sending.request.metadata.get("tenant")
-    key = sending.endpoint.api_key if sending.endpoint is not None else None
-    names = record.target, "" if tenant is None else str(tenant), digest_of(key)
-    if not _billed(sending, record):
-        record.cost = NOTHING
-        return Spent(*names, first, True, 0, 0, 0, 0, "exact", NOTHING)
+    names = _names(sending, record)
     if prices is not None:
         record.cost = prices.of(record)
     usage = record.estimate or record.usage

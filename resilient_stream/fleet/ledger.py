@@ -1,7 +1,8 @@
 """The ledger: what the calls of one client used, wasted and cost, by target, by tenant and by key.
 
 It is told of each request once, when its call has ended. Memory is bounded: a target, tenant and key that come together
-for the first time when there are `MAX_ROWS` of such already are counted as the tenant and the key "other".
+for the first time when there are `MAX_ROWS` of such already are counted as the tenant and the key "other", and after as
+many more also as the target "other".
 """
 
 from __future__ import annotations
@@ -215,7 +216,8 @@ class Ledger:
             self._row(spent).add(spent)
             if spent.cost:
                 self._turn_the_page()
-                self._today[spent.target] = self._today.get(spent.target, NOTHING) + spent.cost
+                target = spent.target if len(self._today) < MAX_ROWS or spent.target in self._today else OTHER
+                self._today[target] = self._today.get(target, NOTHING) + spent.cost
 
     def _add_the_price(self, total: _Row, target: str, row: _Row) -> None:
         """Price the requests of a row that came without a cost, each as if it had been as large as their mean."""
@@ -235,6 +237,8 @@ class Ledger:
         if row is None:
             if len(self._rows) >= MAX_ROWS:
                 names = (spent.target, OTHER, OTHER)
+            if len(self._rows) >= 2 * MAX_ROWS and names not in self._rows:
+                names = (OTHER, OTHER, OTHER)
             row = self._rows.setdefault(names, _Row())
         return row
 

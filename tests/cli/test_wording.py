@@ -8,7 +8,7 @@ import pytest
 
 from resilient_stream.cli import wording
 from resilient_stream.errors import ErrorKind, Failure, error_for
-from resilient_stream.events import AttemptFailed, AttemptStarted, Event, FellBack, RetryScheduled, StreamEnded
+from resilient_stream.events import AttemptFailed, AttemptStarted, Event, FellBack, Hedged, RetryScheduled, StreamEnded
 from resilient_stream.transcript import Transcript
 
 LIMITED = error_for(Failure(kind=ErrorKind.RATE_LIMITED, status=429, retry_after=2.0))
@@ -27,6 +27,7 @@ LINES = [
         FellBack("c", "a:b", "a:b", CUT, "continuation", "prefill"),
         "a:b  Answer cut off, asking for the rest of its answer (prefill)",
     ),
+    (Hedged("c", "a:b", "d:e", 2.0), "a:b  no content for 2 s, asking d:e as well"),
     (StreamEnded("c", Transcript()), None),
 ]
 

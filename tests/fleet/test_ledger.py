@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, Limits, RetryPolicy, StreamError, StreamMisused, Target, Transcript, Usage
+from resilient_stream.contract import Capabilities, Request, ResumePoint, Sending
+from resilient_stream.engine.spending import settle
 from resilient_stream.errors import QuotaExhausted
 from resilient_stream.fleet import ledger as module
 from resilient_stream.fleet.health import digest_of
 from resilient_stream.fleet.ledger import Ledger, Spent
+from resilient_stream.outcome.transcript import Attempt
 from tests.engine.clock import Clock
 from tests.engine.scripted import END, STOP, Answer, Refused, client_over, text_event
 
@@ -112,6 +115,43 @@ def test_a_day_ends_at_midnight_in_utc() -> None:
     now[0] += 60
     assert (ledger.today(), ledger.today("openai:n")) == (0, 0)
     assert ledger.totals()["openai:m"].cost == 3
+
+
+def test_names_without_end_take_no_memory_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway's users may name what models they like: later ones are in one row, and nothing is lost."""
+    monkeypatch.setattr(module, "MAX_ROWS", 3)
+    ledger = Ledger()
+    for number in range(50):
+        ledger.add(spent(f"openai:m{number}", cost=Decimal(1)))
+    totals = ledger.totals()
+    assert len(totals) == 7
+    assert (totals["other"].attempts, sum(total.attempts for total in totals.values())) == (44, 50)
+    assert (len(ledger._today), ledger.today()) == (4, 50)
+
+
+def test_a_response_that_was_taken_up_again_is_counted_once() -> None:
+    """A provider's own resume sends the rest of the same response, whose count is that of all of it."""
+    target = Target("openai-responses:m")
+    able = Capabilities()
+    cut = Attempt(target=target.name, model="m", started=0.0, status=200, response_id="r1", outcome="failed",
+                  estimate=Usage(5, 5, certainty="estimated"))  # fmt: skip
+    rest = Attempt(
+        target=target.name, model="m", started=0.0, status=200, response_id="r1", usage=Usage(9, 30), outcome="complete"
+    )
+    point = ResumePoint(response_id="r1", sequence=4)
+    requests = Request(messages=(), target=target), Request(messages=(), target=target, resume=point)
+    sendings = [Sending(request, record) for request, record in zip(requests, (cut, rest), strict=True)]
+    for sending in sendings:
+        sending.written = True
+    ledger = Ledger()
+    settle(ledger, None, [(sending, able) for sending in sendings])
+    total = ledger.totals()[target.name]
+    assert (total.attempts, total.input_tokens, total.output_tokens) == (2, (9, "exact"), (30, "exact"))
+    assert cut.cost == 0
+    rest.usage = None  # cut again: nobody counted the whole, so each part is an estimate
+    again = Ledger()
+    settle(again, None, [(sending, able) for sending in sendings])
+    assert again.totals()[target.name].output_tokens == (5, "unknown")
 
 
 # -- calls ------------------------------------------------------------------------------------

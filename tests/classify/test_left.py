@@ -24,6 +24,7 @@ USUAL = LimitHeaders()
         ({"remaining-requests": "0", "reset-requests": "60s", "limit-requests": "120"}, Left(0, inf, 0.5)),
         ({"remaining-tokens": "0", "reset-tokens": "12.5"}, Left(inf, 0, 12.5)),
         ({"remaining-tokens": "0", "reset-tokens": "soon"}, Left(inf, 0, 0)),
+        ({"remaining-tokens": "0", "reset-tokens": "2020-01-01T00:00:00Z"}, Left(inf, 0, 0)),
         ({"remaining-requests": "-1", "remaining-tokens": "NaN"}, Left()),
         ({"remaining-requests": "9" * 400}, Left()),
     ],

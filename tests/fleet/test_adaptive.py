@@ -139,6 +139,15 @@ def test_a_few_slow_answers_are_no_trouble() -> None:
     assert adaptive.limit == min(limits[-10_000:]) == 100
 
 
+def test_one_lucky_round_is_no_measure() -> None:
+    """A round of short prompts makes the usual ones no trouble afterwards."""
+    adaptive = Adaptive(100)
+    for seconds in (1.0, 1.0, 0.45, 1.0, 1.0):
+        for _ in range(max(adaptive.limit, SMALLEST_ROUND)):
+            adaptive.began(adaptive.round, seconds, adaptive.limit)
+    assert adaptive.limit == 100
+
+
 @pytest.mark.parametrize("places", [3, 40])
 def test_prompts_of_all_lengths_are_no_trouble(places: int) -> None:
     """Times that differ by a factor of four and more, as prompts do, hardly ever cost a place, be they few or many."""

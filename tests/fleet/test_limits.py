@@ -539,7 +539,7 @@ async def test_what_a_link_keeps_from_being_sent_costs_nothing(clock: Clock) -> 
 @pytest.mark.parametrize(
     ("name", "usage", "outcome", "tokens"),
     [
-        ("openai:gpt-5-mini", Usage(100, 50, 40, 80), "complete", (100, 50)),
+        ("openai:gpt-5-mini", Usage(100, 50, 40, 80, 30), "complete", (100, 50)),
         ("anthropic:claude-sonnet-4-5", Usage(100, 50, None, 800, 30), "complete", (130, 50)),
         ("gemini:gemini-2.5-flash", Usage(100, 50, 40), "complete", (100, 90)),
         ("openai:gpt-5-mini", Usage(), "complete", (0, 0)),

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from resilient_stream import Client, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, StreamError, Target, Usage
 from resilient_stream.fleet.health import digest_of
 from resilient_stream.testing import Cut, End, FakeProvider, Preamble, Stall, Status, Text
@@ -128,6 +130,7 @@ def _compare(client: Client, books: Books, calls: int) -> None:
             assert seen == {key: book[key] for key in seen}, name
 
 
+@pytest.mark.slow
 async def test_the_sums_are_those_of_the_providers_books() -> None:
     """900 calls with faults, retries, fallbacks and callers that leave: each sum by target, tenant and key is equal."""
     books = Books(14)

@@ -180,6 +180,10 @@ class Breaker(_Policy):
     """Seconds over which the rate is measured."""
     open_for: float = Field(default=30.0, gt=0)
     """Seconds without requests before the test."""
+    slow_after: float | None = Field(default=None, gt=0)
+    """Seconds without content, at the beginning or later, after which a request counts as failed. The request itself
+    goes on. None: only what ends a request counts, because models that reason in silence take minutes; set it below
+    your calls' deadline where yours do not. Answers in one piece are left out."""
 
 
 class Limits(_Policy):

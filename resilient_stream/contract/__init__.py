@@ -18,7 +18,7 @@ from .adapter import (
     facts_of,
 )
 from .middleware import CallContext, Handler, Middleware, Policies
-from .request import Endpoint, Meter, Request, ResumePoint
+from .request import Endpoint, Meter, Request, ResumePoint, Silence
 from .transport import HttpRequest, Outgoing, ProcessRequest, ReplayRequest, Response, Sending, Transport
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "Response",
     "ResumePoint",
     "Sending",
+    "Silence",
     "Transport",
     "WholeAdapter",
     "WholeDecoder",

@@ -15,7 +15,7 @@ from ..text.harmless import safe_url
 if TYPE_CHECKING:
     from .transport import Sending
 
-__all__ = ["Endpoint", "Meter", "Request", "ResumePoint"]
+__all__ = ["Endpoint", "Meter", "Request", "ResumePoint", "Silence"]
 
 
 class Meter(Protocol):
@@ -26,6 +26,16 @@ class Meter(Protocol):
 
     def answered(self, sending: Sending) -> None:
         """The head of its answer is there: the record has the headers."""
+
+
+class Silence(Protocol):
+    """Whoever wants to know that a streamed request gives no content for long. It goes on all the same."""
+
+    seconds: float
+    """How long: from its start to its first content, and from one piece of content that is waited for to the next."""
+
+    def noticed(self) -> None:
+        """It has been silent for so long: called once at most for each attempt, synchronously."""
 
 
 class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +64,7 @@ class Request:
     resume: take this broken stream up again instead of asking anew; only where the adapter's capabilities have
     native_resume. stream: False asks for the answer in one piece; only where they have `whole`. without: options that
     the target refused in an earlier attempt (`Failure.leave_out`). meter: is told of each attempt that is made of it.
+    silence: is told when an attempt gives no content for long.
     """
 
     messages: tuple[Message, ...]
@@ -83,6 +94,7 @@ class Request:
     without: frozenset[str] = frozenset()
     hedge: bool = False
     meter: Meter | None = None
+    silence: Silence | None = None
 
     def __repr__(self) -> str:
         return f"Request({self.target.name}, {len(self.messages)} messages)"

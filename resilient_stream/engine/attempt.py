@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from ..chunks import Chunk, Finished, TextDelta, Usage
-from ..contract import Batch, Request, Response, Sending
+from ..contract import Batch, Request, Response, Sending, Silence
 from ..failures import NO_END_MARKER, ErrorKind, Failure
 from ..fitting.answer_form import in_its_way
 from ..fitting.tool_names import names_for
@@ -99,9 +99,12 @@ class Attempt:
         self._from = 0
         self._waiting_since: float | None = None
         self._first_by = self.started + (self._timeouts.first_content or NEVER)
+        self._silence = request.silence if request.stream else None
         call.join(self)
         call.origin = self.origin
         call.arm(self._first_by)
+        if self._silence is not None:
+            call.arm(self.started + self._silence.seconds)
 
     @property
     def committed(self) -> bool:
@@ -364,6 +367,8 @@ class Attempt:
 
     def watch(self, now: float) -> None:
         """The call's timer rang: is this attempt too slow?"""
+        if self._silence is not None:
+            self._notice(self._silence, now)
         due, allowed = self._due(now)
         if due > now:
             self.call.arm(due)
@@ -371,6 +376,17 @@ class Attempt:
             code = "stall" if self.committed else "first_content"
             self._break(Failure(kind=ErrorKind.READ_TIMEOUT, code=code, facts={"seconds": allowed}))
             self.interrupt()
+
+    def _notice(self, silence: Silence, now: float) -> None:
+        """Tell whoever asked to know of it that nothing has come for so long; the attempt goes on."""
+        since = self.started
+        if self.committed:
+            since = now if self._waiting_since is None else self._waiting_since
+        if since + silence.seconds > now:
+            self.call.arm(since + silence.seconds)
+        else:
+            self._silence = None
+            silence.noticed()
 
     def _due(self, now: float) -> tuple[float, float]:
         stall = self._timeouts.stall or NEVER

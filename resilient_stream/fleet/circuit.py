@@ -8,7 +8,8 @@ time that grows is Envoy's: overload lasts minutes, and each test costs somebody
 
 closed:     requests go; failures are counted
 open:       no request goes, until its time is over
-half_open:  one request goes, and its end decides
+half_open:  one request goes and decides: by its first content, or by its end if the circuit opened because answers broke
+            off or fell silent after content had come; else a test would pass that tests nothing
 
 A request that only says how it ended after others have decided changes no state: its permit is out of date.
 """
@@ -21,7 +22,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from ..policy import Breaker
 from .window import Window
 
-__all__ = ["Circuit", "CircuitState", "Permit"]
+__all__ = ["SPENT", "Circuit", "CircuitState", "Permit"]
 
 CircuitState: TypeAlias = Literal["closed", "open", "half_open"]
 
@@ -39,13 +40,17 @@ class Permit(NamedTuple):
     probe: bool
 
 
+SPENT = Permit(-1, probe=False)
+"""A permit whose request has said how its target is: what else becomes of it decides nothing."""
+
+
 class Circuit:
     """One target's state. `now` is a monotonic time in seconds, the same clock in all calls.
 
     judges: whether failures open it. One that does not judge only observes, and opens for no more than a `rest`.
     """
 
-    __slots__ = ("_judges", "_opened", "_period", "_policy", "_probing", "_trips", "_until", "_well_since", "_window")
+    __slots__ = ("_judges", "_late", "_opened", "_period", "_policy", "_probing", "_trips", "_until", "_well_since", "_window")
 
     def __init__(self, policy: Breaker, *, judges: bool = True) -> None:
         self._policy = policy
@@ -57,6 +62,7 @@ class Circuit:
         self._trips = 0
         self._well_since = 0.0
         self._probing = False
+        self._late = False
 
     def state(self, now: float) -> CircuitState:
         """Return the state that a request would meet at `now`."""
@@ -94,7 +100,12 @@ class Circuit:
         if permit.period != self._period:
             return
         self._window.add(now, calls=1)
-        if permit.probe:
+        if permit.probe and not self._late:
+            self._close(now)
+
+    def ended(self, permit: Permit, now: float) -> None:
+        """Note that an answer that had begun is over, and nothing was wrong with it."""
+        if permit.probe and permit.period == self._period:
             self._close(now)
 
     def failed(self, permit: Permit, now: float, *, counted: bool = False) -> None:
@@ -103,6 +114,7 @@ class Circuit:
             return
         self._window.add(now, calls=0 if counted else 1, failures=1)
         if self._judges and (permit.probe or self._is_sick(now)):
+            self._late = self._late or counted
             self._open(now)
 
     def left(self, permit: Permit) -> None:
@@ -136,7 +148,7 @@ class Circuit:
         self._period += 1
 
     def _close(self, now: float) -> None:
-        self._opened = self._probing = False
+        self._opened = self._probing = self._late = False
         self._well_since = now
         self._period += 1
         self._window.clear()

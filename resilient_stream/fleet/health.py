@@ -76,11 +76,12 @@ def digest_of(key: str | None) -> str:
 class Patient:
     """One target under observation."""
 
-    __slots__ = ("_rests", "circuit", "in_flight", "latency")
+    __slots__ = ("_rests", "circuit", "in_flight", "latency", "slow_after")
 
     def __init__(self, policy: Breaker, *, judges: bool = True, rests: bool = False) -> None:
         self.circuit = Circuit(policy, judges=judges)
         self._rests = rests
+        self.slow_after = policy.slow_after
         self.latency = PeakLatency()
         self.in_flight = 0
 
@@ -100,6 +101,14 @@ class Patient:
             rest = USUAL_REST
         if rest:
             self.circuit.rest(now, min(rest, LONGEST_REST))
+
+    def silent(self, permit: Permit, now: float, *, after_content: bool) -> None:
+        """Note that a request has had no content for `slow_after` seconds."""
+        self.circuit.failed(permit, now, counted=after_content)
+
+    def ended(self, permit: Permit, now: float) -> None:
+        """Note that an answer is over, whole or because its caller had enough of it."""
+        self.circuit.ended(permit, now)
 
     def left(self, permit: Permit) -> None:
         """Note that the caller went away before there was a verdict."""

@@ -1,12 +1,12 @@
 """breaker: a target that is sick is not asked, and what its requests ended with decides whether it is sick.
 
 It stands inside retry, so each request asks for leave and gives its verdict: statuses, errors inside a stream, cuts,
-silence. Without leave the next target is asked at once. Where all are sick, `patient` waits for the first to recover.
+silence (`Breaker.slow_after`: a request that has none yet is waited for all the same). Without leave the next target is asked at once. Where all are sick, `patient` waits for the first to recover.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import dropwhile
@@ -22,6 +22,7 @@ from ...text import readable
 from ..call import Call
 
 if TYPE_CHECKING:
+    from ...fleet.circuit import Permit
     from ...fleet.health import Health, Patient
 
 __all__ = ["OPEN", "breaker", "patient"]
@@ -41,24 +42,63 @@ async def _with_leave(request: Request, call: Call, call_next: Handler, health: 
     permit = known.circuit.ask(call.now())
     if permit is None:
         raise _refusal(request, call, known)
-    began, delivered = call.now(), False
+    visit = _Visit(known, permit, call.now)
+    if known.slow_after is not None:
+        request = replace(request, silence=visit)
     known.in_flight += 1
     try:
         async with aclosing(call_next(request, call)) as batches:
             async for batch in batches:
-                if not delivered:
-                    delivered = True
-                    known.began(permit, call.now() - began, call.now())
+                visit.began()
                 yield batch
     except StreamError as error:
-        known.failed(permit, error, call.now(), after_content=delivered)
-        if not delivered and error.kind is ErrorKind.RATE_LIMITED and _another_is_free(request, call, health):
+        visit.failed(error)
+        if not visit.delivered and error.kind is ErrorKind.RATE_LIMITED and _another_is_free(request, call, health):
             error.failure = structs.replace(error.failure, retry=False)  # this one rests now, so the next is asked
         raise
     finally:
         known.in_flight -= 1
-        if not delivered:
-            known.left(permit)
+        visit.over()
+
+
+class _Visit:
+    """One request at a target, until it has said how the target is. It refers to no call: the attempt refers to it."""
+
+    def __init__(self, known: Patient, permit: Permit, now: Callable[[], float]) -> None:
+        self.seconds = known.slow_after or 0.0
+        self.delivered = False
+        self._known = known
+        self._permit = permit
+        self._now = now
+        self._started = now()
+
+    def began(self) -> None:
+        """Content came."""
+        if not self.delivered:
+            self.delivered = True
+            now = self._now()
+            self._known.began(self._permit, now - self._started, now)
+
+    def noticed(self) -> None:
+        """Count a failure: no content for `seconds`. What comes later is no second verdict."""
+        self._known.silent(self._spent(), self._now(), after_content=self.delivered)
+
+    def failed(self, error: StreamError) -> None:
+        """Count what the request ended with."""
+        self._known.failed(self._spent(), error, self._now(), after_content=self.delivered)
+
+    def over(self) -> None:
+        """Nothing failed, or that has been said."""
+        if self.delivered:
+            self._known.ended(self._permit, self._now())
+        else:
+            self._known.left(self._permit)
+
+    def _spent(self) -> Permit:
+        from ...fleet.circuit import SPENT  # loaded with the client's health
+
+        permit, self._permit = self._permit, SPENT
+        return permit
 
 
 def _another_is_free(request: Request, call: Call, health: Health) -> bool:

@@ -2,9 +2,11 @@
 
 Three designs were looked at. resilience4j opens on a rate over a sliding window, and tests with a few requests in a
 half-open state. Envoy's outlier detection ejects a host for a base time that grows with each ejection, and shrinks
-again while the host is well. Finagle's failure accrual marks a host dead and revives it with growing waits. The rate,
-the least number of calls and the half-open state are resilience4j's, because people know what its figures mean. The
-time that grows is Envoy's: overload lasts minutes, and each test costs somebody's request.
+again while the host is well. Finagle's failure accrual marks a host dead after failures in a row, and revives it with
+growing waits. The rate, the least number of calls and the half-open state are resilience4j's, because people know what
+its figures mean. The time that grows is Envoy's: overload lasts minutes, and each test costs somebody's request. The failures in a row are
+Finagle's: a rate sees a dead target only when half of the window has failed, fifteen seconds later. They have to last
+for some seconds, because many requests at once may fail of one short trouble.
 
 closed:     requests go; failures are counted
 open:       no request goes, until its time is over
@@ -26,11 +28,16 @@ __all__ = ["SPENT", "Circuit", "CircuitState", "Permit"]
 
 CircuitState: TypeAlias = Literal["closed", "open", "half_open"]
 
-LONGEST = 10
-"""A target that fails each test is left alone for up to so many times `Breaker.open_for`."""
+LONGEST = 4
+"""A target that fails each test is left alone for up to so many times `Breaker.open_for`: two minutes by default. A test
+costs one request, and an overload that is over should not be waited for much longer than it took."""
 
 JITTER = 0.1
 """The share of its time that an open circuit stays open longer: many processes do not all test at once."""
+
+
+ROW = 3.0
+"""Seconds for which `Breaker.min_calls` requests in a row have to fail, before content, to open it at once."""
 
 
 class Permit(NamedTuple):
@@ -50,7 +57,10 @@ class Circuit:
     judges: whether failures open it. One that does not judge only observes, and opens for no more than a `rest`.
     """
 
-    __slots__ = ("_judges", "_late", "_opened", "_period", "_policy", "_probing", "_trips", "_until", "_well_since", "_window")
+    __slots__ = (
+        "_judges", "_late", "_opened", "_period", "_policy", "_probing", "_row", "_row_since", "_trips", "_until",
+        "_well_since", "_window",
+    )  # fmt: skip
 
     def __init__(self, policy: Breaker, *, judges: bool = True) -> None:
         self._policy = policy
@@ -63,6 +73,8 @@ class Circuit:
         self._well_since = 0.0
         self._probing = False
         self._late = False
+        self._row = 0
+        self._row_since = 0.0
 
     def state(self, now: float) -> CircuitState:
         """Return the state that a request would meet at `now`."""
@@ -100,6 +112,7 @@ class Circuit:
         if permit.period != self._period:
             return
         self._window.add(now, calls=1)
+        self._row = 0
         if permit.probe and not self._late:
             self._close(now)
 
@@ -113,6 +126,8 @@ class Circuit:
         if permit.period != self._period:
             return
         self._window.add(now, calls=0 if counted else 1, failures=1)
+        if not counted:
+            self._lengthen_the_row(now)
         if self._judges and (permit.probe or self._is_sick(now)):
             self._late = self._late or counted
             self._open(now)
@@ -133,7 +148,14 @@ class Circuit:
         if self._opened and not self._judges and now >= self._until:
             self._opened = False
 
+    def _lengthen_the_row(self, now: float) -> None:
+        if not self._row or now - self._row_since > self._policy.window:
+            self._row, self._row_since = 0, now
+        self._row += 1
+
     def _is_sick(self, now: float) -> bool:
+        if self._row >= self._policy.min_calls and now - self._row_since >= ROW:
+            return True
         calls, failures = self._window.counts(now)
         return calls >= self._policy.min_calls and failures >= calls * self._policy.failure_rate
 
@@ -150,5 +172,6 @@ class Circuit:
     def _close(self, now: float) -> None:
         self._opened = self._probing = self._late = False
         self._well_since = now
+        self._row = 0
         self._period += 1
         self._window.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resilient_stream import Breaker, ErrorKind
-from resilient_stream.fleet.circuit import LONGEST, Circuit, Permit
+from resilient_stream.fleet.circuit import LONGEST, ROW, SPENT, Circuit, Permit
 from resilient_stream.fleet.counting import COUNTS
 
 POLICY = Breaker(failure_rate=0.5, min_calls=4, window=30, open_for=10)
@@ -82,7 +82,7 @@ def test_one_request_tests_it_and_its_success_closes_it() -> None:
 
 
 def test_a_failed_test_leaves_it_alone_for_longer_each_time() -> None:
-    """The time doubles with each failed test, up to ten times."""
+    """The time doubles with each failed test, up to four times."""
     circuit, now, waits = opened(), 0.0, []
     for _ in range(6):
         until = circuit.opens_until
@@ -90,7 +90,7 @@ def test_a_failed_test_leaves_it_alone_for_longer_each_time() -> None:
         waits.append(until - now)
         now = until
         circuit.failed(asked(circuit, now), now)
-    assert waits == [10, 20, 40, 80, 10 * LONGEST, 10 * LONGEST]
+    assert waits == [10, 20, 40, 10 * LONGEST, 10 * LONGEST, 10 * LONGEST]
 
 
 def test_windows_in_which_all_was_well_shorten_the_next_time() -> None:
@@ -138,3 +138,82 @@ def test_a_server_that_asks_for_a_pause_gets_it() -> None:
     circuit.rest(0, 5)
     assert circuit.ask(4.9) is None
     assert asked(circuit, 5).probe
+
+
+def test_failures_in_a_row_open_it_before_half_of_the_window_has_failed() -> None:
+    """After a hundred good answers, four failures in a row over three seconds are enough."""
+    circuit = Circuit(POLICY)
+    for _ in range(100):
+        circuit.succeeded(asked(circuit, 0), 0)
+    fail(circuit, 3, now=10)
+    assert circuit.state(10) == "closed"
+    fail(circuit, 1, now=10 + ROW)
+    assert circuit.state(10 + ROW) == "open"
+
+
+def test_many_failures_at_once_are_no_row() -> None:
+    """One short trouble takes a thousand requests with it; the target that answered a thousand before is asked again."""
+    circuit = Circuit(POLICY)
+    for _ in range(1001):
+        circuit.succeeded(asked(circuit, 0), 0)
+    fail(circuit, 1000, now=10)
+    assert circuit.state(10 + ROW) == "closed"
+
+
+def test_an_answer_ends_a_row() -> None:
+    """Three failures, content, and another failure: that is one in a row."""
+    circuit = Circuit(POLICY)
+    for _ in range(100):
+        circuit.succeeded(asked(circuit, 0), 0)
+    fail(circuit, 3, now=10)
+    circuit.succeeded(asked(circuit, 11), 11)
+    fail(circuit, 1, now=14)
+    assert circuit.state(14) == "closed"
+
+
+def test_answers_that_are_cut_are_no_row() -> None:
+    """A proxy that restarts cuts all the answers that run: that says nothing of new requests."""
+    circuit = Circuit(POLICY)
+    for _ in range(100):
+        circuit.succeeded(asked(circuit, 0), 0)
+    for now in (10, 11, 12, 13, 14):
+        circuit.failed(asked(circuit, now), now, counted=True)
+    assert circuit.state(14) == "closed"
+
+
+def test_a_target_that_cut_its_answers_is_tested_by_a_whole_one() -> None:
+    """The test's first content proves nothing: it closes with the answer's end."""
+    circuit = Circuit(POLICY)
+    for _ in range(4):
+        permit = asked(circuit, 0)
+        circuit.succeeded(permit, 0)
+        circuit.failed(permit, 0, counted=True)
+    probe = asked(circuit, 10)
+    circuit.succeeded(probe, 11)
+    assert circuit.state(11) == "half_open"
+    assert circuit.ask(11) is None
+    circuit.ended(probe, 20)
+    assert circuit.state(20) == "closed"
+
+
+def test_once_it_has_closed_the_next_test_is_by_content_again() -> None:
+    """What it opened for is forgotten when it closes."""
+    circuit = Circuit(POLICY)
+    for _ in range(4):
+        permit = asked(circuit, 0)
+        circuit.succeeded(permit, 0)
+        circuit.failed(permit, 0, counted=True)
+    circuit.ended(asked(circuit, 10), 10)
+    fail(circuit, 4, now=11)
+    circuit.succeeded(asked(circuit, 60), 60)
+    assert circuit.state(60) == "closed"
+
+
+def test_an_end_that_is_no_test_closes_nothing() -> None:
+    """An answer that began before the circuit opened comes to its end meanwhile."""
+    circuit = Circuit(POLICY)
+    early = asked(circuit, 0)
+    fail(circuit, 4)
+    circuit.ended(early, 1)
+    circuit.ended(SPENT, 1)
+    assert circuit.state(1) == "open"

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .conversation.tools import ToolSource
     from .conversation.turns import ConversationRecord
     from .engine.prices import PriceOf, Prices
+    from .fleet.beginnings import Beginnings
     from .fleet.health import Health, TargetHealth
     from .fleet.ledger import Ledger, MeanPrice
     from .fleet.routing import Router, Routing
@@ -119,6 +120,7 @@ class Client:
         self._retry = given("retry", retry, RetryPolicy())
         self._health = None if breaker is None else _health(given("breaker", breaker, Breaker()))
         self._hedge = None if hedge is None else given("hedge", hedge, Hedge())
+        self._beginnings = _beginnings(self._hedge)
         self._budget = given("budget", budget, RetryBudget())
         self.prices = _prices(prices)
         self.priced = prices is not None
@@ -380,6 +382,7 @@ class Client:
             form=form,
             health=self._health,
             hedge=self._hedge,
+            beginnings=self._beginnings,
             router=self._router,
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
             on_end=plain_function(on_end),
@@ -392,6 +395,14 @@ def _health(policy: Breaker) -> Health:
     from .fleet.health import Health  # paid for by clients with a breaker
 
     return Health(policy)
+
+
+def _beginnings(hedge: Hedge | None) -> Beginnings | None:
+    if hedge is None or not isinstance(hedge.after, str):
+        return None
+    from .fleet.beginnings import Beginnings  # paid for by clients that learn when to hedge
+
+    return Beginnings()
 
 
 def _prices(prices: Any) -> Prices:

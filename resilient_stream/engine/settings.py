@@ -12,6 +12,7 @@ from ..policy import Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Timeouts
 from ..target import Target
 
 if TYPE_CHECKING:
+    from ..fleet.beginnings import Beginnings
     from ..fleet.health import Health
     from ..fleet.routing import Router
     from ..objects.form import Form
@@ -28,7 +29,8 @@ class Settings:
     chain, a middleware or a callable for a key, which may ask another client. own_links: it is a middleware.
     form: what the answer is read as, where an object was asked for. asks_again: whether one that does not fit is asked
     for anew.
-    hedge: when another target is asked beside a slow one.
+    hedge: when another target is asked beside a slow one. beginnings: how long targets take to begin, where the hedge
+    goes by that.
     health: what the client knows of its targets, where it has a breaker or balances them. router: what puts them in
     order, where it is not the one in which they were given.
     observers: asked once a call, with the call, for someone to tell its events to; None for nobody.
@@ -46,6 +48,7 @@ class Settings:
     form: Form | None = None
     health: Health | None = None
     hedge: Hedge | None = None
+    beginnings: Beginnings | None = None
     router: Router | None = None
     asks_again: bool = False
     on_end: Callable[[Transcript], object] | None = None

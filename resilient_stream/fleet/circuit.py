@@ -4,14 +4,14 @@ Three designs were looked at. resilience4j opens on a rate over a sliding window
 half-open state. Envoy's outlier detection ejects a host for a base time that grows with each ejection, and shrinks
 again while the host is well. Finagle's failure accrual marks a host dead after failures in a row, and revives it with
 growing waits. The rate, the least number of calls and the half-open state are resilience4j's, because people know what
-its figures mean. The time that grows is Envoy's: overload lasts minutes, and each test costs somebody's request. The failures in a row are
-Finagle's: a rate sees a dead target only when half of the window has failed, fifteen seconds later. They have to last
-for some seconds, because many requests at once may fail of one short trouble.
+its figures mean. The time that grows is Envoy's: overload lasts minutes, and each test costs somebody's request. The
+failures in a row are Finagle's: a rate sees a dead target only when half of the window has failed, fifteen seconds
+later. They have to last for some seconds, because many requests at once may fail of one short trouble.
 
 closed:     requests go; failures are counted
 open:       no request goes, until its time is over
-half_open:  one request goes and decides: by its first content, or by its end if the circuit opened because answers broke
-            off or fell silent after content had come; else a test would pass that tests nothing
+half_open:  one request goes and decides: by its first content, or by its end if the circuit opened because answers
+            broke off or fell silent after content had come; else a test would pass that tests nothing
 
 A request that only says how it ended after others have decided changes no state: its permit is out of date.
 """
@@ -29,8 +29,8 @@ __all__ = ["SPENT", "Circuit", "CircuitState", "Permit"]
 CircuitState: TypeAlias = Literal["closed", "open", "half_open"]
 
 LONGEST = 4
-"""A target that fails each test is left alone for up to so many times `Breaker.open_for`: two minutes by default. A test
-costs one request, and an overload that is over should not be waited for much longer than it took."""
+"""A target that fails each test is left alone for up to so many times `Breaker.open_for`: two minutes by default. A
+test costs one request, and an overload that is over should not be waited for much longer than it took."""
 
 JITTER = 0.1
 """The share of its time that an open circuit stays open longer: many processes do not all test at once."""

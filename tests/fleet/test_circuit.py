@@ -152,7 +152,7 @@ def test_failures_in_a_row_open_it_before_half_of_the_window_has_failed() -> Non
 
 
 def test_many_failures_at_once_are_no_row() -> None:
-    """One short trouble takes a thousand requests with it; the target that answered a thousand before is asked again."""
+    """One short trouble takes a thousand requests with it; a target that answered as many before is still asked."""
     circuit = Circuit(POLICY)
     for _ in range(1001):
         circuit.succeeded(asked(circuit, 0), 0)

@@ -189,6 +189,19 @@ async def test_a_budget_that_is_spent_allows_no_hedge(clock: Clock) -> None:
     assert len(transport.requests) == 1
 
 
+async def test_the_traffic_of_the_slow_target_pays_for_hedges(clock: Clock) -> None:
+    """With half a hedge for each request, two calls allow one, although the second target was never asked before."""
+    slow = [Answer(never()), Answer(whole("Hello")), Answer(after(60, whole("Hello")))]
+    client, transport = hedging(
+        *(Answer(whole("Hi")) for _ in range(2)), *slow, budget=RetryBudget(ratio=0.5, reserve=0)
+    )
+    async with client:
+        targets = [target.model_copy(update={"base_url": "http://127.0.0.1:10"}) for target in client.targets]
+        answers = [await client.stream("Hi", to=targets).collect() for _ in range(4)]
+    assert [answer.target for answer in answers] == ["openai:m0", "openai:m0", "openai:m1", "openai:m0"]
+    assert len(transport.requests) == 5
+
+
 async def test_tools_that_run_at_the_provider_do_not_run_twice(clock: Clock) -> None:
     """A call with a search at the provider is not raced, however slow its target is."""
     client, transport = hedging(Answer(after(60, whole("Hello"))))

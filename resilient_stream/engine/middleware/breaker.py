@@ -1,7 +1,8 @@
 """breaker: a target that is sick is not asked, and what its requests ended with decides whether it is sick.
 
 It stands inside retry, so each request asks for leave and gives its verdict: statuses, errors inside a stream, cuts,
-silence (`Breaker.slow_after`: a request that has none yet is waited for all the same). Without leave the next target is asked at once. Where all are sick, `patient` waits for the first to recover.
+silence (`Breaker.slow_after`: a request that has none yet is waited for all the same). Without leave the next target
+is asked at once. Where all are sick, `patient` waits for the first to recover.
 """
 
 from __future__ import annotations

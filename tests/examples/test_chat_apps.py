@@ -122,7 +122,8 @@ async def test_nobody_else_may_read_or_stop_it(chat: Any) -> None:
     mine, other = await browser(), await browser()
     response = await mine.ask()
     id = response.headers["x-stream-id"]
-    assert (await other.resume(id)).status == 404
+    async with await other.resume(id) as refused:
+        assert refused.status == 404
     assert await other.stop(id) == 404
     async with aiohttp.ClientSession() as stranger:
         for method, path in (("POST", "/chat"), ("GET", f"/chat/{id}"), ("DELETE", f"/chat/{id}")):

@@ -93,6 +93,48 @@ async def test_a_changed_line_that_fails_stays_failed(files: Files) -> None:
     assert (survey.failed, survey.changed) == (1, 0)
 
 
+async def test_a_row_that_fails_again_has_one_failure(files: Files) -> None:
+    """The last one counts. A file that an interrupted cleaning left behind is not mixed into it."""
+    await files.answer("b")
+    files.failed.with_name(f"{files.failed.name}.new").write_text("x" * 10_000)
+    await files.answer("b", states=ALL)
+    assert lines_in(files.failed) == [2]
+
+
+async def test_a_failure_that_a_kill_left_beside_an_answer_is_removed(files: Files) -> None:
+    """A killed run cannot clean up; the next one does, and reports no failure."""
+    await files.answer("b")
+    left = files.failed.read_bytes()
+    await files.answer(states=ALL)
+    files.failed.write_bytes(left)
+    assert await files.answer(states=ALL) == []
+    assert not files.failed.exists()
+
+
+async def test_results_are_put_onto_the_disk(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sync` waits for what was written, and not again for what is there already."""
+    synced: list[int] = []
+    monkeypatch.setattr(book.os, "fsync", synced.append)
+    with files.book() as found:
+        found.sync()
+        assert not synced
+        found.write(Result(row=Row(line=1, digest=1)))
+        found.write(Result(row=Row(line=2, digest=1), wrong="no"))
+        found.sync()
+        found.sync()
+        assert len(set(synced)) == len(synced) == 2
+
+
+async def test_a_long_result_that_was_cut_is_all_that_is_removed(files: Files) -> None:
+    """Its beginning is searched for backwards, over any length."""
+    await files.answer()
+    whole = files.out.read_bytes()
+    files.out.write_bytes(whole + b'{"line":9,"text":"' + b"x" * 200_000)
+    with files.book() as found:
+        assert found.mended == 1
+    assert files.out.read_bytes() == whole
+
+
 @pytest.mark.parametrize("cut", [1, 4, 30, -1])
 async def test_a_result_that_was_cut_is_removed(files: Files, cut: int) -> None:
     """A kill in the middle of a write, or in front of a line's end, costs at most that one row."""

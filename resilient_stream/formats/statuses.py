@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
+
+import msgspec
 
 from ..failures.kinds import ErrorKind
 from ..outcome.errors import StreamError
 
-__all__ = ["NOT_STORED", "STATUS", "retry_after", "shown"]
+__all__ = ["NOT_STORED", "STATUS", "message_of", "retry_after", "shown"]
 
 STATUS: Mapping[ErrorKind, int] = {
     ErrorKind.RATE_LIMITED: 429,
@@ -73,13 +76,29 @@ def retry_after(error: StreamError) -> dict[str, str]:
 def shown(error: StreamError) -> dict[str, Any]:
     """Return what a reader of this server is told of an error.
 
-    The resolution, the target and the provider's request id speak to whoever runs the server, and stay in its log.
+    The resolution, the target, its address and the provider's request id speak to whoever runs the server, and stay in
+    its log.
     """
     return {
         "kind": error.kind.value,
         "category": error.category.value,
         "title": error.title,
-        "message": error.message,
+        "message": message_of(error),
         "retryable": error.retryable,
         "retry_after": error.retry_after,
     }
+
+
+def message_of(error: StreamError) -> str:
+    """Return what happened, in words that name no target, no variable, and no address of a server or a proxy: those
+    of a server of one's own are nobody's business who reads an answer."""
+    told = copy(error)
+    told.provider, told.host, told.env_var, told.foreign = "", None, None, False
+    told.provider_title = "The provider" if error.foreign else error.provider_title or error.provider
+    known = {name: value for name, value in error.failure.facts.items() if name not in _OF_THE_OPERATOR}
+    told.failure = msgspec.structs.replace(error.failure, facts=known)
+    return told.message.replace(error.host, "the server") if error.host else told.message
+
+
+_OF_THE_OPERATOR = frozenset({"tried", "proxy", "host", "address", "variable", "base_url"})
+"""Facts of a failure that speak of targets and addresses; a sentence that needs one is left out."""

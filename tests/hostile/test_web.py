@@ -21,14 +21,21 @@ from resilient_stream.chunks import (
     ToolCall,
     ToolCallDelta,
 )
+from resilient_stream.failures import ErrorKind, Failure
+from resilient_stream.failures.kinds import TEXTS
 from resilient_stream.formats.ai_sdk import AiSdkWriter
 from resilient_stream.formats.events import EventsWriter
 from resilient_stream.formats.ndjson import NdjsonWriter
-from resilient_stream.formats.text import TextWriter
+from resilient_stream.formats.statuses import shown
+from resilient_stream.formats.text import TextWriter, text_refusal
+from resilient_stream.formats.values import encode
 from resilient_stream.formats.writer import About, Ending, Writer
+from resilient_stream.integrations.anthropic.errors import refusal as anthropic_refusal
 from resilient_stream.integrations.anthropic.writer import MessagesWriter
 from resilient_stream.integrations.openai.chat_writer import ChatWriter
+from resilient_stream.integrations.openai.errors import refusal as openai_refusal
 from resilient_stream.integrations.openai.responses_writer import ResponsesWriter
+from resilient_stream.outcome.making import error_for
 from resilient_stream.web import Hub, NoSuchStream
 from tests.web.hub_parts import PlainWriter, numbers, read_all, stream_of
 
@@ -147,3 +154,22 @@ async def test_no_other_id_finds_an_answer(id: str) -> None:
         await hub.resume(asked)
     assert await hub.stop(asked) is False
     await hub.aclose()
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_readers_are_not_told_where_the_targets_are(kind: ErrorKind, foreign: bool) -> None:
+    """They learn what happened, and no address, target, proxy or variable of whoever runs the server."""
+    secrets = {name: f"secret-{name}.internal" for name in ("tried", "proxy", "host", "variable", "address")}
+    for code in ("", *(code for of, code in TEXTS if of is kind)):
+        failure = Failure(kind=kind, code=code, facts={**secrets, "reason": "[Errno 111] secret-host.internal:8080"})
+        error = error_for(
+            failure, provider="openai", model="m", host="secret-host.internal:8080", foreign=foreign,
+            provider_title="OpenAI", env_var="SECRET_VARIABLE", gave_up="budget",
+        )  # fmt: skip
+        said = [
+            encode(shown(error)), text_refusal(error).body, openai_refusal(error).body,
+            anthropic_refusal(error, "r").body,
+        ]  # fmt: skip
+        for each in said:
+            assert not any(word in each for word in (b"secret", b"SECRET", b"openai:m")), each

@@ -6,6 +6,7 @@ Everything is said on standard error, so a log of it can be kept by redirecting 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ..client import Client
 from ..events import Event, FellBack, RetryScheduled, StreamEnded
@@ -30,6 +32,7 @@ __all__ = ["serve"]
 
 KEYS = "RESILIENT_STREAM_SERVE_KEYS"
 LARGEST_KEYS = 64 * 1024
+SERVER_LOG = logging.getLogger("aiohttp.server")
 LOOK = 0.05
 """Seconds between two looks whether answers still run, while it stops."""
 
@@ -48,6 +51,7 @@ def serve(
     models: "name=target,target" each. keys: a file with keys, a line each. drain: seconds that running answers get.
     """
     notes = Notes()
+    SERVER_LOG.addFilter(_is_ours)
     try:
         asyncio.run(_serve(notes, targets, models, host, port, _keys(keys), drain))
     except StreamMisused as error:
@@ -56,7 +60,16 @@ def serve(
     except OSError as error:
         notes.misuse(f"{host}:{port} cannot be listened on: {error.strerror}")
         return exit_codes.MISUSED
+    finally:
+        SERVER_LOG.removeFilter(_is_ours)
     return exit_codes.COMPLETE
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Return whether what aiohttp logs is a fault of the gateway. It writes a traceback for each request that is no
+    HTTP or breaks off, and whoever scans a network would fill the log."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionError)
 
 
 async def _serve(

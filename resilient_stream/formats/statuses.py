@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ..failures.kinds import ErrorKind
-from ..outcome.errors import StreamError
+from ..outcome.errors import AllTargetsFailed, StreamError
 
 __all__ = ["NOT_STORED", "STATUS", "message_of", "retry_after", "shown"]
 
@@ -92,6 +92,8 @@ def shown(error: StreamError) -> dict[str, Any]:
 def message_of(error: StreamError) -> str:
     """Return what happened, in words that name no target, no variable, and no address of a server or a proxy: those
     of a server of one's own are nobody's business who reads an answer."""
+    if isinstance(error, AllTargetsFailed):
+        return " ".join(dict.fromkeys(f"{each.title}: {message_of(each)}" for each in error.errors))
     told = copy(error)
     told.provider, told.host, told.env_var, told.foreign = "", None, None, False
     told.provider_title = "The provider" if error.foreign else error.provider_title or error.provider

@@ -13,9 +13,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import HTTPConnection
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+try:
+    from starlette.requests import HTTPConnection
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
+except ModuleNotFoundError as _error:
+    raise ImportError("this needs Starlette, which FastAPI has: pip install 'resilient-stream[web]'") from _error
 
 from ..delivery import Answering
 from .answer import Answer, ReaderLeft, refuse

@@ -73,6 +73,31 @@ async def test_running_answers_get_their_time(provider: Callable[..., Any]) -> N
     assert "1 answer still runs, for 0.2 s at most" in ran.err
 
 
+async def test_requests_that_are_none_leave_no_trace(provider: Callable[..., Any]) -> None:
+    """Whoever scans a network sends anything; a traceback for each of them would fill the log."""
+    upstream = await provider([HELLO])
+    process, address = await serving(OPENAI_BASE_URL=upstream.url)
+    host, _, port = address.removeprefix("http://").partition(":")
+    ask = b"POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n"
+    for junk in (
+        b"\x16\x03\x01\x02\x00",
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+        ask + b"Content-Encoding: gzip\r\n\r\nno gzip! ",
+    ):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(junk)
+        await reader.read()
+        writer.close()
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(ask + b"\r\n{")
+    await asyncio.sleep(0.01)
+    writer.transport.abort()
+    process.send_signal(signal.SIGINT)
+    ran = await end(process)
+    assert ran.code == 0
+    assert "Traceback" not in ran.err
+
+
 async def test_an_open_address_without_keys_is_warned_of(provider: Callable[..., Any]) -> None:
     """Whoever listens beyond this machine is told what that means; with keys there is no warning."""
     process, _ = await serving("--host", "0.0.0.0")

@@ -35,6 +35,7 @@ from resilient_stream.integrations.anthropic.writer import MessagesWriter
 from resilient_stream.integrations.openai.chat_writer import ChatWriter
 from resilient_stream.integrations.openai.errors import refusal as openai_refusal
 from resilient_stream.integrations.openai.responses_writer import ResponsesWriter
+from resilient_stream.outcome.errors import AllTargetsFailed
 from resilient_stream.outcome.making import error_for
 from resilient_stream.web import Hub, NoSuchStream
 from tests.web.hub_parts import PlainWriter, numbers, read_all, stream_of
@@ -158,7 +159,8 @@ async def test_no_other_id_finds_an_answer(id: str) -> None:
 
 @pytest.mark.parametrize("foreign", [True, False])
 @pytest.mark.parametrize("kind", ErrorKind)
-def test_readers_are_not_told_where_the_targets_are(kind: ErrorKind, foreign: bool) -> None:
+@pytest.mark.parametrize("both", [False, True])
+def test_readers_are_not_told_where_the_targets_are(kind: ErrorKind, foreign: bool, both: bool) -> None:
     """They learn what happened, and no address, target, proxy or variable of whoever runs the server."""
     secrets = {name: f"secret-{name}.internal" for name in ("tried", "proxy", "host", "variable", "address")}
     for code in ("", *(code for of, code in TEXTS if of is kind)):
@@ -167,6 +169,7 @@ def test_readers_are_not_told_where_the_targets_are(kind: ErrorKind, foreign: bo
             failure, provider="openai", model="m", host="secret-host.internal:8080", foreign=foreign,
             provider_title="OpenAI", env_var="SECRET_VARIABLE", gave_up="budget",
         )  # fmt: skip
+        error = AllTargetsFailed.of([error, error]) if both else error
         said = [
             encode(shown(error)), text_refusal(error).body, openai_refusal(error).body,
             anthropic_refusal(error, "r").body,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import zlib
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -220,3 +222,11 @@ async def test_shutdown_closes_the_providers(fake_provider: FakeProvider) -> Non
     assert not (await reader.hears_out()).endswith(b"0\r\n\r\n")
     reader.leave()
     await client.aclose()
+
+
+def test_missing_starlette_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare installation has aiohttp only."""
+    monkeypatch.setitem(sys.modules, "starlette.requests", None)
+    monkeypatch.delitem(sys.modules, "resilient_stream.web.starlette")
+    with pytest.raises(ImportError, match=r"pip install 'resilient-stream\[web\]'"):
+        import_module("resilient_stream.web.starlette")

@@ -21,6 +21,8 @@ from tests.docs.test_snippets import BLOCK, blocks
 ROOT = Path(resilient_stream.__file__).parents[1]
 HERE = Path(__file__).parent
 REFUSED = HERE / "refused.py"
+NOT_HERE = re.compile(r"module named \"(?!resilient_stream).*\[import-not-found\]$")
+"""Pages about frameworks and SDKs import them, and they need not be installed."""
 PAGES = [page for page in (*tables.pages(), ROOT / "README.md") if BLOCK.search(page.read_text())]
 EXAMPLES = [*(ROOT / "docs" / "examples").glob("*.py")]
 
@@ -54,7 +56,7 @@ def mypy(*files: Path) -> list[str]:
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert done.stderr == ""
-    return [line for line in done.stdout.splitlines() if ": error: " in line]
+    return [line for line in done.stdout.splitlines() if ": error: " in line and not NOT_HERE.search(line)]
 
 
 def test_user_code_and_the_documents_pass_mypy(tmp_path: Path) -> None:

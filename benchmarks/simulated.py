@@ -60,7 +60,7 @@ def run(main: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
     selector = _Jumping()
     loop = asyncio.SelectorEventLoop(selector)
     loop.time = lambda: selector.now  # type: ignore[method-assign]
-    budget._ledgers.clear()
+    budget._counts.clear()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(main())
 
@@ -185,7 +185,7 @@ def client_of(world: Simulated, *models: str, **options: Any) -> Client:
     """A client of these models whose requests go nowhere else than to the simulated world."""
     targets = [target(model) for model in models]
     for each in targets:  # the loop's time in place of the system's
-        budget.ledger_of(each)._clock = asyncio.get_running_loop().time
+        budget.counts_of(each)._clock = asyncio.get_running_loop().time
     client = Client(*targets, **options)
     client.transport = world
     return client

@@ -11,7 +11,7 @@ import pytest
 from resilient_stream import Client, RateLimited, RetryBudget, RetryPolicy, StreamError
 from resilient_stream.contract import Batch, Handler, Request
 from resilient_stream.engine import budget as module
-from resilient_stream.engine.budget import WINDOW, Ledger, ledger_of
+from resilient_stream.engine.budget import WINDOW, RetryCounts, counts_of
 from resilient_stream.engine.call import Call
 from resilient_stream.errors import Failure
 from resilient_stream.kinds import GAVE_UP, ErrorKind
@@ -42,58 +42,58 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledgers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Ledger]:
-    """The process's ledgers, empty for this test."""
-    fresh: dict[str, Ledger] = {}
-    monkeypatch.setattr(module, "_ledgers", fresh)
+def counts(monkeypatch: pytest.MonkeyPatch) -> dict[str, RetryCounts]:
+    """The process's counts, empty for this test."""
+    fresh: dict[str, RetryCounts] = {}
+    monkeypatch.setattr(module, "_counts", fresh)
     return fresh
 
 
-def spent(ledger: Ledger, budget: RetryBudget, tries: int = 1000) -> int:
+def spent(counts: RetryCounts, budget: RetryBudget, tries: int = 1000) -> int:
     """How many of some retries are granted."""
-    return sum(ledger.spend(budget) for _ in range(tries))
+    return sum(counts.spend(budget) for _ in range(tries))
 
 
 def test_the_reserve_is_there_without_any_request(clock: Clock) -> None:
     """An application with few requests can retry, because the reserve needs none."""
-    assert spent(Ledger(clock), RetryBudget(reserve=7)) == 7
+    assert spent(RetryCounts(clock), RetryBudget(reserve=7)) == 7
 
 
 def test_each_request_adds_its_share(clock: Clock) -> None:
     """A hundred requests allow twenty retries more."""
-    ledger = Ledger(clock)
+    counts = RetryCounts(clock)
     for _ in range(100):
-        ledger.request()
-    assert spent(ledger, RetryBudget(ratio=0.2, reserve=7)) == 27
+        counts.request()
+    assert spent(counts, RetryBudget(ratio=0.2, reserve=7)) == 27
 
 
 def test_what_is_spent_comes_back_after_the_window(clock: Clock) -> None:
     """Ten seconds later the reserve is whole again, and old requests allow nothing more."""
-    ledger, budget = Ledger(clock), RetryBudget(ratio=0.2, reserve=7)
+    counts, budget = RetryCounts(clock), RetryBudget(ratio=0.2, reserve=7)
     for _ in range(100):
-        ledger.request()
-    assert spent(ledger, budget) == 27
+        counts.request()
+    assert spent(counts, budget) == 27
     clock.now += WINDOW / 2
-    assert spent(ledger, budget) == 0
+    assert spent(counts, budget) == 0
     clock.now += WINDOW / 2
-    assert spent(ledger, budget) == 7
+    assert spent(counts, budget) == 7
     clock.now += WINDOW
-    assert ledger.idle
+    assert counts.idle
 
 
-def test_ledgers_do_not_grow_with_the_targets(ledgers: dict[str, Ledger], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ledgers_do_not_grow_with_the_targets(counts: dict[str, RetryCounts], monkeypatch: pytest.MonkeyPatch) -> None:
     """Ledgers of targets that nobody asks any more make room."""
     monkeypatch.setattr(module, "MAX_TARGETS", 3)
     for number in range(50):
-        ledger_of(Target(f"openai:m-{number}"))
-    assert len(ledgers) <= 3
+        counts_of(Target(f"openai:m-{number}"))
+    assert len(counts) <= 3
 
 
-def test_the_same_model_elsewhere_has_its_own_ledger(ledgers: dict[str, Ledger]) -> None:
-    """A target is a model at an address; all clients share its ledger."""
+def test_the_same_model_elsewhere_has_its_own_counts(counts: dict[str, RetryCounts]) -> None:
+    """A target is a model at an address; all clients share its counts."""
     here, there = Target("openai:m", base_url="http://here"), Target("openai:m", base_url="http://there")
-    assert ledger_of(here) is ledger_of(Target("openai:m", base_url="http://here"))
-    assert ledger_of(here) is not ledger_of(there)
+    assert counts_of(here) is counts_of(Target("openai:m", base_url="http://here"))
+    assert counts_of(here) is not counts_of(there)
 
 
 async def test_a_thousand_callers_on_a_dead_target_do_not_make_a_storm() -> None:

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from ..policy import RetryBudget
 from ..target import Target
 
-__all__ = ["WINDOW", "Ledger", "ledger_of"]
+__all__ = ["WINDOW", "RetryCounts", "counts_of"]
 
 WINDOW = 10.0
 """Seconds over which is counted, as in Finagle: longer than a burst of waits, shorter than a change of weather."""
@@ -46,7 +46,7 @@ class _Slot:
         self.retries = 0
 
 
-class Ledger:
+class RetryCounts:
     """One target's requests and retries of the last seconds. Safe to use from several threads' loops."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -93,21 +93,21 @@ class Ledger:
         return number
 
 
-_ledgers: dict[str, Ledger] = {}
+_counts: dict[str, RetryCounts] = {}
 
 
-def ledger_of(target: Target) -> Ledger:
-    """The ledger of a target, shared by all clients of this process. The same model elsewhere has its own."""
+def counts_of(target: Target) -> RetryCounts:
+    """The counts of a target, shared by all clients of this process. The same model elsewhere has its own."""
     key = f"{target.name} {target.base_url or ''}"
-    ledger = _ledgers.get(key)
-    if ledger is None:
-        if len(_ledgers) >= MAX_TARGETS:
+    counts = _counts.get(key)
+    if counts is None:
+        if len(_counts) >= MAX_TARGETS:
             _drop_idle()
-        ledger = _ledgers.setdefault(key, Ledger())
-    return ledger
+        counts = _counts.setdefault(key, RetryCounts())
+    return counts
 
 
 def _drop_idle() -> None:
-    for key, ledger in list(_ledgers.items()):
-        if ledger.idle:
-            _ledgers.pop(key, None)
+    for key, counts in list(_counts.items()):
+        if counts.idle:
+            _counts.pop(key, None)

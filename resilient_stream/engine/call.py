@@ -26,7 +26,7 @@ from ..outcome.making import error_for
 from ..outcome.transcript import Attempt, Outcome, Transcript
 from ..providers import adapter_for
 from ..target import Target
-from .budget import ledger_of
+from .budget import counts_of
 from .clock import NEVER, Clock
 from .guard import Guard, Interrupted, Live
 from .nesting import retries_multiply
@@ -217,7 +217,7 @@ class Call:
 
     def spend(self, target: Target) -> bool:
         """Whether one more request may go to `target` because something failed; it is counted if so."""
-        return ledger_of(target).spend(self.settings.budget)
+        return counts_of(target).spend(self.settings.budget)
 
     # -- waiting ------------------------------------------------------------------------------
 
@@ -327,7 +327,7 @@ class Call:
             known.billed_maybe = known.billed_maybe or self.sent
         transcript._end(outcome, known)
         if self.lone is not None and self.answering is not None:
-            ledger_of(self.request.target).request()  # what `retry` counts where there is a chain
+            counts_of(self.request.target).request()  # what `retry` counts where there is a chain
         self.lone = self.direct = None
         self._owner.calls.discard(self)
         if self.spent:

@@ -13,7 +13,7 @@ from resilient_stream import Recovery, RetryPolicy, StreamError, Timeouts
 from resilient_stream.chunks import Finished, Raw, ReasoningDelta, TextDelta, ToolCall
 from resilient_stream.contract import Batch, CallContext, Handler, Request
 from resilient_stream.engine.attempt import may_skip_links
-from resilient_stream.engine.budget import _ledgers, ledger_of
+from resilient_stream.engine.budget import _counts, counts_of
 
 from .scripted import END, STOP, Answer, client_over, text_event
 
@@ -210,11 +210,11 @@ async def test_an_answer_that_began_without_a_chain_is_not_retried():
 async def test_a_request_without_a_chain_counts_for_the_retry_budget(reads):
     """One answer is one request to the target's budget, with a chain or without, and never two."""
     client, _ = client_over(Answer(*reads), retry=RetryPolicy.off(), recovery=Recovery.off())
-    _ledgers.clear()  # what other tests counted would drop out of the window meanwhile
+    _counts.clear()  # what other tests counted would drop out of the window meanwhile
     async with client:
         with suppress(StreamError):
             await client.stream("Hi").collect()
-    assert sum(slot.requests for slot in ledger_of(client.targets[0])._slots) == 1
+    assert sum(slot.requests for slot in counts_of(client.targets[0])._slots) == 1
 
 
 @pytest.mark.parametrize("begun", [False, True], ids=["before content", "after content"])

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from resilient_stream.engine.budget import _ledgers
+from resilient_stream.engine.budget import _counts
 from tests.engine.clock import Clock, running_clock
 
 
@@ -28,4 +28,4 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 def retries_of_its_own() -> Iterator[None]:
     """No test has spent the retry budget of another one's targets, which is the process's."""
     yield
-    _ledgers.clear()
+    _counts.clear()

@@ -26,7 +26,7 @@ from ...outcome.errors import StreamError
 from ...outcome.making import forget_frames
 from ...policy import RetryPolicy
 from ...target import Target
-from ..budget import ledger_of
+from ..budget import counts_of
 from ..call import Call
 
 __all__ = ["attempts_for", "retry", "waits"]
@@ -131,7 +131,7 @@ class _Plan:
     def ended(self) -> None:
         """An attempt has its answer, or has failed. The first one is a request of its own to the budget."""
         if self.attempt == 1:
-            ledger_of(self._target).request()
+            counts_of(self._target).request()
 
     def _why_not(self, error: StreamError, wait: float) -> GaveUp | None:
         """What forbids another attempt after `wait`. The budget is asked last: it counts what it grants."""

@@ -48,15 +48,15 @@ if TYPE_CHECKING:
     from .conversation.tools import ToolSource
     from .conversation.turns import ConversationRecord
     from .engine.prices import PriceOf, Prices
+    from .engine.sharing import Sharing
     from .fleet.beginnings import Beginnings
+    from .fleet.board import Store
     from .fleet.health import Health, TargetHealth
     from .fleet.ledger import Ledger, MeanPrice
     from .fleet.routing import Router, Routing
     from .objects.form import Form
 
 __all__ = ["Client"]
-
-_NOT_BUILT = "is part of the design, but not built yet; leave it out"
 
 
 class Client:
@@ -78,7 +78,8 @@ class Client:
     prices: True computes the cost of each request when its call ends (the extra `prices`), for metrics and budgets; a
     function, given a target's name and a Usage, returns US dollars in place of the table. Without it, costs are
     computed when somebody asks for them.
-    store: refused until it is built.
+    store: where breakers and limits are shared with other clients and processes: `stores.RedisStore(url)`, or a
+    `stores.MemoryStore()` for the clients of one process. It is yours to close.
     What the calls of the client used, wasted and cost is in its `ledger`, see `fleet.ledger`.
     Raises StreamMisused for a bad target or value.
     """
@@ -95,7 +96,7 @@ class Client:
         budget: RetryBudget | None = None,
         routing: Routing = "order",
         prices: Literal[True] | PriceOf | None = None,
-        store: object | None = None,
+        store: Store | None = None,
         middlewares: Iterable[Middleware] = (),
         on_event: OnEvent | None = None,
         session: aiohttp.ClientSession | None = None,
@@ -103,22 +104,20 @@ class Client:
         telemetry: Telemetry | None = None,
     ) -> None:
         _settle_the_allocator()
-        for name, value in (("store", store),):
-            if value is not None:
-                raise StreamMisused(f"{name}= {_NOT_BUILT}")
+        self._sharing = None if store is None else _sharing(store)
         self.targets = _checked_targets(targets)
         self.transport: Transport = Outgoings(session)
         self._reporter = Reporter(given("telemetry", telemetry, Telemetry()))
         self._observers: tuple[Callable[[Call], Observer | None], ...] = (self._reporter,)
         if record is not None:
             self._record_to(record)
-        self.slots = Slots()
+        self.slots = Slots(None if self._sharing is None else self._sharing.allowance)
         self.calls: set[Call] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.closed = False
         self.warned = False
         self._retry = given("retry", retry, RetryPolicy())
-        self._health = None if breaker is None else _health(given("breaker", breaker, Breaker()))
+        self._health = None if breaker is None else self._watched(given("breaker", breaker, Breaker()))
         self._hedge = None if hedge is None else given("hedge", hedge, Hedge())
         self._beginnings = _beginnings(self._hedge)
         self._budget = given("budget", budget, RetryBudget())
@@ -314,6 +313,8 @@ class Client:
         await end_in_turns([functools.partial(_end_with_the_client, call) for call in self.calls])
         if self.tasks:
             await asyncio.wait(self.tasks)
+        if self._sharing is not None:
+            await self._sharing.aclose()
         await self.transport.aclose()
 
     def __repr__(self) -> str:
@@ -331,14 +332,19 @@ class Client:
 
     def _made_router(self, routing: Routing, breaker: Breaker | None) -> Router:
         """Return what puts targets in order. Their health is known with it, also where no breaker judges them."""
-        from .fleet.health import Health
         from .fleet.routing import Router, checked
 
         how = checked(routing)
         if how == "cheapest":
             self.prices.load()
-        self._health = Health(breaker or Breaker(), judges=breaker is not None, rests=True)
+        self._health = self._watched(breaker or Breaker(), judges=breaker is not None, rests=True)
         return Router(how, self._health, self.prices.compared)
+
+    def _watched(self, policy: Breaker, *, judges: bool = True, rests: bool = False) -> Health:
+        """Return what is known of the targets' health: in this process, or in all that share a store."""
+        from .fleet.health import Health  # paid for by clients with a breaker
+
+        return Health(policy, judges=judges, rests=rests, make=None if self._sharing is None else self._sharing.patient)
 
     def _price_for_budgets(self, targets: Iterable[Target]) -> None:
         """Compute costs as calls end, where a budget goes by them. Raises StreamMisused where a price is not known."""
@@ -384,6 +390,7 @@ class Client:
             hedge=self._hedge,
             beginnings=self._beginnings,
             router=self._router,
+            sharing=self._sharing,
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
             on_end=plain_function(on_end),
             on_event=self._on_event,
@@ -392,7 +399,7 @@ class Client:
 
 
 def _health(policy: Breaker) -> Health:
-    from .fleet.health import Health  # paid for by clients with a breaker
+    from .fleet.health import Health  # paid for by who asks for it
 
     return Health(policy)
 
@@ -403,6 +410,14 @@ def _beginnings(hedge: Hedge | None) -> Beginnings | None:
     from .fleet.beginnings import Beginnings  # paid for by clients that learn when to hedge
 
     return Beginnings()
+
+
+def _sharing(store: Any) -> Sharing:
+    from .engine.sharing import Sharing  # paid for by clients with a store
+
+    if not callable(getattr(store, "exchange", None)):
+        raise StreamMisused(f"store= takes a RedisStore or a MemoryStore (resilient_stream.stores), not {store!r:.100}")
+    return Sharing(store)
 
 
 def _prices(prices: Any) -> Prices:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..fleet.health import Health
     from ..fleet.routing import Router
     from ..objects.form import Form
+    from .sharing import Sharing
 
 __all__ = ["Settings"]
 
@@ -33,6 +34,7 @@ class Settings:
     goes by that.
     health: what the client knows of its targets, where it has a breaker or balances them. router: what puts them in
     order, where it is not the one in which they were given.
+    sharing: how health and limits are shared with other processes.
     observers: asked once a call, with the call, for someone to tell its events to; None for nobody.
     """
 
@@ -50,6 +52,7 @@ class Settings:
     hedge: Hedge | None = None
     beginnings: Beginnings | None = None
     router: Router | None = None
+    sharing: Sharing | None = None
     asks_again: bool = False
     on_end: Callable[[Transcript], object] | None = None
     on_event: OnEvent | None = None

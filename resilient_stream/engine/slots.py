@@ -18,7 +18,7 @@ from ..policy import Limits
 if TYPE_CHECKING:
     from ..fleet.bucket import Cost
     from ..fleet.health import TargetKey
-    from ..fleet.quota import Quota, Quotas
+    from ..fleet.quota import MakeAllowance, Quota, Quotas
     from ..target import Target
 
 __all__ = ["Busy", "Gate", "Line", "Slots", "is_limited"]
@@ -160,9 +160,11 @@ class Busy(NamedTuple):
 
 
 class Slots:
-    """The gates of one client, and what it knows of its targets' limits."""
+    """The gates of one client, and what it knows of its targets' limits. make: makes what is taken from, if it is not
+    this process's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: MakeAllowance | None = None) -> None:
+        self._make = make
         self._gates: dict[tuple[int, TargetKey], Gate] = {}
         self._quotas: Quotas | None = None
 
@@ -171,7 +173,7 @@ class Slots:
         if self._quotas is None:
             from ..fleet.quota import Quotas  # paid for by clients with limits
 
-            self._quotas = Quotas()
+            self._quotas = Quotas(self._make)
         return self._quotas.of(target, limits)
 
     def gate(self, loop: int, key: TargetKey) -> Gate:

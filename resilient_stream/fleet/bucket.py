@@ -108,6 +108,15 @@ class _Bucket:
         self._level = min(self._level, left)
 
     @property
+    def level(self) -> float:
+        """What is there, as of the last look."""
+        return self._level
+
+    @level.setter
+    def level(self, value: float) -> None:
+        self._level = min(self._holds, value)
+
+    @property
     def is_full(self) -> bool:
         """Whether nothing is missing."""
         return self._level >= self._holds * (1 - CLOSE)
@@ -151,6 +160,18 @@ class Buckets:
             for bucket, amount in self._with(left):
                 bucket.lower(amount)
             self._until = max(self._until, now + min(hold, LONGEST))
+
+    def replace(self, levels: Cost, hold: float, now: float) -> None:
+        """Take over what is there at `now`, and for how many seconds nothing may go, from whoever knows better."""
+        with self._lock:
+            self._fill(now)
+            for bucket, amount in self._with(levels):
+                bucket.level = amount
+            self._until = now + min(hold, LONGEST)
+
+    def use(self, cost: Cost, now: float) -> None:
+        """Take what may be more than there is: somebody else has allowed it."""
+        self.give_back(NOTHING.minus(cost), now)
 
     def is_as_new(self, now: float) -> bool:
         """Whether everything is there, as at the beginning."""

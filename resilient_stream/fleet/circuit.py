@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from ..policy import Breaker
 from .window import Window
 
-__all__ = ["SPENT", "Circuit", "CircuitState", "Permit"]
+__all__ = ["SPENT", "Circuit", "CircuitState", "Permit", "Standing"]
 
 CircuitState: TypeAlias = Literal["closed", "open", "half_open"]
 
@@ -34,6 +34,9 @@ test costs one request, and an overload that is over should not be waited for mu
 
 JITTER = 0.1
 """The share of its time that an open circuit stays open longer: many processes do not all test at once."""
+
+LATELY = 0.1
+"""The share of the window for which the counts of all processes are good after they were told."""
 
 
 ROW = 3.0
@@ -51,6 +54,18 @@ SPENT = Permit(-1, probe=False)
 """A permit whose request has said how its target is: what else becomes of it decides nothing."""
 
 
+class Standing(NamedTuple):
+    """A circuit's state without its counts, as one process tells it to others.
+
+    seconds: until a request may test it. trips: how often it opened of late. well: seconds since it was closed.
+    """
+
+    opened: bool
+    seconds: float
+    trips: int
+    well: float
+
+
 class Circuit:
     """One target's state. `now` is a monotonic time in seconds, the same clock in all calls.
 
@@ -58,8 +73,8 @@ class Circuit:
     """
 
     __slots__ = (
-        "_judges", "_late", "_opened", "_period", "_policy", "_probing", "_row", "_row_since", "_trips", "_until",
-        "_well_since", "_window",
+        "_judges", "_late", "_opened", "_period", "_policy", "_probing", "_row", "_row_since", "_together", "_trips",
+        "_until", "_well_since", "_window",
     )  # fmt: skip
 
     def __init__(self, policy: Breaker, *, judges: bool = True) -> None:
@@ -75,6 +90,40 @@ class Circuit:
         self._late = False
         self._row = 0
         self._row_since = 0.0
+        self._together = (0, 0, float("-inf"))  # calls and failures of all processes, and when they were told
+
+    @property
+    def period(self) -> int:
+        """The number of the present state: another one means that the circuit has opened, closed, or opened anew."""
+        return self._period
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether a request of this process tests the target now."""
+        return self._probing
+
+    def standing(self, now: float) -> Standing:
+        """Return the state as it is told to other processes."""
+        return Standing(self._opened, max(0.0, self._until - now), self._trips, max(0.0, now - self._well_since))
+
+    def adopt(self, standing: Standing, now: float) -> None:
+        """Take over the state that another process has told of."""
+        self._trips = standing.trips
+        if standing.opened:
+            self._opened, self._probing = True, False
+            self._until = now + standing.seconds
+            self._period += 1
+        elif self._opened:
+            self._close(now)
+        self._well_since = now - standing.well
+
+    def judge(self, calls: int, failures: int, now: float) -> bool:
+        """Open if the window of all processes together says that the target is sick; return whether it says so."""
+        self._together = (calls, failures, now)
+        sick = self._judges and self._are_too_many(calls, failures)
+        if sick and not self._opened:
+            self._open(now)
+        return sick
 
     def state(self, now: float) -> CircuitState:
         """Return the state that a request would meet at `now`."""
@@ -89,8 +138,11 @@ class Circuit:
         return self._until if self._opened else None
 
     def failure_rate(self, now: float) -> float:
-        """Return the share of failed requests in the window; 0 without requests."""
-        calls, failures = self._window.counts(now)
+        """Return the share of failed requests in the window; 0 without requests. Where other processes have told of
+        theirs just now, they are counted with it."""
+        calls, failures, when = self._together
+        if now - when > self._policy.window * LATELY:
+            calls, failures = self._window.counts(now)
         return failures / calls if calls else 0.0
 
     def ask(self, now: float) -> Permit | None:
@@ -103,9 +155,14 @@ class Circuit:
         self._probing = True
         return Permit(self._period, probe=True)
 
+    @property
+    def wait_for_test(self) -> float:
+        """Seconds until it is worth asking again while another request tests the target: a guess."""
+        return self._policy.open_for / 10
+
     def wait(self, now: float) -> float:
         """Return seconds until `ask` may succeed. While another request tests the target, that is a guess."""
-        return max(self._until - now, self._policy.open_for / 10 if self._probing else 0.0)
+        return max(self._until - now, self.wait_for_test if self._probing else 0.0)
 
     def succeeded(self, permit: Permit, now: float) -> None:
         """Note that content came."""
@@ -156,7 +213,9 @@ class Circuit:
     def _is_sick(self, now: float) -> bool:
         if self._row >= self._policy.min_calls and now - self._row_since >= ROW:
             return True
-        calls, failures = self._window.counts(now)
+        return self._are_too_many(*self._window.counts(now))
+
+    def _are_too_many(self, calls: int, failures: int) -> bool:
         return calls >= self._policy.min_calls and failures >= calls * self._policy.failure_rate
 
     def _open(self, now: float) -> None:
@@ -175,3 +234,4 @@ class Circuit:
         self._row = 0
         self._period += 1
         self._window.clear()
+        self._together = (0, 0, float("-inf"))

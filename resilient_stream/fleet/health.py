@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -92,15 +92,23 @@ class Patient:
 
     def failed(self, permit: Permit, error: StreamError, now: float, *, after_content: bool) -> None:
         """Note what a request ended with. Failures that say nothing of the target are no verdict."""
-        if not COUNTS[error.kind]:
+        if not self.is_verdict(error):
             self.circuit.left(permit)
             return
         self.circuit.failed(permit, now, counted=after_content)
+        if rest := self.rest_after(error):
+            self.circuit.rest(now, rest)
+
+    def is_verdict(self, error: StreamError) -> bool:
+        """Whether an error says something of the target."""
+        return COUNTS[error.kind]
+
+    def rest_after(self, error: StreamError) -> float:
+        """Return the seconds for which the target wants to be left alone; 0 if it did not say so."""
         rest = error.retry_after if error.kind in _HINTS else None
         if not rest and self._rests and error.kind is ErrorKind.RATE_LIMITED:
             rest = USUAL_REST
-        if rest:
-            self.circuit.rest(now, min(rest, LONGEST_REST))
+        return min(rest or 0.0, LONGEST_REST)
 
     def silent(self, permit: Permit, now: float, *, after_content: bool) -> None:
         """Note that a request has had no content for `slow_after` seconds."""
@@ -115,25 +123,40 @@ class Patient:
         self.circuit.left(permit)
 
 
+class MakePatient(Protocol):
+    """Makes what is known of a target, where it is known to more than this process."""
+
+    def __call__(self, key: TargetKey, *, policy: Breaker, judges: bool, rests: bool) -> Patient:
+        """Return it, for a target of which nothing is known here yet."""
+        ...
+
+
 class Health:
     """The targets of one client.
 
     judges: whether a target's failures open its circuit; else they are only counted. rests: whether a target that says
-    that it is asked too often is left alone for a while, also where it does not say for how long.
+    that it is asked too often is left alone for a while, also where it does not say for how long. make: makes what is
+    known of a target, where it is known to more than this process.
     """
 
-    def __init__(self, policy: Breaker, *, judges: bool = True, rests: bool = False) -> None:
-        self._new = functools.partial(Patient, policy, judges=judges, rests=rests)
+    def __init__(
+        self, policy: Breaker, *, judges: bool = True, rests: bool = False, make: MakePatient | None = None
+    ) -> None:
+        self._unknown = functools.partial(Patient, policy, judges=judges, rests=rests)
+        self._make = None if make is None else functools.partial(make, policy=policy, judges=judges, rests=rests)
         self._patients: dict[TargetKey, Patient] = {}
 
     def of(self, target: Target) -> Patient:
         """Return what is known of a target."""
         key = key_of(target)
-        patient = self._patients.pop(key, None) or self._new()
+        patient = self._patients.pop(key, None) or self._new(key)
         self._patients[key] = patient  # the last in the order is the one that was used last
         if len(self._patients) > MAX_TARGETS:
             del self._patients[next(iter(self._patients))]
         return patient
+
+    def _new(self, key: TargetKey) -> Patient:
+        return self._unknown() if self._make is None else self._make(key)
 
     def views(self, targets: Iterable[Target], now: float) -> tuple[TargetHealth, ...]:
         """Return the health of these targets, one for each."""
@@ -153,7 +176,7 @@ class Health:
         return tuple(self._seen(key, now, *busy.get(key, (0, 0))) for key in keys)
 
     def _seen(self, key: TargetKey, now: float, queued: int, running: int) -> TargetHealth:
-        patient = self._patients.get(key) or self._new()
+        patient = self._patients.get(key) or self._unknown()
         state, until = patient.circuit.state(now), patient.circuit.opens_until
         return TargetHealth(
             target=key.name,

@@ -4,6 +4,9 @@ A command has a short time. When one fails, the store is down: a single warning 
 once, so that nobody waits for a server that is not there. Every half second one command is let through again. The first
 that works ends it, with a word in the log.
 
+What calls ask before they go to a provider (`exchange`) has 50 ms. When it takes longer, nobody waits any more: each
+call goes by what its process knows, and one exchange at a time finds out whether Redis answers in time again.
+
 The package `redis` is imported when the first store is made. Redis 6.2 or later, or any Valkey.
 """
 
@@ -14,10 +17,13 @@ import contextlib
 import logging
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..failures import StreamMisused
+
+if TYPE_CHECKING:
+    from ..fleet.board import News, View
 
 __all__ = ["RedisStore", "StoreLost"]
 
@@ -32,6 +38,18 @@ RETRY_AFTER = 0.5
 """Seconds for which commands fail at once, after one has failed."""
 
 WITHOUT_IT = "RedisStore needs the package redis: pip install 'resilient-stream[redis]'"
+
+
+PATIENCE = 0.05
+"""Seconds that a call waits for an exchange."""
+
+LOOKS = 5
+"""Parts of the patience. Each is counted as what it should have lasted, so a loop that was busy elsewhere for longer is
+not taken for a slow Redis: the answer may be there, and nobody has read it."""
+
+
+class Misread(ValueError):
+    """Redis has answered what the function that was called never answers."""
 
 
 class StoreLost(Exception):
@@ -60,6 +78,9 @@ class RedisStore:
         self.timeout = timeout
         self.lease = lease
         self.up = True
+        self.late = False
+        self._has_answered = self._has_warned = False
+        self._trial: asyncio.Task[View | None] | None = None
         self._url = url
         if connect is None:
             _check(url)
@@ -89,6 +110,44 @@ class RedisStore:
         self.found()
         return result
 
+    async def exchange(self, news: News) -> View | None:
+        """Tell what happened at a target, and return what is known of it; None without an answer within 50 ms. While
+        Redis is out of reach or late, the answer is None at once."""
+        if self.up and not self.late:
+            return await self._in_time(news)
+        is_tried = self._trial is not None and not self._trial.done()
+        if not is_tried and (self.up or asyncio.get_running_loop().time() >= self._next_try):
+            self._trial = self._in_background(self._in_time(_asking_for_nothing(news)))
+        return None
+
+    async def _in_time(self, news: News) -> View | None:
+        asking = self._in_background(self._exchanged(news))
+        for _ in range(LOOKS):
+            done, _pending = await asyncio.wait((asking,), timeout=PATIENCE / LOOKS)
+            if done:
+                return asking.result()
+        self.late = True
+        if self._has_answered:  # else it is the first connection that takes its time
+            self._warn(f"no answer within {PATIENCE * 1000:.0f} ms")
+        return None
+
+    async def _exchanged(self, news: News) -> View | None:
+        from .exchange import exchanged
+
+        began = asyncio.get_running_loop().time()
+        try:
+            view = await self.ask(lambda client: exchanged(client, self.prefix, news))
+        except StoreLost:
+            return None
+        except Exception as error:  # whatever it is, no call may fail because of it
+            self._is_lost(error)
+            return None
+        self._has_answered = True
+        if self.late and asyncio.get_running_loop().time() - began < PATIENCE:
+            self.late = False
+            self._is_back()
+        return view
+
     async def _within(self, command: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
         async with asyncio.timeout(self.timeout):
             return await command(self.client())
@@ -112,19 +171,33 @@ class RedisStore:
         """Note that the server is out of reach, with one warning. Raises what is no failure of a server."""
         if not _is_failure(error):
             raise error
+        return self._is_lost(error)
+
+    def _is_lost(self, error: Exception) -> StoreLost:
         self._next_try = asyncio.get_running_loop().time() + RETRY_AFTER
         self._drop_client()
         if self.up:
             self.up = False
-            said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            logger.warning("Redis at %s is lost (%s): each process is on its own until it is back", self._place(), said)
+            self._warn(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
         return StoreLost(type(error).__name__)
+
+    def _warn(self, said: str) -> None:
+        """Warn once, until it is back."""
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning("Redis at %s is lost (%s): each process is on its own until it is back", self._place(), said)
+
+    def _is_back(self) -> None:
+        if self._has_warned:
+            self._has_warned = False
+            logger.info("Redis at %s is back", self._place())
 
     def found(self) -> None:
         """Note that the server answers."""
         if not self.up:
             self.up = True
-            logger.info("Redis at %s is back", self._place())
+            if not self.late:
+                self._is_back()
 
     async def aclose(self) -> None:
         """Close this loop's connections."""
@@ -179,7 +252,12 @@ def _check(url: str) -> None:
         raise StreamMisused("RedisStore: the URL begins with redis://, rediss:// or unix://") from None
 
 
+def _asking_for_nothing(news: News) -> News:
+    """Return the news without what somebody would have to wait for."""
+    return news._replace(take=news.take._replace(requests=0.0, tokens=0.0), probe=0.0)
+
+
 def _is_failure(error: Exception) -> bool:
     """Return whether it is the server's or the network's, and no bug of the caller."""
     package = type(error).__module__.partition(".")[0]
-    return isinstance(error, OSError | TimeoutError) or package in ("redis", "valkey")
+    return isinstance(error, OSError | TimeoutError | Misread) or package in ("redis", "valkey")

@@ -40,6 +40,8 @@ def breaker(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[
 
 async def _with_leave(request: Request, call: Call, call_next: Handler, health: Health) -> AsyncGenerator[Batch, None]:
     known = health.of(request.target)
+    if call.settings.sharing is not None:
+        await call.settings.sharing.look(known, call)
     permit = known.circuit.ask(call.now())
     if permit is None:
         raise _refusal(request, call, known)

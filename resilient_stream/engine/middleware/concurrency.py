@@ -111,7 +111,10 @@ class _Visit:
         buckets may be in another process, so this is the place to await them."""
         allowance = self._quota.allowance
         assert allowance is not None
-        wait = allowance.take(self._meter.cost, self._call.now())
+        sharing, now = self._call.settings.sharing, self._call.now()
+        wait = (
+            await sharing.take(allowance, self._meter.cost, now) if sharing else allowance.take(self._meter.cost, now)
+        )
         if wait:
             self._refuse_in_vain()
         return wait

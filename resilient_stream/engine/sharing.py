@@ -1,0 +1,133 @@
+"""`Sharing`: how the calls of one client ask the store that it shares with other processes, and tell it.
+
+One exchange before a request tells what has happened, asks for leave and takes from the limits. What happens at a
+request's end is sent a moment later, or with the next request, and nobody waits for it.
+
+The one rule: no call fails because of the store, and none waits for it longer than the store itself allows. Without an
+answer it goes by what this process knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from ..fleet.board import News, Store, View
+from ..fleet.bucket import Allowance, Cost
+from ..fleet.health import Patient, TargetKey
+from ..fleet.shared import Member, SharedBuckets, SharedPatient
+from ..policy import Breaker, Limits
+
+if TYPE_CHECKING:
+    from .call import Call
+
+__all__ = ["Sharing"]
+
+SOON = 0.02
+"""Seconds after which news are sent that no request has taken along: those of one moment go together."""
+
+
+class Sharing:
+    """What a client shares of its targets. store: with whom."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._process = os.urandom(6).hex()
+        self._members: weakref.WeakValueDictionary[TargetKey, Member] = weakref.WeakValueDictionary()
+        self._timers: dict[Member, asyncio.TimerHandle] = {}
+        self._asked: dict[tuple[Member, bool, asyncio.AbstractEventLoop], asyncio.Task[View | None]] = {}
+        self._sending: set[asyncio.Future[Any]] = set()
+
+    # -- what the calls of this process go by -----------------------------------------------
+
+    def patient(self, key: TargetKey, *, policy: Breaker, judges: bool, rests: bool) -> SharedPatient:
+        """Return what is known of a target's health."""
+        return SharedPatient(self._member(key), policy, judges=judges, rests=rests)
+
+    def allowance(self, key: TargetKey, limits: Limits) -> Allowance:
+        """Return what may be sent to a target."""
+        return SharedBuckets(self._member(key), limits)
+
+    def _member(self, key: TargetKey) -> Member:
+        return self._members.setdefault(key, Member(key, self._process, self._tell))
+
+    # -- asking -----------------------------------------------------------------------------
+
+    async def take(self, buckets: Allowance, cost: Cost, now: float) -> float:
+        """Take the cost from the limits of all, and return 0; or return seconds until it may be there."""
+        assert isinstance(buckets, SharedBuckets)  # they were made here
+        member = buckets.member
+        asking = asyncio.ensure_future(self._exchange(member, member.news(now, buckets, cost)))
+        try:
+            view = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            asking.add_done_callback(lambda done: _return(done, buckets, cost))
+            self._keep(asking)
+            raise
+        return buckets.take(cost, now) if view is None else view.wait
+
+    async def look(self, patient: Patient, call: Call) -> None:
+        """Learn whether the target's circuit is open for all, and ask for the test where it is time for one."""
+        assert isinstance(patient, SharedPatient)
+        member, circuit = patient.member, patient.circuit
+        if circuit.state(call.now()) == "closed" and not member.is_fresh(call.now()):
+            await call.wait(lambda: self._together(member, probe=False))
+        if circuit.state(call.now()) == "half_open" and member.is_open_for_all and not circuit.is_tested:
+            view = await call.wait(lambda: self._together(member, probe=True))
+            if view is not None and not view.may_probe and circuit.state(call.now()) == "half_open":
+                circuit.rest(call.now(), circuit.wait_for_test)
+
+    async def _together(self, member: Member, *, probe: bool) -> View | None:
+        """Ask once for all requests of this loop that want to know the same at the same time."""
+        loop = asyncio.get_running_loop()
+        asked = (member, probe, loop)
+        if asked not in self._asked:
+            asking = loop.create_task(self._exchange(member, member.news(loop.time(), probe=probe)))
+            self._asked[asked] = asking
+            asking.add_done_callback(lambda _: self._asked.pop(asked))
+            self._keep(asking)
+        return await asyncio.shield(self._asked[asked])
+
+    async def _exchange(self, member: Member, news: News) -> View | None:
+        view = await self._store.exchange(news)
+        member.heard(news, view, asyncio.get_running_loop().time())
+        return view
+
+    # -- telling ----------------------------------------------------------------------------
+
+    def _tell(self, member: Member) -> None:
+        """Send the member's news soon. Without a running loop they wait for the next request."""
+        with contextlib.suppress(RuntimeError):
+            if member not in self._timers:
+                self._timers[member] = asyncio.get_running_loop().call_later(SOON, self._send, member)
+
+    def _send(self, member: Member) -> None:
+        timer = self._timers.pop(member, None)
+        if timer is not None:
+            timer.cancel()
+        self._keep(asyncio.get_running_loop().create_task(self._report(member)))
+
+    async def _report(self, member: Member) -> None:
+        for news in member.unsent(asyncio.get_running_loop().time()):
+            await self._exchange(member, news)
+
+    def _keep(self, task: asyncio.Future[Any]) -> None:
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def aclose(self) -> None:
+        """Send what is left of this loop's news, and wait for it as long as the store allows."""
+        loop = asyncio.get_running_loop()
+        for member in tuple(self._timers):
+            self._send(member)
+        if sending := [task for task in self._sending if task.get_loop() is loop]:
+            await asyncio.wait(sending)
+
+
+def _return(done: asyncio.Future[View | None], buckets: SharedBuckets, cost: Cost) -> None:
+    """Give back what was taken for a request whose caller went away meanwhile."""
+    if not done.cancelled() and done.exception() is None and (view := done.result()) is not None and not view.wait:
+        buckets.give_back(cost, done.get_loop().time())

@@ -69,12 +69,12 @@ class _Calls:
     def __init__(self, turn: int) -> None:
         self.turn = turn
         self.started: set[str] = set()
-        self.whole: list[str] = []
+        self.whole: dict[str, None] = {}
 
     def id_of(self, call: ToolCall) -> str:
         """Return the id of a whole call, and keep it."""
         own = call.id if call.id and call.id not in self.whole else f"call_{self.turn}_{call.index}_{len(self.whole)}"
-        self.whole.append(own)
+        self.whole[own] = None
         return own
 
 

@@ -21,6 +21,7 @@ from resilient_stream.chunks import (
     ToolCall,
     ToolCallDelta,
 )
+from resilient_stream.conversation.turns import ToolResult, TurnStarted
 from resilient_stream.failures import ErrorKind, Failure
 from resilient_stream.failures.kinds import TEXTS
 from resilient_stream.formats.ai_sdk import AiSdkWriter
@@ -100,6 +101,31 @@ def test_arguments_of_many_small_pieces_take_linear_time(writer: Callable[[], Wr
     pieces = [whole[at : at + 50] for at in range(0, len(whole), 50)]
     began = time.process_time()
     written(writer(), [*(ToolCallDelta(0, "c", "f", each) for each in pieces), ToolCall(0, "c", "f", whole)])
+    assert time.process_time() - began < 3
+
+
+def one_by_one(count: int) -> Iterable[Any]:
+    """So many calls, each with its fragment in front."""
+    for number in range(count):
+        yield ToolCallDelta(number, f"c{number}", "f", "{}")
+        yield ToolCall(number, f"c{number}", "f", "{}", {})
+
+
+def answered(count: int) -> Iterable[Any]:
+    """So many calls in one turn of a conversation, and then their results."""
+    yield TurnStarted(1)
+    for number in range(count):
+        yield ToolCall(number, f"c{number}", "f", "{}", {})
+    for number in range(count):
+        yield ToolResult(f"c{number}", "f", "x", False, 0.0)
+
+
+@of_each
+@pytest.mark.parametrize("calls", [one_by_one, answered])
+def test_many_calls_take_linear_time(writer: Callable[[], Writer], calls: Callable[[int], Iterable[Any]]) -> None:
+    """20,000 calls in an answer: a writer that looks at all of them for each would take some ten seconds."""
+    began = time.process_time()
+    written(writer(), calls(20_000))
     assert time.process_time() - began < 3
 
 

@@ -302,8 +302,9 @@ class Events:
 
     def _answered(self, item: ToolResult) -> list[Event]:
         """Leave out the call of a conversation that was answered here; the others are the client's to answer."""
-        same = next((call for call in self._own if call.id == item.id), None)
-        self._own = [call for call in self._own if call is not same]
+        place = next((place for place, call in enumerate(self._own) if call.id == item.id), None)
+        if place is not None:
+            del self._own[place]
         return []
 
 

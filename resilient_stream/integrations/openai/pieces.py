@@ -98,10 +98,12 @@ class Unanswered:
 
     def answered(self, result: ToolResult) -> None:
         """Forget the call of a result. One without an id has got another one, so its name tells."""
-        same = [call for call in self._calls if call.id == result.id] or [
-            call for call in self._calls if call.name == result.name and not call.id
-        ]
-        self._calls = [call for call in self._calls if call is not next(iter(same), None)]
+        place = next((place for place, call in enumerate(self._calls) if call.id == result.id), None)
+        if place is None:
+            same = (place for place, call in enumerate(self._calls) if call.name == result.name and not call.id)
+            place = next(same, None)
+        if place is not None:
+            del self._calls[place]
 
     def left(self) -> list[ToolCall]:
         """Return the calls that are the client's to answer."""

@@ -20,7 +20,7 @@ from multidict import CIMultiDict
 
 from ..delivery import Answering
 from .answer import Answer, ReaderLeft, refuse
-from .begin import Begin, last_event_id, not_here, resume
+from .begin import Begin, checked_heartbeat, last_event_id, not_here, resume
 from .formats import Format
 from .heads import Headers, checked
 from .log import NoSuchStream
@@ -49,6 +49,7 @@ async def stream_response(
     The parameters are those of `resilient_stream.web.starlette.StreamResponse`.
     """
     begin, own = Begin.checked(stream, format, on_disconnect, hub, owner), list(checked(headers).items())
+    heartbeat = checked_heartbeat(heartbeat)
     return await _send(request, begin.owned() if request.method == "HEAD" else begin.source(), heartbeat, own)
 
 
@@ -65,7 +66,7 @@ async def resume_response(
 
     The parameters are those of `resilient_stream.web.starlette.ResumeResponse`.
     """
-    own = list(checked(headers).items())
+    own, heartbeat = list(checked(headers).items()), checked_heartbeat(heartbeat)
     try:
         source = await resume(hub, id, last_event_id(request.headers, request.query), owner)
     except NoSuchStream as error:

@@ -11,15 +11,17 @@ from ..delivery import Answering
 from ..failures import StreamMisused
 from ..formats.statuses import NOT_STORED
 from ..formats.writer import Refusal, Writer
+from ..given.checks import number
 from .formats import Format, writer_for
 from .log import NoSuchStream
+from .owners import digest_of
 from .run import OnDisconnect, detached
 from .source import Owned, Source, answering
 
 if TYPE_CHECKING:
     from .hub import Hub
 
-__all__ = ["Begin", "last_event_id", "not_here", "resume"]
+__all__ = ["Begin", "checked_heartbeat", "last_event_id", "not_here", "resume"]
 
 
 class Begin(NamedTuple):
@@ -41,6 +43,7 @@ class Begin(NamedTuple):
             raise StreamMisused(f"on_disconnect={on_disconnect!r} is none of {', '.join(get_args(OnDisconnect))}")
         if owner is not None and hub is None:
             raise StreamMisused("owner= says who may come back to the answer, which needs a hub, too")
+        digest_of(owner)
         return cls(answering(stream), writer_for(format), format, on_disconnect, hub, owner)
 
     def source(self) -> Source:
@@ -55,6 +58,14 @@ class Begin(NamedTuple):
     def owned(self) -> Owned:
         """Return a source that ends with the response."""
         return Owned(self.stream, self.writer)
+
+
+def checked_heartbeat(seconds: float | None) -> float | None:
+    """Return the seconds between heartbeats. Raises StreamMisused for what would send them without a pause."""
+    if seconds == 0:
+        raise StreamMisused("heartbeat=0: give seconds, or None for no heartbeats")
+    checked: float | None = number("heartbeat", seconds, 0.001)
+    return checked
 
 
 async def resume(hub: Hub, id: str, last: str, owner: str | None) -> Source:

@@ -8,7 +8,6 @@ where they become too many bytes, those that have ended are forgotten first, and
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,9 +20,11 @@ from typing import TYPE_CHECKING
 from ..delivery import Answering, new_id
 from ..failures import StreamMisused
 from ..formats.writer import Writer
+from ..given.checks import number
 from ..stores.memory import MemoryStore
 from .formats import FORMATS, Format, writer_for
 from .log import Log, NoSuchStream
+from .owners import digest_of
 from .run import AHEAD, OnDisconnect, Run
 from .source import Source
 
@@ -64,6 +65,8 @@ class Hub:
         drain: float = 10.0,
         writers: Mapping[str, Callable[[], Writer]] | None = None,
     ) -> None:
+        for name, value in (("ttl", ttl), ("max_bytes", max_bytes), ("drain", drain)):
+            number(name, value, 0)
         self.ttl = ttl
         self.max_bytes = max_bytes
         self._drain = drain
@@ -97,11 +100,11 @@ class Hub:
         name = self._name(format)
         if name is None and self._shared is not None:
             raise StreamMisused("other processes cannot write this format: name what makes it in Hub(writers=…)")
-        id = new_id()
+        id, whose = new_id(), digest_of(owner)
         log = Log(numbered=writer.numbered, changed=partial(self._changed, id))
         fresh = self._writer(name or "") or partial(deepcopy, deepcopy(writer))
         run = Run(stream, fresh, on_disconnect, id=id, writer=writer, log=log, ahead=self._ahead, ended=self._over)
-        self._running[id] = kept = _Kept(run, _digest(owner))
+        self._running[id] = kept = _Kept(run, whose)
         if self._shared is not None:
             self._shared.add(id, log, name or "", kept.owner)
         return run.attach()
@@ -118,14 +121,14 @@ class Hub:
             return kept.run.attach(after)
         if self._shared is None:
             raise NoSuchStream
-        return await self._shared.follow(id, max(0, after), _digest(owner))
+        return await self._shared.follow(id, max(0, after), digest_of(owner))
 
     async def stop(self, id: str, owner: str | None = None) -> bool:
         """End an answer on purpose: its readers get the format's end. Returns whether it was running, and is yours."""
         kept = self._find(id, owner)
         if kept is not None:
             return kept.run.stop()
-        return self._shared is not None and await self._shared.stop(id, _digest(owner))
+        return self._shared is not None and await self._shared.stop(id, digest_of(owner))
 
     # -- at shutdown --------------------------------------------------------------------------
 
@@ -164,7 +167,7 @@ class Hub:
 
     def _find(self, id: str, owner: str | None) -> _Kept | None:
         kept = self._running.get(id) or self._ended.get(id)
-        asked = _digest(owner)
+        asked = digest_of(owner)
         known = asked[::-1] if kept is None else kept.owner  # compared in any case: the time says nothing
         return kept if hmac.compare_digest(known, asked) else None
 
@@ -241,8 +244,3 @@ class Hub:
     def _ahead(self) -> int:
         """Return by how much each running answer may be ahead of its readers, so that all of them fit."""
         return min(AHEAD, self.max_bytes // (2 * max(1, len(self._running))))
-
-
-def _digest(owner: str | None) -> bytes:
-    """Return what is kept of an owner. Bytes of a header that are no text reach an application as lone surrogates."""
-    return hashlib.sha256(b"-" if owner is None else b"+" + owner.encode(errors="surrogatepass")).digest()

@@ -22,7 +22,7 @@ except ModuleNotFoundError as _error:
 
 from ..delivery import Answering
 from .answer import Answer, ReaderLeft, refuse
-from .begin import Begin, last_event_id, not_here, resume
+from .begin import Begin, checked_heartbeat, last_event_id, not_here, resume
 from .formats import Format
 from .heads import Headers, checked
 from .log import NoSuchStream
@@ -41,7 +41,7 @@ class _Streaming(Response):
     def __init__(self, heartbeat: float | None, headers: Mapping[str, str] | None) -> None:
         self.status_code, self.background = 200, None
         self.init_headers(checked(headers))
-        self._heartbeat = heartbeat
+        self._heartbeat = checked_heartbeat(heartbeat)
 
     def _own(self) -> Headers:
         return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw_headers]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from resilient_stream import StreamMisused
 from resilient_stream.chunks import (
     File,
     Logprobs,
@@ -39,6 +40,7 @@ from resilient_stream.integrations.openai.responses_writer import ResponsesWrite
 from resilient_stream.outcome.errors import AllTargetsFailed
 from resilient_stream.outcome.making import error_for
 from resilient_stream.web import Hub, NoSuchStream
+from resilient_stream.web.starlette import StreamResponse
 from tests.web.hub_parts import PlainWriter, numbers, read_all, stream_of
 
 ABOUT = About("an-id", 1, "model\n\ndata: {}", "provider:model\r\nid: 9")
@@ -202,3 +204,31 @@ def test_readers_are_not_told_where_the_targets_are(kind: ErrorKind, foreign: bo
         ]  # fmt: skip
         for each in said:
             assert not any(word in each for word in (b"secret", b"SECRET", b"openai:m")), each
+
+
+@pytest.mark.parametrize("odd", [0, -1, float("nan"), "5", True])
+def test_heartbeat_without_a_pause_is_refused(odd: Any) -> None:
+    """It would be sent for ever, and nothing else would run in the process."""
+    with pytest.raises(StreamMisused, match="heartbeat"):
+        StreamResponse(stream_of("hello"), heartbeat=odd)
+
+
+@pytest.mark.parametrize("odd", [5, b"me", ["me"]])
+async def test_owner_that_is_no_text_is_refused(odd: Any) -> None:
+    """At once, and nothing is asked of a provider."""
+    hub = Hub()
+    with pytest.raises(StreamMisused, match="owner"):
+        StreamResponse(stream_of("hello"), hub=hub, owner=odd)
+    with pytest.raises(StreamMisused, match="owner"):
+        hub.begin(stream_of("hello"), PlainWriter(), owner=odd)
+    with pytest.raises(StreamMisused, match="owner"):
+        await hub.stop("id", odd)
+    assert not hub._running
+    await hub.aclose()
+
+
+@pytest.mark.parametrize("odd", [{"ttl": -1}, {"max_bytes": -1}, {"drain": -1}, {"ttl": float("nan")}, {"drain": "5"}])
+def test_hub_without_bounds_is_refused(odd: Any) -> None:
+    """No answer would ever go on in one of fewer than no bytes."""
+    with pytest.raises(StreamMisused, match=next(iter(odd))):
+        Hub(**odd)

@@ -121,10 +121,10 @@ class Sharing:
     async def aclose(self) -> None:
         """Send what is left of this loop's news, and wait for it as long as the store allows."""
         loop = asyncio.get_running_loop()
-        for member in tuple(self._timers):
-            self._send(member)
-        if sending := [task for task in self._sending if task.get_loop() is loop]:
-            await asyncio.wait(sending)
+        while self._timers or any(task.get_loop() is loop for task in self._sending):
+            for member in tuple(self._timers):
+                self._send(member)
+            await asyncio.wait([task for task in self._sending if task.get_loop() is loop])
 
 
 def _return(done: asyncio.Future[View | None], buckets: SharedBuckets, cost: Cost) -> None:

@@ -98,17 +98,21 @@ class RedisStore:
 
     async def ask(self, command: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
         """Return what the command returns, which is given the client. Raises StoreLost."""
-        now = asyncio.get_running_loop().time()
-        if not self.up:
-            if now < self._next_try:
-                raise StoreLost("out of reach a moment ago")
-            self._next_try = now + RETRY_AFTER
+        self._may_try()
         try:
             result = await asyncio.shield(self._in_background(self._within(command)))
         except Exception as error:
             raise self.lost(error) from error
         self.found()
         return result
+
+    def _may_try(self) -> None:
+        """Raise StoreLost while a command would fail, as it did a moment ago."""
+        now = asyncio.get_running_loop().time()
+        if not self.up:
+            if now < self._next_try:
+                raise StoreLost("out of reach a moment ago")
+            self._next_try = now + RETRY_AFTER
 
     async def exchange(self, news: News) -> View | None:
         """Tell what happened at a target, and return what is known of it; None without an answer within 50 ms. While
@@ -136,12 +140,14 @@ class RedisStore:
 
         began = asyncio.get_running_loop().time()
         try:
-            view = await self.ask(lambda client: exchanged(client, self.prefix, news))
+            self._may_try()
+            view = await self._within(lambda client: exchanged(client, self.prefix, news))
         except StoreLost:
             return None
         except Exception as error:  # whatever it is, no call may fail because of it
             self._is_lost(error)
             return None
+        self.found()
         self._has_answered = True
         if self.late and asyncio.get_running_loop().time() - began < PATIENCE:
             self.late = False

@@ -34,7 +34,9 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @pytest_asyncio.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.outside)])
-async def kept(request: pytest.FixtureRequest, nothing_left: None) -> AsyncIterator[Kept]:
+async def kept(
+    request: pytest.FixtureRequest, nothing_left: None, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Kept]:
     """Each store in turn."""
     if request.param == "memory":
         now = [1_700_000_000.0]
@@ -45,6 +47,7 @@ async def kept(request: pytest.FixtureRequest, nothing_left: None) -> AsyncItera
         yield Kept(MemoryStore(lambda: now[0]), passes)
         return
     server: RedisServer = request.getfixturevalue("redis_server")
+    monkeypatch.setattr("resilient_stream.stores.redis.PATIENCE", 5.0)  # what Redis answers is tested, not how soon
     store = RedisStore(server.url, prefix=request.node.name)
     yield Kept(store, asyncio.sleep)
     await store.aclose()

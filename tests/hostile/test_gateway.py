@@ -144,6 +144,11 @@ ODD: list[tuple[str, dict[str, Any], str]] = [
     (RESPONSES, {"input": [{"type": "reasoning", "summary": [], "zzz": 1}]}, "input[0].zzz"),
     (MESSAGES, {"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
     (MESSAGES, {"tool_choice": {"type": "auto", "name": "f"}}, "tool_choice.name"),
+    (
+        MESSAGES,
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "citations": 5}]}]},
+        "messages[0].content[0].citations",
+    ),
 ]
 
 

@@ -41,6 +41,8 @@ class Turn:
         kind = block.get("type") if isinstance(block, dict) else None
         if not isinstance(kind, str):
             raise Refused(f"{place}.type: a content block needs a type", place)
+        if kind == "text" and not isinstance(block.get("citations"), list | None):
+            raise Refused(f"{place}.citations: give a list", f"{place}.citations")
         read = BLOCKS.get(kind, Turn.opaque) if not block.get("toolset_name") else Turn.opaque
         read(self, block)
 

@@ -7,6 +7,8 @@
 #   make types   what users write, in mypy and in pyright (which Node.js fetches)
 PYTHON ?= python3
 BIN := .venv/bin
+# Without a network it gives up at once, and what needs it is skipped.
+NPM := npm install --silent --no-audit --no-fund --fetch-retries 0 --fetch-timeout 15000 --prefix .venv
 
 .PHONY: demo test serve outside check types bench mutants clean
 
@@ -15,7 +17,7 @@ demo: .venv/local
 
 # Vercel's own package reads what we write for it, where Node.js is.
 test: .venv/local
-	@test -d .venv/node_modules/esbuild || npm install --silent --no-audit --no-fund --prefix .venv ai esbuild || \
+	@test -d .venv/node_modules/esbuild || $(NPM) ai esbuild || \
 		echo "Node.js's npm is not here, or has no network: the tests with its packages are skipped."
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
@@ -25,7 +27,7 @@ serve: .venv/local
 
 # The tests beside what others make: official SDKs, frameworks, Redis, a browser, npm's packages.
 outside: .venv/outside
-	@test -d .venv/node_modules/esbuild || npm install --silent --no-audit --no-fund --prefix .venv ai esbuild || \
+	@test -d .venv/node_modules/esbuild || $(NPM) ai esbuild || \
 		echo "Node.js's npm is not here, or has no network: the tests with its packages are skipped."
 	$(BIN)/python -m pytest -rs -n auto --maxprocesses 4 tests/integrations tests/gateway tests/stores tests/web \
 		tests/formats tests/examples tests/providers/official tests/docs
@@ -36,7 +38,7 @@ check: .venv/dev
 	$(BIN)/mypy
 
 types: .venv/dev
-	@test -x .venv/node_modules/.bin/pyright || npm install --silent --no-audit --no-fund --prefix .venv pyright || \
+	@test -x .venv/node_modules/.bin/pyright || $(NPM) pyright || \
 		echo "Node.js's npm is not here, or has no network: mypy alone is asked."
 	PATH="$(CURDIR)/.venv/node_modules/.bin:$$PATH" $(BIN)/python -m pytest -rs tests/typing
 

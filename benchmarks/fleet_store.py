@@ -215,8 +215,7 @@ def page(found: dict[str, Any], options: argparse.Namespace) -> str:
 
 Over {options.seconds - WARM:.0f} seconds, after the first {WARM:.0f}: then the buckets, which hold a second's
 worth, have been emptied. Redis was taken for lost {each["lost"] + tokens["lost"]} times in these runs;
-then each process goes by the limit for itself. In an earlier run on a busier machine that was 10 times, and tokens were
-6.6 % over.
+then each process goes by the limit for itself.
 
 | from the first pull to the first chunk, nothing has to wait | 10 % | median | 99 % |
 |---|---:|---:|---:|
@@ -224,8 +223,8 @@ then each process goes by the limit for itself. In an earlier run on a busier ma
 | the same, shared | {shared["best"]:.2f} ms | {shared["median"]:.2f} ms | {shared["p99"]:.1f} ms |
 | added | {shared["best"] - plain["best"]:.2f} ms | {shared["median"] - plain["median"]:.2f} ms | |
 
-The machine was loaded while this ran, so processes and Redis wait for a core; the tenth of the calls that were quickest
-shows what the exchange itself takes. About {options.calls} calls a second of all processes; {plain["calls"]:,} and
+On a loaded machine processes and Redis wait for a core; the tenth of the calls that were quickest shows what the
+exchange itself takes. About {options.calls} calls a second of all processes; {plain["calls"]:,} and
 {shared["calls"]:,} calls.
 
 | Redis is killed in the middle, and started again | |

@@ -72,6 +72,7 @@ TABLES: Mapping[tuple[str, str], Callable[[ModuleType], Iterable[str]]] = {
     ("providers.openai.model_rules", "only_json"): lambda m: m.JSON_MODE.values(),
     ("providers.bedrock.converse_request", "pattern"): lambda m: m._ANSWERS,
     ("providers.bedrock.converse_request", "models"): lambda m: m._TOP_K,
+    ("providers.openai.host_tools", "tools.models"): lambda m: [row.models for row in m._CHAT.values() if row.models],
     ("fitting.hosted", "able.own_tools"): lambda _: {
         adapter_for(name).capabilities(model).own_tools
         for name in known_providers()

@@ -33,7 +33,7 @@ class Server:
         self.pages += 1
         return self._page
 
-    async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
+    async def call_tool(self, name: str, arguments: dict[str, Any], **options: Any) -> Any:
         """The same result each time."""
         return self._result
 

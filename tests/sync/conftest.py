@@ -64,7 +64,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
         def started(code: str, *values: Any, options: tuple[str, ...] = ()) -> subprocess.Popen[str]:
             pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-            command = [sys.executable, *options, "-c", code, *map(str, values)]
+            command = [sys.executable, "-u", *options, "-c", code, *map(str, values)]
             program = programs.enter_context(subprocess.Popen(command, text=True, cwd=ROOT, **pipes))
             programs.callback(program.kill)
             return program

@@ -15,13 +15,19 @@ from .loading import example
 
 __all__ = ["SERVERS", "served"]
 
+DRAIN = 0.1
+"""Seconds that answers get at the end of a test; the examples give them ten."""
+
 Stop: TypeAlias = Callable[[], Awaitable[Any]]
 
 
 async def fastapi(listening: socket.socket, name: str = "fastapi_app") -> Stop:
     """Serve a FastAPI example by uvicorn, with the grace that its first lines ask for, but shorter."""
     grace: Any = 0.05
-    config = uvicorn.Config(example(name).app, log_config=None, timeout_graceful_shutdown=grace)
+    module = example(name)
+    if hasattr(module, "hub"):
+        module.hub._drain = DRAIN
+    config = uvicorn.Config(module.app, log_config=None, timeout_graceful_shutdown=grace)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listening]))
     while not server.started:
@@ -37,7 +43,9 @@ async def fastapi(listening: socket.socket, name: str = "fastapi_app") -> Stop:
 async def aiohttp(listening: socket.socket) -> Stop:
     """Serve the aiohttp example by its own server."""
     module = example("aiohttp_app")
-    runner = web.AppRunner(module.make_app(), **{**module.RUN, "shutdown_timeout": 0.05})
+    app = module.make_app()
+    app[module.HUB]._drain = DRAIN
+    runner = web.AppRunner(app, **{**module.RUN, "shutdown_timeout": 0.05})
     await runner.setup()
     await web.SockSite(runner, listening).start()
     return runner.cleanup

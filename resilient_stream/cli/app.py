@@ -39,6 +39,21 @@ class Command(TyperCommand):
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
 
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PROVIDER:MODEL",
+        help="Whom to ask. Repeat it for fallbacks, in the order to try them.",
+        show_default=False,
+    ),
+]
+System = Annotated[str | None, typer.Option(metavar="TEXT", help="A system prompt.", show_default=False)]
+AnswerTokens = Annotated[
+    int | None, typer.Option(metavar="NUMBER", help="Output tokens of an answer at most.", show_default=False)
+]
+Search = Annotated[bool, typer.Option("--search", help="Let the model search the web, where its provider can.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")]
+
 DEMO_PROMPT = "What is a good way to deal with failure? Answer in three sentences."
 
 
@@ -66,19 +81,12 @@ def ask(
         str,
         typer.Argument(metavar="PROMPT", hidden=True),
     ],
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PROVIDER:MODEL",
-            help="Whom to ask. Repeat it for fallbacks, in the order to try them.",
-            show_default=False,
-        ),
-    ] = None,
+    to: Targets = None,
     deadline: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", help="Seconds for everything, waits included.", show_default=False),
     ] = None,
-    system: Annotated[str | None, typer.Option(metavar="TEXT", help="A system prompt.", show_default=False)] = None,
+    system: System = None,
     max_tokens: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Output tokens at most.", show_default=False)
     ] = None,
@@ -90,9 +98,7 @@ def ask(
         list[Path] | None,
         typer.Option(metavar="FILE", help="A picture to send with the prompt.", show_default=False),
     ] = None,
-    search: Annotated[
-        bool, typer.Option("--search", help="Let the model search the web, where its provider can.")
-    ] = False,
+    search: Search = False,
     schema: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="A JSON schema that the answer has to follow.", show_default=False),
@@ -122,15 +128,8 @@ def ask(
 
 @app.command(cls=Command, short_help="Talk with a model in the terminal.", epilog=exit_codes.HELP)
 def chat(
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PROVIDER:MODEL",
-            help="Whom to ask. Repeat it for fallbacks, in the order to try them.",
-            show_default=False,
-        ),
-    ] = None,
-    system: Annotated[str | None, typer.Option(metavar="TEXT", help="A system prompt.", show_default=False)] = None,
+    to: Targets = None,
+    system: System = None,
     tools: Annotated[
         Path | None,
         typer.Option(metavar="FILE.py", help="Its public functions are the model's to call.", show_default=False),
@@ -143,9 +142,7 @@ def chat(
             show_default=False,
         ),
     ] = None,
-    search: Annotated[
-        bool, typer.Option("--search", help="Let the model search the web, where its provider can.")
-    ] = False,
+    search: Search = False,
     ask_first: Annotated[bool, typer.Option("--ask-first", help="Ask before each tool that runs here.")] = False,
     save: Annotated[
         Path | None,
@@ -155,9 +152,7 @@ def chat(
         float | None,
         typer.Option(metavar="SECONDS", help="Seconds for each answer, tools and waits included.", show_default=False),
     ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="Output tokens of an answer at most.", show_default=False)
-    ] = None,
+    max_tokens: AnswerTokens = None,
 ) -> None:
     """Talk with a model: answers appear as they come, Ctrl-C stops one and keeps what came. /help has the commands.
 
@@ -192,14 +187,7 @@ def demo(
 
 @app.command(cls=Command, short_help="Serve OpenAI's and Anthropic's APIs on this machine.")
 def serve(
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PROVIDER:MODEL",
-            help="Whom to ask. Repeat it for fallbacks, in the order to try them.",
-            show_default=False,
-        ),
-    ] = None,
+    to: Targets = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -239,14 +227,7 @@ def serve(
 @app.command(cls=Command, short_help="Ask each row of a file; a stopped run goes on.", epilog=exit_codes.BATCH_HELP)
 def batch(
     file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", hidden=True)],
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PROVIDER:MODEL",
-            help="Whom to ask. Repeat it for fallbacks, in the order to try them.",
-            show_default=False,
-        ),
-    ] = None,
+    to: Targets = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where answers go; failures go beside it.", show_default=False),
@@ -255,9 +236,7 @@ def batch(
     system: Annotated[
         str | None, typer.Option(metavar="TEXT", help="A system prompt for all rows.", show_default=False)
     ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="Output tokens of an answer at most.", show_default=False)
-    ] = None,
+    max_tokens: AnswerTokens = None,
     schema: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="A JSON schema that the answers have to follow.", show_default=False),
@@ -296,7 +275,7 @@ def batch(
 
 @app.command(cls=Command, short_help="List the providers, and what each needs and can do.")
 def providers(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the providers: what each needs, whether that is set here, and what it can do."""
     from .providers import providers as run
@@ -319,7 +298,7 @@ def explain(
             metavar="PROVIDER", help="Whose error it is: some codes mean different things.", show_default=False
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what an error means, what to do, and what the SDK does about it. Without an error: list all kinds.
 
@@ -340,7 +319,7 @@ def doctor(
         typer.Argument(metavar="PROVIDER:MODEL", hidden=True),
     ] = None,
     deadline: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds for each target.")] = 20.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check each target: configuration, key, name, connection, certificate, and an answer of a few tokens.
 

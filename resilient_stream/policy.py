@@ -160,6 +160,11 @@ class Recovery(_Policy):
         """Make a policy that never continues: the error is raised at once, and its transcript has what was received."""
         return cls(methods=(), max_continuations=0)
 
+    def without(self, method: RecoveryMethod) -> Recovery:
+        """Return the same policy without one of its methods."""
+        left = tuple(each for each in self.methods if each != method)
+        return Recovery(methods=left, max_continuations=self.max_continuations)
+
 
 class Hedge(_Policy):
     """Ask another target when the first is slow to begin. The first content wins, and the other request is closed."""

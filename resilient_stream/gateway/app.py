@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from aiohttp import web
 
@@ -15,17 +16,15 @@ from ..client import Client
 from ..failures import StreamMisused
 from ..formats.writer import Refusal
 from ..integrations.anthropic.api import ANTHROPIC
+from ..integrations.body import MAX_BODY
 from ..integrations.openai.api import OPENAI
-from ..integrations.refused import Refused, misused
-from ..integrations.service import Api, Models, Service
+from ..integrations.refused import Refused
+from ..integrations.service import Api, Models, Service, refusal_for
 from ..outcome.errors import StreamError
 from ..web.aiohttp import stream_response
 from .door import Door
 
 __all__ = ["make_app"]
-
-MAX_BODY = 64 * 1024 * 1024
-"""Bytes of one request at most, files in it included."""
 
 APIS: Mapping[str, Api] = {"openai": OPENAI, "anthropic": ANTHROPIC}
 
@@ -59,32 +58,19 @@ class Gateway:
         self._client = client
         self._door = door
         self._metrics = metrics
-        self._services = {name: Service(client, api, models) for name, api in APIS.items()}
+        self._services = {name: Service(client, api, models, advice=door.is_open) for name, api in APIS.items()}
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer a request of one of the APIs."""
         service = self._services[_api_of(request)]
         try:
             self._door.check(request.headers)
-            return await self._answered(service, request)
-        except Refused as refused:
-            return _response(service.api.refusal_of(refused))
-        except StreamMisused as error:
-            return _response(service.api.refusal_of(misused(error)))
-        except StreamError as error:
-            return _response(service.api.refusal(error, self._door.is_open))
-
-    async def _answered(self, service: Service, request: web.Request) -> web.StreamResponse:
-        path = request.path
-        if request.method == "GET" and (models := service.api.models(service.names, path)) is not None:
-            return _json(models)
-        endpoint = service.endpoint(request.method, path)
-        asked = service.fitted(endpoint, await _body(request), request.headers)
-        if not asked.stream:
-            transcript = await self._client.complete(asked.messages, **asked.options)
-            return _json(endpoint.whole(asked, transcript, service.about(transcript)), endpoint.headers(asked))
-        stream = self._client.stream(asked.messages, **service.streaming_options(asked.options))
-        return await stream_response(request, stream, format=endpoint.writer(asked, self._door.is_open))
+            answer = await service.answer(request.method, request.path, partial(_body, request), request.headers)
+            if isinstance(answer, Refusal):
+                return _response(answer)
+            return await stream_response(request, answer.stream, format=answer.writer)
+        except (Refused, StreamMisused, StreamError) as error:
+            return _response(refusal_for(service.api, error, advice=self._door.is_open))
 
     async def health(self, request: web.Request) -> web.Response:
         """Tell how the targets are: 200 while one of them may be asked, else 503."""
@@ -131,7 +117,3 @@ async def _body(request: web.Request) -> bytes:
 
 def _response(refusal: Refusal) -> web.Response:
     return web.Response(status=refusal.status, headers=refusal.headers, body=refusal.body)
-
-
-def _json(body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(body=body, headers={**(headers or {}), "content-type": "application/json"})

@@ -33,8 +33,7 @@ def for_framework(stream: Stream, client: Client, *, live: bool) -> Stream:
         settings = dataclasses.replace(settings, form=None)
         stream._chain = client._chain
     if live and "restart" in settings.recovery.methods:
-        methods = tuple(each for each in settings.recovery.methods if each != "restart")
-        settings = dataclasses.replace(settings, recovery=settings.recovery.model_copy(update={"methods": methods}))
+        settings = dataclasses.replace(settings, recovery=settings.recovery.without("restart"))
     call.settings = settings
     return stream
 

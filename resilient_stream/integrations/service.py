@@ -1,26 +1,27 @@
 """What it takes to serve an API over a `Client`, for a transport under its SDK and for a gateway alike.
 
 An `Api` says how its requests are read and its answers written. `Service` finds the targets that a model's name means,
-and starts the answer. Whoever has the connection sends it.
+and answers: with a whole response, or with a stream. Whoever has the connection sends it.
 """
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ..client import Client
+from ..delivery import new_id
+from ..failures import StreamMisused
 from ..formats.writer import About, Refusal, Writer
 from ..options import StreamOptions
 from ..outcome.errors import StreamError
 from ..outcome.transcript import Transcript
-from ..policy import Recovery
+from ..stream import Stream
 from ..target import Target
-from .refused import Refused
+from .refused import Refused, misused
 
-__all__ = ["Api", "Endpoint", "Models", "Question", "Service"]
+__all__ = ["Api", "Begun", "Endpoint", "Models", "Question", "Service", "refusal_for"]
 
 Models: TypeAlias = Mapping[str, str | Target | Sequence[str | Target]]
 """The targets of each model's name that a request may ask for."""
@@ -83,21 +84,47 @@ class Api(NamedTuple):
     refusal_of: Callable[[Refused], Refusal]
 
 
+class Begun(NamedTuple):
+    """An answer that is sent piece by piece: the stream, from which nothing was pulled yet, and what writes it."""
+
+    stream: Stream
+    writer: Writer
+
+
 class Service:
     """An API served by a client's targets.
 
     models: the targets of each name that may be asked for; any other name is refused. Without it, the name of one of
     the client's own targets asks that one first and then those behind it, and any other name asks all of them.
+    advice: whether errors say what to do about them.
     """
 
-    def __init__(self, client: Client, api: Api, models: Models | None = None) -> None:
+    def __init__(self, client: Client, api: Api, models: Models | None = None, *, advice: bool = True) -> None:
         self.client = client
         self.api = api
+        self._advice = advice
         self._models = None if models is None else {name: _targets(given) for name, given in models.items()}
 
+    async def answer(
+        self, method: str, path: str, body: Callable[[], Awaitable[bytes]], headers: Mapping[str, str]
+    ) -> Refusal | Begun:
+        """Answer a request. body: reads it, once it is known that something serves the path.
+
+        Raises what `refusal_for` writes.
+        """
+        if method == "GET" and (models := self.api.models(self._names, path)) is not None:
+            return _whole(models)
+        endpoint = self.endpoint(method, path)
+        asked = self.fitted(endpoint, await body(), headers)
+        if asked.stream:
+            stream = self.client.stream(asked.messages, **self._streaming_options(asked.options))
+            return Begun(stream, endpoint.writer(asked, self._advice))
+        transcript = await self.client.complete(asked.messages, **asked.options)
+        about = About(new_id(), int(time.time()), transcript.model or "")
+        return _whole(endpoint.whole(asked, transcript, about), endpoint.headers(asked))
+
     @property
-    def names(self) -> list[str]:
-        """The names of models that may be asked for."""
+    def _names(self) -> list[str]:
         return [target.name for target in self.client.targets] if self._models is None else list(self._models)
 
     def endpoint(self, method: str, path: str) -> Endpoint:
@@ -117,18 +144,13 @@ class Service:
             asked = endpoint.with_headers(asked, {name.lower(): value for name, value in headers.items()})
         return endpoint.fitted(asked, self._targets_of(asked.model))
 
-    def streaming_options(self, options: StreamOptions) -> StreamOptions:
+    def _streaming_options(self, options: StreamOptions) -> StreamOptions:
         """Return the options for an answer that is written piece by piece: it is never begun anew, since what was sent
         cannot be taken back."""
         recovery = self.client._recovery
         if "restart" not in recovery.methods:
             return options
-        methods = tuple(method for method in recovery.methods if method != "restart")
-        return {**options, "recovery": Recovery(methods=methods, max_continuations=recovery.max_continuations)}
-
-    def about(self, transcript: Transcript) -> About:
-        """Return what a whole answer is told about itself."""
-        return About(secrets.token_urlsafe(18), int(time.time()), transcript.model or "")
+        return {**options, "recovery": recovery.without("restart")}
 
     def _targets_of(self, model: str) -> tuple[Target, ...]:
         targets = self.client.targets
@@ -141,6 +163,17 @@ class Service:
                 f"There is no model {model[:100]!r}; there are {known}.", "model", status=404, code="model_not_found"
             )
         return self._models[model]
+
+
+def refusal_for(api: Api, error: Refused | StreamMisused | StreamError, *, advice: bool = True) -> Refusal:
+    """Return the response to a request that is not served, or whose answer failed before any of it was sent."""
+    if isinstance(error, StreamError):
+        return api.refusal(error, advice)
+    return api.refusal_of(misused(error) if isinstance(error, StreamMisused) else error)
+
+
+def _whole(body: bytes, headers: Mapping[str, str] | None = None) -> Refusal:
+    return Refusal(200, {"content-type": "application/json", **(headers or {})}, body)
 
 
 def _targets(given: str | Target | Sequence[str | Target]) -> tuple[Target, ...]:

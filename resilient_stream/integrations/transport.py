@@ -20,8 +20,8 @@ from ..formats.writer import Refusal
 from ..outcome.errors import StreamError
 from ..sync import SyncClient
 from ..sync.background import background
-from .refused import Refused, misused
-from .service import Api, Models, Service
+from .refused import Refused
+from .service import Api, Begun, Models, Service, refusal_for
 
 __all__ = ["InProcess"]
 
@@ -83,15 +83,14 @@ class InProcess(_Base):  # type: ignore[misc]
         return library.Response(200, headers=answer.headers, stream=_frames(library, "SyncByteStream")(answer))
 
     async def _answer(self, request: Any) -> Refusal | Streaming:
-        api = self.api
+        async def body() -> bytes:
+            return request.content  # type: ignore[no-any-return]
+
         try:
-            return await self._served(self._serving(), request)
-        except Refused as refused:
-            return api.refusal_of(refused)
-        except StreamMisused as error:
-            return api.refusal_of(misused(error))
-        except StreamError as error:
-            return api.refusal(error, True)
+            answer = await self._serving().answer(request.method, request.url.path, body, request.headers)
+            return answer if isinstance(answer, Refusal) else await _first_frames(answer)
+        except (Refused, StreamMisused, StreamError) as error:
+            return refusal_for(self.api, error)
 
     def _serving(self) -> Service:
         """Return the service of this process's client."""
@@ -100,23 +99,11 @@ class InProcess(_Base):  # type: ignore[misc]
             self._service = Service(client, self.api, self._models)
         return self._service
 
-    async def _served(self, service: Service, request: Any) -> Refusal | Streaming:
-        method, path = request.method, request.url.path
-        if method == "GET" and (models := self.api.models(service.names, path)) is not None:
-            return _whole(models)
-        endpoint = service.endpoint(method, path)
-        asked = service.fitted(endpoint, request.content, request.headers)
-        if not asked.stream:
-            transcript = await service.client.complete(asked.messages, **asked.options)
-            return _whole(endpoint.whole(asked, transcript, service.about(transcript)), endpoint.headers(asked))
-        stream = service.client.stream(asked.messages, **service.streaming_options(asked.options))
-        rest = Direct(stream, endpoint.writer(asked, True))
-        headers = {"content-type": rest.writer.media_type, **rest.writer.headers}
-        return Streaming(headers, await rest.frames(), rest)
 
-
-def _whole(body: bytes, headers: Mapping[str, str] | None = None) -> Refusal:
-    return Refusal(200, {"content-type": "application/json", **(headers or {})}, body)
+async def _first_frames(begun: Begun) -> Streaming:
+    rest = Direct(*begun)
+    headers = {"content-type": rest.writer.media_type, **rest.writer.headers}
+    return Streaming(headers, await rest.frames(), rest)
 
 
 def _library_of(request: Any) -> Any:

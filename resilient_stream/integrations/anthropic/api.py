@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 
+from ...delivery import new_id
 from ...formats.writer import About, Refusal, Writer
 from ...options import StreamOptions
 from ...outcome.errors import StreamError
@@ -32,7 +32,7 @@ def _read(body: bytes) -> Asked:
 
 
 def _new_id() -> str:
-    return f"req_{secrets.token_urlsafe(18)}"
+    return f"req_{new_id()}"
 
 
 def for_targets(asked: Asked, targets: Sequence[Target]) -> Asked:

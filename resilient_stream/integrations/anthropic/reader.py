@@ -15,7 +15,7 @@ from ...fitting.pairing import check_results
 from ...given.checks import check_depth
 from ...messages import Message
 from ...options import StreamOptions
-from ..openai.fields import MAX_BODY, body_of
+from ..body import MAX_BODY, body_of
 from ..refused import Refused, misused
 from .fields import read_fields
 

@@ -7,13 +7,14 @@
 
 from __future__ import annotations
 
+from ..body import MAX_BODY
 from ..refused import Refused
 from .api import OPENAI
 from .chat_reader import CHAT_FIELDS, read_chat, read_request
 from .chat_whole import write_whole
 from .chat_writer import ChatWriter
 from .errors import refusal, refusal_of
-from .fields import MAX_BODY, Asked, for_targets
+from .fields import Asked, for_targets
 from .responses_reader import RESPONSES_FIELDS, read_responses
 from .responses_whole import write_response
 from .responses_writer import ResponsesWriter

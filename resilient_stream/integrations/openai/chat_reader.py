@@ -12,8 +12,9 @@ from ...fitting.pairing import check_results
 from ...given.checks import check_depth, json_object
 from ...messages import Message, to_messages
 from ...options import StreamOptions
+from ..body import MAX_BODY, body_of
 from ..refused import Refused, flag, known_only, object_with
-from .fields import MAX_BODY, Asked, Row, Table, body_of, is_flag, option, read_fields
+from .fields import Asked, Row, Table, is_flag, option, read_fields
 from .tools import tool_choice, tools
 
 __all__ = ["CHAT_FIELDS", "read_chat", "read_request", "schema_of"]

@@ -20,13 +20,11 @@ from ...target import Target
 from ..refused import Refused, check_name, flag, misused
 
 __all__ = [
-    "MAX_BODY",
     "Api",
     "Asked",
     "Fate",
     "Row",
     "Table",
-    "body_of",
     "for_targets",
     "is_flag",
     "option",
@@ -36,9 +34,6 @@ __all__ = [
 
 Api: TypeAlias = Literal["chat", "responses"]
 Fate: TypeAlias = Literal["option", "answer", "passed", "hint", "refused"]
-
-MAX_BODY = 64 * 1024 * 1024
-"""Bytes of one request at most, files in it included."""
 
 
 class Row(NamedTuple):
@@ -78,19 +73,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = False
     include_usage: bool = False
     body: Mapping[str, Any] = {}
-
-
-def body_of(data: bytes, limit: int = MAX_BODY) -> dict[str, Any]:
-    """Return the JSON object of a request's body. Raises Refused."""
-    if len(data) > limit:
-        raise Refused(f"The request has {len(data):,} bytes, and {limit:,} are taken at most.", status=413)
-    try:
-        body = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Refused("The body of the request is not valid JSON.") from None
-    if not isinstance(body, dict):
-        raise Refused("The body of the request has to be a JSON object.")
-    return body
 
 
 def is_flag(name: str) -> Callable[[Any], Mapping[str, Any]]:

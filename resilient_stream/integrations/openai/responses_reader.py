@@ -13,9 +13,10 @@ from ...failures import StreamMisused
 from ...fitting.pairing import check_results
 from ...given.checks import check_depth, json_object
 from ...messages import OpaquePart, to_messages
+from ..body import MAX_BODY, body_of
 from ..refused import Refused, known_only, misused, object_with
 from .chat_reader import schema_of
-from .fields import MAX_BODY, Asked, Row, Table, body_of, is_flag, option, read_fields
+from .fields import Asked, Row, Table, is_flag, option, read_fields
 from .sealed import reasoning_of
 from .tools import NO_CUSTOM, tool_choice, tools
 

@@ -154,6 +154,25 @@ async def test_whoever_has_no_key_is_not_served(gateway: Any) -> None:
         assert len(provider.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("script", "stream"),
+    [([Status(401)], True), ([Status(401)], False), ([Text("Half"), Cut()], True)],
+    ids=["stream", "whole", "cut"],
+)
+async def test_what_to_do_is_told_to_whom_the_gateway_belongs(gateway: Any, script: Any, stream: bool) -> None:
+    """Programs of this machine are told what helps; whoever came with a key is only told what happened."""
+    said = {}
+    for keys in ((), (KEY,)):
+        async with FakeProvider(*[script] * 4) as provider:
+            served = await gateway(provider.target("openai"), keys=keys)
+            headers = {"Authorization": f"Bearer {KEY}"} if keys else None
+            response = await served.post("/v1/chat/completions", headers, stream=stream)
+            said[keys] = await response.text()
+    helps = "Check that the key is complete" if script[0] == Status(401) else "give Recovery more methods"
+    assert [helps in said[keys] for keys in said] == [True, False]
+    assert all('"error"' in told for told in said.values())
+
+
 async def test_a_path_that_nobody_serves_names_those_that_are(gateway: Any) -> None:
     """A 404, and a 405 for the wrong method."""
     async with FakeProvider() as provider:

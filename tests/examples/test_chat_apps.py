@@ -164,7 +164,7 @@ async def test_a_question_that_is_none_is_refused(chat: Any, body: bytes) -> Non
     assert provider.requests == []
 
 
-async def test_shutdown_is_told_to_the_reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_shutdown_is_told_to_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever reads while the server stops learns that the answer is not whole."""
     async with FakeProvider([Text("Hel"), Stall()]) as provider:
         for name in SERVERS:

@@ -1,18 +1,5 @@
-"""SDKs close their connections when they are collected, on the loop that runs then: it has to be the test's own."""
+"""Every test here may have used an SDK."""
 
-from __future__ import annotations
+from tests.leftovers import collected
 
-import asyncio
-import gc
-from collections.abc import AsyncIterator
-
-import pytest
-
-
-@pytest.fixture(autouse=True)
-async def _collected() -> AsyncIterator[None]:
-    """Collect what a test has left while its loop still runs."""
-    yield
-    gc.collect()
-    for _ in range(5):
-        await asyncio.sleep(0)
+__all__ = ["collected"]

@@ -305,7 +305,7 @@ class Client:
         Without a breaker and routing nothing is observed, and each target is `closed`. `queued` is counted where there
         are limits.
         """
-        return (self._health or _health(Breaker())).all(self.targets, _now(), self.slots.busy())
+        return (self._health or self._watched(Breaker())).all(self.targets, _now(), self.slots.busy())
 
     async def aclose(self) -> None:
         """End every running stream with ClientClosed, then close the connections. Idempotent."""
@@ -342,7 +342,7 @@ class Client:
 
     def _watched(self, policy: Breaker, *, judges: bool = True, rests: bool = False) -> Health:
         """Return what is known of the targets' health: in this process, or in all that share a store."""
-        from .fleet.health import Health  # paid for by clients with a breaker
+        from .fleet.health import Health  # paid for by who has a breaker, or asks
 
         return Health(policy, judges=judges, rests=rests, make=None if self._sharing is None else self._sharing.patient)
 
@@ -396,12 +396,6 @@ class Client:
             on_event=self._on_event,
             observers=self._observers,
         )
-
-
-def _health(policy: Breaker) -> Health:
-    from .fleet.health import Health  # paid for by who asks for it
-
-    return Health(policy)
 
 
 def _beginnings(hedge: Hedge | None) -> Beginnings | None:

@@ -11,6 +11,7 @@ from collections import deque
 
 from ..target import Target
 from .health import TargetKey, key_of
+from .remembered import Remembered
 
 __all__ = ["ENOUGH", "KEPT", "USUAL", "Beginnings", "Times"]
 
@@ -22,8 +23,6 @@ ENOUGH = 20
 
 USUAL = 2.0
 """Seconds that stand for the percentile until then."""
-
-MAX_TARGETS = 1024
 
 
 class Times:
@@ -52,13 +51,8 @@ class Beginnings:
     """The times of one client's targets."""
 
     def __init__(self) -> None:
-        self._times: dict[TargetKey, Times] = {}
+        self._times: Remembered[TargetKey, Times] = Remembered()
 
     def of(self, target: Target) -> Times:
         """Return the times of a target."""
-        key = key_of(target)
-        times = self._times.pop(key, None) or Times()
-        self._times[key] = times  # the last in the order is the one that was used last
-        if len(self._times) > MAX_TARGETS:
-            del self._times[next(iter(self._times))]
-        return times
+        return self._times.of(key_of(target), Times)

@@ -19,11 +19,9 @@ from ..target import Target
 from .circuit import Circuit, CircuitState, Permit
 from .counting import COUNTS
 from .latency import PeakLatency
+from .remembered import Remembered
 
 __all__ = ["Health", "Patient", "TargetHealth", "TargetKey", "digest_of", "key_of"]
-
-MAX_TARGETS = 1024
-"""Targets that are remembered; of more, the one that was used longest ago is forgotten."""
 
 _HINTS = (ErrorKind.RATE_LIMITED, ErrorKind.PROVIDER_OVERLOADED)
 
@@ -144,19 +142,12 @@ class Health:
     ) -> None:
         self._unknown = functools.partial(Patient, policy, judges=judges, rests=rests)
         self._make = None if make is None else functools.partial(make, policy=policy, judges=judges, rests=rests)
-        self._patients: dict[TargetKey, Patient] = {}
+        self._patients: Remembered[TargetKey, Patient] = Remembered()
 
     def of(self, target: Target) -> Patient:
         """Return what is known of a target."""
         key = key_of(target)
-        patient = self._patients.pop(key, None) or self._new(key)
-        self._patients[key] = patient  # the last in the order is the one that was used last
-        if len(self._patients) > MAX_TARGETS:
-            del self._patients[next(iter(self._patients))]
-        return patient
-
-    def _new(self, key: TargetKey) -> Patient:
-        return self._unknown() if self._make is None else self._make(key)
+        return self._patients.of(key, self._unknown if self._make is None else functools.partial(self._make, key))
 
     def views(self, targets: Iterable[Target], now: float) -> tuple[TargetHealth, ...]:
         """Return the health of these targets, one for each."""
@@ -172,7 +163,7 @@ class Health:
         busy: how many requests wait and run at each target that has limits, as they count them.
         """
         own = [key_of(target) for target in targets]
-        keys = dict.fromkeys((*own, *self._patients, *busy))
+        keys = dict.fromkeys((*own, *self._patients.keys(), *busy))
         return tuple(self._seen(key, now, *busy.get(key, (0, 0))) for key in keys)
 
     def _seen(self, key: TargetKey, now: float, queued: int, running: int) -> TargetHealth:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from ..policy import Limits
@@ -11,12 +11,10 @@ from ..target import Target
 from .adaptive import Adaptive
 from .bucket import Allowance, Buckets
 from .health import TargetKey, key_of
+from .remembered import Remembered
 from .sizes import Sizes
 
 __all__ = ["MakeAllowance", "Quota", "Quotas"]
-
-MAX_TARGETS = 1024
-"""Targets that are remembered; of more, the one that was used longest ago is forgotten."""
 
 MakeAllowance: TypeAlias = Callable[[TargetKey, Limits], Allowance]
 """Makes what is taken from: the buckets of this process, or a store's that many processes share."""
@@ -53,19 +51,13 @@ class Quotas:
 
     def __init__(self, make: MakeAllowance | None = None) -> None:
         self._make = make or _in_this_process
-        self._lock = threading.Lock()
-        self._quotas: dict[_Known, Quota] = {}
+        self._quotas: Remembered[_Known, Quota] = Remembered()
 
     def of(self, target: Target, limits: Limits) -> Quota:
         """Return the quota of a target under these limits."""
         figures = (limits.max_concurrency, limits.requests_per_minute, limits.tokens_per_minute, limits.adaptive)
         known = _Known(key_of(target), figures)
-        with self._lock:  # a client may be used by the loops of several threads
-            quota = self._quotas.pop(known, None) or Quota(known.key, limits, self._make)
-            self._quotas[known] = quota  # the last in the order is the one that was used last
-            if len(self._quotas) > MAX_TARGETS:
-                del self._quotas[next(iter(self._quotas))]
-        return quota
+        return self._quotas.of(known, partial(Quota, known.key, limits, self._make))
 
 
 def _in_this_process(_key: TargetKey, limits: Limits) -> Buckets:

@@ -52,7 +52,7 @@ def test_old_times_are_forgotten() -> None:
 
 def test_the_targets_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that was used longest ago is forgotten."""
-    monkeypatch.setattr("resilient_stream.fleet.beginnings.MAX_TARGETS", 2)
+    monkeypatch.setattr("resilient_stream.fleet.remembered.MAX_TARGETS", 2)
     targets = Client("openai:a", "openai:b", "openai:c").targets
     beginnings = Beginnings()
     first = beginnings.of(targets[0])

@@ -6,7 +6,6 @@ import pytest
 
 from resilient_stream import Breaker, ErrorKind, Target
 from resilient_stream.failures import Failure
-from resilient_stream.fleet import health
 from resilient_stream.fleet.health import LONGEST_REST, Health, key_of
 from resilient_stream.fleet.latency import HALF_LIFE, PeakLatency
 from resilient_stream.outcome.making import error_for
@@ -32,7 +31,7 @@ def test_another_model_address_or_key_is_another_target(other: Target) -> None:
 
 def test_the_targets_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of more, the one that was used longest ago is forgotten."""
-    monkeypatch.setattr(health, "MAX_TARGETS", 2)
+    monkeypatch.setattr("resilient_stream.fleet.remembered.MAX_TARGETS", 2)
     known = Health(Breaker())
     first = known.of(Target("openai:0"))
     known.of(Target("openai:1"))

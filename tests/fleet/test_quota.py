@@ -8,7 +8,6 @@ import time
 import pytest
 
 from resilient_stream import Limits, Target
-from resilient_stream.fleet import quota as quotas
 from resilient_stream.fleet.bucket import Buckets, Cost
 from resilient_stream.fleet.health import TargetKey
 from resilient_stream.fleet.quota import Quotas
@@ -60,7 +59,7 @@ def test_the_buckets_may_be_somewhere_else() -> None:
 
 def test_the_target_that_was_used_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded, however many targets calls name."""
-    monkeypatch.setattr(quotas, "MAX_TARGETS", 2)
+    monkeypatch.setattr("resilient_stream.fleet.remembered.MAX_TARGETS", 2)
     known = Quotas()
     first, second, third = (Target(f"openai:{name}") for name in "abc")
     one, two = known.of(first, LIMITS), known.of(second, LIMITS)

@@ -198,7 +198,7 @@ async def test_a_store_that_forgets_is_told_again(clock: Clock, store: Watched) 
         await ask(a, 4)
         await told()
         store._boards.clear()
-        a._sharing._member(next(iter(a._health._patients))).note(0, 1)  # type: ignore[union-attr]
+        a._sharing._member(a._health._patients.keys()[0]).note(0, 1)  # type: ignore[union-attr]
         await told()
         (error,) = await ask(b, deadline=5)
         assert error is not None
@@ -303,7 +303,7 @@ async def test_a_circuit_that_opened_meanwhile_is_told_when_the_store_is_back(cl
         await ask(a)
         await told()
         store.silent = False
-        a._sharing._member(next(iter(a._health._patients))).tell()  # type: ignore[union-attr]
+        a._sharing._member(a._health._patients.keys()[0]).tell()  # type: ignore[union-attr]
         await told()
         (error,) = await ask(b, deadline=5)
         assert error is not None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from typing import NoReturn
 
 from ...contract import Batch, Handler, Request
 from ...events import FellBack
@@ -19,7 +20,7 @@ from ...outcome.making import forget_frames
 from ...target import Target
 from ..call import Call
 
-__all__ = ["fallback"]
+__all__ = ["fallback", "give_up"]
 
 
 async def fallback(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
@@ -42,9 +43,14 @@ async def fallback(request: Request, call: Call, call_next: Handler) -> AsyncGen
                 break
             forget_frames(error)
             call.emit(FellBack, target.name, targets[number].name, error)
+    give_up(errors, untried=len(targets) - len(errors))
+
+
+def give_up(errors: list[StreamError], untried: int) -> NoReturn:
+    """Raise the only error there was, or AllTargetsFailed with each target's. untried: targets that were not asked."""
     if len(errors) == 1:
         raise errors[0]
-    raise AllTargetsFailed.of(errors, untried=len(targets) - len(errors)) from errors[-1]
+    raise AllTargetsFailed.of(errors, untried=untried) from errors[-1]
 
 
 def _at(request: Request, target: Target) -> Request:

@@ -16,12 +16,12 @@ from dataclasses import replace
 
 from ...contract import Batch, Handler, Request
 from ...events import FellBack, Hedged
-from ...outcome.errors import AllTargetsFailed, StreamError
+from ...outcome.errors import StreamError
 from ...outcome.making import forget_frames
 from ...policy import Hedge
 from ...target import Target
 from ..call import Call
-from .fallback import fallback
+from .fallback import fallback, give_up
 
 __all__ = ["hedge"]
 
@@ -156,9 +156,7 @@ class _Race:
         if error.fallback and self._waiting:
             self._call.emit(FellBack, runner.target.name, self._start().name, error)
             return
-        if len(self._errors) == 1:
-            raise error
-        raise AllTargetsFailed.of(self._errors, untried=len(self._waiting)) from error
+        give_up(self._errors, untried=len(self._waiting))
 
     async def _close_all_but(self, winner: _Runner | None) -> None:
         losers = [runner for runner in self._running if runner is not winner]

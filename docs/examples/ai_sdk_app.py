@@ -4,46 +4,77 @@
     npx esbuild node_modules/ai/dist/index.mjs --bundle --format=esm --outfile=ai.mjs
     AI_MODULE=ai.mjs uvicorn --app-dir docs/examples ai_sdk_app:app --timeout-graceful-shutdown 5
 
-The page's `Chat` sends what it has, and reads the format `ai-sdk`. Its `stop()` leaves the connection, which closes the
-provider's. A page with React uses `useChat` against the same endpoint.
+The page's `Chat` sends what it has, and reads the format `ai-sdk`. An answer belongs to the browser that asked for it,
+by a cookie, and has the name of its chat. It goes on while nobody reads (`detach`), so a page that is loaded again gets
+it from its beginning, by `resumeStream()`; only `DELETE` stops it. A page with React uses `useChat({id, resume: true})`
+against the same endpoints. With REDIS_URL, any of several processes gives an answer that another one runs.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Cookie, FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from resilient_stream import Client, StreamMisused
-from resilient_stream.formats.ui_messages import read_ui_messages
-from resilient_stream.web.starlette import StreamResponse
+from resilient_stream.formats.ui_messages import read_ui_request
+from resilient_stream.stores import RedisStore
+from resilient_stream.web import Hub, NoSuchStream
+from resilient_stream.web.starlette import ResumeResponse, StreamResponse
 
 PAGE = Path(__file__).with_name("ai_sdk.html")
+
+hub = Hub(store=RedisStore(os.environ["REDIS_URL"]) if "REDIS_URL" in os.environ else None)
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Client]]:
     """One client for the app's lifetime."""
-    async with Client(*os.environ.get("CHAT_TARGETS", "local").split(",")) as client:
+    async with Client(*os.environ.get("CHAT_TARGETS", "local").split(",")) as client, hub.lifespan(app):
         yield {"client": client}
 
 
 app = FastAPI(lifespan=lifespan)
+Owner = Annotated[str, Cookie(alias="chat", min_length=20)]
 
 
 @app.post("/api/chat")
-async def chat(request: Request) -> Response:
+async def chat(request: Request, owner: Owner) -> Response:
     """Stream the answer to what the page sends."""
     try:
-        messages = read_ui_messages(await request.body())
+        asked = read_ui_request(await request.body())
     except StreamMisused as error:
         return JSONResponse({"error": str(error)}, 400)
     client: Client = request.state.client
-    return StreamResponse(client.stream(messages, deadline=300), format="ai-sdk")
+    stream, chat = client.stream(asked.messages, deadline=300), asked.id or None
+    return StreamResponse(stream, format="ai-sdk", hub=hub, owner=owner, alias=chat, on_disconnect="detach")
+
+
+@app.get("/api/chat/{chat}/stream")
+async def resume(chat: str, request: Request, owner: Owner) -> Response:
+    """Give the answer that runs in this chat, from its beginning; 204 says that none does."""
+    id = await hub.running(chat, owner=owner)
+    return Response(status_code=204) if id is None else ResumeResponse(hub, id, request, owner=owner)
+
+
+@app.delete("/api/chat/{chat}")
+async def stop(chat: str, owner: Owner) -> Response:
+    """End the answer that runs in this chat, wherever it runs."""
+    id = await hub.running(chat, owner=owner)
+    stopped = id is not None and await hub.stop(id, owner=owner)
+    return Response(status_code=204 if stopped else 404)
+
+
+@app.exception_handler(NoSuchStream)
+async def not_here(request: Request, error: NoSuchStream) -> Response:
+    """Tell the page that other processes could not be asked."""
+    return JSONResponse({"error": str(error)}, error.status)
 
 
 @app.get("/ai.mjs")
@@ -53,6 +84,9 @@ async def module() -> Response:
 
 
 @app.get("/")
-async def page() -> Response:
-    """The page."""
-    return FileResponse(PAGE)
+async def page(chat: Annotated[str | None, Cookie()] = None) -> Response:
+    """The page; the cookie that it comes with is nothing but a name that nobody guesses."""
+    response = FileResponse(PAGE)
+    if chat is None:
+        response.set_cookie("chat", secrets.token_urlsafe(24), httponly=True, samesite="strict")
+    return response

@@ -42,13 +42,14 @@ async def stream_response(
     heartbeat: float | None = 15.0,
     hub: Hub | None = None,
     owner: str | None = None,
+    alias: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
     """Send a stream or a conversation as the response to a request, and return the response when it is over.
 
     The parameters are those of `resilient_stream.web.starlette.StreamResponse`.
     """
-    begin, own = Begin.checked(stream, format, on_disconnect, hub, owner), list(checked(headers).items())
+    begin, own = Begin.checked(stream, format, on_disconnect, hub, owner, alias), list(checked(headers).items())
     heartbeat = checked_heartbeat(heartbeat)
     return await _send(request, begin.owned() if request.method == "HEAD" else begin.source(), heartbeat, own)
 

@@ -14,7 +14,7 @@ from ..formats.writer import Refusal, Writer
 from ..given.checks import number
 from .formats import Format, writer_for
 from .log import NoSuchStream
-from .owners import digest_of
+from .owners import checked_alias, digest_of
 from .run import OnDisconnect, detached
 from .source import Owned, Source, answering
 
@@ -33,10 +33,17 @@ class Begin(NamedTuple):
     on_disconnect: OnDisconnect
     hub: Hub | None
     owner: str | None
+    alias: str | None
 
     @classmethod
     def checked(
-        cls, stream: object, format: Format, on_disconnect: OnDisconnect, hub: Hub | None, owner: str | None
+        cls,
+        stream: object,
+        format: Format,
+        on_disconnect: OnDisconnect,
+        hub: Hub | None,
+        owner: str | None,
+        alias: str | None,
     ) -> Begin:
         """Raises StreamMisused for what makes no sense."""
         if on_disconnect not in get_args(OnDisconnect):
@@ -44,13 +51,17 @@ class Begin(NamedTuple):
         if owner is not None and hub is None:
             raise StreamMisused("owner= says who may come back to the answer, which needs a hub, too")
         digest_of(owner)
-        return cls(answering(stream), writer_for(format), format, on_disconnect, hub, owner)
+        if alias is not None:
+            checked_alias(alias, owner)
+        return cls(answering(stream), writer_for(format), format, on_disconnect, hub, owner, alias)
 
     def source(self) -> Source:
         """Begin: from now on somebody has to read the source, or to leave it."""
         if self.hub is not None:
-            hub, when = self.hub, self.on_disconnect
-            return hub.begin(self.stream, self.writer, owner=self.owner, on_disconnect=when, format=self.format)
+            return self.hub.begin(
+                self.stream, self.writer, owner=self.owner, alias=self.alias, on_disconnect=self.on_disconnect,
+                format=self.format,
+            )  # fmt: skip
         if self.on_disconnect == "cancel":
             return self.owned()
         return detached(self.stream, self.writer, self.on_disconnect)

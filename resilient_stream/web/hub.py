@@ -24,7 +24,7 @@ from ..given.checks import number
 from ..stores.memory import MemoryStore
 from .formats import FORMATS, Format, writer_for
 from .log import Log, NoSuchStream
-from .owners import digest_of
+from .owners import checked_alias, digest_of
 from .run import AHEAD, OnDisconnect, Run
 from .source import Source
 
@@ -43,6 +43,7 @@ class _Kept:
 
     run: Run
     owner: bytes
+    alias: bytes = b""
     forgetting: asyncio.TimerHandle | None = None
 
 
@@ -73,6 +74,7 @@ class Hub:
         self._size = 0
         self._running: dict[str, _Kept] = {}
         self._ended: OrderedDict[str, _Kept] = OrderedDict()  # the first one is often taken out
+        self._aliases: dict[bytes, str] = {}
         self._closed = False
         self._writers = writers or {}
         self._shared: Shared | None = None
@@ -87,27 +89,45 @@ class Hub:
         writer: Writer,
         *,
         owner: str | None = None,
+        alias: str | None = None,
         on_disconnect: OnDisconnect = "cancel",
         format: Format | str = "events",
     ) -> Source:
         """Start an answer, and return the source of its first reader; `stream_id` names it from now on.
 
-        owner: who may come back to it, such as a user's id. format: what the writer was made from. Raises StreamMisused
-        for a format that other processes are to write and do not know by name.
+        owner: who may come back to it, such as a user's id. alias: what this owner calls it, such as a chat's id, see
+        `running`. format: what the writer was made from. Raises StreamMisused for a format that other processes are to
+        write and do not know by name.
         """
         if self._closed:
             raise StreamMisused("this hub is closed")
         name = self._name(format)
         if name is None and self._shared is not None:
             raise StreamMisused("other processes cannot write this format: name what makes it in Hub(writers=…)")
+        named = b"" if alias is None else checked_alias(alias, owner)
         id, whose = new_id(), digest_of(owner)
         log = Log(numbered=writer.numbered, changed=partial(self._changed, id))
         fresh = self._writer(name or "") or partial(deepcopy, deepcopy(writer))
         run = Run(stream, fresh, on_disconnect, id=id, writer=writer, log=log, ahead=self._ahead, ended=self._over)
-        self._running[id] = kept = _Kept(run, whose)
+        self._running[id] = _Kept(run, whose, named)
+        if named:
+            self._aliases[named] = id
         if self._shared is not None:
-            self._shared.add(id, log, name or "", kept.owner)
+            self._shared.add(id, log, name or "", whose, named)
         return run.attach()
+
+    async def running(self, alias: str, *, owner: str | None) -> str | None:
+        """Return the id of the answer that runs under this name, or None where none does.
+
+        A name is looked up among the owner's own answers, so it need not be hard to guess. It stands for the answer
+        that got it last. One whose process was lost counts as running, since its readers were not told of an end.
+        Raises OutOfReach where other processes have to be asked and cannot be.
+        """
+        named = checked_alias(alias, owner)
+        id = self._aliases.get(named)
+        if id is None and self._shared is not None:
+            id = await self._shared.running(named)
+        return None if id in self._ended else id
 
     async def resume(self, id: str, after: int = 0, *, owner: str | None = None) -> Source:
         """Return a source of the frames behind the one of number `after`: what was missed, then the live rest.
@@ -174,6 +194,8 @@ class Hub:
     def _over(self, run: Run) -> None:
         kept = self._running.pop(run.id or "")
         self._ended[run.id or ""] = kept
+        if self._aliases.get(kept.alias) == run.id:
+            del self._aliases[kept.alias]
         if self._shared is not None:
             self._shared.touch(run.id or "")
         self._forget_later(run.id or "", kept)

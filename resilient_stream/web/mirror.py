@@ -36,6 +36,7 @@ class Mirror:
     def __init__(self, id: str, log: Log, about: StoredAbout) -> None:
         self.id = id
         self.log = log
+        self.alias = about.alias
         self.position: int | None = 0
         self.about: StoredAbout | None = about
         self.ended = False
@@ -100,9 +101,9 @@ class Mirrors:
         self._stir = asyncio.Event()
         self._renewed: float | None = None
 
-    def add(self, id: str, log: Log, format: str, owner: bytes) -> None:
+    def add(self, id: str, log: Log, format: str, owner: bytes, alias: bytes) -> None:
         """Copy this log from now on."""
-        self._mirrors[id] = Mirror(id, log, StoredAbout(owner, format, self._worker))
+        self._mirrors[id] = Mirror(id, log, StoredAbout(owner, format, self._worker, alias))
         self.touch(id)
 
     def touch(self, id: str) -> None:
@@ -168,7 +169,7 @@ class Mirrors:
         now = asyncio.get_running_loop().time()
         if self._renewed is not None and now < self._renewed + self._lease / 3:
             return
-        running = [id for id, mirror in self._mirrors.items() if not mirror.ended]
+        running = [(mirror.id, mirror.alias) for mirror in self._mirrors.values() if not mirror.ended]
         kept = await self._stored.renew(self._worker, running, self._running)
         if not kept and self._renewed is not None:
             for mirror in self._mirrors.values():

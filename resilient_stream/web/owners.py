@@ -1,4 +1,4 @@
-"""Whose an answer is: what a hub keeps of an owner."""
+"""Whose an answer is, and what its owner calls it: what a hub keeps of both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 
 from ..failures import StreamMisused
 
-__all__ = ["digest_of"]
+__all__ = ["checked_alias", "digest_of"]
 
 
 def digest_of(owner: str | None) -> bytes:
@@ -17,3 +17,15 @@ def digest_of(owner: str | None) -> bytes:
     if not isinstance(owner, str | None):
         raise StreamMisused(f"owner: give a text, such as a user's id, not a value of type {type(owner).__name__}")
     return hashlib.sha256(b"-" if owner is None else b"+" + owner.encode(errors="surrogatepass")).digest()
+
+
+def checked_alias(alias: str, owner: str | None) -> bytes:
+    """Return what is kept of a name that an owner gives an answer; the same name of another owner is another one.
+
+    Raises StreamMisused for a name without an owner: it is no secret, so nothing would keep others from the answer.
+    """
+    if not isinstance(alias, str) or not alias:
+        raise StreamMisused("alias: give a text that is not empty, such as a chat's id")
+    if owner is None:
+        raise StreamMisused("alias= is looked up among the answers of one owner, so it needs owner=, too")
+    return hashlib.sha256(digest_of(owner) + alias.encode(errors="surrogatepass")).digest()

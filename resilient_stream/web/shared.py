@@ -61,9 +61,9 @@ class Shared:
 
     # -- what runs here -----------------------------------------------------------------------
 
-    def add(self, id: str, log: Log, format: str, owner: bytes) -> None:
+    def add(self, id: str, log: Log, format: str, owner: bytes, alias: bytes) -> None:
         """Let others read this log."""
-        self._start().add(id, log, format, owner)
+        self._start().add(id, log, format, owner, alias)
 
     def touch(self, id: str) -> None:
         """The log of this answer has grown or ended."""
@@ -93,6 +93,15 @@ class Shared:
         except BaseException:  # also a request that was cancelled meanwhile: nobody would leave the reader
             self._leave(follower)
             raise
+
+    async def running(self, alias: bytes) -> str | None:
+        """Return the id of the answer that got this name last, unless its end is stored. Raises OutOfReach."""
+        self._start()
+        id = await self._patiently(lambda: self._stored.named(alias))
+        if id is None:
+            return None
+        (_, ended), *_ = await self._patiently(lambda: self._stored.last([id]))
+        return None if ended else id
 
     async def stop(self, id: str, owner: bytes) -> bool:
         """Have an answer stopped. Returns whether its process has heard it."""

@@ -59,9 +59,9 @@ class StreamResponse(_Streaming):
     format: a name, or what makes a writer of your own. on_disconnect: what becomes of the stream when the reader
     leaves: "cancel" closes the provider's connection at once, "drain" lets it run on for a bounded time to learn the
     true usage, and "detach" lets it run to its end. hub: keeps the stream, so that readers can come back for it
-    (`ResumeResponse`). owner: who may, such as a user's id. heartbeat: seconds of silence after which the reader is
-    sent something to ignore; None for never. headers: over the format's own. Raises StreamMisused for a header with a
-    line break.
+    (`ResumeResponse`). owner: who may, such as a user's id. alias: what the owner calls it, such as a chat's id; then
+    `hub.running` finds it. heartbeat: seconds of silence after which the reader is sent something to ignore; None for
+    never. headers: over the format's own. Raises StreamMisused for a header with a line break.
     """
 
     def __init__(
@@ -73,9 +73,10 @@ class StreamResponse(_Streaming):
         heartbeat: float | None = 15.0,
         hub: Hub | None = None,
         owner: str | None = None,
+        alias: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self._begin = Begin.checked(stream, format, on_disconnect, hub, owner)
+        self._begin = Begin.checked(stream, format, on_disconnect, hub, owner, alias)
         super().__init__(heartbeat, headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,9 +1,9 @@
 """The answers of a hub in Redis: the names of keys, the commands, and the form of what is stored.
 
-For each answer there is a stream of entries and a key that says whose it is and who runs it. The id of an entry is the
-number of its last frame, so writing it twice is refused, and reading goes on from a reader's number. Each running
-process has a lease, a key that expires soon unless it is renewed. What is read is not trusted: it is checked for its
-form and its size.
+For each answer there is a stream of entries, and a key that says whose it is and who runs it. Another key finds it by
+the name that its owner gave it. The id of an entry is the number of its last frame, so writing it twice is refused, and
+reading goes on from a reader's number. Each running process has a lease, a key that expires soon unless it is renewed.
+What is read is not trusted: it is checked for its form and its size.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ class Unreadable(Exception):
 
 
 class StoredAbout(msgspec.Struct, frozen=True):
-    """Whose answer it is, as a digest, the name of its format, and the process that runs it."""
+    """Whose answer it is, as a digest, the name of its format, the process that runs it, and a digest of the name that
+    its owner gave it, which is empty for none."""
 
     owner: bytes
     format: str
     worker: str
+    alias: bytes = b""
 
 
 _ABOUT = msgspec.msgpack.Decoder(StoredAbout)
@@ -106,6 +108,14 @@ class Stored:
         except (msgspec.MsgspecError, TypeError) as error:
             raise Unreadable from error
 
+    async def named(self, alias: bytes) -> str | None:
+        """Return the id of the answer that got this name last, or None where there is none."""
+        raw = await self.store.ask(lambda client: client.get(self._alias(alias)))
+        try:
+            return None if raw is None else raw.decode("ascii")
+        except (UnicodeDecodeError, AttributeError) as error:
+            raise Unreadable from error
+
     async def read(self, id: str, after: int, worker: str) -> Read:
         """Return the next entries behind the frame of number `after`."""
 
@@ -148,17 +158,22 @@ class Stored:
         keys = [key for id in ids for key in (self._frames(id), self._about(id))]
         await self.store.ask(lambda client: client.delete(*keys))
 
-    async def renew(self, worker: str, ids: Iterable[str], seconds: float) -> bool:
-        """Say that this process runs, and keep its running answers. Returns False if the lease was gone."""
+    async def renew(self, worker: str, running: Iterable[tuple[str, bytes]], seconds: float) -> bool:
+        """Say that this process runs, and keep its running answers. Returns False if the lease was gone.
+
+        running: their ids, each with what its owner calls it.
+        """
 
         async def ask(client: Any) -> Any:
             lease = int(self.store.lease * 1000)
             pipe = client.pipeline(transaction=False)
             pipe.set(self._lease(worker), b"", px=lease, xx=True)
             pipe.set(self._lease(worker), b"", px=lease, nx=True)
-            for id in ids:
+            for id, alias in running:
                 pipe.pexpire(self._frames(id), int(seconds * 1000))
                 pipe.pexpire(self._about(id), int(seconds * 1000))
+                if alias:
+                    pipe.pexpire(self._alias(alias), int(seconds * 1000))
             return await pipe.execute()
 
         kept, *_ = await self.store.ask(ask)
@@ -188,6 +203,8 @@ class Stored:
             pipe.delete(frames)
         if write.about is not None:
             pipe.set(about, _encode(write.about), px=seconds)
+            if write.about.alias:
+                pipe.set(self._alias(write.about.alias), write.id.encode(), px=seconds)
         for entry in write.entries:
             pipe.xadd(frames, _fields(entry), id=entry.id, minid=write.first)
         if write.about is not None or any(entry.ended for entry in write.entries):
@@ -212,6 +229,9 @@ class Stored:
 
     def _about(self, id: str) -> str:
         return self.store.key("about", id)
+
+    def _alias(self, alias: bytes) -> str:
+        return self.store.key("alias", alias.hex())
 
     def _lease(self, worker: str) -> str:
         return self.store.key("worker", worker)

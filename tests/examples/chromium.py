@@ -75,6 +75,10 @@ class Chromium:
             ):
                 await asyncio.sleep(0.01)
 
+    async def reload(self) -> None:
+        """Load the page again, as whoever presses the button for it."""
+        await self.open(str(await self.script("location.href")).rstrip("/"))
+
     async def text(self, selector: str) -> str:
         """The text of all such elements, as it is shown; "" where there is none."""
         return str(await self.script(f"[...document.querySelectorAll({selector!r})].map(e => e.innerText).join(' ')"))

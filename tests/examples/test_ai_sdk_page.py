@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from resilient_stream.testing import Cut, End, FakeProvider, Stall, Status, Text
+from resilient_stream.testing import Cut, End, FakeProvider, Sleep, Stall, Status, Text
 
 from .chromium import Chromium, chromium
 from .serving import served
@@ -85,6 +85,41 @@ async def test_its_stop_closes_the_provider_s_connection(chat: Any) -> None:
     await window.click("#stop")
     await provider.wait_closed(1, timeout=2)
     await window.until(STATUS, "ready")
+
+
+async def test_a_reload_in_mid_stream_goes_on(chat: Any) -> None:
+    """By the client's own `resumeStream`: the whole answer once, also when the page is loaded again and again."""
+    window, provider = await chat(
+        [Text("Half an "), Sleep(0.5), Text("answer"), Sleep(1.5), Text(" and the rest."), End()],
+        [Text("Again."), End()],
+    )
+    await ask(window, "Hi")
+    for seen in ("Half an", "Half an answer"):
+        await window.until(ANSWER, seen)
+        await window.reload()
+    await window.until(ANSWER, "Half an answer and the rest.")
+    await window.until(STATUS, "ready")
+    await window.reload()
+    assert await window.text("#turns") == "You: Hi Answer: Half an answer and the rest."
+    await ask(window, "And?")
+    await window.until(ANSWER, "Again.")
+    assert [turn["role"] for turn in provider.requests[-1].json["messages"]] == ["user", "assistant", "user"]
+    assert window.complaints == []
+
+
+async def test_stop_after_a_reload_ends_the_answer(chat: Any) -> None:
+    """The page that is loaded again stops what an earlier one began, and nothing is left to resume."""
+    window, provider = await chat([Text("Half"), Stall()])
+    await ask(window, "Hi")
+    await window.until(ANSWER, "Half")
+    await window.reload()
+    await window.until(ANSWER, "Half")
+    await window.click("#stop")
+    await provider.wait_closed(1, timeout=2)
+    await window.reload()
+    await window.until(STATUS, "ready")
+    assert await window.text("#error") == ""
+    assert await window.script("fetch(`/api/chat/${sessionStorage.chat}/stream`).then(answer => answer.status)") == 204
 
 
 async def test_it_is_told_of_failures(chat: Any) -> None:

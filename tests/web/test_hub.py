@@ -70,6 +70,37 @@ async def test_ids_cannot_be_guessed_and_belong_to_an_owner() -> None:
     await hub.aclose()
 
 
+async def test_an_alias_finds_the_running_answer_of_its_owner() -> None:
+    """The answer that got it last, while it runs; the same name of another owner is another name."""
+    hub, first, second = Hub(), Feeding(), Feeding()
+    ann = begin(hub, first.stream, owner="ann", alias="chat")
+    bob = begin(hub, second.stream, owner="bob", alias="chat")
+    assert await hub.running("chat", owner="ann") == ann.stream_id
+    assert await hub.running("chat", owner="bob") == bob.stream_id
+    assert await hub.running("other", owner="ann") is await hub.running("chat", owner="eve") is None
+    newer = begin(hub, stream_of("a"), owner="bob", alias="chat")
+    assert await hub.running("chat", owner="bob") == newer.stream_id
+    first.end()
+    await turns()
+    assert await hub.running("chat", owner="ann") is await hub.running("chat", owner="bob") is None
+    second.end()
+    await turns()
+    assert not hub._aliases
+    await hub.aclose()
+
+
+@pytest.mark.parametrize(("alias", "owner"), [("chat", None), ("", "ann"), (7, "ann"), (b"chat", "ann")])
+async def test_an_alias_without_an_owner_is_refused(alias: Any, owner: Any) -> None:
+    """Everybody can guess a name, so it opens nothing by itself; refused before the answer begins."""
+    hub = Hub()
+    with pytest.raises(StreamMisused, match="alias"):
+        begin(hub, stream_of("a"), owner=owner, alias=alias)
+    with pytest.raises(StreamMisused, match="alias"):
+        await hub.running(alias, owner=owner)
+    assert not hub._running
+    await hub.aclose()
+
+
 async def test_a_number_that_was_never_given_is_no_way_around_the_pace() -> None:
     """A reader that claims to have frames of the future, or less than none, is one that has what there is."""
     hub, feeding = Hub(), Feeding()

@@ -162,6 +162,46 @@ async def test_owners_hold_in_other_processes_too(fleet: Fleet) -> None:
     assert "ann" not in str(fleet.redis.values)
 
 
+async def test_an_alias_finds_an_answer_of_another_process(fleet: Fleet) -> None:
+    """While it runs, however long; also when its process is lost, whose readers are then told. Only for its owner."""
+    one, two, feeding, lost = fleet.hub(ttl=20), fleet.hub(ttl=20), Feeding(), Feeding()
+    source = begin(one, feeding.stream, owner="ann", alias="a chat")
+    feeding.feed("a")
+    await mirrored()
+    assert await two.running("a chat", owner="ann") == source.stream_id
+    assert await two.running("a chat", owner="eve") is await two.running("x", owner="ann") is None
+    await asyncio.sleep(90)
+    assert await two.running("a chat", owner="ann") == source.stream_id
+    newer = begin(two, stream_of("b"), owner="ann", alias="a chat")
+    await mirrored()
+    assert await one.running("a chat", owner="ann") == source.stream_id  # what runs here is found here first
+    assert await two.running("a chat", owner="ann") is None
+    assert await read_all(newer)
+    again = begin(one, lost.stream, owner="ann", alias="a chat")
+    await mirrored()
+    fleet.kill(one)
+    assert await two.running("a chat", owner="ann") == again.stream_id
+    assert "a chat" not in str(fleet.redis.values)
+    for each in (feeding, lost):
+        each.stream.close()
+    await turns()
+
+
+async def test_an_alias_is_found_here_while_redis_is_out_of_reach(fleet: Fleet) -> None:
+    """And elsewhere it is said that nobody could be asked."""
+    one, two, feeding = fleet.hub(), fleet.hub(), Feeding()
+    source = begin(one, feeding.stream, owner="ann", alias="chat")
+    await mirrored()
+    fleet.redis.down = True
+    assert await one.running("chat", owner="ann") == source.stream_id
+    with pytest.raises(OutOfReach):
+        await two.running("chat", owner="ann")
+    fleet.redis.down = False
+    fleet.redis.values[next(key for key in fleet.redis.values if ":alias:" in key)] = b"\xff"
+    with pytest.raises(NoSuchStream):
+        await two.running("chat", owner="ann")
+
+
 async def test_a_failure_before_the_first_frame_has_its_status_elsewhere_too(fleet: Fleet) -> None:
     """The error is stored with its kind, so the other process refuses with the same one."""
     one, two, feeding = fleet.hub(), fleet.hub(), Feeding()

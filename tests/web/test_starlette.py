@@ -145,6 +145,7 @@ async def test_compression_holds_nothing_back(format: Any, fake_provider: FakePr
     [
         ({"on_disconnect": "stop"}, "none of cancel, detach, drain"),
         ({"owner": "me"}, "needs a hub"),
+        ({"hub": Hub(), "alias": "chat"}, "alias= .* needs owner="),
         ({"format": "html"}, "no format is called 'html'"),
         ({"headers": {"x-mine": "a\r\nb"}}, r"headers\['x-mine'\]"),
     ],

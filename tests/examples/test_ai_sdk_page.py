@@ -100,7 +100,7 @@ async def test_a_reload_in_mid_stream_goes_on(chat: Any) -> None:
     await window.until(ANSWER, "Half an answer and the rest.")
     await window.until(STATUS, "ready")
     await window.reload()
-    assert await window.text("#turns") == "You: Hi Answer: Half an answer and the rest."
+    assert (await window.text("#turns")).split("\n") == ["You: Hi", "Answer: Half an answer and the rest."]
     await ask(window, "And?")
     await window.until(ANSWER, "Again.")
     assert [turn["role"] for turn in provider.requests[-1].json["messages"]] == ["user", "assistant", "user"]

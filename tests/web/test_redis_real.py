@@ -104,6 +104,22 @@ async def test_stop_and_owners(hubs: list[Hub]) -> None:
     assert (await read_all(reader)).endswith(b"data: end stopped\n\n")
 
 
+async def test_an_alias_leads_to_an_answer_of_another_process(hubs: list[Hub]) -> None:
+    """Its owner finds it while it runs, and reads it from its beginning; nobody else finds anything."""
+    feeding = Feeding()
+    source = begin(hubs[0], feeding.stream, owner="ann", alias="chat")
+    feeding.feed("a")
+    (await resumed(hubs[1], source.stream_id, owner="ann")).leave()
+    assert await hubs[1].running("chat", owner="bob") is None
+    assert await hubs[1].running("chat", owner="ann") == source.stream_id
+    reader = await hubs[1].resume(source.stream_id, owner="ann")
+    feeding.end()
+    assert await read_all(reader) == await read_all(source)
+    async with asyncio.timeout(5):
+        while await hubs[1].running("chat", owner="ann"):
+            await asyncio.sleep(0.005)
+
+
 async def test_redis_stopped_and_started(
     hubs: list[Hub], server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:

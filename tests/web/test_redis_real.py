@@ -161,13 +161,14 @@ async def test_what_is_written_is_read_and_expires(server: RedisServer) -> None:
     """Every command, with the forms in which the client returns what it read."""
     store = RedisStore(server.url, lease=2.0)
     stored = Stored(store, 10**6)
-    about = StoredAbout(bytes(32), "plain", "worker")
+    about = StoredAbout(bytes(32), "plain", "worker", b"alias")
     frames = [b"x" * 1000] * 3
     await stored.write([Write("id", about, [Entry(3, frames), Entry(4, [b"y"]), Entry(4, ended=True)], 1, 0.3)])
     assert await stored.about("id") == about
+    assert (await stored.named(b"alias"), await stored.named(b"other")) == ("id", None)
     assert await stored.last(["id", "other"]) == [(4, True), (0, False)]
-    assert not await stored.renew("worker", ["id"], 0.2)
-    assert await stored.renew("worker", ["id"], 0.2)
+    assert not await stored.renew("worker", [("id", b"alias")], 0.2)
+    assert await stored.renew("worker", [("id", b"alias")], 0.2)
     read = await stored.read("id", 3, "worker")
     assert read.alive
     assert read.entries == [Entry(4, [b"y"]), Entry(4, ended=True)]
@@ -181,5 +182,6 @@ async def test_what_is_written_is_read_and_expires(server: RedisServer) -> None:
     while await stored.about("id") is not None and asyncio.get_running_loop().time() < until:
         await asyncio.sleep(0.01)
     assert (await stored.read("id", 0, "worker")).entries == []
+    assert await stored.named(b"alias") is None
     await stored.forget(["id"])
     await store.aclose()

@@ -92,6 +92,17 @@ PANELS: tuple[Panel, ...] = (
         {"{{provider}} {{model}}": _rate("llm_request_hedges_total", "provider, model")}, True,
     ),
     Panel(
+        "Waiting requests", "Of clients with limits: how many wait until they may be sent.", "short",
+        {"{{provider}} {{model}}": f"sum by (provider, model) (llm_queue_length{{{CHOSEN}}})"}, True,
+    ),
+    Panel(
+        "Time waited", "Of clients with limits, before a request is sent. If it grows, more is asked than is allowed.",
+        "s",
+        {f"{name} {{{{provider}}}} {{{{model}}}}": _quantile(
+            share, "llm_queue_duration_seconds", CHOSEN, ", provider, model")
+         for name, share in (("median", 0.5), ("95 %", 0.95))},
+    ),
+    Panel(
         "Tokens", "As the providers count them.", "short",
         {f"{{{{provider}}}} {way}": _rate(f"llm_{way}_tokens_total", "provider") for way in ("input", "output")},
     ),

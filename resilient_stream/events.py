@@ -25,6 +25,8 @@ __all__ = [
     "Hedged",
     "Observer",
     "OnEvent",
+    "QueueJoined",
+    "QueueLeft",
     "RetryScheduled",
     "Step",
     "StreamEnded",
@@ -130,6 +132,31 @@ class AttemptProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueJoined:
+    """A request comes to a target that has limits, and waits until they allow it, if only for a moment.
+
+    It is told only to observers.
+    """
+
+    call_id: str
+    target: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLeft:
+    """A request has waited for its target's limits: it may go now, or nobody wants it any more. waited: seconds.
+
+    It is told once for each `QueueJoined`, only to observers.
+    """
+
+    call_id: str
+    target: str
+    attempt: int
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
 class ToolStarted:
     """A conversation runs a tool, or refuses to. It is told only to observers, in the task in which the tool runs.
 
@@ -163,6 +190,6 @@ class ToolEnded:
 
 Event: TypeAlias = AttemptStarted | AttemptFailed | RetryScheduled | FellBack | Hedged | StreamEnded
 OnEvent: TypeAlias = Callable[[Event], None]
-Told: TypeAlias = Event | AttemptProgress | ToolStarted | ToolEnded
+Told: TypeAlias = Event | AttemptProgress | QueueJoined | QueueLeft | ToolStarted | ToolEnded
 """All that observers are told of."""
 Observer: TypeAlias = Callable[[Told], None]

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..events import AttemptProgress, Event, Observer, OnEvent, Step, ToolEnded, ToolStarted
+from ..events import AttemptProgress, Event, Observer, OnEvent, QueueJoined, QueueLeft, Step, ToolEnded, ToolStarted
 from ..outcome.transcript import Attempt
 
 __all__ = ["Observing", "safely"]
@@ -63,7 +63,12 @@ class Observing:
         if self.followed:
             self.tell_observers(AttemptProgress(call_id, target, attempt, step, record))
 
-    def tell_observers(self, event: AttemptProgress | ToolStarted | ToolEnded) -> None:
+    def queue(self, make: Callable[..., QueueJoined | QueueLeft], *values: Any) -> None:
+        """Tell the observers that a request waits for its target's limits, or no longer does."""
+        if self.observers:
+            self.tell_observers(make(*values))
+
+    def tell_observers(self, event: AttemptProgress | QueueJoined | QueueLeft | ToolStarted | ToolEnded) -> None:
         """Tell something to the observers, but not to the user's `on_event`."""
         for observer in self.observers:
             safely(observer, event)

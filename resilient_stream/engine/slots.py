@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..policy import Limits
@@ -85,13 +86,14 @@ class Gate:
     ahead: what those who wait cost together.
     """
 
-    __slots__ = ("_changed", "_turns", "ahead", "places", "queued", "running")
+    __slots__ = ("_arrived", "_changed", "_turns", "ahead", "places", "queued", "running")
 
     def __init__(self, nothing: Cost) -> None:
         self.places = Line()
         self.running = 0
         self.queued = 0
         self.ahead = nothing
+        self._arrived: dict[object, float] = {}
         self._turns = Line()
         self._changed: asyncio.Future[None] | None = None
 
@@ -105,6 +107,7 @@ class Gate:
         """
         self.queued += 1
         self.ahead = self.ahead.plus(cost)
+        self._arrived[me := object()] = asyncio.get_running_loop().time()
         try:
             if limit is not None:
                 await self.places.take(limit)
@@ -119,6 +122,7 @@ class Gate:
         finally:
             self.queued -= 1
             self.ahead = self.ahead.minus(cost)
+            del self._arrived[me]
 
     def leave(self, *, place: bool) -> None:
         """The request is over. place: whether it had one."""
@@ -143,6 +147,11 @@ class Gate:
             self._turns.give_back()
 
     @property
+    def since(self) -> float:
+        """When the one came that has waited longest, by the loop's clock; infinite where nobody waits."""
+        return next(iter(self._arrived.values()), inf)
+
+    @property
     def unused(self) -> bool:
         """Nobody is here."""
         return not self.running and not self.queued
@@ -153,10 +162,11 @@ def _one() -> int:
 
 
 class Busy(NamedTuple):
-    """Requests that wait before a target, and those that run."""
+    """Requests that wait before a target, those that run, and since when one waits; infinite where none does."""
 
-    queued: int
-    running: int
+    queued: int = 0
+    running: int = 0
+    since: float = inf
 
 
 class Slots:
@@ -195,6 +205,7 @@ class Slots:
         """Return who waits and who runs at each target, in all loops."""
         found: dict[TargetKey, Busy] = {}
         for (_, key), gate in tuple(self._gates.items()):
-            before = found.get(key, Busy(0, 0))
-            found[key] = Busy(before.queued + gate.queued, before.running + gate.running)
+            before = found.get(key, Busy())
+            since = min(before.since, gate.since)
+            found[key] = Busy(before.queued + gate.queued, before.running + gate.running, since)
         return found

@@ -40,7 +40,7 @@ class TargetKey(NamedTuple):
     key: str
 
 
-_NOBODY: Mapping[TargetKey, tuple[int, int]] = {}
+_NOBODY: Mapping[TargetKey, tuple[int, int, float]] = {}
 
 
 class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +49,7 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     failure_rate: share of failed requests within the breaker's window. time_to_first_chunk: seconds until content,
     learned; None before the first answer. in_flight: requests that run now. opens_until: seconds from now after which
     a request may test the target; None where it is asked as usual. queued: requests that wait because of its `Limits`.
+    longest_wait: seconds for which one of them has waited; None where none waits.
     """
 
     target: str
@@ -58,6 +59,7 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int
     opens_until: float | None
     queued: int = 0
+    longest_wait: float | None = None
 
 
 def key_of(target: Target) -> TargetKey:
@@ -153,20 +155,21 @@ class Health:
         """Return the health of these targets, one for each."""
         for target in targets:
             self.of(target)
-        return tuple(self._seen(key_of(target), now, 0, 0) for target in targets)
+        return tuple(self._seen(key_of(target), now, 0, 0, now) for target in targets)
 
     def all(
-        self, targets: Iterable[Target], now: float, busy: Mapping[TargetKey, tuple[int, int]] = _NOBODY
+        self, targets: Iterable[Target], now: float, busy: Mapping[TargetKey, tuple[int, int, float]] = _NOBODY
     ) -> tuple[TargetHealth, ...]:
         """Return the health of these targets, and then of all others that are known.
 
-        busy: how many requests wait and run at each target that has limits, as they count them.
+        busy: how many requests wait and run at each target that has limits, as they count them, and since when one
+        waits.
         """
         own = [key_of(target) for target in targets]
         keys = dict.fromkeys((*own, *self._patients.keys(), *busy))
-        return tuple(self._seen(key, now, *busy.get(key, (0, 0))) for key in keys)
+        return tuple(self._seen(key, now, *busy.get(key, (0, 0, now))) for key in keys)
 
-    def _seen(self, key: TargetKey, now: float, queued: int, running: int) -> TargetHealth:
+    def _seen(self, key: TargetKey, now: float, queued: int, running: int, since: float) -> TargetHealth:
         patient = self._patients.get(key) or self._unknown()
         state, until = patient.circuit.state(now), patient.circuit.opens_until
         return TargetHealth(
@@ -176,5 +179,6 @@ class Health:
             time_to_first_chunk=patient.latency.seconds,
             in_flight=max(patient.in_flight, running),
             queued=queued,
+            longest_wait=max(0.0, now - since) if queued else None,
             opens_until=None if until is None else max(0.0, until - now),
         )

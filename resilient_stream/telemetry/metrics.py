@@ -11,7 +11,16 @@ from typing import Any
 
 from opentelemetry.metrics import Meter
 
-from ..events import AttemptFailed, AttemptStarted, FellBack, Hedged, RetryScheduled, StreamEnded
+from ..events import (
+    AttemptFailed,
+    AttemptStarted,
+    FellBack,
+    Hedged,
+    QueueJoined,
+    QueueLeft,
+    RetryScheduled,
+    StreamEnded,
+)
 from ..outcome.errors import StreamError
 from ..outcome.transcript import Attempt, Outcome, Transcript
 from .attributes import OPERATION, OTHER, error_type, known, model_label, place, provider_name, split_target, tokens
@@ -33,6 +42,8 @@ class Instruments:
         for row in METRICS.values():
             if row.instrument == "counter":
                 self._record[row.name] = meter.create_counter(row.name, row.unit, row.meaning).add
+            elif row.instrument == "updowncounter":
+                self._record[row.name] = meter.create_up_down_counter(row.name, row.unit, row.meaning).add
             else:
                 self._record[row.name] = meter.create_histogram(
                     row.name, row.unit, row.meaning, explicit_bucket_boundaries_advisory=row.buckets
@@ -84,6 +95,15 @@ class CallMetrics(Sink):
     def hedged(self, event: Hedged) -> None:
         """Count one request beside a slow one."""
         self._count("llm.request.hedges", event.source)
+
+    def queue_joined(self, event: QueueJoined) -> None:
+        """Count one more request that waits."""
+        self._count("llm.queue.length", event.target)
+
+    def queue_left(self, event: QueueLeft) -> None:
+        """Count one less, and record how long it waited."""
+        self._say("llm.queue.length", -1, _ours(event.target), None)
+        self._say("llm.queue.duration", event.waited, _ours(event.target), None)
 
     def ended(self, event: StreamEnded) -> None:
         """Record the requests that did not fail, and the call."""

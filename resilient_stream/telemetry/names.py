@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 __all__ = ["METRICS", "Metric"]
 
-Instrument: TypeAlias = Literal["counter", "histogram"]
+Instrument: TypeAlias = Literal["counter", "updowncounter", "histogram"]
 
 
 class Metric(NamedTuple):
@@ -41,6 +41,10 @@ METRICS: dict[str, Metric] = {
                "Requests sent again to the same target, by the kind of error that was the reason."),
         Metric("llm.request.hedges", "counter", "{request}", ("provider", "model"),
                "Requests to another target beside one of this model that was slow to begin."),
+        Metric("llm.queue.length", "updowncounter", "{request}", ("provider", "model"),
+               "Requests that wait now because of Limits."),
+        Metric("llm.queue.duration", "histogram", "s", ("provider", "model"),
+               "How long a request to a target with limits waited for them, until it was sent or given up.", _SECONDS),
         Metric("llm.input_tokens", "counter", "{token}", ("provider", "model"),
                "Input tokens as the providers count them."),
         Metric("llm.output_tokens", "counter", "{token}", ("provider", "model"),

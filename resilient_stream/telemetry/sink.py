@@ -16,6 +16,8 @@ from ..events import (
     FellBack,
     Hedged,
     Observer,
+    QueueJoined,
+    QueueLeft,
     RetryScheduled,
     StreamEnded,
     Told,
@@ -49,6 +51,12 @@ class Sink:
     def hedged(self, event: Hedged) -> None:
         """Called when another target is asked beside a slow one."""
 
+    def queue_joined(self, event: QueueJoined) -> None:
+        """Called when a request waits for its target's limits."""
+
+    def queue_left(self, event: QueueLeft) -> None:
+        """Called when it waits no longer."""
+
     def tool_started(self, event: ToolStarted) -> None:
         """Called when a conversation runs a tool, in the tool's task."""
 
@@ -66,6 +74,8 @@ _TOLD: dict[type, Callable[[Sink, Any], None]] = {
     RetryScheduled: lambda sink, event: sink.retry(event),
     FellBack: lambda sink, event: sink.fell_back(event),
     Hedged: lambda sink, event: sink.hedged(event),
+    QueueJoined: lambda sink, event: sink.queue_joined(event),
+    QueueLeft: lambda sink, event: sink.queue_left(event),
     ToolStarted: lambda sink, event: sink.tool_started(event),
     ToolEnded: lambda sink, event: sink.tool_ended(event),
     StreamEnded: lambda sink, event: sink.ended(event),

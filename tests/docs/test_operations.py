@@ -142,6 +142,8 @@ def test_names_are_those_of_the_exporter():
         labels = dict.fromkeys(row.labels, "x")
         if row.instrument == "counter":
             meter.create_counter(row.name, row.unit, row.meaning).add(1, labels)
+        elif row.instrument == "updowncounter":
+            meter.create_up_down_counter(row.name, row.unit, row.meaning).add(1, labels)
         else:
             meter.create_histogram(row.name, row.unit, row.meaning).record(1, labels)
     page = client.generate_latest().decode()

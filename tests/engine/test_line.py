@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 import pytest
 
 from resilient_stream import Client, Limits, RetryPolicy, StreamError, Target
-from resilient_stream.engine.slots import Line, Slots
+from resilient_stream.engine.slots import Gate, Line, Slots
+from resilient_stream.fleet.bucket import NOTHING
 from resilient_stream.fleet.health import key_of
 
 from .clock import Clock, after
@@ -141,7 +143,7 @@ def test_a_client_counts_over_all_its_loops():
     for loop in (1, 2):
         gate = slots.gate(loop, key)
         gate.queued, gate.running = loop, 10 * loop
-    assert slots.busy() == {key: (3, 30)}
+    assert slots.busy() == {key: (3, 30, math.inf)}
 
 
 def test_a_gate_is_forgotten_when_nobody_is_at_it():
@@ -190,3 +192,20 @@ async def test_a_deadline_that_passes_in_the_line_says_so(clock: Clock):
     assert (error.phase, error.attempt, error.billed_maybe) == ("connect", 1, False)
     assert error.failure.facts["limit"] == 1
     assert len(transport.requests) == 1
+
+
+async def test_the_longest_wait_is_of_those_who_wait_still(clock: Clock) -> None:
+    """Who has left the line, to be sent or for good, is not counted any more."""
+    gate = Gate(NOTHING)
+    arrived = clock.now
+    entering = []
+    for _ in range(3):
+        entering.append(asyncio.create_task(gate.enter(NOTHING, of(1), None)))
+        await asyncio.sleep(1)
+    assert gate.since == arrived + 1
+    entering[1].cancel()
+    await asyncio.wait(entering[:2])
+    assert gate.since == arrived + 2
+    gate.leave(place=True)
+    await entering[2]
+    assert gate.since == math.inf

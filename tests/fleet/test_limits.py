@@ -119,7 +119,7 @@ async def test_a_place_and_the_minute_are_waited_for_in_one_line(clock: Clock) -
         await asyncio.sleep(1)
         assert len(transport.requests) == 2
         (health,) = client.health()
-        assert (health.in_flight, health.queued) == (2, 1)
+        assert (health.in_flight, health.queued, health.longest_wait) == (2, 1, 1.5)
         await asyncio.sleep(3)
         assert len(transport.requests) == 2
         await asyncio.sleep(1)
@@ -128,7 +128,7 @@ async def test_a_place_and_the_minute_are_waited_for_in_one_line(clock: Clock) -
             task.cancel()
         await asyncio.wait(tasks)
     (health,) = client.health()
-    assert (health.in_flight, health.queued) == (0, 0)
+    assert (health.in_flight, health.queued, health.longest_wait) == (0, 0, None)
 
 
 async def test_each_key_has_limits_of_its_own_and_a_target_may_have_other_ones(clock: Clock) -> None:

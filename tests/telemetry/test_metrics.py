@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, get_args
 
 import pytest
@@ -9,7 +10,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
 
-from resilient_stream import Client, ErrorKind, Hedge, Recovery, RetryPolicy, StreamError
+from resilient_stream import Client, ErrorKind, Hedge, Limits, Recovery, RetryPolicy, StreamError
 from resilient_stream.chunks import Usage
 from resilient_stream.errors import Failure, error_for
 from resilient_stream.events import FallbackType, FellBack
@@ -17,6 +18,9 @@ from resilient_stream.telemetry.metrics import CallMetrics, Instruments
 from resilient_stream.telemetry.names import METRICS
 from resilient_stream.testing import Cut, End, FakeProvider, Stall, Status, Text
 
+from ..engine.clock import after, running_clock
+from ..engine.scripted import END as OVER
+from ..engine.scripted import STOP, Answer, client_over, text_event
 from .endings import ENDINGS, GOOD, PROMPT, Ending, converse, converse_too_long
 from .seen import QUICK, Seen
 
@@ -36,13 +40,14 @@ async def test_what_is_emitted_is_the_table(seen: Seen) -> None:
     async with FakeProvider([Stall()], GOOD) as provider:
         targets = (provider.target("openai", model="slow"), provider.target("openai", model="other"))
         dollar = lambda target, usage: 1  # noqa: E731
-        async with Client(*targets, hedge=Hedge(after=0.005), telemetry=seen.telemetry(), prices=dollar) as client:
+        options = {"hedge": Hedge(after=0.005), "telemetry": seen.telemetry(), "prices": dollar}
+        async with Client(*targets, **options, limits=Limits(max_concurrency=5)) as client:
             await client.complete(PROMPT)
     found = seen.metrics
     assert set(found) == set(METRICS)
     for name, row in METRICS.items():
         metric = found[name]
-        assert isinstance(metric.data, Sum if row.instrument == "counter" else HistogramData)
+        assert isinstance(metric.data, HistogramData if row.instrument == "histogram" else Sum)
         assert (metric.unit, metric.description) == (row.unit, row.meaning)
         assert {label for point in metric.data.data_points for label in (point.attributes or {})} == set(row.labels)
         if isinstance(metric.data, HistogramData):
@@ -99,6 +104,23 @@ async def test_what_was_paid_and_what_for_nothing_is_counted(seen: Seen) -> None
             await client.complete("12345678", to=targets[0])
     assert counted(seen, "llm.wasted_tokens", "provider", "model") == {("openai", "b"): 2 + 3}
     assert counted(seen, "llm.cost", "provider", "model") == {("openai", "a"): 0.25, ("openai", "b"): 0.25}
+
+
+async def test_who_waits_for_a_limit_is_counted(seen: Seen) -> None:
+    """While it waits, and how long it did, whether it was sent or its caller went away; without limits nothing is."""
+    with running_clock():
+        answers = [Answer(text_event("Hello"), after(seconds, STOP + OVER)) for seconds in (4, 5)]
+        client, _ = client_over(*answers, telemetry=seen.telemetry(), limits=Limits(max_concurrency=1))
+        tasks = [asyncio.create_task(client.complete(PROMPT)) for _ in range(3)]
+        await asyncio.sleep(3)
+        assert counted(seen, "llm.queue.length", "provider", "model") == {("openai", "m0"): 2}
+        tasks[1].cancel()
+        await asyncio.wait(tasks[:2])
+        assert counted(seen, "llm.queue.length", "provider", "model") == {("openai", "m0"): 0}
+        ((labels, waited),) = seen.points("llm.queue.duration")
+        assert (dict(labels), waited) == ({"provider": "openai", "model": "m0"}, 3 + 4)
+        await asyncio.wait(tasks)
+        await client.aclose()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from msgspec import structs
 
 from ...chunks import Usage
 from ...contract import Batch, Handler, Request, Sending, facts_of
+from ...events import QueueJoined, QueueLeft
 from ...failures import ErrorKind, Failure
 from ...outcome.errors import StreamError
 from ...outcome.making import error_for
@@ -98,11 +99,14 @@ class _Visit:
         before, call.origin = call.origin, waiting
         limit = (lambda: quota.places or 1) if self._has_place else None
         ask = None if quota.allowance is None else self._ask
+        arrived, who = call.now(), (call.id, self.request.target.name, self.request.attempt)
+        call.observing.queue(QueueJoined, *who)
         try:
             await call.wait(lambda: self._gate.enter(self._meter.cost, limit, ask))
         finally:
             if call.origin is waiting:  # and not another request's, of the same race
                 call.origin = before
+            call.observing.queue(QueueLeft, *who, call.now() - arrived)
         self._entered = call.now()
         self._round = quota.adaptive.round if quota.adaptive is not None else 0
 

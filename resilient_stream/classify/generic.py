@@ -106,7 +106,8 @@ GENERIC = make_rules(
             r"\b(request|payload|body|upload|entity|content)( body| entity| size)?( is|"
             r" was)? too (large|big)\b",
             r"exceeds? the (maximum |max |allowed )*(request|body|payload|upload) (body )?(size|limit)",
-            r"request (body )?exceeds the (maximum |max )?(allowed )?(size|number of bytes)",
+            r"request (body )?exceeds the (maximum |max )?(allowed )?(size|number of bytes)|"
+            r"\b(request|payload|body|upload) size exceeds\b",
             r"\b(image|file|document|attachment|audio|video)s?\b.{0,40}\b(exceeds?|larger than|over)\b.{0,40}\d ?"
             r"([KMG]i?B|bytes|megabytes)\b",
         ),
@@ -118,7 +119,9 @@ GENERIC = make_rules(
             r"\b(daily|weekly|monthly)\b.{0,60}\b(limit|quota|allocation|allowance|usage|cap)",
             r"\b(limit|quota|allocation|allowance)s?\b.{0,40}\b(daily|weekly|monthly|today|for (the|"
             r"this) (day|week|month))\b",
-            r"(hit|reached|exceeded) your (\w{1,24} )?limit\b.{0,20}\breset|quota (has been |"
+            r"(hit|reached|exceeded) your (\w{1,24} )?limit\b.{0,20}\breset|"
+            r"\b(current|this) billing (period|cycle|month)\b|"
+            r"quota (has been |"
             r"is )?(used up|exhausted)|exceeds? the service quota",
         ),
         phrase(_K.QUOTA_EXHAUSTED, r"\busage limit", unless=r"\btry again (later|soon|shortly)\b"),
@@ -144,7 +147,9 @@ GENERIC = make_rules(
             r"must (have|be|contain) (less|fewer|no more|at most) (than )?\d{1,12} tokens",
             r"reduce the length of (the |your )?(messages|prompt|input)",
             r"\d tokens\b.{0,60}\b(at most|up to|no more than|only (supports|accepts))\b.{0,20}\d",
-            unless=r"per[ -]min|\bTPM\b|rate[ _-]?limit|per[ -]day",
+            # Go says "context deadline exceeded" of a clock.
+            unless=r"per[ -]min|\bTPM\b|rate[ _-]?limit|per[ -]day|\bcontext (deadline|canceled|cancelled)\b|"
+            r"\bmax_\w{0,24}tokens\W{0,2} must be less\b",
         ),
         phrase(
             _K.MODEL_LOADING,
@@ -194,6 +199,7 @@ GENERIC = make_rules(
             r"^(invalid|expired|missing|bad|unknown) (api |access |auth |user )?(token|key)\W{0,3}$",
             r"\bunauthorized\b|\bunauthenticated\b|\bauth(entication)? ?(fail|required|error)|"
             r"not authenticated|signature expired",
+            r"\bauthorization header (requires|must|has|should|is (missing|malformed|invalid|empty))\b",
             r"(provide|include|pass|set|need) (a |an |your )?(valid )?api[ _-]?key|expected oauth|"
             r"could not authenticate|unregistered callers",
             unless=r"permission to|not authorized to",
@@ -206,6 +212,9 @@ GENERIC = make_rules(
             r"(disabled|suspended|blocked|restricted|banned|deactivated|on hold|terminated)",
             r"(location|country|region|territory)\b.{0,40}\b(not (supported|available|allowed)|"
             r"unsupported|restricted|blocked)",
+            r"\bnot (yet )?(available|supported|offered) in your (country|region|location|territory)\b|"
+            r"\bnot (yet )?(available|enabled|offered|included) (for|to|on|in|with) (this|your) (\w{1,24} )?("
+            r"subscription|plan|tier|account|organi[sz]ation)\b|"
             r"\bunsupported (country|region|location)|have not been submitted|accept the (terms|license|"
             r"agreement)",
             r"(does not|doesn't|do not|don't|insufficient|lacks?) (have )?(the )?(\w{1,24} )?(permissions?|"
@@ -218,10 +227,11 @@ GENERIC = make_rules(
             _K.CONTENT_FILTERED,
             r"content[ _-](filter|policy|polic|moderation|management|safety|violation)|safety (filter|"
             r"system|polic|setting|check)",
-            r"\bflagged\b|(usage|acceptable use|content|safety) polic(y|ies)\b|violat\w{1,24} .{0,40}\bpolic|"
-            r"policy violation",
+            r"\bflagged\b|(usage|acceptable use|content|safety) polic(y|ies)\b|policy violation",
+            r"violat\w{1,24} .{0,40}\b(polic|guidelines)",
             r"\bguardrail|requires moderation|\bmoderation\b|responsible ai|blocked (by|due to|"
-            r"for) .{0,40}(polic|safety|filter)",
+            r"for) .{0,40}(polic|safety|filter|guard)|"
+            r"\b(prompts?|inputs?|outputs?|responses?|messages?) (\w{1,24} )?blocked\b",
             r"\b(prompts?|inputs?|outputs?|content|text|messages?)\b.{0,40}\b(unsafe|not safe|inappropriate|"
             r"harmful|offensive)\b",
             r"\b(content|prompt|inputs?|outputs?|text)\b.{0,40}\b(is|are|was|were|been|being) (blocked|rejected|"
@@ -258,7 +268,7 @@ GENERIC = make_rules(
             r"not supported by any)\b",
             r"\b(invalid|unknown|unsupported|no such|unrecognized|unable to access) (the )?model( name|"
             r" id| identifier)?"
-            r"( specified)?(:|$| '| `| \"|\.)|unable to access model",
+            r"( specified)?(:|$| ['`\"@]| [\w.-]{1,60}[/:]|\.)|unable to access model",
             r"\bmodels?\b.{0,160}?\b(could not|cannot|can't|couldn't) be found\b|"
             r"could(n't| not) find (the |a )?model\b",
             r"\bmodels?( [^\s,;]{1,80})? (is|are|was) not (supported|known|served|offered|hosted)\b",
@@ -271,6 +281,7 @@ GENERIC = make_rules(
             r"not a (valid|known|supported|recognized) model|"
             r"deployment .{0,80}(does not exist|not found)|resolve the (foundation )?model|"
             r"deployment not found",
+            unless=r"\bmodels?\b.{0,80}\b(cannot|can't|can only) be used (with|in|on|through|via) the\b",
         ),
         phrase(
             _K.UNSUPPORTED_FEATURE,
@@ -281,14 +292,15 @@ GENERIC = make_rules(
             r"|completions?|chat|embeddings?|caching|multimodal|logprobs|assistant)(?: (?:use|calls?|"
             r"calling|choice|inputs?|mode"
             r"|schema|completions?|messages?|output))?)\b",
+            r"\bmodels?\b.{0,80}\b(cannot|can't|can only) be used (with|in|on|through|via) the\b|"
             r"\bis not an? (multimodal|vision|reasoning|chat|embeddings?|completion|image|audio) model\b|"
-            r"\bis not (enabled|supported) for models?/|\bparam requires --[\w-]{1,40} flag|"
+            r"\bis not (enabled|supported) for models?/|\brequires --[a-z][\w-]{1,40} |"
             r"not (supported|accessible|available) (in|on|by|for|via|through|with) (the|this) (\S{1,60} )?endpoint|"
             r"\b(images?|vision|audio|videos?|files?|tools?) (inputs?|calls?|use) (is|are) not supported\b|"
             r"\bnot (yet )?implemented\b",
-            r"\b(operation|feature|method|modality|function calling|tool (use|calling)|thinking|"
-            r"streaming)\b.{0,60}\b(is not|isn't|not)"
-            r" (supported|enabled|available)|\boperation does not work with",
+            r"\b(operation|feature|method|modality|function calling|tool (use|calling)|thinking|json[_ ](schema|mode)|"
+            r"structured outputs?|streaming)\b.{0,60}\b((is not|isn't|not)"
+            r" (supported|enabled|available)|(is|are) unsupported)|\boperation does not work with",
         ),
         phrase(
             _K.STREAM_INTERRUPTED,
@@ -298,16 +310,20 @@ GENERIC = make_rules(
         ),
         phrase(
             _K.GATEWAY_ERROR,
-            r"upstream connect error|before headers|no healthy upstream|bad gateway|"
+            r"\bconnect call failed|connection refused|\bECONNREFUSED\b|"
+            r"\b(cannot|could not|failed to|unable to) connect to (the )?(host|upstream|backend|server)\b|"
+            r"upstream connect error|before headers|no healthy upstream|bad gateway|load[ -]?balancer|"
+            r"\b(get|find|pick|select|connect to) an? (\w{1,24} )?(peer|upstream|backend)\b|"
             r"upstream (server )?(is )?(error|unavailable|"
             r"unreachable)|(origin|upstream) .{0,30}(unreachable|refused)|error code: 5(0[02]|2[0-3]|"
             r"2[5-7]|30)\b",
+            unless=r"deadline exceeded",
             statuses=(0, 500, 502, 503, 520, 521, 522, 523, 525, 526, 530),
         ),
         phrase(
             _K.PROVIDER_TIMEOUT,
             r"timed[ -]?out|\btime-?out\b|took too long|deadline exceeded",
-            statuses=(0, 408, 500, 503, 504, 524),
+            statuses=(0, 408, 500, 502, 503, 504, 524),
         ),
         phrase(
             _K.RATE_LIMITED,

@@ -455,6 +455,25 @@ BODIES: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('moonshot', 429, {'error': {'message': 'Your account org-1 request reached organization TPD rate limit, current: 1500001, limit: 1500000', 'type': 'rate_limit_reached_error'}}, 'quota_exhausted', {}),
     ('zai', 400, {'error': {'code': '1210', 'message': 'API 调用参数有误，请检查文档。'}}, 'invalid_request', {}),
     ('zai', 429, {'error': {'code': '1305', 'message': '该模型当前访问量过大，请您稍后再试'}}, 'provider_overloaded', {}),
+    # What was missed when new bodies were tried.
+    ('openai', 400, {'success': False, 'errors': [{'code': 7000, 'message': 'No such model @cf/acme/tiny-1'}], 'result': {}}, 'model_not_found', {}),
+    ('vllm', 400, {'error': {'message': 'reasoning output requires --reasoning-parser to be set', 'type': 'BadRequestError', 'param': None, 'code': 400}}, 'unsupported_feature', {}),
+    ('openai', 503, {'message': 'failed to pick an upstream from the balancer'}, 'gateway_error', {}),
+    ('openai', 500, {'error': {'message': "APIConnectionError: Cannot connect to host 10.0.0.7:8000 [Connect call failed ('10.0.0.7', 8000)]", 'type': None, 'code': '500'}}, 'gateway_error', {}),
+    ('openai', 502, {'error': 'dial tcp 10.0.0.7:8000: connect: connection refused'}, 'gateway_error', {}),
+    ('openrouter', 403, {'error': {'message': 'This model is not available in your country.', 'code': 403}}, 'permission_denied', {}),
+    ('anthropic', 400, {'type': 'error', 'error': {'type': 'invalid_request_error', 'message': 'The files beta is not yet available for your plan.'}}, 'permission_denied', {}),
+    ('gemini', 400, {'error': {'code': 400, 'message': 'Function calling with a response schema is unsupported', 'status': 'INVALID_ARGUMENT'}}, 'unsupported_feature', {}),
+    ('openai', 400, {'error': {'message': "'response_format' of type 'json_schema' is not supported with this model.", 'type': 'invalid_request_error', 'param': 'response_format', 'code': None}}, 'unsupported_feature', {}),
+    ('openai', 400, {'error': {'message': 'The model babbage-2 cannot be used with the Chat API.', 'type': 'invalid_request_error', 'param': 'model', 'code': 'unsupported_model'}}, 'unsupported_feature', {}),
+    ('gemini', 400, {'error': {'code': 400, 'message': 'Request payload size exceeds the limit: 10485760 bytes.', 'status': 'INVALID_ARGUMENT'}}, 'request_too_large', {}),
+    ('openai', 403, {'message': "Authorization header requires 'SignedHeaders' parameter."}, 'authentication', {}),
+    ('groq', 400, {'error': {'message': '`max_completion_tokens` must be less than or equal to `4096`, which is less than the `context_window` for this model', 'type': 'invalid_request_error'}}, 'invalid_request', {}),
+    ('openai', 403, {'errors': [{'code': 'tokens_gone', 'message': 'All tokens of the current billing period are used'}]}, 'quota_exhausted', {}),
+    ('xai', 403, {'code': 'The caller does not have permission to execute the specified operation', 'error': 'Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_X'}, 'content_filtered', {}),
+    ('xai', 403, {'code': 'The caller does not have permission to execute the specified operation', 'error': 'This API key may not use this endpoint.'}, 'permission_denied', {}),
+    ('openai', 424, {'success': False, 'error': [{'code': 9, 'message': 'Prompt blocked due to security rules'}]}, 'content_filtered', {}),
+    ('openai', None, {'error': {'message': 'context deadline exceeded while reading body', 'type': 'upstream_error'}}, 'provider_timeout', {}),
 ]
 # fmt: on
 

@@ -85,7 +85,7 @@ UNSEEN: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('llamacpp', 401, {'error': {'code': 401, 'message': 'Invalid API Key', 'type': 'authentication_error'}}, 'authentication', {}),
     ('llamacpp', 404, {'error': {'code': 404, 'message': 'File Not Found', 'type': 'not_found_error'}}, 'unexpected_response', {}),
     ('vllm', 401, {'error': 'Unauthorized'}, 'authentication', {}),
-    ('vllm', 400, {'error': {'message': '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set', 'type': 'BadRequestError', 'param': None, 'code': 400}}, 'invalid_request', {}),
+    ('vllm', 400, {'error': {'message': '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set', 'type': 'BadRequestError', 'param': None, 'code': 400}}, 'unsupported_feature', {}),
     ('sglang', 400, {'object': 'error', 'message': "The input (40000 tokens) is longer than the model's context length (32768 tokens).", 'type': 'BadRequestError', 'code': 400}, 'context_length_exceeded', {}),
     ('lmstudio', 400, {'error': 'The number of tokens to keep from the initial prompt is greater than the context length. Try to load the model with a larger context length'}, 'context_length_exceeded', {}),
     ('moonshot', 429, {'error': {'message': 'Your account org-x<ak-x> request reached organization max RPM: 3, please try again after 1 seconds', 'type': 'rate_limit_reached_error', 'param': None, 'code': None}}, 'rate_limited', {}),

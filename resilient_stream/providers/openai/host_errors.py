@@ -49,6 +49,8 @@ HOSTS_ROWS: Mapping[str, Mapping[str, Any]] = {
         "types": {_K.RATE_LIMITED: "1300"},
     },
     "deepseek": {"phrases": (phrase(_K.CONTENT_FILTERED, r"^content exists risk"),)},
+    # Its code is a sentence about permission, whatever the reason.
+    "xai": {"phrases": (phrase(_K.CONTENT_FILTERED, r"violates usage guidelines|failed check: safety"),)},
     "fireworks": {"statuses": {412: _K.INSUFFICIENT_FUNDS}},
     "cloudflare": {
         "codes": {

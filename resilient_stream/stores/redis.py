@@ -7,6 +7,9 @@ that works ends it, with a word in the log.
 What calls ask before they go to a provider (`exchange`) has 50 ms. When it takes longer, nobody waits any more: each
 call goes by what its process knows, and one exchange at a time finds out whether Redis answers in time again.
 
+In a cluster a node may be lost while the others answer, so there each target is in trouble for itself. Still, one
+warning says that it began, and one word that all of it is over.
+
 The package `redis` is imported when the first store is made. Redis 6.2 or later, or any Valkey.
 """
 
@@ -17,10 +20,12 @@ import contextlib
 import logging
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..failures import StreamMisused
+from .cluster import Cluster, nodes_of
 
 if TYPE_CHECKING:
     from ..fleet.board import News, View
@@ -32,13 +37,15 @@ logger = logging.getLogger("resilient_stream")
 ResultT = TypeVar("ResultT")
 
 CONNECTIONS = 16
-"""Connections of one event loop. Commands wait for a free one."""
+"""Connections of one event loop to one server. Commands wait for a free one."""
 
 RETRY_AFTER = 0.5
 """Seconds for which commands fail at once, after one has failed."""
 
-WITHOUT_IT = "RedisStore needs the package redis: pip install 'resilient-stream[redis]'"
+OUTDATED_AFTER = 60.0
+"""Seconds after which the trouble of a target is forgotten that nobody asks for any more."""
 
+WITHOUT_IT = "RedisStore needs the package redis: pip install 'resilient-stream[redis]'"
 
 PATIENCE = 0.05
 """Seconds that a call waits for an exchange."""
@@ -46,6 +53,15 @@ PATIENCE = 0.05
 LOOKS = 5
 """Parts of the patience. Each is counted as what it should have lasted, so a loop that was busy elsewhere for longer is
 not taken for a slow Redis: the answer may be there, and nobody has read it."""
+
+
+EVERYWHERE = ""
+"""The place of whatever is asked of a single server."""
+
+OTHER_URL = (
+    "RedisStore: the URL begins with redis://, rediss:// or unix://, and a cluster's with redis+cluster:// or "
+    "rediss+cluster://"
+)
 
 
 class Misread(ValueError):
@@ -56,8 +72,19 @@ class StoreLost(Exception):
     """The store did not do it: it is out of reach, too slow, or refuses."""
 
 
+@dataclass(slots=True)
+class _Trouble:
+    """What is wrong with a place: a command failed, or took too long. next_try: when one is let through again."""
+
+    down: bool = False
+    late: bool = False
+    next_try: float = 0.0
+    trial: asyncio.Task[View | None] | None = None
+
+
 class RedisStore:
-    """A Redis server by its URL: `redis://`, `rediss://` (TLS) or `unix://`.
+    """A Redis server by its URL: `redis://`, `rediss://` (TLS) or `unix://`; or a cluster by some of its nodes:
+    `redis+cluster://host:port,host:port` or `rediss+cluster://`.
 
     prefix: what the names of all keys begin with; programs with the same one share. timeout: seconds for a command.
     lease: seconds after which a process that says nothing any more is taken for dead. connect: makes a client of your
@@ -77,16 +104,14 @@ class RedisStore:
         self.prefix = prefix
         self.timeout = timeout
         self.lease = lease
-        self.up = True
-        self.late = False
         self._has_answered = self._has_warned = False
-        self._trial: asyncio.Task[View | None] | None = None
+        self._troubles: dict[str, _Trouble] = {}
         self._url = url
+        self.is_cluster = connect is None and bool(nodes_of(url))
         if connect is None:
             _check(url)
         self._connect = connect or self._connected
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
-        self._next_try = 0.0
         self._working: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
@@ -96,62 +121,71 @@ class RedisStore:
         """Return the name of a key."""
         return ":".join((self.prefix, *parts))
 
+    @property
+    def up(self) -> bool:
+        """Return whether no command has failed without a later one that worked."""
+        return not any(trouble.down for trouble in self._troubles.values())
+
     async def ask(self, command: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
         """Return what the command returns, which is given the client. Raises StoreLost."""
-        self._may_try()
+        self._may_try(EVERYWHERE)
         try:
             result = await asyncio.shield(self._in_background(self._within(command)))
         except Exception as error:
             raise self.lost(error) from error
-        self.found()
+        self._found(EVERYWHERE)
         return result
 
-    def _may_try(self) -> None:
+    def _may_try(self, place: str) -> None:
         """Raise StoreLost while a command would fail, as it did a moment ago."""
-        now = asyncio.get_running_loop().time()
-        if not self.up:
-            if now < self._next_try:
+        trouble, now = self._troubles.get(place), asyncio.get_running_loop().time()
+        if trouble is not None and trouble.down:
+            if now < trouble.next_try:
                 raise StoreLost("out of reach a moment ago")
-            self._next_try = now + RETRY_AFTER
+            trouble.next_try = now + RETRY_AFTER
 
     async def exchange(self, news: News) -> View | None:
         """Tell what happened at a target, and return what is known of it; None without an answer within 50 ms. While
         Redis is out of reach or late, the answer is None at once."""
-        if self.up and not self.late:
-            return await self._in_time(news)
-        is_tried = self._trial is not None and not self._trial.done()
-        if not is_tried and (self.up or asyncio.get_running_loop().time() >= self._next_try):
-            self._trial = self._in_background(self._in_time(_asking_for_nothing(news)))
+        place = self._place_of(news)
+        trouble = self._troubles.get(place)
+        if trouble is None:
+            return await self._in_time(news, place)
+        is_tried = trouble.trial is not None and not trouble.trial.done()
+        if not is_tried and (not trouble.down or asyncio.get_running_loop().time() >= trouble.next_try):
+            trouble.trial = self._in_background(self._in_time(_asking_for_nothing(news), place))
         return None
 
-    async def _in_time(self, news: News) -> View | None:
-        asking = self._in_background(self._exchanged(news))
+    def _place_of(self, news: News) -> str:
+        """Return whose trouble it is when this exchange fails: in a cluster its target's, since its keys are on one
+        node, and else everybody's."""
+        return news.key if self.is_cluster else EVERYWHERE
+
+    async def _in_time(self, news: News, place: str) -> View | None:
+        asking = self._in_background(self._exchanged(news, place))
         for _ in range(LOOKS):
             done, _pending = await asyncio.wait((asking,), timeout=PATIENCE / LOOKS)
             if done:
                 return asking.result()
-        self.late = True
+        self._trouble(place).late = True
         if self._has_answered:  # else it is the first connection that takes its time
             self._warn(f"no answer within {PATIENCE * 1000:.0f} ms")
         return None
 
-    async def _exchanged(self, news: News) -> View | None:
+    async def _exchanged(self, news: News, place: str) -> View | None:
         from .exchange import exchanged
 
         began = asyncio.get_running_loop().time()
         try:
-            self._may_try()
+            self._may_try(place)
             view = await self._within(lambda client: exchanged(client, self.prefix, news))
         except StoreLost:
             return None
         except Exception as error:  # whatever it is, no call may fail because of it
-            self._is_lost(error)
+            self._is_lost(error, place)
             return None
-        self.found()
         self._has_answered = True
-        if self.late and asyncio.get_running_loop().time() - began < PATIENCE:
-            self.late = False
-            self._is_back()
+        self._found(place, in_time=asyncio.get_running_loop().time() - began < PATIENCE)
         return view
 
     async def _within(self, command: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
@@ -173,37 +207,60 @@ class RedisStore:
             self._clients[loop] = self._connect()
         return self._clients[loop]
 
+    # -- what is wrong ------------------------------------------------------------------------
+
     def lost(self, error: Exception) -> StoreLost:
         """Note that the server is out of reach, with one warning. Raises what is no failure of a server."""
         if not _is_failure(error):
             raise error
-        return self._is_lost(error)
+        return self._is_lost(error, EVERYWHERE)
 
-    def _is_lost(self, error: Exception) -> StoreLost:
-        self._next_try = asyncio.get_running_loop().time() + RETRY_AFTER
-        self._drop_client()
-        if self.up:
-            self.up = False
-            self._warn(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    def _is_lost(self, error: Exception, place: str) -> StoreLost:
+        if not self.is_cluster:  # which drops the client of the node itself: those of others are in use
+            self._drop_client()
+        trouble = self._trouble(place)
+        trouble.down = True
+        trouble.next_try = asyncio.get_running_loop().time() + RETRY_AFTER
+        self._warn(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
         return StoreLost(type(error).__name__)
 
+    def _trouble(self, place: str) -> _Trouble:
+        """Return the trouble of a place, which begins now if there was none."""
+        self._forget_outdated()
+        trouble = self._troubles.setdefault(place, _Trouble())
+        trouble.next_try = max(trouble.next_try, asyncio.get_running_loop().time())
+        return trouble
+
+    def _found(self, place: str, *, in_time: bool = False) -> None:
+        """Note that the server answers. in_time: so soon that calls can wait for it."""
+        trouble = self._troubles.get(place)
+        if trouble is None:
+            return
+        trouble.down = False
+        trouble.late = trouble.late and not in_time
+        if not trouble.late:
+            del self._troubles[place]
+            self._forget_outdated()
+            self._say_if_back()
+
+    def _forget_outdated(self) -> None:
+        """Forget troubles that nobody tried to end for a while: their targets are not asked for any more."""
+        now = asyncio.get_running_loop().time()
+        for place in [each for each, trouble in self._troubles.items() if now > trouble.next_try + OUTDATED_AFTER]:
+            del self._troubles[place]
+
     def _warn(self, said: str) -> None:
-        """Warn once, until it is back."""
+        """Warn once, until all is well again."""
         if not self._has_warned:
             self._has_warned = True
             logger.warning("Redis at %s is lost (%s): each process is on its own until it is back", self._place(), said)
 
-    def _is_back(self) -> None:
-        if self._has_warned:
+    def _say_if_back(self) -> None:
+        if self._has_warned and not self._troubles:
             self._has_warned = False
             logger.info("Redis at %s is back", self._place())
 
-    def found(self) -> None:
-        """Note that the server answers."""
-        if not self.up:
-            self.up = True
-            if not self.late:
-                self._is_back()
+    # -- connections --------------------------------------------------------------------------
 
     async def aclose(self) -> None:
         """Close this loop's connections."""
@@ -216,7 +273,10 @@ class RedisStore:
         """Close this loop's client, whatever state it is in. The next command makes a new one."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
-            self._in_background(self._close(client))
+            self._close_soon(client)
+
+    def _close_soon(self, client: Any) -> None:
+        self._in_background(self._close(client))
 
     async def _close(self, client: Any) -> None:
         with contextlib.suppress(Exception):  # it may be the reason why it is closed
@@ -224,12 +284,16 @@ class RedisStore:
                 await client.aclose()
 
     def _connected(self) -> Any:
+        nodes = nodes_of(self._url)
+        return Cluster(nodes, self._connected_to, self._close_soon) if nodes else self._connected_to(self._url)
+
+    def _connected_to(self, url: str) -> Any:
         from redis.asyncio import BlockingConnectionPool, Redis
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
         pool = BlockingConnectionPool.from_url(
-            self._url,
+            url,
             max_connections=CONNECTIONS,
             timeout=self.timeout,
             socket_timeout=None,  # ours is around each command; one that waits for news may wait longer
@@ -242,8 +306,7 @@ class RedisStore:
     def _place(self) -> str:
         """Return where it is, without a password."""
         parts = urlsplit(self._url)
-        host = parts.hostname or ""
-        return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _check(url: str) -> None:
@@ -253,9 +316,10 @@ def _check(url: str) -> None:
     except ImportError as error:
         raise StreamMisused(WITHOUT_IT) from error
     try:
-        parse_url(url)
+        for each in nodes_of(url) or [url]:
+            parse_url(each)
     except ValueError:  # it may repeat the URL, and with it a password
-        raise StreamMisused("RedisStore: the URL begins with redis://, rediss:// or unix://") from None
+        raise StreamMisused(OTHER_URL) from None
 
 
 def _asking_for_nothing(news: News) -> News:

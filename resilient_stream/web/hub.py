@@ -36,6 +36,8 @@ __all__ = ["Hub"]
 
 MAX_BYTES = 64 * 1024 * 1024
 
+NO_CLUSTER = "a Hub keeps its answers on one server: give it a RedisStore of its own, of a single Redis or Valkey"
+
 
 @dataclass(eq=False, slots=True)
 class _Kept:
@@ -50,10 +52,10 @@ class _Kept:
 class Hub:
     """Running answers by their ids.
 
-    store: with a RedisStore, any process serves and stops what another one runs. ttl: seconds for which an answer is
-    kept after its end. max_bytes: of all answers of this process together, and half of it more at most for what slow
-    readers of running answers have not read. drain: seconds that running answers get at
-    shutdown before they are closed. writers: by name, what makes a writer of a format of your own; every process needs
+    store: with a RedisStore of a single server, any process serves and stops what another one runs. ttl: seconds for
+    which an answer is kept after its end. max_bytes: of all answers of this process together, and half of it more at
+    most for what slow readers of running answers have not read. drain: seconds that running answers get at shutdown
+    before they are closed. writers: by name, what makes a writer of a format of your own; every process needs
     the same.
     """
 
@@ -79,6 +81,8 @@ class Hub:
         self._writers = writers or {}
         self._shared: Shared | None = None
         if store is not None and not isinstance(store, MemoryStore):
+            if store.is_cluster:
+                raise StreamMisused(NO_CLUSTER)
             from .shared import Shared  # needs Redis, and most hubs do not
 
             self._shared = Shared(store, ttl, max_bytes, self._writer, self._stop_here)

@@ -15,7 +15,7 @@ from resilient_stream.telemetry.names import METRICS, Metric
 __all__ = ["SCRAPED", "label", "labels_of", "metric", "series"]
 
 UNITS = {"ms": "milliseconds", "s": "seconds"}
-SUFFIXES = {"counter": ("",), "updowncounter": ("",), "histogram": ("_bucket", "_sum", "_count")}
+SUFFIXES = {"counter": ("",), "updowncounter": ("",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 SCRAPED = frozenset({"job", "instance", "le"})
 """Labels that Prometheus itself adds; `job` is OpenTelemetry's `service.name`."""
 

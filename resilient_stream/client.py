@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .engine.sharing import Sharing
     from .fleet.beginnings import Beginnings
     from .fleet.board import Store
+    from .fleet.facts import Facts
     from .fleet.health import Health, TargetHealth
     from .fleet.ledger import Ledger, MeanPrice
     from .fleet.routing import Router, Routing
@@ -104,10 +106,11 @@ class Client:
         telemetry: Telemetry | None = None,
     ) -> None:
         _settle_the_allocator()
+        self._store = store
         self._sharing = None if store is None else _sharing(store)
         self.targets = _checked_targets(targets)
         self.transport: Transport = Outgoings(session)
-        self._reporter = Reporter(given("telemetry", telemetry, Telemetry()))
+        self._reporter = Reporter(given("telemetry", telemetry, Telemetry()), weakref.WeakMethod(self._facts))
         self._observers: tuple[Callable[[Call], Observer | None], ...] = (self._reporter,)
         if record is not None:
             self._record_to(record)
@@ -306,6 +309,12 @@ class Client:
         are limits.
         """
         return (self._health or self._watched(Breaker())).all(self.targets, _now(), self.slots.busy())
+
+    def _facts(self) -> Facts:
+        """Return what gauges show of this client; it may be asked in any thread."""
+        from .fleet.facts import facts_of  # paid for by processes that collect metrics
+
+        return facts_of(self.targets, self._health, self._limits, self.ledger, self._store, _now())
 
     async def aclose(self) -> None:
         """End every running stream with ClientClosed, then close the connections. Idempotent."""

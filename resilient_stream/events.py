@@ -19,6 +19,7 @@ __all__ = [
     "AttemptFailed",
     "AttemptProgress",
     "AttemptStarted",
+    "BreakerChanged",
     "Event",
     "FallbackType",
     "FellBack",
@@ -28,6 +29,7 @@ __all__ = [
     "QueueJoined",
     "QueueLeft",
     "RetryScheduled",
+    "State",
     "Step",
     "StreamEnded",
     "Told",
@@ -39,6 +41,7 @@ __all__ = [
 
 Step: TypeAlias = Literal["head", "content", "kept", "closed", "idle_closed"]
 FallbackType: TypeAlias = Literal["buffered", "provider_switch", "continuation", "interactive"]
+State: TypeAlias = Literal["closed", "open", "half_open"]
 ToolKind: TypeAlias = Literal["function", "extension"]
 ToolOutcome: TypeAlias = Outcome | Literal["refused"]
 
@@ -106,6 +109,23 @@ class Hedged:
     source: str
     target: str
     after: float
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged:
+    """The breaker treats `target` in another way from now on: `open` (it is not asked), `half_open` (one request tests
+    it) or `closed` (it is asked as usual).
+
+    before: the state until now. failure_rate: share of its requests that failed of late. wait: seconds until it is
+    tested; None unless it is open. It is told to the call in which it was noticed, once for each client.
+    """
+
+    call_id: str
+    target: str
+    state: State
+    before: State
+    failure_rate: float
+    wait: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +208,7 @@ class ToolEnded:
     duration: float
 
 
-Event: TypeAlias = AttemptStarted | AttemptFailed | RetryScheduled | FellBack | Hedged | StreamEnded
+Event: TypeAlias = AttemptStarted | AttemptFailed | RetryScheduled | FellBack | Hedged | BreakerChanged | StreamEnded
 OnEvent: TypeAlias = Callable[[Event], None]
 Told: TypeAlias = Event | AttemptProgress | QueueJoined | QueueLeft | ToolStarted | ToolEnded
 """All that observers are told of."""

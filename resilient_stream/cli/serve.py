@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ..client import Client
-from ..events import Event, FellBack, RetryScheduled, StreamEnded
+from ..events import BreakerChanged, Event, FellBack, RetryScheduled, StreamEnded
 from ..failures import StreamMisused
 from ..gateway.app import make_app
 from ..gateway.door import is_loopback, keys_of
@@ -100,7 +100,7 @@ async def _serve(
 
 def _watcher(notes: Notes) -> Any:
     def tell(event: Event) -> None:
-        if isinstance(event, RetryScheduled | FellBack) and (line := wording.event_line(event)):
+        if isinstance(event, RetryScheduled | FellBack | BreakerChanged) and (line := wording.event_line(event)):
             notes.note(line)
         elif isinstance(event, StreamEnded):
             notes.summary(event.transcript)

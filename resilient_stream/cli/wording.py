@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from ..chunks import File, Seam, ServerToolCall, ServerToolResult, Source, ToolCall, Usage
 from ..conversation.progress import ToolProgress
 from ..conversation.turns import ConversationRecord, ToolResult
-from ..events import AttemptStarted, Event, FellBack, Hedged, RetryScheduled
+from ..events import AttemptStarted, BreakerChanged, Event, FellBack, Hedged, RetryScheduled
 from ..failures.kinds import KINDS
 from ..outcome.errors import AllTargetsFailed, StreamError
 from ..outcome.transcript import Attempt, Transcript
@@ -65,11 +65,22 @@ def event_line(event: Event) -> str | None:
             return f"{event.target}  {short_error(event.error)}. {again}{who_asked(event)}"
         case Hedged():
             return f"{event.source}  no content for {readable.duration(event.after)}, asking {event.target} as well"
+        case BreakerChanged():
+            return f"{event.target}  {_breaker(event)}"
         case FellBack(how="continuation"):
             return f"{event.source}  {short_error(event.error)}, {how_continued(event)}"
         case FellBack():
             return f"{event.source}  {short_error(event.error)}, going on with {event.target}"
     return None
+
+
+def _breaker(event: BreakerChanged) -> str:
+    """Say what the breaker does with a target from now on."""
+    if event.state != "open":
+        return "is asked as usual again" if event.state == "closed" else "this request tests whether it is well again"
+    failed = f"is sick: {event.failure_rate * 100:.0f} % of its requests failed"
+    why = failed if event.failure_rate else "wants to be left alone"
+    return f"{why}; not asked for {readable.duration(event.wait or 0.0)}"
 
 
 def how_continued(event: FellBack) -> str:

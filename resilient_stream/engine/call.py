@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import anyio
 
 from ..contract import Batch, Capabilities, Request, Sending, Transport
-from ..events import AttemptFailed, Event, Step, StreamEnded
+from ..events import AttemptFailed, BreakerChanged, Event, Step, StreamEnded
 from ..failures import ErrorKind, Failure, StreamMisused
 from ..failures.kinds import Text
 from ..outcome.errors import StreamError
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Owner", "as_it_is", "closed_error"]
 
 logger = logging.getLogger("resilient_stream")
+
+TROUBLE = (AttemptFailed, BreakerChanged)
+"""Events with which a call is in trouble: whoever wants to be told of such calls only is told from here on."""
 
 _numbers = itertools.count(1)
 ResultT = TypeVar("ResultT")
@@ -174,7 +177,7 @@ class Call:
 
     def emit(self, make: Callable[..., Event], *values: Any) -> None:
         """Tell whoever watches; the event is not even made otherwise."""
-        if make is AttemptFailed or self.transcript.outcome not in (None, "complete"):
+        if make in TROUBLE or self.transcript.outcome not in (None, "complete"):
             self.observing.expect_trouble(self)
         self.observing.tell(self.id, make, values)
 

@@ -19,14 +19,15 @@ A request that only says how it ended after others have decided changes no state
 from __future__ import annotations
 
 import random
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from ..events import State
 from ..policy import Breaker
 from .window import Window
 
 __all__ = ["SPENT", "Circuit", "CircuitState", "Permit", "Standing"]
 
-CircuitState: TypeAlias = Literal["closed", "open", "half_open"]
+CircuitState: TypeAlias = State
 
 LONGEST = 4
 """A target that fails each test is left alone for up to so many times `Breaker.open_for`: two minutes by default. A
@@ -104,7 +105,9 @@ class Circuit:
 
     def standing(self, now: float) -> Standing:
         """Return the state as it is told to other processes."""
-        return Standing(self._opened, max(0.0, self._until - now), self._trips, max(0.0, now - self._well_since))
+        return Standing(
+            self.state(now) != "closed", max(0.0, self._until - now), self._trips, max(0.0, now - self._well_since)
+        )
 
     def adopt(self, standing: Standing, now: float) -> None:
         """Take over the state that another process has told of."""
@@ -113,7 +116,7 @@ class Circuit:
             self._opened, self._probing = True, False
             self._until = now + standing.seconds
             self._period += 1
-        elif self._opened:
+        elif self.state(now) != "closed":
             self._close(now)
         self._well_since = now - standing.well
 
@@ -126,9 +129,8 @@ class Circuit:
         return sick
 
     def state(self, now: float) -> CircuitState:
-        """Return the state that a request would meet at `now`."""
-        self._end_a_rest(now)
-        if not self._opened:
+        """Return the state that a request would meet at `now`. Nothing is changed: it may be read in any thread."""
+        if not self._opened or self._rest_is_over(now):
             return "closed"
         return "open" if now < self._until else "half_open"
 
@@ -147,7 +149,8 @@ class Circuit:
 
     def ask(self, now: float) -> Permit | None:
         """Return leave to send a request, or None while there is none."""
-        self._end_a_rest(now)
+        if self._rest_is_over(now):
+            self._opened = False
         if not self._opened:
             return Permit(self._period, probe=False)
         if now < self._until or self._probing:
@@ -200,10 +203,9 @@ class Circuit:
         self._until = max(self._until, now + seconds)
         self._period += 1
 
-    def _end_a_rest(self, now: float) -> None:
-        """Close a circuit that does not judge when its rest is over: there is nothing to test."""
-        if self._opened and not self._judges and now >= self._until:
-            self._opened = False
+    def _rest_is_over(self, now: float) -> bool:
+        """Whether a circuit that does not judge is as if closed: there is nothing to test."""
+        return self._opened and not self._judges and now >= self._until
 
     def _lengthen_the_row(self, now: float) -> None:
         if not self._row or now - self._row_since > self._policy.window:

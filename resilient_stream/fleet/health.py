@@ -74,9 +74,9 @@ def digest_of(key: str | None) -> str:
 
 
 class Patient:
-    """One target under observation."""
+    """One target under observation. told: the state of its circuit that was told of last."""
 
-    __slots__ = ("_rests", "circuit", "in_flight", "latency", "slow_after")
+    __slots__ = ("_rests", "circuit", "in_flight", "latency", "slow_after", "told")
 
     def __init__(self, policy: Breaker, *, judges: bool = True, rests: bool = False) -> None:
         self.circuit = Circuit(policy, judges=judges)
@@ -84,6 +84,7 @@ class Patient:
         self.slow_after = policy.slow_after
         self.latency = PeakLatency()
         self.in_flight = 0
+        self.told: CircuitState = "closed"
 
     def began(self, permit: Permit, seconds: float, now: float) -> None:
         """Note that a request's first content came after `seconds`."""
@@ -157,6 +158,10 @@ class Health:
             self.of(target)
         return tuple(self._seen(key_of(target), now, 0, 0, now) for target in targets)
 
+    def states(self, now: float) -> tuple[tuple[TargetKey, CircuitState], ...]:
+        """Return the state of each target that is known. It may be read in any thread."""
+        return tuple((key, patient.circuit.state(now)) for key, patient in self._patients.items())
+
     def all(
         self, targets: Iterable[Target], now: float, busy: Mapping[TargetKey, tuple[int, int, float]] = _NOBODY
     ) -> tuple[TargetHealth, ...]:
@@ -180,5 +185,5 @@ class Health:
             in_flight=max(patient.in_flight, running),
             queued=queued,
             longest_wait=max(0.0, now - since) if queued else None,
-            opens_until=None if until is None else max(0.0, until - now),
+            opens_until=None if until is None or state == "closed" else max(0.0, until - now),
         )

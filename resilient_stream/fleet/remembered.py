@@ -40,3 +40,8 @@ class Remembered(Generic[KeyT, ValueT]):
         """Return the keys that are known, the one that was used longest ago first."""
         with self._lock:
             return tuple(self._values)
+
+    def items(self) -> tuple[tuple[KeyT, ValueT], ...]:
+        """Return the keys that are known with their values, in the same order."""
+        with self._lock:
+            return tuple(self._values.items())

@@ -31,6 +31,7 @@ FIELDS: Mapping[str, str] = {
     "attempt": "Which request to this target, from 1.",
     "attempts": "The most there will be to this target; at the end of a call, how many were sent in all.",
     "wait": "Seconds until the next request.",
+    "state": "The breaker's state of the target: open, half_open or closed.",
     "kind": "What went wrong, one of the kinds in errors.md.",
     "category": "Who has to act: retryable, permanent, context or resource.",
     "phase": "How far the request had come: connect, request, stream or finish.",

@@ -22,10 +22,12 @@ from ..events import (
     AttemptFailed,
     AttemptProgress,
     AttemptStarted,
+    BreakerChanged,
     FallbackType,
     FellBack,
     Hedged,
     RetryScheduled,
+    State,
     Step,
     StreamEnded,
 )
@@ -38,7 +40,7 @@ from .current import log_within
 from .sink import Sink
 from .words import Words, tame
 
-__all__ = ["LEVELS", "STEPS", "WAYS", "CallLog"]
+__all__ = ["CHANGES", "LEVELS", "STEPS", "WAYS", "CallLog"]
 
 logger = logging.getLogger("resilient_stream")
 
@@ -61,6 +63,16 @@ WAYS: Mapping[FallbackType, str] = {
 """The templates for a fallback. Their values are the call, the target, what happened and the next target."""
 
 BY_MEMORY = "%s %s: %s Memory is short: falling back to buffered mode, asking %s for the whole answer at once"
+
+CHANGES: Mapping[State, tuple[int, str]] = {
+    "open": (
+        logging.WARNING,
+        "%s %s: the breaker is open: %.0f %% of its requests failed of late. Not asked for %.3g s",
+    ),
+    "half_open": (logging.INFO, "%s %s: the breaker is half open: this request tests whether the target is well"),
+    "closed": (logging.INFO, "%s %s: the breaker is closed: the target is asked as usual again"),
+}
+"""The level and the template for each state that a target's breaker comes to."""
 
 STEPS: Mapping[Step, str] = {
     "head": "%s %s: head of the answer after %.3f s, status %s",
@@ -152,6 +164,14 @@ class CallLog(Sink):
                 logging.INFO, "%s %s: no content after %.3g s, asking %s as well", self._call.id, event.source,
                 event.after, event.target, **log_fields.named(event.source), next_target=event.target,
             )  # fmt: skip
+
+    def breaker_changed(self, event: BreakerChanged) -> None:
+        """Log at WARNING that a target is not asked for a while, and at INFO that it is tested or asked again."""
+        level, line = CHANGES[event.state]
+        if logger.isEnabledFor(level):
+            figures = () if event.wait is None else (100 * event.failure_rate, event.wait)
+            facts = {**log_fields.named(event.target), "state": event.state, "wait": event.wait}
+            self._say(level, line, self._call.id, event.target, *figures, **facts)
 
     def ended(self, event: StreamEnded) -> None:
         """Log the end at the level of its outcome; at INFO what the retries were, at DEBUG causes and cleanup."""

@@ -1,19 +1,23 @@
 """The metrics: instruments made from the table in `names.py`, and what one call records.
 
 Names, units and labels come from that table, and no other label is recorded. A value is recorded when a request or a
-call is over, never for a chunk.
+call is over, never for a chunk. Gauges are in `gauges.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentelemetry.metrics import Meter
 
+from ..engine.middleware.breaker import OPEN
+from ..engine.middleware.concurrency import IN_THE_LINE, OWN_LIMIT
+from ..engine.middleware.money import USED_UP
 from ..events import (
     AttemptFailed,
     AttemptStarted,
+    BreakerChanged,
     FellBack,
     Hedged,
     QueueJoined,
@@ -27,10 +31,19 @@ from .attributes import OPERATION, OTHER, error_type, known, model_label, place,
 from .names import METRICS
 from .sink import Sink
 
-__all__ = ["CallMetrics", "Instruments"]
+__all__ = ["REFUSALS", "CallMetrics", "Instruments"]
+
+REFUSALS = frozenset({OPEN, OWN_LIMIT, USED_UP})
+"""Codes of errors for requests that the client itself did not send. They are counted apart from failures."""
 
 MOST_VARIANTS = 20
 """How many different names one model may answer with; further names get the label "other"."""
+
+MOST_TENANTS = 100
+"""How many tenants have series of their own; further ones get the label "other"."""
+
+LONGEST_TENANT = 64
+"""Characters of a tenant's name that are a label."""
 
 
 class Instruments:
@@ -39,7 +52,10 @@ class Instruments:
     def __init__(self, meter: Meter) -> None:
         self._record: dict[str, Callable[..., None]] = {}
         self._variants: dict[str, set[str]] = {}
+        self._tenants: set[str] = set()
         for row in METRICS.values():
+            if row.instrument == "gauge":
+                continue
             if row.instrument == "counter":
                 self._record[row.name] = meter.create_counter(row.name, row.unit, row.meaning).add
             elif row.instrument == "updowncounter":
@@ -58,20 +74,33 @@ class Instruments:
         label = model_label(asked, answered)
         if label in (None, asked, OTHER):
             return label
-        known = self._variants.setdefault(asked, set())
-        if len(known) < MOST_VARIANTS:
-            known.add(label)
-        return label if label in known else OTHER
+        return _admitted(label, self._variants.setdefault(asked, set()), MOST_VARIANTS)
+
+    def tenant(self, named: Any) -> str | None:
+        """Return the label for a tenant; None for a call without one. There are only so many labels."""
+        return None if named is None else _admitted(str(named)[:LONGEST_TENANT], self._tenants, MOST_TENANTS)
+
+
+def _admitted(label: str, known: set[str], most: int) -> str:
+    """Return the label if it is one of the first `most`, and else "other"."""
+    if len(known) < most:
+        known.add(label)
+    return label if label in known else OTHER
 
 
 class CallMetrics(Sink):
-    """The metrics of one call. context: returns the span's context of a request, or of the call."""
+    """The metrics of one call. tenant: whose call it is. context: returns the span's context of a request, or of the
+    call."""
 
-    def __init__(self, instruments: Instruments, target: str, context: Callable[[Attempt | None], Any]) -> None:
+    def __init__(
+        self, instruments: Instruments, target: str, tenant: Any, context: Callable[[Attempt | None], Any]
+    ) -> None:
         self._instruments = instruments
         self._target = target
+        self._tenant = tenant
         self._context = context
         self._open: dict[int, AttemptStarted] = {}
+        self._raced: dict[str, str] = {}
 
     def attempt_started(self, event: AttemptStarted) -> None:
         """Remember the request until it is over."""
@@ -79,7 +108,10 @@ class CallMetrics(Sink):
         self._open[id(event.record)] = event
 
     def attempt_failed(self, event: AttemptFailed) -> None:
-        """Record an error, and the request's own figures if it was sent."""
+        """Record an error, and the request's own figures if it was sent; or a refusal of ours."""
+        if event.error.code in REFUSALS and event.record is not None and not event.record.sent:
+            self._count("llm.request.refused", event.target, reason=event.error.code)
+            return
         self._count_error(event.target, event.error, event.record)
         if (started := self._open.pop(id(event.record), None)) is not None:
             self._attempt_over(started, "failed", event.error)
@@ -94,6 +126,7 @@ class CallMetrics(Sink):
 
     def hedged(self, event: Hedged) -> None:
         """Count one request beside a slow one."""
+        self._raced[event.target] = event.source
         self._count("llm.request.hedges", event.source)
 
     def queue_joined(self, event: QueueJoined) -> None:
@@ -105,16 +138,25 @@ class CallMetrics(Sink):
         self._say("llm.queue.length", -1, _ours(event.target), None)
         self._say("llm.queue.duration", event.waited, _ours(event.target), None)
 
+    def breaker_changed(self, event: BreakerChanged) -> None:
+        """Count the change of a target's breaker."""
+        self._count("llm.breaker.changes", event.target, state=event.state)
+
     def ended(self, event: StreamEnded) -> None:
         """Record the requests that did not fail, and the call."""
         transcript = event.transcript
         outcome = transcript.outcome or "failed"
         if outcome == "deadline" and transcript.error is not None:  # no request failed: the time was over
             self._count_error(self._target, transcript.error, None)
+            if transcript.error.code == IN_THE_LINE:
+                self._count("llm.request.refused", transcript.error.target or self._target, reason=IN_THE_LINE)
         for started in self._open.values():
             self._attempt_over(started, outcome, transcript.error)
+        tenant = self._instruments.tenant(self._tenant)
         for attempt in transcript.attempts:
-            self._spent(attempt)
+            self._spent(attempt, None if tenant is None else {"tenant": tenant})
+        if self._raced:
+            self._race_over(transcript.attempts)
         self._call_over(transcript)
 
     def _attempt_over(self, started: AttemptStarted, outcome: Outcome, error: StreamError | None) -> None:
@@ -155,13 +197,31 @@ class CallMetrics(Sink):
                 self._say("gen_ai.client.token.usage", total, {**labels, "gen_ai.token.type": kind}, record)
                 self._say(f"llm.{kind}_tokens", counted, _ours(target), record)
 
-    def _spent(self, record: Attempt) -> None:
+    def _spent(self, record: Attempt, tenant: dict[str, str] | None) -> None:
+        """Record what a request cost and wasted, for its target and for its tenant."""
+        used, ours = _used(record), _ours(record.target)
         if record.cost:
-            self._say("llm.cost", float(record.cost), _ours(record.target), record)
-        usage = (record.estimate or record.usage) if record.wasted else None
-        if usage is not None:
-            wasted = sum(count or 0 for count in tokens(record.target, usage))
-            self._say("llm.wasted_tokens", wasted, _ours(record.target), record)
+            self._say("llm.cost", float(record.cost), ours, record)
+        if used and record.wasted:
+            self._say("llm.wasted_tokens", used, ours, record)
+        if tenant is None:
+            return
+        if record.cost:
+            self._say("llm.tenant.cost", float(record.cost), tenant, record)
+        if used:
+            self._say("llm.tenant.tokens", used, tenant, record)
+            if record.wasted:
+                self._say("llm.tenant.wasted_tokens", used, tenant, record)
+
+    def _race_over(self, attempts: Sequence[Attempt]) -> None:
+        """Record whether a hedge was first, and the tokens of those that were not."""
+        began = [attempt for attempt in attempts if attempt.time_to_first_chunk is not None]
+        for attempt in began:
+            if attempt.hedge and (slow := self._raced.get(attempt.target)) is not None:
+                self._count("llm.hedge.won", slow)
+        for attempt in attempts if began else ():
+            if attempt.outcome == "abandoned" and attempt.time_to_first_chunk is None and (used := _used(attempt)):
+                self._say("llm.hedge.wasted_tokens", used, _ours(attempt.target), attempt)
 
     def _call_over(self, transcript: Transcript) -> None:
         if transcript.duration is not None:
@@ -179,6 +239,12 @@ class CallMetrics(Sink):
 
     def _say(self, name: str, value: float, labels: dict[str, Any], record: Attempt | None) -> None:
         self._instruments.record(name, value, labels, self._context(record))
+
+
+def _used(record: Attempt) -> int:
+    """Return the tokens of a request, input and output, as far as they are known."""
+    usage = record.estimate or record.usage
+    return 0 if usage is None else sum(count or 0 for count in tokens(record.target, usage))
 
 
 def _ours(target: str) -> dict[str, str]:

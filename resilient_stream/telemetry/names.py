@@ -10,11 +10,12 @@ from typing import Literal, NamedTuple, TypeAlias
 
 __all__ = ["METRICS", "Metric"]
 
-Instrument: TypeAlias = Literal["counter", "updowncounter", "histogram"]
+Instrument: TypeAlias = Literal["counter", "updowncounter", "histogram", "gauge"]
 
 
 class Metric(NamedTuple):
-    """One metric. buckets: the boundaries of a histogram, in its unit."""
+    """One metric. A gauge is read when metrics are collected, the others are recorded as calls end. buckets: the
+    boundaries of a histogram, in its unit."""
 
     name: str
     instrument: Instrument
@@ -45,6 +46,35 @@ METRICS: dict[str, Metric] = {
                "Requests that wait now because of Limits."),
         Metric("llm.queue.duration", "histogram", "s", ("provider", "model"),
                "How long a request to a target with limits waited for them, until it was sent or given up.", _SECONDS),
+        Metric("llm.hedge.won", "counter", "{request}", ("provider", "model"),
+               "Hedges that began before this model, which was slow to begin."),
+        Metric("llm.hedge.wasted_tokens", "counter", "{token}", ("provider", "model"),
+               "Tokens of requests to this model that lost a race, estimated where their answers had begun: what the "
+               "others used nobody knows. They are part of llm.wasted_tokens."),
+        Metric("llm.request.refused", "counter", "{request}", ("provider", "model", "reason"),
+               "Requests that were not sent: the target's breaker is open (reason=breaker_open), a limit would not "
+               "allow it in time (own_limit), the day's budget is used up (own_budget), or the deadline passed while "
+               "it waited (in_the_line). Only the last one is among llm.streaming.errors, too."),
+        Metric("llm.breaker.changes", "counter", "{change}", ("provider", "model", "state"),
+               "Changes of a target's breaker, by the state that it came to: open, half_open or closed."),
+        Metric("llm.breaker.state", "gauge", "{state}", ("provider", "model"),
+               "A target's breaker now: 0 is closed, 1 is half open, 2 is open. The worst of this process's clients "
+               "and keys."),
+        Metric("llm.breaker.shut_clients", "gauge", "{client}", (),
+               "Clients of this process with a breaker none of whose targets is closed."),
+        Metric("llm.budget.used", "gauge", "{USD}", ("budget",),
+               "US dollars spent today (UTC) of a budget: of a target (provider:model), or of \"all targets\". Of "
+               "several clients, the one that has the least left."),
+        Metric("llm.budget.left", "gauge", "{USD}", ("budget",),
+               "US dollars that are left of the same budget today (UTC); 0 if it is used up."),
+        Metric("llm.store.state", "gauge", "{state}", (),
+               "The store that processes share: 0 answers in time, 1 is late, 2 is out of reach."),
+        Metric("llm.tenant.cost", "counter", "{USD}", ("tenant",),
+               "US dollars that the requests of calls with metadata={\"tenant\": …} cost, where prices are known."),
+        Metric("llm.tenant.tokens", "counter", "{token}", ("tenant",),
+               "Input and output tokens of those requests."),
+        Metric("llm.tenant.wasted_tokens", "counter", "{token}", ("tenant",),
+               "The part of those tokens that belongs to requests without a whole answer."),
         Metric("llm.input_tokens", "counter", "{token}", ("provider", "model"),
                "Input tokens as the providers count them."),
         Metric("llm.output_tokens", "counter", "{token}", ("provider", "model"),

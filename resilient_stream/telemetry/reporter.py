@@ -19,6 +19,7 @@ from .sink import Sink, telling
 
 if TYPE_CHECKING:
     from .conversations import ConversationTrace
+    from .gauges import Watched
 
 __all__ = ["Reporter"]
 
@@ -26,10 +27,12 @@ logger = logging.getLogger("resilient_stream")
 
 
 class Reporter:
-    """What a client keeps for the telemetry of its calls: the policy, one tracer and one set of instruments."""
+    """What a client keeps for the telemetry of its calls: the policy, one tracer and one set of instruments. client:
+    gives what gauges show of it."""
 
-    def __init__(self, policy: Telemetry) -> None:
+    def __init__(self, policy: Telemetry, client: Watched) -> None:
         self._policy = policy
+        self._client = client
         self._tracer: tuple[Any, Any] = (None, None)
         self._instruments: tuple[Any, Any] = (None, None)
 
@@ -58,7 +61,9 @@ class Reporter:
         if instruments is not None:
             from .metrics import CallMetrics
 
-            sinks.append(CallMetrics(instruments, call.request.target.name, context))
+            sinks.append(
+                CallMetrics(instruments, call.request.target.name, call.request.metadata.get("tenant"), context)
+            )
         if logger.isEnabledFor(logging.ERROR):
             sinks.append(_log(call, context))
         return telling(sinks)
@@ -92,8 +97,18 @@ class Reporter:
     def _find_instruments(self) -> Any:
         provider = sdk.meter_provider(self._policy.meter_provider) if self._policy.enabled else None
         if provider is not self._instruments[0]:
-            self._instruments = (provider, None if provider is None else _instruments_of(provider))
+            self._instruments = (provider, None if provider is None else self._instruments_of(provider))
         return self._instruments[1]
+
+    def _instruments_of(self, provider: Any) -> Any:
+        meter = sdk.meter_of(provider)
+        if meter is None:
+            return None
+        from .gauges import watch
+        from .metrics import Instruments
+
+        watch(provider, meter, self._client)
+        return Instruments(meter)
 
 
 def _only_log(call: Call, around: Any = None) -> Observer:
@@ -104,13 +119,6 @@ def _log(call: Call, context: Any) -> Sink:
     from .logs import CallLog
 
     return CallLog(call, context)
-
-
-def _instruments_of(provider: Any) -> Any:
-    from .metrics import Instruments
-
-    meter = sdk.meter_of(provider)
-    return None if meter is None else Instruments(meter)
 
 
 def _always(context: Any) -> Any:

@@ -13,6 +13,7 @@ from ..events import (
     AttemptFailed,
     AttemptProgress,
     AttemptStarted,
+    BreakerChanged,
     FellBack,
     Hedged,
     Observer,
@@ -57,6 +58,9 @@ class Sink:
     def queue_left(self, event: QueueLeft) -> None:
         """Called when it waits no longer."""
 
+    def breaker_changed(self, event: BreakerChanged) -> None:
+        """Called when the breaker's state of a target is another one."""
+
     def tool_started(self, event: ToolStarted) -> None:
         """Called when a conversation runs a tool, in the tool's task."""
 
@@ -76,6 +80,7 @@ _TOLD: dict[type, Callable[[Sink, Any], None]] = {
     Hedged: lambda sink, event: sink.hedged(event),
     QueueJoined: lambda sink, event: sink.queue_joined(event),
     QueueLeft: lambda sink, event: sink.queue_left(event),
+    BreakerChanged: lambda sink, event: sink.breaker_changed(event),
     ToolStarted: lambda sink, event: sink.tool_started(event),
     ToolEnded: lambda sink, event: sink.tool_ended(event),
     StreamEnded: lambda sink, event: sink.ended(event),

@@ -8,7 +8,16 @@ import pytest
 
 from resilient_stream.cli import wording
 from resilient_stream.errors import ErrorKind, Failure, error_for
-from resilient_stream.events import AttemptFailed, AttemptStarted, Event, FellBack, Hedged, RetryScheduled, StreamEnded
+from resilient_stream.events import (
+    AttemptFailed,
+    AttemptStarted,
+    BreakerChanged,
+    Event,
+    FellBack,
+    Hedged,
+    RetryScheduled,
+    StreamEnded,
+)
 from resilient_stream.transcript import Transcript
 
 LIMITED = error_for(Failure(kind=ErrorKind.RATE_LIMITED, status=429, retry_after=2.0))
@@ -28,6 +37,13 @@ LINES = [
         "a:b  Answer cut off, asking for the rest of its answer (prefill)",
     ),
     (Hedged("c", "a:b", "d:e", 2.0), "a:b  no content for 2 s, asking d:e as well"),
+    (
+        BreakerChanged("c", "a:b", "open", "closed", 0.64, 30.0),
+        "a:b  is sick: 64 % of its requests failed; not asked for 30 s",
+    ),
+    (BreakerChanged("c", "a:b", "open", "closed", 0.0, 5.0), "a:b  wants to be left alone; not asked for 5 s"),
+    (BreakerChanged("c", "a:b", "half_open", "open", 0.64), "a:b  this request tests whether it is well again"),
+    (BreakerChanged("c", "a:b", "closed", "half_open", 0.0), "a:b  is asked as usual again"),
     (StreamEnded("c", Transcript()), None),
 ]
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from docs import dashboard, prometheus
-from resilient_stream.events import FallbackType
+from resilient_stream.engine.middleware.concurrency import IN_THE_LINE
+from resilient_stream.events import FallbackType, State
 from resilient_stream.kinds import ErrorCategory, ErrorKind
+from resilient_stream.telemetry.metrics import REFUSALS
 from resilient_stream.telemetry.names import METRICS
 
 FOLDER = Path(dashboard.__file__).parent / "operations"
@@ -23,6 +25,10 @@ promtool = pytest.mark.skipif(
 FUNCTIONS = frozenset(
     [
         "sum",
+        "avg",
+        "max",
+        "topk",
+        "bool",
         "by",
         "rate",
         "increase",
@@ -41,6 +47,8 @@ VALUES = {
     "error_category": set(ErrorCategory),
     "fallback_type": set(FallbackType.__args__),
     "phase": {"connect", "stream", "total"},
+    "reason": {*REFUSALS, IN_THE_LINE},
+    "state": set(State.__args__),
 }
 
 
@@ -51,7 +59,7 @@ def expressions() -> list[str]:
     alerts = re.findall(r"expr: (?:\|\n((?: {10,}.*\n)+)|(.*)\n)", text)
     variables = [item["query"] for item in dashboard.dashboard()["templating"]["list"][1:]]
     return [
-        *(target["expr"] for panel in panels for target in panel["targets"]),
+        *(target["expr"] for panel in panels for target in panel.get("targets", ())),
         *("".join(pair) for pair in alerts),
         *variables,
     ]
@@ -105,9 +113,8 @@ def test_the_dashboard_is_the_one_in_the_folder():
     document = dashboard.dashboard()
     assert json.loads(dashboard.FILE.read_text()) == document
     assert len({panel["id"] for panel in document["panels"]}) == len(document["panels"])
-    assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in document["panels"]}) == len(
-        dashboard.PANELS
-    )
+    places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in document["panels"]}
+    assert len(places) == len(document["panels"]) == sum(1 + len(panels) for panels in dashboard.ROWS.values())
 
 
 def test_every_alert_is_in_the_manual():
@@ -135,6 +142,7 @@ def test_names_are_those_of_the_exporter():
     )
     metrics = pytest.importorskip("opentelemetry.sdk.metrics")
     client = pytest.importorskip("prometheus_client")
+    metrics_api = pytest.importorskip("opentelemetry.metrics")
     reader = exporter.PrometheusMetricReader()
     provider = metrics.MeterProvider([reader], shutdown_on_exit=False)
     meter = provider.get_meter("test")
@@ -144,6 +152,10 @@ def test_names_are_those_of_the_exporter():
             meter.create_counter(row.name, row.unit, row.meaning).add(1, labels)
         elif row.instrument == "updowncounter":
             meter.create_up_down_counter(row.name, row.unit, row.meaning).add(1, labels)
+        elif row.instrument == "gauge":
+            meter.create_observable_gauge(
+                row.name, [lambda _, labels=labels: [metrics_api.Observation(1, labels)]], row.unit, row.meaning
+            )
         else:
             meter.create_histogram(row.name, row.unit, row.meaning).record(1, labels)
     page = client.generate_latest().decode()

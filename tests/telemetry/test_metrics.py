@@ -7,16 +7,17 @@ from typing import Any, get_args
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import Gauge, InMemoryMetricReader, Sum
 from opentelemetry.sdk.metrics.export import Histogram as HistogramData
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
 
-from resilient_stream import Client, ErrorKind, Hedge, Limits, Recovery, RetryPolicy, StreamError
+from resilient_stream import Breaker, Client, ErrorKind, Hedge, Limits, Recovery, RetryPolicy, StreamError
 from resilient_stream.chunks import Usage
 from resilient_stream.errors import Failure, error_for
 from resilient_stream.events import FallbackType, FellBack
+from resilient_stream.stores import MemoryStore
 from resilient_stream.telemetry.metrics import CallMetrics, Instruments
 from resilient_stream.telemetry.names import METRICS
-from resilient_stream.testing import Cut, End, FakeProvider, Stall, Status, Text
+from resilient_stream.testing import Cut, End, FakeProvider, Status, Text
 
 from ..engine.clock import after, running_clock
 from ..engine.scripted import END as OVER
@@ -25,6 +26,9 @@ from .endings import ENDINGS, GOOD, PROMPT, Ending, converse, converse_too_long
 from .seen import QUICK, Seen
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+DATA = {"counter": Sum, "updowncounter": Sum, "histogram": HistogramData, "gauge": Gauge}
 
 
 async def test_what_is_emitted_is_the_table(seen: Seen) -> None:
@@ -37,17 +41,25 @@ async def test_what_is_emitted_is_the_table(seen: Seen) -> None:
         async with Client(provider.target("openai"), retry=QUICK, telemetry=seen.telemetry()) as client:
             await converse(client, provider)
             await converse_too_long(client, provider)
-    async with FakeProvider([Stall()], GOOD) as provider:
-        targets = (provider.target("openai", model="slow"), provider.target("openai", model="other"))
-        dollar = lambda target, usage: 1  # noqa: E731
-        options = {"hedge": Hedge(after=0.005), "telemetry": seen.telemetry(), "prices": dollar}
-        async with Client(*targets, **options, limits=Limits(max_concurrency=5)) as client:
-            await client.complete(PROMPT)
+    dollar = lambda target, usage: 1  # noqa: E731
+    watched = {"telemetry": seen.telemetry(), "prices": dollar, "limits": Limits(cost_per_day=5, max_concurrency=5)}
+    with running_clock():
+        answers = Answer(after(9, b"")), Answer(text_event("Hello") + STOP + OVER)
+        racing, _ = client_over(*answers, targets=2, hedge=Hedge(after=1), **watched)
+        async with racing:
+            await racing.complete(PROMPT, metadata={"tenant": "acme"})
+    async with FakeProvider([Status(503)]) as provider:
+        options = {"retry": RetryPolicy.off(), "breaker": Breaker(min_calls=1), "store": MemoryStore()}
+        fleet = Client(provider.target("openai"), **options, **watched)
+        async with fleet:
+            for _ in range(2):
+                with pytest.raises(StreamError):
+                    await fleet.complete(PROMPT, deadline=5)
     found = seen.metrics
     assert set(found) == set(METRICS)
     for name, row in METRICS.items():
         metric = found[name]
-        assert isinstance(metric.data, HistogramData if row.instrument == "histogram" else Sum)
+        assert isinstance(metric.data, DATA[row.instrument])
         assert (metric.unit, metric.description) == (row.unit, row.meaning)
         assert {label for point in metric.data.data_points for label in (point.attributes or {})} == set(row.labels)
         if isinstance(metric.data, HistogramData):
@@ -164,7 +176,7 @@ def test_every_way_around_is_a_value_of_the_label() -> None:
     """The four fallbacks of the specification, as the event names them."""
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
-    metrics = CallMetrics(Instruments(provider.get_meter("test")), "openai:m", lambda _: None)
+    metrics = CallMetrics(Instruments(provider.get_meter("test")), "openai:m", None, lambda _: None)
     for how in get_args(FallbackType):
         error = error_for(Failure(kind=ErrorKind.OUT_OF_MEMORY))
         metrics.fell_back(FellBack("call-1", "openai:m", "anthropic:n", error, how))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -102,7 +103,7 @@ def test_a_disabled_sdk_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """OTEL_SDK_DISABLED=true: the SDK gives no-op tracers and meters, and a call has no spans."""
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     disabled = Seen()
-    reporter = Reporter(disabled.telemetry())
+    reporter = Reporter(disabled.telemetry(), weakref.WeakMethod(Client("openai:m")._facts))
     assert reporter._find_tracer() is None
     assert reporter._find_instruments() is None
 

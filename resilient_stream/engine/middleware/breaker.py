@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from ...contract import Batch, Handler, Request
+from ...events import BreakerChanged
 from ...failures import ErrorKind
 from ...outcome.errors import AllTargetsFailed, StreamError
 from ...outcome.making import forget_frames
@@ -42,6 +43,7 @@ async def _with_leave(request: Request, call: Call, call_next: Handler, health: 
     known = health.of(request.target)
     if call.settings.sharing is not None:
         await call.settings.sharing.look(known, call)
+    _tell_of_a_change(request, call, known)
     permit = known.circuit.ask(call.now())
     if permit is None:
         raise _refusal(request, call, known)
@@ -52,7 +54,9 @@ async def _with_leave(request: Request, call: Call, call_next: Handler, health: 
     try:
         async with aclosing(call_next(request, call)) as batches:
             async for batch in batches:
-                visit.began()
+                if not visit.delivered:
+                    visit.began()
+                    _tell_of_a_change(request, call, known)
                 yield batch
     except StreamError as error:
         visit.failed(error)
@@ -62,6 +66,17 @@ async def _with_leave(request: Request, call: Call, call_next: Handler, health: 
     finally:
         known.in_flight -= 1
         visit.over()
+        _tell_of_a_change(request, call, known)
+
+
+def _tell_of_a_change(request: Request, call: Call, known: Patient) -> None:
+    """Tell of the circuit's state, if it is another one than was told last."""
+    circuit, now = known.circuit, call.now()
+    state = circuit.state(now)
+    if state != known.told:
+        before, known.told = known.told, state
+        wait = circuit.wait(now) if state == "open" else None
+        call.emit(BreakerChanged, request.target.name, state, before, circuit.failure_rate(now), wait)
 
 
 class _Visit:
@@ -77,10 +92,9 @@ class _Visit:
 
     def began(self) -> None:
         """Content came."""
-        if not self.delivered:
-            self.delivered = True
-            now = self._now()
-            self._known.began(self._permit, now - self._started, now)
+        self.delivered = True
+        now = self._now()
+        self._known.began(self._permit, now - self._started, now)
 
     def noticed(self) -> None:
         """Count a failure: no content for `seconds`. What comes later is no second verdict."""

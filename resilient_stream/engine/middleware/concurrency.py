@@ -37,10 +37,13 @@ if TYPE_CHECKING:
     from ...fleet.bucket import Allowance, Cost, Wait
     from ...fleet.quota import Quota
 
-__all__ = ["OWN_LIMIT", "concurrency"]
+__all__ = ["IN_THE_LINE", "OWN_LIMIT", "concurrency"]
 
 OWN_LIMIT = "own_limit"
 """The code of an error for a request that was not sent because a limit of ours would not allow it in time."""
+
+IN_THE_LINE = "in_the_line"
+"""The code of an error for a call whose deadline passed while its request waited for a place."""
 
 _REFUSALS = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.PROVIDER_OVERLOADED})
 """Errors by which a target says that it is asked too much."""
@@ -264,7 +267,7 @@ class _Waiting:
         request = self._request
         if failure.kind is ErrorKind.DEADLINE_EXCEEDED:
             facts = {} if (places := self._quota.places) is None else {"limit": places}
-            failure = structs.replace(failure, code="in_the_line", facts={**failure.facts, **facts})
+            failure = structs.replace(failure, code=IN_THE_LINE, facts={**failure.facts, **facts})
         context = {"provider": request.target.provider, "model": request.model, "attempt": request.attempt}
         return error_for(failure, phase="connect", **context)
 

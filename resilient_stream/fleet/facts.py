@@ -1,0 +1,86 @@
+"""What operators want to see of a client's fleet at any time: states of targets, budgets, the store.
+
+It only reads, and may be called in any thread: metrics are collected in one of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from ..events import State
+from ..policy import Limits
+from ..target import Target
+from .health import Health, key_of
+from .ledger import NOTHING, Ledger
+
+__all__ = ["ALL_TARGETS", "STATES", "Budget", "Facts", "facts_of"]
+
+STATES: Mapping[State, int] = {"closed": 0, "half_open": 1, "open": 2}
+"""The states of a breaker as numbers, the worst one last."""
+
+ALL_TARGETS = "all targets"
+"""What the client's own budget is called, beside those of its targets."""
+
+ANSWERS, LATE, LOST = 0, 1, 2
+
+
+class Budget(NamedTuple):
+    """A budget of the day (UTC). name: of its target, or ALL_TARGETS."""
+
+    name: str
+    dollars: Decimal
+    spent: Decimal
+
+    @property
+    def left(self) -> Decimal:
+        """US dollars that may still be spent."""
+        return max(NOTHING, self.dollars - self.spent)
+
+    @property
+    def share(self) -> Decimal:
+        """The part of it that is used; 1 for a budget of nothing."""
+        return self.spent / self.dollars if self.dollars else Decimal(1)
+
+
+class Facts(NamedTuple):
+    """states: of each target by its name, of several keys the worst; None where nothing is observed. is_shut: none of
+    the client's own targets is closed. store: 0 answers, 1 is late, 2 is out of reach; None without one."""
+
+    states: Mapping[str, State] | None
+    is_shut: bool
+    budgets: Sequence[Budget]
+    store: int | None
+
+
+def facts_of(
+    targets: Sequence[Target], health: Health | None, limits: Limits, ledger: Ledger, store: Any, now: float
+) -> Facts:
+    """Return what there is to see now."""
+    budgets = tuple(_budgets(targets, limits, ledger))
+    if health is None:
+        return Facts(None, False, budgets, _state_of(store))
+    known = dict(health.states(now))
+    states: dict[str, State] = {}
+    for key, state in known.items():
+        states[key.name] = max(states.get(key.name, "closed"), state, key=STATES.__getitem__)
+    is_shut = bool(targets) and all(known.get(key_of(target), "closed") != "closed" for target in targets)
+    return Facts(states, is_shut, budgets, _state_of(store))
+
+
+def _budgets(targets: Sequence[Target], limits: Limits, ledger: Ledger) -> Iterator[Budget]:
+    for target in targets:
+        if target.limits is not None and (dollars := target.limits.cost_per_day) is not None:
+            yield Budget(target.name, Decimal(str(dollars)), ledger.today(target.name))
+    if limits.cost_per_day is not None:
+        yield Budget(ALL_TARGETS, Decimal(str(limits.cost_per_day)), ledger.today())
+
+
+def _state_of(store: Any) -> int | None:
+    """Return how a store is; one that cannot be lost, like a MemoryStore, has nothing to say of it."""
+    if store is None:
+        return None
+    if not getattr(store, "up", True):
+        return LOST
+    return LATE if getattr(store, "late", False) else ANSWERS

@@ -80,8 +80,8 @@ class Client:
     prices: True computes the cost of each request when its call ends (the extra `prices`), for metrics and budgets; a
     function, given a target's name and a Usage, returns US dollars in place of the table. Without it, costs are
     computed when somebody asks for them.
-    store: where breakers and limits are shared with other clients and processes: `stores.RedisStore(url)`, or a
-    `stores.MemoryStore()` for the clients of one process. It is yours to close.
+    store: where breakers, limits and budgets are shared with other clients and processes: `stores.RedisStore(url)`,
+    or a `stores.MemoryStore()` for the clients of one process. It is yours to close.
     What the calls of the client used, wasted and cost is in its `ledger`, see `fleet.ledger`.
     Raises StreamMisused for a bad target or value.
     """

@@ -219,7 +219,8 @@ class Limits(_Policy):
     cost_per_day: float | None = Field(default=None, ge=0)
     """US dollars that may be spent in a day (UTC): at one target for the limits of a `Target`, at all targets together
     for those of the client. Above it no request is sent: the next target is asked, or the call fails as
-    `quota_exhausted`. It needs prices: the extra `prices`, or `Client(prices=…)`. Calls that run already go on."""
+    `quota_exhausted`. It needs prices: the extra `prices`, or `Client(prices=…)`. Calls that run already go on. With a
+    `store` it is the budget of all processes."""
     max_event_bytes: int = Field(default=8 * MIB, ge=1024)
     """Bytes of one event on the wire, and of all that is held of one answer: tool calls until they are whole, a
     refusal, and what comes before the first content (at least 1 MiB of it). The largest real events carry images of a

@@ -39,6 +39,7 @@ from .unwind import unwind
 if TYPE_CHECKING:
     from ..fleet.ledger import Ledger
     from .prices import Prices
+    from .purses import Reserved
 
 __all__ = ["Call", "Owner", "as_it_is", "closed_error"]
 
@@ -108,6 +109,8 @@ class Call:
         self.observing = Observing()
         self.spent: list[tuple[Sending, Capabilities]] = []
         """The requests that are over, with what their models can do, for the ledger."""
+        self.reserved: tuple[Reserved, ...] = ()
+        """Money that is held for the call's requests until it ends, where a budget is shared."""
         self._owner = owner
         self._live: list[Live] = []
         self._clock = Clock(self._ring)
@@ -130,6 +133,11 @@ class Call:
     def ledger(self) -> Ledger:
         """What the client's calls used and cost."""
         return self._owner.ledger
+
+    @property
+    def prices(self) -> Prices:
+        """What gives the cost of the client's requests."""
+        return self._owner.prices
 
     # -- beginning ----------------------------------------------------------------------------
 
@@ -336,6 +344,8 @@ class Call:
         if self.spent:
             safely(self._settle, self.spent)
             self.spent = []
+        for each in self.reserved:
+            each.give_back()
         if self.settings.on_end is not None:
             safely(self.settings.on_end, transcript)
         self.emit(StreamEnded, transcript)

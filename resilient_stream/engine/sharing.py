@@ -20,6 +20,7 @@ from ..fleet.bucket import Allowance, Cost
 from ..fleet.health import Patient, TargetKey
 from ..fleet.shared import Member, SharedBuckets, SharedPatient
 from ..policy import Breaker, Limits
+from .purses import Purses
 
 if TYPE_CHECKING:
     from .call import Call
@@ -36,6 +37,7 @@ class Sharing:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._process = os.urandom(6).hex()
+        self.purses = Purses(store, self._process)
         self._members: weakref.WeakValueDictionary[TargetKey, Member] = weakref.WeakValueDictionary()
         self._timers: dict[Member, asyncio.TimerHandle] = {}
         self._asked: dict[tuple[Member, bool, asyncio.AbstractEventLoop], asyncio.Task[View | None]] = {}
@@ -120,6 +122,7 @@ class Sharing:
 
     async def aclose(self) -> None:
         """Send what is left of this loop's news, and wait for it as long as the store allows."""
+        await self.purses.aclose()
         loop = asyncio.get_running_loop()
         while self._timers or any(task.get_loop() is loop for task in self._sending):
             for member in tuple(self._timers):

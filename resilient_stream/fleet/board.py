@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from .bucket import CLOSE, HOLDS, NOTHING, Cost
 from .circuit import Standing
+from .pool import Claim, Share
 from .window import SLOTS
 
 __all__ = ["CLOSED", "LONGEST_DEBT", "Board", "News", "Rates", "Store", "View"]
@@ -87,10 +88,18 @@ class View(NamedTuple):
 
 
 class Store(Protocol):
-    """Where processes keep what they share. It raises nothing: whoever asks goes by what it knows itself then."""
+    """Where processes keep what they share. It raises nothing: whoever asks goes by what it knows itself then.
+
+    lease: seconds after which a process that says nothing any more is taken for dead."""
+
+    lease: float
 
     async def exchange(self, news: News) -> View | None:
         """Tell the news and return the view; None where the store does not answer in time."""
+        ...
+
+    async def claim(self, claim: Claim) -> Share | None:
+        """Tell what is held of a pool and ask for more; None where the store does not answer in time."""
         ...
 
 

@@ -182,6 +182,7 @@ class Ledger:
         self._rows: dict[tuple[str, str, str], _Row] = {}
         self._day = 0
         self._today: dict[str, Decimal] = {}
+        self._costs_today: dict[str, int] = {}
 
     def totals(self, by: By = "target") -> Mapping[str, Total]:
         """Return the totals by name: of a target ("provider:model"), a tenant (`metadata={"tenant": …}` of the calls,
@@ -202,9 +203,20 @@ class Ledger:
 
     def today(self, target: str | None = None) -> Decimal:
         """Return what was spent since midnight (UTC) at one target, or at all, as far as prices are known."""
+        return self.spent_on_day(target)[1]
+
+    def spent_on_day(self, target: str | None = None) -> tuple[int, Decimal]:
+        """Return which day it is (UTC, since 1970), and what was spent on it at one target, or at all."""
         with self._lock:
             self._turn_the_page()
-            return sum(self._today.values(), NOTHING) if target is None else self._today.get(target, NOTHING)
+            spent = sum(self._today.values(), NOTHING) if target is None else self._today.get(target, NOTHING)
+            return self._day, spent
+
+    def usual_cost(self, target: str) -> Decimal | None:
+        """Return what a request to a target costs in the mean of today; None before there was one."""
+        with self._lock:
+            self._turn_the_page()
+            return self._today[target] / self._costs_today[target] if target in self._today else None
 
     def until_tomorrow(self) -> float:
         """Return the seconds until midnight (UTC)."""
@@ -218,6 +230,7 @@ class Ledger:
                 self._turn_the_page()
                 target = spent.target if len(self._today) < MAX_ROWS or spent.target in self._today else OTHER
                 self._today[target] = self._today.get(target, NOTHING) + spent.cost
+                self._costs_today[target] = self._costs_today.get(target, 0) + 1
 
     def _add_the_price(self, total: _Row, target: str, row: _Row) -> None:
         """Price the requests of a row that came without a cost, each as if it had been as large as their mean."""
@@ -245,4 +258,4 @@ class Ledger:
     def _turn_the_page(self) -> None:
         day = int(self._clock() // DAY)
         if day != self._day:
-            self._day, self._today = day, {}
+            self._day, self._today, self._costs_today = day, {}, {}

@@ -31,8 +31,8 @@ TEST_LASTS = 30.0
 """Seconds after which a process that tests a target, and says nothing more, is taken for dead."""
 
 
-def key_in_store(key: TargetKey) -> str:
-    """Return what a target is called in the store; nobody reads an address or a key from it."""
+def key_in_store(key: tuple[str, ...]) -> str:
+    """Return what a target or a budget is called in the store; nobody reads an address or a key from it."""
     return hashlib.blake2b("\0".join(key).encode(), digest_size=12).hexdigest()
 
 

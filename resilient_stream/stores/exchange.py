@@ -7,14 +7,13 @@ its digest in braces, so a cluster keeps them on one node. Each write says when 
 from __future__ import annotations
 
 import hashlib
-import math
 from typing import Any
 
 from ..fleet.board import LONGEST_DEBT, News, View
 from ..fleet.bucket import CLOSE, LONGEST, Cost
 from ..fleet.circuit import Standing
 from ..fleet.window import SLOTS
-from .redis import Misread
+from .lua import PRELUDE, called, numbers_of
 
 __all__ = ["SCRIPT", "SHA", "arguments", "exchanged", "keys", "view_of"]
 
@@ -24,17 +23,7 @@ MANY = 1e15
 MOST_COUNTED, MOST_TRIPS, LONGEST_OPEN = 10**9, 64, 86_400.0
 """What a number read back is at most: calls, openings in a row, seconds."""
 
-SCRIPT = f"""
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local function number(value, least, most)
-  local read = tonumber(value)
-  if not read or read ~= read then return least end
-  return math.max(least, math.min(most, read))
-end
-local function text(value) return string.format('%.17g', value) end
-local a = {{}}
-for place, value in ipairs(ARGV) do a[place] = tonumber(value) end
+SCRIPT = f"""{PRELUDE}
 local process = ARGV[20]
 
 local names = {{'v', 'o', 'u', 't', 'w', 'p', 'q'}}
@@ -133,16 +122,8 @@ SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 async def exchanged(client: Any, prefix: str, news: News) -> View:
-    """Call the function, and send it along where Redis does not know it yet. Raises Misread, and what the client
-    raises."""
-    names, values = keys(prefix, news), arguments(news)
-    try:
-        reply = await client.evalsha(SHA, len(names), *names, *values)
-    except Exception as error:
-        if type(error).__name__ != "NoScriptError":  # the name is the same in the packages redis and valkey
-            raise
-        reply = await client.eval(SCRIPT, len(names), *names, *values)
-    return view_of(reply)
+    """Call the function. Raises Misread, and what the client raises."""
+    return view_of(await called(client, SCRIPT, SHA, keys(prefix, news), arguments(news)))
 
 
 def keys(prefix: str, news: News) -> list[str]:
@@ -169,13 +150,8 @@ def _number(value: float) -> str:
 
 def view_of(reply: Any) -> View:
     """Return the answer as a view, with each number within its bounds. Raises Misread for anything else."""
-    try:
-        numbers = tuple(map(float, reply))
-        version, opened, seconds, trips, well, calls, failures, granted, wait, requests, tokens, hold = numbers
-    except (TypeError, ValueError) as error:
-        raise Misread("an answer of another form") from error
-    if not all(map(math.isfinite, numbers)):
-        raise Misread("a number that is none")
+    numbers = numbers_of(reply, 12)
+    version, opened, seconds, trips, well, calls, failures, granted, wait, requests, tokens, hold = numbers
     standing = Standing(
         opened == 1, _bounded(seconds / 1e6, LONGEST_OPEN), int(_bounded(trips, MOST_TRIPS)), _bounded(well / 1e6, MANY)
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..fleet.board import Board, News, View
+    from ..fleet.pool import Claim, Pool, Share
 
 __all__ = ["MemoryStore"]
 
@@ -18,12 +19,15 @@ TIDIED_AFTER = 1000
 
 class MemoryStore:
     """Nothing is shared with another process, and nothing can be out of reach. Clients that are given the same one
-    share what they know of their targets, also in several threads' loops. clock: seconds, of any beginning."""
+    share what they know of their targets, also in several threads' loops. clock: seconds, of any beginning. lease:
+    seconds after which a client that says nothing any more is taken for dead."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, *, lease: float = 10.0) -> None:
+        self.lease = lease
         self._clock = clock
         self._lock = threading.Lock()
         self._boards: dict[str, Board] = {}
+        self._pools: dict[str, Pool] = {}
         self._exchanges = 0
 
     async def exchange(self, news: News) -> View | None:
@@ -31,11 +35,25 @@ class MemoryStore:
         from ..fleet.board import Board  # loaded already, with the news
 
         with self._lock:
-            now = self._clock()
-            self._exchanges += 1
-            if self._exchanges % TIDIED_AFTER == 0:
-                self._boards = {key: board for key, board in self._boards.items() if board.expires > now}
+            now = self._tidied()
             return self._boards.setdefault(news.key, Board()).exchange(news, now)
+
+    async def claim(self, claim: Claim) -> Share | None:
+        """Tell what is held of a pool, ask for more, and return what is known of it."""
+        from ..fleet.pool import Pool  # loaded already, with the claim
+
+        with self._lock:
+            now = self._tidied()
+            return self._pools.setdefault(claim.pool, Pool()).claim(claim, now)
+
+    def _tidied(self) -> float:
+        """Drop what has expired, now and then. Return the time."""
+        now = self._clock()
+        self._exchanges += 1
+        if self._exchanges % TIDIED_AFTER == 0:
+            self._boards = {key: board for key, board in self._boards.items() if board.expires > now}
+            self._pools = {key: pool for key, pool in self._pools.items() if not pool.is_over(now)}
+        return now
 
     async def aclose(self) -> None:
         """Nothing is open."""

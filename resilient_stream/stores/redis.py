@@ -29,11 +29,13 @@ from .cluster import Cluster, nodes_of
 
 if TYPE_CHECKING:
     from ..fleet.board import News, View
+    from ..fleet.pool import Claim, Share
 
 __all__ = ["RedisStore", "StoreLost"]
 
 logger = logging.getLogger("resilient_stream")
 
+AskedT = TypeVar("AskedT")
 ResultT = TypeVar("ResultT")
 
 CONNECTIONS = 16
@@ -79,7 +81,7 @@ class _Trouble:
     down: bool = False
     late: bool = False
     next_try: float = 0.0
-    trial: asyncio.Task[View | None] | None = None
+    trial: asyncio.Task[Any] | None = None
 
 
 class RedisStore:
@@ -147,22 +149,43 @@ class RedisStore:
     async def exchange(self, news: News) -> View | None:
         """Tell what happened at a target, and return what is known of it; None without an answer within 50 ms. While
         Redis is out of reach or late, the answer is None at once."""
-        place = self._place_of(news)
+        from .exchange import exchanged
+
+        asking_nothing = news._replace(take=news.take._replace(requests=0.0, tokens=0.0), probe=0.0)
+        return await self._answered(
+            news.key, lambda client, what: exchanged(client, self.prefix, what), news, asking_nothing
+        )
+
+    async def claim(self, claim: Claim) -> Share | None:
+        """Tell what is held of a pool, ask for more, and return what is known of it; None as for `exchange`."""
+        from .claim import claimed
+
+        asking_nothing = claim._replace(least=0, need=0, most=0, waits=0.0)
+        return await self._answered(
+            claim.pool, lambda client, what: claimed(client, self.prefix, what), claim, asking_nothing
+        )
+
+    async def _answered(
+        self, key: str, command: Callable[[Any, AskedT], Awaitable[ResultT]], asked: AskedT, asking_nothing: AskedT
+    ) -> ResultT | None:
+        """Return the answer; None where there is none in time. asking_nothing: finds out whether there is one again."""
+        place = self._place_of(key)
         trouble = self._troubles.get(place)
         if trouble is None:
-            return await self._in_time(news, place)
+            return await self._in_time(lambda client: command(client, asked), place)
         is_tried = trouble.trial is not None and not trouble.trial.done()
         if not is_tried and (not trouble.down or asyncio.get_running_loop().time() >= trouble.next_try):
-            trouble.trial = self._in_background(self._in_time(_asking_for_nothing(news), place))
+            trial = self._in_time(lambda client: command(client, asking_nothing), place)
+            trouble.trial = self._in_background(trial)
         return None
 
-    def _place_of(self, news: News) -> str:
-        """Return whose trouble it is when this exchange fails: in a cluster its target's, since its keys are on one
-        node, and else everybody's."""
-        return news.key if self.is_cluster else EVERYWHERE
+    def _place_of(self, key: str) -> str:
+        """Return whose trouble it is when what is told of a key fails: in a cluster that key's, which is on one node,
+        and else everybody's."""
+        return key if self.is_cluster else EVERYWHERE
 
-    async def _in_time(self, news: News, place: str) -> View | None:
-        asking = self._in_background(self._exchanged(news, place))
+    async def _in_time(self, command: Callable[[Any], Awaitable[ResultT]], place: str) -> ResultT | None:
+        asking = self._in_background(self._tried(command, place))
         for _ in range(LOOKS):
             done, _pending = await asyncio.wait((asking,), timeout=PATIENCE / LOOKS)
             if done:
@@ -172,13 +195,11 @@ class RedisStore:
             self._warn(f"no answer within {PATIENCE * 1000:.0f} ms")
         return None
 
-    async def _exchanged(self, news: News, place: str) -> View | None:
-        from .exchange import exchanged
-
+    async def _tried(self, command: Callable[[Any], Awaitable[ResultT]], place: str) -> ResultT | None:
         began = asyncio.get_running_loop().time()
         try:
             self._may_try(place)
-            view = await self._within(lambda client: exchanged(client, self.prefix, news))
+            result = await self._within(command)
         except StoreLost:
             return None
         except Exception as error:  # whatever it is, no call may fail because of it
@@ -186,7 +207,7 @@ class RedisStore:
             return None
         self._has_answered = True
         self._found(place, in_time=asyncio.get_running_loop().time() - began < PATIENCE)
-        return view
+        return result
 
     async def _within(self, command: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
         async with asyncio.timeout(self.timeout):
@@ -320,11 +341,6 @@ def _check(url: str) -> None:
             parse_url(each)
     except ValueError:  # it may repeat the URL, and with it a password
         raise StreamMisused(OTHER_URL) from None
-
-
-def _asking_for_nothing(news: News) -> News:
-    """Return the news without what somebody would have to wait for."""
-    return news._replace(take=news.take._replace(requests=0.0, tokens=0.0), probe=0.0)
 
 
 def _is_failure(error: Exception) -> bool:

@@ -10,6 +10,8 @@ import pytest_asyncio
 from resilient_stream.engine.budget import _counts
 from tests.engine.clock import Clock, running_clock
 
+from .sharing import Watched
+
 
 @pytest_asyncio.fixture
 async def clock() -> AsyncIterator[Clock]:
@@ -29,3 +31,9 @@ def retries_of_its_own() -> Iterator[None]:
     """No test has spent the retry budget of another one's targets, which is the process's."""
     yield
     _counts.clear()
+
+
+@pytest.fixture
+def store(clock: Clock) -> Watched:
+    """What the clients share."""
+    return Watched(clock)

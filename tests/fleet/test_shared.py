@@ -3,76 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from resilient_stream import Breaker, Client, ErrorKind, Limits, Recovery, RetryPolicy, StreamError, StreamMisused
-from resilient_stream.fleet.board import News, View
-from resilient_stream.fleet.shared import FRESH
-from resilient_stream.stores import MemoryStore
+from resilient_stream import Breaker, Client, ErrorKind, Limits, StreamMisused
 from tests.engine.clock import Clock, after
-from tests.engine.scripted import END, STOP, Answer, ScriptedTransport, client_over, text_event
+from tests.engine.scripted import END, STOP, Answer, text_event
+
+from .sharing import Watched, ask, good, refused, sharing, told
 
 pytestmark = [pytest.mark.usefixtures("no_jitter"), pytest.mark.usefixtures("nothing_left")]
 
 FOUR = Breaker(failure_rate=0.5, min_calls=4, window=30, open_for=10)
 SLOW = Limits(requests_per_minute=60)
-OVERLOADED = b'{"error": {"message": "Overloaded", "type": "server_error"}}'
-
-
-class Watched(MemoryStore):
-    """A store in memory that notes its exchanges. silent: it answers nothing, as Redis does when it is lost."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(lambda: clock.now)
-        self.exchanges: list[News] = []
-        self.silent = False
-        self.takes = 0.0
-
-    async def exchange(self, news: News) -> View | None:
-        """Note it."""
-        self.exchanges.append(news)
-        await asyncio.sleep(self.takes)
-        return None if self.silent else await super().exchange(news)
-
-
-@pytest.fixture
-def store(clock: Clock) -> Watched:
-    """What the clients share."""
-    return Watched(clock)
-
-
-def good() -> Answer:
-    """A whole answer."""
-    return Answer(text_event("Hello") + STOP + END)
-
-
-def refused(status: int = 503, **headers: str) -> Answer:
-    """An HTTP error."""
-    return Answer(OVERLOADED, status=status, headers={"content-type": "application/json", **headers})
-
-
-def sharing(store: Any, *answers: Any, **options: Any) -> tuple[Client, ScriptedTransport]:
-    """A client on the store, without retries."""
-    return client_over(*answers, **{"store": store, "retry": RetryPolicy.off(), "recovery": Recovery.off(), **options})
-
-
-async def ask(client: Client, times: int = 1, **options: Any) -> list[StreamError | None]:
-    """What some calls ended with, one after another."""
-    ends: list[StreamError | None] = []
-    for _ in range(times):
-        try:
-            await client.complete("Hi", **options)
-            ends.append(None)
-        except StreamError as error:
-            ends.append(error)
-    return ends
-
-
-async def told() -> None:
-    """The news are sent."""
-    await asyncio.sleep(FRESH)
 
 
 def state(client: Client) -> str:

@@ -1,7 +1,8 @@
 """money: refuses a request before it is sent, where the budget of the day is used up (`Limits.cost_per_day`).
 
 A target's own budget is for that target, the client's is for all its targets together. The ledger knows a call's cost
-when it has ended, so the calls that run when a budget is reached go on, and may take it over its limit.
+when it has ended, so the calls that run when a budget is reached go on, and may take it over its limit. Of a budget
+that is shared with other processes, what a request will probably cost is reserved first, until its call has ended.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...contract import Batch, Handler, Request
 from ...failures import ErrorKind
-from ...fleet.ledger import Ledger
+from ...fleet.ledger import NOTHING
+from ...outcome.errors import StreamError
 from ...target import Target
 from ..call import Call
+
+if TYPE_CHECKING:
+    from ..purses import Reserved
 
 __all__ = ["USED_UP", "has_budget", "money"]
 
@@ -22,9 +28,18 @@ USED_UP = "own_budget"
 """The code of an error for a request that was not sent because a budget of the application's own is used up."""
 
 
+class _Budget(NamedTuple):
+    """One budget. target: whose it is; None for all together."""
+
+    target: str | None
+    limit: Decimal
+
+
 def money(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
     """Forward the attempt's batches, unless a budget is used up; without one it is not even a link."""
-    return _within(request, call, call_next) if has_budget(request.target, call) else call_next(request, call)
+    if not has_budget(request.target, call):
+        return call_next(request, call)
+    return (_within if call.settings.sharing is None else _reserving)(request, call, call_next)
 
 
 def has_budget(target: Target, call: Call) -> bool:
@@ -34,21 +49,76 @@ def has_budget(target: Target, call: Call) -> bool:
 
 
 async def _within(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
-    for whose, budget, spent in _budgets(request.target, call, call.ledger):
-        if spent >= budget:
-            detail = f"The budget {whose} is ${budget:.2f} a day, and ${spent:.2f} were spent today (UTC)."
-            raise call.fail_at(
-                request.target, ErrorKind.QUOTA_EXHAUSTED, code=USED_UP, detail=detail, retry=False,
-                retry_after=call.ledger.until_tomorrow(), attempt=request.attempt,
-            )  # fmt: skip
+    for budget in _budgets(request.target, call):
+        spent = call.ledger.today(budget.target)
+        if spent >= budget.limit:
+            said = f"and ${spent:.2f} were spent today (UTC)"
+            raise _refusal(request, call, budget, said, call.ledger.until_tomorrow())
     async with aclosing(call_next(request, call)) as batches:
         async for batch in batches:
             yield batch
 
 
-def _budgets(target: Target, call: Call, ledger: Ledger) -> Iterator[tuple[str, Decimal, Decimal]]:
-    """Return whose budgets there are, what they are, and what of them was spent today."""
+async def _reserving(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
+    """Keep to budgets of all processes. What is held for a request that gave nothing is free when it is over, and else
+    with the call's end."""
+    reserved: list[Reserved] = []
+    delivered = False
+    try:
+        for budget in _budgets(request.target, call):
+            reserved.append(await _reserved(request, call, budget))  # noqa: PERF401 (what came before a refusal)
+        async with aclosing(call_next(request, call)) as batches:
+            async for batch in batches:
+                if not delivered:
+                    delivered, call.reserved = True, (*call.reserved, *reserved)
+                yield batch
+    finally:
+        if not delivered:
+            for each in reserved:
+                each.give_back()
+
+
+async def _reserved(request: Request, call: Call, budget: _Budget) -> Reserved:
+    from ...fleet.purse import dollars  # loaded with the client's purses
+
+    assert call.settings.sharing is not None
+    purses = call.settings.sharing.purses
+    purse = purses.of(budget.target, budget.limit, call.ledger)
+    amount = _probable_cost(request, call)
+    reserved = await call.wait(lambda: purses.reserve(purse, amount))
+    if reserved is not None:
+        return reserved
+    spent, held = map(dollars, purse.known())
+    said = f"all processes have spent ${spent:.2f} today (UTC), and ${held:.2f} are held for requests that run"
+    wait = call.ledger.until_tomorrow() if spent >= budget.limit else purses.lease
+    raise _refusal(request, call, budget, said, wait)
+
+
+def _probable_cost(request: Request, call: Call) -> int:
+    """Return what a request will cost, in billionths of a dollar: the mean of today's at its target; at first by its
+    size."""
+    from ...fleet.purse import billionths  # loaded with the client's purses
+    from ...fleet.sizes import OUTPUT, TOKENS_PER_BYTE, size_of
+
+    name = request.target.name
+    cost = call.ledger.usual_cost(name)
+    if cost is None:
+        given = int(size_of(request.messages, request.tools) * TOKENS_PER_BYTE)
+        cost = call.prices.mean(name, given, int(request.max_tokens or OUTPUT), 0) or NOTHING
+    return max(1, billionths(cost))
+
+
+def _refusal(request: Request, call: Call, budget: _Budget, said: str, wait: float) -> StreamError:
+    whose = "for all targets" if budget.target is None else f"for {budget.target}"
+    return call.fail_at(
+        request.target, ErrorKind.QUOTA_EXHAUSTED, code=USED_UP, retry=False, retry_after=wait, attempt=request.attempt,
+        detail=f"The budget {whose} is ${budget.limit:.2f} a day, {said}.",
+    )  # fmt: skip
+
+
+def _budgets(target: Target, call: Call) -> Iterator[_Budget]:
+    """Return the budgets that a request to this target has to keep to."""
     if target.limits is not None and target.limits.cost_per_day is not None:
-        yield f"for {target.name}", Decimal(str(target.limits.cost_per_day)), ledger.today(target.name)
+        yield _Budget(target.name, Decimal(str(target.limits.cost_per_day)))
     if call.settings.limits.cost_per_day is not None:
-        yield "for all targets", Decimal(str(call.settings.limits.cost_per_day)), ledger.today()
+        yield _Budget(None, Decimal(str(call.settings.limits.cost_per_day)))

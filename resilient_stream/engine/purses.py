@@ -1,0 +1,140 @@
+"""`Purses`: how the calls of one client keep to a budget that they share with other processes.
+
+A request takes what it will probably cost from what the store has reserved for this process, and waits for the store
+only where that is not enough; those who wait at once ask together. The reservation ends with the call, when the ledger
+has what it cost. As long as money is reserved the process says so, three times in a lease.
+
+The one rule: no call fails because of the store. Without an answer it goes by what this process knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ..fleet.board import Store
+from ..fleet.purse import Purse, Spending, billionths
+from ..fleet.remembered import Remembered
+from ..fleet.shared import key_in_store
+
+if TYPE_CHECKING:
+    from ..fleet.ledger import Ledger
+
+__all__ = ["Purses", "Reserved"]
+
+RENEWALS = 3
+"""How often a lease is renewed in its time."""
+
+ROUNDS = 8
+"""How often one request asks. Each answer serves at least one of those who wait, and most serve all of them."""
+
+
+class Reserved:
+    """What one request has taken from a purse, until it is given back, once."""
+
+    __slots__ = ("_amount", "_back")
+
+    def __init__(self, back: Callable[[int], None], amount: int) -> None:
+        self._back = back
+        self._amount = amount
+
+    def give_back(self) -> None:
+        """The request was not sent, or its cost is in the ledger."""
+        amount, self._amount = self._amount, 0
+        if amount:
+            self._back(amount)
+
+
+class Purses:
+    """The budgets of one client. process: who it is for the store."""
+
+    def __init__(self, store: Store, process: str) -> None:
+        self.lease = store.lease
+        self._store = store
+        self._process = process
+        self._purses: Remembered[tuple[str | None, Decimal], Purse] = Remembered()
+        self._timers: dict[Purse, tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle]] = {}
+        self._closed = False
+        self._asking: dict[tuple[Purse, asyncio.AbstractEventLoop], asyncio.Task[bool]] = {}
+
+    def of(self, target: str | None, limit: Decimal, ledger: Ledger) -> Purse:
+        """Return the purse for the budget of a target, or of all of them."""
+        return self._purses.of((target, limit), lambda: _made(target, limit, ledger))
+
+    async def reserve(self, purse: Purse, amount: int) -> Reserved | None:
+        """Take the amount from the purse; None where the budget is used up."""
+        purse.waits(amount)
+        try:
+            if not await self._took(purse, amount):
+                return None
+        finally:
+            purse.waited(amount)
+        self._renew_later(purse)
+        return Reserved(lambda amount: self._give_back(purse, amount), amount)
+
+    async def _took(self, purse: Purse, amount: int) -> bool:
+        for _ in range(ROUNDS):
+            if purse.take(amount):
+                return True
+            loop = asyncio.get_running_loop()
+            if purse.is_used_up(loop.time()):
+                return False
+            if not await asyncio.shield(self._asked(purse, loop)):
+                break
+        return purse.take_alone(amount)
+
+    def _asked(self, purse: Purse, loop: asyncio.AbstractEventLoop) -> asyncio.Task[bool]:
+        """Return the task in which all requests of this loop that wait ask together, and the purse tells its news."""
+        known = (purse, loop)
+        if known not in self._asking:
+            self._asking[known] = loop.create_task(self._claim(purse))
+            self._asking[known].add_done_callback(lambda _: self._asking.pop(known))
+        return self._asking[known]
+
+    async def _claim(self, purse: Purse) -> bool:
+        claim = purse.claim(self._process, self.lease)
+        share = await self._store.claim(claim)
+        if share is not None:
+            purse.heard(claim, share, asyncio.get_running_loop().time())
+        self._renew_later(purse)
+        return share is not None
+
+    def _give_back(self, purse: Purse, amount: int) -> None:
+        purse.give_back(amount)
+        self._renew_later(purse)
+
+    def _renew_later(self, purse: Purse) -> None:
+        """Say again what is held before the lease is over, and what was spent. Without a running loop it waits for the
+        next request."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        armed = self._timers.get(purse)
+        if purse.is_open and (armed is None or armed[0].is_closed()) and not self._closed:
+            timer = loop.call_later(self.lease / RENEWALS, self._renew, purse, loop)
+            self._timers[purse] = (loop, timer)
+
+    def _renew(self, purse: Purse, loop: asyncio.AbstractEventLoop) -> None:
+        self._timers.pop(purse)[1].cancel()
+        self._asked(purse, loop)
+
+    async def aclose(self) -> None:
+        """Tell what is left, and wait for it as long as the store allows."""
+        loop = asyncio.get_running_loop()
+        self._closed = True
+        for purse in [purse for purse, (whose, _) in self._timers.items() if whose is loop]:
+            self._renew(purse, loop)
+        if asking := [task for (_, whose), task in self._asking.items() if whose is loop]:
+            await asyncio.wait(asking)
+
+
+def _made(target: str | None, limit: Decimal, ledger: Ledger) -> Purse:
+    return Purse(key_in_store(("money", target or "")), limit, lambda: _spending(ledger, target))
+
+
+def _spending(ledger: Ledger, target: str | None) -> Spending:
+    day, amount = ledger.spent_on_day(target)
+    return Spending(day, billionths(amount))

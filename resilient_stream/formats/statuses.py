@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from ..failures.kinds import ErrorKind
+from ..failures.kinds import ErrorKind, Text
 from ..outcome.errors import AllTargetsFailed, StreamError
 
-__all__ = ["NOT_STORED", "STATUS", "message_of", "retry_after", "shown"]
+__all__ = ["NOT_STORED", "STATUS", "message_of", "retry_after", "shown", "title_of"]
 
 STATUS: Mapping[ErrorKind, int] = {
     ErrorKind.RATE_LIMITED: 429,
@@ -82,11 +82,16 @@ def shown(error: StreamError) -> dict[str, Any]:
     return {
         "kind": error.kind.value,
         "category": error.category.value,
-        "title": error.title,
+        "title": title_of(error),
         "message": message_of(error),
         "retryable": error.retryable,
         "retry_after": error.retry_after,
     }
+
+
+def title_of(error: StreamError) -> str:
+    """Return what happened in a few words for a reader, who knows of a server and of no client in it."""
+    return _SHUT_DOWN.title if error.kind is ErrorKind.CLIENT_CLOSED else error.title
 
 
 def message_of(error: StreamError) -> str:
@@ -95,12 +100,17 @@ def message_of(error: StreamError) -> str:
     if isinstance(error, AllTargetsFailed):
         return " ".join(dict.fromkeys(f"{each.title}: {message_of(each)}" for each in error.errors))
     told = copy(error)
+    if error.kind is ErrorKind.CLIENT_CLOSED:
+        told.said = _SHUT_DOWN
     told.provider, told.host, told.env_var, told.foreign = "", None, None, False
     told.provider_title = "The provider" if error.foreign else error.provider_title or error.provider
     known = {name: value for name, value in error.failure.facts.items() if name not in _OF_THE_OPERATOR}
     told.failure = msgspec.structs.replace(error.failure, facts=known)
     return told.message.replace(error.host, "the server") if error.host else told.message
 
+
+_SHUT_DOWN = Text("Server shut down", ("The server was shut down while the answer was on its way.",), ("Ask again.",))
+"""What a closed client means to a reader: servers close theirs when they end."""
 
 _OF_THE_OPERATOR = frozenset({"tried", "proxy", "host", "address", "variable", "base_url"})
 """Facts of a failure that speak of targets and addresses; a sentence that needs one is left out."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from ..chunks import Seam
 from ..conversation.turns import TurnStarted
 from ..outcome.errors import StreamError
-from .statuses import NOT_STORED, STATUS, message_of, retry_after
+from .statuses import NOT_STORED, STATUS, message_of, retry_after, title_of
 from .writer import About, Ending, Item, Refusal
 
 __all__ = ["TextWriter", "text_refusal"]
@@ -66,4 +66,4 @@ class TextWriter:
 def text_refusal(error: StreamError) -> Refusal:
     """Return the response of an answer that failed before it began, in the words that a person is to read."""
     headers = {"content-type": "text/plain; charset=utf-8", **NOT_STORED, **retry_after(error)}
-    return Refusal(STATUS[error.kind], headers, f"{error.title}: {message_of(error)}\n".encode("utf-8", "replace"))
+    return Refusal(STATUS[error.kind], headers, f"{title_of(error)}: {message_of(error)}\n".encode("utf-8", "replace"))

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from ..conversation.items import chunk_from_dict, chunk_to_dict
     from .hub import Hub
     from .log import NoLongerKept, NoSuchStream, OutOfReach
+    from .shutdown import end_responses, graceful_shutdown
 
 _HOMES = {
     "Hub": ".hub",
@@ -15,10 +16,15 @@ _HOMES = {
     "OutOfReach": ".log",
     "chunk_from_dict": "..conversation.items",
     "chunk_to_dict": "..conversation.items",
+    "end_responses": ".shutdown",
+    "graceful_shutdown": ".shutdown",
 }
 """Names that are imported when they are first used, and from where."""
 
-__all__ = ["Hub", "NoLongerKept", "NoSuchStream", "OutOfReach", "chunk_from_dict", "chunk_to_dict"]
+__all__ = [
+    "Hub", "NoLongerKept", "NoSuchStream", "OutOfReach", "chunk_from_dict", "chunk_to_dict", "end_responses",
+    "graceful_shutdown",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

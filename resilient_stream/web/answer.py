@@ -16,7 +16,7 @@ from ..outcome.errors import StreamError
 from .heads import Headers, of_answer, of_refusal
 from .source import Source
 
-__all__ = ["Answer", "ReaderLeft", "Sink", "refuse"]
+__all__ = ["Answer", "ReaderLeft", "Sink", "open_answers", "refuse"]
 
 READER_LEFT = 499
 """What nginx writes into its log for it."""
@@ -65,7 +65,9 @@ class Answer:
         self._left = False
         self._writing = False
         self._beating: asyncio.Future[None] | None = None
-        self._now = asyncio.get_running_loop().time
+        self._turned_away = False
+        self.loop = asyncio.get_running_loop()
+        self._now = self.loop.time
         self._sent_at = self._now()
 
     async def run(self) -> None:
@@ -73,6 +75,7 @@ class Answer:
 
         Raises what no format has words for, a bug of the server, after the reader was told that there was one.
         """
+        _open.add(self)
         helpers = [asyncio.ensure_future(self._leave_with_the_reader())]
         if self._heartbeat is not None:
             helpers.append(asyncio.ensure_future(self._beat(self._heartbeat)))
@@ -81,6 +84,7 @@ class Answer:
         except ReaderLeft:
             await self._send_to_nobody()
         finally:
+            _open.discard(self)
             self._source.leave()
             for helper in helpers:
                 helper.cancel()
@@ -96,6 +100,12 @@ class Answer:
                 await self._sink.end()
         finally:
             self._source.leave()
+
+    def turn_away(self) -> None:
+        """End the response in its format, because the server shuts down."""
+        if not self._turned_away:
+            self._turned_away = True
+            self._source.turn_away()
 
     async def _leave_with_the_reader(self) -> None:
         await self._sink.gone()
@@ -180,6 +190,15 @@ class Answer:
         """Wait until a heartbeat is sent that is on its way."""
         if self._beating is not None:
             await self._beating
+
+
+_open: set[Answer] = set()
+
+
+def open_answers() -> list[Answer]:
+    """Return the responses of the running event loop that are on their way."""
+    loop = asyncio.get_running_loop()
+    return [answer for answer in _open if answer.loop is loop]
 
 
 async def refuse(sink: Sink, refusal: Refusal, headers: Headers) -> None:

@@ -72,9 +72,13 @@ class Follower:
             self.task.cancel()
         self._gone(self)
 
+    def turn_away(self, reader: Reader) -> None:
+        """Tell the reader to come back: it will find the rest at another process."""
+        reader.lose("elsewhere")
+
     def close(self) -> None:
         """Read no more, because this process shuts down; another one has the rest for the reader."""
-        self.log.lost = "store_lost"
+        self.turn_away(self.reader)
         if self.task is not None:
             self.task.cancel()
 

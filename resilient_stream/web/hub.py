@@ -112,7 +112,10 @@ class Hub:
         id, whose = new_id(), digest_of(owner)
         log = Log(numbered=writer.numbered, changed=partial(self._changed, id))
         fresh = self._writer(name or "") or partial(deepcopy, deepcopy(writer))
-        run = Run(stream, fresh, on_disconnect, id=id, writer=writer, log=log, ahead=self._ahead, ended=self._over)
+        run = Run(
+            stream, fresh, on_disconnect, id=id, writer=writer, log=log, ahead=self._ahead,
+            elsewhere=self._shared is not None, ended=self._over,
+        )  # fmt: skip
         self._running[id] = _Kept(run, whose, named)
         if named:
             self._aliases[named] = id

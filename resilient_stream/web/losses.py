@@ -12,7 +12,7 @@ from ..outcome.making import error_for
 
 __all__ = ["Loss", "loss"]
 
-Loss: TypeAlias = Literal["no_longer_kept", "worker_lost", "store_lost", "unreadable"]
+Loss: TypeAlias = Literal["no_longer_kept", "worker_lost", "store_lost", "elsewhere", "unreadable"]
 
 _LOSSES: Mapping[Loss, tuple[ErrorKind, Text]] = {
     "no_longer_kept": (
@@ -37,6 +37,14 @@ _LOSSES: Mapping[Loss, tuple[ErrorKind, Text]] = {
             "Answer out of reach",
             ("Another server writes this answer, and what connects the two is out of order.",),
             ("Come back for the rest in a moment.",),
+        ),
+    ),
+    "elsewhere": (
+        ErrorKind.STREAM_INTERRUPTED,
+        Text(
+            "Server shuts down",
+            ("This server shuts down, and others have the rest of the answer.",),
+            ("Come back for the rest.",),
         ),
     ),
     "unreadable": (

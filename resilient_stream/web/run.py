@@ -53,6 +53,10 @@ class Feed(Protocol):
         """A reader will take no more."""
         ...
 
+    def turn_away(self, reader: Reader) -> None:
+        """The server shuts down, and the reader is to be told."""
+        ...
+
 
 class Reader:
     """One reader of a log; a `Source`. position: the number of the last frame that it has taken.
@@ -68,6 +72,7 @@ class Reader:
         self._fresh = fresh
         self._begun = position > 0
         self._over = False
+        self._lost_by: Loss | None = None
         self._error: StreamError | None = None
 
     @property
@@ -79,6 +84,8 @@ class Reader:
         """Take what is there, or wait for it. Frames of the log only: what this reader alone is told has no number."""
         log = self._feed.log
         while not self._over:
+            if self._lost_by is not None:
+                return self._lost(self._lost_by)
             if log.refused is not None and not self._begun:
                 self._over = True
                 raise copy(log.refused)  # each reader's own, since an error keeps the frames that it passed
@@ -118,6 +125,15 @@ class Reader:
         self._begun = True
         return []
 
+    def turn_away(self) -> None:
+        """The server shuts down."""
+        self._feed.turn_away(self)
+
+    def lose(self, code: Loss) -> None:
+        """Let this reader, and no other, be told that it gets no more."""
+        self._lost_by = code
+        self._feed.log.wake()
+
     def leave(self) -> None:
         """Take no more."""
         if not self._over:
@@ -131,7 +147,7 @@ class Run:
 
     fresh: makes another writer of the same format. ahead: returns the bytes by which the answer may be ahead of the
     reader that is furthest. forgets: frames are dropped once they were read, since nobody can come back for them.
-    ended: is told when the answer is over and the log has its end.
+    elsewhere: other processes have the log, too. ended: is told when the answer is over and the log has its end.
     """
 
     def __init__(
@@ -145,6 +161,7 @@ class Run:
         log: Log | None = None,
         ahead: Callable[[], int] = lambda: AHEAD,
         forgets: bool = False,
+        elsewhere: bool = False,
         ended: Callable[[Run], object] | None = None,
     ) -> None:
         self.id = id
@@ -155,6 +172,7 @@ class Run:
         self._ahead = ahead
         self._on_leave = ON_LEAVE[on_disconnect]
         self._forgets = forgets
+        self._elsewhere = elsewhere
         self._ended = ended
         self._direct: Direct | None = Direct(answering, self.writer, id)
         self._answering: Answering | None = answering
@@ -191,6 +209,14 @@ class Run:
             self._on_leave(self)
         if self._room is not None and not self._is_ahead():
             self._go_on()
+
+    def turn_away(self, reader: Reader) -> None:
+        """Tell the reader to come back, if it can do so at another process, and end the answer for all otherwise."""
+        if self._elsewhere:
+            self._on_leave = Run.run_on  # it leaves because it is told to
+            reader.lose("elsewhere")
+        else:
+            self.close("client_closed")
 
     @property
     def needed_after(self) -> int:

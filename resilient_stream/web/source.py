@@ -46,6 +46,10 @@ class Source(Protocol):
         """The reader has gone, or has everything. Idempotent; wakes a waiting `frames`."""
         ...
 
+    def turn_away(self) -> None:
+        """The server shuts down: the next frames say so and are the last; wakes a waiting `frames`."""
+        ...
+
 
 def answering(stream: object) -> Answering:
     """Return a stream or a conversation as it is. Raises StreamMisused for anything else."""
@@ -63,6 +67,10 @@ def own_fault() -> StreamError:
 
 class Owned(Direct):
     """The source of a response that owns its stream: it is pulled when what came before is sent, and ends with it."""
+
+    def turn_away(self) -> None:
+        """Close the provider's connection; the reader gets an error and the format's end."""
+        self._answering._close("client_closed")
 
     async def frames(self) -> list[bytes]:
         """Pull until there is something to send. A bug is told like a failure; before the first frame it is raised."""

@@ -28,6 +28,7 @@ class PlainWriter:
     headers: ClassVar[dict[str, str]] = {}
     heartbeat = b": waiting\n\n"
     numbered = True
+    cut = False
 
     def __init__(self) -> None:
         self.about: About | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,7 +13,7 @@ from starlette.routing import Route
 
 from resilient_stream import Client, Target
 from resilient_stream.stores import RedisStore
-from resilient_stream.web import Hub
+from resilient_stream.web import Hub, graceful_shutdown
 from resilient_stream.web.starlette import ResumeResponse, StreamResponse
 
 __all__ = ["app"]
@@ -35,11 +37,18 @@ async def stop(request: Request) -> Response:
     return JSONResponse({"stopped": await hub.stop(request.path_params["id"], request.headers.get("x-user"))})
 
 
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    """Tell readers at a signal, and give answers a second after that."""
+    async with hub.lifespan(app), graceful_shutdown(after=0.2):
+        yield
+
+
 app = Starlette(
     routes=[
         Route("/chat", chat, methods=["POST"]),
         Route("/chat/{id}", resume),
         Route("/chat/{id}/stop", stop, methods=["POST"]),
     ],
-    lifespan=hub.lifespan,
+    lifespan=lifespan,
 )

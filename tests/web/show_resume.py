@@ -224,16 +224,23 @@ class Show:
         self.note("running worker killed", here, "failed: Server lost", partial=True)
 
     async def worker_shut_down(self) -> None:
-        """SIGTERM: the answer is closed within its bound, and readers elsewhere are told at once."""
+        """SIGTERM: readers there are told to come back, and get the rest at the other worker. The answer is closed
+        within its bound, and readers elsewhere are told so at once."""
         self.one.start()
         here, there = self.reader("same worker"), self.reader("other worker")
-        reading = asyncio.ensure_future(here.begin(self.one, 5))
-        await reading
+        reading = asyncio.ensure_future(here.begin(self.one))
+        await _until(lambda: len(here.numbers) > 5)
         following = asyncio.ensure_future(there.resume(self.two, here.id))
         await _until(lambda: len(there.numbers) > 5)
         await asyncio.to_thread(self.one.end)
+        await reading
+        told = here.end
+        here.end = ""
+        await here.resume(self.two)
         await following
-        self.note("running worker shut down", there, "client_closed: Client closed", partial=True)
+        self.note("running worker shut down", there, "client_closed: Server shut down", partial=True)
+        here.name = f"same worker, {told}, came back"
+        self.note("running worker shut down", here, "client_closed: Server shut down", partial=True)
 
 
 async def _until(true: Callable[[], object]) -> None:

@@ -606,7 +606,7 @@ async def test_readers_of_others_answers_end_with_their_own_process(fleet: Fleet
     waiting = asyncio.ensure_future(reader.frames())
     await turns()
     await two.aclose()
-    assert b"".join(await waiting) == b"data: error store_lost\n\ndata: end failed\n\n"
+    assert b"".join(await waiting) == b"data: error elsewhere\n\ndata: end failed\n\n"
     assert fleet.redis.clients == 1
 
 

@@ -7,7 +7,8 @@
 The page's `Chat` sends what it has, and reads the format `ai-sdk`. An answer belongs to the browser that asked for it,
 by a cookie, and has the name of its chat. It goes on while nobody reads (`detach`), so a page that is loaded again gets
 it from its beginning, by `resumeStream()`; only `DELETE` stops it. A page with React uses `useChat({id, resume: true})`
-against the same endpoints. With REDIS_URL, any of several processes gives an answer that another one runs.
+against the same endpoints. With REDIS_URL, any of several processes gives an answer that another one runs. At a signal
+running answers get three seconds, and then their readers are told.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from resilient_stream import Client, StreamMisused
 from resilient_stream.formats.ui_messages import read_ui_request
 from resilient_stream.stores import RedisStore
-from resilient_stream.web import Hub, NoSuchStream
+from resilient_stream.web import Hub, NoSuchStream, graceful_shutdown
 from resilient_stream.web.starlette import ResumeResponse, StreamResponse
 
 PAGE = Path(__file__).with_name("ai_sdk.html")
@@ -36,7 +37,8 @@ hub = Hub(store=RedisStore(os.environ["REDIS_URL"]) if "REDIS_URL" in os.environ
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Client]]:
     """One client for the app's lifetime."""
-    async with Client(*os.environ.get("CHAT_TARGETS", "local").split(",")) as client, hub.lifespan(app):
+    targets = os.environ.get("CHAT_TARGETS", "local").split(",")
+    async with Client(*targets) as client, hub.lifespan(app), graceful_shutdown(after=3):
         yield {"client": client}
 
 

@@ -4,7 +4,7 @@
 
 An answer belongs to the browser that asked for it, by a cookie. It goes on while nobody reads (`detach`), so a page
 that is loaded again gets the whole of it; only `DELETE` stops it. With REDIS_URL, any of several processes gives an
-answer that another one runs.
+answer that another one runs. At a signal running answers get three seconds, and then their readers are told.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from resilient_stream import Client
 from resilient_stream.stores import RedisStore
-from resilient_stream.web import Hub
+from resilient_stream.web import Hub, end_responses
 from resilient_stream.web.aiohttp import resume_response, stream_response
 
 PAGE = Path(__file__).with_name("chat.html")
@@ -89,10 +89,16 @@ async def one_client(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
+async def tell_readers(app: web.Application) -> None:
+    """Let answers end, and tell the readers of those that do not. aiohttp calls it before it waits for them."""
+    await end_responses(after=3)
+
+
 def make_app() -> web.Application:
     """The app. What is first in `cleanup_ctx` ends last, so the answers end before their client does."""
     app = web.Application()
     app[HUB] = Hub(store=RedisStore(os.environ["REDIS_URL"]) if "REDIS_URL" in os.environ else None)
+    app.on_shutdown.append(tell_readers)
     app.cleanup_ctx.extend([one_client, app[HUB].cleanup_ctx])
     app.add_routes([
         web.post("/chat", chat),

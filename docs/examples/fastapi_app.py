@@ -5,8 +5,8 @@
 
 An answer belongs to the browser that asked for it, by a cookie. It goes on while nobody reads (`detach`), so a page
 that is loaded again gets the whole of it; only `DELETE` stops it. With REDIS_URL, any of several processes gives an
-answer that another one runs. Without --timeout-graceful-shutdown, uvicorn waits for
-every reader before the app may end.
+answer that another one runs. At a signal running answers get three seconds, and then their readers are told; who does
+not read even that is cut by --timeout-graceful-shutdown.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Cookie, FastAPI, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, Field
 
 from resilient_stream import Client
 from resilient_stream.stores import RedisStore
-from resilient_stream.web import Hub
+from resilient_stream.web import Hub, graceful_shutdown
 from resilient_stream.web.starlette import ResumeResponse, StreamResponse
 
 PAGE = Path(__file__).with_name("chat.html")
@@ -38,7 +39,7 @@ hub = Hub(store=RedisStore(os.environ["REDIS_URL"]) if "REDIS_URL" in os.environ
 async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Client]]:
     """One client for the app's lifetime: its connections are shared, and closed at shutdown."""
     targets = os.environ.get("CHAT_TARGETS", "local").split(",")
-    async with Client(*targets) as client, hub.lifespan(app):
+    async with Client(*targets) as client, hub.lifespan(app), graceful_shutdown(after=3):
         yield {"client": client}
 
 
@@ -77,6 +78,14 @@ async def resume(id: str, request: Request, owner: Owner) -> Response:
 async def stop(id: str, owner: Owner) -> Response:
     """End an answer, wherever it runs. Its readers are told so."""
     return Response(status_code=204 if await hub.stop(id, owner=owner) else 404)
+
+
+@app.exception_handler(RequestValidationError)
+async def not_understood(request: Request, error: RequestValidationError) -> Response:
+    """Say what is wrong. FastAPI's own answer quotes what was sent, and fails where that is no JSON."""
+    wrong = error.errors()[0]
+    said = f"{'.'.join(map(str, wrong['loc'][1:])) or 'body'}: {wrong['msg']}"
+    return JSONResponse({"error": {"title": "Not understood", "message": said}}, 422)
 
 
 @app.get("/")

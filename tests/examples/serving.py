@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import uvicorn
 from aiohttp import web
 
+from resilient_stream.web import end_responses
+
 from .loading import example
 
 __all__ = ["SERVERS", "served"]
@@ -45,6 +47,7 @@ async def aiohttp(listening: socket.socket) -> Stop:
     module = example("aiohttp_app")
     app = module.make_app()
     app[module.HUB]._drain = DRAIN
+    vars(module)["end_responses"] = lambda after: end_responses(DRAIN)
     runner = web.AppRunner(app, **{**module.RUN, "shutdown_timeout": 0.05})
     await runner.setup()
     await web.SockSite(runner, listening).start()

@@ -72,6 +72,25 @@ async def chat(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         yield start
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"\xff", b"NaN", b"[]", b'{"messages": NaN}', b'{"messages": 1e999}', b'{"\\ud800": 1}', b"1" * 5000,
+        b'{"messages": [{"role": "user", "content": "\\ud800"}]}', b"[" * 100_000,
+        b'{"messages": [{"role": "user", "content": ""}]}', b'{"messages": [], "x": Infinity}',
+    ],
+)  # fmt: skip
+async def test_an_odd_body_is_refused_in_words(chat: Any, body: bytes) -> None:
+    """What a browser never sends is no fault of the server."""
+    _, open_browser = await chat([End()])
+    browser = await open_browser()
+    for kind in ("application/json", "text/plain"):
+        headers = {"content-type": kind}
+        async with browser.session.post(f"{browser.address}/chat", data=body, headers=headers) as response:
+            assert 400 <= response.status < 500
+            assert len(await response.text()) > 10
+
+
 async def test_an_answer_is_streamed_to_its_end(chat: Any) -> None:
     """Text in events, and an end that says that the answer is whole."""
     _, browser = await chat([Text("Hel", "lo"), End()])

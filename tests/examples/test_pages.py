@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from resilient_stream.testing import Cut, End, FakeProvider, Sleep, Stall, Status, Text
+from resilient_stream.web import end_responses
+from resilient_stream.web.answer import Answer, open_answers
 
 from .chromium import Chromium, chromium
 from .serving import SERVERS, served
@@ -75,6 +78,36 @@ async def test_a_reload_goes_on_with_the_answer(chat: Any) -> None:
     assert await page.window.text(ANSWER) == "one two"
     assert await page.window.count("#turns li") == 2
     assert not page.provider.requests[0].closed_by_client
+
+
+async def test_a_server_that_shuts_down_is_left_for_another(chat: Any) -> None:
+    """The page is told so, which is not the answer's end: it comes back for the rest. Here the same server has it."""
+    page = await chat([Text("one "), Sleep(1.0), Text("two"), End()])
+    await page.ask("Count.")
+    await page.window.until(ANSWER, "one")
+    [answer] = open_answers()
+    run: Any = answer._source._feed  # type: ignore[attr-defined]
+    run._elsewhere = True
+    await end_responses(after=0)
+    await page.window.until(STATUS, "Complete")
+    assert await page.window.text(ANSWER) == "one two"
+    assert await page.window.count("[role=alert]") == 0
+
+
+async def test_an_answer_that_nobody_has_is_told_in_words(chat: Any) -> None:
+    """The second server that says so is believed, and what came stays."""
+    page = await chat([Text("one "), Stall()])
+    await page.ask("Count.")
+    await page.window.until(ANSWER, "one")
+    told: list[Answer] = []
+    async with asyncio.timeout(10):
+        while len(told) < 2:
+            for answer in set(open_answers()).difference(told):
+                answer._source.lose("worker_lost")  # type: ignore[attr-defined]
+                told.append(answer)
+            await asyncio.sleep(0.01)
+    await page.window.until("#turns [role=alert]", "Server lost")
+    assert await page.window.text(ANSWER) == "one "
 
 
 async def test_stop_stops_and_says_so(chat: Any) -> None:

@@ -17,7 +17,7 @@ import msgspec
 
 from ..failures import Failure
 
-__all__ = ["DECODING", "VERSION", "Ending", "Exchange", "Head", "Line", "Piece", "as_data", "lines_of"]
+__all__ = ["DECODING", "VERSION", "Ending", "Exchange", "Head", "Line", "Numbered", "Piece", "as_data", "lines_of"]
 
 VERSION = 1
 
@@ -27,7 +27,7 @@ DECODING = ("api", "raw", "terminal")
 How: TypeAlias = Literal["end", "failed", "left"]
 
 
-class Binary(msgspec.Struct):
+class Binary(msgspec.Struct, gc=False):
     """Bytes that are no text, which JSON keeps as base64."""
 
     base64: bytes
@@ -36,8 +36,11 @@ class Binary(msgspec.Struct):
 Data: TypeAlias = str | Binary
 
 
-class Piece(msgspec.Struct, array_like=True):
-    """One network read. after: seconds since the request was sent."""
+class Piece(msgspec.Struct, array_like=True, gc=False):
+    """One network read. after: seconds since the request was sent.
+
+    The garbage collector has nothing to find in pieces, of which a recording may have very many.
+    """
 
     after: float
     data: Data
@@ -56,6 +59,12 @@ class Ending(msgspec.Struct, kw_only=True, omit_defaults=True):
     after: float
     failure: Failure | None = None
     outcome: str | None = None
+
+
+class Numbered(msgspec.Struct):
+    """What is read first of a line, and costs little: which version it has."""
+
+    version: Any = None
 
 
 class Exchange(msgspec.Struct, kw_only=True):

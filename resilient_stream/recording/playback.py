@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -24,8 +25,8 @@ from ..messages import Message, to_messages
 from ..outcome.errors import StreamError
 from ..providers import adapter_for
 from ..target import Target
-from ..wire.forms import BLANK, Taken, form_of, taken_as
-from .format import VERSION, Exchange, Head, Line, lines_of
+from ..wire.forms import BLANK, MOST, Taken, form_of, taken_as
+from .format import VERSION, Exchange, Head, Line, Numbered, lines_of
 from .matching import Book
 from .provider import MEDIA_TYPE, told_as
 
@@ -100,10 +101,10 @@ class Played:
 
     def drain(self) -> bytes:
         """Return what would have arrived by now; nothing when nobody is waiting."""
-        data = b""
-        while self._place < len(self._exchange.pieces) and self._pace.is_past(self._exchange.pieces[self._place].after):
-            data += self._next()
-        return data
+        pieces, arrived = self._exchange.pieces, []
+        while self._place < len(pieces) and self._pace.is_past(pieces[self._place].after):
+            arrived.append(self._next())
+        return b"".join(arrived)
 
     def interrupt(self, error: Exception) -> None:
         """Make a pending `read` raise `error` now."""
@@ -171,19 +172,33 @@ def _form(exchange: Exchange) -> Taken:
     """Return the form that the answer was read as when it came, decided as in `Attempt`, by its content type and first
     bytes."""
     adapter, kind = _adapter_of(exchange), exchange.headers.get("content-type", "")
-    body = b"".join(piece.bytes for piece in exchange.pieces)
     types = adapter.media_types
     says = kind.startswith(types) and (exchange.stream or not kind.startswith("application/json"))
-    form = form_of(body.lstrip(BLANK), lines=types[0].endswith("ndjson"))
+    form = form_of(_beginning(exchange), lines=types[0].endswith("ndjson"))
     able = adapter.capabilities(exchange.target.partition(":")[2]).whole
     taken = taken_as(form, asked=exchange.stream, says=says, arrays="application/json" in types, whole=able)
-    if taken == "whole" and exchange.stream and not _is_answer(exchange, cast(WholeAdapter, adapter), body):
+    if taken == "whole" and exchange.stream and not _is_answer(exchange, cast(WholeAdapter, adapter)):
         return "refused"
     return taken
 
 
-def _is_answer(exchange: Exchange, adapter: WholeAdapter, body: bytes) -> bool:
+def _beginning(exchange: Exchange) -> bytes:
+    """Return as much of the answer as its form is decided by: a long one is not joined while the loop waits."""
+    pieces: list[bytes] = []
+    size = 0
+    for piece in exchange.pieces:
+        data = piece.bytes if pieces else piece.bytes.lstrip(BLANK)
+        if data:
+            pieces.append(data)
+            size += len(data)
+        if size >= MOST:
+            break
+    return b"".join(pieces)
+
+
+def _is_answer(exchange: Exchange, adapter: WholeAdapter) -> bool:
     """Return whether JSON that came in place of a stream was an answer, and no error."""
+    body = b"".join(piece.bytes for piece in exchange.pieces)
     target = Target(exchange.target, **exchange.options)
     decoder = adapter.whole_decoder(Request(messages=to_messages(exchange.messages), target=target, stream=False))
     decoder.feed(body)
@@ -213,7 +228,7 @@ def _load(file: str) -> Book:
     """Read a file. Raises StreamError when there is none, or it is not a recording."""
     path = Path(file)
     try:
-        lines = _content(path).splitlines()
+        lines = io.BytesIO(_content(path))  # each line is cut off by itself, and other threads run in between
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "its name is no file's name"
         raise _no_recording(f"{file} cannot be read: {reason}") from error
@@ -232,7 +247,7 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _exchanges(file: str, lines: list[bytes]) -> Iterator[tuple[tuple[Message, ...], Exchange]]:
+def _exchanges(file: str, lines: Iterable[bytes]) -> Iterator[tuple[tuple[Message, ...], Exchange]]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             exchange = _exchange(f"{file}, line {number},", line)
@@ -244,18 +259,24 @@ def _exchange(where: str, line: bytes) -> tuple[tuple[Message, ...], Exchange] |
     """Return the exchange of one line; None for a line that was cut off while it was written, by a full disk or a
     crash."""
     try:
-        values = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError):
-        logger.warning("%s is not whole JSON, and left out", where)
-        return None
-    if not isinstance(values, dict) or values.get("version") != VERSION:
-        raise _no_recording(f"{where} is not an exchange of version {VERSION}")
-    try:
-        exchange = msgspec.convert(values, Exchange)
+        _check_version(where, line)
+        exchange = msgspec.json.decode(line, type=Exchange)
         adapter_for(exchange.target.partition(":")[0])
         return to_messages(exchange.messages), exchange
     except (msgspec.ValidationError, StreamMisused) as error:
         raise _no_recording(f"{where} cannot be played: {str(error).partition(';')[0]}") from error
+    except (msgspec.DecodeError, RecursionError):
+        logger.warning("%s is not whole JSON, and left out", where)
+        return None
+
+
+def _check_version(where: str, line: bytes) -> None:
+    try:
+        known = msgspec.json.decode(line, type=Numbered).version == VERSION
+    except msgspec.ValidationError:
+        known = False
+    if not known:
+        raise _no_recording(f"{where} is not an exchange of version {VERSION}")
 
 
 def _no_recording(reason: str) -> StreamError:

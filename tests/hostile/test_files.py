@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 from resilient_stream import Client, ErrorKind, Message, RetryPolicy, StreamError, StreamMisused, Target
 from resilient_stream.cli.chat.commands import Chat, run_command
+from resilient_stream.recording import format as recorded
 from resilient_stream.recording import playback as replay
 from tests.loopback import Loopback, chat
 
@@ -100,6 +102,34 @@ async def test_a_file_that_is_much_too_large_is_not_read(tmp_path: Path) -> None
             await client.complete("hi")
     assert tracemalloc.get_traced_memory()[1] < 16 * 1024**2
     tracemalloc.stop()
+
+
+class Counted:
+    """A read of a recording that counts how often its bytes were asked for."""
+
+    asked = 0
+
+    @property
+    def bytes(self) -> bytes:
+        """As many bytes as a read of a fast answer has."""
+        Counted.asked += 1
+        return b"data: {}\n\n" * 6000
+
+
+def test_the_beginning_of_a_long_recording_decides_its_form() -> None:
+    """An answer of some hundred megabytes is not joined while the loop waits."""
+    ended = recorded.Ending(how="end", after=1.0)
+    headers = {"content-type": "text/event-stream"}
+    exchange = recorded.Exchange(version=1, target="openai:m", messages=[], ended=ended, headers=headers)
+    exchange.pieces = [recorded.Piece(0.0, "\n "), *[Counted()] * 5000]  # type: ignore[list-item]
+    assert replay._form(exchange) == "stream"
+    assert Counted.asked <= 2
+
+
+def test_the_collector_does_not_look_at_the_reads_of_a_recording() -> None:
+    """A recording of very many reads would hold all threads while the collector goes through them."""
+    assert not gc.is_tracked(recorded.Piece(0.0, "x"))
+    assert not gc.is_tracked(recorded.Piece(0.0, recorded.Binary(b"x")))
 
 
 async def test_a_disk_that_does_not_answer_does_not_hold_the_deadline(

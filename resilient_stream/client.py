@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .conversation.tools import ToolSource
     from .conversation.turns import ConversationRecord
     from .engine.prices import PriceOf, Prices
+    from .engine.reporting import Reporting
     from .engine.sharing import Sharing
     from .fleet.beginnings import Beginnings
     from .fleet.board import Store
@@ -81,7 +82,8 @@ class Client:
     function, given a target's name and a Usage, returns US dollars in place of the table. Without it, costs are
     computed when somebody asks for them.
     store: where breakers, limits and budgets are shared with other clients and processes: `stores.RedisStore(url)`,
-    or a `stores.MemoryStore()` for the clients of one process. It is yours to close.
+    or a `stores.MemoryStore()` for the clients of one process. It is told about once a second how the targets are,
+    which `resilient-stream top` shows. It is yours to close.
     What the calls of the client used, wasted and cost is in its `ledger`, see `fleet.ledger`.
     Raises StreamMisused for a bad target or value.
     """
@@ -112,6 +114,9 @@ class Client:
         self.transport: Transport = Outgoings(session)
         self._reporter = Reporter(given("telemetry", telemetry, Telemetry()), weakref.WeakMethod(self._facts))
         self._observers: tuple[Callable[[Call], Observer | None], ...] = (self._reporter,)
+        self._reporting = None if store is None else _reporting(store, self)
+        if self._reporting is not None:
+            self._observers += (self._reporting.observe,)
         if record is not None:
             self._record_to(record)
         self.slots = Slots(None if self._sharing is None else self._sharing.allowance)
@@ -127,6 +132,8 @@ class Client:
         self.prices = _prices(prices)
         self.priced = prices is not None
         self.ledger = _ledger(None if self.priced else self.prices.mean)
+        if self._reporting is not None:
+            self.ledger.tell = self._reporting.tally.spent
         self._router = None if routing == "order" else self._made_router(routing, breaker)
         self._recovery = given("recovery", recovery, Recovery())
         self._timeouts = given("timeouts", timeouts, Timeouts())
@@ -322,6 +329,8 @@ class Client:
         await end_in_turns([functools.partial(_end_with_the_client, call) for call in self.calls])
         if self.tasks:
             await asyncio.wait(self.tasks)
+        if self._reporting is not None:
+            await self._reporting.aclose()
         if self._sharing is not None:
             await self._sharing.aclose()
         await self.transport.aclose()
@@ -332,6 +341,8 @@ class Client:
         return f"<Client {names}{', closed' if self.closed else running}>"
 
     async def __aenter__(self) -> Client:
+        if self._reporting is not None:
+            self._reporting.begin()
         return self
 
     async def __aexit__(
@@ -421,6 +432,12 @@ def _sharing(store: Any) -> Sharing:
     if not callable(getattr(store, "exchange", None)):
         raise StreamMisused(f"store= takes a RedisStore or a MemoryStore (resilient_stream.stores), not {store!r:.100}")
     return Sharing(store)
+
+
+def _reporting(store: Any, client: Client) -> Reporting | None:
+    from .engine.reporting import Reporting  # paid for by clients with a store
+
+    return Reporting(store, client.health, _now) if callable(getattr(store, "report", None)) else None
 
 
 def _prices(prices: Any) -> Prices:

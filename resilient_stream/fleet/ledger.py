@@ -18,7 +18,7 @@ import msgspec
 from ..chunks import Certainty
 from ..failures import StreamMisused
 
-__all__ = ["NOTHING", "Amount", "By", "Ledger", "Spent", "Total"]
+__all__ = ["DAY", "NOTHING", "Amount", "By", "Ledger", "Spent", "Total"]
 
 By: TypeAlias = Literal["target", "tenant", "key"]
 
@@ -172,12 +172,13 @@ class Ledger:
     """What the calls of one client used. Safe to use from several threads' loops.
 
     price: what gives the price of a request when somebody asks for totals, where requests come without a cost: their
-    mean is priced then. clock: Unix time, in seconds.
+    mean is priced then. clock: Unix time, in seconds. tell: called with each request that is written down.
     """
 
     def __init__(self, price: MeanPrice | None = None, clock: Callable[[], float] = time.time) -> None:
         self._price = price
         self._clock = clock
+        self.tell: Callable[[Spent], object] | None = None
         self._lock = threading.Lock()
         self._rows: dict[tuple[str, str, str], _Row] = {}
         self._day = 0
@@ -231,6 +232,8 @@ class Ledger:
                 target = spent.target if len(self._today) < MAX_ROWS or spent.target in self._today else OTHER
                 self._today[target] = self._today.get(target, NOTHING) + spent.cost
                 self._costs_today[target] = self._costs_today.get(target, 0) + 1
+        if self.tell is not None:
+            self.tell(spent)
 
     def _add_the_price(self, total: _Row, target: str, row: _Row) -> None:
         """Price the requests of a row that came without a cost, each as if it had been as large as their mean."""

@@ -40,6 +40,11 @@ class Window:
         self._forget(now)
         return sum(slot.calls for slot in self._slots), sum(slot.failures for slot in self._slots)
 
+    def covered(self, now: float) -> float:
+        """Return of how many seconds the counts are: a tenth of the window is forgotten as a new one begins."""
+        tenth = self._seconds / SLOTS
+        return self._seconds - tenth + now % tenth
+
     def clear(self) -> None:
         """Forget everything."""
         self._slots.clear()

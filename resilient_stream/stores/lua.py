@@ -6,6 +6,7 @@ Times are microseconds, by Redis's own clock, since those of machines differ.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from ..fleet.pool import LONGEST_LEASE, MOST, PERIOD_LASTS, SPARE, Claim, Share
@@ -98,7 +99,7 @@ begin at `at`.
 """
 
 
-async def called(client: Any, script: str, sha: str, names: list[str], values: list[str]) -> Any:
+async def called(client: Any, script: str, sha: str, names: Sequence[str], values: Sequence[str | bytes]) -> Any:
     """Call a function, and send it along where Redis does not know it yet."""
     try:
         return await client.evalsha(sha, len(names), *names, *values)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..fleet.board import Board, News, View
     from ..fleet.pool import Claim, Pool, Share
+    from ..fleet.report import Reports
 
 __all__ = ["MemoryStore"]
 
@@ -29,6 +30,7 @@ class MemoryStore:
         self._boards: dict[str, Board] = {}
         self._pools: dict[str, Pool] = {}
         self._exchanges = 0
+        self._records: dict[str, tuple[float, bytes]] = {}
 
     async def exchange(self, news: News) -> View | None:
         """Tell what happened at a target, and return what is known of it."""
@@ -54,6 +56,26 @@ class MemoryStore:
             self._boards = {key: board for key, board in self._boards.items() if board.expires > now}
             self._pools = {key: pool for key, pool in self._pools.items() if not pool.is_over(now)}
         return now
+
+    async def report(self, name: str, record: bytes, lasts: float) -> int | None:
+        """Keep a record under a name for so many seconds, and return how many there are now."""
+        with self._lock:
+            self._records[name] = (self._clock() + lasts, record)
+            self._forget_old_records()
+            return len(self._records)
+
+    async def reports(self) -> Reports:
+        """Return the records, those that last longest first."""
+        from ..fleet.report import MOST, Reports  # loaded already, with the records
+
+        with self._lock:
+            self._forget_old_records()
+            records = [record for _, record in sorted(self._records.values(), reverse=True)]
+            return Reports(records[:MOST], len(records))
+
+    def _forget_old_records(self) -> None:
+        now = self._clock()
+        self._records = {name: kept for name, kept in self._records.items() if kept[0] > now}
 
     async def aclose(self) -> None:
         """Nothing is open."""

@@ -30,6 +30,7 @@ from .cluster import Cluster, nodes_of
 if TYPE_CHECKING:
     from ..fleet.board import News, View
     from ..fleet.pool import Claim, Share
+    from ..fleet.report import Reports
 
 __all__ = ["RedisStore", "StoreLost"]
 
@@ -106,7 +107,7 @@ class RedisStore:
         self.prefix = prefix
         self.timeout = timeout
         self.lease = lease
-        self._has_answered = self._has_warned = False
+        self._has_answered = self._has_warned = self._has_refused = False
         self._troubles: dict[str, _Trouble] = {}
         self._url = url
         self.is_cluster = connect is None and bool(nodes_of(url))
@@ -117,7 +118,7 @@ class RedisStore:
         self._working: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
-        return f"RedisStore({self._place()!r}, prefix={self.prefix!r})"
+        return f"RedisStore({self.place()!r}, prefix={self.prefix!r})"
 
     def key(self, *parts: str) -> str:
         """Return the name of a key."""
@@ -128,14 +129,15 @@ class RedisStore:
         """Return whether no command has failed without a later one that worked."""
         return not any(trouble.down for trouble in self._troubles.values())
 
-    async def ask(self, command: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
-        """Return what the command returns, which is given the client. Raises StoreLost."""
-        self._may_try(EVERYWHERE)
+    async def ask(self, command: Callable[[Any], Awaitable[ResultT]], place: str = EVERYWHERE) -> ResultT:
+        """Return what the command returns, which is given the client. Raises StoreLost. place: whose trouble it is when
+        it fails."""
+        self._may_try(place)
         try:
             result = await asyncio.shield(self._in_background(self._within(command)))
         except Exception as error:
-            raise self.lost(error) from error
-        self._found(EVERYWHERE)
+            raise self.lost(error, place) from error
+        self._found(place)
         return result
 
     def _may_try(self, place: str) -> None:
@@ -184,6 +186,29 @@ class RedisStore:
         and else everybody's."""
         return key if self.is_cluster else EVERYWHERE
 
+    async def report(self, name: str, record: bytes, lasts: float) -> int | None:
+        """Keep a record under a name for so many seconds, and return how many there are now; None where it is not kept.
+
+        What Redis has against it is said once, and is no outage: calls share as before.
+        """
+        from .reports import KEY, kept
+
+        try:
+            return await self.ask(lambda client: kept(client, self.prefix, name, record, lasts), self._place_of(KEY))
+        except StoreLost:
+            return None
+        except Exception as error:
+            if not self._has_refused:
+                self._has_refused = True
+                logger.warning("Redis at %s keeps no report of this process for `top` (%s)", self.place(), error)
+            return None
+
+    async def reports(self) -> Reports:
+        """Return the records of all processes. Raises StoreLost, or RecordRefused with what Redis has against it."""
+        from .reports import KEY, found
+
+        return await self.ask(lambda client: found(client, self.prefix), self._place_of(KEY))
+
     async def _in_time(self, command: Callable[[Any], Awaitable[ResultT]], place: str) -> ResultT | None:
         asking = self._in_background(self._tried(command, place))
         for _ in range(LOOKS):
@@ -230,11 +255,11 @@ class RedisStore:
 
     # -- what is wrong ------------------------------------------------------------------------
 
-    def lost(self, error: Exception) -> StoreLost:
+    def lost(self, error: Exception, place: str = EVERYWHERE) -> StoreLost:
         """Note that the server is out of reach, with one warning. Raises what is no failure of a server."""
         if not _is_failure(error):
             raise error
-        return self._is_lost(error, EVERYWHERE)
+        return self._is_lost(error, place)
 
     def _is_lost(self, error: Exception, place: str) -> StoreLost:
         if not self.is_cluster:  # which drops the client of the node itself: those of others are in use
@@ -274,12 +299,12 @@ class RedisStore:
         """Warn once, until all is well again."""
         if not self._has_warned:
             self._has_warned = True
-            logger.warning("Redis at %s is lost (%s): each process is on its own until it is back", self._place(), said)
+            logger.warning("Redis at %s is lost (%s): each process is on its own until it is back", self.place(), said)
 
     def _say_if_back(self) -> None:
         if self._has_warned and not self._troubles:
             self._has_warned = False
-            logger.info("Redis at %s is back", self._place())
+            logger.info("Redis at %s is back", self.place())
 
     # -- connections --------------------------------------------------------------------------
 
@@ -324,7 +349,7 @@ class RedisStore:
         )
         return Redis.from_pool(pool)
 
-    def _place(self) -> str:
+    def place(self) -> str:
         """Return where it is, without a password."""
         parts = urlsplit(self._url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -1,0 +1,120 @@
+"""`Reporting`: tells the store about once a second how a client's targets are, for `resilient-stream top`.
+
+It is a timer of the loop, which begins with the client's first call there and ends with the client. No call waits for
+it. Nothing is reported by a client that nobody keeps, so it keeps none alive itself.
+
+Many processes report less often, so that their store is told so many records a second and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import random
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..events import Observer
+from ..fleet.health import TargetHealth
+from ..fleet.report import Report, ReportStore, written
+from ..fleet.tally import Tally
+
+if TYPE_CHECKING:
+    from .call import Call
+
+__all__ = ["EVERY", "LASTS", "Reporting"]
+
+logger = logging.getLogger("resilient_stream")
+
+EVERY = 1.0
+"""Seconds between two records of a client."""
+
+LASTS = 5
+"""After so many records that did not come, a process is taken for dead, and its last one is gone."""
+
+MOST_A_SECOND = 1000
+"""Records of all processes together."""
+
+LONGEST = 60.0
+"""Seconds between two records at most, however many processes there are."""
+
+
+class Reporting:
+    """What one client reports. health: a method of the client, which is not kept alive by it. now: the time by which
+    calls are measured."""
+
+    def __init__(
+        self, store: ReportStore, health: Callable[[], tuple[TargetHealth, ...]], now: Callable[[], float]
+    ) -> None:
+        self.tally = Tally(now)
+        self._store = store
+        self._health = weakref.WeakMethod(health)
+        self._client = os.urandom(6).hex()
+        self._every = EVERY
+        self._closed = False
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._sending: asyncio.Task[None] | None = None
+
+    def observe(self, call: Call) -> Observer:
+        """Return the observer of a call, and report from now on."""
+        self.begin()
+        call.observing.followed = True
+        return self.tally.watch()
+
+    def begin(self) -> None:
+        """Report from now on, in the running loop, unless another one that is not closed does it already."""
+        with self._lock:
+            if self._loop is None or self._loop.is_closed():
+                self._loop = asyncio.get_running_loop()
+                self._timer = self._loop.call_later(random.uniform(0, EVERY), self._turn)
+
+    def _turn(self) -> None:
+        """Send a record, unless the last one is still on its way, and come again."""
+        record = self._record()
+        if record is None or self._closed:
+            return
+        loop = asyncio.get_running_loop()
+        if self._sending is None or self._sending.done():
+            self._sending = loop.create_task(self._send(record))
+        self._timer = loop.call_later(self._every, self._turn)
+
+    def _record(self) -> bytes | None:
+        """Return what there is to say; None if the client is gone."""
+        health = self._health()
+        if health is None:
+            return None
+        return written(Report(process=_process(os.getpid()), targets=self.tally.figures(health())))
+
+    async def _send(self, record: bytes) -> None:
+        name = f"{_process(os.getpid())}-{self._client}"
+        try:
+            known = await self._store.report(name, record, LASTS * self._every)
+        except Exception:  # a store of the application's own
+            logger.exception("a store raised as it was reported to; it is told no more, and no call is affected")
+            self._closed = True
+            return
+        if known is not None:
+            self._every = min(max(EVERY, known / MOST_A_SECOND), LONGEST)
+
+    async def aclose(self) -> None:
+        """Report no more. What is on its way is not waited for: the store sees to its end."""
+        self._closed = True
+        if self._loop is not asyncio.get_running_loop():
+            return  # its timer finds out
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._sending is not None and not self._sending.done():
+            self._sending.cancel()
+            await asyncio.wait([self._sending])
+
+
+@functools.cache
+def _process(pid: int) -> str:
+    """Return what tells this process from others, of this machine or another one; a forked one has its own."""
+    return f"{pid:x}-{os.urandom(6).hex()}"

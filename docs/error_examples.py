@@ -72,8 +72,11 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "not_continued": {"cause": "Connection lost", "tried": "prefill at mistral:small, broke off again"},
     "contradicted": {"cause": "Connection lost", "tried": "replay at openai:gpt-5-mini, differs from character 12"},
     "not_joined": {"reason": "it begins anew"},
-    "own_limit": {"detail": "Limits.requests_per_minute is 60, and 12 wait: the request could be sent in 13 s, and the "
+    "own_limit": {"detail": "Limits.requests_per_minute is 60, and 12 wait already: it could be sent in 13 s, and the "
                             "call has 5 s left."},
+    "breaker_open": {"detail": "64 % of its last requests failed. It is tried again in 28 s."},
+    "own_budget": {"detail": "The budget for all targets is $20.00 a day, and $20.03 were spent today (UTC). A new day "
+                             "begins in 5 h 12 min."},
     "in_the_line": {"seconds": 30.0, "limit": 4},
 }  # fmt: skip
 """The values by kind or code. Where two kinds share a code: the code, and what the sentence is about."""

@@ -319,7 +319,7 @@ async def test_who_waits_too_long_for_a_place_is_told_why(nothing_left: None) ->
         assert (len(provider.requests), len(other.requests)) == (1, 0)
     error = caught.value
     assert (error.failure.code, error.phase, error.target) == ("in_the_line", "connect", "openai:fake-model")
-    assert "limit of streams at a time is 1." in error.message
+    assert "Streams that Limits allow there at a time: 1." in error.message
     assert not error.billed_maybe
     assert error.transcript is not None
     assert error.transcript.attempts == []

@@ -302,10 +302,15 @@ KINDS: Mapping[ErrorKind, Kind] = {
 
 
 TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
+    (_K.PROVIDER_OVERLOADED, "breaker_open"): Text(
+        "Skipped by the breaker",
+        ("{detail}",),
+        ("See in the log why they failed. Allow the call more time than that, or add a fallback target.",)),
     (_K.QUOTA_EXHAUSTED, "own_budget"): Text(
         "Budget used up",
-        ("The day's budget for {model} is used up.",),
-        ("Wait until the day ends (UTC), raise Limits.cost_per_day, or add a fallback target.",)),
+        ("{detail}",),
+        ("Wait until the day ends (UTC), or raise Limits.cost_per_day.",
+         "A fallback target helps where it is the budget of one target.",)),
     (_K.MODEL_OUTPUT_INVALID, "outputs_missing"): Text(
         "Outputs missing",
         ("{model} finished without giving {feature}.", "{reason}."),
@@ -476,8 +481,8 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         ("Allow more time, raise the limit, or add a fallback target.",)),
     (_K.DEADLINE_EXCEEDED, "in_the_line"): Text(
         "Out of time while waiting",
-        ("The request to {target} could not be sent in time.", "The limit was {seconds}.",
-         "Its limit of streams at a time is {limit}."),
+        ("The request waited for its turn at {target} until the deadline passed.", "The deadline was {seconds}.",
+         "Streams that Limits allow there at a time: {limit}."),
         ("Allow more time, raise the target's Limits, or send fewer requests at a time.",)),
     (_K.CLIENT_CLOSED, "already_closed"): Text(
         "Client closed",

@@ -9,7 +9,7 @@ import pytest
 
 from resilient_stream import Client, RetryPolicy, errors
 from resilient_stream.cli import exit_codes
-from resilient_stream.cli.explain.advice import advice_for
+from resilient_stream.cli.explain.advice import NOT_SENT, advice_for
 from resilient_stream.cli.explain.command import as_dict, as_error, explain, look_up, similar
 from resilient_stream.errors import ErrorKind, StreamError
 from resilient_stream.kinds import KINDS, TEXTS
@@ -164,3 +164,30 @@ def test_what_may_happen_in_an_answer_says_what_then(capsys):
     """A cut answer is continued where a target can."""
     assert explain("stream_interrupted") == 0
     assert "after content  continued" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", NOT_SENT)
+def test_what_was_never_sent_is_found_by_its_code(code, capsys):
+    """As it stands in a log's field or in `error.code`: nobody was asked, so nothing is said of asking again."""
+    assert explain(code) == exit_codes.COMPLETE
+    shown = capsys.readouterr().out
+    assert "sent again     yes" not in shown
+    assert "after content" not in shown
+    assert "The provider is limiting" not in shown
+    [error] = look_up(code.replace("_", " "))
+    assert (error.code, advice_for(error).attempts) == (code, 1)
+
+
+@pytest.mark.parametrize("around", ["{}", "call-7 failed, not retrying: {}", "resilient_stream.errors.RateLimited: {}"])
+def test_the_figures_of_what_was_never_sent_are_kept(around):
+    """They are why somebody pastes it."""
+    figures = "Limits.requests_per_minute is 60: it could be sent in 13 s, and the call has 5 s left."
+    known = as_error(ErrorKind.RATE_LIMITED, code="own_limit")
+    text = f"{known.title} (openai:a): {figures} {known.resolution}"
+    assert [error.message for error in look_up(around.format(text))] == [figures]
+
+
+def test_without_its_figures_it_is_said_what_it_means():
+    """A title alone, as people search for it."""
+    assert look_up("Over a limit of ours")[0].message.startswith("Your own Limits do not allow")
+    assert look_up("Skipped by the breaker")[0].message.startswith("Too many requests to this target have failed")

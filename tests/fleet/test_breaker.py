@@ -65,7 +65,7 @@ async def test_a_sick_target_is_not_asked_and_the_next_one_is(clock: Clock) -> N
     assert (skipped.target, skipped.sent, answered.target) == ("openai:m0", False, "openai:m1")
     assert skipped.error is not None
     assert skipped.error.code == "breaker_open"
-    assert "too often (100% of its last requests)" in skipped.error.message
+    assert "100 % of its last requests failed. It is tried again in 10 s." in skipped.error.message
 
 
 @pytest.mark.parametrize(

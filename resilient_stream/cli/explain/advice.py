@@ -6,17 +6,20 @@ what the SDK does. Nothing is printed here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import NamedTuple
 
+from ...engine.middleware.breaker import OPEN
+from ...engine.middleware.concurrency import IN_THE_LINE, OWN_LIMIT
+from ...engine.middleware.money import USED_UP
 from ...engine.middleware.retry import attempts_for, waits
 from ...failures import ErrorCategory, ErrorKind
 from ...outcome.errors import StreamError
 from ...policy import Recovery, RetryPolicy
 from ...text import readable
 
-__all__ = ["Advice", "advice_for", "classes"]
+__all__ = ["NOT_SENT", "Advice", "advice_for", "classes"]
 
 ENDS_AN_ANSWER = frozenset({ErrorKind.OUTPUT_TRUNCATED, ErrorKind.REFUSAL, ErrorKind.CONTENT_FILTERED})
 """Kinds that an answer may also end with. Then nothing is raised: it is complete, and `Finished.kind` says so."""
@@ -35,6 +38,30 @@ _ONCE = {
     ErrorKind.AUTHENTICATION: "no, but once with fresh credentials where a session of temporary ones has expired",
     ErrorKind.CONTENT_FILTERED: "no, but once where the filter only suspects a quotation (RECITATION)",
 }
+class NotSent(NamedTuple):
+    """A request that was never sent. happened: why, where its figures are unknown. again: whether it is sent later."""
+
+    happened: str
+    again: str
+
+
+NOT_SENT: Mapping[str, NotSent] = {
+    OPEN: NotSent(
+        "Too many requests to this target have failed, so none is sent there for a while.",
+        "no: a later request tests the target; where all targets are skipped, the call waits for the first test, if "
+        "its deadline allows that",
+    ),
+    OWN_LIMIT: NotSent(
+        "Your own Limits do not allow the request in the time that the call has.", "no: it would have waited in vain"
+    ),
+    USED_UP: NotSent(
+        "The day's budget (Limits.cost_per_day) is used up, so no further request is sent today.",
+        "no: not before the next day (UTC)",
+    ),
+    IN_THE_LINE: NotSent("", "no: the time of the call is over"),
+}
+"""What is said of errors for requests that were never sent, by their code."""
+
 _WHY_NOT_ELSEWHERE = {
     ErrorCategory.CONTEXT: "no: you ended it",
     ErrorCategory.RESOURCE: "no: it is this process that lacks something, whichever target is asked",
@@ -77,6 +104,8 @@ def classes(error: StreamError) -> tuple[str, ...]:
 
 
 def _again(error: StreamError, attempts: int, between: tuple[float, ...], policy: RetryPolicy) -> str:
+    if error.code in NOT_SENT:
+        return NOT_SENT[error.code].again
     if not error.retryable:
         return _ONCE.get(error.kind, "no")
     if attempts == 1:
@@ -94,7 +123,7 @@ def _elsewhere(error: StreamError) -> str:
 
 
 def _after(error: StreamError, recovery: Recovery) -> str:
-    if error.kind in BEFORE_CONTENT:
+    if error.kind in BEFORE_CONTENT or error.code in NOT_SENT:
         return ""
     if error.kind in ENDS_AN_ANSWER:
         return "no error: the answer is complete, and transcript.finish_kind says this"

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec import structs
+
 from ... import errors
 from ...classify.pasted import classify_pasted
 from ...failures import ErrorCategory, ErrorKind, Failure, StreamMisused
@@ -21,7 +23,7 @@ from ...outcome.making import error_for
 from ...providers import adapter_for, rules_for
 from .. import exit_codes
 from ..terminal import Notes, say, say_json
-from .advice import advice_for
+from .advice import NOT_SENT, advice_for
 from .view import print_kinds, print_one
 
 __all__ = ["as_dict", "explain", "look_up", "similar"]
@@ -72,14 +74,16 @@ def look_up(text: str, provider: str | None = None) -> list[StreamError]:
         return [as_error(ErrorKind(name), provider)]
     if name in set(ErrorCategory):
         return [as_error(kind, provider) for kind, row in KINDS.items() if row.category == name]
-    if kinds := _of_class(text.strip()) or _of_title(text):
-        return [as_error(kind, provider, code) for kind, code in kinds]
+    if kinds := _of_class(text.strip()) or _of_code(name) or _of_title(text):
+        return [_with_its_figures(as_error(kind, provider, code), text) for kind, code in kinds]
     failure = classify_pasted(text, rules_for(provider or ""))
     return [_in_context(failure, provider)] if failure else []
 
 
 def as_error(kind: ErrorKind, provider: str | None = None, code: str = "") -> StreamError:
     """Return a kind as an error, with what is known of the provider."""
+    if (kept_back := NOT_SENT.get(code)) is not None:
+        return _in_context(Failure(kind=kind, code=code, detail=kept_back.happened, retry=False), provider)
     return _in_context(Failure(kind=kind, code=code), provider)
 
 
@@ -114,9 +118,23 @@ def _of_class(name: str) -> list[tuple[ErrorKind, str]]:
     return [(kind, "") for kind, row in KINDS.items() if issubclass(getattr(errors, row.error), cls)]
 
 
+def _of_code(name: str) -> list[tuple[ErrorKind, str]]:
+    """Return the kinds that a code of ours tells apart, as it is in logs and in `error.code`."""
+    return [key for key in TEXTS if key[1] == name]
+
+
+def _with_its_figures(error: StreamError, text: str) -> StreamError:
+    """Return the error with the sentences that were printed of it, where they have the figures of one call in them."""
+    _, title, printed = text.partition(error.title)
+    if error.code in NOT_SENT and title:
+        said = re.sub(r"^(?: \([^)]*+\))?[:.] ", "", printed).removesuffix(error.resolution).strip()
+        error.failure = structs.replace(error.failure, detail=said or error.failure.detail)
+    return error
+
+
 def _of_title(text: str) -> list[tuple[ErrorKind, str]]:
-    """Read an error as we print it: a class or not, then the title, then the target or the message."""
-    said = re.sub(r"^(?:\w++\.)*+\w++: ", "", text.strip())
+    """Read an error as we print it: a class or not, or a line of the log, then the title, then target or message."""
+    said = re.sub(r"^(?:\w++\.)*+\w++: ", "", text.strip().rpartition("not retrying: ")[2])
     return [found for title, found in _titles() if re.match(rf"{re.escape(title)}( \(|: |\. |$)", said)][:1]
 
 

@@ -129,7 +129,8 @@ def _another_is_free(request: Request, call: Call, health: Health) -> bool:
 def _refusal(request: Request, call: Call, known: Patient) -> StreamError:
     wait = known.circuit.wait(call.now())
     rate = known.circuit.failure_rate(call.now())
-    detail = f"It failed too often ({rate:.0%} of its last requests), and is tried again in {readable.duration(wait)}."
+    why = f"{rate * 100:.0f} % of its last requests failed" if rate else "It failed before, or asked for a pause"
+    detail = f"{why}. It is tried again in {readable.duration(wait)}."
     return call.fail_at(
         request.target, ErrorKind.PROVIDER_OVERLOADED, code=OPEN, detail=detail, retry_after=wait, retry=False,
         attempt=request.attempt,

@@ -17,6 +17,7 @@ from ...failures import ErrorKind
 from ...fleet.ledger import NOTHING
 from ...outcome.errors import StreamError
 from ...target import Target
+from ...text import readable
 from ..call import Call
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ async def _within(request: Request, call: Call, call_next: Handler) -> AsyncGene
     for budget in _budgets(request.target, call):
         spent = call.ledger.today(budget.target)
         if spent >= budget.limit:
-            said = f"and ${spent:.2f} were spent today (UTC)"
-            raise _refusal(request, call, budget, said, call.ledger.until_tomorrow())
+            left = call.ledger.until_tomorrow()
+            said = f"and {_dollars(spent)} were spent today (UTC). {_tomorrow(left)}"
+            raise _refusal(request, call, budget, said, left)
     async with aclosing(call_next(request, call)) as batches:
         async for batch in batches:
             yield batch
@@ -89,9 +91,13 @@ async def _reserved(request: Request, call: Call, budget: _Budget) -> Reserved:
     if reserved is not None:
         return reserved
     spent, held = map(dollars, purse.known())
-    said = f"all processes have spent ${spent:.2f} today (UTC), and ${held:.2f} are held for requests that run"
-    wait = call.ledger.until_tomorrow() if spent >= budget.limit else purses.lease
-    raise _refusal(request, call, budget, said, wait)
+    said = (
+        f"all processes have spent {_dollars(spent)} today (UTC), and {_dollars(held)} are held for requests that run."
+    )
+    if spent < budget.limit:
+        raise _refusal(request, call, budget, f"{said} What they do not use is free when they end.", purses.lease)
+    left = call.ledger.until_tomorrow()
+    raise _refusal(request, call, budget, f"{said} {_tomorrow(left)}", left)
 
 
 def _probable_cost(request: Request, call: Call) -> int:
@@ -112,8 +118,17 @@ def _refusal(request: Request, call: Call, budget: _Budget, said: str, wait: flo
     whose = "for all targets" if budget.target is None else f"for {budget.target}"
     return call.fail_at(
         request.target, ErrorKind.QUOTA_EXHAUSTED, code=USED_UP, retry=False, retry_after=wait, attempt=request.attempt,
-        detail=f"The budget {whose} is ${budget.limit:.2f} a day, {said}.",
+        detail=f"The budget {whose} is {_dollars(budget.limit)} a day, {said}",
     )  # fmt: skip
+
+
+def _tomorrow(seconds: float) -> str:
+    return f"A new day begins in {readable.duration(seconds)}."
+
+
+def _dollars(amount: Decimal) -> str:
+    """Return an amount with cents; a smaller one with two digits."""
+    return f"${amount:.2f}" if not amount or amount >= Decimal("0.01") else f"${amount:.2g}"
 
 
 def _budgets(target: Target, call: Call) -> Iterator[_Budget]:

@@ -40,6 +40,8 @@ from .text.harmless import is_secret_name, safe_name
 from .transport.outgoing import Outgoings
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     import aiohttp
 
     from .conversation.approvals import Approve
@@ -321,7 +323,15 @@ class Client:
         """Return what gauges show of this client; it may be asked in any thread."""
         from .fleet.facts import facts_of  # paid for by processes that collect metrics
 
-        return facts_of(self.targets, self._health, self._limits, self.ledger, self._store, _now())
+        return facts_of(self.targets, self._health, self._limits, self._spent_of, self._store, _now())
+
+    def _spent_of(self, target: str | None, budget: Decimal) -> Decimal:
+        """Return what was spent today of a budget: by this process, or by all that share it, as it was told last."""
+        if self._sharing is None:
+            return self.ledger.today(target)
+        from .fleet.purse import dollars  # loaded with the client's purses
+
+        return dollars(self._sharing.purses.of(target, budget, self.ledger).known().spent)
 
     async def aclose(self) -> None:
         """End every running stream with ClientClosed, then close the connections. Idempotent."""

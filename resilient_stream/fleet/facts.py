@@ -5,17 +5,20 @@ It only reads, and may be called in any thread: metrics are collected in one of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ..events import State
 from ..policy import Limits
 from ..target import Target
 from .health import Health, key_of
-from .ledger import NOTHING, Ledger
+from .ledger import NOTHING
 
-__all__ = ["ALL_TARGETS", "STATES", "Budget", "Facts", "facts_of"]
+__all__ = ["ALL_TARGETS", "STATES", "Budget", "Facts", "SpentOf", "facts_of"]
+
+SpentOf: TypeAlias = Callable[[str | None, Decimal], Decimal]
+"""Gives what was spent today of a budget: of a target's, or of all targets' (None), and how large it is."""
 
 STATES: Mapping[State, int] = {"closed": 0, "half_open": 1, "open": 2}
 """The states of a breaker as numbers, the worst one last."""
@@ -55,10 +58,10 @@ class Facts(NamedTuple):
 
 
 def facts_of(
-    targets: Sequence[Target], health: Health | None, limits: Limits, ledger: Ledger, store: Any, now: float
+    targets: Sequence[Target], health: Health | None, limits: Limits, spent_of: SpentOf, store: Any, now: float
 ) -> Facts:
     """Return what there is to see now."""
-    budgets = tuple(_budgets(targets, limits, ledger))
+    budgets = tuple(_budgets(targets, limits, spent_of))
     if health is None:
         return Facts(None, False, budgets, _state_of(store))
     known = dict(health.states(now))
@@ -69,12 +72,12 @@ def facts_of(
     return Facts(states, is_shut, budgets, _state_of(store))
 
 
-def _budgets(targets: Sequence[Target], limits: Limits, ledger: Ledger) -> Iterator[Budget]:
+def _budgets(targets: Sequence[Target], limits: Limits, spent_of: SpentOf) -> Iterator[Budget]:
     for target in targets:
-        if target.limits is not None and (dollars := target.limits.cost_per_day) is not None:
-            yield Budget(target.name, Decimal(str(dollars)), ledger.today(target.name))
-    if limits.cost_per_day is not None:
-        yield Budget(ALL_TARGETS, Decimal(str(limits.cost_per_day)), ledger.today())
+        if target.limits is not None and (own := target.limits.cost_per_day) is not None:
+            yield Budget(target.name, Decimal(str(own)), spent_of(target.name, Decimal(str(own))))
+    if (own := limits.cost_per_day) is not None:
+        yield Budget(ALL_TARGETS, Decimal(str(own)), spent_of(None, Decimal(str(own))))
 
 
 def _state_of(store: Any) -> int | None:

@@ -126,8 +126,13 @@ class RedisStore:
 
     @property
     def up(self) -> bool:
-        """Return whether no command has failed without a later one that worked."""
-        return not any(trouble.down for trouble in self._troubles.values())
+        """Return whether no command has failed without a later one that worked. It may be read in any thread."""
+        return not any(trouble.down for trouble in tuple(self._troubles.values()))
+
+    @property
+    def late(self) -> bool:
+        """Return whether an answer came too late, and none has come in time since. It may be read in any thread."""
+        return any(trouble.late for trouble in tuple(self._troubles.values()))
 
     async def ask(self, command: Callable[[Any], Awaitable[ResultT]], place: str = EVERYWHERE) -> ResultT:
         """Return what the command returns, which is given the client. Raises StoreLost. place: whose trouble it is when

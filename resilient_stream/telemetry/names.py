@@ -63,8 +63,8 @@ METRICS: dict[str, Metric] = {
         Metric("llm.breaker.shut_clients", "gauge", "{client}", (),
                "Clients of this process with a breaker none of whose targets is closed."),
         Metric("llm.budget.used", "gauge", "{USD}", ("budget",),
-               "US dollars spent today (UTC) of a budget: of a target (provider:model), or of \"all targets\". Of "
-               "several clients, the one that has the least left."),
+               "US dollars spent today (UTC) of a budget: of a target (provider:model), or of \"all targets\". With a "
+               "store it is what all processes have spent. Of several clients, the one that has the least left."),
         Metric("llm.budget.left", "gauge", "{USD}", ("budget",),
                "US dollars that are left of the same budget today (UTC); 0 if it is used up."),
         Metric("llm.store.state", "gauge", "{state}", (),

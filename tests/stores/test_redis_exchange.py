@@ -122,11 +122,13 @@ async def test_a_slow_redis_is_used_again_when_it_is_quick(
     await asyncio.sleep(1)
     assert len(redis.asked) == 3
     assert redis.asked[1] != redis.asked[2]
+    assert (store.up, store.late) == (True, True)
     redis.takes = 0.0
     assert await store.exchange(ASKED) is None
     await asyncio.sleep(0)
     await asyncio.sleep(0.01)
     assert await store.exchange(ASKED) is not None
+    assert not store.late
     assert levels(said) == ["WARNING", "INFO"]
 
 

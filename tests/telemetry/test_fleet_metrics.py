@@ -192,6 +192,19 @@ async def test_budgets_show_what_is_used_and_left(seen: Seen) -> None:
     assert thrifty.ledger.today() == 3
 
 
+async def test_a_shared_budget_shows_what_all_have_spent(seen: Seen) -> None:
+    """As the store has told it last: the other client's spending is known with the next request."""
+    store = MemoryStore()
+    options = {"limits": Limits(cost_per_day=10), "prices": lambda target, usage: 3, "store": store, **ALONE}
+    async with FakeProvider(GOOD, GOOD) as provider:
+        async with Client(provider.target("openai"), **options) as other:
+            await other.complete(PROMPT)
+        async with Client(provider.target("openai"), telemetry=seen.telemetry(), **options) as client:
+            await client.complete(PROMPT)
+            assert by(seen, "llm.budget.used", "budget") == {ALL_TARGETS: 6}
+            assert by(seen, "llm.budget.left", "budget") == {ALL_TARGETS: 4}
+
+
 async def test_tenants_have_their_cost_and_waste(seen: Seen) -> None:
     """Tokens and dollars of each tenant's calls; a call without one is nobody's."""
     async with FakeProvider(GOOD, [Text("Hello you"), Cut()], GOOD) as provider:

@@ -38,6 +38,8 @@ _ONCE = {
     ErrorKind.AUTHENTICATION: "no, but once with fresh credentials where a session of temporary ones has expired",
     ErrorKind.CONTENT_FILTERED: "no, but once where the filter only suspects a quotation (RECITATION)",
 }
+
+
 class NotSent(NamedTuple):
     """A request that was never sent. happened: why, where its figures are unknown. again: whether it is sent later."""
 

@@ -85,6 +85,31 @@ async def test_a_chat_is_answered_whole(gateway: Any) -> None:
     assert answer["object"] == "chat.completion"
 
 
+@pytest.mark.parametrize(
+    ("path", "header", "wrong"),
+    [
+        ("/v1/chat/completions", "x-request-id", {"n": 2}),
+        ("/v1/responses", "x-request-id", {"n": 2}),
+        ("/v1/messages", "request-id", {"n": 2}),
+    ],
+)
+async def test_each_request_has_an_id(gateway: Any, path: str, header: str, wrong: dict[str, Any]) -> None:
+    """In the header of its API: a stream, a whole answer, a failure and a refusal, each another one."""
+    async with FakeProvider([Text("Hello"), End()], [Text("Hello"), End()], [Status(500)], [Status(500)]) as provider:
+        served = await gateway(provider.target("anthropic"))
+        ids, fields = [], {"input": "Hi"} if path.endswith("responses") else {"max_tokens": 9}
+        for more in ({"stream": True}, {}, {"stream": True}, {}, wrong):
+            body = {"model": "any", "messages": [{"role": "user", "content": "Hi"}], **fields, **more}
+            if "input" in fields:
+                del body["messages"]
+            async with served.session.post(served.address + path, json=body) as response:
+                await response.read()
+                ids.append((response.status, response.headers[header]))
+    assert [status for status, _ in ids] == [200, 200, 500, 500, 400]
+    assert len({id for _, id in ids}) == 5
+    assert all(id.startswith("req_") for _, id in ids)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_messages_are_answered(gateway: Any, stream: bool) -> None:
     """Anthropic's API, over a target of OpenAI's dialect."""

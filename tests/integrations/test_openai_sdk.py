@@ -73,6 +73,7 @@ async def test_a_whole_answer_is_whole() -> None:
         completion = await ai.chat.completions.create(model="gpt", messages=ASK)
     assert (completion.choices[0].message.content, completion.choices[0].finish_reason) == (WHOLE, "stop")
     assert completion.usage.total_tokens > 0
+    assert completion._request_id.startswith("req_")
 
 
 async def test_calls_are_read_and_answered() -> None:
@@ -175,6 +176,7 @@ async def test_errors_are_the_sdks_own(status: int, raised: str, stream: bool) -
         assert len(provider.requests) == 1
     assert caught.value.body.keys() == {"message", "type", "param", "code"}
     assert caught.value.body["message"].count(".") >= 2
+    assert caught.value.request_id.startswith("req_")
 
 
 async def test_a_failure_in_the_middle_is_raised_with_our_words() -> None:

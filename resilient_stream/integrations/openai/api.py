@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from ...delivery import new_id
 from ...formats.writer import About, Refusal, Writer
 from ...outcome.errors import StreamError
 from ...outcome.transcript import Transcript
@@ -16,7 +17,7 @@ from ..service import Api, Endpoint
 from .chat_reader import read_chat
 from .chat_whole import write_whole
 from .chat_writer import ChatWriter
-from .errors import refusal, refusal_of
+from .errors import refusal, refusal_of, request_headers
 from .fields import Asked, for_targets
 from .responses_reader import read_responses
 from .responses_whole import write_response
@@ -25,12 +26,25 @@ from .responses_writer import ResponsesWriter
 __all__ = ["OPENAI", "model_list"]
 
 
+def _named(read: Callable[[bytes], Asked]) -> Callable[[bytes], Asked]:
+    """Return a reader that gives each request an id, too."""
+    return lambda body: msgspec.structs.replace(read(body), request_id=_new_id())
+
+
+def _new_id() -> str:
+    return f"req_{new_id()}"
+
+
+def _headers(asked: Asked) -> Mapping[str, str]:
+    return request_headers(asked.request_id)
+
+
 def _for_chat(asked: Asked, targets: Sequence[Target]) -> Asked:
     return for_targets(asked, targets, "chat")
 
 
 def _chat_writer(asked: Asked, advice: bool) -> Writer:
-    return ChatWriter(include_usage=asked.include_usage, advice=advice)
+    return ChatWriter(include_usage=asked.include_usage, request_id=asked.request_id, advice=advice)
 
 
 def _chat_whole(asked: Asked, transcript: Transcript, about: About) -> bytes:
@@ -42,7 +56,7 @@ def _for_responses(asked: Asked, targets: Sequence[Target]) -> Asked:
 
 
 def _responses_writer(asked: Asked, advice: bool) -> Writer:
-    return ResponsesWriter(asked.body, advice=advice)
+    return ResponsesWriter(asked.body, request_id=asked.request_id, advice=advice)
 
 
 def _responses_whole(asked: Asked, transcript: Transcript, about: About) -> bytes:
@@ -50,7 +64,11 @@ def _responses_whole(asked: Asked, transcript: Transcript, about: About) -> byte
 
 
 def _refusal(error: StreamError, advice: bool) -> Refusal:
-    return refusal(error, advice=advice)
+    return refusal(error, _new_id(), advice=advice)
+
+
+def _refusal_of(refused: Refused) -> Refusal:
+    return refusal_of(refused, _new_id())
 
 
 def model_list(names: Sequence[str], path: str) -> bytes | None:
@@ -72,8 +90,8 @@ def _model(name: str) -> dict[str, Any]:
 
 OPENAI = Api(
     endpoints={
-        "/chat/completions": Endpoint(read_chat, _for_chat, _chat_writer, _chat_whole),
-        "/responses": Endpoint(read_responses, _for_responses, _responses_writer, _responses_whole),
+        "/chat/completions": Endpoint(_named(read_chat), _for_chat, _chat_writer, _chat_whole, _headers),
+        "/responses": Endpoint(_named(read_responses), _for_responses, _responses_writer, _responses_whole, _headers),
     },
-    models=model_list, refusal=_refusal, refusal_of=refusal_of,
+    models=model_list, refusal=_refusal, refusal_of=_refusal_of,
 )  # fmt: skip

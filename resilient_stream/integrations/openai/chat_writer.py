@@ -16,7 +16,7 @@ from ...formats.statuses import NOT_STORED
 from ...formats.values import encode
 from ...formats.writer import About, Ending, Item, Refusal
 from ...outcome.errors import StreamError
-from .errors import ended_early, error_values, refusal
+from .errors import ended_early, error_values, refusal, request_headers
 from .pieces import (
     RESTARTED,
     UNTRUSTED,
@@ -51,25 +51,38 @@ class ChatWriter:
     """Writes one answer.
 
     include_usage: whether token counts come at the end. model: the name that is written in place of the target's.
-    advice: whether errors say what to do, which is for whoever runs this process.
+    request_id: what the request is called in its header. advice: whether errors say what to do, which is for whoever
+    runs this process.
     """
 
     media_type = "text/event-stream"
-    headers: Mapping[str, str] = NOT_STORED
     # A comment without an empty line: behind an `id:`, the official SDK takes that line for an event of its own.
     heartbeat = b": waiting\n"
     numbered = True
     cut = False
 
-    def __init__(self, *, include_usage: bool = False, model: str | None = None, advice: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        include_usage: bool = False,
+        model: str | None = None,
+        request_id: str | None = None,
+        advice: bool = False,
+    ) -> None:
         self._include_usage = include_usage
         self._model = model
+        self._request_id = request_id
         self._advice = advice
         self._calls = Calls()
         self._unanswered = Unanswered()
         self._finished: Finished | None = None
         self._written = False
         self._over = False
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Further headers of the response."""
+        return {**NOT_STORED, **request_headers(self._request_id)}
 
     def begin(self, about: About) -> list[bytes]:
         """Return the chunk that says whose turn it is."""
@@ -112,7 +125,7 @@ class ChatWriter:
 
     def refusal(self, error: StreamError) -> Refusal:
         """Return the error as a response of its own."""
-        return refusal(error, advice=self._advice)
+        return refusal(error, self._request_id, advice=self._advice)
 
     # -- one function for each type of item ---------------------------------------------------
 

@@ -76,6 +76,11 @@ _HEADERS: Mapping[str, str] = {"content-type": "application/json", "x-should-ret
 _NOT_WHOLE = "The answer ended before it was whole."
 
 
+def request_headers(request_id: str | None) -> dict[str, str]:
+    """Return the header by which the SDK finds a request's id."""
+    return {"x-request-id": request_id} if request_id else {}
+
+
 def error_object(error: StreamError, *, advice: bool = False) -> dict[str, Any]:
     """Return an error as OpenAI's error object.
 
@@ -95,17 +100,18 @@ def ended_early(ending: Ending, *, advice: bool = False) -> dict[str, Any] | Non
     return error_values(_NOT_WHOLE, ErrorKind.STREAM_INTERRUPTED.value)
 
 
-def refusal(error: StreamError, *, advice: bool = False) -> Refusal:
+def refusal(error: StreamError, request_id: str | None = None, *, advice: bool = False) -> Refusal:
     """Return the response for an answer that failed before any of it was sent."""
     body = {"error": error_object(error, advice=advice)}
-    return Refusal(ERRORS[error.kind].status, {**_HEADERS, **retry_after(error)}, encode(body))
+    headers = {**_HEADERS, **retry_after(error), **request_headers(request_id)}
+    return Refusal(ERRORS[error.kind].status, headers, encode(body))
 
 
-def refusal_of(refused: Refused) -> Refusal:
+def refusal_of(refused: Refused, request_id: str | None = None) -> Refusal:
     """Return the response for a request that cannot be served as it is."""
     kind = "server_error" if refused.status >= 500 else "invalid_request_error"
     body = {"error": _object(refused.message, kind, refused.param, refused.code)}
-    return Refusal(refused.status, _HEADERS, encode(body))
+    return Refusal(refused.status, {**_HEADERS, **request_headers(request_id)}, encode(body))
 
 
 def error_values(message: str, code: str) -> dict[str, Any]:

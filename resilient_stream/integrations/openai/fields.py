@@ -65,6 +65,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     messages, options: for `client.stream(messages, **options)`. model: the name that was asked for; which targets that
     means is for whoever serves it. stream: whether the answer is wanted piece by piece. include_usage: whether the
     stream ends with token counts. body: the request as it came, of which some APIs repeat fields in the answer.
+    request_id: what it is called.
     """
 
     messages: tuple[Message, ...]
@@ -73,6 +74,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = False
     include_usage: bool = False
     body: Mapping[str, Any] = {}
+    request_id: str | None = None
 
 
 def is_flag(name: str) -> Callable[[Any], Mapping[str, Any]]:

@@ -27,7 +27,7 @@ from ...formats.statuses import NOT_STORED
 from ...formats.values import encode
 from ...formats.writer import About, Ending, Item, Refusal
 from ...outcome.errors import StreamError
-from .errors import ended_early, error_values, refusal
+from .errors import ended_early, error_values, refusal, request_headers
 from .pieces import (
     RESTARTED,
     UNTRUSTED,
@@ -73,18 +73,20 @@ RESPONSES_LEFT_OUT: Mapping[str, str] = {
 class ResponsesWriter:
     """Writes one answer.
 
-    body: the request, of which the response repeats some fields. advice: whether errors say what to do, which is for
-    whoever runs this process.
+    body: the request, of which the response repeats some fields. request_id: what the request is called in its header.
+    advice: whether errors say what to do, which is for whoever runs this process.
     """
 
     media_type = "text/event-stream"
-    headers: Mapping[str, str] = NOT_STORED
     heartbeat = b": waiting\n"  # as in `ChatWriter`
     numbered = True
     cut = False
 
-    def __init__(self, body: Mapping[str, Any] | None = None, *, advice: bool = False) -> None:
+    def __init__(
+        self, body: Mapping[str, Any] | None = None, *, request_id: str | None = None, advice: bool = False
+    ) -> None:
         self._body = body or {}
+        self._request_id = request_id
         self._advice = advice
         self._number = 0
         self._outputs: list[Output] = []
@@ -94,6 +96,11 @@ class ResponsesWriter:
         self._unanswered = Unanswered()
         self._finished: Finished | None = None
         self._over = False
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Further headers of the response."""
+        return {**NOT_STORED, **request_headers(self._request_id)}
 
     def begin(self, about: About) -> list[bytes]:
         """Return the events that announce the response."""
@@ -141,7 +148,7 @@ class ResponsesWriter:
 
     def refusal(self, error: StreamError) -> Refusal:
         """Return the error as a response of its own."""
-        return refusal(error, advice=self._advice)
+        return refusal(error, self._request_id, advice=self._advice)
 
     # -- one function for each type of item ---------------------------------------------------
 

@@ -34,8 +34,9 @@ async def pull(answering: Answering) -> list[Any]:
 
 def about(answering: Answering, stream_id: str | None) -> About:
     """Return what a writer is told about an answer before it begins."""
-    model = answering._call.request.target.model
-    return About(stream_id or new_id(), int(time.time()), model, _target_of(answering))
+    target = _target_of(answering)
+    model = target.partition(":")[2] or answering._call.request.target.model
+    return About(stream_id or new_id(), int(time.time()), model, target)
 
 
 def new_id() -> str:

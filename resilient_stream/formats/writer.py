@@ -27,8 +27,9 @@ Item: TypeAlias = Chunk | Any
 class About(msgspec.Struct, frozen=True):
     """What is known about an answer when its first frame is written.
 
-    id: unguessable, unique for each answer. created: Unix time in seconds. model: the model that was asked. target: the
-    one that has begun to answer, as "provider:model"; empty where none has.
+    id: unguessable, unique for each answer. created: Unix time in seconds. target: the one that has begun to answer, as
+    "provider:model"; empty where none has. model: its model, or the one that is asked first where none has begun. A
+    target that continues the answer later does not change them.
     """
 
     id: str

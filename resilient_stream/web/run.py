@@ -14,15 +14,14 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Literal, Protocol, TypeAlias
 
-from ..classify import unforeseen
 from ..delivery import Answering, Direct
 from ..engine.call import closed_error
 from ..formats.writer import About, Ending, Writer
 from ..outcome.errors import StreamError
-from ..outcome.making import error_for, forget_frames
+from ..outcome.making import forget_frames
 from .log import Log, NoLongerKept
 from .losses import Loss, loss
-from .source import Source
+from .source import Source, own_fault
 
 __all__ = ["AHEAD", "DRAIN", "OnDisconnect", "Reader", "Run", "detached"]
 
@@ -314,7 +313,7 @@ def _unexpected(task: asyncio.Task[None], id: str | None) -> Ending | None:
     if isinstance(error, Exception):
         logger.error("the stream %s ended by an exception of the application", id or "", exc_info=error)
         forget_frames(error)
-        return Ending("failed", error_for(unforeseen(error), phase="stream"))
+        return Ending("failed", own_fault())
     return Ending("client_closed", closed_error("client_closed")) if task.cancelled() or error is not None else None
 
 

@@ -85,6 +85,18 @@ async def test_a_chat_is_answered_whole(gateway: Any) -> None:
     assert answer["object"] == "chat.completion"
 
 
+@pytest.mark.parametrize("api", ["chat/completions", "messages"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_model_that_answers_is_named(gateway: Any, api: str, stream: bool) -> None:
+    """A fallback that begins the answer is said, and not the target that was asked before it."""
+    async with FakeProvider([Status(503)]) as first, FakeProvider([Text("Hello"), End()]) as second:
+        served = await gateway(first.target("openai", model="gpt"), second.target("anthropic", model="claude"))
+        response = await served.post(f"/v1/{api}", stream=stream, max_tokens=9)
+        body = await response.read()
+    assert b'"model":"claude"' in body
+    assert b'"gpt"' not in body
+
+
 @pytest.mark.parametrize(
     ("path", "header", "wrong"),
     [

@@ -32,7 +32,7 @@ from resilient_stream.integrations.openai.sealed import reasoning_of
 from resilient_stream.outcome.making import error_for
 from resilient_stream.outcome.transcript import Transcript
 
-ABOUT = About("abc", 1_700_000_000, "gpt", "anthropic:claude")
+ABOUT = About("abc", 1_700_000_000, "claude", "anthropic:claude")
 WHOLE = Ending("complete", None, "stop", Usage(3, 4), target="openai:gpt")
 
 

@@ -263,7 +263,7 @@ async def test_a_mistake_of_the_application_is_an_end_for_its_readers(caplog: py
     feeding.feed("a")
     with pytest.raises(StreamError) as caught:  # nothing had been sent, so it has a status of its own
         await read_all(reader)
-    assert caught.value.code == "unexpected"
+    assert (caught.value.code, caught.value.title) == ("bug", "Error of the server")
     assert (await read_all(run.attach(1))).endswith(b"data: end failed\n\n")
     assert feeding.answer.closed
     assert "ZeroDivisionError" in caplog.text

@@ -26,7 +26,6 @@ from .pieces import (
     data_url,
     finish_reason,
     is_untrusted,
-    model_of,
     refusal_words,
     url_citation,
 )
@@ -90,7 +89,7 @@ class ChatWriter:
             "id": f"chatcmpl-{about.id}",
             "object": "chat.completion.chunk",
             "created": about.created,
-            "model": self._model or model_of(about),
+            "model": self._model or about.model,
         }
         if self._include_usage:
             head["usage"] = None

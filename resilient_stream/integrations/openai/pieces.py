@@ -7,7 +7,6 @@ from typing import Any
 
 from ...chunks import File, Finished, Source, ToolCall, ToolCallDelta
 from ...conversation.turns import ToolResult
-from ...formats.writer import About
 
 __all__ = [
     "RESTARTED",
@@ -18,7 +17,6 @@ __all__ = [
     "data_url",
     "finish_reason",
     "is_untrusted",
-    "model_of",
     "refusal_words",
     "url_citation",
 ]
@@ -123,11 +121,6 @@ def is_untrusted(call: ToolCall) -> bool:
 def refusal_words(finished: Finished | None) -> str:
     """Return the words of a refusal that are not part of the answer's text."""
     return finished.explanation if finished is not None and finished.reason == "refusal" else ""
-
-
-def model_of(about: About) -> str:
-    """Return the model that answers, which a fallback changes; the one that was asked, where none has begun."""
-    return about.target.partition(":")[2] or about.model
 
 
 def url_citation(source: Source) -> dict[str, Any] | None:

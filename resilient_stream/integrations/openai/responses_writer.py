@@ -35,7 +35,6 @@ from .pieces import (
     Unanswered,
     finish_reason,
     is_untrusted,
-    model_of,
     refusal_words,
     url_citation,
 )
@@ -108,7 +107,7 @@ class ResponsesWriter:
         self._target = about.target
         echoed = {name: usual if (given := self._body.get(name)) is None else given for name, usual in _ECHOED.items()}
         self._head: dict[str, Any] = {
-            "id": f"resp_{about.id}", "object": "response", "created_at": about.created, "model": model_of(about),
+            "id": f"resp_{about.id}", "object": "response", "created_at": about.created, "model": about.model,
             "background": False, "previous_response_id": None, "store": False, **echoed,
         }  # fmt: skip
         response = self._response("in_progress", [])

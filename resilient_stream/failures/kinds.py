@@ -318,7 +318,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.MODEL_OUTPUT_INVALID, "output_invalid"): Text(
         "Object not as asked for",
         ("{model} gave an answer that is not {feature}, as output= asks for.", "{reason}."),
-        ("The text is in the transcript.",
+        ("The text is in {transcript}.",
          "Say in the prompt or the fields' descriptions what belongs where, or take another model.")),
     (_K.MODEL_OUTPUT_INVALID, "max_turns"): Text(
         "Too many turns",
@@ -327,7 +327,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.MODEL_OUTPUT_INVALID, "no_call"): Text(
         "Tool call missing",
         ("{model} ended its answer to have a tool called, but {provider} sent no call.",),
-        ("The text of the answer is in the transcript; try again, or use another model.",)),
+        ("The text of the answer is in {transcript}.", "Try again, or use another model.")),
     (_K.UNEXPECTED_RESPONSE, "nothing_read"): Text(
         "Nothing readable",
         ("{provider}'s answer ended properly, but nothing in it could be read.", "It should have had {missing}.",
@@ -449,7 +449,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.STREAM_INTERRUPTED, "recording_ends"): Text(
         "The recording ends here",
         ("When it was made, the answer was not read any further.",),
-        ("What was received is in the transcript; to have all of it, record it again to its end.",)),
+        ("What was received is in {transcript}.", "To have all of it, record it again to its end.")),
     (_K.OUT_OF_MEMORY, "max_rss_bytes"): Text(
         "Memory limit reached",
         ("This process uses {used} of memory, and Limits.max_rss_bytes is {limit}.",),
@@ -465,12 +465,12 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.STREAM_INTERRUPTED, "not_continued"): Text(
         "Answer cut off",
         ("{provider}'s answer stopped before its end.", "The cause: {cause}.", "It could not be continued: {tried}."),
-        ("What was received is in the transcript; ask again, or give Recovery more methods or targets.",)),
+        ("What was received is in {transcript}.", "Ask again, or give Recovery more methods or targets.")),
     (_K.STREAM_INTERRUPTED, "contradicted"): Text(
         "Answer cut off",
         ("{provider}'s answer stopped before its end.", "The cause: {cause}.",
          "Another answer does not agree with what was delivered, so it was not joined to it: {tried}."),
-        ("What was received is in the transcript; ask again, or give Recovery other methods or targets.",)),
+        ("What was received is in {transcript}.", "Ask again, or give Recovery other methods or targets.")),
     (_K.STREAM_INTERRUPTED, "not_joined"): Text(
         "Continuation rejected",
         ("The new answer of {provider} does not continue the delivered text: {reason}.",),

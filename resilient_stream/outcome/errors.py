@@ -213,6 +213,7 @@ class StreamError(Exception):
             "status": failure.status,
             "retry_after": self._wait(),
             "resets_at": None if failure.resets_at is None else readable.moment(failure.resets_at),
+            "transcript": "the transcript",
             "kept": readable.kept(self.transcript._characters()) if self.transcript is not None else None,
             **{name: _readable_fact(name, value) for name, value in failure.facts.items()},
         }

@@ -155,8 +155,10 @@ def test_figures_in_the_text_are_the_defaults():
     assert (len(ErrorKind), checks.MAX_TOKENS) == (40, 16)
 
 
-GENERAL = frozenset({"provider", "model", "target", "host", "address", "env_var", "dialect", "vendor", "gateway"})
-"""What an error knows by where it happened."""
+GENERAL = frozenset({
+    "provider", "model", "target", "host", "address", "env_var", "dialect", "vendor", "gateway", "transcript",
+})  # fmt: skip
+"""What an error knows by where it happened, and that it has a transcript."""
 
 
 @pytest.mark.parametrize(("kind", "code"), [*((kind, "") for kind in KINDS), *TEXTS])

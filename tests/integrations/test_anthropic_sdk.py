@@ -256,6 +256,7 @@ async def test_a_failure_in_the_middle_is_raised_with_our_words() -> None:
     assert "".join(read) == "Half an "
     assert caught.value.body["error"]["type"] == "api_error"
     assert caught.value.body["error"]["message"].endswith(".")
+    assert "transcript" not in caught.value.body["error"]["message"]  # the user of an SDK has none
 
 
 async def test_what_cannot_be_served_is_a_bad_request() -> None:

@@ -190,6 +190,10 @@ async def test_a_failure_in_the_middle_is_raised_with_our_words() -> None:
                 read.append(chunk.choices[0].delta.content)
     assert "".join(read) == "Half an "
     assert caught.value.body.keys() == {"message", "type", "param", "code"}
+    said = caught.value.body["message"]
+    assert "ask again" in said.lower()
+    assert "transcript" not in said  # the user of an SDK has none
+    assert "kept" not in said
 
 
 async def test_what_cannot_be_served_is_a_bad_request() -> None:

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ...failures.kinds import ErrorKind
-from ...formats.statuses import NOT_STORED, message_of, retry_after
+from ...formats.statuses import NOT_STORED, retry_after
 from ...formats.values import encode
 from ...formats.writer import Ending, Refusal
 from ...outcome.errors import StreamError
 from ..refused import Refused
+from ..words import words_of
 
 __all__ = ["ERRORS", "TYPES", "Row", "ended_early", "error_body", "refusal", "refusal_of", "request_headers"]
 
@@ -120,5 +121,4 @@ def error_body(message: str, type: str, code: str | None, request_id: str | None
 
 
 def _of_error(error: StreamError, request_id: str | None, advice: bool) -> dict[str, Any]:
-    said = (f"{error.title}:", *((error.message, error.resolution) if advice else (message_of(error),)))
-    return error_body(" ".join(filter(None, said)), ERRORS[error.kind].type, error.kind.value, request_id)
+    return error_body(words_of(error, advice=advice), ERRORS[error.kind].type, error.kind.value, request_id)

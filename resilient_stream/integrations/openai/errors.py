@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ...failures.kinds import ErrorKind
-from ...formats.statuses import NOT_STORED, message_of, retry_after
+from ...formats.statuses import NOT_STORED, retry_after
 from ...formats.values import encode
 from ...formats.writer import Ending, Refusal
 from ...outcome.errors import StreamError
 from ..refused import Refused
+from ..words import words_of
 
 __all__ = ["ERRORS", "Row", "ended_early", "error_object", "error_values", "refusal", "refusal_of"]
 
@@ -87,8 +88,7 @@ def error_object(error: StreamError, *, advice: bool = False) -> dict[str, Any]:
     advice: also say what to do about it, which is for whoever runs this process.
     """
     row = ERRORS[error.kind]
-    said = (f"{error.title}:", *((error.message, error.resolution) if advice else (message_of(error),)))
-    return _object(" ".join(filter(None, said)), row.type, None, row.code or error.kind.value)
+    return _object(words_of(error, advice=advice), row.type, None, row.code or error.kind.value)
 
 
 def ended_early(ending: Ending, *, advice: bool = False) -> dict[str, Any] | None:

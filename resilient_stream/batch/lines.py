@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import BinaryIO, NamedTuple
 
-__all__ = ["MAX_LINE", "Line", "lines"]
+__all__ = ["MAX_LINE", "Line", "digest_of", "lines"]
 
 MAX_LINE = 64 * 1024 * 1024
 """Bytes of one line at most; pictures and documents are in it as text."""
@@ -37,7 +37,12 @@ def lines(file: BinaryIO, most: int = MAX_LINE) -> Iterator[Line]:
         if len(raw) > most and not raw.endswith(b"\n"):
             yield Line(number, _rest_of(raw, file), None)
         elif data := (raw.removeprefix(BOM) if number == 1 else raw).strip():
-            yield Line(number, _number(blake2b(data, digest_size=8).digest()), data)
+            yield Line(number, digest_of(data), data)
+
+
+def digest_of(data: bytes) -> int:
+    """Return a number of 64 bits that stands for the content; never 0."""
+    return _number(blake2b(data, digest_size=8).digest())
 
 
 def _rest_of(raw: bytes, file: BinaryIO) -> int:

@@ -35,9 +35,10 @@ CLOSE = 0.8
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to ask.
 
-    line: its number, from 1. digest: of its content; 0 where it comes from no file. id: the caller's own, if given.
-    prompt, options: for `Client.complete`. row: the caller's own fields, for the result. url, body: of a line in
-    OpenAI's batch format, which is read when it is asked. wrong: why it cannot be asked; empty where it can.
+    line: its number, from 1; 0 where rows have no order. digest: of its content; 0 where it comes from no file. id: the
+    caller's own, if given. prompt, options: for `Client.complete`. row: the caller's own fields, for the result. url,
+    body: of a line in OpenAI's batch format, which is read when it is asked. wrong: why it cannot be asked; empty where
+    it can.
     """
 
     line: int

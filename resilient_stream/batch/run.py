@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..outcome.transcript import Transcript
 
-__all__ = ["Result", "Rows", "run_rows"]
+__all__ = ["Result", "Rows", "ask_row", "run_rows"]
 
 Rows: TypeAlias = Iterable[Any] | AsyncIterable[Any]
 """Texts, dicts as in a file, or `Row` objects."""
@@ -61,7 +61,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the line of the result as plain values, ready for JSON."""
-        made: dict[str, Any] = {"line": self.row.line, "digest": f"{self.row.digest:016x}"}
+        made: dict[str, Any] = {"line": self.row.line} if self.row.line else {}
+        made["digest"] = f"{self.row.digest:016x}"
         if self.row.id is not None:
             made["id"] = self.row.id
         if self.transcript is not None:
@@ -86,6 +87,7 @@ def _answer(transcript: Transcript) -> dict[str, Any]:
         "output": to_jsonable_python(transcript.output, fallback=repr),
         "tool_calls": calls,
         "finish_kind": transcript.finish_kind,
+        "cost": None if (cost := transcript.cost) is None else float(cost),
     }
     return {**whole, **{name: value for name, value in beside.items() if value is not None and value != []}}
 
@@ -97,7 +99,7 @@ def _counts(usage: Any) -> dict[str, Any]:
 def _unusable(line: int, wrong: str) -> Mapping[str, Any]:
     return {
         "category": "permanent", "kind": None, "retryable": False, "title": "Row not usable", "message": wrong,
-        "resolution": f"Correct line {line} and run it again.",
+        "resolution": f"Correct {f'line {line}' if line else 'the row'} and run it again.",
     }  # fmt: skip
 
 
@@ -123,7 +125,7 @@ async def run_rows(
                 if row is None:
                     more = False
                     break
-                task = asyncio.create_task(_result(client, row, options))
+                task = asyncio.create_task(ask_row(client, row, options))
                 task.add_done_callback(ended.put_nowait)
                 running.add(task)
             if running:
@@ -154,8 +156,8 @@ async def _each(rows: Rows) -> AsyncIterator[Any]:
             yield each
 
 
-async def _result(client: Client, row: Row, options: StreamOptions) -> Result:
-    """Ask one row. Only what no row can be blamed for is raised."""
+async def ask_row(client: Client, row: Row, options: StreamOptions) -> Result:
+    """Ask one row, and return what became of it. Only what no row can be blamed for is raised."""
     if row.wrong:
         return Result(row=row, wrong=row.wrong)
     try:

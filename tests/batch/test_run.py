@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, RetryPolicy, StreamMisused
-from resilient_stream.batch import Result, run_rows
+from resilient_stream.batch import Result, ask_row, row_of, run_rows
 from resilient_stream.testing import Cut, End, FakeProvider, ReceivedRequest, Stall, Status, Text
 from resilient_stream.testing.steps import Script
 
@@ -46,6 +46,15 @@ async def test_each_row_has_its_result(fake_provider: FakeProvider) -> None:
     assert (cut["text"], cut["error"]["kind"]) == ("Half", "stream_interrupted")
     assert "did you mean prompt?" in wrong["error"]["message"]
     assert "text" not in wrong
+
+
+async def test_a_result_has_its_cost(fake_provider: FakeProvider) -> None:
+    """In US dollars, of all its requests; nothing is said where it is not known."""
+    fake_provider.play(echo)
+    async with Client(fake_provider.target("openai"), prices=lambda target, usage: 0.25) as client:
+        assert (await ask_row(client, row_of("A", line=1), {})).to_dict()["cost"] == 0.25
+    async with Client(fake_provider.target("openai")) as client:
+        assert "cost" not in (await ask_row(client, row_of("A", line=1), {})).to_dict()
 
 
 async def test_a_rows_options_come_before_those_of_all(fake_provider: FakeProvider) -> None:

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from resilient_stream.batch import Result, Row
+from resilient_stream.batch import Counts, Result, Row, ended_line, progress_line
 from resilient_stream.chunks import Usage
 from resilient_stream.cli import exit_codes
 from resilient_stream.cli.batch.command import batch
-from resilient_stream.cli.batch.view import Counts, bar, ended_line, progress_line
+from resilient_stream.cli.batch.view import bar
 from resilient_stream.testing import End, FakeProvider, ReceivedRequest, Sleep, Stall, Status, Text
 from resilient_stream.testing.steps import Script
 from resilient_stream.transcript import Transcript

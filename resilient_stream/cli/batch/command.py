@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from ...batch import Book, Result, Row, run_rows
+from ...batch import Book, Counts, Result, Row, ended_line, run_rows
 from ...batch.book import State
 from ...client import Client
 from ...failures import ErrorCategory, ErrorKind, StreamMisused
@@ -22,7 +22,7 @@ from .. import exit_codes
 from ..ask import default_target
 from ..given import schema_of
 from ..terminal import Notes
-from .view import Counts, View, before_lines, changed_line, ended_line, files_lines, stopping_line
+from .view import View, before_lines, changed_line, files_lines, stopping_line
 
 __all__ = ["batch"]
 

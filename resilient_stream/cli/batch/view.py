@@ -1,90 +1,21 @@
-"""Shows how far a run is: a bar in a terminal, a line now and then elsewhere, and how it ended."""
+"""Shows how far a run is: a bar in a terminal, a line now and then elsewhere; and what was found before it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
 
-from ...batch import Book, Result
-from ...text import readable
+from ...batch import Book, Counts, found_line, progress_line
 from ..terminal import Notes
 
-__all__ = [
-    "Counts", "View", "bar", "before_lines", "changed_line", "ended_line", "files_lines", "progress_line",
-    "stopping_line",
-]  # fmt: skip
+__all__ = ["View", "bar", "before_lines", "changed_line", "files_lines", "stopping_line"]
 
 BAR = 12
 """Characters of the bar."""
 REDRAWN = 0.2
 """Seconds until the bar is drawn anew."""
-
-
-@dataclass
-class Counts:
-    """What has happened to the rows of this run so far. total: how many there are to ask; taken: those begun."""
-
-    total: int
-    started: float = field(default_factory=monotonic)
-    taken: int = 0
-    answered: int = 0
-    failed: int = 0
-    stopped: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def ended(self) -> int:
-        """How many rows have a result."""
-        return self.answered + self.failed
-
-    def count(self, result: Result) -> None:
-        """Take note of a result."""
-        if result.stopped:
-            self.stopped += 1
-            return
-        self.answered += result.finished
-        self.failed += not result.finished
-        if not result.finished:
-            self.reasons[result.why] += 1
-        if result.transcript is not None:
-            usage = result.transcript.usage
-            self.tokens_in += usage.input_tokens or 0
-            self.tokens_out += usage.output_tokens or 0
-
-
-def progress_line(counts: Counts, now: float) -> str:
-    """Return how far it is: rows, failures, speed, tokens, and the time that is left at this speed."""
-    seconds = max(now - counts.started, 1e-6)
-    speed = counts.ended / seconds
-    left = counts.total - counts.ended
-    parts = (
-        f"{counts.ended:,} of {counts.total:,}",
-        f"{readable.duration(left / speed)} left" if speed and left else "",
-        f"{counts.failed:,} failed" if counts.failed else "",
-        f"{counts.taken - counts.ended - counts.stopped:,} running",
-        f"{speed:.1f} rows/s" if speed else "",
-        f"{counts.tokens_in + counts.tokens_out:,} tokens" if counts.ended else "",
-    )
-    return " · ".join(filter(None, parts))
-
-
-def ended_line(counts: Counts, now: float) -> str:
-    """Return what this run did."""
-    why = ", ".join(f"{count:,} {kind}" for kind, count in counts.reasons.most_common(5))
-    parts = (
-        f"{counts.answered:,} answered",
-        f"{counts.failed:,} failed ({why})" if counts.failed else "",
-        f"{counts.stopped:,} stopped" if counts.stopped else "",
-        f"{counts.tokens_in:,} tokens in, {counts.tokens_out:,} out",
-        readable.duration(now - counts.started),
-    )
-    return " · ".join(filter(None, parts))
 
 
 def bar(counts: Counts) -> str:
@@ -132,16 +63,9 @@ def files_lines(out: Path, failed: Path) -> list[str]:
 
 def before_lines(book: Book, retry_failed: bool) -> list[str]:
     """Return what earlier runs have left."""
-    found = book.found
     mended = f"{book.mended} result that was cut by a kill is removed; its row is asked again" if book.mended else ""
-    parts = (
-        f"{found.finished:,} answered before",
-        f"{found.failed:,} failed before{'' if retry_failed else ' (--retry-failed asks them again)'}",
-        f"{found.changed:,} changed since",
-        f"{found.new:,} to ask",
-    )
-    said = [part for part, count in zip(parts, (found.finished, found.failed, found.changed, 1), strict=True) if count]
-    return [*filter(None, (mended,)), *([" · ".join(said)] if len(said) > 1 else [])]
+    found = found_line(book.found, "" if retry_failed else "--retry-failed asks them again")
+    return [line for line in (mended, found) if line]
 
 
 def changed_line(book: Book) -> str:

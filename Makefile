@@ -3,7 +3,7 @@
 #   make serve   a chat page over a real small model
 #   make test    the tests        make check   types and style        make bench   what it costs, beside others
 #   make mutants which lines of the engine could be broken without a test noticing (a sample, half an hour)
-#   make outside the tests beside official SDKs, frameworks, Redis, a browser
+#   make outside the tests beside official SDKs, frameworks, Ray, Redis, a browser
 #   make types   what users write, in mypy and in pyright (which Node.js fetches)
 PYTHON ?= python3
 BIN := .venv/bin
@@ -25,13 +25,13 @@ serve: .venv/local
 	@echo "A chat page: http://127.0.0.1:8000 (Ctrl-C stops it). CHAT_TARGETS=openai:gpt-5-mini,… asks others."
 	@$(BIN)/python -m uvicorn --app-dir docs/examples fastapi_app:app --port 8000 --timeout-graceful-shutdown 5
 
-# The tests beside what others make: official SDKs, frameworks, Redis, a browser, npm's packages. They have an
+# The tests beside what others make: official SDKs, frameworks, Ray, Redis, a browser, npm's packages. They have an
 # environment of their own: what an SDK leaves behind must not meet the other tests.
 outside: .venv/beside/ready
 	@test -d .venv/node_modules/esbuild || $(NPM) ai esbuild || \
 		echo "Node.js's npm is not here, or has no network: the tests with its packages are skipped."
 	NODE_PATH=$(CURDIR)/.venv/node_modules .venv/beside/bin/python -m pytest -rs -n auto --maxprocesses 4 \
-		tests/integrations tests/gateway tests/stores tests/web tests/formats tests/examples tests/providers/official
+		tests/integrations tests/gateway tests/stores tests/web tests/formats tests/examples tests/contrib tests/providers/official
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -33,7 +33,7 @@ SUBJECTS: Mapping[str, str] = {
     "formats": "answers as bytes", "stores": "shared by workers", "integrations": "under other SDKs",
     "delivery": "one answer, one reader",
     "web": "in servers", "gateway": "serve", "batch": "rows of a file",
-    "sync": "without a loop", "cli": "ask, chat, doctor …",
+    "sync": "without a loop", "cli": "ask, chat, doctor …", "contrib": "on a cluster of Ray",
     "__main__": "python -m",
 }  # fmt: skip
 """What is in a room, in two or three words."""

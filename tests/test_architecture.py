@@ -45,7 +45,7 @@ LAYERS = (
     ("integrations",),
     ("web",),
     ("gateway", "batch"),
-    ("cli",),
+    ("cli", "contrib"),
     ("__main__",),
 )
 """The house from the ground up: a part imports from layers before its own, or stays inside itself."""

@@ -6,6 +6,8 @@ Each process has so many streams at a time over one client with a breaker and li
 process, so the only network is the one to Redis. The runs:
 
 requests, tokens   far more is wanted than the limit allows: what was sent in a minute, beside the limit
+streams            the same for streams at a time: the most that were open at once, over all processes
+budget             the same for money: what was spent, beside the budget
 latency            limits that are never reached: from the first pull to the sending, with a store and without one
 killed             Redis is killed in the middle, and started again: calls that failed, and what is sent afterwards
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import logging
 import os
@@ -40,6 +43,12 @@ PROMPT = "x" * READ * 4
 A_MINUTE = 6000
 """Requests. A limit of tokens is this times TOKENS, so both are the same load."""
 
+AT_ONCE = 100
+"""Streams at the same time."""
+
+A_CENT, BUDGET = 0.01, 40.0
+"""Dollars: what a request costs, and what may be spent."""
+
 NO_LIMIT = 10_000_000
 WARM = 3.0
 """Seconds at the beginning that are not looked at: processes start, buckets are full, connections are made."""
@@ -48,12 +57,32 @@ ENDS = 3.0
 """Seconds after which the calls that still wait are given up, at the end."""
 
 
+class Noted(Answer):
+    """An answer that notes when it is over, in Unix time."""
+
+    def __init__(self, *reads: Any, over: list[float]) -> None:
+        super().__init__(*reads)
+        self._over = over
+
+    def close(self) -> None:
+        """Its connection is closed."""
+        super().close()
+        self.note()
+
+    def note(self) -> None:
+        """It is over, once."""
+        self._over.append(time.time())
+        self._over = []
+
+
 class Playing:
-    """The transport: each request gets an answer that lasts a while. sent: when requests went, in Unix time."""
+    """The transport: each request gets an answer that lasts a while. sent: when requests went, over: when their answers
+    ended, in Unix time."""
 
     def __init__(self, lasts: float) -> None:
         self.lasts = lasts
         self.sent: list[float] = []
+        self.over: list[float] = []
 
     async def open(self, request: Any, connect_timeout: float | None, sending: Sending) -> Answer:
         """Note the time, and begin."""
@@ -62,10 +91,11 @@ class Playing:
         loop = asyncio.get_running_loop()
         end: asyncio.Future[bytes] = loop.create_future()
         loop.call_later(self.lasts, lambda: end.done() or end.set_result(STOP + USAGE + END))
-        return Answer(text_event("Hello"), end)
+        return Noted(text_event("Hello"), end, over=self.over)
 
     def release(self, response: Any) -> None:
         """No connection is kept."""
+        response.note()
 
     def close_idle(self, host: str = "") -> int:
         """No connection is kept."""
@@ -93,7 +123,8 @@ async def work(asked: dict[str, Any]) -> dict[str, Any]:
     store = RedisStore(asked["url"]) if asked["url"] else None
     limits = Limits(**asked["limits"])
     target = Target("openai:m", base_url="http://127.0.0.1:9", api_key="k" * 12)
-    client = Client(target, limits=limits, breaker=Breaker(), retry=RetryPolicy.off(), store=store)
+    prices = (lambda _target, _usage: A_CENT) if limits.cost_per_day else None
+    client = Client(target, limits=limits, breaker=Breaker(), retry=RetryPolicy.off(), store=store, prices=prices)
     playing = Playing(asked["lasts"])
     client.transport = playing  # type: ignore[assignment]
     failed: list[str] = []
@@ -118,6 +149,7 @@ async def work(asked: dict[str, Any]) -> dict[str, Any]:
                             began = 0.0
             except StreamError as error:
                 failed.append(f"{error.kind}: {error}")
+                await asyncio.sleep(asked["lasts"])
 
     tasks = [asyncio.create_task(stream(number)) for number in range(asked["streams"])]
     await asyncio.wait(tasks, timeout=end - time.time() + ENDS)
@@ -127,7 +159,7 @@ async def work(asked: dict[str, Any]) -> dict[str, Any]:
     await client.aclose()
     if store is not None:
         await store.aclose()
-    return {"sent": playing.sent, "waits": waits, "failed": failed, "lost": lost}
+    return {"sent": playing.sent, "over": playing.over, "waits": waits, "failed": failed, "lost": lost}
 
 
 def run(url: str, seconds: float, options: argparse.Namespace, **asked: Any) -> dict[str, Any]:
@@ -165,9 +197,27 @@ def held(url: str, options: argparse.Namespace, **limits: float) -> dict[str, An
     return {"sent": rate(found, WARM, options.seconds), "failed": len(found["failed"]), "lost": len(found["lost"])}
 
 
-def latency(url: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Milliseconds from the first pull to the first chunk, where nothing has to wait."""
-    limits = {"requests_per_minute": NO_LIMIT, "tokens_per_minute": NO_LIMIT * TOKENS}
+def at_once(url: str, options: argparse.Namespace) -> dict[str, Any]:
+    """A limit of streams at a time: the most that were open at once, and how many were in the mean."""
+    found = run(url, options.seconds, options, limits={"max_concurrency": AT_ONCE})
+    changes = sorted([*((when, 1) for when in found["sent"]), *((when, -1) for when in found["over"])])
+    open_now = list(itertools.accumulate(step for _, step in changes))
+    begin, end = found["start"] + WARM, found["start"] + options.seconds
+    held = [(when, count) for (when, _), count in zip(changes, open_now, strict=True) if begin <= when <= end]
+    mean = sum(count * (later - when) for (when, count), (later, _) in itertools.pairwise(held))
+    mean /= held[-1][0] - held[0][0]
+    return {"peak": max(open_now), "mean": mean, "failed": len(found["failed"]), "lost": len(found["lost"])}
+
+
+def spent(url: str, options: argparse.Namespace) -> dict[str, Any]:
+    """A budget that is used up in the middle: dollars that were spent."""
+    found = run(url, options.seconds, options, limits={"cost_per_day": BUDGET})
+    return {"spent": len(found["sent"]) * A_CENT, "refused": len(found["failed"]), "lost": len(found["lost"])}
+
+
+def latency(url: str, options: argparse.Namespace, **more: float) -> dict[str, Any]:
+    """Milliseconds from the first pull to the first chunk, where nothing has to wait. more: limits."""
+    limits = {"requests_per_minute": NO_LIMIT, "tokens_per_minute": NO_LIMIT * TOKENS, **more}
     lasts = options.processes * options.streams / options.calls
     found = run(url, max(options.seconds, 2 * lasts), options, limits=limits, lasts=lasts)
     waits = sorted(found["waits"])
@@ -201,6 +251,7 @@ def killed(server: RedisServer, options: argparse.Namespace) -> dict[str, Any]:
 def page(found: dict[str, Any], options: argparse.Namespace) -> str:
     """The page."""
     each, tokens, plain, shared, gone = (found[name] for name in ("requests", "tokens", "plain", "shared", "killed"))
+    streams, budget, more = found["streams"], found["budget"], found["all"]
     load = f"{os.getloadavg()[0]:.1f}"
     off = {name: found[name]["sent"] / A_MINUTE - 1 for name in ("requests", "tokens")}
     return f"""# What a shared store costs, and what it holds
@@ -217,11 +268,21 @@ Over {options.seconds - WARM:.0f} seconds, after the first {WARM:.0f}: then the 
 worth, have been emptied. Redis was taken for lost {each["lost"] + tokens["lost"]} times in these runs;
 then each process goes by the limit for itself.
 
+| limit for all processes | allowed | reached |
+|---|---:|---:|
+| `max_concurrency`: streams that were open at once, at most | {AT_ONCE} | {streams["peak"]} |
+| the same, in the mean | | {streams["mean"]:.1f} |
+| `cost_per_day`: dollars that were spent | {BUDGET:.2f} | {budget["spent"]:.2f} |
+
+All streams of all processes want to run all the time. What is missing in the mean are the moments between two streams
+of one place: for a place of another process it is asked now and then.
+
 | from the first pull to the first chunk, nothing has to wait | 10 % | median | 99 % |
 |---|---:|---:|---:|
 | limits and a breaker of each process | {plain["best"]:.2f} ms | {plain["median"]:.2f} ms | {plain["p99"]:.1f} ms |
 | the same, shared | {shared["best"]:.2f} ms | {shared["median"]:.2f} ms | {shared["p99"]:.1f} ms |
 | added | {shared["best"] - plain["best"]:.2f} ms | {shared["median"] - plain["median"]:.2f} ms | |
+| places and a budget shared, too | {more["best"]:.2f} ms | {more["median"]:.2f} ms | {more["p99"]:.1f} ms |
 
 On a loaded machine processes and Redis wait for a core; the tenth of the calls that were quickest shows what the
 exchange itself takes. About {options.calls} calls a second of all processes; {plain["calls"]:,} and
@@ -287,8 +348,11 @@ def main() -> None:
         try:
             found: dict[str, Any] = {"requests": held(server.url, options, requests_per_minute=A_MINUTE)}
             found["tokens"] = held(server.url, options, tokens_per_minute=A_MINUTE * TOKENS)
+            found["streams"] = at_once(server.url, options)
+            found["budget"] = spent(server.url, options)
             found["plain"] = latency("", options)
             found["shared"] = latency(server.url, options)
+            found["all"] = latency(server.url, options, max_concurrency=NO_LIMIT, cost_per_day=NO_LIMIT)
             found["script"] = script_time(server.url)
             found["killed"] = killed(server, options)
         finally:

@@ -121,7 +121,7 @@ class Client:
             self._observers += (self._reporting.observe,)
         if record is not None:
             self._record_to(record)
-        self.slots = Slots(None if self._sharing is None else self._sharing.allowance)
+        self.slots = Slots(self._sharing)
         self.calls: set[Call] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.closed = False

@@ -205,8 +205,9 @@ class Limits(_Policy):
     crash the process."""
 
     max_concurrency: int | None = Field(default=None, ge=1)
-    """Streams to one target at the same time, for each client (and each of its running loops); None for no bound.
-    Further calls wait in order of arrival, as long as their deadline allows. No other timeout runs there."""
+    """Streams to one target at the same time, for each client (and each of its running loops), or for all that share a
+    `store`; None for no bound. Further calls wait in order of arrival, as long as their deadline allows. No other
+    timeout runs there."""
     requests_per_minute: float | None = Field(default=None, gt=0)
     """Requests to one target in a minute, for each client; None for no bound. Further calls wait in order of arrival.
     One whose deadline would pass in the line is refused at once, and the next target is asked."""

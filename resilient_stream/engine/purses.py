@@ -18,14 +18,12 @@ from ..fleet.board import Store
 from ..fleet.purse import Purse, Spending, billionths
 from ..fleet.remembered import Remembered
 from ..fleet.shared import key_in_store
+from .renewals import Renewals
 
 if TYPE_CHECKING:
     from ..fleet.ledger import Ledger
 
 __all__ = ["Purses", "Reserved"]
-
-RENEWALS = 3
-"""How often a lease is renewed in its time."""
 
 ROUNDS = 8
 """How often one request asks. Each answer serves at least one of those who wait, and most serve all of them."""
@@ -55,8 +53,7 @@ class Purses:
         self._store = store
         self._process = process
         self._purses: Remembered[tuple[str | None, Decimal], Purse] = Remembered()
-        self._timers: dict[Purse, tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle]] = {}
-        self._closed = False
+        self._renewals: Renewals[Purse] = Renewals(store.lease, self._renew)
         self._asking: dict[tuple[Purse, asyncio.AbstractEventLoop], asyncio.Task[bool]] = {}
 
     def of(self, target: str | None, limit: Decimal, ledger: Ledger) -> Purse:
@@ -106,27 +103,19 @@ class Purses:
         self._renew_later(purse)
 
     def _renew_later(self, purse: Purse) -> None:
-        """Say again what is held before the lease is over, and what was spent. Without a running loop it waits for the
-        next request."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        armed = self._timers.get(purse)
-        if purse.is_open and (armed is None or armed[0].is_closed()) and not self._closed:
-            timer = loop.call_later(self.lease / RENEWALS, self._renew, purse, loop)
-            self._timers[purse] = (loop, timer)
+        """Say again what is held before the lease is over, and what was spent."""
+        if purse.is_open:
+            self._renewals.arm(purse)
 
-    def _renew(self, purse: Purse, loop: asyncio.AbstractEventLoop) -> None:
-        self._timers.pop(purse)[1].cancel()
-        self._asked(purse, loop)
+    def _renew(self, purse: Purse) -> None:
+        if purse.is_open:
+            self._asked(purse, asyncio.get_running_loop())
 
     async def aclose(self) -> None:
         """Tell what is left, and wait for it as long as the store allows."""
+        for purse in self._renewals.end():
+            self._renew(purse)
         loop = asyncio.get_running_loop()
-        self._closed = True
-        for purse in [purse for purse, (whose, _) in self._timers.items() if whose is loop]:
-            self._renew(purse, loop)
         if asking := [task for (_, whose), task in self._asking.items() if whose is loop]:
             await asyncio.wait(asking)
 

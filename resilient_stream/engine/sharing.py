@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 from ..fleet.board import News, Store, View
 from ..fleet.bucket import Allowance, Cost
 from ..fleet.health import Patient, TargetKey
+from ..fleet.places import ANOTHER_ASKS, Places
 from ..fleet.shared import Member, SharedBuckets, SharedPatient
 from ..policy import Breaker, Limits
 from .purses import Purses
+from .renewals import Renewals
 
 if TYPE_CHECKING:
+    from ..fleet.quota import Quota
     from .call import Call
 
 __all__ = ["Sharing"]
@@ -42,6 +45,7 @@ class Sharing:
         self._timers: dict[Member, asyncio.TimerHandle] = {}
         self._asked: dict[tuple[Member, bool, asyncio.AbstractEventLoop], asyncio.Task[View | None]] = {}
         self._sending: set[asyncio.Future[Any]] = set()
+        self._renewals: Renewals[Places] = Renewals(store.lease, Places.renew)
 
     # -- what the calls of this process go by -----------------------------------------------
 
@@ -53,23 +57,33 @@ class Sharing:
         """Return what may be sent to a target."""
         return SharedBuckets(self._member(key), limits)
 
+    def places(self, key: TargetKey, limit: int) -> Places:
+        """Return the places at a target."""
+        return self._member(key).places(limit, self._store.lease)
+
     def _member(self, key: TargetKey) -> Member:
         return self._members.setdefault(key, Member(key, self._process, self._tell))
 
     # -- asking -----------------------------------------------------------------------------
 
-    async def take(self, buckets: Allowance, cost: Cost, now: float) -> float:
-        """Take the cost from the limits of all, and return 0; or return seconds until it may be there."""
-        assert isinstance(buckets, SharedBuckets)  # they were made here
-        member = buckets.member
-        asking = asyncio.ensure_future(self._exchange(member, member.news(now, buckets, cost)))
+    async def take(self, quota: Quota, cost: Cost, now: float) -> float:
+        """Take a place and the cost from what is for all, and return 0; or return seconds until both may be there."""
+        buckets, places = quota.allowance, quota.shared
+        assert buckets is None or isinstance(buckets, SharedBuckets)  # they were made here
+        claim = None if places is None else places.claim(ask=True)
+        if places is not None and claim is None:
+            return ANOTHER_ASKS
+        member = _member_of(buckets, places)
+        asking = asyncio.ensure_future(self._exchange(member, member.news(now, buckets, claim, cost)))
         try:
             view = await asyncio.shield(asking)
         except asyncio.CancelledError:
-            asking.add_done_callback(lambda done: _return(done, buckets, cost))
+            asking.add_done_callback(lambda done: _return(done, quota, cost))
             self._keep(asking)
             raise
-        return buckets.take(cost, now) if view is None else view.wait
+        if view is None:
+            return _alone(quota, cost, now)
+        return view.wait if view.wait or places is None or view.places.granted else places.wait()
 
     async def look(self, patient: Patient, call: Call) -> None:
         """Learn whether the target's circuit is open for all, and ask for the test where it is time for one."""
@@ -94,8 +108,13 @@ class Sharing:
         return await asyncio.shield(self._asked[asked])
 
     async def _exchange(self, member: Member, news: News) -> View | None:
-        view = await self._store.exchange(news)
-        member.heard(news, view, asyncio.get_running_loop().time())
+        view = None
+        try:
+            view = await self._store.exchange(news)
+        finally:
+            member.heard(news, view, asyncio.get_running_loop().time())
+            for places in member.open_places():
+                self._renewals.arm(places)
         return view
 
     # -- telling ----------------------------------------------------------------------------
@@ -123,6 +142,7 @@ class Sharing:
     async def aclose(self) -> None:
         """Send what is left of this loop's news, and wait for it as long as the store allows."""
         await self.purses.aclose()
+        self._renewals.end()
         loop = asyncio.get_running_loop()
         while self._timers or any(task.get_loop() is loop for task in self._sending):
             for member in tuple(self._timers):
@@ -130,7 +150,30 @@ class Sharing:
             await asyncio.wait([task for task in self._sending if task.get_loop() is loop])
 
 
-def _return(done: asyncio.Future[View | None], buckets: SharedBuckets, cost: Cost) -> None:
+def _member_of(buckets: SharedBuckets | None, places: Places | None) -> Member:
+    taken = places if buckets is None else buckets
+    assert taken is not None  # else nobody would ask
+    return taken.member
+
+
+def _alone(quota: Quota, cost: Cost, now: float) -> float:
+    """Take a place and the cost without the store."""
+    places, buckets = quota.shared, quota.allowance
+    if places is not None and not places.take_alone(now):
+        return places.wait()
+    wait = 0.0 if buckets is None else buckets.take(cost, now)
+    if wait and places is not None:
+        places.leave()
+    return wait
+
+
+def _return(done: asyncio.Future[View | None], quota: Quota, cost: Cost) -> None:
     """Give back what was taken for a request whose caller went away meanwhile."""
-    if not done.cancelled() and done.exception() is None and (view := done.result()) is not None and not view.wait:
-        buckets.give_back(cost, done.get_loop().time())
+    if done.cancelled() or done.exception() is not None or (view := done.result()) is None or view.wait:
+        return
+    if quota.shared is not None and not view.places.granted:
+        return
+    if quota.shared is not None:
+        quota.shared.leave()
+    if quota.allowance is not None:
+        quota.allowance.give_back(cost, done.get_loop().time())

@@ -19,7 +19,7 @@ from ..policy import Limits
 if TYPE_CHECKING:
     from ..fleet.bucket import Cost
     from ..fleet.health import TargetKey
-    from ..fleet.quota import MakeAllowance, Quota, Quotas
+    from ..fleet.quota import Maker, Quota, Quotas
     from ..target import Target
 
 __all__ = ["Busy", "Gate", "Line", "Slots", "is_limited"]
@@ -170,11 +170,11 @@ class Busy(NamedTuple):
 
 
 class Slots:
-    """The gates of one client, and what it knows of its targets' limits. make: makes what is taken from, if it is not
+    """The gates of one client, and what it knows of its targets' limits. maker: makes what is taken from, if it is not
     this process's own."""
 
-    def __init__(self, make: MakeAllowance | None = None) -> None:
-        self._make = make
+    def __init__(self, maker: Maker | None = None) -> None:
+        self._maker = maker
         self._gates: dict[tuple[int, TargetKey], Gate] = {}
         self._quotas: Quotas | None = None
 
@@ -183,7 +183,7 @@ class Slots:
         if self._quotas is None:
             from ..fleet.quota import Quotas  # paid for by clients with limits
 
-            self._quotas = Quotas(self._make)
+            self._quotas = Quotas(self._maker)
         return self._quotas.of(target, limits)
 
     def gate(self, loop: int, key: TargetKey) -> Gate:

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from .bucket import CLOSE, HOLDS, NOTHING, Cost
 from .circuit import Standing
-from .pool import Claim, Share
+from .pool import LONGEST_LEASE, Claim, Pool, Share
 from .window import SLOTS
 
 __all__ = ["CLOSED", "LONGEST_DEBT", "Board", "News", "Rates", "Store", "View"]
@@ -49,6 +49,7 @@ class News(NamedTuple):
     release: the test is over without a verdict.
     limits: the buckets' own key, "" for none. take: what is asked for; nothing is taken where not all is there.
     back: what was taken and not used. left, hold: what the server says is left, and for how long it wants nothing.
+    places: a claim of one of the places at the target; it is granted together with what is taken, or neither.
     """
 
     key: str
@@ -67,6 +68,7 @@ class News(NamedTuple):
     back: Cost = NOTHING
     left: Cost = Cost(NO_BOUND, NO_BOUND)
     hold: float = 0.0
+    places: Claim | None = None
 
 
 class View(NamedTuple):
@@ -74,7 +76,7 @@ class View(NamedTuple):
 
     version: 0 where nothing has been told of the circuit. calls, failures: of all processes within the window.
     may_probe: the test was granted. wait: seconds until what was asked for may be there; 0 if it was taken.
-    levels: what is left in the buckets. hold: seconds for which the server wants nothing.
+    levels: what is left in the buckets. hold: seconds for which the server wants nothing. places: what was claimed.
     """
 
     version: int = 0
@@ -85,6 +87,7 @@ class View(NamedTuple):
     wait: float = 0.0
     levels: Cost = NOTHING
     hold: float = 0.0
+    places: Share = Share()
 
 
 class Store(Protocol):
@@ -109,6 +112,7 @@ class Board:
     def __init__(self) -> None:
         self._circuits: dict[str, _Register] = {}
         self._limits: dict[str, _Levels] = {}
+        self._places: dict[str, Pool] = {}
         self.expires = 0.0
 
     def exchange(self, news: News, now: float) -> View:
@@ -119,12 +123,22 @@ class Board:
         self.expires = max(self.expires, register.expires(news.window, now))
         standing, (calls, failures) = register.standing(now), register.counts()
         view = View(register.version, standing, calls, failures, granted)
-        if not news.limits:
-            return view
-        levels = self._limits.setdefault(news.limits, _Levels(news.rates))
-        wait = levels.take(news, now)
+        levels = self._limits.setdefault(news.limits, _Levels(news.rates)) if news.limits else None
+        wait = 0.0 if levels is None else levels.wait(news, now)
+        share = Share() if news.places is None else self._share(news.places, now, may_ask=not wait)
+        if levels is None:
+            return view._replace(places=share)
+        if not wait and (news.places is None or not news.places.least or share.granted):
+            levels.take(news.take)
         self.expires = max(self.expires, now + levels.emptied(now) + 1)
-        return view._replace(wait=wait, levels=levels.left(now), hold=max(0.0, levels.held - now))
+        hold = max(0.0, levels.held - now)
+        return view._replace(wait=wait, levels=levels.left(now), hold=hold, places=share)
+
+    def _share(self, claim: Claim, now: float, *, may_ask: bool) -> Share:
+        """Return the answer to a claim, which asks for nothing where the request could not go anyway."""
+        self.expires = max(self.expires, now + LONGEST_LEASE)
+        pool = self._places.setdefault(claim.pool, Pool())
+        return pool.claim(claim if may_ask else claim._replace(least=0, waits=0.0), now)
 
 
 class _Register:
@@ -190,18 +204,20 @@ class _Levels:
         self._full = [0.0, 0.0]
         self.held = 0.0
 
-    def take(self, news: News, now: float) -> float:
-        """Take in what came back and what the server said, and take what is asked for, or return the wait for it."""
+    def wait(self, news: News, now: float) -> float:
+        """Take in what came back and what the server said, and return the wait for what is asked for."""
         self.held = max(self.held, now + news.hold)
         wait = self.held - now if self.held > now else 0.0
         for place, rate in enumerate(self._rates):
             if rate:
                 self._settle(place, rate, news, now)
                 wait = max(wait, self._wait(place, rate, news.take[place], now))
-        if any(news.take) and not wait:
-            for place, rate in enumerate(self._rates):
-                self._full[place] += news.take[place] / rate if rate else 0.0
         return wait if any(news.take) else 0.0
+
+    def take(self, cost: Cost) -> None:
+        """Take what is there."""
+        for place, rate in enumerate(self._rates):
+            self._full[place] += cost[place] / rate if rate else 0.0
 
     def _settle(self, place: int, rate: float, news: News, now: float) -> None:
         full = max(self._full[place], now) - news.back[place] / rate

@@ -11,9 +11,13 @@ to the same answers.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
-__all__ = ["LONGEST_LEASE", "MOST", "PERIOD_LASTS", "SPARE", "Claim", "Pool", "Share"]
+__all__ = ["LONGEST_LEASE", "MOST", "PERIOD_LASTS", "SPARE", "Claim", "Pool", "Share", "turns"]
+
+turns = itertools.count(1)
+"""The numbers of the claims of this process."""
 
 MOST = 9 * 10**15
 """The largest figure: whole numbers up to here are exact in Lua, too, where all numbers are floats."""
@@ -36,7 +40,8 @@ class Claim(NamedTuple):
     least: what it asks for beside that, and gets whole where anything is left; 0 asks for nothing. need: what it can
     use now. most: what would save it the next question.
     waits: seconds for which it keeps its turn if it gets nothing; 0 where nobody waits.
-    period: in which things are used up, "" where they only are held. used: by the process in this period, all in all.
+    period: in which things are used up, "" where they only are held. used: in this period by the spender, all in all.
+    spender: who tells that; one may hold by several limits.
     """
 
     pool: str
@@ -51,6 +56,7 @@ class Claim(NamedTuple):
     waits: float = 0.0
     period: str = ""
     used: int = 0
+    spender: str = ""
 
 
 class Share(NamedTuple):
@@ -114,10 +120,10 @@ class Pool:
         return granted
 
     def _count(self, claim: Claim, now: float) -> int:
-        """Take in what the process has used in the period, and return what all have."""
+        """Take in what the spender has used in the period, and return what all have."""
         used = self._used.setdefault(claim.period, {})
-        if claim.used > used.get(claim.process, 0):
-            used[claim.process] = claim.used
+        if claim.used > used.get(claim.spender, 0):
+            used[claim.spender] = claim.used
             self._ends[claim.period] = now + PERIOD_LASTS
         return sum(used.values())
 

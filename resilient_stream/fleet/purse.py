@@ -14,7 +14,7 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, Decimal
 from typing import NamedTuple
 
-from .pool import MOST, Claim, Share
+from .pool import MOST, Claim, Share, turns
 
 __all__ = ["Known", "Purse", "Spending", "billionths", "dollars"]
 
@@ -110,13 +110,13 @@ class Purse:
         """Return what is to be told and asked for. What was reserved ahead is given back by it."""
         spent, waiting = self._spent(), tuple(self._waiting)
         with self._lock:
-            self._turn += 1
+            self._turn = next(turns)
             self._granted = held = max(0, self._running)
         least, need = max(waiting, default=0), sum(waiting)
         most = need + max(held, AHEAD * least) if waiting else 0
         return Claim(
-            self.pool, process, self._turn, self.limit, lasts, min(held, MOST), min(least, MOST), min(need, MOST),
-            min(most, MOST), period=str(spent.day), used=spent.amount,
+            self.pool, f"{process}/{self.limit}", self._turn, self.limit, lasts, min(held, MOST), min(least, MOST),
+            min(need, MOST), min(most, MOST), period=str(spent.day), used=spent.amount, spender=process,
         )  # fmt: skip
 
     def heard(self, claim: Claim, share: Share, now: float) -> None:

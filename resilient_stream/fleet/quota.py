@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..policy import Limits
 from ..target import Target
@@ -14,28 +13,42 @@ from .health import TargetKey, key_of
 from .remembered import Remembered
 from .sizes import Sizes
 
-__all__ = ["MakeAllowance", "Quota", "Quotas"]
+if TYPE_CHECKING:
+    from .places import Places
 
-MakeAllowance: TypeAlias = Callable[[TargetKey, Limits], Allowance]
-"""Makes what is taken from: the buckets of this process, or a store's that many processes share."""
+__all__ = ["Maker", "Quota", "Quotas"]
+
+
+class Maker(Protocol):
+    """Makes what is taken from: of this process alone, or of a store that many processes share."""
+
+    def allowance(self, key: TargetKey, limits: Limits) -> Allowance:
+        """Return what may be sent to a target in a minute."""
+        ...
+
+    def places(self, key: TargetKey, limit: int) -> Places | None:
+        """Return the places at a target that many processes share; None where they are this process's own."""
+        ...
 
 
 class Quota:
-    """The limits at one target. allowance, adaptive: None where nothing of it is limited."""
+    """The limits at one target. allowance, adaptive: None where nothing of it is limited. shared: the places that other
+    processes take, too; None where there are none."""
 
-    __slots__ = ("adaptive", "allowance", "key", "limits", "sizes")
+    __slots__ = ("adaptive", "allowance", "key", "limits", "shared", "sizes")
 
-    def __init__(self, key: TargetKey, limits: Limits, make: MakeAllowance) -> None:
+    def __init__(self, key: TargetKey, limits: Limits, maker: Maker) -> None:
         per_minute = (limits.requests_per_minute, limits.tokens_per_minute)
         self.key = key
         self.limits = limits
-        self.allowance = None if per_minute == (None, None) else make(key, limits)
+        self.allowance = None if per_minute == (None, None) else maker.allowance(key, limits)
+        self.shared = None if limits.max_concurrency is None else maker.places(key, limits.max_concurrency)
         self.adaptive = Adaptive(limits.max_concurrency) if limits.adaptive else None
         self.sizes = Sizes()
 
     @property
     def places(self) -> int | None:
-        """Streams that may run at the same time; None for no bound."""
+        """Streams that this client may run at the same time; None for no bound."""
         return self.limits.max_concurrency if self.adaptive is None else self.adaptive.limit
 
 
@@ -49,16 +62,24 @@ class _Known(NamedTuple):
 class Quotas:
     """The quotas of one client."""
 
-    def __init__(self, make: MakeAllowance | None = None) -> None:
-        self._make = make or _in_this_process
+    def __init__(self, maker: Maker | None = None) -> None:
+        self._maker = maker or _InThisProcess()
         self._quotas: Remembered[_Known, Quota] = Remembered()
 
     def of(self, target: Target, limits: Limits) -> Quota:
         """Return the quota of a target under these limits."""
         figures = (limits.max_concurrency, limits.requests_per_minute, limits.tokens_per_minute, limits.adaptive)
         known = _Known(key_of(target), figures)
-        return self._quotas.of(known, partial(Quota, known.key, limits, self._make))
+        return self._quotas.of(known, partial(Quota, known.key, limits, self._maker))
 
 
-def _in_this_process(_key: TargetKey, limits: Limits) -> Buckets:
-    return Buckets(limits.requests_per_minute, limits.tokens_per_minute)
+class _InThisProcess:
+    """Nothing is shared."""
+
+    def allowance(self, _key: TargetKey, limits: Limits) -> Allowance:
+        """Return buckets of this process."""
+        return Buckets(limits.requests_per_minute, limits.tokens_per_minute)
+
+    def places(self, _key: TargetKey, _limit: int) -> None:
+        """Return nothing: the gate of each loop counts."""
+        return

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from ..outcome.errors import StreamError
 from ..policy import Breaker, Limits
@@ -21,6 +22,8 @@ from .board import CLOSED, NO_BOUND, News, Rates, View
 from .bucket import NOTHING, Buckets, Cost
 from .circuit import Permit
 from .health import Patient, TargetKey
+from .places import Places
+from .pool import Claim
 
 __all__ = ["FRESH", "Member", "SharedBuckets", "SharedPatient", "key_in_store"]
 
@@ -71,6 +74,7 @@ class Member:
         self._looked = float("-inf")
         self._untold = _Untold()
         self._buckets: dict[str, SharedBuckets] = {}
+        self._places: dict[str, Places] = {}
 
     def tell(self) -> None:
         """Have the news sent soon."""
@@ -79,6 +83,15 @@ class Member:
     def joins(self, buckets: SharedBuckets) -> None:
         """Send the news of these buckets, too."""
         self._buckets[buckets.key] = buckets
+
+    def places(self, limit: int, lasts: float) -> Places:
+        """Return the places by this limit, whose news are sent, too. They are made once: what is held is one sum."""
+        key = str(limit)
+        return self._places.setdefault(key, Places(self, limit, self._process, lasts))
+
+    def open_places(self) -> list[Places]:
+        """Return the places of which the store has to hear more."""
+        return [each for each in tuple(self._places.values()) if each.is_open]
 
     @property
     def is_open_for_all(self) -> bool:
@@ -107,15 +120,24 @@ class Member:
 
     def unsent(self, now: float) -> list[News]:
         """Return the news that nobody waits for, and forget them."""
-        each = [self.news(now, buckets) for buckets in tuple(self._buckets.values()) if buckets.unsettled]
-        return each if each or self._untold == _Untold() else [self.news(now)]
+        buckets = [each for each in tuple(self._buckets.values()) if each.unsettled]
+        claims = [claim for each in tuple(self._places.values()) if each.unsettled and (claim := each.claim(ask=False))]
+        if not buckets and not claims:
+            return [] if self._untold == _Untold() else [self.news(now)]
+        return [self.news(now, *both) for both in zip_longest(buckets, claims)]
 
     def news(
-        self, now: float, buckets: SharedBuckets | None = None, take: Cost = NOTHING, *, probe: bool = False
+        self,
+        now: float,
+        buckets: SharedBuckets | None = None,
+        places: Claim | None = None,
+        take: Cost = NOTHING,
+        *,
+        probe: bool = False,
     ) -> News:
         """Return everything that is to be told, with what is asked for; it counts as told then."""
         untold, self._untold = self._untold, _Untold()
-        news = News(self.key, self._process, version=self._version, take=take)
+        news = News(self.key, self._process, version=self._version, take=take, places=places)
         if self.patient is not None:
             news = news._replace(
                 circuit=self.patient.figures, window=self.patient.window, calls=untold.calls, failures=untold.failures,
@@ -126,7 +148,9 @@ class Member:
 
     def heard(self, news: News, view: View | None, now: float) -> None:
         """Make what there is to make of an answer; None if there is none. Counts are not told later: their time is
-        over. A new state is."""
+        over. A new state is, and so is what is held."""
+        if news.places is not None:
+            self._places[news.places.pool].heard(news.places, None if view is None else view.places, now)
         if view is None:
             self._untold.turned = self._untold.turned or news.turn is not None
             return

@@ -1,6 +1,6 @@
 """What processes share of a target, in Redis: one function in Lua, which nothing of another process comes between.
 
-It is the twin of `fleet.board.Board`, by Redis's own clock, since those of machines differ. Both keys of a target carry
+It is the twin of `fleet.board.Board`, by Redis's own clock, since those of machines differ. The keys of a target carry
 its digest in braces, so a cluster keeps them on one node. Each write says when the key may be forgotten.
 """
 
@@ -13,7 +13,7 @@ from ..fleet.board import LONGEST_DEBT, News, View
 from ..fleet.bucket import CLOSE, LONGEST, Cost
 from ..fleet.circuit import Standing
 from ..fleet.window import SLOTS
-from .lua import PRELUDE, called, numbers_of
+from .lua import CLAIMED, PRELUDE, called, claimed_with, numbers_of, share_of
 
 __all__ = ["SCRIPT", "SHA", "arguments", "exchanged", "keys", "view_of"]
 
@@ -23,8 +23,8 @@ MANY = 1e15
 MOST_COUNTED, MOST_TRIPS, LONGEST_OPEN = 10**9, 64, 86_400.0
 """What a number read back is at most: calls, openings in a row, seconds."""
 
-SCRIPT = f"""{PRELUDE}
-local process = ARGV[20]
+SCRIPT = f"""{PRELUDE}{CLAIMED}
+local process, limits, places = ARGV[20], a[23] == 1 and KEYS[2], a[24] == 1 and KEYS[#KEYS]
 
 local names = {{'v', 'o', 'u', 't', 'w', 'p', 'q'}}
 for slot = 0, {SLOTS - 1} do names[#names + 1] = 's' .. slot end
@@ -82,11 +82,10 @@ if #changed > 0 then
   redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(lasts / 1000)))
 end
 
-local wait, hold, left = 0, 0, {{0, 0}}
-if #KEYS > 1 then
-  local found = redis.call('HMGET', KEYS[2], 'r', 't', 'h')
-  local held = math.max(number(found[3], 0, now + {LONGEST * 1e6:.0f}), now + a[19])
-  local full, asked = {{}}, a[13] > 0 or a[14] > 0
+local wait, held, full, left, asked = 0, now, {{}}, {{0, 0}}, a[13] > 0 or a[14] > 0
+if limits then
+  local found = redis.call('HMGET', limits, 'r', 't', 'h')
+  held = math.max(number(found[3], 0, now + {LONGEST * 1e6:.0f}), now + a[19])
   wait = held - now
   for place = 1, 2 do
     local rate, holds, take = a[10 + place], a[20 + place], a[12 + place]
@@ -100,21 +99,29 @@ if #KEYS > 1 then
       if missing > needed * {CLOSE!r} then wait = math.max(wait, missing / rate) end
     end
   end
+end
+if not asked then wait = 0 end
+local share, goes = {{'0', '0', '0', '0', '0'}}, wait == 0
+if places then
+  if not goes then a[30], a[33] = 0, 0 end
+  share = claimed(places, false, 25)
+  goes = goes and (a[30] == 0 or share[4] ~= '0')
+end
+if limits then
   for place = 1, 2 do
     local rate, holds, take = a[10 + place], a[20 + place], a[12 + place]
     if rate > 0 then
-      if asked and wait == 0 then full[place] = full[place] + take / rate end
+      if asked and goes then full[place] = full[place] + take / rate end
       left[place] = holds - math.max(0, full[place] - now) * rate
     end
   end
-  redis.call('HSET', KEYS[2], 'r', text(full[1]), 't', text(full[2]), 'h', text(held))
+  redis.call('HSET', limits, 'r', text(full[1]), 't', text(full[2]), 'h', text(held))
   local lasts = math.max(full[1], full[2], held) - now + 1000000
-  redis.call('PEXPIRE', KEYS[2], string.format('%.0f', math.ceil(lasts / 1000)))
-  hold = held - now
-  if not asked then wait = 0 end
+  redis.call('PEXPIRE', limits, string.format('%.0f', math.ceil(lasts / 1000)))
 end
 return {{text(version), opened and '1' or '0', text(math.max(0, till - now)), text(trips), text(now - well),
-        text(calls), text(failures), text(granted), text(wait), text(left[1]), text(left[2]), text(hold)}}
+        text(calls), text(failures), text(granted), text(wait), text(left[1]), text(left[2]),
+        text(held - now), unpack(share)}}
 """
 """The function. Times are microseconds, and rates are for each of them."""
 
@@ -127,9 +134,10 @@ async def exchanged(client: Any, prefix: str, news: News) -> View:
 
 
 def keys(prefix: str, news: News) -> list[str]:
-    """Return the names of the circuit's key and, where there are limits, of theirs."""
+    """Return the names of the circuit's key and, where there are limits and places, of theirs."""
     tag = f"{prefix}:fleet:{{{news.key}}}"
-    return [f"{tag}:circuit:{news.circuit}", *([f"{tag}:limits:{news.limits}"] if news.limits else ())]
+    limits = [f"{tag}:limits:{news.limits}"] if news.limits else []
+    return [f"{tag}:circuit:{news.circuit}", *limits, *([f"{tag}:places:{news.places.pool}"] if news.places else ())]
 
 
 def arguments(news: News) -> list[str]:
@@ -141,7 +149,9 @@ def arguments(news: News) -> list[str]:
         news.window * 1e6, news.version, news.calls, news.failures, *told, news.probe * 1e6, news.release,
         *rates, *news.take, *news.back, *news.left, news.hold * 1e6,
     )  # fmt: skip
-    return [*map(_number, numbers), news.process, *map(_number, news.rates.holds())]
+    there = (bool(news.limits), news.places is not None)
+    claim = [] if news.places is None else claimed_with(news.places)
+    return [*map(_number, numbers), news.process, *map(_number, (*news.rates.holds(), *there)), *claim]
 
 
 def _number(value: float) -> str:
@@ -150,16 +160,17 @@ def _number(value: float) -> str:
 
 def view_of(reply: Any) -> View:
     """Return the answer as a view, with each number within its bounds. Raises Misread for anything else."""
-    numbers = numbers_of(reply, 12)
-    version, opened, seconds, trips, well, calls, failures, granted, wait, requests, tokens, hold = numbers
+    numbers = numbers_of(reply, 17)
+    version, opened, seconds, trips, well, calls, failures, granted, wait, requests, tokens, hold, *share = numbers
     standing = Standing(
         opened == 1, _bounded(seconds / 1e6, LONGEST_OPEN), int(_bounded(trips, MOST_TRIPS)), _bounded(well / 1e6, MANY)
     )
     counts = (int(_bounded(calls, MOST_COUNTED)), int(_bounded(failures, MOST_COUNTED)))
     waits = _bounded(wait / 1e6, 2 * LONGEST_DEBT)
     return View(
-        int(version), standing, *counts, granted == 1, waits, Cost(requests, tokens), _bounded(hold / 1e6, LONGEST)
-    )
+        int(version), standing, *counts, granted == 1, waits, Cost(requests, tokens), _bounded(hold / 1e6, LONGEST),
+        share_of(share),
+    )  # fmt: skip
 
 
 def _bounded(value: float, most: float) -> float:

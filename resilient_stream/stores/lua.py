@@ -49,12 +49,12 @@ local function looked_over(leases)
   for first = 1, #dead, 1000 do redis.call('HDEL', leases, unpack(dead, first, math.min(first + 999, #dead))) end
   return math.min(all, MOST), due
 end
-local function spending(counted, process, used)
-  local kept = redis.call('HMGET', counted, 'n', process)
+local function spending(counted, spender, used)
+  local kept = redis.call('HMGET', counted, 'n', spender)
   local all, before = number(kept[1], 0, MOST), number(kept[2], 0, MOST)
   if used > before then
     all = math.min(MOST, all + used - before)
-    redis.call('HSET', counted, 'n', whole(all), process, whole(used))
+    redis.call('HSET', counted, 'n', whole(all), spender, whole(used))
     redis.call('PEXPIRE', counted, '{PERIOD_LASTS * 1e3:.0f}')
   end
   return all
@@ -66,7 +66,7 @@ local function claimed(leases, counted, at)
   local all, due, follows = number(kept[1], 0, MOST), number(kept[2], 0, now + LONGEST), kept[3]
   local others_turn = follows and follows ~= process and number(kept[4], 0, now + LONGEST) > now
   if due <= now then all, due = looked_over(leases) end
-  local used = counted and spending(counted, process, a[at + 9]) or 0
+  local used = counted and spending(counted, ARGV[at + 10], a[at + 9]) or 0
   local said, had = lease(kept[5])
   local granted = 0
   if turn <= said then
@@ -128,10 +128,10 @@ def claimed_with(claim: Claim) -> list[str]:
         claim.turn, claim.limit, claim.lasts * 1e6, claim.held, claim.least, claim.need, claim.most, claim.waits * 1e6,
         claim.used,
     )  # fmt: skip
-    return [claim.process, *(str(_whole(number)) for number in numbers)]
+    return [claim.process, *(str(_whole(number)) for number in numbers), claim.spender]
 
 
-def share_of(numbers: tuple[float, ...]) -> Share:
+def share_of(numbers: Sequence[float]) -> Share:
     """Return the answer to a claim, with each number within its bounds."""
     held, by_all, used, granted, is_next = map(_whole, numbers)
     return Share(held, by_all, used, granted, is_next == 1)

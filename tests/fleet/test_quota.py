@@ -47,11 +47,15 @@ def test_the_buckets_may_be_somewhere_else() -> None:
     """Whatever has the methods of an allowance is asked in their place, made for each key."""
     made: list[TargetKey] = []
 
-    def make(key: TargetKey, limits: Limits) -> Buckets:
-        made.append(key)
-        return Buckets(limits.requests_per_minute)
+    class Elsewhere:
+        def allowance(self, key: TargetKey, limits: Limits) -> Buckets:
+            made.append(key)
+            return Buckets(limits.requests_per_minute)
 
-    known = Quotas(make)
+        def places(self, key: TargetKey, limit: int) -> None:
+            return
+
+    known = Quotas(Elsewhere())
     for name in ("openai:a", "openai:b", "openai:a"):
         known.of(Target(name), LIMITS)
     assert [key.name for key in made] == ["openai:a", "openai:b"]

@@ -98,9 +98,7 @@ async def test_a_client_that_died_locks_nothing(clock: Clock, store: Watched) ->
     async with a, b:
         running = asyncio.create_task(ask(a))
         await asyncio.sleep(1)
-        a._sharing.purses._closed = True  # type: ignore[union-attr]  # it says nothing any more
-        for _, timer in a._sharing.purses._timers.values():  # type: ignore[union-attr]
-            timer.cancel()
+        a._sharing.purses._renewals.end()  # type: ignore[union-attr]  # it says nothing any more
         await asyncio.sleep(LEASE - 1.5)
         assert await ask(b) != [None]
         await asyncio.sleep(1)
@@ -180,7 +178,7 @@ async def test_a_closed_client_has_told_everything_and_holds_nothing(clock: Cloc
         await ask(client, 2)
     assert used(store) == 2 * 10**9
     assert store.claims[-1].held == 0
-    assert not client._sharing.purses._timers  # type: ignore[union-attr]
+    assert not client._sharing.purses._renewals._timers  # type: ignore[union-attr]
 
 
 async def test_without_the_store_each_goes_by_what_it_knows(clock: Clock, store: Watched) -> None:

@@ -19,7 +19,7 @@ _turns = itertools.count(1)
 
 async def claim(kept: Kept, process: str = "aaaa", **what: Any) -> Share:
     """One claim of a pool of ten."""
-    values = {"turn": next(_turns), "limit": 10, "lasts": 5.0, **what}
+    values = {"turn": next(_turns), "limit": 10, "lasts": 5.0, "spender": process, **what}
     share = await kept.store.claim(Claim("pool", process, **values))
     assert isinstance(share, Share)
     return share

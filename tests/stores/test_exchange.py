@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from resilient_stream.fleet.board import News, Rates, View
 from resilient_stream.fleet.bucket import Cost
 from resilient_stream.fleet.circuit import Standing
+from resilient_stream.fleet.pool import Claim, Share
 
 from .conftest import Kept
 
@@ -197,3 +199,58 @@ async def test_many_at_once_take_no_more_than_there_is(kept: Kept) -> None:
     """Fifteen ask at the same time, and ten get it."""
     views = await asyncio.gather(*(take(kept, rates=Rates(requests=600), process=f"{n}") for n in range(15)))
     assert 10 <= sum(view.wait == 0 for view in views) <= 12
+
+
+# -- places -------------------------------------------------------------------------------------
+
+_turns = itertools.count(1)
+
+
+def place(process: str = "a", held: int = 0, *, ask: bool = True, **what: Any) -> Claim:
+    """A claim of one of two places."""
+    return Claim("2", process, next(_turns), 2, 5.0, held, int(ask), int(ask), int(ask), **what)
+
+
+async def test_a_place_is_claimed_in_the_same_exchange(kept: Kept) -> None:
+    """With the counts, with limits and without them; what is held is a sum."""
+    assert (await tell(kept, calls=1, places=place("a"))).places == Share(1, 1, 0, 1)
+    assert (await take(kept, places=place("b"))).places == Share(1, 2, 0, 1)
+    refused = await tell(kept, calls=1, places=place("c", waits=1.0))
+    assert (refused.calls, refused.places) == (2, Share(0, 2, 0, 0, is_next=True))
+    assert (await tell(kept, places=place("a", 0, ask=False))).places == Share(0, 1)
+    assert (await tell(kept)).places == Share()
+
+
+async def test_without_a_place_nothing_is_taken(kept: Kept) -> None:
+    """The limits are for requests that go."""
+    for process in "ab":
+        await take(kept, places=place(process))
+    refused = await take(kept, places=place("c"))
+    assert (refused.wait, refused.places.granted) == (0, 0)
+    assert refused.levels.requests == pytest.approx(8, abs=0.6)
+
+
+async def test_a_request_that_has_to_wait_takes_no_place(kept: Kept) -> None:
+    """It would be idle meanwhile; and it is not next in the line for one."""
+    for _ in range(10):
+        await take(kept)
+    refused = await take(kept, places=place("a", waits=1.0))
+    assert refused.wait > 0
+    assert refused.places == Share()
+    await kept.passes(refused.wait + 0.01)
+    assert (await take(kept, places=place("a", waits=1.0))).places.granted == 1
+
+
+async def test_what_is_told_of_places_asks_for_none(kept: Kept) -> None:
+    """A report while nothing is left in the buckets says what is held, all the same."""
+    for _ in range(10):
+        await take(kept)
+    told = await tell(kept, limits="l", rates=TEN_A_SECOND, places=place("a", 1, ask=False))
+    assert told.places == Share(1, 1)
+
+
+async def test_other_figures_have_other_places(kept: Kept) -> None:
+    """Who limits the same target by another number counts for itself."""
+    for process in "ab":
+        await tell(kept, places=place(process))
+    assert (await tell(kept, places=place("c")._replace(pool="3", limit=3))).places.granted == 1

@@ -20,7 +20,7 @@ from .test_redis_exchange import Scripted
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-ASKED = Claim("pool", "aaaa", 1, 10, 5.0, held=2, least=1, need=3, most=4, waits=1.5, period="7", used=6)
+ASKED = Claim("pool", "aaaa", 1, 10, 5.0, held=2, least=1, need=3, most=4, waits=1.5, period="7", used=6, spender="aa")
 FINE = [b"3", b"3", b"6", b"1", b"0"]
 
 
@@ -35,7 +35,7 @@ async def test_keys_of_one_pool_share_a_node_and_numbers_are_whole() -> None:
     assert await store.claim(ASKED) == (3, 3, 6, 1, False)
     _, count, *names = redis.asked[0]
     assert (count, names[:2]) == (2, ["resilient_stream:fleet:{pool}:held", "resilient_stream:fleet:{pool}:used:7"])
-    assert names[2:] == ["aaaa", "1", "10", "5000000", "2", "1", "3", "4", "1500000", "6"]
+    assert names[2:] == ["aaaa", "1", "10", "5000000", "2", "1", "3", "4", "1500000", "6", "aa"]
     await store.claim(ASKED._replace(period=""))
     assert redis.asked[1][1:3] == (1, "resilient_stream:fleet:{pool}:held")
     await store.aclose()
@@ -52,7 +52,7 @@ async def test_a_slow_redis_is_asked_for_nothing() -> None:
         assert await store.claim(ASKED) is None
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert redis.asked[1][4:] == ("aaaa", "1", "10", "5000000", "2", "0", "0", "0", "0", "6")
+        assert redis.asked[1][4:] == ("aaaa", "1", "10", "5000000", "2", "0", "0", "0", "0", "6", "aa")
         redis.takes = 0.0
         await store.aclose()
 

@@ -19,7 +19,7 @@ from ..engine.clock import Clock, running_clock
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 ASKED = News("target", "a", limits="l", rates=Rates(60), take=Cost(1, 0))
-FINE = [b"0", b"0", b"0", b"0", b"0", b"0", b"0", b"0", b"0", b"1", b"0", b"0"]
+FINE = [b"0", b"0", b"0", b"0", b"0", b"0", b"0", b"0", b"0", b"1", b"0", b"0", *[b"0"] * 5]
 
 
 class NoScriptError(Exception):
@@ -166,7 +166,7 @@ async def test_the_function_is_sent_where_it_is_not_known(redis: Scripted, store
     assert len(redis.asked) == 3
 
 
-@pytest.mark.parametrize("reply", [None, b"OK", [], FINE[:-1], [*FINE[:-1], b"nan"], [b"inf", *FINE[1:]], ["x"] * 12])
+@pytest.mark.parametrize("reply", [None, b"OK", [], FINE[:-1], [*FINE[:-1], b"nan"], [b"inf", *FINE[1:]], ["x"] * 17])
 async def test_an_answer_of_another_form_is_none(
     redis: Scripted, store: RedisStore, said: pytest.LogCaptureFixture, reply: Any
 ) -> None:
@@ -180,7 +180,7 @@ async def test_an_answer_of_another_form_is_none(
 
 def test_numbers_read_back_are_bounded() -> None:
     """Somebody who writes to Redis closes no target for years."""
-    view = view_of(["1e30", "1", "1e30", "1e30", "-5", "1e30", "1e30", "1", "1e30", "1", "1", "1e30"])
+    view = view_of(["1e30", "1", "1e30", "1e30", "-5", "1e30", "1e30", "1", "1e30", "1", "1", "1e30", *["1e30"] * 5])
     assert view.standing == (True, 86_400.0, 64, 0.0)
     assert (view.calls, view.failures) == (MOST_COUNTED, MOST_COUNTED)
     assert view.wait == 7200.0

@@ -84,6 +84,7 @@ class _Visit:
         self._meter = _Meter(request, quota, self._gate, call.now)
         self.request = replace(request, meter=self._meter)
         self._has_place = quota.places is not None
+        self._was_first = False
         self._entered: float | None = None
         self._round = 0
         self._delivered = False
@@ -101,11 +102,15 @@ class _Visit:
         waiting = _Waiting(self.request, quota)
         before, call.origin = call.origin, waiting
         limit = (lambda: quota.places or 1) if self._has_place else None
-        ask = None if quota.allowance is None else self._ask
+        ask = None if quota.allowance is None and quota.shared is None else self._ask
         arrived, who = call.now(), (call.id, self.request.target.name, self.request.attempt)
         call.observing.queue(QueueJoined, *who)
         try:
             await call.wait(lambda: self._gate.enter(self._meter.cost, limit, ask))
+        except BaseException:
+            if quota.shared is not None and self._was_first:
+                quota.shared.gave_up()
+            raise
         finally:
             if call.origin is waiting:  # and not another request's, of the same race
                 call.origin = before
@@ -116,12 +121,13 @@ class _Visit:
     async def _ask(self) -> float:
         """Take the cost, and return 0, or the seconds until it may be there. Whoever is first in the line asks; the
         buckets may be in another process, so this is the place to await them."""
-        allowance = self._quota.allowance
-        assert allowance is not None
-        sharing, now = self._call.settings.sharing, self._call.now()
-        wait = (
-            await sharing.take(allowance, self._meter.cost, now) if sharing else allowance.take(self._meter.cost, now)
-        )
+        quota, sharing, now = self._quota, self._call.settings.sharing, self._call.now()
+        self._was_first = True
+        if sharing is not None:
+            wait = await sharing.take(quota, self._meter.cost, now)
+        else:
+            assert quota.allowance is not None  # else nobody would ask
+            wait = quota.allowance.take(self._meter.cost, now)
         if wait:
             self._refuse_in_vain()
         return wait
@@ -166,6 +172,8 @@ class _Visit:
         """Give back the place, and what was taken and not used."""
         if self._entered is not None:
             self._meter.settle(delivered=self._delivered)
+            if self._quota.shared is not None:
+                self._quota.shared.leave()
             self._gate.leave(place=self._has_place)
 
     def forget(self) -> None:

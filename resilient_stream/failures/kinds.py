@@ -179,7 +179,7 @@ KINDS: Mapping[ErrorKind, Kind] = {
         _R, "ConnectionFailed", "yes", True, "Proxy failed",
         ("The proxy could not reach {host}.", "It answered with HTTP {status}.", "The proxy is {proxy}.",
          "Its address is in {variable}."),
-        ("Check the HTTPS_PROXY and NO_PROXY settings, or ask who runs the proxy.",), 2),
+        ("Check the proxy's address and NO_PROXY, or ask who runs the proxy.",), 2),
     _K.READ_TIMEOUT: Kind(
         _R, "ResponseTimeout", "yes", True, "Answer stalled",
         ("{provider} stopped sending the answer.", "Nothing new came for {seconds}."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -189,13 +190,15 @@ async def test_what_a_proxy_breaks_is_the_proxys(environment, scheme, answer, wo
     assert "OpenAI" not in error.message
 
 
-async def test_a_dead_proxy_is_named(environment):
-    """The error names a proxy at whose address nobody listens."""
-    environment.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    error = await failure(Target("openai:m", api_key="k", base_url="https://api.example.com/v1"))
+@pytest.mark.parametrize(("scheme", "variable"), [("http", "HTTP_PROXY"), ("https", "HTTPS_PROXY")])
+async def test_a_dead_proxy_is_named(environment, scheme, variable):
+    """The error names a proxy at whose address nobody listens, and its variable only."""
+    environment.setenv(variable, "http://127.0.0.1:9")
+    error = await failure(Target("openai:m", api_key="k", base_url=f"{scheme}://api.example.com/v1"))
     assert error.kind == "proxy_error"
     assert "127.0.0.1:9" in str(error)
-    assert "HTTPS_PROXY" in str(error)
+    named = set(re.findall(r"\w*(?<!NO)_PROXY", f"{error.message} {error.resolution}"))
+    assert named == {variable}
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,16 @@ def test_a_server_of_anthropics_stands_beside_the_tools() -> None:
     assert "anthropic-beta" not in encode("anthropic:claude-haiku-4-5", SEARCH)[1]
 
 
+@pytest.mark.parametrize("target", ["anthropic:claude-haiku-4-5", "gemini-interactions:gemini-2.5-flash"])
+def test_a_server_whose_tools_nobody_approves_is_the_same_everywhere(target: str) -> None:
+    """OpenAI has to be told; an API without approvals is not, but one that is asked for is never dropped."""
+    given = {"server_label": "docs", "server_url": "https://mcp.example.com"}
+    never, always = (HostedTool("mcp", **given, require_approval=when) for when in ("never", "always"))
+    assert "require_approval" not in str(encode(target, never)[0])
+    assert "require_approval" in str(encode(target, always)[0])
+    assert encode("openai-responses:gpt-5", never)[0]["tools"][0]["require_approval"] == "never"
+
+
 OWN: list[tuple[str, dict[str, Any]]] = [
     ("anthropic:claude-haiku-4-5", {"type": "web_search_20260209", "name": "web_search", "max_uses": 1}),
     ("anthropic:claude-haiku-4-5", {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}),

@@ -14,7 +14,10 @@ from ..contract import Capabilities, Request
 from ..messages import Hosted, HostedTool
 from ..text.harmless import safe_name
 
-__all__ = ["encoded", "refused", "type_of"]
+__all__ = ["NOTHING_TO_APPROVE", "encoded", "refused", "type_of"]
+
+NOTHING_TO_APPROVE = ("require_approval", "never")
+"""What OpenAI has to be told of an MCP server whose tools nobody approves. APIs without approvals do so anyway."""
 
 
 def refused(request: Request, able: Capabilities) -> str | None:

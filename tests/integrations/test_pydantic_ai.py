@@ -7,11 +7,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from resilient_stream import Client, FunctionCall, Message, RetryPolicy, StreamError, StreamInterrupted, Usage
+from resilient_stream import Client, FunctionCall, Message, RetryPolicy, StreamError, StreamInterrupted, Target, Usage
 from resilient_stream.chunks import ReasoningDelta, TextDelta, ToolCall
 from resilient_stream.testing import CallTool, Cut, End, Event, FakeProvider, Preamble, Stall, Status, Text
 
@@ -52,7 +53,15 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.models import ModelRequestParameters
-from pydantic_ai.native_tools import WebSearchTool
+from pydantic_ai.native_tools import (
+    CodeExecutionTool,
+    FileSearchTool,
+    ImageGenerationTool,
+    MCPServerTool,
+    WebFetchTool,
+    WebSearchTool,
+    XSearchTool,
+)
 from pydantic_ai.settings import ToolOrOutput
 
 from resilient_stream.integrations.pydantic_ai import ResilientModel
@@ -298,6 +307,92 @@ async def test_a_tool_that_runs_at_the_provider_is_asked_for_by_name() -> None:
     sent = fake.requests[0].json["tools"][0]
     assert (sent["name"], sent["max_uses"]) == ("web_search", 2)
     assert sent["user_location"] == {"type": "approximate", "city": "Oslo"}
+
+
+SERVER = {"server_label": "docs", "server_url": "https://mcp.example.com", "require_approval": "never"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "provider", "wanted"),
+    [
+        (MCPServerTool(id="docs", url="https://mcp.example.com"), "openai-responses", SERVER),
+        (
+            MCPServerTool(
+                id="docs", url="https://mcp.example.com", authorization_token="t", description="d",
+                allowed_tools=["a"], headers={"x-a": "b"},
+            ), "xai-responses",
+            SERVER | {"authorization": "t", "server_description": "d", "allowed_tools": ["a"], "headers": {"x-a": "b"}},
+        ),
+        (
+            MCPServerTool(id="mail", url="x-openai-connector:connector_gmail"), "openai-responses",
+            {"server_label": "mail", "connector_id": "connector_gmail", "require_approval": "never"},
+        ),
+        (
+            FileSearchTool(file_store_ids=["vs_1"], max_num_results=3), "openai-responses",
+            {"vector_store_ids": ["vs_1"], "max_num_results": 3},
+        ),
+        (FileSearchTool(file_store_ids=("s",)), "gemini", {"fileSearchStoreNames": ["s"]}),
+        (FileSearchTool(file_store_ids=["s"]), "gemini-interactions", {"file_search_store_names": ["s"]}),
+        (
+            XSearchTool(
+                allowed_x_handles=["a"], from_date=datetime(2026, 1, 2, tzinfo=UTC), to_date=datetime(2026, 2, 1),
+                enable_image_understanding=True,
+            ), "xai-responses",
+            {
+                "from_date": "2026-01-02", "to_date": "2026-02-01", "allowed_x_handles": ["a"],
+                "enable_image_understanding": True,
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_tools_that_run_at_the_provider_keep_their_fields(tool: Any, provider: str, wanted: dict[str, Any]) -> None:
+    """Under the names that the provider has for them, and nothing is lost."""
+    made = to_options({}, ModelRequestParameters(native_tools=[tool]), provider)["tools"][0]
+    assert made.options == wanted
+    assert made.name in ("mcp", "file_search", "x_search")
+
+
+@pytest.mark.parametrize(
+    ("tool", "field"),
+    [
+        (XSearchTool(include_output=True), "include_output"),
+        (FileSearchTool(file_store_ids=["s"], provider_settings={"xai": {"instructions": "x"}}), "provider_settings"),
+    ],
+)
+def test_a_field_of_such_a_tool_that_has_no_place_is_refused(tool: Any, field: str) -> None:
+    """It says which one."""
+    with pytest.raises(UserError, match=field):
+        to_options({}, ModelRequestParameters(native_tools=[tool]), "xai-responses")
+
+
+@pytest.mark.parametrize(
+    ("targets", "tools"),
+    [
+        (["anthropic:claude-sonnet-4-5"], {WebSearchTool, WebFetchTool, CodeExecutionTool, MCPServerTool}),
+        (["xai-responses:grok-4"], {WebSearchTool, CodeExecutionTool, MCPServerTool, FileSearchTool, XSearchTool}),
+        (["cohere:command-a"], set()),
+        (["cohere:command-a", "mistral:mistral-large"], {FileSearchTool, ImageGenerationTool}),
+    ],
+)
+def test_a_model_says_which_tools_its_targets_have(targets: list[str], tools: set[type[Any]]) -> None:
+    """So pydantic-ai takes its own tool where it has one, and leaves out one that is optional; one target is enough."""
+    model = ResilientModel(Client(*(Target(name, api_key="k" * 20) for name in targets)))
+    assert model.profile["supported_native_tools"] == tools
+
+
+async def test_an_mcp_server_is_asked_for_at_each_provider() -> None:
+    """In each provider's own words; a provider without approvals is not told that there are none."""
+    from pydantic_ai.capabilities import NativeTool
+
+    tool = NativeTool(MCPServerTool(id="docs", url="https://mcp.example.com"))
+    sent: dict[str, Any] = {}
+    for provider, model in (("anthropic", "claude-sonnet-4-5"), ("openai-responses", "gpt-5")):
+        async with FakeProvider() as fake, Client(fake.target(provider, model=model)) as client:
+            await Agent(ResilientModel(client), capabilities=[tool]).run("Hi")
+        sent[provider] = fake.requests[0].json
+    assert sent["anthropic"]["mcp_servers"] == [{"type": "url", "name": "docs", "url": "https://mcp.example.com"}]
+    assert sent["anthropic"]["tools"] == [{"type": "mcp_toolset", "mcp_server_name": "docs"}]
+    assert sent["openai-responses"]["tools"] == [{"type": "mcp", **SERVER}]
 
 
 # -- what is asked ------------------------------------------------------------------------------

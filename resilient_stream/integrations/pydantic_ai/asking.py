@@ -6,7 +6,6 @@ Nothing is dropped silently, but what another provider alone understands, as in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from pydantic_ai import messages as theirs
@@ -14,9 +13,10 @@ from pydantic_ai.exceptions import UserError
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ToolOrOutput
 
-from ...messages import FilePart, FunctionCall, HostedTool, ImagePart, Message, OpaquePart, Part, TextPart, Tool
+from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, TextPart, Tool
 from ...messages import ReasoningPart as Thought
 from ..frameworks import TARGET, assistant, in_words, simple
+from .hosted import hosted
 
 __all__ = ["BLOCK", "SIGNATURE", "to_messages", "to_options"]
 
@@ -31,8 +31,9 @@ _SETTINGS: Mapping[str, str] = {
 """Settings of pydantic-ai, each with our option for it."""
 
 
-def to_options(settings: Mapping[str, Any], parameters: ModelRequestParameters) -> dict[str, Any]:
-    """Return our options for what is asked. Raises UserError for what has no place here."""
+def to_options(settings: Mapping[str, Any], parameters: ModelRequestParameters, provider: str = "") -> dict[str, Any]:
+    """Return our options for what is asked. provider: the one that is asked first. Raises UserError for what has no
+    place here."""
     given = {name: value for name, value in settings.items() if value is not None}
     choice, parallel = given.pop("tool_choice", None), given.pop("parallel_tool_calls", True)
     if unknown := [*given.keys() - _SETTINGS.keys(), *(() if parallel else ("parallel_tool_calls",))]:
@@ -49,7 +50,8 @@ def to_options(settings: Mapping[str, Any], parameters: ModelRequestParameters) 
         options["output"] = form.json_schema | {name: text for name, text in named.items() if text}
     tools, must = _tools(choice, parameters)
     if tools or parameters.native_tools:
-        options["tools"] = [*map(_declared, tools), *map(_hosted, parameters.native_tools)]
+        at_provider = [hosted(tool, provider) for tool in parameters.native_tools]
+        options["tools"] = [*map(_declared, tools), *at_provider]
     return options | {"tool_choice": must} if tools and must else options
 
 
@@ -74,15 +76,6 @@ def _tools(choice: Any, parameters: ModelRequestParameters) -> tuple[list[Any], 
 def _declared(tool: Any) -> Tool:
     about = tool.description or ""
     return Tool(name=tool.name, description=about, parameters=tool.parameters_json_schema, strict=tool.strict)
-
-
-def _hosted(tool: Any) -> HostedTool:
-    """Return a tool that runs at the provider, with those of its fields that differ from their defaults."""
-    usual = {each.name: each.default for each in fields(tool) if each.name not in ("kind", "optional")}
-    given = {name: getattr(tool, name) for name in usual if getattr(tool, name) != usual[name]}
-    if "user_location" in given:
-        given["user_location"] = {"type": "approximate", **given["user_location"]}
-    return HostedTool(tool.kind, **given)
 
 
 def to_messages(messages: Sequence[Any], told: Iterable[str]) -> list[Message]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Unpack
 
-from pydantic_ai import exceptions, models, native_tools, profiles
+from pydantic_ai import exceptions, models, profiles
 from pydantic_ai import messages as theirs
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
@@ -23,6 +23,7 @@ from ...stream import Stream
 from ...telemetry.attributes import tokens
 from ..frameworks import details, for_framework, valid_chunks
 from .asking import BLOCK, SIGNATURE, to_messages, to_options
+from .hosted import SUPPORTED, supported_at
 
 __all__ = ["ResilientModel"]
 
@@ -34,9 +35,6 @@ _REASONS: Mapping[str, Any] = {
 
 _NAMES: Mapping[str, str] = {"gemini": "google", "gemini-interactions": "google", "vertex": "google-cloud"}
 """What pydantic-ai calls providers. It names no APIs of a provider apart."""
-
-_NATIVE = ("WebSearchTool", "WebFetchTool", "CodeExecutionTool", "ImageGenerationTool")
-"""Tools that run at the provider, and are called the same here."""
 
 _PROFILE: Any = dict.fromkeys(
     ("supports_json_schema_output", "supports_json_object_output", "supports_image_output", "supports_thinking"), True
@@ -63,7 +61,8 @@ class ResilientModel(models.Model[Any]):
         profile: profiles.ModelProfileSpec | None = None,
         **options: Unpack[StreamOptions],
     ) -> None:
-        made: Any = profile if callable(profile) else {**_PROFILE, **(profile or {})}
+        at_targets = {"supported_native_tools": supported_at(client.targets)}
+        made: Any = profile if callable(profile) else {**_PROFILE, **at_targets, **(profile or {})}
         super().__init__(settings=settings, profile=made)
         self.client = client
         self._options = options
@@ -81,7 +80,7 @@ class ResilientModel(models.Model[Any]):
     @classmethod
     def supported_native_tools(cls) -> frozenset[type[Any]]:
         """Return the tools that run at the provider and can be asked for."""
-        return frozenset(getattr(native_tools, name) for name in _NATIVE)
+        return frozenset(SUPPORTED)
 
     async def request(
         self,
@@ -124,7 +123,8 @@ class ResilientModel(models.Model[Any]):
         models.check_allow_model_requests()
         settings, parameters = self.prepare_request(settings, parameters)
         told = [part.content for part in self._get_instruction_parts(messages, parameters) or ()]
-        options: Any = {**self._options, **to_options(settings or {}, parameters)}
+        first = self.client.targets[0].provider if self.client.targets else ""
+        options: Any = {**self._options, **to_options(settings or {}, parameters, first)}
         try:
             stream = self.client.stream(to_messages(messages, told), **options)
         except StreamMisused as misused:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...contract import Request
-from ...fitting.hosted import encoded, type_of
+from ...fitting.hosted import NOTHING_TO_APPROVE, encoded, type_of
 from ...messages import HostedTool
 from ..shared.values import known
 from .models import generation_of
@@ -72,7 +72,7 @@ def _toolset(tool: dict[str, Any]) -> dict[str, Any]:
     """Return the tools of a server. Named ones are the only ones; the API lists them by their settings."""
     if "server_label" not in tool:
         return tool  # the API's own
-    kept = {name: item for name, item in tool.items() if name not in _SERVER}
+    kept = {name: item for name, item in tool.items() if name not in _SERVER and (name, item) != NOTHING_TO_APPROVE}
     only = tool.get("allowed_tools")
     made = {**kept, "mcp_server_name": tool["server_label"]}
     if not only:

@@ -19,7 +19,7 @@ from ...classify.rules import Rules
 from ...contract import Capabilities, Decoder, Endpoint, HttpRequest, ProviderFacts, Request, ResumePoint
 from ...failures import Failure
 from ...fitting.files import forms
-from ...fitting.hosted import encoded
+from ...fitting.hosted import NOTHING_TO_APPROVE, encoded
 from ...fitting.told import model_first
 from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ...wire.json_outline import paths
@@ -248,7 +248,8 @@ def _server(tool: dict[str, Any]) -> dict[str, Any]:
     if tool["type"] != "mcp_server" or "server_label" not in tool:
         return tool
     key = tool.get("authorization")
-    rest = {name: item for name, item in tool.items() if name not in ("server_label", "server_url", "authorization")}
+    shared = ("server_label", "server_url", "authorization")
+    rest = {name: item for name, item in tool.items() if name not in shared and (name, item) != NOTHING_TO_APPROVE}
     headers = {"Authorization": f"Bearer {key}"} if key else None
     return known({"name": tool["server_label"], "url": tool.get("server_url"), "headers": headers, **rest})
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..outcome.errors import StreamError
-from ..wire.limits import EventTooLarge
 from ..wire.sse import SseDecoder
 from .statuses import NOT_STORED, STATUS, retry_after, shown
 from .values import MAX_EVENT_BYTES, Reading, encode, ending_objects, item_object
@@ -74,15 +73,8 @@ class EventsReader:
 
     def feed(self, data: bytes) -> list[Item]:
         """Return the chunks that `data` completes. Never raises for what a server sent; `ending` has the error."""
-        if self._reading.over:
-            return []
-        try:
-            events = self._events.feed(data)
-        except EventTooLarge as error:
-            self._reading.fail(str(error))
-            return []
         items: list[Item] = []
-        for event in events:
+        for event in self._reading.whole(self._events.feed, data):
             items += self._reading.take(event.data)
             if self._reading.broken:
                 break

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..outcome.errors import StreamError
-from ..wire.limits import EventTooLarge
 from ..wire.ndjson import NdjsonDecoder
 from .events import error_body
 from .statuses import NOT_STORED
@@ -59,13 +58,7 @@ class NdjsonReader:
 
     def feed(self, data: bytes) -> list[Item]:
         """Return the chunks that `data` completes. Never raises for what a server sent; `ending` has the error."""
-        if self._reading.over:
-            return []
-        try:
-            lines = self._lines.feed(data)
-        except EventTooLarge as error:
-            self._reading.fail(str(error))
-            return []
+        lines = self._reading.whole(self._lines.feed, data)
         return [item for line in lines for item in self._reading.take(line)]
 
     def ending(self) -> Ending:

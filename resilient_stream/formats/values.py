@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,10 +22,13 @@ from ..outcome.errors import StreamError
 from ..outcome.making import error_for
 from ..outcome.transcript import Outcome
 from ..text.readable import printable
+from ..wire.limits import EventTooLarge
 from .statuses import shown
 from .writer import Ending, Item
 
 __all__ = ["MAX_EVENT_BYTES", "Reading", "encode", "ending_objects", "item_object"]
+
+PieceT = TypeVar("PieceT")
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 """Of one object: a file of 8 MiB as base64 text, with what its provider gave beside it."""
@@ -123,6 +126,16 @@ class Reading:
     def over(self) -> bool:
         """Whether nothing more is read."""
         return self._ending is not None
+
+    def whole(self, decode: Callable[[bytes], list[PieceT]], data: bytes) -> list[PieceT]:
+        """Return the whole pieces of what has arrived; none once it is over, or where one is too large to be read."""
+        if self._ending is not None:
+            return []
+        try:
+            return decode(data)
+        except EventTooLarge as error:
+            self.fail(str(error))
+            return []
 
     def take(self, line: bytes) -> list[Item]:
         """Return the item of an object; none for an error, for the end, and for all that is behind it."""

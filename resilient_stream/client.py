@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .conversation.toolbox import Outputs
     from .conversation.tools import ToolSource
     from .conversation.turns import ConversationRecord
+    from .engine.draining import Draining, Drains
     from .engine.prices import PriceOf, Prices
     from .engine.reporting import Reporting
     from .engine.sharing import Sharing
@@ -83,6 +84,8 @@ class Client:
     prices: True computes the cost of each request when its call ends (the extra `prices`), for metrics and budgets; a
     function, given a target's name and a Usage, returns US dollars in place of the table. Without it, costs are
     computed when somebody asks for them.
+    drain: seconds for which an answer is read on in the background that its caller has left (by a break, a close or a
+    cancel), only to learn what it used; 0 closes it at once. Closing the client waits for that.
     store: where breakers, limits and budgets are shared with other clients and processes: `stores.RedisStore(url)`,
     or a `stores.MemoryStore()` for the clients of one process. It is told about once a second how the targets are,
     which `resilient-stream top` shows. It is yours to close.
@@ -103,6 +106,7 @@ class Client:
         routing: Routing = "order",
         prices: Literal[True] | PriceOf | None = None,
         store: Store | None = None,
+        drain: float = 0.0,
         middlewares: Iterable[Middleware] = (),
         on_event: OnEvent | None = None,
         session: aiohttp.ClientSession | None = None,
@@ -140,6 +144,8 @@ class Client:
         self._recovery = given("recovery", recovery, Recovery())
         self._timeouts = given("timeouts", timeouts, Timeouts())
         self._limits = given("limits", limits, Limits())
+        self._drains: Drains | None = None
+        self._draining = self._read_on(drain)
         self._price_for_budgets(self.targets)
         self._on_event = on_event
         links = tuple(middlewares)
@@ -171,6 +177,7 @@ class Client:
         deadline: float | None = None,
         timeouts: Timeouts | None = None,
         recovery: Recovery | None = None,
+        drain: float | None = None,
         on_end: Callable[[Transcript], object] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Stream:
@@ -187,7 +194,7 @@ class Client:
         headers: of this call, over the target's.
         extra: merged into the provider's request body last, over everything else; a None there takes a field out.
         to: targets for this call, in place of the client's. deadline: seconds for everything, waits included.
-        timeouts: over the client's and the targets'. recovery: over the client's.
+        timeouts: over the client's and the targets'. recovery, drain: over the client's.
         on_end: called exactly once with the final transcript.
         metadata: yours; kept on the request for middlewares, never sent. `conversation_id` in it is told to telemetry.
         Raises StreamMisused for input that cannot be sent.
@@ -224,6 +231,8 @@ class Client:
         )
         read = form if form is not None and form.is_read else None
         settings = self._settings(targets, deadline, timeouts, recovery, on_end, read)
+        if drain is not None:
+            settings = dataclasses.replace(settings, drain=self._read_on(drain))
         chain = self._chain if read is None else reading_objects(self._chain)
         return Stream(Call(self, settings, request), chain)
 
@@ -334,9 +343,14 @@ class Client:
         return dollars(self._sharing.purses.of(target, budget, self.ledger).known().spent)
 
     async def aclose(self) -> None:
-        """End every running stream with ClientClosed, then close the connections. Idempotent."""
+        """End every running stream with ClientClosed, then close the connections. Idempotent.
+
+        It waits for answers that are read on (`drain=`), each for its own time at most; cancelled, it closes them.
+        """
         self.closed = True
         await end_in_turns([functools.partial(_end_with_the_client, call) for call in self.calls])
+        if self._drains is not None:
+            await self._drains.aclose()
         if self.tasks:
             await asyncio.wait(self.tasks)
         if self._reporting is not None:
@@ -359,6 +373,20 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def _read_on(self, seconds: float) -> Draining | None:
+        """Return how long answers are read on that their callers leave; None where they are closed at once."""
+        if not _at_least("drain", seconds, 0):
+            return None
+        from .engine.draining import Draining, Drains  # paid for by calls that want it
+
+        self._drains = self._drains or Drains()
+        return Draining(self._drains, seconds)
+
+    def _stop_reading_on(self) -> None:
+        """Close at once what is read on in this loop."""
+        if self._drains is not None:
+            self._drains.cut()
 
     def _made_router(self, routing: Routing, breaker: Breaker | None) -> Router:
         """Return what puts targets in order. Their health is known with it, also where no breaker judges them."""
@@ -421,6 +449,7 @@ class Client:
             beginnings=self._beginnings,
             router=self._router,
             sharing=self._sharing,
+            drain=self._draining,
             deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
             on_end=plain_function(on_end),
             on_event=self._on_event,

@@ -20,6 +20,7 @@ __all__ = [
     "AttemptProgress",
     "AttemptStarted",
     "BreakerChanged",
+    "Drained",
     "Event",
     "FallbackType",
     "FellBack",
@@ -137,6 +138,19 @@ class StreamEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Drained:
+    """A request is no longer read on, which its caller had left (`drain=`); it comes after StreamEnded.
+
+    record.usage is what its provider counted, if that came in time; else record.estimate stands, as before.
+    """
+
+    call_id: str
+    target: str
+    attempt: int
+    record: Attempt
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptProgress:
     """A step of a request, told only to observers of a `followed` call, not to `on_event`.
 
@@ -208,7 +222,9 @@ class ToolEnded:
     duration: float
 
 
-Event: TypeAlias = AttemptStarted | AttemptFailed | RetryScheduled | FellBack | Hedged | BreakerChanged | StreamEnded
+Event: TypeAlias = (
+    AttemptStarted | AttemptFailed | RetryScheduled | FellBack | Hedged | BreakerChanged | StreamEnded | Drained
+)
 OnEvent: TypeAlias = Callable[[Event], None]
 Told: TypeAlias = Event | AttemptProgress | QueueJoined | QueueLeft | ToolStarted | ToolEnded
 """All that observers are told of."""

@@ -74,6 +74,9 @@ class TurnOptions(TypedDict, total=False):
     """A `Timeouts` that takes precedence over the client's and the targets'."""
     recovery: Recovery | None
     """A `Recovery` that takes precedence over the client's."""
+    drain: float | None
+    """Seconds for which an answer that you leave is read on in the background, only to learn what it used; over the
+    client's. 0 closes it at once."""
     metadata: Mapping[str, Any] | None
     """Values of your own for middlewares. They are never sent. `{"conversation_id": …}` is the conversation's id in
     telemetry."""

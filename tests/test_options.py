@@ -72,7 +72,7 @@ async def test_messages_by_name_are_answered_although_the_prompt_is_missing() ->
 
 async def test_a_name_like_no_other_is_answered_with_all() -> None:
     """An unknown name unlike any other is answered with all names, and its value is not repeated."""
-    with pytest.raises(StreamMisused, match=r"has no option 'zzz'\. It has deadline, extra, ") as caught:
+    with pytest.raises(StreamMisused, match=r"has no option 'zzz'\. It has deadline, drain, extra, ") as caught:
         await ask("stream", "Hi", zzz="secret")
     assert "secret" not in str(caught.value)
 

@@ -16,10 +16,10 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..chunks import Chunk, Finished, TextDelta, Usage
-from ..contract import Batch, Request, Response, Sending, Silence
+from ..contract import Batch, Request, Response, Sending, Silence, facts_of
 from ..failures import NO_END_MARKER, ErrorKind, Failure
 from ..fitting.answer_form import in_its_way
 from ..fitting.tool_names import names_for
@@ -41,6 +41,9 @@ from .sending import NotSent, send
 from .spool import SpoolFailed
 from .states import FOLLOWS, RUNNING, State
 from .whole_body import WholeBody
+
+if TYPE_CHECKING:
+    from .draining import Drain
 
 __all__ = ["Attempt", "AttemptEnded", "may_skip_links"]
 
@@ -85,7 +88,8 @@ class Attempt:
         self._timeouts = call.settings.timeouts_for(request.target)
         self._guard = Guard()
         self._names = names_for(request, self._able.tool_names)
-        self._body = Body(request, self.adapter, self._able, self._names, self._guarded, answer)
+        kept = call.settings.drain is not None
+        self._body = Body(request, self.adapter, self._able, self._names, self._guarded, answer, kept=kept)
         self._held: Batch = []
         self._held_bytes = 0
         self._ahead: Batch = []
@@ -244,6 +248,8 @@ class Attempt:
 
     async def _broken(self, error: Exception | asyncio.CancelledError) -> bytes:
         """A network read failed: note why, and return what had arrived before."""
+        if error is self.call.dead and self._may_be_read_on:  # nothing failed but the caller's patience
+            raise error
         if isinstance(error, asyncio.CancelledError):
             if _is_ours():
                 raise error
@@ -401,17 +407,19 @@ class Attempt:
     def interrupt(self) -> None:
         """Wake whatever waits and close the connection; what lies in the reader is kept."""
         self._guard.interrupt()
-        if self._body.response is not None:
+        if self._body.response is not None and not self._may_be_read_on:
             if self._waiting_since is None:
                 self._keep_the_rest()
             self._body.response.interrupt(Interrupted())
 
     def close(self) -> None:
-        """Give the connection back, or close it. Idempotent."""
+        """Give the connection back, or close it, or have it read on for its usage. Idempotent."""
         if self.record.duration is not None:
             return
         self.record.duration = self.call.now() - self.started
-        self._keep_the_rest()
+        unread = self._unread() if self.call.settings.drain is not None else None
+        if unread is None:
+            self._keep_the_rest()
         self.record.outcome = "complete" if self.state is WHOLE and not self._lost_the_race else "abandoned"
         self._guard.interrupt()
         self._fill_the_record()
@@ -420,7 +428,9 @@ class Attempt:
             self.call.direct = None
         response, reusable = self._body.response, self.state in (WHOLE, State.DOUBTED)
         self._body.close()
-        if response is not None and reusable:
+        if unread is not None and response is not None and self._is_read_on(response, unread):
+            self.record.draining = True
+        elif response is not None and reusable:
             self.call.transport.release(response)
         elif response is not None:
             response.close()
@@ -443,6 +453,58 @@ class Attempt:
             if data := body.response.drain():
                 transcript._receive(self._receiver(self._take(data)))
 
+    # -- read on for its usage ----------------------------------------------------------------
+
+    @property
+    def _may_be_read_on(self) -> bool:
+        """Whether its caller goes away before its end, and had asked for it to be read on then."""
+        call = self.call
+        return call.settings.drain is not None and call.left and self._is_unfinished
+
+    @property
+    def _is_unfinished(self) -> bool:
+        """Whether it is a stream that comes in well, from who counts what it costs: our own server does not."""
+        if self._body.whole is not None or self._lost_the_race or facts_of(self.adapter).server:
+            return False
+        return self.state is ANSWERING or self.state is State.PREAMBLE
+
+    def _unread(self) -> bytes | None:
+        """Return what has arrived of an unfinished answer, and None of one that has ended or failed.
+
+        Once content was given out, it belongs to the transcript. The call cuts what is read on where it turns out that
+        not its caller has left it.
+        """
+        if not self._is_unfinished:
+            return None
+        unread = self._body.unread()
+        if not unread or self.state is not ANSWERING:
+            return unread
+        self.call.transcript._receive(self._receiver(self._take(unread)))
+        return b"" if self._is_unfinished else None
+
+    def _is_read_on(self, response: Response, unread: bytes) -> bool:
+        """Have the rest read in the background, if there is room for one more. Returns whether it is."""
+        call = self.call
+        assert call.settings.drain is not None
+        reading = (response, self._body.decoder, unread, call.transport.release, self._learn, self.request.meter)
+        drain = call.settings.drain.begin(*reading)
+        if drain is not None:
+            call.drains.append(drain)
+        return drain is not None
+
+    def _learn(self, drain: Drain) -> None:
+        """Correct what the record says that it used: what was read on is over."""
+        record, transcript = self.record, self.call.transcript
+        record.draining = False
+        record.usage = drain.usage or record.usage
+        counted = drain.is_whole and record.usage is not None
+        record.estimate = None if counted else self._estimate(drain.characters)
+        if counted and drain.usage is not None and self.committed and self._answer is self.call.answering:
+            transcript._learn(drain.usage)
+        self.call.drained(drain, self.name, self.request.attempt, record)
+
+    # -- the record ---------------------------------------------------------------------------
+
     def _fill_the_record(self) -> None:
         """Write down what the answer said of itself."""
         decoder, shown = self._body.decoder, self.origin.shown
@@ -461,14 +523,17 @@ class Attempt:
         chunks = self.call.transcript._since(self._from) if self.committed else self._held
         return next((chunk for chunk in reversed(chunks) if isinstance(chunk, Usage)), None)
 
-    def _estimate(self) -> Usage | None:
-        """What it used, where the provider's own count is missing, or came before its end. None without an answer."""
+    def _estimate(self, more: int = 0) -> Usage | None:
+        """What it used, where the provider's own count is missing, or came before its end. None without an answer.
+
+        more: characters that came after its caller had left.
+        """
         if self.record.status is None or self.record.status >= 400:
             return None
         from ..outcome.estimate import estimate  # most answers come with a count
 
         chunks = self.call.transcript._since(self._from) if self.committed else ()
-        return estimate(self.request.messages, chunks, self.record.chunks, self.record.usage)
+        return estimate(self.request.messages, chunks, self.record.chunks, self.record.usage, more)
 
     def _reason(self) -> Exception:
         """Why we were interrupted: the call ended, or this attempt was too slow."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 import anyio
@@ -33,11 +34,12 @@ class Body:
 
     decoder: makes chunks of it. whole: holds it where it comes in one piece. unasked: its beginning, where JSON came in
     place of the stream that was asked for. receive: reads once more. guarded: runs what waits not only for the network.
-    answer: the tool whose call is the answer's text, if there is one.
+    answer: the tool whose call is the answer's text, if there is one. kept: a read that waits can be woken without
+    closing the connection, since the answer may be read on afterwards.
     """
 
     __slots__ = (
-        "_able", "_adapter", "_answer", "_first", "_guarded", "_names", "_request", "_says_stream", "decoder",
+        "_able", "_adapter", "_answer", "_first", "_guarded", "_kept", "_names", "_request", "_says_stream", "decoder",
         "receive", "response", "unasked", "whole",
     )  # fmt: skip
 
@@ -49,6 +51,8 @@ class Body:
         names: Mapping[str, str],
         guarded: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]],
         answer: str = "",
+        *,
+        kept: bool = False,
     ) -> None:
         self._request = request
         self._adapter = adapter
@@ -56,6 +60,7 @@ class Body:
         self._names = names
         self._guarded = guarded
         self._answer = answer
+        self._kept = kept
         self._first = b""
         self._says_stream = False
         self.decoder: Decoder = as_text(given_back(adapter.decoder(request), names), answer)
@@ -66,19 +71,24 @@ class Body:
 
     async def begin(self, response: Response) -> bool:
         """Look at an answer with a good status. False: it is nothing that this dialect reads."""
-        self.receive = response.read
+        read = self.receive = partial(self._guarded, response.read) if self._kept else response.read
         self._says_stream = self._is_stream(response.headers.get("content-type", ""))
         if self._says_stream:
             if self._whole_able:
-                self.receive = lambda: self._begin_stream(response)
+                self.receive = lambda: self._begin_stream(response, read)
             return True
-        taken: Taken = await self._guarded(lambda: self._look(response))
+        taken: Taken = await self._guarded(lambda: self._look(response, response.read))
         return taken != "refused"
 
     async def read(self) -> bytes:
         """The next bytes: those that were looked at, else one network read; b"" at the end."""
         first, self._first = self._first, b""
         return first or await self.receive()
+
+    def unread(self) -> bytes:
+        """What has arrived of a stream and was not decoded; it is given once."""
+        first, self._first = self._first, b""
+        return first + (self.response.drain() if self.response is not None else b"")
 
     async def drain(self) -> bytes:
         """What had arrived before the body failed. Raises what the disk says that a whole answer is kept on."""
@@ -135,17 +145,17 @@ class Body:
             return False
         return content_type.startswith(self._adapter.media_types)
 
-    async def _begin_stream(self, response: Response) -> bytes:
+    async def _begin_stream(self, response: Response, read: Callable[[], Awaitable[bytes]]) -> bytes:
         """The first read of what says that it is a stream. One JSON object is none, whatever its label says."""
-        self.receive = response.read
-        await self._look(response)
+        self.receive = read
+        await self._look(response, read)
         return await self.read()
 
-    async def _look(self, response: Response) -> Taken:
+    async def _look(self, response: Response, read: Callable[[], Awaitable[bytes]]) -> Taken:
         """What it is, by its first bytes: proxies relabel, servers do not stream, networks have login pages."""
         types = self._adapter.media_types
         lines, arrays = types[0].endswith("ndjson"), "application/json" in types
-        while (form := form_of(self._first, lines=lines)) == "unknown" and (data := await response.read()):
+        while (form := form_of(self._first, lines=lines)) == "unknown" and (data := await read()):
             self._first = (self._first + data).lstrip(BLANK)
         asked, says = self._request.stream, self._says_stream
         taken = taken_as(form, asked=asked, says=says, arrays=arrays, whole=self._whole_able)

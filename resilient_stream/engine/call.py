@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 
-from ..contract import Batch, Capabilities, Request, Sending, Transport
-from ..events import AttemptFailed, BreakerChanged, Event, Step, StreamEnded
+from ..contract import Batch, Capabilities, Meter, Request, Sending, Transport
+from ..events import AttemptFailed, BreakerChanged, Drained, Event, Step, StreamEnded
 from ..failures import ErrorKind, Failure, StreamMisused
 from ..failures.kinds import Text
 from ..outcome.errors import StreamError
@@ -38,6 +38,7 @@ from .unwind import unwind
 
 if TYPE_CHECKING:
     from ..fleet.ledger import Ledger
+    from .draining import Drain
     from .prices import Prices
     from .purses import Reserved
 
@@ -49,6 +50,8 @@ TROUBLE = (AttemptFailed, BreakerChanged)
 """Events with which a call is in trouble: whoever wants to be told of such calls only is told from here on."""
 
 _numbers = itertools.count(1)
+_LEFT: frozenset[Outcome] = frozenset({"cancelled", "abandoned"})
+"""Ends that are the caller's own wish, and no failure."""
 ResultT = TypeVar("ResultT")
 
 
@@ -110,7 +113,11 @@ class Call:
         self.spent: list[tuple[Sending, Capabilities]] = []
         """The requests that are over, with what their models can do, for the ledger."""
         self.reserved: tuple[Reserved, ...] = ()
-        """Money that is held for the call's requests until it ends, where a budget is shared."""
+        """Money that is held for the call's requests until they are written down, where a budget is shared."""
+        self.left = False
+        """Whether the caller goes away before the end, by a break, a close or a cancel; nothing failed."""
+        self.drains: list[Drain] = []
+        """Answers that are read on for their usage."""
         self._owner = owner
         self._live: list[Live] = []
         self._clock = Clock(self._ring)
@@ -293,6 +300,7 @@ class Call:
         if self.dead is not None or self.transcript.outcome is not None:
             return
         self.dead, self._ends_as = error, outcome
+        self.left = outcome in _LEFT
         for part in list(self._live):
             part.interrupt()
         if not self.busy:
@@ -327,8 +335,11 @@ class Call:
         transcript = self.transcript
         if transcript.outcome is not None:
             return
+        self.left = outcome in _LEFT
         for part in list(self._live):
             part.close()
+        if self.drains and not self.left:
+            self._cut_drains()
         if (chain := self.chain()) is not None:
             unwind(chain)
         self._clock.stop()
@@ -341,14 +352,43 @@ class Call:
             counts_of(self.request.target).request()  # what `retry` counts where there is a chain
         self.lone = self.direct = None
         self._owner.calls.discard(self)
+        if not self.drains:
+            self._write_down()
+        if self.settings.on_end is not None:
+            safely(self.settings.on_end, transcript)
+        self.emit(StreamEnded, transcript)
+
+    # -- read on for the usage ----------------------------------------------------------------
+
+    def drained(self, drain: Drain, target: str, attempt: int, record: Attempt) -> None:
+        """Note that an answer is no longer read on; its record says what was learned."""
+        self.drains.remove(drain)
+        for callback in drain.afterwards:
+            callback()
+        if not self.drains and self.transcript.outcome is not None:
+            self._write_down()
+        self.emit(Drained, target, attempt, record)
+
+    def once_read(self, meter: Meter, callback: Callable[[], object]) -> None:
+        """Call back when the answer that this meter counts is no longer read on, or now."""
+        reading = next((drain for drain in self.drains if drain.meter is meter), None)
+        if reading is None:
+            callback()
+        else:
+            reading.afterwards.append(callback)
+
+    def _cut_drains(self) -> None:
+        """Close answers whose request was cancelled, but not by the call's own caller."""
+        for drain in list(self.drains):
+            drain.cut()
+
+    def _write_down(self) -> None:
+        """Tell the ledger, once, what the requests used."""
         if self.spent:
             safely(self._settle, self.spent)
             self.spent = []
         for each in self.reserved:
             each.give_back()
-        if self.settings.on_end is not None:
-            safely(self.settings.on_end, transcript)
-        self.emit(StreamEnded, transcript)
 
     def _settle(self, spent: list[tuple[Sending, Capabilities]]) -> None:
         from .spending import settle  # loaded with the client's ledger

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..fleet.health import Health
     from ..fleet.routing import Router
     from ..objects.form import Form
+    from .draining import Draining
     from .sharing import Sharing
 
 __all__ = ["Settings"]
@@ -35,6 +36,7 @@ class Settings:
     health: what the client knows of its targets, where it has a breaker or balances them. router: what puts them in
     order, where it is not the one in which they were given.
     sharing: how health and limits are shared with other processes.
+    drain: how long an answer is read on whose caller has left it; None: it is closed at once.
     observers: asked once a call, with the call, for someone to tell its events to; None for nobody.
     """
 
@@ -53,6 +55,7 @@ class Settings:
     beginnings: Beginnings | None = None
     router: Router | None = None
     sharing: Sharing | None = None
+    drain: Draining | None = None
     asks_again: bool = False
     on_end: Callable[[Transcript], object] | None = None
     on_event: OnEvent | None = None

@@ -14,19 +14,21 @@ from msgspec import structs
 from ..chunks import Chunk, ReasoningDelta, Seam, ToolCallDelta, Usage
 from ..messages import Message
 
-__all__ = ["estimate"]
+__all__ = ["characters_of", "estimate"]
 
 CHARACTERS = 4
 """Characters for each token."""
 
 
-def estimate(messages: Sequence[Message], chunks: Iterable[Chunk], received: int, told: Usage | None) -> Usage | None:
+def estimate(
+    messages: Sequence[Message], chunks: Iterable[Chunk], received: int, told: Usage | None, more: int = 0
+) -> Usage | None:
     """Return what a request used, where `told` is not the provider's last word; None where it is not less than seen.
 
     messages: what was sent. chunks: what is known of its answer. received: how many chunks came, which is the estimate
-    where none of them was kept.
+    where none of them was kept. more: characters that came after its caller had left.
     """
-    made = -(-sum(map(_characters, chunks)) // CHARACTERS) or received
+    made = -(-(sum(map(characters_of, chunks)) + more) // CHARACTERS) or received
     if told is None:
         return Usage(_tokens_of(messages), made, certainty="estimated")
     if made <= (told.output_tokens or 0):
@@ -44,7 +46,7 @@ def _tokens_of(messages: Sequence[Message]) -> int | None:
     return -(-characters // CHARACTERS)
 
 
-def _characters(chunk: Chunk) -> int:
+def characters_of(chunk: Chunk) -> int:
     """Return what a chunk has of what the model wrote. What a continuation said again was written, too."""
     if isinstance(chunk, ToolCallDelta):
         return len(chunk.arguments)

@@ -67,6 +67,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     request ids, rate limits, `retry-after`; names in lower case, values as sent.
     usage: as the provider told it last; None where it told nothing. estimate: what the request used by characters,
     where the provider did not tell, or the answer was cut and had more than it told.
+    draining: whether it is still read on in the background, after its caller left, for the provider's count (`drain=`).
     cost: US dollars; None where it is not known, or was not asked for: `Client(prices=True)` fills it in, and so does
     `Transcript.cost`.
     """
@@ -90,6 +91,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     headers: dict[str, str] = {}
     estimate: Usage | None = None
     cost: Decimal | None = None
+    draining: bool = False
 
     @property
     def wasted(self) -> bool:
@@ -209,6 +211,11 @@ class Transcript:
             self.time_to_first_chunk = time.perf_counter() - self._start
         self._chunks.extend(batch)
         self._ready[:0] = batch[::-1]
+
+    def _learn(self, usage: Usage) -> None:
+        """Take in what the provider counted in the end, which came after the caller had left."""
+        self._chunks.append(usage)
+        self._withheld += 1
 
     def _place(self) -> int:
         """Return how many chunks were received so far."""

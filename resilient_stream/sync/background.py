@@ -105,6 +105,7 @@ class Background:
 
     async def _wind_up(self, loop: asyncio.AbstractEventLoop) -> None:
         for client in list(self.clients):
+            client._stop_reading_on()  # a process that ends does not wait for what its streams used
             await client.aclose()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:  # the pulls, which now raise; and whatever a caller's own code has started

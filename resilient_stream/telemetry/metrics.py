@@ -18,6 +18,7 @@ from ..events import (
     AttemptFailed,
     AttemptStarted,
     BreakerChanged,
+    Drained,
     FellBack,
     Hedged,
     QueueJoined,
@@ -152,28 +153,37 @@ class CallMetrics(Sink):
                 self._count("llm.request.refused", transcript.error.target or self._target, reason=IN_THE_LINE)
         for started in self._open.values():
             self._attempt_over(started, outcome, transcript.error)
-        tenant = self._instruments.tenant(self._tenant)
         for attempt in transcript.attempts:
-            self._spent(attempt, None if tenant is None else {"tenant": tenant})
+            if not attempt.draining:
+                self._spent(attempt)
         if self._raced:
             self._race_over(transcript.attempts)
         self._call_over(transcript)
+
+    def drained(self, event: Drained) -> None:
+        """Record what a request used that was read on after the call's end."""
+        self._tokens(event.record, event.target, self._labels(event.target, event.record))
+        self._spent(event.record)
 
     def _attempt_over(self, started: AttemptStarted, outcome: Outcome, error: StreamError | None) -> None:
         record = started.record
         if record is None or record.duration is None:
             return
-        provider, model = split_target(started.target)
-        labels = known({
+        labels = self._labels(started.target, record)
+        why = known({"error.type": error_type(outcome, error)})
+        self._say("gen_ai.client.operation.duration", record.duration, {**labels, **why, **place(started.host)}, record)
+        self._times(record, started.target, labels)
+        if not record.draining:
+            self._tokens(record, started.target, labels)
+
+    def _labels(self, target: str, record: Attempt) -> dict[str, Any]:
+        provider, model = split_target(target)
+        return known({
             "gen_ai.operation.name": OPERATION,
             "gen_ai.provider.name": provider_name(provider),
             "gen_ai.request.model": model,
             "gen_ai.response.model": self._instruments.answered(model, record.response_model),
         })  # fmt: skip
-        why = known({"error.type": error_type(outcome, error)})
-        self._say("gen_ai.client.operation.duration", record.duration, {**labels, **why, **place(started.host)}, record)
-        self._times(record, started.target, labels)
-        self._tokens(record, started.target, labels)
 
     def _times(self, record: Attempt, target: str, labels: dict[str, Any]) -> None:
         whole, head, first = record.duration or 0.0, record.time_to_headers, record.time_to_first_chunk
@@ -197,15 +207,16 @@ class CallMetrics(Sink):
                 self._say("gen_ai.client.token.usage", total, {**labels, "gen_ai.token.type": kind}, record)
                 self._say(f"llm.{kind}_tokens", counted, _ours(target), record)
 
-    def _spent(self, record: Attempt, tenant: dict[str, str] | None) -> None:
+    def _spent(self, record: Attempt) -> None:
         """Record what a request cost and wasted, for its target and for its tenant."""
-        used, ours = _used(record), _ours(record.target)
+        used, ours, named = _used(record), _ours(record.target), self._instruments.tenant(self._tenant)
         if record.cost:
             self._say("llm.cost", float(record.cost), ours, record)
         if used and record.wasted:
             self._say("llm.wasted_tokens", used, ours, record)
-        if tenant is None:
+        if named is None:
             return
+        tenant = {"tenant": named}
         if record.cost:
             self._say("llm.tenant.cost", float(record.cost), tenant, record)
         if used:

@@ -14,6 +14,7 @@ from ..events import (
     AttemptProgress,
     AttemptStarted,
     BreakerChanged,
+    Drained,
     FellBack,
     Hedged,
     Observer,
@@ -70,6 +71,9 @@ class Sink:
     def ended(self, event: StreamEnded) -> None:
         """Called when the call is over."""
 
+    def drained(self, event: Drained) -> None:
+        """Called after that, when a request is no longer read on for its usage."""
+
 
 _TOLD: dict[type, Callable[[Sink, Any], None]] = {
     AttemptStarted: lambda sink, event: sink.attempt_started(event),
@@ -84,6 +88,7 @@ _TOLD: dict[type, Callable[[Sink, Any], None]] = {
     ToolStarted: lambda sink, event: sink.tool_started(event),
     ToolEnded: lambda sink, event: sink.tool_ended(event),
     StreamEnded: lambda sink, event: sink.ended(event),
+    Drained: lambda sink, event: sink.drained(event),
 }
 
 

@@ -169,12 +169,16 @@ class _Visit:
         self._meter.hold(error.retry_after or 0.0)
 
     def leave(self) -> None:
-        """Give back the place, and what was taken and not used."""
+        """Give back the place, and what was taken and not used; once its provider does not work on it any more."""
         if self._entered is not None:
-            self._meter.settle(delivered=self._delivered)
-            if self._quota.shared is not None:
-                self._quota.shared.leave()
-            self._gate.leave(place=self._has_place)
+            self._call.once_read(self._meter, self._give_back)
+
+    def _give_back(self) -> None:
+        self._meter.settle(delivered=self._delivered)
+        if self._quota.shared is not None:
+            self._quota.shared.leave()
+        self._gate.leave(place=self._has_place)
+        self.forget()
 
     def forget(self) -> None:
         """Nobody may be left at the gate."""

@@ -312,11 +312,29 @@ def explain(
     raise typer.Exit(until_reader_leaves(lambda: run(text, provider=provider, as_json=as_json)))
 
 
-@app.command(cls=Command, short_help="Check each target, from its key to a real answer.", epilog=exit_codes.DOCTOR_HELP)
+@app.command(
+    cls=Command,
+    short_help="Check each target, from its key to a real answer; or a store.",
+    epilog=exit_codes.DOCTOR_HELP,
+)
 def doctor(
     targets: Annotated[
         list[str] | None,
         typer.Argument(metavar="PROVIDER:MODEL", hidden=True),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A Redis or Valkey that processes share (RedisStore). Without a target, only this is checked.",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            metavar="DOLLARS", help="Check that prices are known, for a budget a day.", min=0, show_default=False
+        ),
     ] = None,
     deadline: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds for each target.")] = 20.0,
     as_json: AsJson = False,
@@ -330,4 +348,5 @@ def doctor(
     from .doctor.command import doctor as run
     from .terminal import until_reader_leaves
 
-    raise typer.Exit(until_reader_leaves(lambda: run(targets or (), deadline=deadline, as_json=as_json)))
+    asked = partial(run, targets or (), deadline=deadline, store=store, budget=budget, as_json=as_json)
+    raise typer.Exit(until_reader_leaves(asked))

@@ -63,7 +63,7 @@ def _help(meaning: Mapping[int, str]) -> str:
 
 HELP = _help({**_FOR_ANSWERS, MISUSED: "wrong usage"})
 EXPLAIN_HELP = _help({COMPLETE: "explained", MISUSED: "nothing is known about it"})
-DOCTOR_HELP = _help({COMPLETE: "every target gave an answer", CHECK_FAILED: "one did not", INTERRUPTED: "Ctrl-C"})
+DOCTOR_HELP = _help({COMPLETE: "everything passed", CHECK_FAILED: "something did not", INTERRUPTED: "Ctrl-C"})
 BATCH_HELP = _help({
     **_FOR_ANSWERS, COMPLETE: "every row that was asked has its answer", MISUSED: "wrong usage",
     ROWS_FAILED: "some rows failed",

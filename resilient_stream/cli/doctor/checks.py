@@ -14,12 +14,13 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from ...classify import classify_exception
 from ...client import Client
-from ...contract import Adapter, Request
+from ...contract import Adapter, LimitHeaders, Request, facts_of
 from ...credentials.endpoint import host_of, resolve, wrong_address
 from ...failures import ErrorKind, Failure, StreamMisused
 from ...messages import to_messages
@@ -28,10 +29,11 @@ from ...outcome.making import error_for
 from ...policy import Recovery, RetryPolicy
 from ...providers import adapter_for
 from ...target import Target
+from ...text import readable
 from ...transport import proxies
 from ..wording import for_a_prompt
 
-__all__ = ["STEPS", "Check", "Examination", "State"]
+__all__ = ["PRICE", "STEPS", "Check", "Examination", "State", "Stop"]
 
 State: TypeAlias = Literal["waiting", "running", "ok", "failed", "skipped"]
 
@@ -45,7 +47,13 @@ STEPS: Mapping[str, str] = {
 }
 """The steps in their order, each with what it means when it is ok."""
 
+PRICE = "price"
+"""The step after them where a budget is asked for: the target's price is known."""
+
 PROMPT = "Reply with OK."
+USUAL = (3000, 1000)
+"""Tokens of a request's input and output by which a budget is explained."""
+
 MAX_TOKENS = 16
 """Output tokens of the test answer: the lowest limit that every provider accepts."""
 
@@ -67,8 +75,8 @@ class Check:
     error: StreamError | None = None
 
 
-class _Stop(Exception):
-    """Raised by a step that did not pass, with its result."""
+class Stop(Exception):
+    """Raised by a step that is failed or skipped, with its result."""
 
     def __init__(self, state: State, note: str = "", happened: str = "", to_do: str = "") -> None:
         super().__init__(note)
@@ -77,14 +85,18 @@ class _Stop(Exception):
 
 
 class Examination:
-    """The examination of one target, step by step. deadline: seconds for all steps.
+    """The examination of one target, step by step. deadline: seconds for all steps. budget: US dollars a day for which
+    the target's price has to be known; then there is a step `price`, too.
 
-    `checks` can be read while it runs.
+    `checks` can be read while it runs. `limits`: what the answer's headers say of the account's limits.
     """
 
-    def __init__(self, name: str, deadline: float) -> None:
+    def __init__(self, name: str, deadline: float, budget: float | None = None) -> None:
         self.name = name
-        self.checks: dict[str, Check] = {step: Check(step) for step in STEPS}
+        self.limits = ""
+        steps = STEPS if budget is None else (*STEPS, PRICE)
+        self.checks: dict[str, Check] = {step: Check(step) for step in steps}
+        self._budget = budget
         self._until = time.monotonic() + deadline
         self._target: Target
         self._adapter: Adapter
@@ -94,8 +106,8 @@ class Examination:
 
     @property
     def ok(self) -> bool:
-        """Whether the target answered."""
-        return self.checks["stream"].state == "ok"
+        """Whether the target answered, and has a price where one was asked for."""
+        return self.checks["stream"].state == "ok" and not self._has_failed(PRICE)
 
     @property
     def failed(self) -> list[Check]:
@@ -106,11 +118,11 @@ class Examination:
         """Run all steps that make sense after those before them."""
         steps: dict[str, Callable[[], Awaitable[str]]] = {
             "config": self._configure, "key": self._look_for_key, "name": self._look_up, "connect": self._connect,
-            "tls": self._secure, "stream": self._stream,
+            "tls": self._secure, "stream": self._stream, PRICE: self._price,
         }  # fmt: skip
         try:
-            for step, work in steps.items():
-                await self._step(step, work)
+            for step in self.checks:
+                await self._step(step, steps[step])
         finally:
             self._hang_up()
 
@@ -125,7 +137,7 @@ class Examination:
         began = time.monotonic()
         try:
             self.checks[step] = Check(step, "ok", note=await work(), seconds=time.monotonic() - began)
-        except _Stop as stop:
+        except Stop as stop:
             self.checks[step] = Check(step, stop.state, None, stop.note, stop.happened, stop.to_do)
         except StreamError as error:
             self.checks[step] = Check(
@@ -140,9 +152,12 @@ class Examination:
 
     def _stands_behind(self, step: str) -> str | None:
         """Return the earlier step whose failure makes this one pointless."""
-        needed = {"key": ("config",), "stream": ("config", "key", "name", "connect", "tls")}
+        needed = {"key": ("config",), "stream": ("config", "key", "name", "connect", "tls"), PRICE: ("config",)}
         before = needed.get(step, ("config", "name", "connect"))
-        return next((name for name in before if name != step and self.checks[name].state == "failed"), None)
+        return next((name for name in before if name != step and self._has_failed(name)), None)
+
+    def _has_failed(self, step: str) -> bool:
+        return step in self.checks and self.checks[step].state == "failed"
 
     # -- on this machine ----------------------------------------------------------------------
 
@@ -152,18 +167,18 @@ class Examination:
             self._adapter = adapter_for(self._target.provider)
         except StreamMisused as misused:
             advice = "Write provider:model; `resilient-stream providers` lists the providers."
-            raise _Stop("failed", "not a target", f"{str(misused).rstrip('.')}.", advice) from None
+            raise Stop("failed", "not a target", f"{str(misused).rstrip('.')}.", advice) from None
         variable = self._adapter.url_variable
         own = os.environ.get(variable, "") if variable else ""
         if own and (wrong := wrong_url(own)):
-            raise _Stop(
+            raise Stop(
                 "failed", "base URL", f"{variable} {wrong}.", "Correct it, or unset it to use the provider's own."
             )
         try:
             async with asyncio.timeout(self._remaining()):
                 self._url = await self._address(own)
         except TimeoutError:
-            raise _Stop("failed", "too slow", "Preparing the request took too long.", "Allow more time.") from None
+            raise Stop("failed", "too slow", "Preparing the request took too long.", "Allow more time.") from None
         return host_of(self._url) or "a program"
 
     async def _address(self, own: str) -> str:
@@ -182,10 +197,10 @@ class Examination:
             raise self._error(self._missing)
         variables = self._adapter.key_variables
         if not variables:
-            raise _Stop("skipped", "needs none")
+            raise Stop("skipped", "needs none")
         given = next((name for name in variables if os.environ.get(name)), None)
         if given is None:
-            raise _Stop("skipped", "none set, and the base URL is your own")
+            raise Stop("skipped", "none set, and the base URL is your own")
         return given
 
     # -- on the network -----------------------------------------------------------------------
@@ -193,7 +208,7 @@ class Examination:
     async def _look_up(self) -> str:
         host, port = self._host()
         if _is_address(host):
-            raise _Stop("skipped", "an address already")
+            raise Stop("skipped", "an address already")
         found = await self._within(asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
         return str(found[0][4][0])
 
@@ -205,7 +220,7 @@ class Examination:
     async def _secure(self) -> str:
         host, _ = self._host()
         if not self._url.startswith("https:") or self._writer is None:
-            raise _Stop("skipped", "plain http")
+            raise Stop("skipped", "plain http")
         await self._within(self._writer.start_tls(ssl.create_default_context(), server_hostname=host))
         version: str = self._writer.get_extra_info("ssl_object").version()
         return version
@@ -214,9 +229,9 @@ class Examination:
         """Return host and port if we connect to them ourselves."""
         parts = urlsplit(self._url)
         if not parts.hostname:
-            raise _Stop("skipped", "a program, no host")
+            raise Stop("skipped", "a program, no host")
         if (proxy := proxy_for(self._url)) is not None:
-            raise _Stop("skipped", f"through the proxy {proxy}, which finds the host itself")
+            raise Stop("skipped", f"through the proxy {proxy}, which finds the host itself")
         return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
     async def _within(self, work: Awaitable[Any]) -> Any:
@@ -244,11 +259,33 @@ class Examination:
 
     async def _stream(self) -> str:
         if not self._target.model and self._adapter.default_model is None:
-            raise _Stop("skipped", f"no model was named; try: doctor {self._target.provider}:MODEL")
+            raise Stop("skipped", f"no model was named; try: doctor {self._target.provider}:MODEL")
         async with Client(self._target, retry=RetryPolicy.off(), recovery=Recovery.off()) as client:
             transcript = await client.complete(PROMPT, max_tokens=MAX_TOKENS, deadline=self._remaining())
+        self.limits = limits_said(transcript.attempts[-1].headers, facts_of(self._adapter).limit_headers)
         first = transcript.time_to_first_chunk
         return "" if first is None else f"first chunk after {first:.2f} s"
+
+    async def _price(self) -> str:
+        """Look the price up as `Limits.cost_per_day` does."""
+        from ...engine.prices import Prices
+
+        assert self._budget is not None
+        prices = Prices()
+        try:
+            prices.load()
+        except StreamMisused as misused:
+            to_do = "Install them, or give the client a function: Client(prices=…)."
+            raise Stop("failed", "no prices", f"{str(misused).partition(';')[0]}.", to_do) from None
+        given, made = USUAL
+        cost = prices.mean(self._target.name, given, made, 0)
+        if cost is None:
+            happened = f"No price is known for {self._target.name}, so a client with a budget for it is refused."
+            raise Stop(
+                "failed", "not known", happened, "Give the client a function: Client(prices=lambda target, usage: …)."
+            )
+        each = f"${cost:.2g} for {given:,} tokens in and {made:,} out"
+        return f"{each}: {int(Decimal(str(self._budget)) / cost):,} such requests a day" if cost else f"{each}: free"
 
     def _error(self, failure: Failure) -> StreamError:
         adapter, target = self._adapter, self._target
@@ -256,6 +293,16 @@ class Examination:
             failure, phase="connect", provider=target.provider, model=target.model, provider_title=adapter.title,
             host=host_of(self._url) or None, env_var=" or ".join(adapter.key_variables) or None,
         )  # fmt: skip
+
+
+def limits_said(headers: Mapping[str, str], names: LimitHeaders) -> str:
+    """Return what an answer's headers say of the account's limits, in words; "" where they say nothing."""
+    said = []
+    for of, unit in ((names.requests, "requests"), (names.tokens, "tokens")):
+        left, most = (headers.get(names.name(field, of), "") for field in ("remaining", "limit"))
+        if left.isdecimal() and most.isdecimal():
+            said.append(f"{readable.amount(left)} of {readable.amount(most)} {unit} left")
+    return ", ".join(said)
 
 
 def wrong_url(url: str) -> str | None:

@@ -1,12 +1,12 @@
-"""Shows `doctor`: a table of targets and steps that fills while it works, and below it what to do.
+"""Shows `doctor`: a table of targets and steps that fills while it works, one of the store's steps, and what to do.
 
-The table is drawn from the checks. In a pipe it is printed once, at the end. The difference between ok and failed is
-never shown by colour alone.
+The tables are drawn from the checks. In a pipe they are printed once, at the end. The difference between ok and failed
+is never shown by colour alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Group
@@ -17,7 +17,8 @@ from rich.text import Text
 
 from ...text import readable
 from ..terminal import Screen, joined, styled
-from .checks import STEPS, Check, Examination, State
+from .checks import PRICE, Check, Examination, State
+from .store import StoreExamination
 
 __all__ = ["watching"]
 
@@ -35,22 +36,40 @@ REMARKABLE = ("stream", "key")
 
 
 @contextmanager
-def watching(found: list[Examination]) -> Iterator[None]:
-    """Show the table while the block runs, and the remarks after it."""
+def watching(found: list[Examination], shared: StoreExamination | None = None) -> Iterator[None]:
+    """Show the tables while the block runs, and the remarks after it."""
     console = Screen()
     if console.is_terminal and not console.is_dumb_terminal:
-        with Live(console=console, refresh_per_second=10, get_renderable=lambda: _table(found)):
+        with Live(console=console, refresh_per_second=10, get_renderable=lambda: _tables(found, shared)):
             yield
     else:
         yield
-        console.print(_table(found))
-    console.print(_report(found))
+        console.print(_tables(found, shared))
+    console.print(_report(found, shared))
+
+
+def _tables(found: list[Examination], shared: StoreExamination | None) -> Group:
+    both = [_table(found)] if found else []
+    if found and shared is not None:
+        both.append(Table.grid())  # an empty line
+    return Group(*both, *(() if shared is None else (_of_store(shared),)))
+
+
+def _of_store(shared: StoreExamination) -> Table:
+    """Return the steps of the store, a line each: there is one store, and more to say of each step."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("store", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(styled(shared.name), overflow="fold")
+    for check in shared.checks.values():
+        table.add_row(styled(check.step), styled(WORDS[check.state], STYLES[check.state]), styled(check.note, "dim"))
+    return table
 
 
 def _table(found: list[Examination]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("target", overflow="fold")
-    for step in STEPS:
+    for step in found[0].checks:
         table.add_column(step, no_wrap=True)
     for one in found:
         table.add_row(styled(one.name), *(_cell(check) for check in one.checks.values()))
@@ -68,19 +87,36 @@ def _short(seconds: float | None) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else readable.duration(seconds)
 
 
-def _report(found: list[Examination]) -> Group:
+def _report(found: list[Examination], shared: StoreExamination | None) -> Group:
     lines: list[Text | Padding] = []
     for one in found:
-        for check in one.failed:
-            lines += [styled(), joined((one.name, "bold"), f" · {check.step}: ", _title(check))]
-            lines.append(Padding(styled(f"{check.happened} {check.to_do}".strip()), (0, 0, 0, 2)))
+        lines += _failures(one.name, one.failed)
         lines += [styled(f"\n{one.name} · {note}", "dim") for note in _notes(one)]
-    good = sum(one.ok for one in found)
-    lines += [
-        styled(),
-        styled(f"{good} of {len(found)} targets answered.", "green" if good == len(found) else "bold red"),
-    ]
+    if shared is not None:
+        lines += _failures("store", shared.failed)
+    lines.append(styled())
+    if found:
+        good = sum(one.ok for one in found)
+        lines.append(_verdict(f"{good} of {len(found)} targets {_did(found)}.", good == len(found)))
+    if shared is not None:
+        lines.append(_verdict("The store is fine." if shared.ok else "The store is not fit for use.", shared.ok))
     return Group(*lines)
+
+
+def _failures(name: str, checks: Iterable[Check]) -> Iterator[Text | Padding]:
+    """Yield what happened in each step that failed, and what to do."""
+    for check in checks:
+        yield styled()
+        yield joined((name, "bold"), f" · {check.step}: ", _title(check))
+        yield Padding(styled(f"{check.happened} {check.to_do}".strip()), (0, 0, 0, 2))
+
+
+def _did(found: list[Examination]) -> str:
+    return "answered and have a price" if PRICE in found[0].checks else "answered"
+
+
+def _verdict(said: str, good: bool) -> Text:
+    return styled(said, "green" if good else "bold red")
 
 
 def _title(check: Check) -> tuple[str, str]:
@@ -89,11 +125,13 @@ def _title(check: Check) -> tuple[str, str]:
 
 
 def _notes(one: Examination) -> list[str]:
-    """Say why something was left out that a reader would expect."""
+    """Say why something was left out that a reader would expect, and what was learned of limits and prices."""
     skipped = [check for check in one.checks.values() if check.state == "skipped"]
     told = [check for check in skipped if check.step in REMARKABLE or "proxy" in check.note]
     worth = (check for check in told if not check.note.startswith(("not tried", "needs none")))
-    return list(dict.fromkeys(map(_note, worth)))
+    priced = [_note(check) for check in one.checks.values() if check.step == PRICE and check.state == "ok"]
+    limits = [f"limits: {one.limits}, by the headers of its answer"] if one.limits else []
+    return [*dict.fromkeys(map(_note, worth)), *limits, *priced]
 
 
 def _note(check: Check) -> str:

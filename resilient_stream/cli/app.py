@@ -273,6 +273,36 @@ def batch(
     raise typer.Exit(until_reader_leaves(asking))
 
 
+@app.command(
+    cls=Command, short_help="Watch the targets of all processes that share a store.", epilog=exit_codes.TOP_HELP
+)
+def top(
+    store: Annotated[
+        str,
+        typer.Option(metavar="URL", envvar="RESILIENT_STREAM_STORE", help="The Redis that the processes share."),
+    ] = "redis://localhost:6379/0",
+    prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the names of its keys begin with, as for RedisStore.")
+    ] = "resilient_stream",
+    every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two looks.", min=0.5)] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Print one table and end, as it does in a pipe.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Watch the targets of all processes that share a store; q ends.
+
+    Each target has a row of what all processes do there: the state of its breaker, requests and tokens a minute, the
+    share of requests that failed and the time to the first chunk in the last minute, requests that run and that wait
+    for limits, and what was paid and wasted since midnight (UTC) by the processes that run.
+
+    A process reports when its client is made with Client(store=RedisStore(URL)).
+    """
+    from .terminal import until_reader_leaves
+    from .top.command import top as run
+
+    showing = partial(run, store, prefix=prefix, every=every, once=once, as_json=as_json)
+    raise typer.Exit(until_reader_leaves(showing))
+
+
 @app.command(cls=Command, short_help="List the providers, and what each needs and can do.")
 def providers(
     as_json: AsJson = False,

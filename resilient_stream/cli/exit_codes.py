@@ -23,6 +23,7 @@ __all__ = [
     "MISUSED",
     "PIPE_CLOSED",
     "ROWS_FAILED",
+    "TOP_HELP",
 ]
 
 COMPLETE = 0
@@ -67,4 +68,8 @@ DOCTOR_HELP = _help({COMPLETE: "everything passed", CHECK_FAILED: "something did
 BATCH_HELP = _help({
     **_FOR_ANSWERS, COMPLETE: "every row that was asked has its answer", MISUSED: "wrong usage",
     ROWS_FAILED: "some rows failed",
+})  # fmt: skip
+TOP_HELP = _help({
+    COMPLETE: "shown", MISUSED: "wrong usage", BY_CATEGORY[ErrorCategory.RETRYABLE]: "the store cannot be reached",
+    BY_CATEGORY[ErrorCategory.PERMANENT]: "the store refuses",
 })  # fmt: skip

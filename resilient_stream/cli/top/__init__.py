@@ -1,0 +1,1 @@
+"""`top`: shows the targets of all processes that report to a store."""

@@ -66,6 +66,7 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "GOOGLE_CLOUD_PROJECT, GCLOUD_PROJECT, ANTHROPIC_VERTEX_PROJECT_ID": "The project of `vertex`, the first set.",
     "GOOGLE_CLOUD_LOCATION, GOOGLE_CLOUD_REGION, CLOUD_ML_REGION": "The location of `vertex`; without one, `global`.",
     "RESILIENT_STREAM_SERVE_KEYS": "Keys of `resilient-stream serve`, with commas between them; see `--keys`.",
+    "RESILIENT_STREAM_STORE": "The URL of the store that `resilient-stream top` shows; see `--store`.",
     "RESILIENT_STREAM_LOG": "Write the log to standard error from this level on: debug, info, warning or error.",
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true: spans have prompts and answers, which are private.",
     "OTEL_PYTHON_TRACER_PROVIDER, OTEL_PYTHON_METER_PROVIDER": "OpenTelemetry's own: the SDK to use.",

@@ -130,7 +130,7 @@ def test_each_target_has_its_row() -> None:
     assert re.split(r"\s{2,}", tested)[-2] == "-"
     assert re.split(r"\s{2,}", idle)[1:3] == ["closed", "2"]
     assert re.split(r"\s{2,}", good) == [
-        "openai:gpt-5-mini", "closed", "2", "241", "198k", "5%", "0.29 s", "3.1 s", "24", "6, 2.4 s", "$2.50", "3,000",
+        "openai:gpt-5-mini", "closed", "2", "241", "198k", "5%", "0.29 s", "3.1 s", "24", "6, 2 s", "$2.50", "3,000",
     ]  # fmt: skip
     assert re.split(r"\s{2,}", together)[:6] == ["all targets", "1 open", "2", "241", "198k", "19%"]
     assert len(lines) == 9

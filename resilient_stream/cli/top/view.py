@@ -83,8 +83,8 @@ def _failed(row: Row) -> Text:
 
 
 def _waiting(row: Row) -> Text:
-    since = f", {readable.duration(row.longest_wait)}" if row.longest_wait is not None and row.longest_wait >= 1 else ""
-    return styled(f"{number(row.queued)}{since}")
+    seconds = round(row.longest_wait or 0)
+    return styled(f"{number(row.queued)}, {readable.duration(seconds)}" if seconds else number(row.queued))
 
 
 def _cost(row: Row) -> Text:

@@ -131,7 +131,7 @@ async def work(asked: dict[str, Any]) -> dict[str, Any]:
     lost: list[str] = []
     heard = _Lost(lost)
     logging.getLogger("resilient_stream").addHandler(heard)
-    waits: list[float] = []
+    waits: list[tuple[float, float]] = []
     print("ready", flush=True)
     start = float(await asyncio.to_thread(sys.stdin.readline))
     end = start + asked["seconds"]
@@ -140,12 +140,12 @@ async def work(asked: dict[str, Any]) -> dict[str, Any]:
     async def stream(number: int) -> None:
         await asyncio.sleep(asked["lasts"] * number / asked["streams"])
         while time.time() < end:
-            began = time.perf_counter()
+            at, began = time.time(), time.perf_counter()
             try:
                 async with client.stream(PROMPT, max_tokens=WRITTEN) as chunks:
                     async for _ in chunks:
                         if began:
-                            waits.append(time.perf_counter() - began)
+                            waits.append((at, time.perf_counter() - began))
                             began = 0.0
             except StreamError as error:
                 failed.append(f"{error.kind}: {error}")

@@ -25,10 +25,23 @@ if TYPE_CHECKING:
 __all__ = ["Busy", "Gate", "Line", "Slots", "is_limited"]
 
 
+ASKING_AT_ONCE = 8
+"""Requests before one target that ask a store for leave at the same time, in one loop. It is less than the store's
+connections: one of more would wait for a connection, and the time would count as the store's."""
+
+
 def is_limited(limits: Limits) -> bool:
     """Whether a request may have to wait under these limits."""
     per_minute = limits.requests_per_minute is not None or limits.tokens_per_minute is not None
     return limits.max_concurrency is not None or per_minute or limits.adaptive
+
+
+class _Waiter(NamedTuple):
+    """Who waits: the future that ends it, how many places there are, and the number of the arrival."""
+
+    turn: asyncio.Future[None]
+    limit: Callable[[], int]
+    number: float
 
 
 class Line:
@@ -38,16 +51,20 @@ class Line:
 
     def __init__(self) -> None:
         self.taken = 0
-        self._waiting: deque[tuple[asyncio.Future[None], Callable[[], int]]] = deque()
+        self._waiting: deque[_Waiter] = deque()
 
-    async def take(self, limit: Callable[[], int]) -> None:
-        """Wait for a place. Whoever is interrupted has none. limit: how many there are, which may change."""
+    async def take(self, limit: Callable[[], int], number: float = inf) -> None:
+        """Wait for a place. Whoever is interrupted has none. limit: how many there are, which may change. number: of
+        the arrival, for those who come to the line out of order."""
         if self.taken < limit() and self._next() is None:
             self.taken += 1
             return
         turn = asyncio.get_running_loop().create_future()
-        waiter = (turn, limit)
-        self._waiting.append(waiter)
+        waiter = _Waiter(turn, limit, number)
+        place = len(self._waiting)
+        while place and self._waiting[place - 1].number > number:
+            place -= 1
+        self._waiting.insert(place, waiter)
         try:
             await turn
         except BaseException:
@@ -65,14 +82,14 @@ class Line:
 
     def admit(self) -> None:
         """Give out all places that there are, in order of arrival."""
-        while (waiter := self._next()) is not None and self.taken < waiter[1]():
+        while (waiter := self._next()) is not None and self.taken < waiter.limit():
             self._waiting.remove(waiter)
             self.taken += 1
-            waiter[0].set_result(None)
+            waiter.turn.set_result(None)
 
-    def _next(self) -> tuple[asyncio.Future[None], Callable[[], int]] | None:
+    def _next(self) -> _Waiter | None:
         """Return who has waited longest. One that is cancelled has not left the line yet."""
-        return next((waiter for waiter in self._waiting if not waiter[0].done()), None)
+        return next((waiter for waiter in self._waiting if not waiter.turn.done()), None)
 
     @property
     def unused(self) -> bool:
@@ -86,7 +103,7 @@ class Gate:
     ahead: what those who wait cost together.
     """
 
-    __slots__ = ("_arrived", "_changed", "_turns", "ahead", "places", "queued", "running")
+    __slots__ = ("_arrived", "_asking", "_changed", "_number", "_turns", "ahead", "places", "queued", "running")
 
     def __init__(self, nothing: Cost) -> None:
         self.places = Line()
@@ -94,6 +111,8 @@ class Gate:
         self.queued = 0
         self.ahead = nothing
         self._arrived: dict[object, float] = {}
+        self._asking = Line()
+        self._number = 0
         self._turns = Line()
         self._changed: asyncio.Future[None] | None = None
 
@@ -103,7 +122,8 @@ class Gate:
         """Wait for a place, and until the cost could be taken. Whoever is interrupted has neither.
 
         limit: how many places there are; None where they are not counted. ask: takes the cost and returns 0, or returns
-        seconds until it may be there; whoever has waited longest asks. What it raises ends the waiting.
+        seconds until it may be there. Once somebody was refused, whoever has waited longest asks. What it raises ends
+        the waiting.
         """
         self.queued += 1
         self.ahead = self.ahead.plus(cost)
@@ -137,7 +157,17 @@ class Gate:
             self._changed.set_result(None)
 
     async def _in_turn(self, ask: Callable[[], Awaitable[float]]) -> None:
-        await self._turns.take(_one)
+        """Ask until the answer is 0. A store answers after a round trip, so some ask at the same time while there is
+        enough for all: one by one they would wait for the sum of their round trips. Those who are refused form the
+        line, in the order in which they came."""
+        self._number = number = self._number + 1
+        await self._asking.take(_some)
+        try:
+            if self._turns.unused and not await ask():
+                return
+        finally:
+            self._asking.give_back()
+        await self._turns.take(_one, number)
         try:
             while (wait := await ask()) > 0:
                 self._changed = asyncio.get_running_loop().create_future()
@@ -159,6 +189,10 @@ class Gate:
 
 def _one() -> int:
     return 1
+
+
+def _some() -> int:
+    return ASKING_AT_ONCE
 
 
 class Busy(NamedTuple):

@@ -63,7 +63,7 @@ class Cluster:
 
         slot = key_slot(command[3].encode())
         node, asking = self._homes.get(slot) or next(iter(self._clients)), False
-        for hop in range(HOPS):
+        for _ in range(HOPS):
             try:
                 return await self._send(node, asking, command)
             except (MovedError, AskError) as moved:
@@ -72,8 +72,6 @@ class Cluster:
                 if not asking:
                     self._homes[slot] = node
             except TryAgainError:
-                if hop + 1 == HOPS:
-                    raise
                 await asyncio.sleep(AGAIN)
         raise TryAgainError("the keys move from node to node")
 

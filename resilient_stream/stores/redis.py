@@ -317,8 +317,8 @@ class RedisStore:
         """Close this loop's connections."""
         self._drop_client()
         loop = asyncio.get_running_loop()
-        if working := [task for task in self._working if task.get_loop() is loop]:
-            await asyncio.wait(working)  # each has a bound
+        while working := [task for task in self._working if task.get_loop() is loop]:
+            await asyncio.wait(working)  # each has a bound; one that fails may have a node's connections closed
 
     def _drop_client(self) -> None:
         """Close this loop's client, whatever state it is in. The next command makes a new one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -209,3 +209,45 @@ async def test_the_longest_wait_is_of_those_who_wait_still(clock: Clock) -> None
     gate.leave(place=True)
     await entering[2]
     assert gate.since == math.inf
+
+
+async def test_those_who_ask_a_store_do_not_wait_for_each_others_answers(clock: Clock) -> None:
+    """Sixteen come at once, and an answer takes a second: eight ask at a time."""
+    gate, went = Gate(NOTHING), list[float]()
+
+    async def ask() -> float:
+        await asyncio.sleep(1)
+        return 0.0
+
+    async def enter() -> None:
+        await gate.enter(NOTHING, None, ask)
+        went.append(clock.passed)
+
+    await asyncio.gather(*(enter() for _ in range(16)))
+    assert went == [1.0] * 8 + [2.0] * 8
+    for _ in range(16):
+        gate.leave(place=False)
+    assert gate.unused
+
+
+async def test_once_there_is_not_enough_for_all_the_first_in_the_line_asks(clock: Clock) -> None:
+    """Eight of nine ask and are refused: they go in the order in which they came, and who comes later is last."""
+    gate, went, asked = Gate(NOTHING), list[int](), list[tuple[int, float]]()
+
+    def asking(who: int) -> Callable[[], Awaitable[float]]:
+        async def ask() -> float:
+            asked.append((who, clock.passed))
+            await asyncio.sleep(1 + who / 1000)
+            return 0.0 if clock.passed >= 10 else 3.0
+
+        return ask
+
+    async def enter(who: int, at: float) -> None:
+        await asyncio.sleep(at)
+        await gate.enter(NOTHING, None, asking(who))
+        went.append(who)
+
+    await asyncio.gather(*(enter(who, 3 * (who > 8)) for who in range(10)))
+    assert went == [*range(10)]
+    assert asked[:8] == [(who, 0.0) for who in range(8)]
+    assert [who for who, _ in asked[8:]] == [0, 0, *range(10)]

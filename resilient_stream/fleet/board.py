@@ -70,6 +70,11 @@ class News(NamedTuple):
     hold: float = 0.0
     places: Claim | None = None
 
+    def asking_for_nothing(self) -> News:
+        """Return the news without what somebody would have to wait for."""
+        places = None if self.places is None else self.places.asking_for_nothing()
+        return self._replace(take=NOTHING, probe=0.0, places=places)
+
 
 class View(NamedTuple):
     """What the store knows of a target after an exchange.
@@ -138,7 +143,7 @@ class Board:
         """Return the answer to a claim, which asks for nothing where the request could not go anyway."""
         self.expires = max(self.expires, now + LONGEST_LEASE)
         pool = self._places.setdefault(claim.pool, Pool())
-        return pool.claim(claim if may_ask else claim._replace(least=0, waits=0.0), now)
+        return pool.claim(claim if may_ask else claim.asking_for_nothing(), now)
 
 
 class _Register:

@@ -58,6 +58,10 @@ class Claim(NamedTuple):
     used: int = 0
     spender: str = ""
 
+    def asking_for_nothing(self) -> Claim:
+        """Return the claim with what it tells only."""
+        return self._replace(least=0, need=0, most=0, waits=0.0)
+
 
 class Share(NamedTuple):
     """What the store knows of a pool after a claim.

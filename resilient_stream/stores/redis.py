@@ -36,7 +36,7 @@ __all__ = ["RedisStore", "StoreLost"]
 
 logger = logging.getLogger("resilient_stream")
 
-AskedT = TypeVar("AskedT")
+AskedT = TypeVar("AskedT", "News", "Claim")
 ResultT = TypeVar("ResultT")
 
 CONNECTIONS = 16
@@ -158,32 +158,27 @@ class RedisStore:
         Redis is out of reach or late, the answer is None at once."""
         from .exchange import exchanged
 
-        asking_nothing = news._replace(take=news.take._replace(requests=0.0, tokens=0.0), probe=0.0)
-        return await self._answered(
-            news.key, lambda client, what: exchanged(client, self.prefix, what), news, asking_nothing
-        )
+        return await self._answered(news.key, lambda client, what: exchanged(client, self.prefix, what), news)
 
     async def claim(self, claim: Claim) -> Share | None:
         """Tell what is held of a pool, ask for more, and return what is known of it; None as for `exchange`."""
         from .claim import claimed
 
-        asking_nothing = claim._replace(least=0, need=0, most=0, waits=0.0)
-        return await self._answered(
-            claim.pool, lambda client, what: claimed(client, self.prefix, what), claim, asking_nothing
-        )
+        return await self._answered(claim.pool, lambda client, what: claimed(client, self.prefix, what), claim)
 
     async def _answered(
-        self, key: str, command: Callable[[Any, AskedT], Awaitable[ResultT]], asked: AskedT, asking_nothing: AskedT
+        self, key: str, command: Callable[[Any, AskedT], Awaitable[ResultT]], asked: AskedT
     ) -> ResultT | None:
-        """Return the answer; None where there is none in time. asking_nothing: finds out whether there is one again."""
+        """Return the answer; None where there is none in time. Without what it asks for, the same is used to find out
+        whether there is one again."""
         place = self._place_of(key)
         trouble = self._troubles.get(place)
         if trouble is None:
             return await self._in_time(lambda client: command(client, asked), place)
         is_tried = trouble.trial is not None and not trouble.trial.done()
         if not is_tried and (not trouble.down or asyncio.get_running_loop().time() >= trouble.next_try):
-            trial = self._in_time(lambda client: command(client, asking_nothing), place)
-            trouble.trial = self._in_background(trial)
+            told = asked.asking_for_nothing()
+            trouble.trial = self._in_background(self._in_time(lambda client: command(client, told), place))
         return None
 
     def _place_of(self, key: str) -> str:

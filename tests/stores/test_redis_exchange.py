@@ -10,6 +10,7 @@ import pytest
 
 from resilient_stream.fleet.board import News, Rates
 from resilient_stream.fleet.bucket import Cost
+from resilient_stream.fleet.pool import Claim
 from resilient_stream.stores import RedisStore
 from resilient_stream.stores.exchange import MOST_COUNTED, SHA, view_of
 from resilient_stream.stores.redis import PATIENCE, RETRY_AFTER, Misread
@@ -193,3 +194,35 @@ async def test_keys_of_one_target_share_a_node(redis: Scripted, store: RedisStor
     _, number, *names = redis.asked[0][:4]
     assert number == 2
     assert names == ["resilient_stream:fleet:{target}:circuit:c", "resilient_stream:fleet:{target}:limits:l"]
+
+
+async def test_what_finds_out_whether_redis_is_back_asks_for_nothing(
+    clock: Clock, redis: Scripted, store: RedisStore
+) -> None:
+    """No place, no test, nothing of the limits: nobody would know that it was granted. What is told is told."""
+    claim = Claim("3", "a", 7, 3, 5.0, held=2, least=1, need=1, most=1, waits=1.0)
+    news = ASKED._replace(calls=4, probe=30.0, places=claim)
+    redis.takes = 0.2
+    assert await store.exchange(news) is None
+    assert await store.exchange(news) is None
+    await asyncio.sleep(0.01)
+    (_, _, *asked), (_, _, *tried) = redis.asked
+    first, second = asked[3:], tried[3:]
+    assert (first[2], first[8], first[12], first[28:33]) == ("4", "30000000.0", "1", ["2", "1", "1", "1", "1000000"])
+    assert (second[2], second[8], second[12], second[28:33]) == ("4", "0.0", "0.0", ["2", "0", "0", "0", "0"])
+    redis.takes = 0.0
+    await store.aclose()
+
+
+async def test_places_are_on_the_node_of_their_target(redis: Scripted, store: RedisStore) -> None:
+    """Its key is the last, with the same part in braces; each of the three is named only where it is needed."""
+    claim = Claim("3", "a", 7, 3, 5.0)
+    await store.exchange(ASKED._replace(places=claim))
+    await store.exchange(ASKED._replace(limits="", places=claim))
+    assert redis.asked[0][1:5] == (
+        3, "resilient_stream:fleet:{target}:circuit:", "resilient_stream:fleet:{target}:limits:l",
+        "resilient_stream:fleet:{target}:places:3",
+    )  # fmt: skip
+    assert redis.asked[1][1:4] == (
+        2, "resilient_stream:fleet:{target}:circuit:", "resilient_stream:fleet:{target}:places:3",
+    )  # fmt: skip

@@ -168,12 +168,14 @@ def _alone(quota: Quota, cost: Cost, now: float) -> float:
 
 
 def _return(done: asyncio.Future[View | None], quota: Quota, cost: Cost) -> None:
-    """Give back what was taken for a request whose caller went away meanwhile."""
-    if done.cancelled() or done.exception() is not None or (view := done.result()) is None or view.wait:
+    """Give back what was taken for a request whose caller went away meanwhile; it does not wait any longer."""
+    view = None if done.cancelled() or done.exception() is not None else done.result()
+    places, buckets = quota.shared, quota.allowance
+    if view is None or view.wait or (places is not None and not view.places.granted):
+        if places is not None:
+            places.gave_up()
         return
-    if quota.shared is not None and not view.places.granted:
-        return
-    if quota.shared is not None:
-        quota.shared.leave()
-    if quota.allowance is not None:
-        quota.allowance.give_back(cost, done.get_loop().time())
+    if places is not None:
+        places.leave()
+    if buckets is not None:
+        buckets.give_back(cost, done.get_loop().time())

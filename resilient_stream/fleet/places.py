@@ -83,16 +83,17 @@ class Places:
         """Make what there is to make of an answer; None if there is none, and nobody knows what the store knows."""
         with self._lock:
             self._is_asking = False
+            is_granted = share is not None and bool(claim.least and share.granted)
+            if claim.least:
+                self._waits, self._asked = not is_granted, 0 if is_granted else self._asked + 1
             if share is None:
                 self._told = None
                 return
-            self._held += share.granted
-            self._told = (share.held, claim.waits > 0 and not share.granted)
+            self._held += is_granted
+            self._told = (share.held, claim.waits > 0 and not is_granted)
             self._others = max(0, share.by_all - share.held)
             self._heard = now
             self._is_next = share.is_next
-            if claim.least:
-                self._waits, self._asked = not share.granted, 0 if share.granted else self._asked + 1
 
     def take_alone(self, now: float) -> bool:
         """Take a place without the store, if one is left as far as this process knows."""
@@ -101,6 +102,7 @@ class Places:
             if self._held >= max(1, self.limit - others):
                 return False
             self._held += 1
+            self._waits, self._asked = False, 0
             return True
 
     def leave(self) -> None:

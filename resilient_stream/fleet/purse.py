@@ -82,6 +82,8 @@ class Purse:
             untold = spent.amount - self._told.amount
             if spent.day != self._told.day or untold + self._running + amount > self._granted:
                 return False
+            if spent.amount >= self.limit:
+                return False  # whatever the store says
             self._running += amount
         return True
 
@@ -125,7 +127,7 @@ class Purse:
             if claim.turn != self._turn:
                 return  # one that was overtaken by another
             day = int(claim.period)
-            self._granted = share.held
+            self._granted = min(share.held, claim.held + max(claim.least, claim.most))
             self._told = Spending(day, claim.used)
             self._others = _Others(day, max(0, share.used - claim.used), max(0, share.by_all - share.held))
             if claim.least:

@@ -150,7 +150,7 @@ class Member:
         """Make what there is to make of an answer; None if there is none. Counts are not told later: their time is
         over. A new state is, and so is what is held."""
         if news.places is not None:
-            self._places[news.places.pool].heard(news.places, None if view is None else view.places, now)
+            self._heard_of_places(news.places, view, now)
         if view is None:
             self._untold.turned = self._untold.turned or news.turn is not None
             return
@@ -159,6 +159,11 @@ class Member:
             self._lay_over(self.patient, news, view, now)
         if news.limits in self._buckets:
             self._buckets[news.limits].replace(view.levels, view.hold, now)
+
+    def _heard_of_places(self, claim: Claim, view: View | None, now: float) -> None:
+        """Tell the places; where the request has to wait for its minute, none was asked for."""
+        asked = claim if view is None or not view.wait else claim.asking_for_nothing()
+        self._places[claim.pool].heard(asked, None if view is None else view.places, now)
 
     def _lay_over(self, patient: SharedPatient, news: News, view: View, now: float) -> None:
         circuit = patient.circuit

@@ -47,13 +47,13 @@ local function looked_over(leases)
     end
   end
   for first = 1, #dead, 1000 do redis.call('HDEL', leases, unpack(dead, first, math.min(first + 999, #dead))) end
-  return math.min(all, MOST), due
+  return all, due
 end
 local function spending(counted, spender, used)
   local kept = redis.call('HMGET', counted, 'n', spender)
   local all, before = number(kept[1], 0, MOST), number(kept[2], 0, MOST)
   if used > before then
-    all = math.min(MOST, all + used - before)
+    all = all + used - before
     redis.call('HSET', counted, 'n', whole(all), spender, whole(used))
     redis.call('PEXPIRE', counted, '{PERIOD_LASTS * 1e3:.0f}')
   end

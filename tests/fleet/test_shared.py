@@ -105,7 +105,9 @@ async def test_a_test_whose_caller_leaves_is_granted_to_another(clock: Clock, st
         await asyncio.sleep(0.1)
         testing.cancel()
         await told()
+        before = clock.passed
         assert await ask(b) == [None]
+        assert clock.passed - before < 0.1
 
 
 async def test_a_rest_that_a_server_asks_for_is_kept_by_all(clock: Clock, store: Watched) -> None:

@@ -261,6 +261,21 @@ async def test_a_store_that_grants_nonsense_is_left_alone(clock: Clock, store: W
         assert len(store.claims) < 12
 
 
+async def test_a_store_that_grants_too_much_is_not_believed(clock: Clock, store: Watched) -> None:
+    """No more than was asked for, and never more than the budget is by this process's own spending."""
+
+    async def generous(claim: Any) -> Share:
+        store.claims.append(claim)
+        return Share(held=9 * 10**15, by_all=9 * 10**15, used=0, granted=9 * 10**15)
+
+    store.claim = generous  # type: ignore[method-assign]
+    client, transport = spending(store, 3, *(good() for _ in range(5)))
+    async with client:
+        ends = await ask(client, 5)
+        assert [end is None for end in ends] == [True, True, True, False, False]
+        assert len(transport.requests) == 3
+
+
 async def test_the_first_request_is_guessed_by_its_size(clock: Clock, store: Watched) -> None:
     """Four bytes a token, and the answer as long as it may be; later ones by what those of the day have cost."""
 

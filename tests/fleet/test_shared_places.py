@@ -162,6 +162,57 @@ async def test_whoever_leaves_while_the_store_is_asked_holds_nothing(clock: Cloc
         assert await ask(b) == [None]
 
 
+async def test_whoever_leaves_while_a_refusal_comes_waits_no_longer(clock: Clock, store: Watched) -> None:
+    """Nothing is kept for a client in which nobody waits, and it says nothing any more."""
+    a, _ = limited(store, 1, slow(5))
+    b, _ = limited(store, 1)
+    async with a, b:
+        running = await started(a)
+        store.takes = 0.04
+        asking = asyncio.create_task(ask(b))
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.gather(*running)
+        await asyncio.sleep(LEASE)
+        asked = len(store.exchanges)
+        await asyncio.sleep(10 * LEASE)
+        assert len(store.exchanges) == asked
+
+
+async def test_waiting_for_the_minute_is_no_waiting_for_a_place(clock: Clock, store: Watched) -> None:
+    """A report of a client whose request waits for its minute keeps no place for it."""
+    a, _ = limited(store, 1, good(), good(), requests_per_minute=6)
+    b, _ = sharing(store, slow(3), good(), limits=Limits(max_concurrency=1))
+    async with a, b:
+        await ask(a)
+        waiting = asyncio.create_task(ask(a))
+        await asyncio.sleep(0.1)
+        running = await started(b)
+        a._sharing._member(next(iter(a._sharing._members))).places(1, LEASE)._is_due = True  # type: ignore[union-attr]
+        a._sharing._member(next(iter(a._sharing._members))).tell()  # type: ignore[union-attr]
+        await told()
+        (pool,) = next(iter(store._boards.values()))._places.values()
+        assert pool._next[0] == ""
+        assert await asyncio.gather(waiting, *running) == [[None], [None]]
+
+
+async def test_a_store_that_grants_nonsense_gives_one_place(clock: Clock, store: Watched) -> None:
+    """Whatever it says, what is held is what runs."""
+    answer = store.exchange
+
+    async def nonsense(news: Any) -> Any:
+        view = await answer(news)
+        assert view is not None
+        return view._replace(places=view.places._replace(granted=9**15, held=9**15, by_all=0))
+
+    store.exchange = nonsense  # type: ignore[method-assign]
+    client, _ = limited(store, 2, good(), slow(1))
+    async with client:
+        await ask(client)
+        assert await ask(client) == [None]
+        assert {news.places.held for news in store.exchanges if news.places} == {0, 1}
+
+
 @pytest.mark.parametrize("ending", ["cancelled", "closed"])
 async def test_every_ending_frees_the_place(clock: Clock, store: Watched, ending: str) -> None:
     """A cancel, and a client that is closed with streams in it."""

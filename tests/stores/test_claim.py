@@ -64,13 +64,13 @@ async def test_a_claim_that_comes_late_changes_nothing(kept: Kept) -> None:
 
 async def test_a_dead_process_holds_nothing(kept: Kept) -> None:
     """What it held comes back when its lease is over; who says something keeps his."""
-    await ask(kept, "aaaa", 4, lasts=0.05)
-    await ask(kept, "bbbb", 2, lasts=0.05)
-    await kept.passes(0.03)
-    await claim(kept, "bbbb", held=2, lasts=0.05)
-    await kept.passes(0.03)
+    await ask(kept, "aaaa", 4, lasts=0.2)
+    await ask(kept, "bbbb", 2, lasts=0.2)
+    await kept.passes(0.12)
+    await claim(kept, "bbbb", held=2, lasts=0.2)
+    await kept.passes(0.1)
     assert (await claim(kept, "cccc")).by_all == 2
-    await kept.passes(0.03)
+    await kept.passes(0.12)
     assert await ask(kept, "aaaa", 1, lasts=5.0) == Share(held=1, by_all=1, granted=1)
 
 
@@ -83,9 +83,10 @@ async def test_a_short_lease_beside_long_ones_ends_in_time(kept: Kept) -> None:
 
 
 async def test_no_lease_lasts_for_ever(kept: Kept) -> None:
-    """An hour is the most; then the process is taken for dead."""
+    """An hour is the most; then the process is taken for dead. Until then what it holds is known."""
     assert (await ask(kept, lasts=1e9)).by_all == 1
     assert (await claim(kept, "bbbb")).by_all == 1
+    assert (await claim(kept, held=1, lasts=1e9)).by_all == 1
 
 
 async def test_pools_are_apart(kept: Kept) -> None:
@@ -112,8 +113,8 @@ async def test_what_is_needed_is_given_as_far_as_it_is_there(kept: Kept) -> None
 
 async def test_little_is_given_ahead(kept: Kept) -> None:
     """What is only welcome is a sixteenth of what is left at most."""
-    assert (await claim(kept, limit=3200, least=1, need=2, most=500)).granted == 200
-    assert (await claim(kept, "bbbb", limit=3200, least=1, need=2, most=50)).granted == 50
+    assert (await claim(kept, limit=3214, least=1, need=2, most=500)).granted == 200
+    assert (await claim(kept, "bbbb", limit=3214, least=1, need=2, most=50)).granted == 50
     assert (await claim(kept, "cccc", limit=260, held=0, least=1, need=2, most=500)).granted == 2
 
 
@@ -188,12 +189,22 @@ async def test_who_waits_no_longer_is_not_next(kept: Kept) -> None:
     assert (await ask(kept, "dddd")).granted == 1
 
 
+async def test_a_turn_outlasts_the_lease_of_another(kept: Kept) -> None:
+    """When a process dies, whoever is next stays next."""
+    await ask(kept, "aaaa", 9)
+    await ask(kept, "bbbb", 1, lasts=0.04)
+    await ask(kept, "cccc", waits=9)
+    await kept.passes(0.05)
+    assert (await ask(kept, "dddd", waits=9)).granted == 0
+    assert (await ask(kept, "cccc", waits=9)).granted == 1
+
+
 async def test_who_says_that_it_still_waits_stays_next(kept: Kept) -> None:
     """Also in a claim that asks for nothing."""
     await ask(kept, "aaaa", 10)
-    await ask(kept, "bbbb", waits=0.03)
-    await kept.passes(0.02)
-    assert (await claim(kept, "bbbb", waits=0.05)).is_next
-    await kept.passes(0.02)
+    await ask(kept, "bbbb", waits=0.2)
+    await kept.passes(0.12)
+    assert (await claim(kept, "bbbb", waits=0.2)).is_next
+    await kept.passes(0.1)
     await claim(kept, "aaaa", held=9)
     assert (await ask(kept, "cccc")).granted == 0

@@ -145,3 +145,13 @@ async def test_a_sum_that_was_lost_is_found_again(store: RedisStore) -> None:
     share = await store.claim(ASKED._replace(held=0, least=0))
     assert share is not None
     assert share.by_all == 1
+
+
+@pytest.mark.outside
+async def test_a_sum_that_is_too_small_gives_no_more_than_once(store: RedisStore) -> None:
+    """It does not go below nothing: what a process says it holds is counted."""
+    await store.claim(ASKED._replace(held=8, used=0, least=0))
+    await written(store, HELD, n=0)
+    share = await store.claim(ASKED._replace(turn=2, held=8, used=0, least=1, need=9, most=9))
+    assert share is not None
+    assert share.held == 10

@@ -38,11 +38,9 @@ local calls, failures, old = 0, 0, {{}}
 for place = 0, {SLOTS - 1} do
   local which, some, bad = string.match(kept[8 + place] or '', '^(%d+):(%d+):(%d+)$')
   which = tonumber(which)
-  local mine = which == slot
   some, bad = number(some, 0, {MOST_COUNTED}), number(bad, 0, {MOST_COUNTED})
   if not which or which > slot or which <= slot - {SLOTS} then some, bad = 0, 0 end
   if a[2] == version and place == slot % {SLOTS} and a[3] + a[4] > 0 then
-    if not mine then some, bad = 0, 0 end
     some, bad = some + a[3], bad + a[4]
     changed[#changed + 1] = 's' .. place
     changed[#changed + 1] = string.format('%.0f:%.0f:%.0f', slot, some, bad)

@@ -185,6 +185,24 @@ def test_a_store_without_its_memory_is_told_what_was_open(member: Member, patien
     assert member.unsent(NOW + 3) == []
 
 
+def test_what_is_open_here_alone_is_not_told_to_a_store_without_its_memory(
+    member: Member, patient: SharedPatient
+) -> None:
+    """All others may be well served; and one that has become well meanwhile is not told either."""
+    heard(member, patient, View(version=5))
+    for _ in range(4):
+        patient.failed(allowed(patient), failure(), NOW, after_content=False)
+    assert patient.circuit.standing(NOW).opened
+    member.unsent(NOW)
+    heard(member, patient, View(), NOW)
+    assert member.unsent(NOW) == []
+    heard(member, patient, View(version=6, standing=OPEN._replace(seconds=0.0)), NOW)
+    patient.began(allowed(patient), 0.1, NOW)
+    member.unsent(NOW)
+    heard(member, patient, View(), NOW)
+    assert member.unsent(NOW) == []
+
+
 def test_a_test_without_an_end_is_let_go(member: Member, patient: SharedPatient) -> None:
     """By its caller who left, or an error that says nothing; one that ended otherwise is told by the new state."""
     for end in ("left", "no verdict", "well"):

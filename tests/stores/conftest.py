@@ -57,13 +57,13 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClu
 
 
 def _of(server: str) -> Callable[[pytest.FixtureRequest, str], RedisStore]:
-    return lambda request, prefix: RedisStore(request.getfixturevalue(server).url, prefix=prefix)
+    return lambda request, prefix: RedisStore(request.getfixturevalue(server).url, prefix=prefix, timeout=5.0)
 
 
 def _of_valkeys_client(request: pytest.FixtureRequest, prefix: str) -> RedisStore:
     valkey = pytest.importorskip("valkey.asyncio", reason="the package valkey is not installed")
     url = request.getfixturevalue("valkey_server").url
-    return RedisStore(url, prefix=prefix, connect=lambda: valkey.Valkey.from_url(url))
+    return RedisStore(url, prefix=prefix, timeout=5.0, connect=lambda: valkey.Valkey.from_url(url))
 
 
 STORES = {
@@ -94,4 +94,15 @@ async def kept(
     monkeypatch.setattr("resilient_stream.stores.redis.PATIENCE", 5.0)  # what Redis answers is tested, not how soon
     store = STORES[request.param](request, request.node.name)
     yield Kept(store, asyncio.sleep)
+    await store.aclose()
+
+
+@pytest_asyncio.fixture
+async def redis_store(
+    redis_server: RedisServer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[RedisStore]:
+    """A store on a real Redis, for what only Redis can show."""
+    monkeypatch.setattr("resilient_stream.stores.redis.PATIENCE", 5.0)  # what Redis answers is tested, not how soon
+    store = RedisStore(redis_server.url, prefix=request.node.name, timeout=5.0)
+    yield store
     await store.aclose()

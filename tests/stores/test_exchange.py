@@ -91,7 +91,19 @@ async def test_closing_forgets_the_counts_and_says_since_when(kept: Kept) -> Non
     assert closed.version > opened.version
     assert (closed.standing.opened, closed[2:4]) == (False, (0, 0))
     await kept.passes(0.02)
-    assert (await tell(kept, "b")).standing.well >= 0.0199
+    later = await tell(kept, "b")
+    assert later.standing.well >= 0.0199
+    assert later[2:4] == (0, 0)
+    told = await tell(kept, "b", version=later.version, turn=CLOSED._replace(well=7.0))
+    assert told.standing.well == pytest.approx(7, abs=0.1)
+
+
+async def test_versions_are_times(kept: Kept) -> None:
+    """Microseconds, so that they grow even where the store has lost its memory; and where two come at once."""
+    first = await tell(kept, turn=OPEN)
+    assert first.version > 1.6e15
+    second = await tell(kept, version=first.version, turn=OPEN)
+    assert first.version < second.version < first.version + 60e6
 
 
 # -- the test -----------------------------------------------------------------------------------
@@ -102,6 +114,7 @@ async def test_one_process_tests(kept: Kept) -> None:
     version = (await tell(kept, turn=OPEN)).version
     assert not (await tell(kept, "a", version=version, probe=9)).may_probe
     await kept.passes(0.06)
+    assert (await tell(kept, "a", version=version, probe=9)).may_probe
     assert (await tell(kept, "a", version=version, probe=9)).may_probe
     assert not (await tell(kept, "b", version=version, probe=9)).may_probe
     await tell(kept, "b", version=version, release=True)
@@ -232,8 +245,7 @@ async def test_without_a_place_nothing_is_taken(kept: Kept) -> None:
 
 async def test_a_request_that_has_to_wait_takes_no_place(kept: Kept) -> None:
     """It would be idle meanwhile; and it is not next in the line for one."""
-    for _ in range(10):
-        await take(kept)
+    await take(kept, Cost(14, 0))
     refused = await take(kept, places=place("a", waits=1.0))
     assert refused.wait > 0
     assert refused.places == Share()
@@ -243,8 +255,7 @@ async def test_a_request_that_has_to_wait_takes_no_place(kept: Kept) -> None:
 
 async def test_what_is_told_of_places_asks_for_none(kept: Kept) -> None:
     """A report while nothing is left in the buckets says what is held, all the same."""
-    for _ in range(10):
-        await take(kept)
+    await take(kept, Cost(14, 0))
     told = await tell(kept, limits="l", rates=TEN_A_SECOND, places=place("a", 1, ask=False))
     assert told.places == Share(1, 1)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from resilient_stream.fleet.board import News, Rates
 from resilient_stream.fleet.bucket import Cost
@@ -15,22 +13,15 @@ from resilient_stream.fleet.circuit import Standing
 from resilient_stream.fleet.pool import LONGEST_LEASE, Claim
 from resilient_stream.stores import RedisStore
 
-from ..web.redis_server import RedisServer
-
 pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.outside]
 
 CIRCUIT, LIMITS, PLACES = "circuit:c", "limits:l", "places:9"
 
 
-@pytest_asyncio.fixture
-async def store(
-    redis_server: RedisServer, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[RedisStore]:
+@pytest.fixture
+def store(redis_store: RedisStore) -> RedisStore:
     """A store on a real server."""
-    monkeypatch.setattr("resilient_stream.stores.redis.PATIENCE", 5.0)  # what Redis answers is tested, not how soon
-    made = RedisStore(redis_server.url, prefix=request.node.name)
-    yield made
-    await made.aclose()
+    return redis_store
 
 
 async def tell(store: RedisStore, **news: Any) -> int:

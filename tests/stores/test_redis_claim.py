@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from resilient_stream.fleet.pool import LONGEST_LEASE, MOST, PERIOD_LASTS, Claim
 from resilient_stream.stores import RedisStore
@@ -15,7 +13,6 @@ from resilient_stream.stores.lua import numbers_of, share_of
 from resilient_stream.stores.redis import PATIENCE, Misread
 
 from ..engine.clock import running_clock
-from ..web.redis_server import RedisServer
 from .test_redis_exchange import Scripted
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -77,12 +74,10 @@ def test_numbers_read_back_are_bounded() -> None:
 # -- with one -----------------------------------------------------------------------------------
 
 
-@pytest_asyncio.fixture
-async def store(redis_server: RedisServer, request: pytest.FixtureRequest) -> AsyncIterator[RedisStore]:
+@pytest.fixture
+def store(redis_store: RedisStore) -> RedisStore:
     """A store on a real server."""
-    made = RedisStore(redis_server.url, prefix=request.node.name)
-    yield made
-    await made.aclose()
+    return redis_store
 
 
 HELD, USED = "fleet:{pool}:held", "fleet:{pool}:used:7"

@@ -31,7 +31,7 @@ from ..batch import Counts, Row, Survey, ask_row, ended_line, found_line, progre
 from ..batch.written import key_of, name_of, row_of_record
 from ..client import Client
 from ..failures import StreamMisused
-from ..options import StreamOptions
+from ..options import StreamOptions, checks_options
 from .parts import Part, Parts
 
 __all__ = ["answer"]
@@ -40,8 +40,10 @@ EVERY = 10.0
 """Seconds between two lines of progress."""
 
 
+@checks_options(StreamOptions)
 def answer(
     dataset: ray.data.Dataset,
+    /,
     client: Callable[[], Client],
     folder: str,
     *,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
+from aiohttp import client_reqrep
+
 from resilient_stream.stores import redis
 
-__all__ = ["be_patient"]
+__all__ = ["begin"]
 
 
-def be_patient() -> None:
-    """Wait for Redis however busy the machine is: what the actors share is tested, not how soon."""
+def begin() -> None:
+    """Wait for Redis however busy the machine is: what the actors share is tested, not how soon. And tell the provider
+    which process asks."""
     redis.PATIENCE = 5.0
+    client_reqrep.SERVER_SOFTWARE = f"process {os.getpid()}"

@@ -27,8 +27,8 @@ from ..web.redis_server import RedisServer
 __all__ = ["redis_server"]
 
 ROOT = Path(__file__).parents[2]
-ROWS, FAILING = 240, 5
-ACTORS, STREAMS, A_SECOND = 2, 6, 25
+ROWS, FAILING = 200, 5
+ACTORS, STREAMS, A_SECOND = 2, 10, 20
 PATIENCE = 120
 """Seconds for what takes ten on an idle machine."""
 OURS = {"PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -41,7 +41,7 @@ sys.stdin.read()
 """
 JOB = """
 import ray, runpy, sys
-ray.init(runtime_env={"worker_process_setup_hook": "tests.contrib.ray_worker.be_patient"})
+ray.init(runtime_env={"worker_process_setup_hook": "tests.contrib.ray_worker.begin"})
 sys.argv.pop(0)
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -76,14 +76,9 @@ def results(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for path in folder.glob("*.jsonl") for line in path.read_text().splitlines()]
 
 
-def at_once(requests: list[ReceivedRequest]) -> int:
-    """The most requests that were answered at the same time."""
-    ends = [(each.ended_at or time.monotonic(), -1) for each in requests]
-    total = most = 0
-    for _, change in sorted([*ends, *((each.started, 1) for each in requests)]):
-        total += change
-        most = max(most, total)
-    return most
+def processes(requests: list[ReceivedRequest]) -> set[str]:
+    """Which processes have asked."""
+    return {request.headers["user-agent"] for request in requests}
 
 
 def most_within(seconds: float, requests: list[ReceivedRequest]) -> int:
@@ -141,8 +136,8 @@ def test_a_killed_job_goes_on(tmp_path: Path, provider: FakeProvider, cluster: s
         time.sleep(0.01)
     killed.kill()
     first = killed.communicate()[1]
-    assert len(provider.requests) < ROWS, first
-    after_the_kill = len(provider.requests)
+    seen = len(provider.requests)
+    assert 0 < seen < ROWS, first
 
     second = begin(*arguments, **environment).communicate(timeout=PATIENCE)[1]
     found = results(answers)
@@ -152,7 +147,7 @@ def test_a_killed_job_goes_on(tmp_path: Path, provider: FakeProvider, cluster: s
     assert not list(answers.glob("*.part"))
     assert len(provider.requests) - ROWS <= ACTORS * STREAMS
     assert most_within(3, provider.requests) <= 1.1 * (3 + 1) * A_SECOND  # a second's worth may go at once
-    assert at_once(provider.requests[after_the_kill:]) > STREAMS  # so both actors had work
+    assert len(processes(provider.requests) - processes(provider.requests[:seen])) == ACTORS
 
 
 def test_without_ray_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,18 +140,19 @@ class _Actor:
     async def __call__(self, table: pa.Table) -> AsyncIterator[Mapping[str, list[Any]]]:
         """Return what became of each row. When an actor has died, another is given its rows: what the first one has
         written of them is kept."""
-        rows = {key_of(row): row for row in map(row_of_record, table.to_pylist())}
-        part = await asyncio.to_thread(self._parts.begin, name_of(rows))
-        due = [row for key, row in rows.items() if key not in part.entries]
+        rows = [row_of_record(record) for record in table.to_pylist()]
+        due = {key_of(row): row for row in rows}
+        part = await asyncio.to_thread(self._parts.begin, name_of(due))
         whole = False
         try:
             async with asyncio.TaskGroup() as group:
-                for row in due:
-                    group.create_task(self._ask(row, part))
+                for key, row in due.items():
+                    if key not in part.entries:
+                        group.create_task(self._ask(row, part))
             whole = True
         finally:
             await asyncio.to_thread(part.close, whole)
-        done = [part.entries[key] for key in rows if key in part.entries]
+        done = [part.entries[key] for key in map(key_of, rows) if key in part.entries]
         yield {
             "why": [entry.why for entry in done],
             "tokens_in": [entry.usage.input_tokens or 0 for entry in done],

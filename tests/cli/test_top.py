@@ -401,6 +401,15 @@ async def test_it_leaves_the_terminal_as_it_was(terminal: Terminal, stop: Callab
     assert terminal.shown.endswith("\x1b[?1049l")
 
 
+def test_a_terminal_that_is_gone_is_the_end() -> None:
+    """Where the process outlives it, as under nohup, it does not run for ever."""
+    stopped, (ours, theirs) = asyncio.Event(), os.openpty()
+    os.close(ours)
+    command._read_key(theirs, stopped)
+    os.close(theirs)
+    assert stopped.is_set()
+
+
 async def test_it_is_drawn_anew_for_another_size(terminal: Terminal) -> None:
     """More columns where there is more room, at once."""
     terminal.size(80, 24)

@@ -84,12 +84,13 @@ async def _once(store: RedisStore, console: Screen, notes: Notes, *, as_json: bo
 
 def _json(seen: Seen) -> dict[str, Any]:
     """Return everything for a script."""
+    total = total_of(seen.reports)
     return {
         "store": seen.place,
-        "processes": len(total_of(seen.reports).processes),
+        "processes": len(total.processes),
         "reports": {"known": seen.known, "read": len(seen.reports)},
         "targets": [as_dict(row) for row in rows_of(seen.reports)],
-        "total": as_dict(total_of(seen.reports)),
+        "total": as_dict(total),
     }
 
 
@@ -165,7 +166,9 @@ def _keys(stopped: asyncio.Event) -> Iterator[None]:
 
 
 def _read_key(keyboard: int, stopped: asyncio.Event) -> None:
-    typed = os.read(keyboard, 1024)
+    typed = b""
+    with contextlib.suppress(OSError):  # the terminal was closed, which is the end, too
+        typed = os.read(keyboard, 1024)
     if not typed or b"q" in typed.lower():
         stopped.set()
 

@@ -1,9 +1,9 @@
-"""Ten minutes with a provider that fails from minute 2 to 7: without a breaker, with one by statuses, and with ours.
+"""Ten minutes with a provider that fails from minute 2 to 7: what a breaker, a hedge and recovery do, and all of them.
 
     python -m benchmarks.outage        writes docs/benchmarks/outage.md and outage.png (some minutes)
 
 The time is simulated (`benchmarks.simulated`), and all variants get the same callers and the same dice. Continuing
-answers is switched off: a cut is to be seen by the caller, or not to happen.
+answers is switched off where it is not what is looked at: a cut is seen by the caller then, or does not happen.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import random
 import statistics
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import resilient_stream
-from resilient_stream import Breaker, Client, ErrorKind, Recovery, StreamError
+from resilient_stream import Breaker, Client, ErrorKind, Hedge, Recovery, StreamError
 from resilient_stream.contract import Batch, CallContext, Handler, Request
 from resilient_stream.fleet.circuit import Circuit
 
@@ -100,12 +101,17 @@ class StatusOnly:
             circuit.left(permit)
 
 
+States = Callable[[Client, Mapping[str, Any]], dict[str, str]]
+
+
 class Variant(NamedTuple):
-    """How a client guards itself. options: for the client, and what gives the state of its circuits."""
+    """How a client guards itself. options: for the client. states: gives those of its circuits, where it has some.
+    colour: in the plot; one without is not drawn."""
 
     title: str
     options: Callable[[], dict[str, Any]]
-    states: Callable[[Client, Mapping[str, Any]], dict[str, str]]
+    states: States | None = None
+    colour: str = ""
 
 
 def _of_health(client: Client, options: Mapping[str, Any]) -> dict[str, str]:
@@ -119,12 +125,19 @@ def _of_link(client: Client, options: Mapping[str, Any]) -> dict[str, str]:
     return {name: circuit.state(now) for name, circuit in options["middlewares"][0].circuits.items()}
 
 
+SLOW = Breaker(slow_after=SLOW_AFTER)
+
 VARIANTS = (
-    Variant("no breaker", dict, lambda client, options: {}),
-    Variant("statuses only", lambda: {"middlewares": (StatusOnly(),)}, _of_link),
+    Variant("nothing", dict, colour="#868e96"),
+    Variant("statuses only", lambda: {"middlewares": (StatusOnly(),)}, _of_link, "#e8a33d"),
     Variant("Breaker()", lambda: {"breaker": Breaker()}, _of_health),
-    Variant(f"Breaker(slow_after={SLOW_AFTER:g})", lambda: {"breaker": Breaker(slow_after=SLOW_AFTER)}, _of_health),
+    Variant(f"Breaker(slow_after={SLOW_AFTER:g})", lambda: {"breaker": SLOW}, _of_health, "#1f6f8b"),
+    Variant("Hedge()", lambda: {"hedge": Hedge()}, colour="#7a5195"),
+    Variant("Recovery()", lambda: {"recovery": Recovery()}, colour="#2f9e44"),
+    Variant("all three", lambda: {"breaker": SLOW, "hedge": Hedge(), "recovery": Recovery()}, _of_health, "#b3391f"),
 )
+BREAKERS = tuple(variant for variant in VARIANTS if variant.states is not None)
+DRAWN = tuple(variant for variant in VARIANTS if variant.colour)
 
 
 # -- one run ----------------------------------------------------------------------------------------
@@ -140,10 +153,12 @@ class Seen(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Ten minutes. asked: when requests came to the primary. ejections: of targets that were well."""
+    """Ten minutes. asked: when requests came to the primary; others: to the other targets. ejections: of targets that
+    were well."""
 
     seen: list[Seen]
     asked: list[float]
+    others: list[float]
     ejections: int
 
     def during(self) -> list[Seen]:
@@ -152,7 +167,7 @@ class Run(NamedTuple):
 
 
 def simulate(scenario: Scenario, variant: Variant) -> Run:
-    """One scenario with one breaker."""
+    """One scenario with one variant."""
     return run(lambda: _simulate(scenario, variant))
 
 
@@ -164,10 +179,11 @@ async def _simulate(scenario: Scenario, variant: Variant) -> Run:
 
     world, dice, seen = Simulated(decide, seed=1), random.Random(2), list[Seen]()
     random.seed(3)  # jitter of retries and circuits
-    options = variant.options()
+    options = {"recovery": Recovery.off(), **variant.options()}
     loop, calls = asyncio.get_running_loop(), set[asyncio.Task[None]]()
-    async with client_of(world, *MODELS, recovery=Recovery.off(), **options) as client:
-        states = asyncio.create_task(_ejections(scenario, lambda: variant.states(client, options)))
+    async with client_of(world, *MODELS, **options) as client:
+        states = variant.states or (lambda client, options: {})
+        ejections = asyncio.create_task(_ejections(scenario, lambda: states(client, options)))
         while loop.time() < SECONDS:
             await asyncio.sleep(dice.expovariate(RATE))
             call = asyncio.create_task(_call(client, seen))
@@ -175,9 +191,10 @@ async def _simulate(scenario: Scenario, variant: Variant) -> Run:
             call.add_done_callback(calls.discard)
             if dice.random() < scenario.leaves:
                 loop.call_later(dice.uniform(0, 3), call.cancel)
-        ejections = await states
+        ejected = await ejections
         await asyncio.gather(*calls, return_exceptions=True)
-    return Run(seen, world.asked[MODELS[0]], ejections)
+    others = [at for model, times in world.asked.items() if model != MODELS[0] for at in times]
+    return Run(seen, world.asked[MODELS[0]], others, ejected)
 
 
 async def _call(client: Client, seen: list[Seen]) -> None:
@@ -217,6 +234,7 @@ class Row(NamedTuple):
     detected: float | None
     recovered: float | None
     asked: int
+    all: int
     ejections: int
     median: float
     p99: float
@@ -235,6 +253,7 @@ def row_of(result: Run) -> Row:
         detected=min(skipped) - BEGINS if skipped else None,
         recovered=(max(after) - ENDS if after else 0.0) if skipped else None,
         asked=sum(BEGINS <= at < ENDS for at in result.asked),
+        all=sum(BEGINS <= at < ENDS for at in (*result.asked, *result.others)),
         ejections=result.ejections,
         median=statistics.median(firsts),
         p99=firsts[int(len(firsts) * 0.99)],
@@ -249,13 +268,13 @@ def markdown(results: Results) -> str:
     rows = {key: row_of(result) for key, result in results.items()}
     measured = f"{datetime.date.today()} with resilient_stream {resilient_stream.__version__}"
     parts = [
-        _INTRODUCTION.format(measured=measured, rate=RATE, deadline=DEADLINE, patience=PATIENCE),
-        "| primary | breaker | failed | slow | detected | requests | median | p99 | recovered |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        _INTRODUCTION.format(measured=measured, rate=RATE, deadline=DEADLINE, patience=PATIENCE, slow_after=SLOW_AFTER),
+        "| primary | switched on | failed | slow | detected | requests | of all | median | p99 | recovered |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
         *(_sick(each, variant, rows[each.title, variant.title]) for each in SICK for variant in VARIANTS),
-        _HEALTHY.format(runs=len(SICK) * (len(VARIANTS) - 1), false=_false_in(rows)),
-        "| all targets are well | " + " | ".join(each.title for each in VARIANTS[1:]) + " |",
-        "|---|" + "---:|" * (len(VARIANTS) - 1),
+        _HEALTHY.format(runs=len(SICK) * len(BREAKERS), false=_false_in(rows)),
+        "| all targets are well | " + " | ".join(each.title for each in BREAKERS) + " |",
+        "|---|" + "---:|" * len(BREAKERS),
         *(_well(each, rows) for each in SCENARIOS if each.healthy),
         _READING.format(slow_after=SLOW_AFTER),
     ]
@@ -266,16 +285,16 @@ def _sick(scenario: Scenario, variant: Variant, row: Row) -> str:
     title = scenario.title if variant is VARIANTS[0] else ""
     return (
         f"| {title} | {variant.title} | {row.failed:,} | {row.slow:,} | {_seconds(row.detected)} | {row.asked:,} "
-        f"| {row.median:.1f} s | {row.p99:.1f} s | {_seconds(row.recovered)} |"
+        f"| {row.all:,} | {row.median:.1f} s | {row.p99:.1f} s | {_seconds(row.recovered)} |"
     )
 
 
 def _false_in(rows: Mapping[tuple[str, str], Row]) -> int:
-    return sum(rows[scenario.title, variant.title].ejections for scenario in SICK for variant in VARIANTS)
+    return sum(rows[scenario.title, variant.title].ejections for scenario in SICK for variant in BREAKERS)
 
 
 def _well(scenario: Scenario, rows: Mapping[tuple[str, str], Row]) -> str:
-    counts = (rows[scenario.title, variant.title].ejections for variant in VARIANTS[1:])
+    counts = (rows[scenario.title, variant.title].ejections for variant in BREAKERS)
     return f"| {scenario.title} | " + " | ".join(map(str, counts)) + " |"
 
 
@@ -287,14 +306,16 @@ _INTRODUCTION = """# Ten minutes with a provider that fails
 
 Simulated on {measured}, by `python -m benchmarks.outage`: {rate:g} calls a second for ten minutes, each with a deadline
 of {deadline:g} s, over three targets. The first one fails from minute 2 to 7. The time is simulated and all else is the
-client's own, with the default retries and fallback; answers that break are not continued (`Recovery.off()`).
-"Statuses only" is a breaker in a user's middleware with the same figures, which counts HTTP statuses.
+client's own, with the default retries and fallback; answers that break are continued (`Recovery()`) where that is said.
+"Statuses only" is a breaker in a user's middleware with the same figures, which counts HTTP statuses. "All three" are
+`Breaker(slow_after={slow_after:g})`, `Hedge()` and `Recovery()`.
 
 ![Requests to the sick target, and callers who were let down](outage.png)
 
 Of the calls that began while the fault lasted:
 **failed**: the caller got an error. **slow**: no content for {patience:g} s, but an answer in the end.
-**detected**: from the fault's begin to the first call that did not ask the target. **requests**: to the sick target.
+**detected**: from the fault's begin to the first call that did not ask the target. **requests**: to the sick target;
+**of all**: to all targets.
 **median, p99**: time to first content, where some came.
 **recovered**: from the fault's end to the last call that did not ask the target.
 """
@@ -311,7 +332,16 @@ What is to be seen:
   breaker.
 - A deadline says nothing of a target, so without `slow_after` a slow start, and a stall that the deadline ends before
   `Timeouts.stall` does, is no failure. With it, the silence itself is one. It is off by default, because a model that
-  thinks in silence for longer than that is then taken for sick (the last row above).
+  thinks in silence for longer than that is then taken for sick (the last row above):
+  [what to do then](../fleet.md#health-and-the-breaker).
+- All three together let the fewest callers down where answers are cut or begin late: until the circuit opens, hedges
+  race the slow ones and continuations mend the cut ones. Both pay from the retry budget, which is far too small when
+  every answer is bad: alone, `Hedge()` helps a third of the callers, and `Recovery()` half of them, for half as many
+  requests again. A hedge costs the breaker some seconds: the slow request is closed before its silence has lasted
+  {slow_after:g} s, and so says nothing of its target.
+- A stall is continued by nothing here: it is only known to be one when `Timeouts.stall` ends it, and the deadline comes
+  first. A shorter `Timeouts(stall=…)` lets recovery and breaker see it. (Each model gives the same words in this world,
+  so a replay always fits; true models often differ, and then the call fails as it does without recovery.)
 - At 30 % the target stays: that is below `failure_rate`, and the retries make up for it, all within their budget.
 - A dead target is left after failures in a row that last three seconds; its share in the last half minute would say it
   after fifteen. Cuts and stalls are no row, since a restart of a proxy cuts all answers at once: they go by the rate.
@@ -323,7 +353,6 @@ What is to be seen:
 
 # -- the plot --------------------------------------------------------------------------------------------
 
-COLOURS = ("#868e96", "#e8a33d", "#1f6f8b", "#b3391f")
 STEP = 10
 
 
@@ -345,7 +374,7 @@ def plot(results: Results, path: Path) -> None:
     for panel in panels[-1]:
         panel.set_xlabel("minute in which it began")
     handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=len(VARIANTS), frameon=False, loc="upper left")
+    figure.legend(handles, labels, ncols=len(DRAWN), frameon=False, loc="upper left")
     figure.tight_layout(rect=(0, 0, 1, 0.97))
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
@@ -358,21 +387,27 @@ def _let_down(each: Seen) -> bool:
 def _draw(panel: Any, scenario: Scenario, times: Callable[[Run], list[float]], results: Results) -> None:
     panel.axvspan(BEGINS / 60, ENDS / 60, color="#f1f3f5", linewidth=0)
     edges = range(0, int(SECONDS) + 1, STEP)
-    for place, (variant, colour) in enumerate(zip(VARIANTS, COLOURS, strict=True)):
+    for place, variant in enumerate(DRAWN):
         at = times(results[scenario.title, variant.title])
         heights = [sum(edge <= each < edge + STEP for each in at) / STEP for edge in edges[:-1]]
-        panel.stairs(heights, [edge / 60 for edge in edges], color=colour, linewidth=2.4 - 0.4 * place,
+        panel.stairs(heights, [edge / 60 for edge in edges], color=variant.colour, linewidth=2.8 - 0.4 * place,
                      label=variant.title)  # fmt: skip
     panel.spines[["top", "right"]].set_visible(False)
 
 
+def _numbered(scenario: int, variant: int) -> Run:
+    return simulate(SCENARIOS[scenario], VARIANTS[variant])
+
+
 def main() -> None:
     """Simulate, write, say where."""
+    pairs = [(scenario, variant) for scenario in range(len(SCENARIOS)) for variant in range(len(VARIANTS))]
     results: Results = {}
-    for scenario in SCENARIOS:
-        for variant in VARIANTS:
-            results[scenario.title, variant.title] = simulate(scenario, variant)
-            sys.stderr.write(f"{scenario.title}, {variant.title}: {row_of(results[scenario.title, variant.title])}\n")
+    with ProcessPoolExecutor() as processes:
+        for (scenario, variant), result in zip(pairs, processes.map(_numbered, *zip(*pairs, strict=True)), strict=True):
+            titles = SCENARIOS[scenario].title, VARIANTS[variant].title
+            results[titles] = result
+            sys.stderr.write(f"{', '.join(titles)}: {row_of(result)}\n")
     (FOLDER / "outage.md").write_text(page := markdown(results), encoding="utf-8")
     plot(results, FOLDER / "outage.png")
     sys.stdout.write(page)

@@ -1,12 +1,15 @@
 """What one client knows of its targets: whether they are well, how fast they begin, how much they are doing.
 
 A target is known by its name, its address and its key: an account that is over its limit says nothing of another one.
+So a key that is changed in the environment is another target from the next request on; the ledger tells keys apart by
+what was sent.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
@@ -15,6 +18,7 @@ import msgspec
 from ..failures.kinds import ErrorKind
 from ..outcome.errors import StreamError
 from ..policy import Breaker
+from ..providers import adapter_for
 from ..target import Target
 from .circuit import Circuit, CircuitState, Permit
 from .counting import COUNTS
@@ -33,7 +37,8 @@ LONGEST_REST = 3600.0
 
 
 class TargetKey(NamedTuple):
-    """What tells targets apart. key: a short digest of the key, never the key."""
+    """What tells targets apart. key: a short digest of the key, or of the name of the function that gives it; never
+    the key."""
 
     name: str
     address: str
@@ -63,9 +68,23 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def key_of(target: Target) -> TargetKey:
-    """Return what a target is known by."""
-    key = target.api_key
-    return TargetKey(target.name, target.base_url or "", digest_of(key) if isinstance(key, str) else "")
+    """Return what a target is known by: with the key that the environment has now, where it has none of its own."""
+    return TargetKey(target.name, target.base_url or "", digest_of(_account_of(target)))
+
+
+def _account_of(target: Target) -> str | None:
+    """Return what tells the account apart that a request is sent for.
+
+    A function is known by its name and not by what it returns: it may return a new token of one account each time, and
+    then no limit would ever be reached, and no failure be known to the next request.
+    """
+    given = target.api_key
+    if callable(given):
+        return f"{getattr(given, '__module__', '')}.{getattr(given, '__qualname__', '')}"
+    if given and (own := given.strip()):
+        return own
+    variables = adapter_for(target.provider).key_variables
+    return next((key for name in variables if (key := os.environ.get(name, "").strip())), None)
 
 
 def digest_of(key: str | None) -> str:

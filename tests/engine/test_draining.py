@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from decimal import Decimal
 
 import pytest
 import pytest_asyncio
@@ -26,6 +27,9 @@ from resilient_stream import (
 from resilient_stream.contract import Sending
 from resilient_stream.engine import draining
 from resilient_stream.events import Drained, Event, StreamEnded
+from resilient_stream.formats.events import EventsWriter
+from resilient_stream.stores import MemoryStore
+from resilient_stream.web.source import Owned
 from tests.engine.clock import Clock, after, running_clock
 from tests.engine.scripted import END, STOP, Answer, ScriptedTransport, client_over, text_event
 
@@ -516,3 +520,38 @@ def test_the_end_of_the_loop_closes_what_begins_then() -> None:
 
 
 _reading: list[asyncio.Future[Transcript]] = []
+
+
+async def test_what_is_shared_is_held_while_it_is_read(clock: Clock) -> None:
+    """A place at a target and money of a shared budget are free for others when the true count is known."""
+    store = MemoryStore(clock=lambda: clock.now)
+    options = {"store": store, "prices": lambda target, usage: usage.output_tokens, "retry": RetryPolicy.off()}
+    limits = Limits(max_concurrency=1, cost_per_day=5000)
+    one, _ = client_over(answer(), drain=10, limits=limits, **options)
+    two, _ = client_over(Lasting(text_event("z") + STOP + COUNT + END), limits=limits, **options)
+    await left(one)
+    assert one._sharing is not None
+    purse = one._sharing.purses.of(None, Decimal("5000.0"), one.ledger)
+    assert purse._running > 0
+    await two.complete("Hi")
+    assert clock.passed >= 3
+    assert (purse._running, one.ledger.today()) == (0, 40)
+    await one.aclose()
+    await two.aclose()
+
+
+async def test_a_web_reader_who_leaves_is_read_on(clock: Clock) -> None:
+    """The response of a server closes its stream while a pull waits; the count comes all the same."""
+    client, _ = client_over(answer(), drain=10)
+    source = Owned(client.stream("Hi"), EventsWriter())
+    sending = asyncio.ensure_future(_all_of(source))
+    await asyncio.sleep(1)
+    source.leave()
+    await sending
+    await asyncio.sleep(3)
+    assert client.ledger.totals()["openai:m0"].output_tokens == (40, "exact")
+
+
+async def _all_of(source: Owned) -> None:
+    while await source.frames():
+        pass

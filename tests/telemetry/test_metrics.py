@@ -17,7 +17,7 @@ from resilient_stream.events import FallbackType, FellBack
 from resilient_stream.stores import MemoryStore
 from resilient_stream.telemetry.metrics import CallMetrics, Instruments
 from resilient_stream.telemetry.names import METRICS
-from resilient_stream.testing import Cut, End, FakeProvider, Status, Text
+from resilient_stream.testing import Cut, End, FakeProvider, Sleep, Status, Text
 
 from ..engine.clock import after, running_clock
 from ..engine.scripted import END as OVER
@@ -116,6 +116,20 @@ async def test_what_was_paid_and_what_for_nothing_is_counted(seen: Seen) -> None
             await client.complete("12345678", to=targets[0])
     assert counted(seen, "llm.wasted_tokens", "provider", "model") == {("openai", "b"): 2 + 3}
     assert counted(seen, "llm.cost", "provider", "model") == {("openai", "a"): 0.25, ("openai", "b"): 0.25}
+
+
+async def test_what_is_read_on_is_counted_once_and_truly(seen: Seen) -> None:
+    """Tokens, waste and cost of a left answer wait for its provider's last count; nothing is told before."""
+    options = {"drain": 5, "prices": lambda target, usage: usage.output_tokens, "telemetry": seen.telemetry()}
+    async with FakeProvider([Text("Hello"), Sleep(0.005), Text("you"), End(usage=Usage(3, 40))]) as provider:
+        async with Client(provider.target("anthropic", model="a"), **options) as client:
+            async with client.stream(PROMPT, metadata={"tenant": "acme"}) as stream:
+                await anext(stream)
+            assert not {"llm.wasted_tokens", "llm.cost", "llm.output_tokens"} & seen.metrics.keys()
+    assert counted(seen, "llm.wasted_tokens", "provider", "model") == {("anthropic", "a"): 43}
+    assert counted(seen, "llm.output_tokens", "provider", "model") == {("anthropic", "a"): 40}
+    assert counted(seen, "llm.cost", "provider", "model") == {("anthropic", "a"): 40}
+    assert counted(seen, "llm.tenant.wasted_tokens", "tenant") == {("acme",): 43}
 
 
 async def test_who_waits_for_a_limit_is_counted(seen: Seen) -> None:

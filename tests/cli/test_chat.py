@@ -470,6 +470,19 @@ def test_tools_of_a_file_are_its_own_public_functions(tmp_path: Path, monkeypatc
     del sys.modules["few_tools"]
 
 
+@pytest.mark.parametrize("name", ["json", "resilient_stream", "tomllib"])
+def test_a_file_of_tools_takes_nobodys_place(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A file that is called like a module of Python's, or one that runs here, is loaded beside it."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    there = sys.modules.get(name)
+    file = tmp_path / f"{name}.py"
+    file.write_text(TOOLS)
+    (function,) = chat_files.load_tools(file)
+    assert function.__name__ == "weather"
+    assert sys.modules.get(name) is there
+    del sys.modules[f"{name}_tools"]
+
+
 def test_a_message_that_got_nothing_is_not_kept():
     """The question can be asked again, but does not stand in the history twice."""
     chat = chat_of(*SAID)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from resilient_stream.engine.recovery.beginnings import Overlap
 from resilient_stream.providers.anthropic.stream import messages_decoder
 from resilient_stream.providers.google.partial_arguments import PartialArguments
 from resilient_stream.providers.google.places import Places
@@ -137,6 +138,7 @@ WORK: dict[str, tuple[int, Callable[[int], object]]] = {
     "partial arguments": (2_000, partial),
     "passages": (2_000, passages),
     "brackets": (4_000, brackets),
+    "overlap of one letter": (1_000, lambda n: Overlap("a" * n).feed("a" * n)),
     "SSE: comments in an open event": (4_000, comments),
     "SSE: bare JSON": (3_000, strays),
     "SSE: by bytes": (40_000, lambda n: fed(SseDecoder(FULL).payloads, each(b"data: " + b"x" * n))),

@@ -75,6 +75,7 @@ class Overlap:
         self.length = 0
         self._body = body
         self._first = len(body) - len(body.lstrip())
+        self._varied = _last_varied(body)
         self._seen = 0
         self._new = ""
         self._starts = [0, *range(max(1, len(body) - FARTHEST), len(body))] if body else []
@@ -110,11 +111,21 @@ class Overlap:
         """Whether an overlap is long enough and no pattern, or whole words, or the whole text."""
         body, again = self._body, self._body[start:]
         if start <= self._first:
-            return len(set(again)) >= 2
+            return bool(again.lstrip(again[0]))
         if len(again) >= SHORTEST:
-            return len(set(again)) >= 3
+            return start <= self._varied
         inside_word = body[start - 1].isalnum() and again[0].isalnum()
         return not inside_word and sum(map(str.isalnum, again)) >= 2
+
+
+def _last_varied(body: str) -> int:
+    """Return the last place from which a text has three letters that differ; -1 where its end is a pattern of two."""
+    letters: set[str] = set()
+    for start in range(len(body) - 1, max(len(body) - FARTHEST, 0) - 1, -1):
+        letters.add(body[start])
+        if len(letters) >= 3:
+            return start
+    return -1
 
 
 def objection(body: str, gap: str, reply: str) -> str | None:

@@ -91,7 +91,9 @@ class BatchDecoder(Generic[EventT]):
             if is_crowded(payload):
                 raise
             texts = objects_in(payload)
-        sound = [readable(text) for text in texts]
+            sound = [readable(text) for text in texts]
+            if sound == [payload]:  # nothing to mend, so reading it again would end alike
+                raise
         return [self.one.decode(text) for text in sound], sound, sound != texts
 
 
@@ -105,7 +107,8 @@ def what_can_be_read(batch: BatchDecoder[EventT], payloads: list[bytes]) -> tupl
     Afterwards `payloads` are the texts of exactly these events.
     """
     payloads[:] = [payload for payload in payloads if not carries_nothing(payload)]
-    if (sound := batch.decode(payloads)) is not None:
+    # A single one is tried alone below, and a large one takes long each time.
+    if len(payloads) > 1 and (sound := batch.decode(payloads)) is not None:
         return sound, False, None
     events: list[EventT] = []
     kept: list[bytes] = []

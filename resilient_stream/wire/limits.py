@@ -5,11 +5,15 @@ Their texts say what was seen, without any content.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 __all__ = [
     "LEAST_HELD", "MANY_PIECES", "MAX_DEPTH", "BadFraming", "EventTooLarge", "HeldTooMuch", "TooManyPieces",
-    "too_small",
+    "few", "too_small",
 ]  # fmt: skip
 
+
+PieceT = TypeVar("PieceT")
 
 LEAST_HELD = 1024 * 1024
 """Bytes of an answer that may be held back however small an event has to be."""
@@ -50,6 +54,14 @@ class TooManyPieces(EventTooLarge):
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
         self.args = (f"more than {limit} pieces at once",)
+
+
+def few(pieces: list[PieceT]) -> list[PieceT]:
+    """Return the calls or parts of one event, each of which takes a step in Python. Raises TooManyPieces for more than
+    any answer has at once."""
+    if len(pieces) > MANY_PIECES:
+        raise TooManyPieces(MANY_PIECES)
+    return pieces
 
 
 class BadFraming(ValueError):

@@ -124,7 +124,7 @@ def one_event(count: int) -> None:
 OUTLINE = paths("a.*.text")
 
 WORK: dict[str, tuple[int, Callable[[int], object]]] = {
-    "calls of one event": (2_000, one_event),
+    "calls of one event": (1_000, one_event),
     "calls: ids that come back": (2_000, lambda n: calls(*((0, f"c{k % (n // 2)}", "f", "") for k in range(n)))),
     "calls: indexes": (3_000, lambda n: calls(*((k, None, "f", "{}") for k in range(n)))),
     "calls: no index": (3_000, lambda n: calls(*((None, f"{k}", "f", "{}") for k in range(n)))),

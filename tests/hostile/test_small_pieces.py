@@ -12,6 +12,7 @@ import pytest
 from resilient_stream import Client, Limits, Recovery, RetryPolicy, StreamError
 from resilient_stream.chunks import Finished, TextDelta
 from resilient_stream.testing import FakeProvider, serve_bytes
+from resilient_stream.wire.json_events import BatchDecoder, what_can_be_read
 from resilient_stream.wire.sse import MOST_LINES, SseDecoder
 from tests.providers.test_event_decoder import ROWS
 
@@ -240,6 +241,56 @@ def test_an_event_of_very_many_values_is_quickly_read(value: bytes, name: str) -
         if name == "error":
             assert decoder.failure is not None
             assert decoder.failure.kind in ("buffer_limit", "protocol_error", "server_error")
+
+
+def calls(count: int) -> dict[str, tuple[str, bytes]]:
+    """One event of so many tool calls, in the dialects that send more than one in an event."""
+    called = b",".join(b'{"id":"c%d","function":{"name":"f","arguments":"{}"}}' % number for number in range(count))
+    parts = b",".join([b'{"functionCall":{"name":"f","args":{}}}'] * count)
+    lines = b",".join([b'{"function":{"name":"f","arguments":{}}}'] * count)
+    return {
+        "chat": ("openai", b'data: {"choices":[{"index":0,"delta":{"tool_calls":[%b]}}]}\n\n' % called),
+        "gemini": ("gemini", b'data: {"candidates":[{"content":{"parts":[%b]}}]}\n\n' % parts),
+        "ollama": ("ollama", b'{"message":{"role":"assistant","tool_calls":[%b]}}\n' % lines),
+    }
+
+
+@pytest.mark.parametrize("dialect", ["chat", "gemini", "ollama"])
+def test_an_event_of_very_many_calls_is_a_buffer_limit(dialect: str) -> None:
+    """Each takes a step in Python, so sixteen thousand of them would hold the loop; four thousand are read."""
+    provider, event = calls(16_000)[dialect]
+    decoder = ROWS[dialect].make(provider, max_event_bytes=8 * MIB)
+    decoder.feed(event)
+    assert decoder.failure is not None
+    assert (decoder.failure.kind, decoder.failure.code) == ("buffer_limit", "pieces")
+    provider, event = calls(4_000)[dialect]
+    decoder = ROWS[dialect].make(provider, max_event_bytes=8 * MIB)
+    assert decoder.feed(event)
+    assert decoder.failure is None
+
+
+class Counting:
+    """A decoder that counts how often it is asked."""
+
+    def __init__(self, decoder: Any) -> None:
+        self.decoder = decoder
+        self.asked = 0
+
+    def decode(self, text: bytes) -> Any:
+        """Decode it."""
+        self.asked += 1
+        return self.decoder.decode(text)
+
+
+def test_a_large_event_that_cannot_be_read_is_tried_once_more() -> None:
+    """Each try of 8 MiB takes long, so what needs no mending is not tried again."""
+    batch: BatchDecoder[Any] = BatchDecoder(dict[str, int])
+    batch.one = counting = Counting(batch.one)  # type: ignore[assignment]
+    events, halves, failure = what_can_be_read(batch, [b'{"a":   '])
+    assert (events, halves) == ([], False)
+    assert failure is not None
+    assert failure.kind == "protocol_error"
+    assert counting.asked == 1
 
 
 def test_a_long_text_of_commas_is_no_crowd() -> None:

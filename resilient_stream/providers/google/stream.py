@@ -18,6 +18,7 @@ from ...contract import Batch
 from ...failures import ErrorKind, Failure
 from ...wire.broken import event_value
 from ...wire.json_events import JsonEvents
+from ...wire.limits import few
 from .. import rules_for
 from ..shared.counts import count
 from ..shared.event_decoder import EventDecoder
@@ -138,7 +139,7 @@ class GeminiReader:
             batch.append(self._unmodelled.content("candidate", msgspec.to_builtins(candidate)))
             return
         parts = candidate.content.parts if candidate.content else None
-        for part in [parts] if isinstance(parts, Part) else parts or ():
+        for part in [parts] if isinstance(parts, Part) else few(parts or []):
             self._read_part(part, batch)
         self._read_evidence(candidate, batch)
         reason = name_of(candidate.finishReason)

@@ -20,6 +20,7 @@ from ...failures import ErrorKind, Failure
 from ...wire.broken import event_value
 from ...wire.json_events import BatchDecoder
 from ...wire.json_lines import JsonLines
+from ...wire.limits import few
 from .. import rules_for
 from ..shared.counts import count
 from ..shared.encoded import UNKNOWN_TYPE, bytes_of, type_by_bytes
@@ -211,7 +212,7 @@ class OllamaReader:
         if text:
             batch += self._new_text(text, line.done)
         batch += beside
-        for call in message.tool_calls or ():
+        for call in few(message.tool_calls or []):
             batch += self._calls.read(call, self._turn)
         if line.done:
             batch += self._calls.rest()

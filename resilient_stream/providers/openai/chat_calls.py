@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from ...wire.limits import few
 from ..shared.call_fields import Arguments, arguments_in, function_of
 from ..shared.values import object_of, text_of
 from .chat_events import Speech
@@ -28,8 +29,8 @@ class Fragment(msgspec.Struct, gc=False):
 
 
 def fragments_of(speech: Speech) -> Iterator[Fragment]:
-    """Return the calls of a delta or message, those of the older `function_call` last."""
-    for call in speech.tool_calls or ():
+    """Return the calls of a delta or message, those of the older `function_call` last. Raises TooManyPieces."""
+    for call in few(speech.tool_calls or []):
         yield _fragment(call)
     if speech.function_call is not None:
         yield _fragment({"index": 0, "function": speech.function_call})

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resilient_stream import Client, Limits, Target
-from resilient_stream.chunks import Chunk, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from resilient_stream.chunks import Chunk, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta, Usage
 from resilient_stream.outcome.weight import even, prefix, size_of
 from resilient_stream.testing import CleanEnd, End, FakeProvider, Text
 from resilient_stream.transcript import Transcript
@@ -50,6 +50,13 @@ def test_a_fragment_of_a_tool_call_weighs_its_arguments() -> None:
     """A file that a model writes by a tool call is as large as a text."""
     assert size_of(ToolCallDelta(0, "a", "f", "x" * 1000)) == 1064
     assert prefix([TextDelta("x" * 10)] * 5, 35) == 3
+
+
+def test_a_signature_weighs_what_it_takes() -> None:
+    """A server can send one as long as any text, or one without end."""
+    assert size_of(ReasoningDelta("", signature="x" * 1000)) == 1000
+    assert size_of(ReasoningDelta("", redacted="x" * 1000)) == 1000
+    assert size_of(ToolCall(0, "a", "f", "{}", {}, signature="x" * 1000)) == 1066
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.booleans()), max_size=60), st.integers(100, 2000))

@@ -39,9 +39,11 @@ def size_of(chunk: Chunk) -> int:
         case TextDelta():
             return len(chunk.text)
         case ReasoningDelta():
-            return len(chunk.reasoning) + len(chunk.redacted or "")
-        case ToolCallDelta() | ToolCall():
+            return len(chunk.reasoning) + len(chunk.redacted or "") + len(chunk.signature or "")
+        case ToolCallDelta():
             return SMALL + len(chunk.arguments)
+        case ToolCall():
+            return SMALL + len(chunk.arguments) + len(chunk.signature or "")
         case Source():
             return SMALL + len(chunk.url) + len(chunk.title) + len(chunk.quote) + _as_objects(chunk.native)
         case File():

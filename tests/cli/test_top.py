@@ -98,6 +98,17 @@ def test_processes_are_added_up() -> None:
     assert (total["processes"], total["state"], total["requests_per_minute"]) == (2, "open", 240.8)
 
 
+def test_of_waits_the_nearest_test_and_the_longest_wait_are_told() -> None:
+    """Whichever process says so; a name is on one line."""
+    reports = [
+        Report(process=process, targets=[Figures(target="a\nb", open=1, opens_in=opens, queued=1, longest_wait=wait)])
+        for process, opens, wait in (("a", 5.0, 2.0), ("b", 0.2, 7.0), ("c", 9.0, 1.0))
+    ]
+    (row,) = rows_of(reports)
+    assert (row.target, row.opens_in, row.longest_wait) == ("a b", 0.2, 7.0)
+    assert re.split(r"\s{2,}", shown(seen(*reports))[4])[:3] == ["a b", "open 1 s", "3"]
+
+
 def test_what_is_ill_comes_first() -> None:
     """Open, tested, closed; each by name, so that rows keep their places."""
     assert [row.target for row in rows_of(REPORTS)] == [
@@ -134,6 +145,8 @@ def test_each_target_has_its_row() -> None:
     ]  # fmt: skip
     assert re.split(r"\s{2,}", together)[:6] == ["all targets", "1 open", "2", "241", "198k", "19%"]
     assert len(lines) == 9
+    both = shown(seen(Report(process="a", targets=[SICK, Figures(target="other:m", open=1), GOOD])))
+    assert re.split(r"\s{2,}", both[7])[:2] == ["all targets", "2 open"]
 
 
 def test_columns_go_in_the_stated_order() -> None:
@@ -141,6 +154,9 @@ def test_columns_go_in_the_stated_order() -> None:
     names = [column.name for column in COLUMNS]
     assert set(DROPPED) == set(names) - {"target", "state"}
     before = len(names)
+    exact = max(map(len, shown(seen(*REPORTS))))
+    assert headings(shown(seen(*REPORTS), exact)) == names
+    assert headings(shown(seen(*REPORTS), exact - 1)) == names[:-1]
     for width in range(140, 33, -1):
         lines = shown(seen(*REPORTS), width)
         assert max(map(len, lines)) <= width
@@ -170,7 +186,8 @@ def test_a_long_name_takes_no_column_away() -> None:
 def test_rows_that_do_not_fit_are_counted() -> None:
     """A terminal has so many lines, and what is printed is bounded whatever is in the store."""
     many = [Report(process="a", targets=[Figures(target=f"openai:{number:03}")]) for number in range(300)]
-    assert f"… and {300 - MOST_ROWS} more targets" in shown(seen(*many))
+    for height in (None, 1000):
+        assert f"… and {300 - MOST_ROWS} more targets" in shown(seen(*many), height=height)
     lines = shown(seen(*many), height=24)
     assert len(lines) <= 24
     assert "… and 285 more targets" in lines
@@ -255,6 +272,8 @@ def test_nobody_reports_is_no_failure(asked: Callable[..., int], capsys: pytest.
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.startswith("No process reports to this store: redis://there:1/0")
+    assert asked(Fake(b"rubbish"), once=True) == exit_codes.COMPLETE
+    assert "1 of 1 reports could not be read" in capsys.readouterr().out
     assert asked(Fake(), as_json=True) == exit_codes.COMPLETE
     assert json.loads(capsys.readouterr().out)["targets"] == []
 
@@ -265,7 +284,7 @@ def test_a_store_that_is_lost_or_refuses_has_its_code(
 ) -> None:
     """What went wrong is said in one line, with where."""
     lost, refused, slow = StoreLost("ConnectionError"), RecordRefused("NOPERM no\npermission."), StoreLost("x")
-    lost.__cause__ = ConnectionError("Error 111\x1b[2J connecting.")
+    lost.__cause__ = ConnectionError("Error 111\x1b[2J\nconnecting.")
     slow.__cause__ = TimeoutError()
     for error, code, said in (
         (lost, 10, "cannot be reached: Error 111 connecting."),

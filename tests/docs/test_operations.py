@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from docs import dashboard, prometheus
+from resilient_stream import policy
 from resilient_stream.engine.middleware.concurrency import IN_THE_LINE
 from resilient_stream.events import FallbackType, State
+from resilient_stream.fleet import beginnings, circuit, pool
 from resilient_stream.kinds import ErrorCategory, ErrorKind
-from resilient_stream.telemetry.metrics import REFUSALS
+from resilient_stream.stores import redis
+from resilient_stream.telemetry.metrics import MOST_TENANTS, REFUSALS
 from resilient_stream.telemetry.names import METRICS
 
 FOLDER = Path(dashboard.__file__).parent / "operations"
@@ -125,6 +128,17 @@ def test_every_alert_is_in_the_manual():
     assert [name for name in alerts if f"**{name}**" not in manual] == []
     tested = (FOLDER / "alerts.test.yml").read_text()
     assert [name for name in alerts if f"alertname: {name}\n" not in tested] == []
+
+
+def test_the_figures_of_the_manual_are_those_of_the_code():
+    """Whoever changes one of them reads the chapters about a fleet again."""
+    known, allowed = policy.Breaker(), policy.RetryBudget()
+    assert (known.failure_rate, known.min_calls, known.window, known.open_for) == (0.5, 10, 30, 30)
+    assert (circuit.ROW, circuit.LONGEST, circuit.JITTER) == (3, 4, 0.1)
+    assert (allowed.ratio, allowed.reserve) == (0.2, 20)
+    assert (beginnings.USUAL, beginnings.ENOUGH) == (2, 20)
+    assert (redis.PATIENCE, redis.RETRY_AFTER, pool.PERIOD_LASTS) == (0.05, 0.5, 2 * 86_400)
+    assert MOST_TENANTS == 100
 
 
 @promtool

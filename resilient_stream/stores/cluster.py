@@ -26,6 +26,12 @@ AGAIN = 0.005
 """Seconds before a call is tried again of whose keys only some have been moved."""
 
 
+_CLASSES = {
+    "MovedError": "MOVED", "AskError": "ASK", "TryAgainError": "TRYAGAIN", "ClusterDownError": "CLUSTERDOWN",
+    "MasterDownError": "CLUSTERDOWN",
+}  # fmt: skip
+
+
 def nodes_of(url: str) -> list[str]:
     """Return the URLs of the nodes that are named in the URL of a cluster; none for that of a single server."""
     parts = urlsplit(url)
@@ -59,20 +65,23 @@ class Cluster:
 
     async def _at_home(self, *command: Any) -> Any:
         from redis.crc import key_slot
-        from redis.exceptions import AskError, MovedError, TryAgainError
+        from redis.exceptions import ResponseError, TryAgainError
 
         slot = key_slot(command[3].encode())
         node, asking = self._homes.get(slot) or next(iter(self._clients)), False
         for _ in range(HOPS):
             try:
                 return await self._send(node, asking, command)
-            except (MovedError, AskError) as moved:
-                asking = isinstance(moved, AskError) and not isinstance(moved, MovedError)
-                node = self._url_of(moved, node)
-                if not asking:
-                    self._homes[slot] = node
-            except TryAgainError:
-                await asyncio.sleep(AGAIN)
+            except ResponseError as error:
+                said = _said(error)
+                if said == "TRYAGAIN":
+                    await asyncio.sleep(AGAIN)
+                elif said in ("MOVED", "ASK"):
+                    node, asking = self._url_of(error, node), said == "ASK"
+                    if not asking:
+                        self._homes[slot] = node
+                else:
+                    raise
         raise TryAgainError("the keys move from node to node")
 
     async def _send(self, node: str, asking: bool, command: Sequence[Any]) -> Any:
@@ -99,11 +108,12 @@ class Cluster:
             self._clients[node] = None  # the last one in the order in which they are asked
             self._close(client)
 
-    def _url_of(self, moved: Any, node: str) -> str:
+    def _url_of(self, moved: Exception, node: str) -> str:
         """Return the URL of the node that an answer names; without a host, it is another port of the same machine."""
         parts = urlsplit(node)
-        host = str(moved.host or parts.hostname)
-        return _node(parts, parts.scheme, f"[{host}]:{moved.port}" if ":" in host else f"{host}:{moved.port}")
+        host, _, port = str(moved).split()[-1].rpartition(":")
+        host = host or str(parts.hostname)
+        return _node(parts, parts.scheme, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -113,6 +123,11 @@ class Cluster:
 
 def _is_refusal(error: BaseException) -> bool:
     """Return whether the node itself refused the call. One that has lost the others can say nothing of the cluster."""
-    from redis.exceptions import ClusterError, ResponseError
+    from redis.exceptions import ResponseError
 
-    return isinstance(error, ResponseError) and not isinstance(error, ClusterError)
+    return isinstance(error, ResponseError) and _said(error) != "CLUSTERDOWN"
+
+
+def _said(error: Exception) -> str:
+    """Return the word by which a node refuses: newer versions of the package have a class for it in its place."""
+    return _CLASSES.get(type(error).__name__) or str(error).partition(" ")[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -81,16 +80,6 @@ class RedisServer:
         except OSError:
             return False
         return True
-
-    def hang(self) -> None:
-        """Let it answer nothing from now on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """Let it answer again."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it; what it had is gone."""

@@ -209,7 +209,7 @@ def page(measured: list[Measured], drivers: int) -> str:
     """The page."""
     node = measured[0]
     single = node.rate / EXCHANGES
-    pieces = math.ceil(WORKERS[-1] / TARGETS / single)
+    pieces = math.ceil(WORKERS[-1] * CALLS[-1] / TARGETS / single)
     rows = [fleet(workers, calls, node) for calls in CALLS for workers in WORKERS]
     return "\n".join(
         [
@@ -221,7 +221,9 @@ def page(measured: list[Measured], drivers: int) -> str:
             "| workers | calls a second of each | exchanges a second | bytes a second | nodes | what breaks first |",
             "|---:|---:|---:|---:|---:|---|",
             *map(_computed, rows),
-            _END.format(single=single, workers=single / CALLS[0], busy=single, targets=TARGETS, pieces=pieces),
+            _END.format(
+                single=single, workers=single / CALLS[0], busy=single, targets=TARGETS, pieces=pieces, most=CALLS[-1]
+            ),
         ]
     )
 
@@ -270,7 +272,7 @@ providers sell to one key, are 167 a second.)
    bound: 1 Gbit/s carries several times the exchanges that a node can answer.
 2. Keys of an account: each is a target, with limits of its own ([routing](../fleet.md#routing)).
 3. One target, over several keys in the store: N parts with an Nth of the limit, and workers spread over them. For
-   100,000 workers with one call a second on {targets} targets, {pieces} parts of each would do. **That is not built.**
+   100,000 workers with {most:g} calls a second on {targets} targets, {pieces} parts of each would do. **That is not built.**
    Until then, give each group of workers a prefix, `RedisStore(url, prefix=f"fleet{{group}}")`, and its part of the
    limits, `Limits(requests_per_minute=total / groups)`. Each group then learns of an outage for itself, and what one
    does not use is lost to the others.

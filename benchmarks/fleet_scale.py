@@ -272,7 +272,8 @@ providers sell to one key, are 167 a second.)
    bound: 1 Gbit/s carries several times the exchanges that a node can answer.
 2. Keys of an account: each is a target, with limits of its own ([routing](../fleet.md#routing)).
 3. One target, over several keys in the store: N parts with an Nth of the limit, and workers spread over them. For
-   100,000 workers with {most:g} calls a second on {targets} targets, {pieces} parts of each would do. **That is not built.**
+   100,000 workers with {most:g} calls a second on {targets} targets, {pieces} parts of each would do. **That is not
+   built.**
    Until then, give each group of workers a prefix, `RedisStore(url, prefix=f"fleet{{group}}")`, and its part of the
    limits, `Limits(requests_per_minute=total / groups)`. Each group then learns of an outage for itself, and what one
    does not use is lost to the others.

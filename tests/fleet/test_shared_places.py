@@ -24,6 +24,20 @@ def slow(seconds: float = 5.0) -> Answer:
     return Answer(text_event("Hi"), after(seconds, STOP + END))
 
 
+class Lasting(Answer):
+    """An answer that lasts for so long from when it begins."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(text_event("Hi"))
+        self._seconds = seconds
+
+    async def read(self) -> bytes:
+        """The first word, then the rest."""
+        if self.reads == 1:
+            self._script.append(after(self._seconds, STOP + END))
+        return await super().read()
+
+
 def limited(store: Watched, places: int, *answers: Any, **limits: Any) -> tuple[Client, ScriptedTransport]:
     """A client that runs so many streams at a time, together with others."""
     return sharing(store, *answers, limits=Limits(max_concurrency=places, **limits))
@@ -107,8 +121,8 @@ async def test_long_streams_keep_their_places_by_one_renewal(clock: Clock, store
 
 async def test_nobody_starves(clock: Clock, store: Watched) -> None:
     """A client with many calls leaves places to one with few, however soon it asks after each of its own ends."""
-    a, _ = limited(store, 1, *(slow(1) for _ in range(40)))
-    b, _ = limited(store, 1, *(slow(1) for _ in range(5)))
+    a, _ = limited(store, 1, *(Lasting(1) for _ in range(40)))
+    b, _ = limited(store, 1, *(Lasting(1) for _ in range(5)))
     async with a, b:
         many = [asyncio.create_task(ask(a)) for _ in range(40)]
         await asyncio.sleep(0.5)

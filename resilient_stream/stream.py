@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .chunks import Chunk
 from .contract import Batch, Handler
 from .engine.call import Call, closed_error
+from .engine.direct import ReadsAhead
 from .engine.lone import Lone, may_begin_alone
 from .engine.nesting import enter, leave
 from .failures import StreamMisused
@@ -37,7 +38,7 @@ class Stream:
     StreamMisused when two tasks pull at once. `transcript` is readable at any time, and final after the end.
     """
 
-    __slots__ = ("__weakref__", "_batches", "_call", "_chain", "_ready", "transcript")
+    __slots__ = ("__weakref__", "_batches", "_call", "_chain", "_direct", "_ready", "transcript")
 
     def __init__(self, call: Call, chain: Handler) -> None:
         self._call = call
@@ -45,6 +46,7 @@ class Stream:
         self._batches: AsyncGenerator[Batch, None] | None = None
         self.transcript: Transcript = call.transcript
         self._ready = call.transcript._ready
+        self._direct = call.direct
 
     def __repr__(self) -> str:
         transcript = self.transcript
@@ -58,18 +60,36 @@ class Stream:
     async def __anext__(self) -> Chunk:
         if self._ready:  # a chunk that is here costs no clock, no timer, no await
             return self._ready.pop()
-        return await self._pull()
+        direct = self._direct
+        attempt = direct.attempt
+        if direct.read is None or direct.busy:
+            return await self._pull(attempt)
+        direct.busy, direct.since = True, direct.now()
+        try:
+            data = await direct.read()
+            if (chunk := direct.take(data)) is not None:
+                return chunk
+            direct.got = data
+        except (Exception, asyncio.CancelledError) as error:
+            direct.got = error  # the attempt knows what it means
+        except BaseException as error:
+            direct.busy = False
+            self._call.fail(error)
+            raise
+        return await self._pull(attempt)
 
-    async def _pull(self) -> Chunk:
-        call = self._call
-        if call.busy or call.loop is None or self.transcript.outcome is not None:
+    async def _pull(self, attempt: ReadsAhead | None) -> Chunk:
+        """Pull where more than a piece of text is expected, or has come to `attempt`."""
+        call, direct = self._call, self._direct
+        goes_on = direct.got is not None
+        if not goes_on and (direct.busy or call.loop is None or self.transcript.outcome is not None):
             self._begin_pull()
-        call.busy = True
+        direct.busy = True
         outer = enter(call.id, call.settings.retry.attempts) if call.settings.own_code else None
         try:
-            if call.dead is not None:
+            if call.dead is not None and not goes_on:
                 raise call.dead
-            batch = await call.direct.read_ahead() if call.direct is not None else None
+            batch = await attempt.read_ahead() if attempt is not None else None
             self.transcript._receive(batch or await self._more())
             return self._ready.pop()
         except StopAsyncIteration:
@@ -89,7 +109,7 @@ class Stream:
             call.fail(error)
             raise
         finally:
-            call.busy = False
+            direct.busy = False
             if call.settings.own_code:
                 leave(outer)
 

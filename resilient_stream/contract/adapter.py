@@ -26,6 +26,7 @@ __all__ = [
     "Login",
     "OutputWay",
     "ProviderFacts",
+    "TextReads",
     "WholeAdapter",
     "WholeDecoder",
     "facts_of",
@@ -175,7 +176,8 @@ class Decoder(Protocol):
     progress: goes up with each event of substance that made no chunk (not for pings and comments), so that
         work the model reports but we do not model keeps the stall clock quiet.
     model, response_id: as the provider names them, once known. A decoder whose provider can resume also has
-    `resume_point`, a `ResumePoint` or None, kept up with what it has decoded.
+    `resume_point`, a `ResumePoint` or None, kept up with what it has decoded. One that can read a piece of text by
+    less than itself has `lone_text`, a `TextReads` or None: it may be asked instead until the next `feed`.
     """
 
     failure: Failure | None
@@ -191,6 +193,14 @@ class Decoder(Protocol):
     def finish(self) -> Batch:
         """The body ended. Returns what only the end makes whole; sets `failure` (stream_interrupted) when the
         provider's end marker is missing. Idempotent."""
+        ...
+
+
+class TextReads(Protocol):
+    """Reads network reads that are one piece of text each."""
+
+    def read(self, data: bytes) -> Batch:
+        """The piece of text; for any other read nothing, and then nothing has changed."""
         ...
 
 

@@ -16,10 +16,10 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..chunks import Chunk, Finished, TextDelta, Usage
-from ..contract import Batch, Request, Response, Sending, Silence, facts_of
+from ..contract import Batch, Request, Response, Sending, Silence, TextReads, facts_of
 from ..failures import NO_END_MARKER, ErrorKind, Failure
 from ..fitting.answer_form import in_its_way
 from ..fitting.tool_names import names_for
@@ -115,6 +115,10 @@ class Attempt:
         """Whether content of it was given out."""
         return self.origin.committed
 
+    @property
+    def _is_direct(self) -> bool:
+        return self.call.direct.attempt is self
+
     def _enter(self, state: State) -> None:
         assert state in FOLLOWS[self.state], f"{self.state} is not followed by {state}"
         self.state = state
@@ -181,26 +185,43 @@ class Attempt:
         Empty where they may not, or the answer ended: then `read_batch` has them, and the chain has to be asked.
         """
         batch: Batch = []
-        self._waiting_since = self.call.now()
+        direct = self.call.direct
+        self._waiting_since, direct.since = direct.since or self.call.now(), None
         try:
-            while not batch and self.state is ANSWERING:
-                try:
-                    data = await self._body.receive()
-                except (Exception, asyncio.CancelledError) as error:
-                    data = await self._broken(error)
-                batch = self._take(data)
+            while not batch and (self.state is ANSWERING or direct.got is not None):
+                batch = self._take(await self._next_read())
         finally:
             self._waiting_since = None
-        if self._goes_well(batch):
+        goes_well = self._goes_well(batch)
+        self._read_directly(goes_well)
+        if goes_well:
             return batch
-        self.call.direct = None
         self._ahead = batch
         return []
+
+    async def _next_read(self) -> bytes:
+        """One network read, or what came of the one that the stream has made."""
+        direct = self.call.direct
+        try:
+            if direct.got is None:
+                return await self._body.receive()
+            return direct.hand_over()
+        except (Exception, asyncio.CancelledError) as error:
+            return await self._broken(error)
 
     @property
     def is_whole(self) -> bool:
         """Whether the provider's end marker came, and nothing is left to be given out."""
         return self.state is WHOLE and not self._ahead
+
+    def _read_directly(self, goes_well: bool) -> None:
+        """Have the stream read on by itself, or ask the chain for the next batch."""
+        direct = self.call.direct
+        direct.end()
+        if goes_well:
+            direct.attempt = self
+            if (texts := _lone_text(self._body.decoder)) is not None:
+                direct.begin(self._body.receive, texts, self.record)
 
     def _goes_well(self, batch: Batch) -> bool:
         """Whether no link has to see this batch: nothing is wrong, and it is text, or there is no chain yet.
@@ -229,7 +250,7 @@ class Attempt:
                 batch, size, data = self._take(data), len(data), b""  # nothing of it stays in this frame
                 if batch and (self.committed or self._commits(batch, size)):
                     if body.whole is None:
-                        self.call.direct = self if self._goes_well(batch) else None
+                        self._read_directly(self._goes_well(batch))
                         return batch
                     body.whole.hand_out(batch)
             if body.whole is not None and body.whole.waiting:
@@ -371,6 +392,11 @@ class Attempt:
 
     # -- the clocks ---------------------------------------------------------------------------
 
+    @property
+    def _waits_since(self) -> float | None:
+        """Loop time from which a pull waits; None where none does."""
+        return self._waiting_since or (self.call.direct.since if self._is_direct else None)
+
     def watch(self, now: float) -> None:
         """The call's timer rang: is this attempt too slow?"""
         if self._silence is not None:
@@ -387,7 +413,7 @@ class Attempt:
         """Tell whoever asked to know of it that nothing has come for so long; the attempt goes on."""
         since = self.started
         if self.committed:
-            since = now if self._waiting_since is None else self._waiting_since
+            since = now if self._waits_since is None else self._waits_since
         if since + silence.seconds > now:
             self.call.arm(since + silence.seconds)
         else:
@@ -396,7 +422,7 @@ class Attempt:
 
     def _due(self, now: float) -> tuple[float, float]:
         stall = self._timeouts.stall or NEVER
-        due = (now if self._waiting_since is None else self._waiting_since) + stall
+        due = (now if self._waits_since is None else self._waits_since) + stall
         arriving = self._body.whole is not None and self._progress > 0
         if self.committed or (arriving and due > self._first_by):
             return due, stall
@@ -408,7 +434,7 @@ class Attempt:
         """Wake whatever waits and close the connection; what lies in the reader is kept."""
         self._guard.interrupt()
         if self._body.response is not None and not self._may_be_read_on:
-            if self._waiting_since is None:
+            if self._waits_since is None:
                 self._keep_the_rest()
             self._body.response.interrupt(Interrupted())
 
@@ -424,8 +450,8 @@ class Attempt:
         self._guard.interrupt()
         self._fill_the_record()
         self.call.leave(self)
-        if self.call.direct is self:
-            self.call.direct = None
+        if self._is_direct:
+            self.call.direct.end()
         response, reusable = self._body.response, self.state in (WHOLE, State.DOUBTED)
         self._body.close()
         if unread is not None and response is not None and self._is_read_on(response, unread):
@@ -554,6 +580,12 @@ def may_skip_links(batch: Batch) -> bool:
     links are in the chain, or a continuation is compared with what was delivered, it is not asked.
     """
     return bool(batch) and type(batch[-1]) in SKIP_LINKS
+
+
+def _lone_text(decoder: Any) -> TextReads | None:
+    """What reads single pieces of text in place of a decoder, now and until that is fed again."""
+    # Asked of its class: a decoder around another one passes questions on, but changes what that reads.
+    return decoder.lone_text if hasattr(type(decoder), "lone_text") else None
 
 
 @functools.cache

@@ -28,6 +28,7 @@ from ..providers import adapter_for
 from ..target import Target
 from .budget import counts_of
 from .clock import NEVER, Clock
+from .direct import Direct
 from .guard import Guard, Interrupted, Live
 from .nesting import retries_multiply
 from .observing import Observing, safely
@@ -55,14 +56,6 @@ _LEFT: frozenset[Outcome] = frozenset({"cancelled", "abandoned"})
 ResultT = TypeVar("ResultT")
 
 
-class Direct(Protocol):
-    """An attempt whose answer has begun, as the stream reads it without the chain."""
-
-    async def read_ahead(self) -> Batch:
-        """Read once: the next chunks, where no link needs to see them; else none, and the chain is to be asked."""
-        ...
-
-
 class Owner(Protocol):
     """What a call needs of its client. warned: it was told that its calls run inside another's retries. ledger: where
     its calls' requests are written down. prices: what gives their cost; priced: it is computed when a call ends."""
@@ -86,7 +79,6 @@ class Call:
         self.id = f"call-{next(_numbers)}"
         self.transcript = Transcript(settings.limits.max_transcript_bytes)
         self.dead: StreamError | None = None
-        self.busy = False
         self.sent = False
         """Whether a request has been written, so that the call may be on a bill."""
         self.thread = 0
@@ -96,8 +88,7 @@ class Call:
         """Whose content came last."""
         self.lone: Any = None
         """The first attempt while there is no chain (`lone.Lone`); None from when the chain has taken it over."""
-        self.direct: Direct | None = None
-        """The attempt that the stream reads from itself, while the links of the chain sleep; set from the commit on."""
+        self.direct = Direct(self.transcript)
         self.receiver: Callable[[Batch], Batch] = as_it_is
         """What an attempt that begins now passes its last batch through, found in its reader as the call ends. A
         continuation sets it, to compare that batch, too, with what was delivered."""
@@ -127,6 +118,15 @@ class Call:
         self._taken_at = 0.0
 
     @property
+    def busy(self) -> bool:
+        """Whether a pull is under way."""
+        return self.direct.busy
+
+    @busy.setter
+    def busy(self, busy: bool) -> None:
+        self.direct.busy = busy
+
+    @property
     def transport(self) -> Transport:
         """The client's way out."""
         return self._owner.transport
@@ -151,7 +151,7 @@ class Call:
     def start(self) -> None:
         """The first pull: the clock starts here, on the loop that pulls."""
         self.loop = asyncio.get_running_loop()
-        self.now = self.loop.time
+        self.now = self.direct.now = self.loop.time
         self.thread = threading.get_ident()
         self.transcript._begin()
         self.transcript._price = self._owner.prices.of
@@ -350,7 +350,8 @@ class Call:
         transcript._end(outcome, known)
         if self.lone is not None and self.answering is not None:
             counts_of(self.request.target).request()  # what `retry` counts where there is a chain
-        self.lone = self.direct = None
+        self.lone = None
+        self.direct.end()
         self._owner.calls.discard(self)
         if not self.drains:
             self._write_down()

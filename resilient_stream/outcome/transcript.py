@@ -217,6 +217,14 @@ class Transcript:
         self._chunks.append(usage)
         self._withheld += 1
 
+    def _pass_on(self, batch: list[Chunk], wire_bytes: int) -> Chunk:
+        """Receive a batch of one chunk, and return that, when nothing waits to be taken and it is not the first."""
+        self._chunks += batch
+        self._wire += wire_bytes
+        if self._wire > self._next_look:
+            self._weigh(0)
+        return batch[0]
+
     def _place(self) -> int:
         """Return how many chunks were received so far."""
         return self._dropped + len(self._chunks)

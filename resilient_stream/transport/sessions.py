@@ -126,6 +126,11 @@ class Connection(ResponseHandler):
             return
         _received(self, data)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on, where reading was paused. aiohttp asks for it after each read, and would feed its parser nothing."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def feed_data(self, data: Any, size: int = 0) -> None:
         """Take a head that was read: the final one, or an informational one in front of it."""
         if data[0].code >= 200:

@@ -7,6 +7,7 @@ decoded one by one, so that the good ones before a bad one are not lost. Nothing
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -26,7 +27,7 @@ from .broken import (
 )
 from .json_array import JsonArrayDecoder
 from .limits import BadFraming, EventTooLarge, TooManyPieces
-from .sse import NO_PINGS, SseDecoder
+from .sse import NO_PINGS, SseDecoder, lone_event
 
 __all__ = ["UNREADABLE", "BatchDecoder", "JsonEvents", "place_of", "what_can_be_read"]
 
@@ -154,10 +155,10 @@ class JsonEvents(Generic[EventT]):
         """Return the events that `data` completes."""
         return self.decode(self.payloads(data))
 
-    def single(self, data: bytes) -> bytes | None:
-        """Return the JSON object of a read that is one plain event, in an answer that has begun; None for any other
-        read."""
-        return self._sse.single(data) if self._array is None else None
+    def single(self) -> Callable[[bytes], bytes | None] | None:
+        """Return what gives the JSON text of a read that is one plain event, until `payloads` is called again; None
+        where the next read is none."""
+        return lone_event if self._array is None and self._sse.between else None
 
     def payloads(self, data: bytes) -> list[bytes]:
         """Return the JSON texts that `data` completes, not yet decoded."""

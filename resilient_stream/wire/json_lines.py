@@ -45,7 +45,7 @@ class JsonLines(Generic[LineT]):
         """Return the lines that `data` completes."""
         return self.decode(self.payloads(data))
 
-    def single(self, data: bytes) -> None:
+    def single(self) -> None:
         """Return None: a line may need the bytes that were kept before it, so every read goes through `payloads`."""
 
     def payloads(self, data: bytes) -> list[bytes]:

@@ -19,7 +19,7 @@ import msgspec
 
 from .limits import EventTooLarge, TooManyPieces
 
-__all__ = ["NO_PINGS", "SseDecoder", "SseEvent"]
+__all__ = ["NO_PINGS", "SseDecoder", "SseEvent", "lone_event"]
 
 MAX_STRAY = 64 * 1024
 """Bytes of bare JSON that are kept: an error body, and no stream."""
@@ -92,25 +92,10 @@ class SseDecoder:
         """Return the events that `data` completes."""
         return self._events(self._whole(data))
 
-    def single(self, data: bytes) -> bytes | None:
-        """Return the JSON object of a read that is one plain event with nothing waiting before it, as in a slow answer.
-
-        None for any other read; then nothing has changed, and `payloads` reads it.
-        """
-        if not self._started or self._rest or self._after_cr:
-            return None
-        last = len(data) - 2
-        if data.startswith(b"data: {"):
-            line = data.find(b"\n")
-            if line == last and data.endswith(b"\n") and b"\r" not in data:
-                return data[6:-2]
-            if line == last - 1 and data.find(b"\r") == last - 2 and data.endswith(b"\r\n"):  # Gemini
-                return data[6:-4]
-        elif data.startswith(b"event: ") and not data.startswith(_SIGNS_OF_LIFE):  # Anthropic
-            line = data.find(b"\n") + 1
-            whole = data.find(b"\n", line) == last and data.endswith(b"\n") and b"\r" not in data
-            return data[line + 6 : -2] if whole and data.startswith(b"data: {", line) else None
-        return None
+    @property
+    def between(self) -> bool:
+        """Return whether the next byte begins an event, and nothing waits before it."""
+        return self._started and not self._rest and not self._after_cr
 
     def payloads(self, data: bytes) -> list[bytes]:
         """Return the data of the events that `data` completes; events without data are left out.
@@ -257,6 +242,25 @@ class SseDecoder:
             elif line[:1] in b"{[ ]}" and line:
                 self._stray += line[: MAX_STRAY - len(self._stray)]
         return SseEvent(event or "message", b"\n".join(lines), self.last_event_id) if seen else None
+
+
+def lone_event(data: bytes) -> bytes | None:
+    """Return the JSON object of a read that is one plain event, as in a slow answer; None for any other read.
+
+    It may be asked where a decoder is `between` events, and changes nothing there.
+    """
+    last = len(data) - 2
+    if data.startswith(b"data: {"):
+        line = data.find(b"\n")
+        if line == last and data.endswith(b"\n") and b"\r" not in data:
+            return data[6:-2]
+        if line == last - 1 and data.find(b"\r") == last - 2 and data.endswith(b"\r\n"):  # Gemini
+            return data[6:-4]
+    elif data.startswith(b"event: ") and not data.startswith(_SIGNS_OF_LIFE):  # Anthropic
+        line = data.find(b"\n") + 1
+        whole = data.find(b"\n", line) == last and data.endswith(b"\n") and b"\r" not in data
+        return data[line + 6 : -2] if whole and data.startswith(b"data: {", line) else None
+    return None
 
 
 def _with_fields(lines: bytes) -> bytes:

@@ -9,11 +9,13 @@ from contextlib import aclosing, suppress
 
 import pytest
 
-from resilient_stream import Recovery, RetryPolicy, StreamError, Timeouts
+from resilient_stream import Limits, Recovery, RetryPolicy, StreamError, StreamMisused, Target, Timeouts
 from resilient_stream.chunks import Finished, Raw, ReasoningDelta, TextDelta, ToolCall
 from resilient_stream.contract import Batch, CallContext, Handler, Request
-from resilient_stream.engine.attempt import may_skip_links
+from resilient_stream.engine.attempt import Attempt, _lone_text, may_skip_links
 from resilient_stream.engine.budget import _counts, counts_of
+from resilient_stream.fitting.tool_names import given_back
+from resilient_stream.providers import adapter_for
 
 from .scripted import END, STOP, Answer, client_over, text_event
 
@@ -25,11 +27,11 @@ async def test_the_first_text_comes_through_the_links_and_the_rest_without():
     client, _ = client_over(Answer(*TEXT, STOP, END))
     async with client:
         stream = client.stream("Hi")
-        assert stream._call.direct is None
+        assert stream._call.direct.attempt is None
         await anext(stream)
-        assert stream._call.direct is not None
+        assert stream._call.direct.attempt is not None
         assert [chunk.text async for chunk in stream if chunk.text] == ["b", "c"]
-    assert stream._call.direct is None
+    assert stream._call.direct.attempt is None
     assert stream.transcript.outcome == "complete"
 
 
@@ -103,7 +105,7 @@ async def test_a_continuation_passes_the_links():
     async with client:
         stream = client.stream("Hi")
         async for chunk in stream:
-            assert not stream.transcript.seams or stream._call.direct is None, chunk
+            assert not stream.transcript.seams or stream._call.direct.attempt is None, chunk
     transcript = stream.transcript
     assert transcript.text == "One two three four five six seven eight nine."
     assert len(transcript.seams) == 1
@@ -135,17 +137,142 @@ async def test_keep_alives_do_not_restart_the_stall_clock():
     async with client:
         stream = client.stream("Hi")
         await anext(stream)
-        attempt = stream._call.direct
-        received = attempt._body.receive  # type: ignore[union-attr]
+        direct, attempt = stream._call.direct, stream._call.direct.attempt
+        assert isinstance(attempt, Attempt)
+        received = attempt._body.receive
 
         async def noted() -> bytes:
-            times.append(attempt._waiting_since)  # type: ignore[union-attr]
+            times.append(attempt._waits_since)
             return await received()
 
-        attempt._body.receive = noted  # type: ignore[union-attr]
+        direct.read = attempt._body.receive = noted
         await anext(stream)
     assert len(times) == 6
     assert len(set(times)) == 1
+
+
+async def test_two_tasks_that_read_one_stream_directly_are_told_so():
+    """The second pull is refused while the first waits; the first gets its text."""
+    waits: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    client, _ = client_over(Answer(TEXT[0], waits, STOP, END))
+    async with client:
+        stream = client.stream("Hi")
+        await anext(stream)
+        first = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        with pytest.raises(StreamMisused, match="another task"):
+            await anext(stream)
+        waits.set_result(TEXT[1])
+        assert (await first).text == "b"
+        assert (await stream.collect()).text == "ab"
+
+
+async def test_a_direct_read_that_is_closed_ends_its_call():
+    """A pull that is thrown away while it waits leaves no connection open."""
+    waits: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    answer = Answer(TEXT[0], waits)
+    client, _ = client_over(answer)
+    async with client:
+        stream = client.stream("Hi")
+        await anext(stream)
+        pull = stream.__anext__()
+        pull.send(None)
+        pull.close()
+        assert answer.closed == 1
+        assert stream.transcript.outcome == "failed"
+        assert not stream._call.busy
+
+
+@pytest.mark.parametrize("late", [TEXT[1], ConnectionResetError()], ids=["text", "an error"])
+async def test_what_came_as_the_call_ended_is_kept(late):
+    """The call is ended between the read that a pull waits for and the pull: its text is in the transcript."""
+    waits: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    answer = Answer(TEXT[0], waits, TEXT[2])
+    client, _ = client_over(answer, retry=RetryPolicy.off(), recovery=Recovery.off())
+    async with client:
+        stream = client.stream("Hi")
+        await anext(stream)
+        pull = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        waits.set_exception(late) if isinstance(late, Exception) else waits.set_result(late)
+        stream.close()
+        with pytest.raises(StreamError) as raised:
+            while True:
+                await pull
+                pull = asyncio.create_task(anext(stream))
+    failed = isinstance(late, Exception)
+    assert (raised.value.kind, stream.transcript.outcome) == ("cancelled", "abandoned")
+    assert stream.transcript.text == ("ac" if failed else "abc")
+    assert answer.closed == 1
+
+
+async def test_what_came_as_the_stall_clock_rang_is_delivered_first():
+    """The clock has ended the attempt between the read and the pull: the text comes, and then the error."""
+    waits: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    client, _ = client_over(Answer(TEXT[0], waits, TEXT[2]), retry=RetryPolicy.off(), recovery=Recovery.off())
+    async with client:
+        stream = client.stream("Hi")
+        await anext(stream)
+        pull = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        attempt = stream._call.direct.attempt
+        assert isinstance(attempt, Attempt)
+        waits.set_result(TEXT[1])
+        attempt.watch(stream._call.now() + 3600)
+        assert (await pull).text == "b"
+        assert (await anext(stream)).text == "c"
+        with pytest.raises(StreamError) as raised:
+            await anext(stream)
+    assert (raised.value.kind, raised.value.code) == ("read_timeout", "stall")
+    assert stream.transcript.text == "abc"
+
+
+async def test_a_slow_consumer_is_not_waited_for_by_the_stall_clock():
+    """Between two direct reads nobody waits, so the clock does not run."""
+    client, _ = client_over(Answer(*TEXT, STOP, END))
+    async with client:
+        stream = client.stream("Hi")
+        assert [(await anext(stream)).text for _ in range(2)] == ["a", "b"]
+        attempt = stream._call.direct.attempt
+        assert isinstance(attempt, Attempt)
+        attempt.watch(stream._call.now() + 3600)
+        assert (await stream.collect()).text == "abc"
+
+
+def test_a_decoder_around_another_one_reads_every_piece_itself():
+    """It may change what the other one reads, so nothing is read past it."""
+    decoder = adapter_for("openai").decoder(Request(messages=(), target=Target("openai:m"), targets=()))
+    decoder.feed(TEXT[0])
+    assert _lone_text(decoder) is not None
+    assert _lone_text(given_back(decoder, {"a": "b"})) is None
+
+
+async def test_pieces_that_are_read_directly_are_counted_and_weighed():
+    """The attempt's record counts every chunk, and the transcript's limit holds as for any other read."""
+    pieces = [text_event(f"{number:0100}") for number in range(400)]
+    client, _ = client_over(Answer(*pieces, STOP, END), limits=Limits(max_transcript_bytes=16_384))
+    async with client:
+        stream = client.stream("Hi")
+        for _ in pieces:
+            await anext(stream)
+        assert stream.transcript.omitted > 0
+        transcript = await stream.collect()
+    assert transcript.attempts[0].chunks == 401
+    assert transcript.text.startswith(f"{0:0100}{1:0100}")
+    assert transcript.text.endswith(f"{398:0100}{399:0100}")
+
+
+async def test_text_after_a_direct_read_of_something_else_is_read_directly_again():
+    """Whatever comes between two pieces of text is for the attempt; the next piece is not."""
+    half = text_event("b")
+    client, _ = client_over(Answer(TEXT[0], half[:9], half[9:], b": ping\n\n", *TEXT[2:], STOP, END))
+    async with client:
+        stream = client.stream("Hi")
+        await anext(stream)
+        assert stream._call.direct.read is not None
+        assert (await anext(stream)).text == "b"
+        assert stream._call.direct.read is not None
+        assert (await stream.collect()).text == "abc"
 
 
 async def test_a_call_that_is_over_leaves_nothing_to_the_collector():

@@ -84,6 +84,18 @@ def _byte_by_byte(body: bytes) -> list[bytes]:
 
 
 @answers
+def test_text_that_is_read_by_itself_is_the_text_that_the_decoder_reads(recording: Recording) -> None:
+    """One event a read: what a decoder offers for single pieces of text gives the same answer, chunk for chunk."""
+    events = re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", recording.body)
+    quick, whole = recording.decoder(), recording.decoder()
+    for event in events:
+        lone = getattr(quick, "lone_text", None)
+        assert ((lone is not None and lone.read(event)) or quick.feed(event)) == whole.feed(event)
+    assert quick.finish() == whole.finish()
+    assert (quick.failure, quick.done, quick.model) == (whole.failure, whole.done, whole.model)
+
+
+@answers
 def test_raw_events_change_nothing_else(recording: Recording) -> None:
     """With raw=True the answer is the same; there is only more beside it."""
     reading = read(recording, splits(recording.body, SEED, 300), raw=True)

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from resilient_stream.wire.limits import EventTooLarge
-from resilient_stream.wire.sse import SseDecoder, SseEvent
+from resilient_stream.wire.sse import SseDecoder, SseEvent, lone_event
 
 from ..shared_files import shared_or_none
 from .splits import at, cuts, fed, ways
@@ -163,12 +163,13 @@ def begun() -> SseDecoder:
 @pytest.mark.parametrize("event", ONE_EVENT)
 def test_a_single_event_is_known_at_once(event: str) -> None:
     """In the shapes of OpenAI, Gemini and Anthropic; but not where something waits, or at the very beginning."""
-    assert begun().single(event.encode()) == b'{"a":1}'
-    assert SseDecoder().single(event.encode()) is None
+    assert lone_event(event.encode()) == b'{"a":1}'
+    assert begun().between
+    assert not SseDecoder().between
     for waiting in (b"data: 1\n", b"data: 1\n\r"):
         decoder = begun()
         decoder.payloads(waiting)
-        assert decoder.single(event.encode()) is None
+        assert not decoder.between
 
 
 @pytest.mark.parametrize("event", ONE_EVENT)
@@ -177,7 +178,7 @@ def test_what_passes_for_a_single_event_is_one(event: str) -> None:
     puts = ("", "\n", "\r", "\r\n", "\n\n", "\r\n\r\n", "x", "ping", "data: ", "id: 1\n", "\ndata: {}", ": c\n")
     for place, dropped, put in product(range(len(event) + 1), range(3), puts):
         read = (event[:place] + put + event[place + dropped :]).encode()
-        quick, whole = begun().single(read), begun()
+        quick, whole = lone_event(read), begun()
         if quick is not None:
             assert whole.payloads(read) == [quick], read
             assert (whole.pings, whole.stray, whole.leftover()) == (frozenset(), b"", []), read

@@ -97,7 +97,8 @@ class _Asking:
             self._errors.append(error)
             self._fall_back(target, rest, error)
         self._left = target.name
-        call.answering = call.direct = None
+        call.answering = None
+        call.direct.end()
 
     def _fall_back(self, target: Target, rest: tuple[Target, ...], error: StreamError) -> None:
         if not rest or not error.fallback or not self._call.spend(rest[0]):

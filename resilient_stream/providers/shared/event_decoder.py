@@ -41,9 +41,9 @@ class EventSource(Protocol[EventT]):
     halves: bool
     failure: Failure | None
 
-    def single(self, data: bytes) -> bytes | None:
-        """Return the JSON text of a read that is exactly one event; for any other read None, and nothing has
-        changed."""
+    def single(self) -> Callable[[bytes], bytes | None] | None:
+        """Return what gives the JSON text of a read that is exactly one event, until `payloads` is called again; for
+        any other read that gives None, and nothing has changed. None where no next read is one."""
         ...
 
     def payloads(self, data: bytes) -> list[bytes]:
@@ -104,6 +104,26 @@ class EventReader(Protocol[EventT]):
         ...
 
 
+class LoneText:
+    """Reads network reads that are one piece of text each, in an answer of which the last read was text, too.
+
+    It stands for its decoder until that is fed again, and touches as little of it as it can.
+    """
+
+    __slots__ = ("_reader", "_single")
+
+    def __init__(self, single: Callable[[bytes], bytes | None], reader: EventReader[Any]) -> None:
+        self._single = single
+        self._reader = reader
+
+    def read(self, data: bytes) -> Batch:
+        """Return the piece of text; for any other read nothing, and nothing has changed."""
+        one = self._single(data)
+        if one is None or (event := self._reader.texts.single(one)) is None:
+            return []
+        return self._reader.text([event])
+
+
 class EventDecoder(Generic[EventT]):
     """Decodes one answer; see `contract.Decoder`. provider: the one whose rules classify errors between the events."""
 
@@ -144,11 +164,9 @@ class EventDecoder(Generic[EventT]):
         """Decode one network read."""
         if self.done or self.failure is not None:
             return []
+        if (lone := self.lone_text) is not None and (batch := lone.read(data)):
+            return batch
         reader = self._reader
-        one = self._events.single(data) if reader.plain else None
-        if one is not None and (text := reader.texts.single(one)) is not None:
-            batch = reader.text([text])
-            return batch if self._mender is None else self._mended(batch)
         payloads = self._events.payloads(data)
         if payloads and reader.plain and (texts := reader.texts.decode(payloads)) is not None:
             batch = reader.text(texts)  # a read of text alone changes nothing else, so there is nothing to follow
@@ -161,6 +179,15 @@ class EventDecoder(Generic[EventT]):
         if self.failure is not None:
             batch += self._held()
         return batch if self._mender is None else self._mended(batch)
+
+    @property
+    def lone_text(self) -> LoneText | None:
+        """Return what reads single pieces of text until the next `feed`; None where the next read may be more."""
+        reader = self._reader
+        if not reader.plain or self._mender is not None or self.done or self.failure is not None:
+            return None
+        single = self._events.single()
+        return None if single is None else LoneText(single, reader)
 
     def finish(self) -> Batch:
         """Take note that the body ended."""

@@ -66,10 +66,9 @@ class Stream:
             return await self._pull(attempt)
         direct.busy, direct.since = True, direct.now()
         try:
-            data = await direct.read()
-            if (chunk := direct.take(data)) is not None:
+            direct.got = await direct.read()  # in no variable of this frame, which loggers may show: it may quote a key
+            if (chunk := direct.take()) is not None:
                 return chunk
-            direct.got = data
         except (Exception, asyncio.CancelledError) as error:
             direct.got = error  # the attempt knows what it means
         except BaseException as error:

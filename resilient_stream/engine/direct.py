@@ -31,7 +31,7 @@ class Direct:
     busy: a pull is under way. attempt: whose answer the stream reads itself, while the links sleep; None before its
     first content, and from when the chain has to be asked. read: reads the network once, where a piece of text may come
     that nobody else has to see; else None. since: loop time from which a pull waits for such a read. got: what came of
-    it, where it was no piece of text, for the attempt. now: the loop's clock, in seconds.
+    it, until it is given out or handed over. now: the loop's clock, in seconds.
     """
 
     __slots__ = ("_record", "_texts", "_transcript", "attempt", "busy", "got", "now", "read", "since")
@@ -51,11 +51,13 @@ class Direct:
         """From now on give out what `texts` finds in a read; `record` counts the chunks."""
         self.read, self._texts, self._record = read, texts, record
 
-    def take(self, data: bytes) -> Chunk | None:
-        """Return the piece of text that a read is; None for any other read, and where the call has ended meanwhile."""
-        if self.read is None or not (batch := self._texts.read(data)):
+    def take(self) -> Chunk | None:
+        """Return the piece of text that the latest read is; None for any other read, and where the call has ended
+        meanwhile."""
+        data = self.got
+        if self.read is None or not isinstance(data, bytes) or not (batch := self._texts.read(data)):
             return None
-        self.busy, self.since = False, None
+        self.busy, self.since, self.got = False, None, None
         self._record.chunks += 1
         return self._transcript._pass_on(batch, len(data))
 

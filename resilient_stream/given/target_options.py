@@ -24,7 +24,7 @@ COMMON = ("raw", "stream", "terminal")
 OF_STREAM = frozenset({
     "system", "tools", "tool_choice", "output", "max_tokens", "temperature", "top_p", "stop", "seed", "reasoning",
     "extra", "to", "deadline", "recovery", "on_end", "metadata", "top_k", "presence_penalty", "frequency_penalty",
-    "user",
+    "user", "drain",
 })  # fmt: skip
 """Options of a call; a test compares them with those of `Client.stream`."""
 

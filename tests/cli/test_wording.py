@@ -12,13 +12,14 @@ from resilient_stream.events import (
     AttemptFailed,
     AttemptStarted,
     BreakerChanged,
+    Drained,
     Event,
     FellBack,
     Hedged,
     RetryScheduled,
     StreamEnded,
 )
-from resilient_stream.transcript import Transcript
+from resilient_stream.transcript import Attempt, Transcript
 
 LIMITED = error_for(Failure(kind=ErrorKind.RATE_LIMITED, status=429, retry_after=2.0))
 CUT = error_for(Failure(kind=ErrorKind.STREAM_INTERRUPTED))
@@ -45,6 +46,7 @@ LINES = [
     (BreakerChanged("c", "a:b", "half_open", "open", 0.64), "a:b  this request tests whether it is well again"),
     (BreakerChanged("c", "a:b", "closed", "half_open", 0.0), "a:b  is asked as usual again"),
     (StreamEnded("c", Transcript()), None),
+    (Drained("c", "a:b", 1, Attempt(target="a:b", model="b", started=0.0)), None),
 ]
 
 

@@ -192,3 +192,19 @@ async def test_without_a_budget_no_price_is_looked_up(provider: Any, monkeypatch
     found = Examination("openai:m", 5.0)
     await asyncio.wait_for(found.run(), 5)
     assert "price" not in found.checks
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:hid/den@host:6379/0", "redis://host:6379/0"),
+        ("redis://host/0?password=hidden", "redis://host/0"),
+        ("redis://:hid?den@host/0", "redis://***"),
+        ("redis://host/0?password=hid@den", "redis://***"),
+        ("user:hidden@host", "host"),
+        ("redis+cluster://:hidden@one:1,two:2", "redis+cluster://one:1,two:2"),
+    ],
+)
+def test_no_form_of_a_url_shows_its_password(url: str, shown: str) -> None:
+    """The password is left out where it is not escaped, too, and where it is in the query."""
+    assert StoreExamination(url, 1.0).name == shown

@@ -57,7 +57,7 @@ class StoreExamination:
     """The examination of one store. deadline: seconds for all steps. `checks` can be read while it runs."""
 
     def __init__(self, url: str, deadline: float) -> None:
-        self.name = re.sub(r"(?<=://)[^/]*@", "", url)
+        self.name = _shown(url)
         self.checks: dict[str, Check] = {step: Check(step) for step in STORE_STEPS}
         self._url = url
         self._asked = self.name
@@ -199,6 +199,15 @@ class StoreExamination:
         finally:
             await store.aclose()
         return "as a call does it"
+
+
+def _shown(url: str) -> str:
+    """Return a URL without its password, also where it is one that cannot be read, or has the password in its query."""
+    address, _, query = url.partition("?")
+    scheme = re.match(r"[a-z+]+://", url)
+    if "@" in query:  # the question mark may be one of the password
+        return f"{scheme[0] if scheme else ''}***"
+    return re.sub(r"^([a-z+]+://)?.*@", r"\1", address)
 
 
 def _is_behind(error: BaseException | None, kind: type[Exception]) -> bool:

@@ -466,11 +466,9 @@ def _beginnings(hedge: Hedge | None) -> Beginnings | None:
 
 
 def _sharing(store: Any) -> Sharing:
-    from .engine.sharing import Sharing  # paid for by clients with a store
+    from .engine.sharing import Sharing, checked  # paid for by clients with a store
 
-    if not callable(getattr(store, "exchange", None)):
-        raise StreamMisused(f"store= takes a RedisStore or a MemoryStore (resilient_stream.stores), not {store!r:.100}")
-    return Sharing(store)
+    return Sharing(checked(store))
 
 
 def _reporting(store: Any, client: Client) -> Reporting | None:

@@ -46,9 +46,9 @@ class Reserved:
 
 
 class Purses:
-    """The budgets of one client. process: who it is for the store."""
+    """The budgets of one client. process: gives who it is for the store."""
 
-    def __init__(self, store: Store, process: str) -> None:
+    def __init__(self, store: Store, process: Callable[[], str]) -> None:
         self.lease = store.lease
         self._store = store
         self._process = process
@@ -91,7 +91,7 @@ class Purses:
         return self._asking[known]
 
     async def _claim(self, purse: Purse) -> bool:
-        claim = purse.claim(self._process, self.lease)
+        claim = purse.claim(self._process(), self.lease)
         share = await self._store.claim(claim)
         if share is not None:
             purse.heard(claim, share, asyncio.get_running_loop().time())

@@ -10,15 +10,16 @@ answer it goes by what this process knows.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from ..failures import StreamMisused
 from ..fleet.board import News, Store, View
 from ..fleet.bucket import Allowance, Cost
 from ..fleet.health import Patient, TargetKey
+from ..fleet.identity import Identity
 from ..fleet.places import ANOTHER_ASKS, Places
+from ..fleet.pool import LONGEST_LEASE
 from ..fleet.shared import Member, SharedBuckets, SharedPatient
 from ..policy import Breaker, Limits
 from .purses import Purses
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from ..fleet.quota import Quota
     from .call import Call
 
-__all__ = ["Sharing"]
+__all__ = ["Sharing", "checked"]
+
+SHORTEST_LEASE = 1.0
+"""Seconds of a lease at least: it is renewed three times in its time, and an answer may be late."""
 
 SOON = 0.02
 """Seconds after which news are sent that no request has taken along: those of one moment go together."""
@@ -39,10 +43,10 @@ class Sharing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._process = os.urandom(6).hex()
+        self._process = Identity()
         self.purses = Purses(store, self._process)
         self._members: weakref.WeakValueDictionary[TargetKey, Member] = weakref.WeakValueDictionary()
-        self._timers: dict[Member, asyncio.TimerHandle] = {}
+        self._timers: dict[Member, tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle]] = {}
         self._asked: dict[tuple[Member, bool, asyncio.AbstractEventLoop], asyncio.Task[View | None]] = {}
         self._sending: set[asyncio.Future[Any]] = set()
         self._renewals: Renewals[Places] = Renewals(store.lease, Places.renew)
@@ -70,7 +74,7 @@ class Sharing:
         """Take a place and the cost from what is for all, and return 0; or return seconds until both may be there."""
         buckets, places = quota.allowance, quota.shared
         assert buckets is None or isinstance(buckets, SharedBuckets)  # they were made here
-        claim = None if places is None else places.claim(ask=True)
+        claim = None if places is None else places.claim(now, ask=True)
         if places is not None and claim is None:
             return ANOTHER_ASKS
         member = _member_of(buckets, places)
@@ -120,15 +124,20 @@ class Sharing:
     # -- telling ----------------------------------------------------------------------------
 
     def _tell(self, member: Member) -> None:
-        """Send the member's news soon. Without a running loop they wait for the next request."""
-        with contextlib.suppress(RuntimeError):
-            if member not in self._timers:
-                self._timers[member] = asyncio.get_running_loop().call_later(SOON, self._send, member)
+        """Send the member's news soon. Without a running loop they wait for the next request; a loop that has ended
+        sends none."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        armed = self._timers.get(member)
+        if armed is None or armed[0].is_closed():
+            self._timers[member] = (loop, loop.call_later(SOON, self._send, member))
 
     def _send(self, member: Member) -> None:
-        timer = self._timers.pop(member, None)
-        if timer is not None:
-            timer.cancel()
+        armed = self._timers.pop(member, None)
+        if armed is not None:
+            armed[1].cancel()
         self._keep(asyncio.get_running_loop().create_task(self._report(member)))
 
     async def _report(self, member: Member) -> None:
@@ -148,6 +157,19 @@ class Sharing:
             for member in tuple(self._timers):
                 self._send(member)
             await asyncio.wait([task for task in self._sending if task.get_loop() is loop])
+
+
+def checked(store: Any) -> Store:
+    """Return a store that a client can share. Raises StreamMisused for anything else."""
+    if not all(callable(getattr(store, name, None)) for name in ("exchange", "claim")):
+        raise StreamMisused(f"store= takes a RedisStore or a MemoryStore (resilient_stream.stores), not {store!r:.100}")
+    lease = getattr(store, "lease", None)
+    if not isinstance(lease, int | float) or isinstance(lease, bool) or not SHORTEST_LEASE <= lease <= LONGEST_LEASE:
+        raise StreamMisused(
+            f"the lease of a store= is {SHORTEST_LEASE:g} to {LONGEST_LEASE:g} seconds, not {lease!r:.100}"
+        )
+    found: Store = store
+    return found
 
 
 def _member_of(buckets: SharedBuckets | None, places: Places | None) -> Member:

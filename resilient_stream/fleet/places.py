@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .pool import Claim, Share, turns
@@ -30,11 +31,14 @@ LONGEST_WAIT, LONGEST_AS_NEXT = 0.25, 0.1
 ANOTHER_ASKS = 0.001
 """Seconds before a request asks while a claim of another loop is on its way."""
 
+UNANSWERED_AFTER = 5.0
+"""Seconds after which a claim is taken for lost: the loop that made it may have ended meanwhile."""
+
 
 class Places:
     """What one client holds of the places at a target, and how it waits for more."""
 
-    def __init__(self, member: Member, limit: int, process: str, lasts: float) -> None:
+    def __init__(self, member: Member, limit: int, process: Callable[[], str], lasts: float) -> None:
         self.key = str(limit)
         self.limit = limit
         self.member = member
@@ -43,7 +47,7 @@ class Places:
         self._lock = threading.Lock()  # a client may be used by the loops of several threads
         self._held = 0
         self._told: tuple[int, bool] | None = (0, False)
-        self._is_asking = False
+        self._asking: tuple[int, float] | None = None
         self._is_due = False
         self._waits = False
         self._is_next = False
@@ -67,22 +71,24 @@ class Places:
             self._is_due = True
             self.member.tell()
 
-    def claim(self, *, ask: bool) -> Claim | None:
+    def claim(self, now: float, *, ask: bool) -> Claim | None:
         """Return what is to be told, and ask for a place; None while another claim is on its way."""
         with self._lock:
-            if self._is_asking:
+            if self._asking is not None and now - self._asking[1] < UNANSWERED_AFTER:
                 return None
-            self._is_asking, self._is_due = True, False
+            turn = next(turns)
+            self._asking, self._is_due = (turn, now), False
             waits = TURN if ask or self._waits else 0.0
             one = 1 if ask else 0
             return Claim(
-                self.key, self._process, next(turns), self.limit, self._lasts, self._held, one, one, one, waits
+                self.key, self._process(), turn, self.limit, self._lasts, self._held, one, one, one, waits
             )  # fmt: skip
 
     def heard(self, claim: Claim, share: Share | None, now: float) -> None:
         """Make what there is to make of an answer; None if there is none, and nobody knows what the store knows."""
         with self._lock:
-            self._is_asking = False
+            if self._asking is not None and self._asking[0] == claim.turn:
+                self._asking = None
             is_granted = share is not None and bool(claim.least and share.granted)
             if claim.least:
                 self._waits, self._asked = not is_granted, 0 if is_granted else self._asked + 1

@@ -62,9 +62,10 @@ class _Unsettled:
 
 
 class Member:
-    """One target as this process and the store know it. tell: called when there are news that nobody waits for."""
+    """One target as this process and the store know it. process: gives who tells. tell: called when there are news that
+    nobody waits for."""
 
-    def __init__(self, key: TargetKey, process: str, tell: Callable[[Member], None]) -> None:
+    def __init__(self, key: TargetKey, process: Callable[[], str], tell: Callable[[Member], None]) -> None:
         self.key = key_in_store(key)
         self.patient: SharedPatient | None = None
         self._process = process
@@ -121,7 +122,9 @@ class Member:
     def unsent(self, now: float) -> list[News]:
         """Return the news that nobody waits for, and forget them."""
         buckets = [each for each in tuple(self._buckets.values()) if each.unsettled]
-        claims = [claim for each in tuple(self._places.values()) if each.unsettled and (claim := each.claim(ask=False))]
+        claims = [
+            claim for each in tuple(self._places.values()) if each.unsettled and (claim := each.claim(now, ask=False))
+        ]
         if not buckets and not claims:
             return [] if self._untold == _Untold() else [self.news(now)]
         return [self.news(now, *both) for both in zip_longest(buckets, claims)]
@@ -137,7 +140,7 @@ class Member:
     ) -> News:
         """Return everything that is to be told, with what is asked for; it counts as told then."""
         untold, self._untold = self._untold, _Untold()
-        news = News(self.key, self._process, version=self._version, take=take, places=places)
+        news = News(self.key, self._process(), version=self._version, take=take, places=places)
         if self.patient is not None:
             news = news._replace(
                 circuit=self.patient.figures, window=self.patient.window, calls=untold.calls, failures=untold.failures,

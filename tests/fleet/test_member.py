@@ -31,7 +31,7 @@ def told() -> list[Member]:
 @pytest.fixture
 def member(told: list[Member]) -> Member:
     """A target of this process."""
-    return Member(TargetKey("openai:m", "", ""), "me", told.append)
+    return Member(TargetKey("openai:m", "", ""), lambda: "me", told.append)
 
 
 @pytest.fixture

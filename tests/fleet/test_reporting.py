@@ -110,6 +110,9 @@ async def test_without_a_store_there_is_nothing(clock: Clock) -> None:
         async def exchange(self, news: Any) -> None:
             """Nothing is known."""
 
+        async def claim(self, claim: Any) -> None:
+            """Nothing is known."""
+
     for options in ({}, {"store": Old()}):
         client, _ = client_over(good(), **options)
         async with client:

@@ -107,7 +107,7 @@ GENERIC = make_rules(
             r" was)? too (large|big)\b",
             r"exceeds? the (maximum |max |allowed )*(request|body|payload|upload) (body )?(size|limit)",
             r"request (body )?exceeds the (maximum |max )?(allowed )?(size|number of bytes)|"
-            r"\b(request|payload|body|upload) size exceeds\b",
+            r"\b(request|payload|body|upload) size exceeds\b(?!.{0,60}(per|a|each)[ -]minute|.{0,60}concurrent)",
             r"\b(image|file|document|attachment|audio|video)s?\b.{0,40}\b(exceeds?|larger than|over)\b.{0,40}\d ?"
             r"([KMG]i?B|bytes|megabytes)\b",
         ),
@@ -120,7 +120,9 @@ GENERIC = make_rules(
             r"\b(limit|quota|allocation|allowance)s?\b.{0,40}\b(daily|weekly|monthly|today|for (the|"
             r"this) (day|week|month))\b",
             r"(hit|reached|exceeded) your (\w{1,24} )?limit\b.{0,20}\breset|"
-            r"\b(current|this) billing (period|cycle|month)\b|"
+            r"\b(exceeded|exhausted|used|reached|quota|ran out|allowance)\b.{0,60}\b(current|this) billing "
+            r"(period|cycle)\b|"
+            r"\b(current|this) billing (period|cycle)\b.{0,40}\b(used|exhausted|exceeded)\b|"
             r"quota (has been |"
             r"is )?(used up|exhausted)|exceeds? the service quota",
         ),
@@ -228,10 +230,11 @@ GENERIC = make_rules(
             r"content[ _-](filter|policy|polic|moderation|management|safety|violation)|safety (filter|"
             r"system|polic|setting|check)",
             r"\bflagged\b|(usage|acceptable use|content|safety) polic(y|ies)\b|policy violation",
-            r"violat\w{1,24} .{0,40}\b(polic|guidelines)",
+            r"violat\w{1,24} .{0,40}\bpolic|violat\w{1,24} .{0,40}\b(usage|community|content|safety) guidelines",
             r"\bguardrail|requires moderation|\bmoderation\b|responsible ai|blocked (by|due to|"
-            r"for) .{0,40}(polic|safety|filter|guard)|"
-            r"\b(prompts?|inputs?|outputs?|responses?|messages?) (\w{1,24} )?blocked\b",
+            r"for) .{0,40}(polic|safety|filter|guard ?rail)|"
+            r"\b(prompts?|inputs?|outputs?|responses?|messages?) ((was|were|is|are|got) )?blocked("
+            r"$|[.!\"']| due to (security|safety|content|polic))",
             r"\b(prompts?|inputs?|outputs?|content|text|messages?)\b.{0,40}\b(unsafe|not safe|inappropriate|"
             r"harmful|offensive)\b",
             r"\b(content|prompt|inputs?|outputs?|text)\b.{0,40}\b(is|are|was|were|been|being) (blocked|rejected|"
@@ -312,7 +315,8 @@ GENERIC = make_rules(
             _K.GATEWAY_ERROR,
             r"\bconnect call failed|connection refused|\bECONNREFUSED\b|"
             r"\b(cannot|could not|failed to|unable to) connect to (the )?(host|upstream|backend|server)\b|"
-            r"upstream connect error|before headers|no healthy upstream|bad gateway|load[ -]?balancer|"
+            r"upstream connect error|before headers|no healthy upstream|bad gateway|"
+            r"load[ -]?balancer.{0,40}(timed? ?out|unavailable|error|no |cannot|failed)|"
             r"\b(get|find|pick|select|connect to) an? (\w{1,24} )?(peer|upstream|backend)\b|"
             r"upstream (server )?(is )?(error|unavailable|"
             r"unreachable)|(origin|upstream) .{0,30}(unreachable|refused)|error code: 5(0[02]|2[0-3]|"

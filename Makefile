@@ -31,8 +31,8 @@ outside: .venv/beside/ready
 	@test -d .venv/node_modules/esbuild || $(NPM) ai esbuild || \
 		echo "Node.js's npm is not here, or has no network: the tests with its packages are skipped."
 	NODE_PATH=$(CURDIR)/.venv/node_modules .venv/beside/bin/python -m pytest -rs -n auto --maxprocesses 4 \
-		tests/integrations tests/gateway tests/stores tests/web tests/formats tests/examples tests/contrib tests/providers/official \
-		tests/cli/test_doctor_store.py tests/cli/test_top.py
+		tests/integrations tests/gateway tests/stores tests/web tests/formats tests/examples tests/contrib tests/providers/official
+	.venv/beside/bin/python -m pytest -rs tests/cli/test_doctor_store.py tests/cli/test_top.py
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -510,13 +510,14 @@ class Attempt:
 
     def _is_read_on(self, response: Response, unread: bytes) -> bool:
         """Have the rest read in the background, if there is room for one more. Returns whether it is."""
+        from .draining import Drain  # loaded already, by whoever asks for it
+
         call = self.call
         assert call.settings.drain is not None
-        reading = (response, self._body.decoder, unread, call.transport.release, self._learn, self.request.meter)
-        drain = call.settings.drain.begin(*reading)
-        if drain is not None:
+        drain = Drain(response, self._body.decoder, unread, call.transport.release, self._learn, self.request.meter)
+        if is_begun := call.settings.drain.begin(drain):
             call.drains.append(drain)
-        return drain is not None
+        return is_begun
 
     def _learn(self, drain: Drain) -> None:
         """Correct what the record says that it used: what was read on is over."""

@@ -171,23 +171,14 @@ class Draining(NamedTuple):
     drains: Drains
     seconds: float
 
-    def begin(
-        self,
-        response: Response,
-        decoder: Decoder,
-        unread: bytes,
-        release: Callable[[Response], object],
-        learned: Callable[[Drain], object],
-        meter: Meter | None,
-    ) -> Drain | None:
-        """Read on, and return what does, if there is room and a loop that runs. The parameters are those of `Drain`."""
+    def begin(self, drain: Drain) -> bool:
+        """Read on, if there is room and a loop that runs. Returns whether there is."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # the loop is over, and the stream was dropped after it
-            return None
+            return False
         running = self.drains.running
         if len(running) >= MOST or getattr(loop, "_asyncgens_shutdown_called", False):
-            return None
-        drain = Drain(response, decoder, unread, release, learned, meter)
+            return False
         drain.begin(self.seconds, running)
-        return drain
+        return True

@@ -9,7 +9,6 @@ Many processes report less often, so that their store is told so many records a 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import os
 import random
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..events import Observer
 from ..fleet.health import TargetHealth
+from ..fleet.identity import Identity
 from ..fleet.report import Report, ReportStore, written
 from ..fleet.tally import Tally
 
@@ -41,6 +41,9 @@ MOST_A_SECOND = 1000
 
 LONGEST = 60.0
 """Seconds between two records at most, however many processes there are."""
+
+_process = Identity()
+"""What tells this process from others, of this machine or another one; a forked one has its own."""
 
 
 class Reporting:
@@ -89,10 +92,10 @@ class Reporting:
         health = self._health()
         if health is None:
             return None
-        return written(Report(process=_process(os.getpid()), targets=self.tally.figures(health())))
+        return written(Report(process=_process(), targets=self.tally.figures(health())))
 
     async def _send(self, record: bytes) -> None:
-        name = f"{_process(os.getpid())}-{self._client}"
+        name = f"{_process()}-{self._client}"
         try:
             known = await self._store.report(name, record, LASTS * self._every)
         except Exception:  # a store of the application's own
@@ -112,9 +115,3 @@ class Reporting:
         if self._sending is not None and not self._sending.done():
             self._sending.cancel()
             await asyncio.wait([self._sending])
-
-
-@functools.cache
-def _process(pid: int) -> str:
-    """Return what tells this process from others, of this machine or another one; a forked one has its own."""
-    return f"{pid:x}-{os.urandom(6).hex()}"

@@ -1,4 +1,4 @@
-"""Who a client is for the store that it shares with others."""
+"""Who a client, or a process, is for the store that it shares with others."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ __all__ = ["Identity"]
 
 
 class Identity:
-    """The name of one client in one process. A client that was made before its process forked has another one in each:
-    under the same name, what one holds and spends would replace what another one does."""
+    """The name of one client, or of all, in one process. A client that was made before its process forked has another
+    one in each: under the same name, what one holds and spends would replace what another one does."""
 
     def __init__(self) -> None:
         self._pid = 0

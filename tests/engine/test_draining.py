@@ -74,12 +74,18 @@ async def by_close(stream: Stream) -> None:
     await stream.aclose()
 
 
-async def by_cancel(stream: Stream) -> None:
-    """Cancel the task that waits for the next chunk."""
+async def waiting(stream: Stream) -> asyncio.Future[Transcript]:
+    """A task that reads the stream, and waits for its third chunk."""
     task = asyncio.ensure_future(stream.collect())
     while len(stream.transcript.chunks) < 2:
         await asyncio.sleep(0)
     await asyncio.sleep(0)
+    return task
+
+
+async def by_cancel(stream: Stream) -> None:
+    """Cancel the task that waits for the next chunk."""
+    task = await waiting(stream)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -87,10 +93,7 @@ async def by_cancel(stream: Stream) -> None:
 
 async def by_another_task(stream: Stream) -> None:
     """Close it while another task waits for its next chunk, as a web server does when the reader has left."""
-    task = asyncio.ensure_future(stream.collect())
-    while len(stream.transcript.chunks) < 2:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    task = await waiting(stream)
     stream.close()
     with pytest.raises(StreamError):
         await task

@@ -12,14 +12,25 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from benchmarks.disconnects import Flood, Moment, leaving, moment
-from benchmarks.servers import Reader, served
+from benchmarks.servers import Reader, listening, served
 from resilient_stream import Client, RetryPolicy
 from resilient_stream.testing import Cut, End, FakeProvider, Preamble, Script, Stall, Status, Text
 from resilient_stream.web import Hub
 
 SAID: Script = [Text("Hel", "lo"), End()]
+
+
+async def hearing(app: web.Application) -> tuple[web.AppRunner, Reader]:
+    """Serve an app of aiohttp's, and return it with a reader who has heard the beginning of its answer."""
+    runner, made = web.AppRunner(app), listening()
+    await runner.setup()
+    await web.SockSite(runner, made).start()
+    reader = await Reader.ask(made.getsockname())
+    await reader.hears(b"Hello")
+    return runner, reader
 
 
 class Served:

@@ -16,7 +16,7 @@ from resilient_stream.formats.events import EventsWriter
 from resilient_stream.testing import End, FakeProvider, Preamble, Stall, Text
 from resilient_stream.web.aiohttp import stream_response
 
-from .serving import Promises, Until
+from .serving import Promises, Until, hearing
 
 KINDS = [
     ("aiohttp", server, middleware)
@@ -144,11 +144,7 @@ async def test_client_that_is_closed_at_shutdown_tells_its_readers(fake_provider
     app = web.Application()
     app.router.add_get("/", answer)
     app.on_shutdown.append(stop)
-    runner, made = web.AppRunner(app), listening()
-    await runner.setup()
-    await web.SockSite(runner, made).start()
-    reader = await Reader.ask(made.getsockname())
-    await reader.hears(b"Hello")
+    runner, reader = await hearing(app)
     await runner.cleanup()
     heard = await reader.hears_out()
     assert b"client_closed" in heard

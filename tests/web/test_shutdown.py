@@ -26,7 +26,7 @@ from resilient_stream.web.source import Source
 
 from ..stores.fake_redis import FakeRedis
 from .hub_parts import Feeding, PlainWriter, read_all, turns
-from .serving import events
+from .serving import events, hearing
 from .test_answer import Response, beginning
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -124,11 +124,7 @@ async def test_aiohttp_tells_before_it_waits(fake_provider: FakeProvider, after:
     app = web.Application()
     app.router.add_get("/", answer)
     app.on_shutdown.append(tell)
-    runner, made = web.AppRunner(app), listening()
-    await runner.setup()
-    await web.SockSite(runner, made).start()
-    reader = await Reader.ask(made.getsockname())
-    await reader.hears(b"Hello")
+    runner, reader = await hearing(app)
     await runner.cleanup()
     assert events(await rest_of(reader))[-2]["title"] == "Server shut down"
     reader.leave()

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from resilient_stream.engine.budget import _counts
 from resilient_stream.providers import adapter_for, known_providers
 
 _OTHERS = ("AZURE_OPENAI_AD_TOKEN", "OPENAI_API_VERSION", "OLLAMA_API_KEY")
@@ -59,6 +60,13 @@ def no_keys_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests send no real key, whatever the environment holds."""
     for variable in _variables() & os.environ.keys():
         monkeypatch.delenv(variable)
+
+
+@pytest.fixture(autouse=True)
+def no_failures_of_earlier_tests() -> None:
+    """No target begins with the failures that another test has had at its port, which the system gives out again: they
+    would use up its retry budget."""
+    _counts.clear()
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from resilient_stream.engine.budget import _counts
 from tests.engine.clock import Clock, running_clock
 
 from .sharing import Watched
@@ -24,13 +23,6 @@ async def clock() -> AsyncIterator[Clock]:
 def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     """A circuit opens for its exact time."""
     monkeypatch.setattr("resilient_stream.fleet.circuit.JITTER", 0.0)
-
-
-@pytest.fixture(autouse=True)
-def retries_of_its_own() -> Iterator[None]:
-    """No test has spent the retry budget of another one's targets, which is the process's."""
-    yield
-    _counts.clear()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""The contracts between the parts: requests, transports, adapters with their decoders, and links of the chain.
+"""Defines the contracts between the parts: requests, transports, adapters with their decoders, and links of the chain.
 
-Nothing here does anything: no implementation is imported. A provider of your own needs `Adapter`, a link `Middleware`.
+No implementation is here or imported here. A provider of your own needs `Adapter`, a link `Middleware`.
 """
 
 from .adapter import (

@@ -1,4 +1,4 @@
-"""What a provider's dialect is: an adapter that writes requests, and a decoder that reads one answer.
+"""Defines what a provider's dialect consists of: an adapter that writes requests, and a decoder that reads one answer.
 
 Both are pure. They turn values into bytes and bytes into values, never await, and never raise for what a server sent:
 a decoder reports a `Failure` instead, so that what came before it in the same read is still delivered.
@@ -45,7 +45,7 @@ the object; in words alone."""
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model at a provider can do beyond a plain answer.
+    """Says what a model at a provider can do beyond a plain answer.
 
     tools, images, output (a JSON schema for the answer), reasoning: what a request may ask for. output_by: how the
     answer's schema is asked for; the adapter itself writes "schema" and "json" (fitting/answer_form.py). image_links:
@@ -112,7 +112,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
-    """Credentials that a provider takes in place of a key.
+    """Describes credentials that a provider takes in place of a key.
 
     words: what they are called. variables, file: environment variables and a file that say that there are some.
     otherwise: what the documents say of them beside the variables of the key.
@@ -125,10 +125,10 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LimitHeaders(msgspec.Struct, frozen=True, kw_only=True):
-    """The names of the headers in which an answer says what is left of the account's limits.
+    """Names the headers in which an answer says what is left of the account's limits.
 
     pattern: how a name is made of a `field` (remaining, limit, reset) and what it is `of`. requests, tokens: what these
-    are called there. The defaults are OpenAI's, which most providers have taken over; none have to be sent.
+    are called there. The defaults are OpenAI's, which most providers use, too; a provider may send none of them.
     """
 
     pattern: str = "x-ratelimit-{field}-{of}"
@@ -141,7 +141,7 @@ class LimitHeaders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the library has to know of a provider beside its dialect. The defaults are right for most of them.
+    """Says what the library has to know of a provider beside its dialect. The defaults are right for most of them.
 
     telemetry_name: what OpenTelemetry's conventions call it; empty: as it is named here.
     prices_name: what the price table of genai-prices calls it; empty: as it is named here.
@@ -169,7 +169,7 @@ _USUAL = ProviderFacts()
 
 
 class Decoder(Protocol):
-    """Turns one response body into chunks. One object per response.
+    """Turns one response body into chunks. There is one object for each response.
 
     failure: set when the stream reported an error, or cannot be read; nothing is decoded after it.
     done: the provider's end marker was seen and nothing more is expected.
@@ -191,8 +191,8 @@ class Decoder(Protocol):
         ...
 
     def finish(self) -> Batch:
-        """The body ended. Returns what only the end makes whole; sets `failure` (stream_interrupted) when the
-        provider's end marker is missing. Idempotent."""
+        """Note that the body ended, and return what only the end makes whole.
+        It sets `failure` (stream_interrupted) when the provider's end marker is missing. It may be called again."""
         ...
 
 
@@ -200,7 +200,7 @@ class TextReads(Protocol):
     """Reads network reads that are one piece of text each."""
 
     def read(self, data: bytes) -> Batch:
-        """The piece of text; for any other read nothing, and then nothing has changed."""
+        """Return the piece of text. For any other read, return no chunk and change nothing."""
         ...
 
 
@@ -215,7 +215,7 @@ class WholeDecoder(Decoder, Protocol):
 
 
 class Adapter(Protocol):
-    """One provider's dialect. Stateless: one object serves every request.
+    """Speaks one provider's dialect. It has no state: one object serves every request.
 
     name: as in "name:model". title: for people. base_url: its own. key_variables: environment variables that may
     hold the key, in order; empty when it needs none. url_variable: the one for the base URL. default_model: for
@@ -242,22 +242,22 @@ class Adapter(Protocol):
     media_types: tuple[str, ...]
 
     def capabilities(self, model: str) -> Capabilities:
-        """What this model can do."""
+        """Return what this model can do."""
         ...
 
     def encode(self, request: Request, endpoint: Endpoint) -> Outgoing:
-        """The request for a streaming answer, or for a whole one where `request.stream` is False.
+        """Return the request for a streaming answer, or for a whole one where `request.stream` is False.
 
         Raises StreamError (unsupported_feature) for what the dialect cannot say
         in this request, where `capabilities` alone do not tell."""
         ...
 
     def decoder(self, request: Request) -> Decoder:
-        """A fresh decoder for one response."""
+        """Return a fresh decoder for one response."""
         ...
 
     def classify(self, status: int, headers: Mapping[str, str], body: bytes, max_retry_after: float = 60.0) -> Failure:
-        """What an answer other than a stream means. Header names are in lower case.
+        """Return what an answer other than a stream means. Header names are in lower case.
 
         max_retry_after: seconds that the policy waits at most. It decides no kind: `retry` looks at the wait itself.
         """
@@ -271,8 +271,8 @@ def facts_of(adapter: Adapter) -> ProviderFacts:
 
 
 class WholeAdapter(Adapter, Protocol):
-    """An adapter that can also ask for the answer in one piece."""
+    """Describes an adapter that can also ask for the answer in one piece."""
 
     def whole_decoder(self, request: Request) -> WholeDecoder:
-        """A fresh decoder for one answer to a request whose `stream` is False."""
+        """Return a fresh decoder for one answer to a request whose `stream` is False."""
         ...

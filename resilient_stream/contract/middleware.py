@@ -1,4 +1,4 @@
-"""What a link of the chain is, and what it may use of the call that it runs in."""
+"""Defines what a link of the chain is, and what it may use of the call that it runs in."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ ResultT = TypeVar("ResultT")
 
 
 class Policies(Protocol):
-    """What a call goes by: the client's policies, with the call's own in their place. deadline: seconds in all."""
+    """Holds the policies of a call: the client's, or the call's own in their place. deadline: seconds in all."""
 
     @property
     def retry(self) -> RetryPolicy:
-        """How often, and after which waits, a target is asked again."""
+        """Return how often, and after which waits, a target is asked again."""
 
     @property
     def timeouts(self) -> Timeouts:
-        """The longest times between two events of a call."""
+        """Return the longest times between two events of a call."""
 
     @property
     def limits(self) -> Limits:
-        """How much of an answer is kept, and how many streams run at once."""
+        """Return how much of an answer is kept, and how many streams run at once."""
 
     @property
     def recovery(self) -> Recovery:
-        """How an answer that was cut is gone on with."""
+        """Return how an answer that was cut is continued."""
 
     @property
     def deadline(self) -> float | None:
-        """Seconds that the call may take in all; None for as long as it takes."""
+        """Return the seconds that the call may take in all; None for as long as it takes."""
 
 
 class CallContext(Protocol):
-    """The running call, as a link of the chain may use it.
+    """Gives a link of the chain what it may use of the running call.
 
     id: the call's name in this process, as in its log lines. request: what the user asked, before any link changed it.
     transcript: everything received so far.
@@ -52,22 +52,22 @@ class CallContext(Protocol):
 
     @property
     def id(self) -> str:
-        """The call's name in this process, as in log lines and events."""
+        """Return the call's name in this process, as in log lines and events."""
 
     @property
     def request(self) -> Request:
-        """What the user asked, for the first target."""
+        """Return what the user asked, for the first target."""
 
     @property
     def settings(self) -> Policies:
-        """The policies of this call."""
+        """Return the policies of this call."""
 
     @property
     def transcript(self) -> Transcript:
-        """What was received and tried so far."""
+        """Return what was received and tried so far."""
 
     def remaining(self) -> float:
-        """Seconds until the call's deadline; infinite without one."""
+        """Return the seconds until the call's deadline; infinite without one."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait, unless the call ends meanwhile: then its error is raised at once."""

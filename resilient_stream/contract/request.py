@@ -1,4 +1,4 @@
-"""What is asked: one call as the user meant it, for one target, and where it is to be sent."""
+"""Defines what is asked: one call as the user meant it, for one target, and where it is to be sent."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ __all__ = ["Endpoint", "Meter", "Request", "ResumePoint", "Silence"]
 
 
 class Meter(Protocol):
-    """Whoever counts what the requests of a link cost. Both are synchronous."""
+    """Counts what the requests of a link cost. Both methods are synchronous."""
 
     def begins(self, sending: Sending) -> None:
-        """An attempt is made of the request; `sending` says how far it comes, and its record what it costs."""
+        """Note that an attempt is made of the request; `sending` says how far it comes, and its record what it
+        costs."""
 
     def answered(self, sending: Sending) -> None:
-        """The head of its answer is there: the record has the headers."""
+        """Note that the head of its answer is there: the record has the headers."""
 
 
 class Silence(Protocol):
-    """Whoever wants to know that a streamed request gives no content for long. It goes on all the same."""
+    """Is told when a streamed request gives no content for long. The request goes on all the same."""
 
     seconds: float
-    """How long: from its start to its first content, and from one piece of content that is waited for to the next."""
+    """How long a silence lasts: from the start to the first content, and from one piece of content that is waited for
+    to the next."""
 
     def noticed(self) -> None:
-        """It has been silent for so long: called once at most for each attempt, synchronously."""
+        """Note that the request has been silent for so long: called once at most for each attempt, synchronously."""
 
 
 class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a provider's own resume takes a broken stream up again: after event `sequence`, a number or a name, of
+    """Says where a provider's own resume takes a broken stream up again: after event `sequence`, a number or a name, of
     `response_id`.
 
     state: what else the next decoder has to know, in its adapter's own form: tool calls that had begun.
@@ -52,7 +54,7 @@ class ResumePoint(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Request:
-    """One call as the user meant it, checked, for one target. Adapters encode it; middlewares `replace` it.
+    """Describes one call as the user meant it, checked, for one target. Adapters encode it; middlewares `replace` it.
 
     hosted: tools that run at the provider, by name or in its own words.
     tool_choice: "auto", "none", "required" or a tool's name. output: a JSON schema the answer must follow. reasoning:
@@ -101,23 +103,24 @@ class Request:
 
     @property
     def model(self) -> str:
-        """The model's name at the provider."""
+        """Return the model's name at the provider."""
         return self.target.model
 
     def option(self, name: str, default: Any = None) -> Any:
-        """A target's option: what only some providers know."""
+        """Return one of the target's options, which only some providers know."""
         return self.target.options.get(name, default)
 
     @property
     def may_cite(self) -> bool:
-        """Whether the answer may have citations: more than texts and functions was given, as a search or a document."""
+        """Return whether the answer may have citations: more than texts and functions was given, as a search or a
+        document."""
         if self.extra or self.hosted:
             return True
         return any(map(_has_document, self.messages))
 
     @property
     def decoding(self) -> dict[str, Any]:
-        """What every decoder is made with: its bound, and the target's options `raw` and `terminal="eof_ok"`."""
+        """Return what every decoder is made with: its bound, and the target's options `raw` and `terminal="eof_ok"`."""
         return {
             "max_event_bytes": self.max_event_bytes,
             "raw": bool(self.option("raw")),
@@ -134,7 +137,7 @@ def _has_document(message: Message) -> bool:
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to send, resolved for one attempt: environment read, key fetched. Its repr has no key.
+    """Says where to send, resolved for one attempt: the environment is read, the key is fetched. Its repr has no key.
 
     credentials: what a provider needs beyond one key, as its own resolver made it (a signing key, a project).
     """

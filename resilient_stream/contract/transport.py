@@ -1,4 +1,4 @@
-"""How a request leaves and its answer comes in: what an adapter wants sent, and what carries it.
+"""Defines how a request leaves and its answer comes in: what an adapter wants sent, and what carries it.
 
 A transport knows bytes and connections. It knows no dialect, and decides nothing about a failure.
 """
@@ -19,7 +19,7 @@ __all__ = ["HttpRequest", "Outgoing", "ProcessRequest", "ReplayRequest", "Respon
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an adapter wants sent. The transport adds `Accept-Encoding`, the target its own headers."""
+    """Holds what an adapter wants sent. The transport adds `Accept-Encoding`, the target its own headers."""
 
     method: str = "POST"
     url: str
@@ -34,7 +34,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an adapter wants run, for a provider that is a program. `stdin` is written to it and closed.
+    """Holds what an adapter wants run, for a provider that is a program. `stdin` is written to it and closed.
 
     environment: all the variables that it has. files: options of its command line whose values are names of files with
     this content, which only this user can read and which are removed when the program is over.
@@ -47,7 +47,7 @@ class ProcessRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """For messages: a program has a name and no host."""
+        """Return a name for messages, since a program has no address."""
         return ""
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ class ProcessRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is looked for in a recording, and how its answer is played (see `recording/provider.py`)."""
+    """Says what is looked for in a recording, and how its answer is played (see `recording/provider.py`)."""
 
     file: str
     messages: tuple[Message, ...]
@@ -68,7 +68,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """For messages: a file has no host."""
+        """Return a name for messages, since a file has no address."""
         return ""
 
     def __repr__(self) -> str:
@@ -82,7 +82,7 @@ Outgoing: TypeAlias = HttpRequest | ProcessRequest | ReplayRequest
 
 
 class Sending:
-    """How far a request has come: on a connection that had served another one, and written to it.
+    """Says how far a request has come: whether its connection had served another one, and whether it was written.
 
     request, record, endpoint: what it is, the attempt's entry in the transcript, and where it goes with which key;
     for a transport that keeps what passes (recording/recorder.py).
@@ -99,46 +99,46 @@ class Sending:
 
 
 class Response(Protocol):
-    """One answer and what carries it; one owner, who closes it. Header names are in lower case."""
+    """Carries one answer over one connection. It has one owner, who closes it. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
 
     def read(self) -> Awaitable[bytes]:
-        """What has arrived, at least one byte; b"" at the end of the body."""
+        """Return what has arrived, at least one byte; b"" at the end of the body."""
         ...
 
     def interrupt(self, error: Exception) -> None:
-        """Make a pending `read` raise `error` now, and close. Synchronous."""
+        """Make a pending `read` raise `error` now, and close. This is synchronous."""
         ...
 
     def drain(self) -> bytes:
-        """What had arrived but was not read."""
+        """Return what had arrived but was not read."""
         ...
 
     def close(self) -> None:
-        """Let go of it now. Synchronous and idempotent."""
+        """Close the answer and its connection now. This is synchronous, and it may be called again."""
         ...
 
 
 class Transport(Protocol):
-    """How requests leave: HTTP, or a program's standard input."""
+    """Sends requests, over HTTP or to a program's standard input."""
 
     async def open(self, request: Any, connect_timeout: float | None, sending: Sending) -> Response:
-        """Send, and wait for the answer's head."""
+        """Send the request, and wait for the head of its answer."""
         ...
 
     def release(self, response: Any) -> None:
-        """The answer is whole: what carried it may be used again."""
+        """Keep what carried an answer for another request, since the answer is whole."""
         ...
 
     def close_idle(self, host: str = "") -> int:
-        """Close the connections of the running loop that nobody uses, to one host or to all; gives their number.
+        """Close the connections of the running loop that nobody uses, to one host or to all; return their number.
 
         host: as `endpoint.host_of` writes it. Synchronous.
         """
         ...
 
     async def aclose(self) -> None:
-        """Close everything of the running loop. Idempotent."""
+        """Close everything of the running loop. It may be called again."""
         ...

@@ -1,4 +1,5 @@
-"""What can go wrong: the table of the 40 kinds with their texts, and `Failure`, one thing that went wrong.
+"""Describes what can go wrong: the table of the 40 kinds with their texts, and `Failure`, a single thing that went
+wrong.
 
 Everything here is a plain value. The exceptions that an application catches are made from these values in `outcome/`.
 """

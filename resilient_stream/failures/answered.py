@@ -20,7 +20,7 @@ MARK = "\0"
 
 
 def introduced(text: str, dialect: str) -> str:
-    """Return a message in which the first mention of whoever answered also says what it is."""
+    """Return a message in which the first mention of whoever answered also says whose dialect it speaks."""
     before, _, behind = text.partition(MARK)
     host, blank, rest = behind.replace(MARK, "").partition(" ")
     name = host.rstrip(".,;:")

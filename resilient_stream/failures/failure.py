@@ -1,4 +1,4 @@
-"""`Failure`: what went wrong, as a plain value: a kind and the facts around it.
+"""Defines `Failure`, which says as a plain value what went wrong: a kind and the facts around it.
 
 All pure code (decoders, classifiers, adapters) describes a failure by it. Where it leaves the library, an exception is
 made of it, with the context of the attempt.
@@ -21,7 +21,8 @@ MAX_TEXTS = 440
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """What pure code found to be wrong: a kind and the facts around it, without context, and no exception.
+    """Says what pure code found to be wrong: a kind and the facts around it. It is no exception and knows nothing of
+    the attempt.
 
     `detail`: the provider's own message (shortened by `error_for`; never shown for kinds whose text may quote
     the user). `retry`: overrides the table's word for this one case (x-should-retry, RECITATION). `category`
@@ -86,7 +87,7 @@ EMPTY_ANSWER = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="empty")
 
 
 def is_no_answer(read: Failure, found: Failure) -> bool:
-    """Return whether JSON with a successful status, of which no answer could be read, is an error or unknown.
+    """Return whether JSON with a successful status is an error or unknown, when no answer could be read from it.
 
     read: why it could not be read. found: its meaning as the body of an error. A body that was read as far as a failure
     of its own is an answer that failed.

@@ -1,8 +1,8 @@
-"""The one table of failures: 40 kinds, what the SDK does about each, and what a person is told.
+"""Holds the one table of failures: 40 kinds, what the SDK does about each, and what a person is told.
 
 Everything that depends on a kind is read from `KINDS`. Retry, fallback, error classes, `explain`, logs, documents and
-tests have this table and no other, so they cannot disagree. This module must never hold a rule about recognising a
-failure. That is `classify/` and the providers.
+tests have this table and no other, so they cannot disagree. How a failure is recognised is not written here but in
+`classify/` and the providers.
 
 A text is a tuple of sentences. A sentence whose `{fact}` is unknown is left out, so every message reads well with what
 is known. Facts: provider model target host address env_var status retry_after resets_at limit used seconds feature
@@ -93,7 +93,8 @@ class ErrorKind(StrEnum):
 
 
 class Kind(NamedTuple):
-    """A row of the table. `retry` is about the same provider, `fallback` about another one, both before any content.
+    """Describes one kind, as a row of `KINDS`. `retry` is about the same provider, `fallback` about another one, both
+    before any content.
 
     `error` names the class in `outcome/errors.py`. `max_attempts` limits the attempts per target below the policy's
     limit. `retry` "after" is like "yes", but the wait itself matters: a retry comes only after the server's hint or a
@@ -111,7 +112,7 @@ class Kind(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A text for a person that replaces the kind's own."""
+    """Replaces the kind's own text for a person."""
 
     title: str
     message: tuple[str, ...]
@@ -497,7 +498,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
 
 
 KEPT = "{kept} received and kept."
-"""Added to a message when a part of the answer had arrived."""
+"""Sentences that are added to a message when a part of the answer had arrived."""
 
 
 GAVE_UP: Mapping[GaveUp, str] = {
@@ -511,7 +512,7 @@ GAVE_UP: Mapping[GaveUp, str] = {
 
 
 def sentences(template: tuple[str, ...], facts: Mapping[str, Any]) -> str:
-    """Fill in a text of the table; a sentence with an unknown fact is left out."""
+    """Fill in a text of the table, and leave out each sentence with an unknown fact."""
     return " ".join(_finished(sentence.format_map(facts)) for sentence in template if _known(sentence, facts))
 
 
@@ -521,7 +522,8 @@ def _known(sentence: str, facts: Mapping[str, Any]) -> bool:
 
 
 def _finished(sentence: str) -> str:
-    """Return a sentence with a capital for `the provider` in front (not for a name like xAI) and a full stop."""
+    """Return a sentence with a full stop, and with a capital where it begins with `the provider` (not with a name like
+    xAI)."""
     sentence = sentence.strip()
     if sentence.endswith("..") and not sentence.endswith("..."):
         sentence = sentence[:-1]  # the fact is a sentence of its own

@@ -1,4 +1,4 @@
-"""The error for a mistake in the calling code, which no retry and no other target can help."""
+"""Defines the error for a mistake in the calling code, which no retry and no other target can help."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["StreamMisused"]
 
 
 class StreamMisused(RuntimeError):
-    """A bug in the calling code: two tasks pulling one stream, a bad message, no target."""
+    """The calling code has a bug: two tasks pull one stream, a message is invalid, no target is given."""
 
 
 StreamMisused.__module__ = "resilient_stream.errors"  # where users import it from; tracebacks show this name

@@ -365,5 +365,5 @@ def _is_nothing(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    """Return a name that was given, no longer than a name may be."""
+    """Return a name that was given, shortened to what a message may show."""
     return repr(value[:40] if isinstance(value, str) else value if value is None else type(value).__name__)

@@ -26,7 +26,7 @@ _MAX_INT = 2**63 - 1
 
 
 class Unfit(ValueError):
-    """A value that cannot be sent. The message begins with the place, like `.name[3]: …`."""
+    """Reports a value that cannot be sent. The message begins with the place, like `.name[3]: …`."""
 
     def __init__(self, words: str) -> None:
         super().__init__(text(words))  # pydantic cannot print half a character
@@ -42,7 +42,7 @@ def text(value: str) -> str:
 
 
 def whole_text(name: str, value: Any) -> str:
-    """Return the same for a value that should be a text. Raises StreamMisused for anything else."""
+    """Return a value, which has to be a text, as it can be sent. Raises StreamMisused for anything else."""
     if not isinstance(value, str):
         raise StreamMisused(f"{name}: give a text, not {_kind(value)}")
     return text(value)
@@ -60,8 +60,8 @@ def json_object(name: str, value: Any) -> dict[str, Any]:
 
 
 def header_values(name: str, value: Any) -> dict[str, str]:
-    """Return a copy of headers, all texts. StreamMisused names one that is none, or that only the transport can know; a
-    value is never shown."""
+    """Return a copy of headers, all texts. StreamMisused names a header that is no text, or whose value only the
+    transport can know; a value is never shown."""
     if not isinstance(value, Mapping):
         raise StreamMisused(f"{name}: give a dict, not {_kind(value)}")
     for header, content in value.items():
@@ -75,7 +75,8 @@ def header_values(name: str, value: Any) -> dict[str, str]:
 
 
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
-"""A wrong one makes a server wait for ever, or take the rest of the body for another request."""
+"""Headers that say where the body ends. A wrong one makes a server wait for ever, or take the rest of the body for
+another request."""
 
 
 def one_answer(name: str, extra: Mapping[str, Any]) -> None:
@@ -162,7 +163,7 @@ def _kind(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a number as it is, unless it is longer than a line; for anything else return its type."""
+    """Return a number unchanged, unless it is longer than a line; for anything else return its type."""
     if isinstance(value, int) and abs(value) > _MAX_INT:
         return "one of more than 64 bits"
     return repr(value) if isinstance(value, int | float) else _kind(value)

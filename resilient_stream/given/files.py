@@ -1,4 +1,4 @@
-"""Reads what a caller gives as a file: its bytes, its media type, and which of the kinds that models know it is.
+"""Reads what a caller gives as a file: its bytes, its media type, and its kind, which models tell apart.
 
 A file is read when its part is made, so that nothing is opened while an answer is awaited. Only a regular file of a
 bounded size is read; a pipe or a device could block, or never end. No content is ever in a message.
@@ -91,7 +91,7 @@ _OFFICE = re.compile(r"application/(msword|rtf|epub|vnd\.(ms-|openxmlformats|oas
 
 
 def kind_of(media_type: str | None) -> FileKind:
-    """Return which kind of file it is, as models tell them apart. An uploaded file of no known type is a document."""
+    """Return the kind of a file, as models tell them apart. An uploaded file of no known type is a document."""
     if media_type in (None, "application/pdf"):
         return "pdf"
     general = media_type.partition("/")[0]
@@ -103,7 +103,7 @@ def kind_of(media_type: str | None) -> FileKind:
 
 
 def known_type(declared: str) -> str:
-    """Return a media type in its usual spelling. Raises ValueError for what is none."""
+    """Return a media type in its usual spelling. Raises ValueError for a text that is no media type."""
     plain = declared.partition(";")[0].strip().lower()
     made = _ALIASES.get(plain, _TYPES.get(plain.lstrip("."), plain))
     if not _MEDIA_TYPE.fullmatch(made):
@@ -123,8 +123,8 @@ def ending_of(name: str) -> str:
 
 
 def as_base64(data: str | bytes | bytearray | memoryview) -> str:
-    """Return a file's bytes, or the base64 text of them, as base64 text. Raises ValueError for what is too large, empty
-    or no base64."""
+    """Return a file's bytes, or the base64 text of them, as base64 text. Raises ValueError for data that is too large,
+    empty or not base64."""
     size = len(data) * 3 // 4 if isinstance(data, str) else len(data)
     if size > MOST_BYTES:
         raise ValueError(f"data: {_too_large(size)}")
@@ -147,8 +147,8 @@ def data_of_url(url: str) -> tuple[str, str | None] | None:
 
 
 def read(path: str | os.PathLike[str], maker: str) -> bytes:
-    """Return a file's bytes. Raises StreamMisused, which names the file, for one that is missing, too large, empty, or
-    none at all."""
+    """Return a file's bytes. Raises StreamMisused, which names the file, if it is missing, too large, empty, or no
+    file."""
     shown = f"{maker}({str(path)!r})"
     try:
         # Without O_NONBLOCK, opening a pipe would wait for whoever writes to it.
@@ -174,7 +174,7 @@ def read(path: str | os.PathLike[str], maker: str) -> bytes:
 
 
 def name_of(path: str | os.PathLike[str]) -> str:
-    """Return the name that a provider is told, without the directories."""
+    """Return the name that a provider is told, without directories."""
     return PurePath(path).name
 
 

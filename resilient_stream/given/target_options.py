@@ -51,7 +51,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "provider": 'the provider stands in the name, as in "openai:gpt-5-mini"',
     "max_concurrency": "give it as limits=Limits(max_concurrency=…)",
 }  # fmt: skip
-"""Names that other libraries have, and what to write here. None may be an option of a provider's."""
+"""Names that other libraries use for an option, and what to write here. None may be an option of a provider's."""
 
 
 def refuse_elsewhere(target: str, options: Iterable[str]) -> None:

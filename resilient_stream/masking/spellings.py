@@ -5,7 +5,7 @@
     hints_of    a quick look: runs of characters of which a text has one, if a spelling may stand in it
 
 Not found: a value that is spelled backwards, with other characters between its letters, encoded twice, or compressed.
-This module must never mask anything, or know where a value comes from; `masking/values.py` does both.
+`masking/values.py` masks what is found, and knows where a value comes from.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@
     mask_...    a request and an answer's headers as a recording has them
 
 A header of a request is harmless only when its name is on the short list of harmless ones; and a value that was sent is
-masked wherever it turns up: in a body, a prompt, an error in which the provider quotes it. This module must never mask
-short values everywhere. A key of less than eight characters protects nothing, and "test" is a word: it is masked where
-it stands behind a name, as in `Authorization: test`. Nor may it run while nothing goes wrong.
+masked wherever it turns up: in a body, a prompt, an error in which the provider quotes it. Short values are not masked
+everywhere. A key of less than eight characters protects nothing, and "test" is a word: it is masked where it stands
+behind a name, as in `Authorization: test`. None of this runs while nothing goes wrong.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _POSITION = (
 
 
 class Secrets:
-    """Values that must not be shown. mask: what is shown in their place."""
+    """Holds values that must not be shown. mask: what is shown in their place."""
 
     def __init__(self, values: Iterable[str], mask: str = HIDDEN) -> None:
         found = {value for value in values if value and value != mask}
@@ -141,7 +141,8 @@ class Secrets:
 
 
 def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target | None = None) -> Iterator[str]:
-    """Return the values that must not be shown: everything that a request was sent with, or would have been."""
+    """Return the values that must not be shown: everything that a request was sent with, or would have been sent
+    with."""
     if endpoint is not None:
         yield from (endpoint.api_key or "", *_of_url(endpoint.base_url), *keys_in_path(endpoint.base_url))
         yield from (*_of_headers(endpoint.headers), *_of_fields(endpoint.credentials))
@@ -156,7 +157,7 @@ def secrets_of(sent: Outgoing | None, endpoint: Endpoint | None, target: Target 
 
 
 def hints_to(sent: Outgoing | None, base_url: str = "") -> frozenset[str]:
-    """Return what a text would have in common with something that was sent, for `quotes`."""
+    """Return the hints that a text would have in common with something that was sent, for `quotes`."""
     url = getattr(sent, "url", "")
     headers = tuple(each for each in getattr(sent, "headers", {}).items() if each[0].lower() not in HEADERS)
     environment = tuple(getattr(sent, "environment", {}).items())

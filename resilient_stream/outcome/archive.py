@@ -30,25 +30,26 @@ ValueT = TypeVar("ValueT")
 CHUNKS: Mapping[str, type[Any]] = {cls.type: cls for cls in get_args(Chunk)}
 
 MAX_LEVELS = 500
-"""Objects and lists in one another: an event that we kept raw may have many, and Python bears some 900."""
+"""How many levels of objects and lists may be in one another: an event that we kept raw may have many, and Python bears
+some 900."""
 
 MOST_DECODED = MAX_LEVELS - 20
-"""The same of one value of a chunk. A few hundred more can be decoded, and none of that is an answer."""
+"""How many levels one value of a chunk may have. A few hundred more can be decoded, and none of that is an answer."""
 
 TOO_DEEP = f"[more than {MOST_DECODED} objects and lists in one another]"
 _DECODED = ("native", "result", "data", "tokens", "parsed")
 """The fields of chunks that have decoded JSON."""
 
 _ERRORS_DEEP = 8
-"""Errors that name others, in one another."""
+"""How many errors may name one another in a row."""
 
 
 # -- fewer chunks -------------------------------------------------------------------------------
 
 
 def pack(chunks: Sequence[Chunk], places: Sequence[int]) -> tuple[list[Chunk], list[int]]:
-    """Return fewer chunks that say the same, and where `places` of the old ones are among them; no run crosses such a
-    place."""
+    """Return fewer chunks that say the same, and where `places` of the old chunks are among them; no run of joined
+    chunks crosses such a place."""
     bounds = sorted(places)
     runs = groupby(_latest(chunks), lambda item: _run(item[0], item[1], bisect_right(bounds, item[0])))
     packed: list[Chunk] = []
@@ -60,7 +61,7 @@ def pack(chunks: Sequence[Chunk], places: Sequence[int]) -> tuple[list[Chunk], l
 
 
 def _latest(chunks: Sequence[Chunk]) -> Iterator[tuple[int, Chunk]]:
-    """Give all chunks with their places, but of those that replace earlier ones of their request only the last."""
+    """Return all chunks with their places, but only the last of those that replace earlier ones of their request."""
     last: dict[tuple[int, type[Chunk]], int] = {}
     request = 0
     for place, chunk in enumerate(chunks):
@@ -72,7 +73,8 @@ def _latest(chunks: Sequence[Chunk]) -> Iterator[tuple[int, Chunk]]:
 
 
 def _run(place: int, chunk: Chunk, side: int) -> tuple[Any, ...]:
-    """Return what this chunk may be joined by; its own place for one that stays alone."""
+    """Return a key that is equal for neighbours that may be joined; a chunk that stays alone has its own place as its
+    key."""
     piece = TRAITS[type(chunk)].piece
     if piece is None or is_sealed(chunk):
         return side, place
@@ -87,7 +89,7 @@ def _joined(run: list[Chunk]) -> Chunk:
 
 
 class _Error(msgspec.Struct, kw_only=True):
-    """A StreamError's `to_dict`, with the fields from which an error is made again."""
+    """Holds a StreamError's `to_dict`, with the fields from which an error is made again."""
 
     kind: ErrorKind
     category: ErrorCategory
@@ -174,7 +176,7 @@ def _complaint(error: Exception) -> tuple[str, str]:
 
 
 def read_chunk(values: Any, name: str) -> Chunk:
-    """Return the chunk that `plain_chunk` gave these values for."""
+    """Return the chunk from the values that `plain_chunk` gave for it."""
     kind = values.get("type") if isinstance(values, dict) else None
     if not isinstance(kind, str) or kind not in CHUNKS:
         raise StreamMisused(f"{name}.type: Expected one of {', '.join(CHUNKS)}")

@@ -1,4 +1,4 @@
-"""The errors that an application catches.
+"""Defines the errors that an application catches.
 
     StreamError                  what every failed stream raises
     |- RetryableError            a later try of the same request may work
@@ -16,8 +16,8 @@
     |- ResourceError             this process ran out of something
     `- AllTargetsFailed          every target was tried; also of the class of its category, one of the four above
 
-The kind decides everything, through `KINDS`; a class is only a handle to catch. This module must never carry a key, a
-header, a prompt, or a provider's body. `detail` is the provider's own sentence, shortened, and only that.
+The kind decides everything, through `KINDS`; a class is only a handle to catch. No error carries a key, a header, a
+prompt, or a provider's body. `detail` is the provider's own sentence, shortened, and only that.
 """
 
 from __future__ import annotations
@@ -296,11 +296,12 @@ class InvalidRequest(PermanentError):
 
 
 class QuotaExhausted(PermanentError):
-    """No money, or the quota of a long period is used up; `resets_at` says when it starts anew, if known."""
+    """The account has no money, or the quota of a long period is used up; `resets_at` says when it starts anew, if
+    known."""
 
 
 class ModelNotFound(PermanentError):
-    """No such model, or not for this key."""
+    """The model does not exist, or this key may not use it."""
 
 
 class ContextLengthExceeded(PermanentError):
@@ -312,11 +313,11 @@ class ContentBlocked(PermanentError):
 
 
 class ContextError(StreamError):
-    """The caller ended it: closed, cancelled, out of time. What was received is kept."""
+    """The caller ended the stream, or its time ran out. What was received is kept."""
 
 
 class DeadlineExceeded(ContextError, TimeoutError):
-    """The caller's deadline passed. Also a TimeoutError."""
+    """The caller's deadline passed. This error is also a TimeoutError."""
 
 
 class ClientClosed(ContextError):
@@ -345,7 +346,7 @@ class AllTargetsFailed(StreamError):
 
     @classmethod
     def of(cls, errors: list[StreamError], untried: int = 0) -> AllTargetsFailed:
-        """Sum up errors: the last one's failure and context, with all of them attached."""
+        """Sum up several errors in one, which has the last one's failure and context, and all of them attached."""
         last = errors[-1]
         context = {name: value for name, value in last.__dict__.items() if name not in _OWN}
         context["billed_maybe"] = any(error.billed_maybe for error in errors)
@@ -378,7 +379,7 @@ class AllTargetsFailed(StreamError):
 
     @property
     def resolution(self) -> str:
-        """Return what to do about each; the same advice once."""
+        """Return what to do about each error; advice that is the same for several is given once."""
         return " ".join(dict.fromkeys(error.resolution for error in self.errors))
 
     def __str__(self) -> str:
@@ -419,4 +420,5 @@ _ALL_FAILED: dict[ErrorCategory, type[AllTargetsFailed]] = {
     )
     for category, cls in BY_CATEGORY.items()
 }
-"""What is made for each category; all are called the same, since a reader of a traceback looks for that name."""
+"""The class that is made for each category; all have the same name, since a reader of a traceback looks for that
+name."""

@@ -23,7 +23,7 @@ CHARACTERS = 4
 def estimate(
     messages: Sequence[Message], chunks: Iterable[Chunk], received: int, told: Usage | None, more: int = 0
 ) -> Usage | None:
-    """Return what a request used, where `told` is not the provider's last word; None where it is not less than seen.
+    """Return an estimate of what a request used; None where the provider's count, `told`, is at least what was seen.
 
     messages: what was sent. chunks: what is known of its answer. received: how many chunks came, which is the estimate
     where none of them was kept. more: characters that came after its caller had left.
@@ -47,7 +47,7 @@ def _tokens_of(messages: Sequence[Message]) -> int | None:
 
 
 def characters_of(chunk: Chunk) -> int:
-    """Return what a chunk has of what the model wrote. What a continuation said again was written, too."""
+    """Return how many characters of a chunk the model wrote. Text that a continuation repeated was written, too."""
     if isinstance(chunk, ToolCallDelta):
         return len(chunk.arguments)
     if isinstance(chunk, ReasoningDelta):

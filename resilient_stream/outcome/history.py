@@ -54,7 +54,7 @@ def to_history(chunks: Sequence[Chunk], target: str | None, gap: tuple[int, int]
 
 
 def ended_well(chunks: Sequence[Chunk]) -> bool | None:
-    """Return whether the model came to an end of its own; None when it never said how it ended."""
+    """Return whether the model ended the answer by itself; None when it never said how it ended."""
     finished = next((chunk for chunk in reversed(chunks) if type(chunk) is Finished), None)
     return None if finished is None else finished.kind is None
 
@@ -65,10 +65,10 @@ def omission(characters: int) -> str:
 
 
 _BESIDE = re.compile(r"citation|annotation|grounding|logprob|attribution", re.IGNORECASE)
-"""Names of what is said about a text, and is no block of its own."""
+"""Names of fields that say something about a text, and are no block of their own."""
 
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+*-]{1,100}")
-"""What may be told as the type of a file; a server may have sent anything in its place."""
+"""What may be passed on as the type of a file; a server may have sent anything in its place."""
 
 
 Spans: TypeAlias = Mapping[tuple[int, int], Sequence[Any]]
@@ -248,7 +248,7 @@ class _Turn:
 
 
 def _own_block(provider: str, data: Any, text: str) -> OpaquePart | None:
-    """Return a block of the provider's own; None for one that came, but that nobody can be sent.
+    """Return a block of the provider's own; None for a block that can be sent to nobody.
 
     That is one with too many levels or too large numbers, and the text that a stored transcript has in its place.
     """
@@ -261,7 +261,7 @@ def _own_block(provider: str, data: Any, text: str) -> OpaquePart | None:
 
 
 def _cited_text(text: str, citations: tuple[Any, ...], by: str) -> TextPart:
-    """Return a passage with its citations, but without those that nobody can be sent."""
+    """Return a passage with its citations, but without citations that can be sent to nobody."""
     try:
         return TextPart(text=text, citations=citations, cited_by=by)
     except StreamMisused:

@@ -10,7 +10,7 @@ __all__ = ["JoinedText"]
 
 
 class JoinedText:
-    """The text of the chunks from one place up to another that moves on.
+    """Holds the joined text of the chunks from one place up to another, which moves on.
 
     An application that shows an answer reads its text after each chunk; joining all of it each time would cost the
     square of its length. Nothing is kept at the first read: most callers read the text once, at the end, and a second

@@ -53,7 +53,7 @@ def error_for(failure: Failure, **context: Any) -> StreamError:
 
 
 def _bounded(failure: Failure) -> Failure:
-    """Return the same with texts that may be shown, and that fit into MAX_TEXTS together.
+    """Return a failure with texts that may be shown, and that fit into MAX_TEXTS together.
 
     Only the longest are cut, all to the same length.
     """

@@ -1,4 +1,4 @@
-"""The traits of each chunk class that the rest of the library depends on: one row for each class.
+"""Lists the traits of each chunk class that the rest of the library depends on: one row for each class.
 
 A new chunk class needs a row here, or mypy reports it and nothing can be imported. Where what is done differs by class
 and not by a trait (`size_of`, the history, `Mender`), a `match` ends in `assert_never`, so mypy names the place.
@@ -50,7 +50,7 @@ Continuing: TypeAlias = Literal["compared", "added", "once", "beside", "dropped"
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
-    """The row of one class. No trait has a default: whoever adds a class decides each.
+    """Describes one chunk class: its row of the table. No trait has a default: whoever adds a class decides each.
 
     piece: the field with a piece of a running text, or None. Neighbours of one text are joined where an answer is
     stored, and divided where it is kept small. Pieces of text and of reasoning are what a second answer is compared

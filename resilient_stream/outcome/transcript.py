@@ -1,4 +1,4 @@
-"""The record of one call: what was received, what reached the caller, how it ended, what was tried.
+"""Keeps the record of one call: what was received, what reached the caller, how it ended, what was tried.
 
 It is complete at every moment, and costs one list append per network wake-up; every view of it (text, usage, tool
 calls) is made when somebody asks for it. The call sets the outcome, once; nothing here decides that an answer is
@@ -49,14 +49,14 @@ _WITHHELD: frozenset[Outcome] = frozenset({"cancelled", "abandoned", "client_clo
 """Ends that the caller caused: chunks not yet taken stay in the transcript, and the next pull raises at once."""
 
 VERSION = 1
-"""Of `to_dict`: goes up when an older `from_dict` could not read it."""
+"""The version of `to_dict`'s format; it goes up when an older `from_dict` could not read the new one."""
 
 _ChunkT = TypeVar("_ChunkT")
 _NOTE = "_resilient_stream_transcript"
 
 
 class Attempt(msgspec.Struct, kw_only=True):
-    """One request to a target. Times in seconds; `started` is Unix time.
+    """Describes one request to a target. Times in seconds; `started` is Unix time.
 
     sent: False where a link of the chain failed it before anything was sent (`CallContext.fail_at`).
     status: of the HTTP answer, if one came; time_to_headers: until then. chunks: how many were received.
@@ -95,12 +95,12 @@ class Attempt(msgspec.Struct, kw_only=True):
 
     @property
     def wasted(self) -> bool:
-        """Whether it gave no whole answer: it failed, was cut, lost a race, or its caller went away."""
+        """Return whether it gave no whole answer: it failed, was cut, lost a race, or its caller went away."""
         return self.outcome != "complete" or self.error is not None
 
 
 class _Stored(msgspec.Struct, kw_only=True):
-    """The values from which a transcript is made again.
+    """Holds the values from which a transcript is made again.
 
     taken: how many chunks were delivered. gap: the chunk before which text is missing; None when all is there.
     """
@@ -130,7 +130,7 @@ _KEPT = (
 
 
 class Transcript:
-    """Everything known about one call, at any time; final once `outcome` is set.
+    """Holds everything known about one call, at any time; it is final once `outcome` is set.
 
     text: the answer as received. delivered: the part of it that was handed to the caller.
     After a seam with `restart` both begin anew behind it, and so do reasoning and tool calls; `chunks` has all.
@@ -378,7 +378,7 @@ class Transcript:
 
     @property
     def raw_finish_reason(self) -> str | None:
-        """Return the same in the provider's own word."""
+        """Return why the model stopped, in the provider's own word."""
         finished = self._last(Finished)
         return finished.raw_reason if finished else None
 
@@ -447,7 +447,7 @@ class Transcript:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Transcript:
-        """Return the transcript that `to_dict` gave these values for, after JSON or not.
+        """Return the transcript from the values that `to_dict` gave for it; they may have been JSON meanwhile.
 
         It equals the original in everything it says; runs of chunks may be joined. Raises StreamMisused that names the
         field when something is missing, of a wrong type, or of a newer version.

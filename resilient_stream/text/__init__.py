@@ -1,2 +1,2 @@
-"""Small functions over texts and numbers, which import nothing else of the package: made harmless, made readable, read
-as JSON."""
+"""Offers small functions that make texts and numbers harmless or readable, or read them as JSON.
+Nothing else of the package is imported here."""

@@ -1,4 +1,4 @@
-"""Reads a tool call's arguments: from the text that a model wrote to the JSON object that was meant.
+"""Reads a tool call's arguments: turns the text that a model wrote into the JSON object that it meant.
 
 All arguments are read here, so that what a transcript calls readable is what a tool gets. Nothing is guessed: a text
 that could mean two things is no object.
@@ -29,7 +29,7 @@ _ESCAPES = re.compile(
 
 
 def as_object_text(text: str) -> str | None:
-    """Return the arguments as the text of one JSON object; None when they are none.
+    """Return the arguments as the text of one JSON object; None when they are no object.
 
     Nothing, in any of its spellings, becomes `{}`. An object written as a JSON string counts, and raw line ends and
     tabs in its strings are accepted.
@@ -43,7 +43,7 @@ def as_object_text(text: str) -> str | None:
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:
-    """Return a tool call's arguments as an object; None when they are not one. Nothing at all means `{}`."""
+    """Return a tool call's arguments as an object; None when they are not one. Empty arguments mean `{}`."""
     value: Any = text
     for _ in range(_LAYERS + 1):
         if not isinstance(value, str):
@@ -74,7 +74,8 @@ def _decoded(text: str, decode: Any) -> Any:
 
 
 def _leniently(text: str) -> Any:
-    """Decode JSON with what models write in strings though JSON forbids it; NaN and infinity stay forbidden."""
+    """Decode JSON whose strings may hold raw line ends and tabs, as models write them; NaN and infinity stay
+    forbidden."""
     return json.loads(text, strict=False, parse_constant=_refused, parse_float=_finite)
 
 

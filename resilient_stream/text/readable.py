@@ -1,4 +1,4 @@
-"""Writes figures for people: seconds, amounts, moments, the line shown while the SDK waits; and makes outside text safe
+"""Writes figures for people (seconds, amounts, moments, the line shown while the SDK waits) and makes outside text safe
 to show.
 
 Errors, the command line and the log use the same words for the same thing. No clock and no locale is used, so the same
@@ -34,7 +34,7 @@ _CONTROLS = {
     0x2028: "\n",
     0x2029: "\n",
 }
-"""Control characters but for tab and line feed; what turns the direction of a line around; invisible tags."""
+"""Control characters except tab and line feed, marks that reverse the direction of a line, and invisible tags."""
 
 _QUOTES = frozenset("‘’‚‛“”„‟«»‹›")
 """Quotation marks as word processors write them; they are never intended in a header."""
@@ -67,7 +67,7 @@ def moment(iso: str) -> str:
 
 
 def kept(characters: int) -> str | None:
-    """Return `312 characters were`, for what was received of an answer; None for nothing."""
+    """Return words for what was received of an answer, like `312 characters were`; None when nothing was."""
     return None if not characters else "1 character was" if characters == 1 else f"{characters:,} characters were"
 
 
@@ -89,7 +89,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return the same on one line: any white space, a line's end included, becomes one blank."""
+    """Return outside text on one line: any white space, a line's end included, becomes one blank."""
     return printable(" ".join(text.split()))
 
 

@@ -118,7 +118,7 @@ def _marks(payload: bytes, start: int = 0) -> int:
 
 
 def has_crowded_error(payload: bytes) -> bool:
-    """Return the same for the errors in an event: they are decoded whole, while the rest is decoded by its types."""
+    """Return whether the errors in a large event have more values than may be decoded while the event loop waits."""
     if len(payload) <= LARGE or (at := payload.find(b'"error"')) < 0:
         return False
     error = _ERROR.search(payload, at)

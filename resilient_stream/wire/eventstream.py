@@ -2,8 +2,8 @@
 
     total length (4) | headers length (4) | CRC of these (4) | headers | payload | CRC of all before it (4)
 
-Nothing is believed before its checksum: the lengths after the prelude's, the rest after the message's. This module must
-never look into a payload. Sources: Amazon Transcribe's and smithy's description of the event stream encoding.
+Nothing is believed before its checksum: the lengths after the prelude's, the rest after the message's. Payloads are not
+looked into. Sources: Amazon Transcribe's and smithy's description of the event stream encoding.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _USUAL = 512
 
 
 class Message(NamedTuple):
-    """One message. headers: their values as Python types: bool, int, bytes, str, UUID; a timestamp as its
+    """Holds one message. headers: their values as Python types: bool, int, bytes, str, UUID; a timestamp as its
     milliseconds."""
 
     headers: Mapping[str, Any]

@@ -4,7 +4,7 @@
     data: …  event: …    a stream of events; so are frames, and lines of JSON where those are the dialect's
     <!doctype html>      a page
 
-This module must never look beyond the first line.
+Nothing beyond the first line is looked at.
 """
 
 from __future__ import annotations

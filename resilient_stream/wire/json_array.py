@@ -25,7 +25,8 @@ _TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"\[\]{}]*+)*+',
 """Over whole strings and everything else up to a bracket, or to the quote of a string that has no end yet."""
 _FLAT = _TO_BRACKET.pattern
 OVER_FLAT_VALUES = re.compile(rb"%b(?:[\[{]%b[\]}]%b)*+" % (_FLAT, _FLAT, _FLAT), re.DOTALL)
-"""The same, and over pairs of brackets without others inside, of which one value may have very many."""
+"""Over strings and all else up to a bracket, and over pairs of brackets without others inside, of which one value may
+have very many."""
 MOST_BRACKETS = 100_000
 """Brackets of one element that are followed one by one. An answer's element has some hundred."""
 _QUOTE, _BACKSLASH = b'"\\'
@@ -96,7 +97,7 @@ class JsonArrayDecoder:
         return self._enter(_FIRST_VALUES, JsonArrayDecoder._scalar)
 
     def _value(self) -> bool:
-        """Read a value."""
+        """Read the value after a comma."""
         return self._enter(_VALUES, JsonArrayDecoder._scalar)
 
     def _inside(self) -> bool:
@@ -144,7 +145,7 @@ class JsonArrayDecoder:
         return self._enter(_SEPARATORS, JsonArrayDecoder._bad)
 
     def _comma(self) -> bool:
-        """Read the comma."""
+        """Read the comma between two elements."""
         self._at += 1
         self._state = JsonArrayDecoder._value
         return True

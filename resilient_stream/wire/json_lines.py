@@ -1,7 +1,7 @@
-"""JSON values, one a line, into typed structs: what Ollama streams.
+"""Decodes JSON values, one on each line, into typed structs, as Ollama streams them.
 
 A whole network read is decoded in one call; only when that fails are its lines taken one by one, so that the good ones
-before a bad one are not lost. This module must never raise for what a server sent.
+before a bad one are not lost. Nothing is raised for what a server sent.
 """
 
 from __future__ import annotations

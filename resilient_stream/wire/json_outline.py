@@ -4,8 +4,8 @@
     {"choices":[{"message":{"content":"5e0f…:0"},"finish_reason":"stop"}],"usage":{…}}       5e0f…:0 = bytes 35 to …
 
 What may be long is named by its path; a long string there is checked, replaced by a mark and forgotten, whatever its
-length. Everything else is kept and bounded, so memory is bounded by `max_bytes`. This module must never interpret.
-Brackets are counted and strings are followed; whether the outline is JSON its reader says.
+length. Everything else is kept and bounded, so memory is bounded by `max_bytes`. Nothing is interpreted: brackets are
+counted and strings are followed; the outline's reader says whether it is JSON.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _NOWHERE: Node = {}
 
 
 class Span(NamedTuple):
-    """The inside of a string: from byte `start` of the body up to `end`, without the quotes."""
+    """Marks the inside of a string: from byte `start` of the body up to `end`, without the quotes."""
 
     start: int
     end: int
@@ -149,7 +149,7 @@ class JsonOutline:
         self._at = 0
 
     def _between(self) -> bool:
-        """Outside of strings, move to the next character that changes the place."""
+        """Move to the next character outside of strings that changes the place."""
         known = not self._nodes or bool(self._nodes[-1])
         self._at = at = _match_end(_TO_MARK if known else OVER_FLAT_VALUES, self.text, self._at)
         if at == len(self.text):

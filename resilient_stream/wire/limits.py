@@ -1,4 +1,4 @@
-"""The exceptions of framing decoders: for an event above its bound, and for bytes that are not of the format.
+"""Defines the exceptions of framing decoders: for an event above its bound, and for bytes that are not of the format.
 
 Their texts say what was seen, without any content.
 """

@@ -36,7 +36,8 @@ _READ = rb"(?:data|event|id|retry)[:\n]|[{\[ \]}\n]"
 _NO_FIELD = re.compile(
     rb"(?:[^deir{\[ \]}\n][^\n]*+\n|(?!%b)[^\n]++\n)*+((?:(?=%b)[^\n]*+\n|[^\n]++\Z)*+)" % (_READ, _READ)
 )
-"""Whole lines that say nothing, comments and unknown fields, and behind them (the group) those that are read."""
+"""Matches whole lines that say nothing, comments and unknown fields, and behind them (the group) those that are
+read."""
 
 MANY = 64
 """When one read or event has more lines than this, lines that say nothing are dropped before the others are read."""
@@ -47,11 +48,11 @@ MOST_LINES = 65_536
 
 
 NO_PINGS: frozenset[bytes] = frozenset()
-"""One for all: each empty set takes 216 bytes of an idle stream."""
+"""The empty set that all decoders share, since each one takes 216 bytes of an idle stream."""
 
 
 class SseEvent(msgspec.Struct, frozen=True, gc=False):
-    """One dispatched event. `data` is the content of its data fields, joined by newlines."""
+    """Holds one dispatched event. `data` is the content of its data fields, joined by newlines."""
 
     event: str
     data: bytes
@@ -59,7 +60,7 @@ class SseEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class SseDecoder:
-    """Incremental decoder of one event stream.
+    """Decodes one event stream incrementally.
 
     retry: the reconnection time last sent, in milliseconds. last_event_id: kept across events, as the standard says.
     pings: the data of events that are named as signs of life; for whoever reads `payloads` to drop, and to forget.

@@ -29,7 +29,7 @@ _ARN_REGION = re.compile(r"arn:aws[a-z-]*:bedrock:([a-z0-9-]+):")
 
 
 class _Found(NamedTuple):
-    """What botocore found: the current credentials (None: there are none), and the profile's region."""
+    """Holds what botocore found: the current credentials (None: there are none), and the profile's region."""
 
     credentials: Any
     region: str | None

@@ -19,8 +19,8 @@ __all__ = ["PASSED_ON", "PASSED_ON_FOR", "Program", "resolve"]
 
 
 class Program(NamedTuple):
-    """The program to run. path: of the program. model: CLAUDE_CODE_MODEL's, for a target that names none; None leaves
-    it to the program. environment: the variables that it is given."""
+    """Describes the program to run. path: of the program. model: CLAUDE_CODE_MODEL's, for a target that names none;
+    None leaves it to the program. environment: the variables that it is given."""
 
     path: str
     model: str | None

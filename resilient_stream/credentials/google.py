@@ -4,8 +4,8 @@
     Target(…, credentials=…)                 a google.auth credentials object of the caller's
     else google.auth.default()               a service account's file, gcloud's login, the machine's own
 
-Google-auth waits in a thread, and its token is used until it says that it is no longer valid. This module must never
-keep a token apart from the object that refreshes it.
+Google-auth waits in a thread, and its token is used until it says that it is no longer valid. A token is kept only in
+the object that refreshes it.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def told_in_words(request: Request) -> Request:
 
 
 def in_its_way(request: Request, able: Capabilities) -> tuple[Request, str]:
-    """Return the request as its adapter can write it, and the name of the tool that has the answer, if one has."""
+    """Return the request as its adapter can write it, and the name of the tool that has the answer, if one has it."""
     if request.output is None or not able.output or able.output_by in ("schema", "json"):
         return request, ""
     if able.output_by == "words" or not (able.tools and able.forced_tools):
@@ -78,7 +78,7 @@ def _choice(request: Request, name: str) -> str:
 
 
 class _CallAsText:
-    """A decoder like the one that it wraps, but with the call of one tool as text.
+    """Wraps a decoder and gives the call of one tool as text.
 
     The first call of the tool is the answer; others of it are dropped. An answer without other calls has stopped.
     """

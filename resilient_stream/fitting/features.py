@@ -23,7 +23,7 @@ __all__ = ["FEATURES", "OPTIONS", "Feature", "unsupported"]
 
 
 class Feature(NamedTuple):
-    """A row of the table: the column of `Capabilities`, a name for people, and whether a request asks for it."""
+    """Describes one feature: the column of `Capabilities`, a name for people, and whether a request asks for it."""
 
     capability: str
     name: str

@@ -1,4 +1,4 @@
-"""Which files a target takes, and what becomes of a text that it takes only as such.
+"""Knows which files a target takes, and sends text files as text where it takes them only so.
 
 A text file can be read by every model, so where a dialect has no place for it, it is sent as text with its name around
 it. Any other file that a target does not take is refused before anything is sent, with what it would take instead.

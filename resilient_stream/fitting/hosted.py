@@ -1,4 +1,4 @@
-"""Which tools of a request run at the provider that is asked, and which belong to another one.
+"""Tells which tools of a request run at the provider that is asked, and which belong to another one.
 
 A `HostedTool` has the same name at all providers. A dict in a provider's own words is told by its type, such as
 "web_search_20260209", or by its only field, such as "googleSearch".

@@ -1,4 +1,5 @@
-"""Fields of `extra` that are one provider's own: `extra={"anthropic:": {…}}` goes to targets of that provider only.
+"""Sorts the fields of `extra` that are one provider's own: `extra={"anthropic:": {…}}` goes to targets of that provider
+only.
 
 Under `"anthropic:"` are fields without which another target's answer is still the answer that was asked for. Under
 `"anthropic!"` are those without which it is not, so no other target is asked. All else in `extra` goes to every target.
@@ -31,7 +32,7 @@ def for_its_provider(request: Request) -> Request:
 
 
 def refused(request: Request) -> str | None:
-    """Return in words what of `extra` only another provider can give; None where there is nothing."""
+    """Return in words what only another provider can give of `extra`; None where there is nothing."""
     name = next((name for name in request.extra if name.endswith("!")), None)
     if name is None or name == f"{request.target.provider}!":
         return None

@@ -25,7 +25,8 @@ _HOW = "answer each call with one message of role 'tool' behind the turn that ma
 
 
 class _Open:
-    """A call that waits for its result. turn: the index of its message; number: its own index in that message."""
+    """Describes a call that waits for its result. turn: the index of its message; number: its own index in that
+    message."""
 
     __slots__ = ("call", "number", "result", "turn")
 
@@ -87,7 +88,7 @@ def _matched(messages: Sequence[Message]) -> tuple[list[_Open], list[str]]:
 
 
 class _Group:
-    """The calls of an assistant's turn, which may be several messages, until the next turn begins."""
+    """Holds the calls of an assistant's turn, which may be several messages, until the next turn begins."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[_Open]] = {}

@@ -7,7 +7,7 @@ back to that relay, for models of that vendor. Which family a target belongs to 
 
 A block that only its provider understands, and citations, go back to that provider. For others the block's text stands
 in its place, and no signed reasoning of that turn is sent, since it was signed with the block beside it.
-This module must never change what the model said. A call stays a call; only its proof is left out.
+What the model said is not changed: a call stays a call, and only its proof is left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _FOREIGN = ("a block of another provider", "only that provider can read it")
 
 
 class Families(NamedTuple):
-    """The families of a target's model. signed: whose signatures it takes. plain: whose reasoning in plain text."""
+    """Names the families of a target's model. signed: whose signatures it takes. plain: whose reasoning in plain
+    text."""
 
     signed: str
     plain: str
@@ -58,7 +59,7 @@ def _relay(target: str) -> str:
 
 
 class _Reader(NamedTuple):
-    """The target that will read the messages. target: its name."""
+    """Describes the target that will read the messages. target: its name."""
 
     target: str
     families_of: FamiliesOf

@@ -33,7 +33,7 @@ def model_first() -> StreamError:
 
 @functools.lru_cache(maxsize=4096)
 def left_out(target: str, field: str, why: str) -> None:
-    """Log that `field` of a request is not sent to `target`, or not as it was given."""
+    """Log that `field` of a request is not sent to `target`, or is sent otherwise than it was given."""
     logger.warning("%s is not sent to %s as it was given: %s", field, target, why)
 
 

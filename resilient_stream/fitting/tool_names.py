@@ -75,7 +75,7 @@ def given_back(decoder: DecoderT, names: Names) -> DecoderT:
 
 
 class _Renaming:
-    """A decoder like the one that it wraps, but with the caller's names in its calls."""
+    """Wraps a decoder and gives calls the caller's names for their tools."""
 
     def __init__(self, decoder: Decoder, own: Mapping[str, str]) -> None:
         self._decoder = decoder

@@ -1,1 +1,1 @@
-"""A small model on this machine, served by a child of this process."""
+"""Serves a small model on this machine, in a child of this process."""

@@ -1,8 +1,8 @@
-"""The program in the child process of `local_server`: llama.cpp's HTTP server, and nothing of ours.
+"""Runs llama.cpp's HTTP server, and nothing of ours, in the child process of `local_server`.
 
 It ends with its parent. Its standard input is a pipe that the parent never writes to, so the pipe's end is the parent's
-end, on every system; on Linux the kernel is asked to see to it as well, at once. This module must never import anything
-of this package. It is run as a file, so that its start costs 0.7 s and not more.
+end, on every system; on Linux the kernel is asked to see to it as well, at once. Nothing of this package is imported
+here: the module is run as a file, so that its start costs 0.7 s and not more.
 
 usage: child.py MODEL.gguf
 """

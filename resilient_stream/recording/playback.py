@@ -43,7 +43,7 @@ again."""
 
 
 class Recordings:
-    """The files that one client plays from, and what it has played of them."""
+    """Holds the files that one client plays from, and what it has played of them."""
 
     def __init__(self) -> None:
         self._books: dict[str, Book] = {}
@@ -72,7 +72,7 @@ class Recordings:
 
 
 class Played:
-    """A recorded answer while it is played; see `contract.Response`."""
+    """Plays a recorded answer; see `contract.Response`."""
 
     def __init__(self, exchange: Exchange, pace: _Pace, max_line_bytes: int) -> None:
         self.status = exchange.status or 0

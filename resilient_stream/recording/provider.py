@@ -193,7 +193,7 @@ def told_as(failure: Failure, head: Head, adapter: Adapter | None) -> Failure:
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """The adapter of recordings; see `contract.Adapter`. The target's "model" is the file. Its options:
+    """Adapts recordings as a provider; see `contract.Adapter`. The target's "model" is the file. Its options:
 
     speed: how many times as fast as recorded; 1 by default, 0 or None without waiting.
     repeat: True plays an answer again when it was asked for more often than recorded; else that is an error.

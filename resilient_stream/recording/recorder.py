@@ -101,7 +101,7 @@ class Recorder:
 
 
 class Take:
-    """One exchange while it is recorded. whole: the body came to its end, or to the provider's end marker."""
+    """Notes one exchange while it is recorded. whole: the body came to its end, or to the provider's end marker."""
 
     def __init__(self, request: Outgoing, sending: Sending) -> None:
         self.whole = False
@@ -174,7 +174,7 @@ class Take:
 
 
 class RecordedResponse:
-    """An answer while it is recorded; see `contract.Response`."""
+    """Passes on an answer and notes it for the recording; see `contract.Response`."""
 
     def __init__(self, inner: Response, take: Take) -> None:
         self.inner = inner
@@ -205,7 +205,7 @@ class RecordedResponse:
 
 
 class RecordingTransport:
-    """A transport that notes what another one sends and gets; see `contract.Transport`. Playbacks are not recorded."""
+    """Notes what another transport sends and gets; see `contract.Transport`. Playbacks are not recorded."""
 
     def __init__(self, inner: Transport, recorder: Recorder) -> None:
         self._inner = inner
@@ -254,7 +254,8 @@ def _body(sent: Outgoing) -> Any:
 
 
 def _pieces(pieces: list[tuple[float, bytes]], secrets: Secrets) -> list[Piece]:
-    """Return the reads; joined into one where a secret would otherwise be split over two of them and escape."""
+    """Return the reads; they are joined into one where a secret would otherwise be split over two of them and
+    escape."""
     whole = b"".join(data for _, data in pieces)
     secret = secrets.places(whole)
     if b"\1" not in secret:

@@ -27,7 +27,7 @@ class BadCertificates(Exception):
 
 
 def certificates() -> ssl.SSLContext | bool:
-    """Return what to verify a server with, by the current environment; True is aiohttp's default. Raises
+    """Return the certificates to verify a server with, by the current environment; True is aiohttp's default. Raises
     BadCertificates."""
     named = tuple(map(os.environ.get, _VARIABLES))
     return _context(*named) if any(named) or any(_AT_IMPORT) else True

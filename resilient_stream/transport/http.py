@@ -1,4 +1,4 @@
-"""HTTP by aiohttp: `Response`, which owns one answer, and the sessions of a client, one for each running loop.
+"""Sends requests with aiohttp: `Response` owns one answer, and a client has one session for each running loop.
 
 Only our clock and our limits decide. aiohttp's are switched off: no total timeout, whose exception would look like one
 of ours, and no pool limit, whose exception would look like a dead host. Redirects are not followed, and no compression
@@ -54,7 +54,7 @@ GOODBYE = 0.2
 
 
 class Response:
-    """One HTTP answer and its connection."""
+    """Owns one HTTP answer and its connection."""
 
     __slots__ = ("_content", "_response", "_turn", "_turn_at", "headers", "status")
 
@@ -140,7 +140,7 @@ class Response:
 
 
 class _Here:
-    """The things of one client in one loop: a session, and answers whose last bytes are still to come."""
+    """Holds the things of one client in one loop: a session, and answers whose last bytes are still to come."""
 
     __slots__ = ("__weakref__", "keeper", "lingering", "loop", "own", "session")
 
@@ -187,7 +187,7 @@ async def _until_the_loop_ends(here: _Here, sessions: MutableMapping[Any, _Here]
 
 
 class HttpTransport:
-    """The client's sessions, one for each running loop, made when first needed.
+    """Holds the client's sessions, one for each running loop, made when first needed.
 
     A session given by the user is used as it is and never closed. One of ours ends with the client, with its loop, or
     with the program, whichever is first, whether or not the client is closed.
@@ -314,7 +314,7 @@ def _at_exit() -> None:
 
 
 def _end_anywhere(here: _Here, *, for_good: bool = False) -> threading.Event | None:
-    """End it now, or by its own loop if that runs in another thread; then the event tells when it is done."""
+    """End a session now, or in its own loop if that runs in another thread; then the event tells when it is done."""
     if not here.loop.is_running() or asyncio._get_running_loop() is here.loop:
         here.end(for_good=for_good)
         return None

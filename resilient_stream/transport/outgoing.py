@@ -1,4 +1,4 @@
-"""`Outgoings`: chooses the way out of a client by the request's class: HTTP, a program, or a recording."""
+"""Chooses the way out of a client by the request's class: HTTP, a program, or a recording."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Outgoings"]
 
 
 class Outgoings:
-    """The transport of a client, which passes each request to the right one; see `contract.Transport`."""
+    """Passes each request of a client to the right transport; see `contract.Transport`."""
 
     def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
         from . import http  # with aiohttp, most of what there is to load: a process that makes no client goes without

@@ -39,7 +39,7 @@ LAST_WAIT = 1.0
 
 
 class Programs:
-    """The programs that one client runs."""
+    """Runs the programs of one client."""
 
     def __init__(self) -> None:
         self._running: set[ProcessResponse] = set()
@@ -93,7 +93,7 @@ class Programs:
 
 
 class _Files:
-    """Files for one run of a program, in a folder that only this user can enter."""
+    """Holds files for one run of a program, in a folder that only this user can enter."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="resilient-stream-")) if files else None
@@ -116,7 +116,7 @@ class _Files:
 
 
 class ProcessResponse(asyncio.SubprocessProtocol):
-    """One run of a program; see `contract.Response`.
+    """Reads one run of a program; see `contract.Response`.
 
     on_exit: called when the program has ended, in whatever way. clear: removes the files of this run.
     """

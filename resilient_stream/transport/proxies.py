@@ -1,4 +1,4 @@
-"""Which proxy a request goes through: the environment's variables, read as curl reads them.
+"""Finds the proxy that a request goes through: reads the environment's variables as curl reads them.
 
     https_proxy, HTTPS_PROXY, http_proxy, HTTP_PROXY     by the scheme of the address; the lower-case one goes first
     all_proxy, ALL_PROXY                                 where the scheme has none of its own
@@ -6,8 +6,8 @@
 
 A blank variable is a proxy switched off. On macOS and Windows the system's own settings count where no variable is set.
 
-A proxy that cannot be used is named together with its variable, before anything is sent. This module must never show a
-proxy's user name or password, or read `.netrc`.
+A proxy that cannot be used is named together with its variable, before anything is sent. A proxy's user name and
+password are never shown, and `.netrc` is not read.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ OWN_SERVERS: set[str] = set()
 
 
 class Proxy(NamedTuple):
-    """A proxy to use. url: without user and password. name: host and port, for messages. variable: what names it.
+    """Describes a proxy to use. url: without user and password. name: host and port, for messages. variable: what names
+    it.
 
     authorization: the value of a Proxy-Authorization header, where the variable has a user.
     """
@@ -74,7 +75,7 @@ def proxy_for(url: str) -> Proxy | None:
 
 @functools.lru_cache(maxsize=256)
 def _found(environment: tuple[str | None, ...], cgi: bool, scheme: str, host: str, port: int) -> Proxy | None:
-    """Return the same for one state of the environment, so that it can be remembered."""
+    """Return the proxy for one state of the environment, so that it can be remembered."""
     *proxies, lower, upper = environment
     given = [
         (name, value)

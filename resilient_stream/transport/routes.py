@@ -28,7 +28,7 @@ _KEYS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "c
 
 
 class Route(NamedTuple):
-    """How a request is sent. options: for aiohttp, used for a proxy or for own certificates."""
+    """Says how a request is sent. options: for aiohttp, used for a proxy or for own certificates."""
 
     url: str
     headers: dict[str, str]

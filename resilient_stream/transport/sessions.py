@@ -1,4 +1,4 @@
-"""Our aiohttp sessions: with limits of our own, sockets that notice a dead peer, and an end without warnings.
+"""Makes our aiohttp sessions: with limits of our own, sockets that notice a dead peer, and an end without warnings.
 
 Whatever a server sends in place of a body is bounded: when 256 KiB have arrived of which nothing is body (a head,
 trailers, the extension of a chunk), the connection fails with a sentence that says what it was. `.netrc` is not read
@@ -50,7 +50,7 @@ def new_session() -> aiohttp.ClientSession:
 
 
 class SentBody(bytes):
-    """The body of a request, with a note of how far the request has come.
+    """Carries the body of a request, with a note of how far the request has come.
 
     aiohttp's own tracing would tell the same, but costs 30 us a request. It stays bytes for whoever looks at what is
     sent, as a test with a mocked session does.
@@ -66,7 +66,7 @@ class SentBody(bytes):
 
 
 class _Request(aiohttp.ClientRequest):
-    """aiohttp's request, which notes the connection that it uses and when it was written."""
+    """Notes the connection that aiohttp's request uses, and when it was written."""
 
     _sending: Sending | None = None
 
@@ -95,11 +95,12 @@ class HeadTooLarge(HttpProcessingError):
 
 
 _received = ResponseHandler.data_received
-"""Called directly, since `super()` costs as much as the count, and this runs for every network read."""
+"""aiohttp's own `data_received`, which is called directly, since `super()` costs as much as the count, and this runs
+for every network read."""
 
 
 class Connection(ResponseHandler):
-    """aiohttp's connection, which ends when much arrives and nothing of it is body.
+    """Ends aiohttp's connection when much arrives and nothing of it is body.
 
     body: of the latest answer; it fails when the connection is lost.
     """
@@ -144,7 +145,7 @@ class Connection(ResponseHandler):
         super().set_exception(exc) if exc_cause is None else super().set_exception(exc, exc_cause)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the head, and fail a body that is still open; why aiohttp does not always, says `Response`."""
+        """Forget the head, and fail a body that is still open; `Response` says why aiohttp does not always do so."""
         self._head = None
         body, self.body = self.body, None
         super().connection_lost(exc)

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from .. import __version__
 from . import exit_codes
+from .usage import Command, Group
 
 __all__ = ["app"]
 
 app = typer.Typer(
+    cls=Group,
     help="Stream answers from LLM providers, and do not break when they do.",
     epilog=exit_codes.HELP,
     no_args_is_help=True,
@@ -29,15 +30,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain: complaints look like those of the commands, and flags have no types
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Command(TyperCommand):
-    """A command whose usage line names its argument as people write it: ask PROMPT."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the usage line without braces around what is required."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
-
 
 Targets = Annotated[
     list[str] | None,
@@ -50,6 +42,10 @@ Targets = Annotated[
 System = Annotated[str | None, typer.Option(metavar="TEXT", help="A system prompt.", show_default=False)]
 AnswerTokens = Annotated[
     int | None, typer.Option(metavar="NUMBER", help="Output tokens of an answer at most.", show_default=False)
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(metavar="NUMBER", help="How freely the model chooses its words, from 0 on.", show_default=False),
 ]
 Search = Annotated[bool, typer.Option("--search", help="Let the model search the web, where its provider can.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")]
@@ -90,6 +86,7 @@ def ask(
     max_tokens: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Output tokens at most.", show_default=False)
     ] = None,
+    temperature: Temperature = None,
     file: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="A file to send with the prompt: PDF, audio, text.", show_default=False),
@@ -120,7 +117,7 @@ def ask(
     from .ask import ask as run
     from .terminal import until_reader_leaves
 
-    options = {"deadline": deadline, "system": system, "max_tokens": max_tokens}
+    options = {"deadline": deadline, "system": system, "max_tokens": max_tokens, "temperature": temperature}
     given = partial(run, files=file or (), images=image or (), search=search, schema=schema, save=save)
     asking = partial(given, prompt, to or (), as_json=as_json, **options)
     raise typer.Exit(until_reader_leaves(asking))
@@ -153,6 +150,7 @@ def chat(
         typer.Option(metavar="SECONDS", help="Seconds for each answer, tools and waits included.", show_default=False),
     ] = None,
     max_tokens: AnswerTokens = None,
+    temperature: Temperature = None,
 ) -> None:
     """Talk with a model: answers appear as they come, Ctrl-C stops one and keeps what came. /help has the commands.
 
@@ -161,7 +159,7 @@ def chat(
     from .chat.command import chat as run
     from .terminal import until_reader_leaves
 
-    options = {"system": system, "deadline": deadline, "max_tokens": max_tokens}
+    options = {"system": system, "deadline": deadline, "max_tokens": max_tokens, "temperature": temperature}
     chatting = partial(
         run, to or (), tools=tools, servers=mcp or (), search=search, ask_first=ask_first, save=save, **options
     )
@@ -237,6 +235,7 @@ def batch(
         str | None, typer.Option(metavar="TEXT", help="A system prompt for all rows.", show_default=False)
     ] = None,
     max_tokens: AnswerTokens = None,
+    temperature: Temperature = None,
     schema: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="A JSON schema that the answers have to follow.", show_default=False),
@@ -267,7 +266,9 @@ def batch(
     from .batch.command import batch as run
     from .terminal import until_reader_leaves
 
-    options: dict[str, Any] = {"system": system, "max_tokens": max_tokens, "deadline": deadline}
+    options: dict[str, Any] = {
+        "system": system, "max_tokens": max_tokens, "temperature": temperature, "deadline": deadline,
+    }  # fmt: skip
     given = partial(run, file, to or (), out=out, schema=schema, retry_failed=retry_failed, changed=changed)
     asking = partial(given, concurrency=concurrency, limit=limit, **options)
     raise typer.Exit(until_reader_leaves(asking))

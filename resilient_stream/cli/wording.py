@@ -28,7 +28,7 @@ __all__ = [
     "file_line",
     "footnotes",
     "for_a_prompt",
-    "how_continued",
+    "how_it_goes_on",
     "printable",
     "progress_line",
     "result_line",
@@ -67,10 +67,8 @@ def event_line(event: Event) -> str | None:
             return f"{event.source}  no content for {readable.duration(event.after)}, asking {event.target} as well"
         case BreakerChanged():
             return f"{event.target}  {_breaker(event)}"
-        case FellBack(how="continuation"):
-            return f"{event.source}  {short_error(event.error)}, {how_continued(event)}"
         case FellBack():
-            return f"{event.source}  {short_error(event.error)}, going on with {event.target}"
+            return f"{event.source}  {short_error(event.error)}, {how_it_goes_on(event)}"
     return None
 
 
@@ -83,9 +81,16 @@ def _breaker(event: BreakerChanged) -> str:
     return f"{why}; not asked for {readable.duration(event.wait or 0.0)}"
 
 
-def how_continued(event: FellBack) -> str:
-    """Say how an answer is continued that broke off in the middle."""
-    return f"asking for the rest of its answer ({event.method})"
+def how_it_goes_on(event: FellBack) -> str:
+    """Say what is done after a failure: the next target is asked, or the same one again in another way."""
+    match event.how:
+        case "continuation":
+            return f"asking for the rest of its answer ({event.method})"
+        case "buffered":
+            return "this time asking for the whole answer at once"
+        case "interactive":
+            return "asking a person, and then it again"
+    return "asking it again" if event.target == event.source else f"going on with {event.target}"
 
 
 def who_asked(event: RetryScheduled) -> str:

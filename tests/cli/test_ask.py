@@ -53,11 +53,12 @@ async def test_answer_appears_as_it_comes(provider):
 
 
 async def test_options_reach_the_provider(provider):
-    """Prompt, system prompt and output limit are sent as given."""
+    """Prompt, system prompt, output limit and temperature are sent as given."""
     asked = await provider([HELLO])
-    await run("ask", "Hi", *TO, "--system", "Be brief.", "--max-tokens", "7", **at(asked))
+    options = ("--system", "Be brief.", "--max-tokens", "7", "--temperature", "0.2")
+    await run("ask", "Hi", *TO, *options, **at(asked))
     assert [message["content"] for message in asked.asked[0]["messages"]] == ["Be brief.", "Hi"]
-    assert asked.asked[0]["max_completion_tokens"] == 7
+    assert (asked.asked[0]["max_completion_tokens"], asked.asked[0]["temperature"]) == (7, 0.2)
 
 
 async def test_prompt_from_standard_input(provider):
@@ -109,6 +110,18 @@ async def test_fallback_is_told_and_taken(provider):
     ran = await run("ask", "Hi", *TO, "--to", "openai:other", **at(await provider([UNAUTHORIZED], [HELLO])))
     assert (ran.code, ran.out) == (0, "Hello there.\n")
     assert "openai:some-model  API key not accepted (401), going on with openai:other\n" in ran.err
+
+
+async def test_the_same_target_asked_again_is_told_as_that(provider):
+    """Nothing goes on with the target that has just failed: it is asked again, in one piece or as it was."""
+    unread = HEAD + delta(answer="Hello") + finish().replace(b'"completion_tokens": 2', b'"completion_tokens": 40')
+    ran = await run("ask", "Hi", *TO, **at(await provider([unread], [HELLO])))
+    assert (ran.code, ran.out) == (0, "Hello there.\n")
+    assert ran.err.startswith("openai:some-model  Nothing readable. Retrying in ")
+    assert "\nopenai:some-model  Nothing readable, this time asking for the whole answer at once\n" in ran.err
+    ran = await run("ask", "Hi", *TO, *TO, **at(await provider([UNAUTHORIZED], [HELLO])))
+    assert (ran.code, ran.out) == (0, "Hello there.\n")
+    assert "openai:some-model  API key not accepted (401), asking it again\n" in ran.err
 
 
 async def test_all_targets_failed_names_each(provider):

@@ -72,8 +72,9 @@ async def asked(provider: FakeProvider, path: Path, *arguments: str) -> Ran:
 async def test_answers_and_failures_have_files_of_their_own(fake_provider: FakeProvider, rows: Path) -> None:
     """Some failed: a code of its own, which stays until they have answers; --retry-failed asks only them."""
     fake_provider.play(echo)
-    ran = await asked(fake_provider, rows, "--system", "Be brief.")
+    ran = await asked(fake_provider, rows, "--system", "Be brief.", "--temperature", "0")
     assert ran.code == exit_codes.ROWS_FAILED
+    assert all(request.json["temperature"] == 0 for request in fake_provider.requests if request.json)
     assert "2 answered · 1 failed (1 invalid_request)" in ran.err
     assert [each["text"] for each in results(rows)] == ["one!", "three!"]
     assert [each["line"] for each in results(rows, "out.failed")] == [2]

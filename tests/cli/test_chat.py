@@ -62,8 +62,10 @@ async def test_each_line_of_a_pipe_is_a_question():
     """Answers on standard output, everything else on standard error; the history grows; blocks are one question."""
     typed = 'one\n\ntwo \\\nlines\n"""\na\n\n  block\n"""\n/retry\n/etc/hosts\n"""open\nend'
     async with FakeProvider(echo) as provider:
-        ran = await run("chat", *TO, "--system", "Be brief.", typed=typed.encode(), **at(provider))
+        options = ("--system", "Be brief.", "--temperature", "0.2")
+        ran = await run("chat", *TO, *options, typed=typed.encode(), **at(provider))
     assert ran.code == 0
+    assert all(request.json["temperature"] == 0.2 for request in provider.requests if request.json)
     assert ran.out.splitlines() == [
         "2: 'one'", r"4: 'two \nlines'", r"6: 'a\n\n  block'", r"6: 'a\n\n  block'", "8: '/etc/hosts'",
         r"10: 'open\nend'",

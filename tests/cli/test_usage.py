@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from resilient_stream import __version__
@@ -49,7 +50,7 @@ def test_help_is_for_people(command: str | None, columns: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("ask", "Hi", "--bogus"), "Error: No such option: --bogus"),
+        (("ask", "Hi", "--bogus"), "Error: ask has no option --bogus"),
         (("ask",), "Error: Missing argument 'PROMPT'."),
         (("ask", ""), "Error: the prompt is empty"),
         (("demo", " "), "Error: the prompt is empty"),
@@ -71,6 +72,56 @@ async def test_wrong_usage_is_said_in_one_style(arguments: tuple[str, ...], said
     assert last.startswith(said)
     assert len(last) < 200
     assert "No provider's key" not in ran.err
+
+
+OPTIONS = [
+    (name, option.opts[0])
+    for name, command in [(None, get_command(app)), *get_command(app).commands.items()]
+    for option in command.params
+    if option.opts[0].startswith("--")
+]
+
+
+def complaint(command: str | None, *arguments: str) -> str:
+    """What is said of an option that there is not."""
+    asked = CliRunner().invoke(app, [*([command] if command else []), *arguments])
+    assert asked.exit_code == exit_codes.MISUSED
+    return asked.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("command", "option"), OPTIONS)
+def test_an_option_that_is_nearly_right_is_answered_with_what_was_meant(command: str | None, option: str) -> None:
+    """Of each command and of all together: one letter more, a value, capitals, underscores, one dash less."""
+    spelt = {option + option[-1], option + "s=3", option.upper(), "--" + option[2:].replace("-", "_") + "_"}
+    if not option.startswith("--h"):  # one dash less asks for help
+        spelt |= {option[1:], option[1:] + "=3"}
+    for wrong in spelt:
+        said = f"Error: {command or 'root'} has no option {wrong.partition('=')[0]}: did you mean {option}?"
+        assert complaint(command, wrong) == said
+
+
+def test_every_command_has_its_options_answered() -> None:
+    """None is left out: a command that is added later needs the class, too."""
+    assert {command for command, _ in OPTIONS} >= {None, *COMMANDS} - {"demo"}
+    assert complaint("demo", "--hepl") == "Error: demo has no option --hepl: did you mean --help?"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--temprature", "0.2"), "--temprature: did you mean --temperature?"),
+        (("--temprature=0.2",), "--temprature: did you mean --temperature?"),
+        (("-t", "openai:m"), "-t"),
+        (("--no", "openai:m"), "--no"),
+        (("--key", "sk-secret"), "--key"),
+        (("-ksk-secret",), "-k"),
+        (("--aB3dE6gH9jK2mN5pQ8",), "***"),
+        (("--\x1b[2Jsystm",), "--systm: did you mean --system?"),
+    ],
+)
+def test_of_an_option_only_what_is_harmless_is_shown(arguments: tuple[str, ...], said: str) -> None:
+    """No value, no key in the place of a name, nothing that steers the terminal, and no far guess."""
+    assert complaint("ask", "Hi", *arguments) == f"Error: ask has no option {said}"
 
 
 async def test_doctor_names_what_was_meant() -> None:

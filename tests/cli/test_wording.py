@@ -33,6 +33,12 @@ LINES = [
     ),
     (RetryScheduled("c", "a:b", 1, 5, 1.0, CUT), "a:b  Answer cut off. Retrying in 1 s (attempt 2/5)"),
     (FellBack("c", "a:b", "d:e", LIMITED), "a:b  Rate limited (429), going on with d:e"),
+    (FellBack("c", "a:b", "a:b", LIMITED), "a:b  Rate limited (429), asking it again"),
+    (
+        FellBack("c", "a:b", "a:b", CUT, "buffered"),
+        "a:b  Answer cut off, this time asking for the whole answer at once",
+    ),
+    (FellBack("c", "a:b", "a:b", CUT, "interactive"), "a:b  Answer cut off, asking a person, and then it again"),
     (
         FellBack("c", "a:b", "a:b", CUT, "continuation", "prefill"),
         "a:b  Answer cut off, asking for the rest of its answer (prefill)",

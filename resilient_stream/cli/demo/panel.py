@@ -82,10 +82,9 @@ class PanelView:
                 row = self._rows[-1]
                 row.wait, row.resumes = event.wait, time.monotonic() + event.wait
                 row.why = wording.who_asked(event)
-            case FellBack(how="continuation"):
-                self._add(event.source, "", wording.how_continued(event), "yellow")
             case FellBack():
-                self._add(event.source, "", f"given up, going on with {event.target}", "yellow")
+                given_up = "given up, " if event.how == "provider_switch" else ""
+                self._add(event.source, "", given_up + wording.how_it_goes_on(event), "yellow")
             case StreamEnded() if event.transcript.outcome == "complete":
                 self._say("answered", "green")
 

@@ -84,6 +84,11 @@ class _Trouble:
     next_try: float = 0.0
     trial: asyncio.Task[Any] | None = None
 
+    @property
+    def is_tried(self) -> bool:
+        """Whether one is on its way. In a loop that has stopped, nobody hears its answer."""
+        return self.trial is not None and not self.trial.done() and self.trial.get_loop().is_running()
+
 
 class RedisStore:
     """A Redis server by its URL: `redis://`, `rediss://` (TLS) or `unix://`; or a cluster by some of its nodes:
@@ -175,8 +180,7 @@ class RedisStore:
         trouble = self._troubles.get(place)
         if trouble is None:
             return await self._in_time(lambda client: command(client, asked), place)
-        is_tried = trouble.trial is not None and not trouble.trial.done()
-        if not is_tried and (not trouble.down or asyncio.get_running_loop().time() >= trouble.next_try):
+        if not trouble.is_tried and (not trouble.down or asyncio.get_running_loop().time() >= trouble.next_try):
             told = asked.asking_for_nothing()
             trouble.trial = self._in_background(self._in_time(lambda client: command(client, told), place))
         return None

@@ -16,6 +16,7 @@ from resilient_stream.stores.exchange import MOST_COUNTED, SHA, view_of
 from resilient_stream.stores.redis import PATIENCE, RETRY_AFTER, Misread
 
 from ..engine.clock import Clock, running_clock
+from ..loops import closed_over
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -214,6 +215,27 @@ async def test_what_finds_out_whether_redis_is_back_asks_for_nothing(
     assert (second[2], second[8], second[12], second[28:33]) == ("4", "0.0", "0.0", ["2", "0", "0", "0", "0"])
     redis.takes = 0.0
     await store.aclose()
+
+
+def test_a_trial_of_a_loop_that_was_closed_over_it_does_not_bar_another(redis: Scripted, store: RedisStore) -> None:
+    """Whether Redis is back is found out by whoever asks next, in a loop that runs."""
+
+    async def without_an_answer() -> None:
+        with running_clock():
+            redis.takes = 1e6
+            for _ in range(2):
+                assert await store.exchange(ASKED) is None
+
+    async def later() -> None:
+        with running_clock():
+            redis.takes = 0.0
+            assert await store.exchange(ASKED) is None
+            await asyncio.sleep(0.01)
+            assert await store.exchange(ASKED) is not None
+            await store.aclose()
+
+    with closed_over(without_an_answer()):
+        asyncio.run(later())
 
 
 async def test_places_are_on_the_node_of_their_target(redis: Scripted, store: RedisStore) -> None:

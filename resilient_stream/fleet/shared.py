@@ -12,7 +12,7 @@ that was granted by the store, is told at once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -119,15 +119,17 @@ class Member:
         self._untold.release = True
         self.tell()
 
-    def unsent(self, now: float) -> list[News]:
-        """Return the news that nobody waits for, and forget them."""
-        buckets = [each for each in tuple(self._buckets.values()) if each.unsettled]
-        claims = [
-            claim for each in tuple(self._places.values()) if each.unsettled and (claim := each.claim(now, ask=False))
-        ]
-        if not buckets and not claims:
-            return [] if self._untold == _Untold() else [self.news(now)]
-        return [self.news(now, *both) for both in zip_longest(buckets, claims)]
+    def unsent(self, now: float) -> Iterator[News]:
+        """Give the news that nobody waits for. Each is made when it is asked for, and counts as told then: what is not
+        asked for, as its sender was cancelled meanwhile, is told another time."""
+        buckets = (each for each in tuple(self._buckets.values()) if each.unsettled)
+        places = (each for each in tuple(self._places.values()) if each.unsettled)
+        pairs = zip_longest(buckets, filter(None, (each.claim(now, ask=False) for each in places)))
+        first = next(pairs, ())
+        if first or self._untold != _Untold():
+            yield self.news(now, *first)
+        for both in pairs:
+            yield self.news(now, *both)
 
     def news(
         self,

@@ -56,7 +56,7 @@ def test_nothing_is_told_where_nothing_happened(member: Member, patient: SharedP
     """No exchange is made for it, also not for buckets and places of which nothing is new."""
     SharedBuckets(member, Limits(requests_per_minute=60))
     member.places(3, 10.0)
-    assert member.unsent(NOW) == []
+    assert list(member.unsent(NOW)) == []
 
 
 def test_only_what_is_new_is_sent(member: Member, patient: SharedPatient) -> None:
@@ -70,7 +70,7 @@ def test_only_what_is_new_is_sent(member: Member, patient: SharedPatient) -> Non
     assert news.places is not None
     assert (news.places.pool, news.places.held, news.places.least) == ("3", 1, 0)
     member.heard(news, View(places=Share(1, 1)), NOW)
-    assert member.unsent(NOW) == []
+    assert list(member.unsent(NOW)) == []
 
 
 def test_counts_are_told_once(member: Member, patient: SharedPatient, told: list[Member]) -> None:
@@ -84,7 +84,7 @@ def test_counts_are_told_once(member: Member, patient: SharedPatient, told: list
     (news,) = member.unsent(NOW)
     assert (news.calls, news.failures, news.turn, news.release) == (3, 4, None, False)
     assert (news.circuit, news.window) == ("0.5/4/30/10/1", 30.0)
-    assert member.unsent(NOW) == []
+    assert list(member.unsent(NOW)) == []
 
 
 def test_what_says_nothing_of_the_target_is_not_told(member: Member, patient: SharedPatient) -> None:
@@ -92,7 +92,7 @@ def test_what_says_nothing_of_the_target_is_not_told(member: Member, patient: Sh
     patient.failed(allowed(patient), failure(ErrorKind.CONTEXT_LENGTH_EXCEEDED), NOW, after_content=False)
     patient.ended(allowed(patient), NOW)
     patient.left(allowed(patient))
-    assert member.unsent(NOW) == []
+    assert list(member.unsent(NOW)) == []
 
 
 def test_figures_that_differ_are_apart(member: Member) -> None:
@@ -120,7 +120,7 @@ def test_a_hint_with_what_is_no_verdict_is_no_rest(member: Member, patient: Shar
     """A refused request says nothing of the target, whatever time it names."""
     error = failure(ErrorKind.CONTEXT_LENGTH_EXCEEDED, retry_after=7.0)
     patient.failed(allowed(patient), error, NOW, after_content=False)
-    assert member.unsent(NOW) == []
+    assert list(member.unsent(NOW)) == []
 
 
 def heard(member: Member, patient: SharedPatient, view: View, now: float = NOW, **news: Any) -> None:
@@ -152,13 +152,13 @@ def test_what_was_read_is_good_for_a_moment(member: Member, patient: SharedPatie
 def test_the_counts_of_all_open_the_circuit_and_are_offered(member: Member, patient: SharedPatient) -> None:
     """An open one is not judged by them once more."""
     heard(member, patient, View(calls=3, failures=3))
-    assert member.unsent(NOW) == []
+    assert list(member.unsent(NOW)) == []
     heard(member, patient, View(calls=4, failures=2))
     (news,) = member.unsent(NOW)
     assert news.turn is not None
     assert news.turn.opened
     heard(member, patient, View(version=7, standing=news.turn, calls=9, failures=9), turn=news.turn)
-    assert member.unsent(NOW) == []
+    assert list(member.unsent(NOW)) == []
 
 
 def test_our_own_offer_that_was_taken_is_not_begun_anew(member: Member, patient: SharedPatient) -> None:
@@ -182,7 +182,7 @@ def test_a_store_without_its_memory_is_told_what_was_open(member: Member, patien
     assert (news.version, news.turn is not None) == (0, True)
     heard(member, patient, View(version=6, standing=Standing(False, 0.0, 0, 0.0)), NOW + 2)
     heard(member, patient, View(), NOW + 3)
-    assert member.unsent(NOW + 3) == []
+    assert list(member.unsent(NOW + 3)) == []
 
 
 def test_what_is_open_here_alone_is_not_told_to_a_store_without_its_memory(
@@ -193,14 +193,14 @@ def test_what_is_open_here_alone_is_not_told_to_a_store_without_its_memory(
     for _ in range(4):
         patient.failed(allowed(patient), failure(), NOW, after_content=False)
     assert patient.circuit.standing(NOW).opened
-    member.unsent(NOW)
+    list(member.unsent(NOW))
     heard(member, patient, View(), NOW)
-    assert member.unsent(NOW) == []
+    assert list(member.unsent(NOW)) == []
     heard(member, patient, View(version=6, standing=OPEN._replace(seconds=0.0)), NOW)
     patient.began(allowed(patient), 0.1, NOW)
-    member.unsent(NOW)
+    list(member.unsent(NOW))
     heard(member, patient, View(), NOW)
-    assert member.unsent(NOW) == []
+    assert list(member.unsent(NOW)) == []
 
 
 def test_a_test_without_an_end_is_let_go(member: Member, patient: SharedPatient) -> None:
@@ -231,7 +231,7 @@ def test_corrections_add_up_until_they_are_told(member: Member, told: list[Membe
     buckets = SharedBuckets(member, Limits(requests_per_minute=60, tokens_per_minute=600))
     buckets.give_back(NOTHING, NOW)
     buckets.told(Cost(NO_BOUND, NO_BOUND), 0.0, NOW)
-    assert (told, member.unsent(NOW)) == ([], [])
+    assert (told, list(member.unsent(NOW))) == ([], [])
     buckets.give_back(Cost(1, 5), NOW)
     buckets.give_back(Cost(0, -2), NOW)
     buckets.told(Cost(NO_BOUND, 4), 0.0, NOW)
@@ -241,7 +241,7 @@ def test_corrections_add_up_until_they_are_told(member: Member, told: list[Membe
     assert len(told) == 6
     (news,) = member.unsent(NOW + 1)
     assert (news.back, news.left, news.hold) == (Cost(1, 3), Cost(0.5, 4), pytest.approx(8.0))
-    assert member.unsent(NOW) == []
+    assert list(member.unsent(NOW)) == []
 
 
 def test_a_hold_that_is_over_is_none(member: Member) -> None:
@@ -271,3 +271,30 @@ def test_places_of_one_figure_are_one_count(member: Member) -> None:
     assert member.open_places() == []
     member.places(3, 10.0).take_alone(NOW)
     assert member.open_places() == [member.places(3, 10.0)]
+
+
+def test_news_that_were_not_asked_for_are_told_another_time(member: Member) -> None:
+    """As where their sender was cancelled after the first: what belongs to later limits and places is not lost."""
+    buckets = [SharedBuckets(member, Limits(requests_per_minute=rate)) for rate in (60, 90)]
+    places = [member.places(limit, 10.0) for limit in (3, 5)]
+    for each in buckets:
+        each.give_back(Cost(1, 0), NOW)
+    for one in places:
+        one.take_alone(NOW)
+    first = next(member.unsent(NOW))
+    later = list(member.unsent(NOW))
+    assert [news.limits for news in (first, *later)] == [each.key for each in buckets]
+    assert [news.places is not None and news.places.limit for news in (first, *later)] == [3, 5]
+
+
+def test_what_happens_while_news_are_sent_is_told_once(member: Member, patient: SharedPatient) -> None:
+    """A verdict goes with the first, and one that comes meanwhile with the next."""
+    buckets = [SharedBuckets(member, Limits(requests_per_minute=rate)) for rate in (60, 90)]
+    for each in buckets:
+        each.give_back(Cost(1, 0), NOW)
+    told = []
+    for news in member.unsent(NOW):
+        told.append((news.calls, news.back.requests))
+        patient.began(allowed(patient), 0.1, NOW)
+    assert told == [(0, 1), (1, 1)]
+    assert [(news.calls, news.limits) for news in member.unsent(NOW)] == [(1, "")]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, Limits
+from resilient_stream.fleet.health import TargetKey
 from resilient_stream.fleet.places import LONGEST_WAIT
 from tests.engine.clock import Clock, after
 from tests.engine.scripted import END, STOP, Answer, ScriptedTransport, text_event
@@ -258,6 +259,28 @@ async def test_a_lost_answer_leaks_no_place(clock: Clock, store: Watched) -> Non
         assert await ask(client) == [None]
         await told()
         assert held(store) == 0
+
+
+async def test_a_report_that_is_cancelled_loses_nothing_of_what_it_had_not_told(clock: Clock, store: Watched) -> None:
+    """Between two exchanges, as by a server that ends its tasks: the next report tells of the places by both limits."""
+    client, _ = limited(store, 3)
+    sharing = client._sharing
+    assert sharing is not None
+    member = sharing._member(TargetKey("openai:m", "", ""))
+    for limit in (3, 5):
+        member.places(limit, LEASE).take_alone(clock.now)
+    store.takes = 1.0
+    member.tell()
+    await asyncio.sleep(0.1)
+    for report in tuple(sharing._sending):
+        report.cancel()
+    await asyncio.sleep(0)
+    assert [news.places.limit for news in store.exchanges if news.places] == [3]
+    store.takes = 0.0
+    member.tell()
+    await told()
+    assert [(news.places.limit, news.places.held) for news in store.exchanges[1:] if news.places] == [(3, 1), (5, 1)]
+    await client.aclose()
 
 
 async def test_a_store_that_forgets_is_told_again(clock: Clock, store: Watched) -> None:

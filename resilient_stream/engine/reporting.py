@@ -22,6 +22,7 @@ from ..fleet.health import TargetHealth
 from ..fleet.identity import Identity
 from ..fleet.report import Report, ReportStore, written
 from ..fleet.tally import Tally
+from .renewals import Timer
 
 if TYPE_CHECKING:
     from .call import Call
@@ -60,8 +61,7 @@ class Reporting:
         self._every = EVERY
         self._closed = False
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._sending: asyncio.Task[None] | None = None
 
     def observe(self, call: Call) -> Observer:
@@ -71,21 +71,23 @@ class Reporting:
         return self.tally.watch()
 
     def begin(self) -> None:
-        """Report from now on, in the running loop, unless another one that is not closed does it already."""
+        """Report from now on, in the running loop, unless another one that runs, too, does it already."""
         with self._lock:
-            if self._loop is None or self._loop.is_closed():
-                self._loop = asyncio.get_running_loop()
-                self._timer = self._loop.call_later(random.uniform(0, EVERY), self._turn)
+            if self._timer is None or not self._timer.loop.is_running():
+                self._timer, self._sending = Timer(asyncio.get_running_loop()), None
+                self._turn_after(random.uniform(0, EVERY), self._timer)
 
-    def _turn(self) -> None:
+    def _turn_after(self, seconds: float, timer: Timer) -> None:
+        timer.handle = timer.loop.call_later(seconds, self._turn, timer)
+
+    def _turn(self, timer: Timer) -> None:
         """Send a record, unless the last one is still on its way, and come again."""
         record = self._record()
-        if record is None or self._closed:
+        if record is None or self._closed or timer is not self._timer:
             return
-        loop = asyncio.get_running_loop()
         if self._sending is None or self._sending.done():
-            self._sending = loop.create_task(self._send(record))
-        self._timer = loop.call_later(self._every, self._turn)
+            self._sending = timer.loop.create_task(self._send(record))
+        self._turn_after(self._every, timer)
 
     def _record(self) -> bytes | None:
         """Return what there is to say; None if the client is gone."""
@@ -108,10 +110,9 @@ class Reporting:
     async def aclose(self) -> None:
         """Report no more. What is on its way is not waited for: the store sees to its end."""
         self._closed = True
-        if self._loop is not asyncio.get_running_loop():
-            return  # its timer finds out
-        if self._timer is not None:
-            self._timer.cancel()
+        if self._timer is None or self._timer.loop is not asyncio.get_running_loop():
+            return  # the timer of another loop finds out
+        self._timer.handle.cancel()
         if self._sending is not None and not self._sending.done():
             self._sending.cancel()
             await asyncio.wait([self._sending])

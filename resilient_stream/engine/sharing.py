@@ -23,7 +23,7 @@ from ..fleet.pool import LONGEST_LEASE
 from ..fleet.shared import Member, SharedBuckets, SharedPatient
 from ..policy import Breaker, Limits
 from .purses import Purses
-from .renewals import Renewals
+from .renewals import Renewals, Timer
 
 if TYPE_CHECKING:
     from ..fleet.quota import Quota
@@ -46,7 +46,7 @@ class Sharing:
         self._process = Identity()
         self.purses = Purses(store, self._process)
         self._members: weakref.WeakValueDictionary[TargetKey, Member] = weakref.WeakValueDictionary()
-        self._timers: dict[Member, tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle]] = {}
+        self._timers: dict[Member, Timer] = {}
         self._asked: dict[tuple[Member, bool, asyncio.AbstractEventLoop], asyncio.Task[View | None]] = {}
         self._sending: set[asyncio.Future[Any]] = set()
         self._renewals: Renewals[Places] = Renewals(store.lease, Places.renew)
@@ -124,21 +124,22 @@ class Sharing:
     # -- telling ----------------------------------------------------------------------------
 
     def _tell(self, member: Member) -> None:
-        """Send the member's news soon. Without a running loop they wait for the next request; a loop that has ended
+        """Send the member's news soon. Without a running loop they wait for the next request; a loop that has stopped
         sends none."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
         armed = self._timers.get(member)
-        if armed is None or armed[0].is_closed():
-            self._timers[member] = (loop, loop.call_later(SOON, self._send, member))
+        if armed is None or not armed.loop.is_running():
+            self._timers[member] = timer = Timer(loop)
+            timer.handle = loop.call_later(SOON, self._send, member)
 
     def _send(self, member: Member) -> None:
-        armed = self._timers.pop(member, None)
-        if armed is not None:
-            armed[1].cancel()
-        self._keep(asyncio.get_running_loop().create_task(self._report(member)))
+        loop, armed = asyncio.get_running_loop(), self._timers.pop(member, None)
+        if armed is not None and armed.loop is loop:  # one of another loop finds nothing to tell
+            armed.handle.cancel()
+        self._keep(loop.create_task(self._report(member)))
 
     async def _report(self, member: Member) -> None:
         for news in member.unsent(asyncio.get_running_loop().time()):

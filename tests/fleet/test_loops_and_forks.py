@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, Limits, StreamMisused
+from resilient_stream.engine.renewals import Renewals
 from resilient_stream.fleet import identity
 from resilient_stream.fleet.board import News, View
 from resilient_stream.fleet.health import TargetKey
@@ -17,6 +18,7 @@ from resilient_stream.fleet.pool import Claim, Share
 from resilient_stream.fleet.shared import Member
 from resilient_stream.stores import MemoryStore
 
+from ..loops import closed_over, passing_clock
 from .sharing import good, sharing
 
 NOW = 1000.0
@@ -54,6 +56,78 @@ def test_news_are_sent_in_a_later_loop_though_one_has_ended_before_it_sent_its_o
     asyncio.run(used(0.05))
     claims = [news.places for news in store.exchanges[before:] if news.places is not None]
     assert [(claim.held, claim.least) for claim in claims] == [(0, 1), (0, 0)]
+
+
+def test_a_loop_that_has_stopped_holds_back_no_renewal_of_another() -> None:
+    """It need not be closed. When it goes on, its timer of before is not a second one."""
+    rung: list[asyncio.AbstractEventLoop] = []
+
+    def renewed(thing: str) -> None:
+        rung.append(asyncio.get_running_loop())
+        renewals.arm(thing)
+
+    renewals = Renewals(3.0, renewed)
+
+    async def armed(seconds: float) -> None:
+        with passing_clock():
+            renewals.arm("places")
+            await asyncio.sleep(seconds)
+
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        one.run(armed(0.5))
+        other.run(armed(5.5))
+        one.run(armed(5.5))
+        assert rung == [other.get_loop()] * 5 + [one.get_loop()] * 5
+
+
+def test_a_loop_that_was_closed_over_its_tasks_holds_back_no_renewal_of_another() -> None:
+    """Its timer never rings."""
+    rung: list[str] = []
+    renewals = Renewals(3.0, rung.append)
+
+    async def armed(seconds: float) -> None:
+        with passing_clock():
+            renewals.arm("places")
+            await asyncio.sleep(seconds)
+
+    with closed_over(armed(0.5)):
+        asyncio.run(armed(1.5))
+    assert rung == ["places"]
+
+
+def test_news_are_sent_in_another_loop_while_one_has_stopped() -> None:
+    """Also where it was about to send its own, and goes on later: then there is nothing left to tell."""
+    store = Noted()
+    client, _ = sharing(store, *(good() for _ in range(3)), limits=Limits(max_concurrency=2))
+
+    async def used(rest: float) -> list[int]:
+        before = len(store.exchanges)
+        with passing_clock():
+            await client.complete("Hi")
+            await asyncio.sleep(rest)
+        return [news.places.least for news in store.exchanges[before:] if news.places is not None]
+
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        assert one.run(used(0)) == [1]
+        assert other.run(used(1)) == [1, 0]
+        assert one.run(used(1)) == [1, 0]
+
+
+def test_a_timer_is_cancelled_by_its_own_loop_only() -> None:
+    """Another one, which may be in another thread, sends the news and leaves the timer alone."""
+    store = Noted()
+    client, _ = sharing(store, good(), limits=Limits(max_concurrency=2))
+
+    async def used() -> asyncio.TimerHandle:
+        await client.complete("Hi")
+        (timer,) = client._sharing._timers.values()  # type: ignore[union-attr]
+        return timer.handle
+
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        handle = one.run(used())
+        other.run(client.aclose())
+        assert [news.places.held for news in store.exchanges if news.places is not None] == [0, 0]
+        assert not handle.cancelled()
 
 
 def claimed(places: Places, now: float) -> Claim:

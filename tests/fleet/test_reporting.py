@@ -16,6 +16,7 @@ from resilient_stream.fleet.report import Report, read
 from resilient_stream.stores import MemoryStore
 from tests.engine.clock import Clock
 from tests.engine.scripted import END, STOP, Answer, client_over, text_event
+from tests.loops import passing_clock
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -84,7 +85,7 @@ async def test_a_client_without_a_with_begins_at_its_first_call(clock: Clock, st
     await client.aclose()
     assert client._reporting is not None
     assert client._reporting._timer is not None
-    assert client._reporting._timer.cancelled()
+    assert client._reporting._timer.handle.cancelled()
     await asyncio.sleep(5)
     assert len(store.told) == 3
 
@@ -187,8 +188,31 @@ def test_a_client_that_is_used_in_loop_after_loop_reports_in_each() -> None:
     async def used() -> None:
         assert client._reporting is not None
         client._reporting.begin()
-        loops.append(client._reporting._loop is asyncio.get_running_loop())
+        assert client._reporting._timer is not None
+        loops.append(client._reporting._timer.loop is asyncio.get_running_loop())
 
     asyncio.run(used())
     asyncio.run(used())
     assert loops == [True, True]
+
+
+def test_loops_that_take_turns_report_once_a_second() -> None:
+    """One that has stopped reports nothing, and when it goes on, its timer of before is not a second one; nor is a
+    record waited for that is on its way in another loop."""
+    client, told = Client("openai:m", store=MemoryStore()), []
+
+    async def report(*_: object) -> int:
+        told.append(asyncio.get_running_loop())
+        await asyncio.sleep(1e6 if len(told) == 1 else 0)
+        return 1
+
+    async def used(seconds: float) -> int:
+        before = len(told)
+        with passing_clock():
+            client._reporting.begin()  # type: ignore[union-attr]
+            await asyncio.sleep(seconds)
+        return len(told) - before
+
+    client._reporting._store.report = report  # type: ignore[union-attr,method-assign]
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        assert [one.run(used(1.0)), other.run(used(10)), one.run(used(10)), other.run(used(10))] == [1, 10, 10, 10]

@@ -1,7 +1,7 @@
-"""The dialects, and where to find one by name.
+"""Lists the dialects, and finds one by its provider's name.
 
-A provider is imported when a target first names it; `import resilient_stream` imports none. This module must never do
-I/O. Adapters and decoders are pure.
+A provider is imported when a target first names it; `import resilient_stream` imports none. Nothing here does I/O:
+adapters and decoders are pure.
 
 Third parties add theirs by the entry-point group `resilient_stream.providers`: name = "module:adapter".
 """
@@ -51,7 +51,7 @@ _OWN: dict[str, str] = {
 }
 
 _RESPONSES = "-responses"
-"""A host's name with this is the same host by its Responses API."""
+"""The end of a host's name that means the same host by its Responses API."""
 
 
 def known_providers() -> list[str]:
@@ -81,13 +81,14 @@ def adapter_for(name: str) -> Adapter:
 
 
 def facts_about(provider: str) -> ProviderFacts:
-    """Return the facts of a provider by its name, the usual ones for a name that nobody has."""
+    """Return the facts of a provider by its name; the usual facts for a name that no provider has."""
     adapter = _if_known(provider)
     return ProviderFacts() if adapter is None else facts_of(adapter)
 
 
 def capabilities_of(target: str) -> Capabilities:
-    """Return what a target can do by its name, "provider:model"; what most can do for one that nobody has."""
+    """Return what a target can do by its name, "provider:model"; for an unknown provider, what most providers can
+    do."""
     provider, _, model = target.partition(":")
     adapter = _if_known(provider)
     return Capabilities() if adapter is None else adapter.capabilities(model)
@@ -108,7 +109,7 @@ def approval_of(provider: str, call_id: str, approved: bool, reason: str) -> Any
 
 
 def rules_for(provider: str) -> Rules:
-    """Return the error rules of a provider by its name; the shared ones for one that says nothing of its own."""
+    """Return the error rules of a provider by its name; the shared rules for a provider without rules of its own."""
     from ..classify.generic import GENERIC  # when something fails: its tables take milliseconds to import
 
     rules: Rules = getattr(_if_known(provider), "error_rules", GENERIC)
@@ -116,7 +117,7 @@ def rules_for(provider: str) -> Rules:
 
 
 def _if_known(provider: str) -> Adapter | None:
-    """Return the adapter of a name out of a stored history or a recording, whose plugin may not be installed here."""
+    """Return the adapter for a name out of a stored history or a recording, whose plugin may not be installed here."""
     try:
         return adapter_for(provider) if provider else None
     except (StreamMisused, ImportError, AttributeError):

@@ -1,1 +1,1 @@
-"""Anthropic's Messages dialect, and the program claude-code, which prints its events."""
+"""Speaks Anthropic's Messages dialect, and reads the program claude-code, which prints its events."""

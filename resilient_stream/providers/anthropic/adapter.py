@@ -1,8 +1,8 @@
-"""The adapter of Anthropic's Messages API: its address, its requests, and answers in one piece.
+"""Adapts Anthropic's Messages API: its address, its requests, and answers in one piece.
 
 Only this module knows Anthropic's own address and headers. Other hosts, too, use the request body (`request.py`) and
 the stream (`stream.py`).
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def with_betas(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, st
 
 
 class AnthropicMessages(msgspec.Struct, frozen=True):
-    """The adapter of Anthropic's API; see `contract.Adapter`. It maps a request's fields as follows:
+    """Adapts Anthropic's API; see `contract.Adapter`. It maps a request's fields as follows:
 
     max_tokens: the API demands it; unset, it is the `max_tokens` of the model's row in `models.py`
         (4,096 for Claude 3 to 32,000 since 4.6), plus the thinking budget.

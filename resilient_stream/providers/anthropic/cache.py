@@ -1,4 +1,4 @@
-"""Cache marks of Anthropic's models: up to where a prompt is kept for further calls.
+"""Writes cache marks for Anthropic's models, which say up to where a prompt is kept for further calls.
 
 A mark covers everything in front of it, tools first, then the system prompt, then the turns. What the API refuses is
 refused here, before anything is sent. Bedrock's Converse has marks of its own form under the same rules.
@@ -25,7 +25,7 @@ def with_mark(block: dict[str, Any], cache: Cache | None) -> dict[str, Any]:
 
 
 def marks_of(body: Mapping[str, Any]) -> Iterator[str]:
-    """Return how long each mark in a body of the Messages API holds, in the order in which they count."""
+    """Return how long each cache mark in a body of the Messages API is kept, in the order in which they count."""
     for block in _blocks(body):
         if "cache_control" in block:
             yield block["cache_control"].get("ttl", "5m")

@@ -37,7 +37,7 @@ def source_of(citation: Any, start: int | None, end: int | None) -> Source:
 
 
 class Passage:
-    """The text block that is being read: where it began, how far it goes, what it rests on.
+    """Follows the text block that is being read: where it began, how far it goes, what it rests on.
 
     located: all text of the answer is counted, so that places can be told. read: makes a citation a source. A block of
     citations alone, as Amazon's models send it, is about the text before it.

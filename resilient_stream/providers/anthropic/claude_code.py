@@ -1,9 +1,9 @@
-"""Claude Code as a provider: the `claude` program in print mode, with streamed JSON.
+"""Makes Claude Code a provider: the `claude` program in print mode, with streamed JSON.
 
     system/init, then Anthropic's events inside `stream_event`, then the whole `assistant` message, then `result`
 
 `result` ends an answer, and says whether it is one. The pieces come from `stream_event`; a whole message is read only
-where no pieces of it came (older programs). This module must never start anything. `encode` says what is to be run;
+where no pieces of it came (older programs). Nothing is started here: `encode` says what is to be run, and
 `transport/process.py` runs it.
 
 It is asked without its tools, so it reads and changes no file; `Target("claude-code", tools="default")` gives them
@@ -47,7 +47,7 @@ FINISHES: Mapping[str, tuple[FinishReason, str | None]] = {
     "success": ("stop", None),
     "error_max_turns": ("length", "output_truncated"),
 }
-"""Results that are an answer. All others (error_during_execution, …) and every `is_error` are failures."""
+"""Results that are an answer. All other results (error_during_execution, …) and every `is_error` are failures."""
 
 
 # -- what arrives -----------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def _failure(event: Mapping[str, Any], subtype: str) -> Failure:
 
 
 class ClaudeCode(msgspec.Struct, frozen=True):
-    """The adapter of the `claude` program; see `contract.Adapter`. It maps a request's fields as follows:
+    """Adapts the `claude` program; see `contract.Adapter`. It maps a request's fields as follows:
 
     messages: the program takes one prompt; an earlier conversation is written out in front of the last turn. The prompt
     goes to its standard input and the system prompt into a private file: a command line can be seen by all users.

@@ -1,4 +1,4 @@
-"""What only Anthropic and its program say of errors: their rows over the shared rules.
+"""Holds what only Anthropic and its program say of errors: their rows over the shared rules.
 
 A row is here only when it would be wrong at other providers, or is a code that means nothing without the provider's
 manual. What generalises goes to `classify.generic`.

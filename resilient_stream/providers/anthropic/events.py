@@ -1,4 +1,4 @@
-"""The events of the Messages API's stream, as types.
+"""Defines the events of the Messages API's stream, as types.
 
 Most network reads of an answer hold nothing but text. Those are decoded as `TextEvent`, whose types admit nothing else,
 so no field needs a look per token; any other read is decoded as `Event` and taken apart.
@@ -20,14 +20,14 @@ class _TextDelta(msgspec.Struct, tag_field="type", tag="text_delta", gc=False):
 
 
 class TextEvent(msgspec.Struct, tag_field="type", tag="content_block_delta", gc=False):
-    """An event with a delta of text and nothing else; any other event is a ValidationError."""
+    """Admits an event with a delta of text and nothing else; any other event is a ValidationError."""
 
     delta: _TextDelta
     error: None = None
 
 
 class Delta(msgspec.Struct, gc=False):
-    """The fields that a delta of any type may have."""
+    """Has the fields that a delta of any type may have."""
 
     type: str = ""
     text: str | None = None
@@ -44,7 +44,7 @@ class Delta(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """An event of any type."""
+    """Admits an event of any type."""
 
     type: str = ""
     index: int = 0

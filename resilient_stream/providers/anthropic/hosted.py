@@ -1,4 +1,4 @@
-"""The tools that run at Anthropic, by the generation of Claude that is asked.
+"""Writes the tools that run at Anthropic, by the generation of Claude that is asked.
 
 The newer forms filter what they found by running code, and only models since 4.6 take them. Tools that a name does not
 stand for (bash, text editor, memory, computer) run at the caller; they are given as the API's own dicts.

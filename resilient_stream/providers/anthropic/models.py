@@ -1,4 +1,4 @@
-"""What each generation of Claude accepts, wherever it is served: one table, by the version in a model's name.
+"""Says what each generation of Claude accepts, wherever it is served: one table, by the version in a model's name.
 
 A row holds from its version on. A model newer than the last row is treated like the last row, so that a new model works
 on its first day. The table has only fields about thinking and its limits, and only facts that a refusal depends on.
@@ -21,7 +21,7 @@ Sampling: TypeAlias = Literal["both", "one", "none"]
 
 
 class Generation(NamedTuple):
-    """One row of the table. since: the first version it holds for.
+    """Describes what one generation of Claude accepts, as a row of the table. since: the first version it holds for.
 
     thinking: how reasoning is asked for: by a budget in tokens, by an effort (adaptive), or either.
     sampling: whether temperature and top_p are both accepted, one of them, or neither.
@@ -52,7 +52,7 @@ GENERATIONS: tuple[Generation, ...] = (
 )
 
 OTHER = Generation((0, 0), "budget", "both", False, 8_192, 64_000, False)
-"""Models of others behind an Anthropic-shaped API (Kimi, GLM, MiniMax): what they have in common."""
+"""What other makers' models behind an Anthropic-shaped API (Kimi, GLM, MiniMax) have in common."""
 
 _THINKS_UNLESS_TOLD: Mapping[tuple[str, tuple[int, int]], str] = {
     ("opus", (5, 0)): "disabled",
@@ -60,12 +60,12 @@ _THINKS_UNLESS_TOLD: Mapping[tuple[str, tuple[int, int]], str] = {
     ("haiku", (5, 5)): "disabled",
     ("sonnet", (5, 5)): "between_tools",
 }
-"""Models that think by default and can be told not to. From 5.0 on, those not here cannot."""
+"""Models that think by default and can be told not to. From 5.0 on, models that are not in this list cannot."""
 
 BUDGETS: Mapping[str, int] = {
     "minimal": 1_024, "low": 1_024, "medium": 4_096, "high": 16_000, "xhigh": 32_000, "max": 32_000,
 }  # fmt: skip
-"""Thinking tokens for an effort, where a model only takes a budget. `effort_for` is the way back."""
+"""Thinking tokens for an effort, where a model only takes a budget. `effort_for` translates in the other direction."""
 
 SMALLEST_BUDGET = 1_024
 """The smallest thinking budget that the API accepts."""

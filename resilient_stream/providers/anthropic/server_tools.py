@@ -32,7 +32,8 @@ def role_of(block: dict[str, Any]) -> Role | None:
 
 
 class ServerBlocks:
-    """The blocks of one answer. A result has no name of its own for an MCP server's tool, so the calls' are kept."""
+    """Reads the blocks of one answer that belong to tools that Anthropic runs. A result has no name of its own for an
+    MCP server's tool, so the calls' are kept."""
 
     __slots__ = ("_names",)
 
@@ -78,7 +79,7 @@ def caller_of(proof: str | None) -> dict[str, Any]:
 
 
 def _files(content: Any) -> Iterator[File]:
-    """Give the files that a program wrote, which can be fetched by their ids."""
+    """Yield the files that a program wrote, which can be fetched by their ids."""
     for output in list_of(object_of(content).get("content")):
         if id := text_of(object_of(output).get("file_id")):
             yield File(UNKNOWN_TYPE, id=id)

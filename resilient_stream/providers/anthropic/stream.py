@@ -2,7 +2,7 @@
 
 Only `message_stop` ends an answer: a stop reason before it does not. An unknown event is no error, since Anthropic adds
 block and delta types every few months. The events' types are in `events.py`.
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "pause_turn": ("pause", None),
     "compaction": ("pause", None),
 }
-"""What an answer may end with, and the kind when it is not a whole one. Not here: "other"."""
+"""Reasons with which an answer may end, and the kind when it is not a whole one. Any reason that is not here becomes
+"other"."""
 
 
 def messages_decoder(
@@ -91,7 +92,7 @@ class MessagesReader:
         return self._unmodelled.counts
 
     def text(self, events: list[TextEvent]) -> Batch:
-        """Return the chunks of a read that is nothing but text."""
+        """Return the chunks of a read that contains only text."""
         batch: Batch = [TextDelta(text) for event in events if (text := event.delta.text)]
         if self._passage.located:
             self._passage.follow(batch)

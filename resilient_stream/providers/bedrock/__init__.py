@@ -1,1 +1,1 @@
-"""Amazon Bedrock: Converse, and InvokeModel with each vendor's own bodies, in event-stream frames."""
+"""Speaks Amazon Bedrock's dialects: Converse, and InvokeModel with each vendor's own bodies, in event-stream frames."""

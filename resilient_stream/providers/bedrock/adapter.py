@@ -1,10 +1,10 @@
-"""Amazon Bedrock's runtime: where its two APIs are, streaming or not, and how a request to them is authorised.
+"""Adapts Amazon Bedrock's runtime: where its two APIs are, streaming or not, and how a request to them is authorised.
 
     Target("bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0")              Converse, one dialect for all
     Target("bedrock:…", api="invoke")                                           InvokeModel, each vendor's own
 
 The path is signed as it is sent, so it is written here in the one way that aiohttp leaves alone. This module must never
-await, or look for credentials; `credentials/bedrock.py` has found them.
+await. It does not look for credentials; `credentials/bedrock.py` has found them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ _WHOLE_CALLS = re.compile(r"meta\.llama(3-\d-|4)|writer\.palmyra")
 
 
 class BedrockDecoder:
-    """Decodes one answer; see `contract.Decoder`. The frames know how events arrive, the reader what they mean."""
+    """Decodes one answer; see `contract.Decoder`. Its frames know how events arrive, and its reader knows what they
+    mean."""
 
     __slots__ = ("_frames", "_mender", "_reader", "done", "failure", "model", "progress", "response_id")
 
@@ -110,7 +111,7 @@ class BedrockDecoder:
 
 
 class Bedrock(msgspec.Struct, frozen=True):
-    """The adapter of Bedrock's runtime; see `contract.Adapter`. A target has these options:
+    """Adapts Bedrock's runtime; see `contract.Adapter`. A target has these options:
 
     api: "converse" (default) or "invoke". region, profile: over the environment's. session: a session of boto3 or
     botocore to take credentials from.

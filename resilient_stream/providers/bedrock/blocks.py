@@ -38,7 +38,8 @@ def role_of(block: dict[str, Any]) -> Role | None:
 
 
 class OwnBlocks:
-    """The blocks of one answer. A result has no name of its own, so those of the calls are kept."""
+    """Reads the blocks of one answer that are neither text nor the caller's. A result has no name of its own, so those
+    of the calls are kept."""
 
     __slots__ = ("_names", "_unmodelled")
 
@@ -82,7 +83,7 @@ _READERS: Mapping[str, _Reader] = {
 
 
 def _file(field: str, block: dict[str, Any]) -> Batch:
-    """Return a file with its bytes or its place; none for a block that has neither, as one that failed."""
+    """Return a file with its bytes or its place; no chunk for a block that has neither, such as one that failed."""
     pieces = block.pop(SOURCES, None)
     sources = list(map(object_of, list_of(pieces) if pieces else [block.get("source")]))
     data = [found for source in sources if (found := bytes_of(source.get("bytes"))) is not None]
@@ -96,7 +97,7 @@ def _file(field: str, block: dict[str, Any]) -> Batch:
 
 
 def _joined(content: list[Any]) -> list[Any]:
-    """Return a result's pieces with texts that follow each other as one, as the result would have come in one piece."""
+    """Return a result's pieces with neighbouring texts joined, as the result would have come in one piece."""
     made: list[Any] = []
     for texts, group in groupby(content, _is_text):
         run = list(group)

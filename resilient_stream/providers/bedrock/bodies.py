@@ -1,8 +1,8 @@
-"""Requests for Bedrock's InvokeModel: each model vendor's own body, one row each.
+"""Builds requests for Bedrock's InvokeModel: each model vendor's own body, as one row each.
 
 The vendor is found in the model's name, as it is in the ids and profiles of Bedrock (`us.anthropic.claude-…`,
 `meta.llama3-…`); a name without one (an application's own profile) is refused, since nobody can know what it takes.
-Converse needs none of this. This module must never leave a tool or a picture out without a word.
+Converse needs none of this. A tool or a picture that a body cannot have is refused, and never left out silently.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = ["VENDORS", "Vendor", "encode_body", "refusal"]
 
 
 class Vendor(NamedTuple):
-    """A row of the table. models: words found in a model's name. body: builds the request. full: takes tools and
-    pictures, not only text. top_k: has a field for it."""
+    """Describes how one vendor's body is built. models: words found in a model's name. body: builds the request. full:
+    takes tools and pictures, not only text. top_k: has a field for it."""
 
     models: str
     body: Callable[[Request], dict[str, Any]]

@@ -1,4 +1,4 @@
-"""Cache marks in a request to Bedrock's Converse API: blocks of their own, each behind what it marks."""
+"""Writes cache marks into a request to Bedrock's Converse API: blocks of their own, each behind what it marks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def points(cache: Cache | None, model: str) -> list[dict[str, Any]]:
 
 
 def points_of(fields: Mapping[str, Any]) -> Iterator[str]:
-    """Return how long each point in a body holds, in the order in which they count."""
+    """Return how long each cache point in a body is kept, in the order in which they count."""
     tools = (fields["toolConfig"] or {}).get("tools", ())
     for block in (
         *tools,

@@ -1,4 +1,4 @@
-"""Files in a request to Bedrock's Converse API: documents, videos and audio, each in one of some named formats."""
+"""Encodes files for Bedrock's Converse API: documents, videos and audio, each in one of some named formats."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Builds the body of a request to Bedrock's Converse API.
 
-What Converse refuses is not sent: blank text, turns of one role in a row, a tool's result without the tools. This
-module must never know where it is sent, or by whom it is signed.
+What Converse refuses is not sent: blank text, turns of one role in a row, a tool's result without the tools. Where it
+is sent, and who signs it, is not known here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reads the events of Bedrock's ConverseStream; Amazon Nova sends the same events through InvokeModel.
 
 `messageStop` ends an answer, but `metadata`, which has the token counts, comes after it. So the answer is closed by the
-counts, or by the end of the body if they do not come. This module must never know how the events were framed, or treat
-a tool that Bedrock runs itself as the caller's.
+counts, or by the end of the body if they do not come. How the events were framed is not known here. A tool that Bedrock
+runs itself is not treated as the caller's.
 """
 
 from __future__ import annotations
@@ -62,13 +62,14 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "guardrail_intervened": ("content_filter", "content_filtered"),
     "content_filtered": ("content_filter", "content_filtered"),
 }
-"""What an answer may end with, and the kind when it is not a whole one. Not here and not below: "other"."""
+"""Reasons with which an answer may end, and the kind when it is not a whole one. A reason that is in no table becomes
+"other"."""
 
 FAILED_REASONS: Mapping[str, ErrorKind] = {
     "malformed_model_output": ErrorKind.MODEL_OUTPUT_INVALID,
     "malformed_tool_use": ErrorKind.MODEL_OUTPUT_INVALID,
 }
-"""Ends that are no answer."""
+"""Reasons that mean that there is no answer."""
 
 
 class ConverseReader:

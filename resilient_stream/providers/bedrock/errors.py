@@ -1,4 +1,4 @@
-"""What only Bedrock says of errors: its rows over the shared rules.
+"""Holds what only Bedrock says of errors: its rows over the shared rules.
 
 A row is here only when it would be wrong at other providers, or is a code that means nothing without the provider's
 manual. What generalises goes to `classify.generic`.

@@ -1,7 +1,7 @@
 """Turns Bedrock's messages into frames (event type, payload), or into the failure that one of them reports.
 
 An error has no event type. It is a message of type `exception`, with its class in a header, or of type `error`, with
-code and message in headers. The frames before it are still delivered. This module must never read an event's payload.
+code and message in headers. The frames before it are still delivered. An event's payload is not read here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["BedrockFrames", "Frame"]
 
 
 class Frame(NamedTuple):
-    """One event: its type from the header, and its payload as JSON text."""
+    """Holds one event: its type from the header, and its payload as JSON text."""
 
     event: str
     payload: bytes

@@ -1,4 +1,4 @@
-"""The tools that run at Bedrock itself: those of Amazon's Nova, in its Converse API."""
+"""Names the tools that run at Bedrock itself: those of Amazon's Nova, in its Converse API."""
 
 from __future__ import annotations
 

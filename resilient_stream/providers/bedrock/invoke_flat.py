@@ -1,6 +1,7 @@
-"""Dialects that only Bedrock's InvokeModel has: each event has a piece of text, and the last the reason why it ended.
+"""Reads dialects that only Bedrock's InvokeModel has: each event has a piece of text, and the last one says why the
+answer ended.
 
-Such a dialect is a row of `SHAPES`; this module never chooses a row by a model's name.
+Such a dialect is a row of `SHAPES`; no row is chosen by a model's name.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Pick: TypeAlias = Callable[[dict[str, Any]], Any]
 
 
 class Shape(NamedTuple):
-    """A dialect with flat events: each has a piece of text, and the last one the reason why the answer ended.
+    """Describes a dialect with flat events: each has a piece of text, and the last one the reason why the answer ended.
 
     text, reason: the fields they are in. counts: the fields for tokens read and written, used if Bedrock's own are
     missing. answer: the field that numbers the answers, if there may be several.
@@ -75,7 +76,7 @@ SHAPES: Mapping[str, Shape] = {
         lambda event: event.get("text"), lambda event: event.get("finish_reason"), answer="index"
     ),
 }  # fmt: skip
-"""By a field that only this dialect's events have."""
+"""The dialects, by a field that only this dialect's events have."""
 
 FIELDS = Fields(
     read=names(
@@ -105,7 +106,7 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "guardrail_intervened": ("content_filter", "content_filtered"),
     "ERROR_TOXIC": ("content_filter", "content_filtered"),
 }
-"""What an answer in one of these dialects may end with. Not here and not below: "other"."""
+"""Reasons with which an answer in one of these dialects may end. A reason that is in no table becomes "other"."""
 
 FAILED_REASONS: Mapping[str, ErrorKind] = {
     "ERROR": ErrorKind.SERVER_ERROR,

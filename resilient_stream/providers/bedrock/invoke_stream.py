@@ -27,7 +27,7 @@ __all__ = ["InvokeReader", "as_chat"]
 
 
 class _Part(msgspec.Struct, rename={"payload": "bytes"}):
-    """One `chunk` event. msgspec decodes base64 for a field of bytes."""
+    """Holds one `chunk` event. msgspec decodes base64 for a field of bytes."""
 
     payload: bytes = b""
 
@@ -39,7 +39,7 @@ _BAD_JSON = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_json")
 
 
 class _State(Protocol):
-    """The state that a decoder reports beside its chunks; see `contract.Decoder`."""
+    """Holds the state that a decoder reports beside its chunks; see `contract.Decoder`."""
 
     failure: Failure | None
     done: bool

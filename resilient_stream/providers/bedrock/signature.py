@@ -1,7 +1,7 @@
-"""AWS's signature of a request, version 4, by botocore.
+"""Signs a request by AWS's method, version 4, with botocore.
 
-Pure. The time is part of the key that `credentials/bedrock.py` made, so the same request has the same signature. This
-module must never look for credentials, or be imported before a request is signed: botocore takes a while.
+Pure. The time is part of the key that `credentials/bedrock.py` made, so the same request has the same signature. It
+does not look for credentials, and it is imported only when a request is signed, since botocore takes a while.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ __all__ = ["SigningKey", "sign"]
 
 
 class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
-    """The values that a signature is made with. token: of temporary credentials. now: UTC, as in 20150830T123600Z."""
+    """Holds the values that a signature is made with. token: of temporary credentials. now: UTC, as in
+    20150830T123600Z."""
 
     access_key: str
     secret_key: str

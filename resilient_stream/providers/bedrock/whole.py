@@ -1,12 +1,13 @@
-"""Amazon Bedrock's answers in one piece: those of Converse, and each vendor's own through InvokeModel.
+"""Turns Amazon Bedrock's answers in one piece into frames: those of Converse, and each vendor's own through
+InvokeModel.
 
     {"output": {"message": {"content": […]}}, "stopReason": …}   [["contentBlockDelta", {…}], …, ["messageStop", {…}]]
     {"results": [{"outputText": …}], …}                          [["chunk", {"bytes": {"outputText": …} in base64}]]
 
 An answer becomes the frames that would have streamed it, and the readers of streams read them. So the vendor is found
 in the answer's shape, never in the model's name. Sources: AWS's model of the service for Converse, its user guide's
-page of each vendor for InvokeModel. This module must never know what a reason or a count means, or take an answer
-without a reason to stop for a whole one.
+page of each vendor for InvokeModel. What a reason or a count means is not known here. An answer without a reason to
+stop is not taken for a whole one.
 """
 
 from __future__ import annotations
@@ -213,7 +214,7 @@ def _command_r(answer: _Fields) -> list[Any]:
 
 
 def _as_it_is(answer: _Fields) -> list[Any]:
-    """Return the answer unchanged: it reads like the only event of a stream."""
+    """Return the answer unchanged, since it reads like the only event of a stream."""
     return [answer]
 
 
@@ -228,7 +229,7 @@ _VENDORS: Mapping[str, Callable[[_Fields], list[Any]]] = {
     "outputs": _as_it_is,  # Mistral's text models
     "generations": _as_it_is,  # Cohere Command
 }
-"""By a field that only this vendor's whole answers have."""
+"""How each vendor's whole answer becomes events, by a field that only this vendor's whole answers have."""
 
 
 # -- both -------------------------------------------------------------------------------------
@@ -237,4 +238,5 @@ WHOLE: Mapping[str, tuple[Node, Callable[[bytes], bytes]]] = {
     "converse": (paths(*_CONVERSE_TEXTS), _converse),
     "invoke": (paths(*_CONVERSE_TEXTS, *_INVOKE_TEXTS), _invoke),
 }
-"""Of each API, where long texts stand, and an outline as what `PlainFrames` reads; see `whole.WholeAnswer`."""
+"""For each API, where long texts stand, and the function that turns an outline into what `PlainFrames` reads; see
+`whole.WholeAnswer`."""

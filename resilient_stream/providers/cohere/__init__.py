@@ -1,1 +1,1 @@
-"""Cohere's chat dialect, version 2."""
+"""Speaks Cohere's chat dialect, version 2."""

@@ -1,8 +1,8 @@
-"""The adapter of Cohere's chat API, version 2: its requests, and answers in one piece.
+"""Adapts Cohere's chat API, version 2: its requests, and answers in one piece.
 
 A field that the API has no word for is sent as the nearest one; the class says which. The stream is read by
 `stream.py`.
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _delta(kind: str, index: int, **message: Any) -> dict[str, Any]:
 
 
 class Cohere(msgspec.Struct, frozen=True):
-    """The adapter of Cohere's chat API; see `contract.Adapter`. It maps a request's fields as follows:
+    """Adapts Cohere's chat API; see `contract.Adapter`. It maps a request's fields as follows:
 
     tool_choice: the API can demand a call, not a certain one; a name is sent as REQUIRED with that tool alone.
     text files: `documents`, which the answer can cite.

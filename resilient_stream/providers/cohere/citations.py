@@ -25,8 +25,8 @@ _OF_TEXT = ("TEXT_CONTENT", None)
 
 
 class Citations:
-    """The citations of one answer. placed: the text is counted, since no long text is taken out of it. given: some
-    came."""
+    """Reads the citations of one answer. placed: the text is counted, since no long text is taken out of it. given:
+    some came."""
 
     __slots__ = ("_begins", "_holdings", "_placed", "given")
 

@@ -1,4 +1,4 @@
-"""The events of Cohere's chat stream, as types: those with nothing but text, and any other."""
+"""Defines the events of Cohere's chat stream, as types: those with nothing but text, and any other."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class _TextDelta(msgspec.Struct, gc=False):
 
 
 class TextEvent(msgspec.Struct, tag_field="type", tag="content-delta", gc=False):
-    """An event with a piece of text and nothing else; any other event is a ValidationError."""
+    """Admits an event with a piece of text and nothing else; any other event is a ValidationError."""
 
     delta: _TextDelta
 
 
 class Event(msgspec.Struct, gc=False):
-    """An event of any kind. A message that comes whole has no type."""
+    """Admits an event of any kind. A message that comes whole has no type."""
 
     type: str = ""
     index: int = 0

@@ -3,7 +3,7 @@
 `message-end` ends an answer, and its finish reason says whether the answer is good. ERROR and TIMEOUT are failures that
 look like an ordinary end; the words beside them tell their kind. The plan before tool calls (`tool_plan`) is delivered
 as reasoning.
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "TOOL_CALL": ("tool_calls", None),
     "MAX_TOKENS": ("length", "output_truncated"),
 }
-"""What an answer may end with, and the kind when it is not a whole one. Not here and not below: "other"."""
+"""Reasons with which an answer may end, and the kind when it is not a whole one. A reason that is in no table becomes
+"other"."""
 
 FAILED_REASONS: Mapping[str, ErrorKind] = {
     "ERROR": ErrorKind.SERVER_ERROR,
     "TIMEOUT": ErrorKind.PROVIDER_TIMEOUT,
 }
-"""Ends that are no answer, and what they are when nothing beside them says more."""
+"""Reasons that mean that there is no answer, and the kind when nothing beside them says more."""
 
 
 def cohere_decoder(
@@ -91,7 +92,7 @@ class CohereReader:
         return self._unmodelled.counts
 
     def text(self, events: list[TextEvent]) -> Batch:
-        """Return the chunks of a read that is nothing but text."""
+        """Return the chunks of a read that contains only text."""
         return self._text.given([text for event in events if (text := event.delta.message.content.text)])
 
     def read(self, events: list[Event], payloads: Sequence[bytes], batch: Batch) -> None:

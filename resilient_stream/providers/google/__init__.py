@@ -1,1 +1,1 @@
-"""Gemini's two dialects, generateContent and Interactions, and Vertex, which serves it and Claude."""
+"""Speaks Gemini's two dialects, generateContent and Interactions, and adapts Vertex, which serves Gemini and Claude."""

@@ -1,4 +1,4 @@
-"""Gemini's tool calls: usually whole, and in pieces with paths if the request asks for that.
+"""Assembles Gemini's tool calls, which usually come whole, and in pieces with paths if the request asks for that.
 
 Calls come one after the other: a name begins a new call, and an unfinished call before it was cut. A call without
 arguments waits for the next part, since some servers send them in a part of their own, without the name. A call that
@@ -27,7 +27,8 @@ _OWN = frozenset({"partialArgs", "willContinue"})
 
 
 class _FunctionCall(msgspec.Struct, gc=False):
-    """A `functionCall` part: a whole call or, where `willContinue`, a piece of one. odd, wrong: see `OpenCall`."""
+    """Holds a `functionCall` part: a whole call or, where `willContinue`, a piece of one. odd, wrong: see
+    `OpenCall`."""
 
     name: str | None = None
     id: str | None = None
@@ -118,7 +119,7 @@ class GeminiCalls:
 
 
 class _OpenCall:
-    """A tool call of which not everything has arrived."""
+    """Holds a tool call of which not everything has arrived."""
 
     __slots__ = (
         "_arguments",
@@ -154,7 +155,7 @@ class _OpenCall:
 
     @property
     def waits(self) -> bool:
-        """Return whether more may come: it said so, or it has no arguments."""
+        """Return whether more of the call may come: its piece said so, or it has no arguments."""
         return self.goes_on or (self.empty and bool(self.name) and self.wrong is None)
 
     def take(self, call: _FunctionCall, signature: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The meaning of each reason with which Gemini ends an answer.
+"""Says what each reason means with which Gemini ends an answer.
 
 A finish reason is good only if this file lists it as good. Any other one is a failure, since Google adds reasons for
 answers that went wrong more often than for ones that went well.
@@ -29,7 +29,7 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "IMAGE_PROHIBITED_CONTENT": ("content_filter", "content_filtered"),
     "IMAGE_RECITATION": ("content_filter", "content_filtered"),
 }
-"""The known-good list: what an answer may end with, and the kind when it is not a whole one. The filters'
+"""The reasons that are known to be good, and the kind when the answer is not a whole one. The filters'
 reasons are an answer only when a part of it came before them; else see `_BLOCKED`."""
 
 FAILED_REASONS: Mapping[str, ErrorKind] = {

@@ -1,4 +1,4 @@
-"""The events of Gemini's stream, as types; and which of their fields are no content.
+"""Defines the events of Gemini's stream, as types; and which of their fields are no content.
 
 Most network reads of an answer hold nothing but text. Those are decoded as `TextEvent`, whose types admit nothing else;
 any other read is decoded as `Event`, by a narrower type where it fits, and taken apart.
@@ -39,7 +39,7 @@ class _TextCandidate(msgspec.Struct, gc=False):
 
 
 class TextEvent(msgspec.Struct, gc=False):
-    """An event with one text part and nothing else; anything more is a ValidationError."""
+    """Admits an event with one text part and nothing else; anything more is a ValidationError."""
 
     candidates: tuple[_TextCandidate]
     usageMetadata: msgspec.Raw = msgspec.Raw(b"")
@@ -47,7 +47,7 @@ class TextEvent(msgspec.Struct, gc=False):
 
 
 class Part(msgspec.Struct, gc=False, omit_defaults=True):
-    """A part of a candidate's content."""
+    """Holds a part of a candidate's content."""
 
     text: str | None = None
     thought: bool | None = None
@@ -67,7 +67,7 @@ class _Content(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class Candidate(msgspec.Struct, gc=False, omit_defaults=True):
-    """One of the answers; usually there is only one."""
+    """Holds one of the answers; usually there is only one."""
 
     content: _Content | None = None
     finishReason: str | int | None = None
@@ -84,7 +84,7 @@ class _PromptFeedback(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """An event of any type. response: the event that a gateway wraps."""
+    """Admits an event of any type. response: the event that a gateway wraps."""
 
     candidates: list[Candidate] | None = None
     usageMetadata: msgspec.Raw = msgspec.Raw(b"")
@@ -130,7 +130,7 @@ _Event: Any = narrowed(Event, "createTime", candidates=list[_Candidate] | None, 
 
 TEXT = BatchDecoder(TextEvent)
 Sent: TypeAlias = Event | list[Event]
-"""Google's front-ends wrap an error in a list of one."""
+"""An event as it may be sent: Google's front-ends wrap an error in a list of one."""
 _EITHER: Any = Sent
 EVENTS: BatchDecoder[Sent] = BatchDecoder(_EITHER, _Event)
-"""An event that comes as `Event` itself has something in it that is not read, or is rare."""
+"""Decodes events. An event that comes as `Event` itself has something in it that is not read, or is rare."""

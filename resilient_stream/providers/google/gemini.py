@@ -1,8 +1,8 @@
-"""The adapter of Gemini's generateContent: its address, its requests, and answers in one piece.
+"""Adapts Gemini's generateContent: its address, its requests, and answers in one piece.
 
 Only this module knows the Gemini API's own address and key. Vertex, too, uses the request body (`request.py`) and the
 stream (`stream.py`).
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def as_stream(outline: bytes) -> bytes:
 
 
 class Gemini(msgspec.Struct, frozen=True):
-    """The adapter of the Gemini API; see `contract.Adapter`.
+    """Adapts the Gemini API; see `contract.Adapter`.
 
     Target("gemini:…", stream_format="array") asks for one JSON array in place of server-sent events, for gateways that
     know only that; an answer in either form is read whatever was asked for.

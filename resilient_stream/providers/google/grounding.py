@@ -33,7 +33,7 @@ _READ = "URL_RETRIEVAL_STATUS_SUCCESS"
 
 
 class Grounding:
-    """The evidence of one answer."""
+    """Reads the evidence of one answer."""
 
     __slots__ = ("_chunks", "_given", "_holdings", "_named", "_pages", "_places", "_queries", "_told")
 
@@ -80,7 +80,7 @@ class Grounding:
                     yield _source(_inner(self._chunks[number]), place)
 
     def _new(self, sources: Iterator[Source]) -> Iterator[Source]:
-        """Give each source once: events may repeat what the ones before them said."""
+        """Return each source once, since events may repeat what the ones before them said."""
         for source in sources:
             self._holdings.take(_MENTION)  # many supports may name one page
             if source not in self._given and (source.url or source.title or source.quote or source.id):
@@ -98,7 +98,8 @@ class Grounding:
 
 
 def _ran(name: str, arguments: dict[str, Any], result: Any, failed: bool = False) -> tuple[Any, Any]:
-    """Return a tool that is known only by what it left: its name is its id, and there is nothing to send back."""
+    """Return a tool that is known only by what it left behind: its name is its id, and there is nothing to send
+    back."""
     text = msgspec.json.encode(arguments).decode()
     return ServerToolCall(name, name, text, arguments), ServerToolResult(name, name, result, failed)
 

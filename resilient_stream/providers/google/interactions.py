@@ -1,9 +1,9 @@
-"""The adapter of Gemini's Interactions API: its requests, and answers in one piece.
+"""Adapts Gemini's Interactions API: its requests, and answers in one piece.
 
 Each request contains the whole conversation, as the steps that it was made of. Nothing is stored at the provider
 (`store: false`), except with background=True, which needs storing. A thought without its signature is never sent, since
 it would be refused. The stream is read by `interactions_stream.py`.
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FILES = forms(**dict.fromkeys(("pdf", "office", "audio", "video"), "data url id"
 
 
 class GeminiInteractions(msgspec.Struct, frozen=True):
-    """The adapter of the Interactions API; see `contract.Adapter`. A target's options:
+    """Adapts the Interactions API; see `contract.Adapter`. A target's options:
 
     background: the provider keeps the answer and continues without us, so that a broken stream can be resumed.
 

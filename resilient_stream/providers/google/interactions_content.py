@@ -29,7 +29,7 @@ def named(kind: Any) -> str:
 
 
 class Content:
-    """The content of one answer. said: its text. kinds: of the steps that were read."""
+    """Reads the content of one answer. said: its text. kinds: of the steps that were read."""
 
     __slots__ = ("_annotations", "_holdings", "_places", "_unmodelled", "kinds", "said")
 

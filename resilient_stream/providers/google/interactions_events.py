@@ -1,4 +1,4 @@
-"""The events of the Interactions API's stream, as types.
+"""Defines the events of the Interactions API's stream, as types.
 
 Most network reads of an answer hold nothing but text. Those are decoded as `TextEvent`, whose types admit nothing else,
 so no field needs a look per token; any other read is decoded as `Event` and taken apart.
@@ -26,7 +26,7 @@ class _Text(msgspec.Struct, tag_field="type", tag="text", gc=False):
 
 
 class TextEvent(msgspec.Struct, tag_field="event_type", tag="step.delta", gc=False):
-    """An event with a delta of text and nothing else; any other event is a ValidationError."""
+    """Admits an event with a delta of text and nothing else; any other event is a ValidationError."""
 
     delta: _Text
     event_id: str | None = None
@@ -34,7 +34,7 @@ class TextEvent(msgspec.Struct, tag_field="event_type", tag="step.delta", gc=Fal
 
 
 class Event(msgspec.Struct, gc=False):
-    """An event of any type."""
+    """Admits an event of any type."""
 
     event_type: str = ""
     index: int = 0

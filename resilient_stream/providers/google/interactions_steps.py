@@ -39,7 +39,8 @@ def role_of(step: dict[str, Any]) -> Role | None:
 
 
 class OwnSteps:
-    """The steps of one answer. Few results have a name of their own, so those of the calls are kept."""
+    """Reads the steps of one answer that are neither text nor the caller's. Few results have a name of their own, so
+    those of the calls are kept."""
 
     __slots__ = ("_names",)
 
@@ -67,7 +68,7 @@ class OwnSteps:
 
 
 def _files(result: Any) -> Iterator[File]:
-    """Give the files that a tool made; the step of its result has them when it goes back."""
+    """Yield the files that a tool made; the step of its result has them when it goes back."""
     for content in map(object_of, list_of(result)):
         if text_of(content.get("type")) in FILES and (file := file_of(content, None)) is not None:
             yield file

@@ -2,7 +2,7 @@
 
 `interaction.completed` ends an answer, and its status says whether the answer is good. `[DONE]` may follow but proves
 nothing, since other dialects send it after failures, too. The events' types are in `interactions_events.py`.
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -41,13 +41,15 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "budget_exceeded": ("length", "output_truncated"),
     "requires_continuation": ("pause", None),
 }
-"""Statuses that end an answer, and the kind when it is not a whole one. Not here and not below: "other"."""
+"""Statuses with which an answer may end, and the kind when it is not a whole one. A status that is in no table becomes
+"other"."""
 
 FAILED_STATUSES: Mapping[str, ErrorKind] = {
     "failed": ErrorKind.SERVER_ERROR,
     "cancelled": ErrorKind.STREAM_INTERRUPTED,
 }
-"""Statuses that are no answer. Our own cancellation closes the connection, so the second is somebody else's."""
+"""Statuses that mean that there is no answer. Our own cancellation closes the connection, so the second is somebody
+else's."""
 
 
 def interaction_decoder(
@@ -125,7 +127,7 @@ class InteractionReader:
         return self._unmodelled.counts
 
     def text(self, events: list[TextEvent]) -> Batch:
-        """Return the chunks of a read that is nothing but text."""
+        """Return the chunks of a read that contains only text."""
         self._event_id = events[-1].event_id or self._event_id
         return self._content.given([text for event in events if (text := event.delta.text)])
 

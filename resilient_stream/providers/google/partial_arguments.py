@@ -25,13 +25,13 @@ _ABSENT: Any = object()
 
 
 class _Text(NamedTuple):
-    """A string that may still grow; its pieces are joined only once."""
+    """Holds a string that may still grow; its pieces are joined only once."""
 
     pieces: list[str]
 
 
 class PartialArguments:
-    """The object built so far. `broken` is set when a piece does not fit, and stays set."""
+    """Holds the object built so far. `broken` is set when a piece does not fit, and stays set."""
 
     __slots__ = ("_holdings", "_root", "broken")
 

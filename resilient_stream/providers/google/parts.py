@@ -44,7 +44,8 @@ def role_of(part: dict[str, Any]) -> Role | None:
 
 
 class OwnParts:
-    """The parts of one answer. called: one of them was a tool's call, so searches are told by parts."""
+    """Reads the parts of one answer that are neither text nor a function's call. called: one of them was a tool's call,
+    so searches are told by parts."""
 
     __slots__ = ("_codes", "_names", "called")
 

@@ -30,7 +30,7 @@ def _points(data: bytes | bytearray) -> int:
 
 
 class Places:
-    """The text of one answer, kept in order to find passages in it. located: false when nothing is to be found.
+    """Keeps the text of one answer in order to find passages in it. located: false when nothing is to be found.
 
     limit: bytes; the places in a longer text are not told.
     """

@@ -185,8 +185,8 @@ def _function_response(message: Message, called: Mapping[str, str]) -> dict[str,
 
 
 def _own_id(id: str) -> str | None:
-    """Return an id that Gemini made (only its newer models do); ids made up here mean nothing to it, so they become
-    None."""
+    """Return an id that Gemini made (only its newer models do); an id that was made up here means nothing to it, so it
+    becomes None."""
     return id if _OWN_ID.fullmatch(id) else None
 
 

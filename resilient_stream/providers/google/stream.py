@@ -2,7 +2,7 @@
 
 A finish reason does not end the stream: older models send STOP with every event, and the last reason counts. So an
 answer is closed when its body ends; `ends.py` says what its reason means. The events' types are in `events.py`.
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class GeminiReader:
         return self._unmodelled.counts
 
     def text(self, events: list[TextEvent]) -> Batch:
-        """Return the chunks of a read that is nothing but text."""
+        """Return the chunks of a read that contains only text."""
         batch: Batch = [TextDelta(text) for event in events if (text := event.candidates[0].content.parts[0].text)]
         if self._places.located:
             self._places.add([chunk.text for chunk in batch])

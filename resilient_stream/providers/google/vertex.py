@@ -1,4 +1,4 @@
-"""The adapter of Google's Vertex AI: Gemini and Claude behind Google's addresses and credentials.
+"""Adapts Google's Vertex AI: Gemini and Claude behind Google's addresses and credentials.
 
 The model's name tells the dialect, whose own encoder and decoder are used unchanged. Only the address, the key and two
 fields of Claude's body are Vertex's own. The token is fetched by `credentials/google.py` before each attempt, never
@@ -36,8 +36,8 @@ _CLAUDES_FILES = forms(pdf="data", text="data")
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a model is found: a project and a location. express: signed in by an API key alone, which implies its
-    project."""
+    """Says where a model is found: in a project and a location. express: signed in by an API key alone, which implies
+    its project."""
 
     project: str
     location: str
@@ -52,7 +52,7 @@ def publisher_of(model: str) -> str:
 
 
 class Vertex(msgspec.Struct, frozen=True):
-    """The adapter of Vertex AI; see `contract.Adapter`.
+    """Adapts Vertex AI; see `contract.Adapter`.
 
     Target("vertex:gemini-2.5-flash", project=…, location=…); by default from GOOGLE_CLOUD_PROJECT and
     GOOGLE_CLOUD_LOCATION, the location "global". A key is an API key of the express mode.

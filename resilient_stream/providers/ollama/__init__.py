@@ -1,1 +1,1 @@
-"""Ollama's own dialect."""
+"""Speaks Ollama's own dialect."""

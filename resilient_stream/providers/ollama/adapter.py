@@ -1,8 +1,8 @@
-"""The adapter of Ollama's own API, `/api/chat`: its requests, and answers in one piece.
+"""Adapts Ollama's own API, `/api/chat`: its requests, and answers in one piece.
 
 Options that this module does not know are still sent: `extra` takes `keep_alive` and `options` as they are. The stream
 is read by `stream.py`.
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def as_stream(outline: bytes) -> bytes:
 
 
 class Ollama(msgspec.Struct, frozen=True):
-    """The adapter of Ollama's API; see `contract.Adapter`. It maps a request's fields as follows:
+    """Adapts Ollama's API; see `contract.Adapter`. It maps a request's fields as follows:
 
     max_tokens, temperature, top_p, top_k, the penalties, stop, seed: in `options`, with
     whatever `extra["options"]` has.
@@ -104,8 +104,9 @@ _ANYWHERE: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def address(host: str) -> str:
-    """OLLAMA_HOST as Ollama's own clients read it: a host, host:port, [ip6]:port, :port, or a URL with or without
-    a port and a path. It is the server's setting too, so "every interface" means this machine.
+    """Return OLLAMA_HOST as Ollama's own clients read it: a host, host:port, [ip6]:port, :port, or a URL with or
+    without a port and a path. It is the server's setting too, so "every interface" means this machine. Raises
+    ValueError for a text that is none of these.
 
     Raises ValueError for what is none of these.
     """

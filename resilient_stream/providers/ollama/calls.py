@@ -1,7 +1,7 @@
-"""Ollama's tool calls: each comes whole, as an object.
+"""Assembles Ollama's tool calls, each of which comes whole, as an object.
 
-A call without arguments waits for what comes next, since a proxy may send the same call again with them. This module
-must never run a call whose arguments came in another one.
+A call without arguments waits for what comes next, since a proxy may send the same call again with them. A call whose
+arguments came in another one cannot be run.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Only `"done": true` ends an answer, and not with every reason: a proxy whose upstream died says `done_reason: "error"`,
 and a server that only loaded the model says "load".
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _TextMessage(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 class _TextLine(msgspec.Struct, gc=False):
-    """A line with text and nothing else; any other line is a ValidationError."""
+    """Admits a line with text and nothing else; any other line is a ValidationError."""
 
     message: _TextMessage
     done: Literal[False] = False
@@ -90,20 +90,20 @@ _KnownLine: Any = narrowed(
 
 _TEXT = BatchDecoder(_TextLine)
 _LINES = BatchDecoder(_Line, _KnownLine)
-"""A line that comes as `_Line` itself has something in it that is not read, or is rare."""
+"""Decodes lines. A line that comes as `_Line` itself has something in it that is not read, or is rare."""
 
 FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "stop": ("stop", None),
     "length": ("length", "output_truncated"),
 }
-"""What an answer may end with. Not here and not below: "other"."""
+"""Reasons with which an answer may end. A reason that is in no table becomes "other"."""
 
 FAILED_REASONS: Mapping[str, ErrorKind] = {
     "error": ErrorKind.SERVER_ERROR,
     "load": ErrorKind.MODEL_LOADING,
     "unload": ErrorKind.MODEL_LOADING,
 }
-"""Ends that are no answer."""
+"""Reasons that mean that there is no answer."""
 
 
 def ollama_decoder(
@@ -148,7 +148,7 @@ class OllamaReader:
         return self._unmodelled.counts
 
     def text(self, events: list[_TextLine]) -> Batch:
-        """Return the chunks of a read that is nothing but text."""
+        """Return the chunks of a read that contains only text."""
         return self._text.given([text for line in events if (text := line.message.content)])
 
     def read(self, events: list[_Line], payloads: Sequence[bytes], batch: Batch) -> None:

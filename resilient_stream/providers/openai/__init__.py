@@ -1,1 +1,2 @@
-"""OpenAI's two dialects, chat completions and Responses, the many hosts that speak them, and Azure."""
+"""Speaks OpenAI's two dialects, chat completions and Responses, for OpenAI, the many hosts that speak them, and
+Azure."""

@@ -1,8 +1,8 @@
-"""The adapters of OpenAI's models at Azure: both dialects at Azure's addresses, with its two ways to sign in.
+"""Adapts OpenAI's models at Azure: both dialects at Azure's addresses, with its two ways to sign in.
 
 OpenAI's own adapters encode and decode; this module only decides the address and the headers. The environment is read
 by `credentials/azure.py`.
-Must never: await.
+This module must never await.
 
     AZURE_OPENAI_ENDPOINT             with a dated api_version             without one, the v1 API
     https://res.openai.azure.com  ->  /openai/deployments/<dep>/chat/…     /openai/v1/chat/completions
@@ -55,8 +55,8 @@ _DEVELOPERS_SINCE = "2024-12"
 
 
 class AzureAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """The credentials that Azure needs beyond an address and a key. If there is a token, it is sent in place of the
-    key."""
+    """Holds the credentials that Azure needs beyond an address and a key. If there is a token, it is sent in place of
+    the key."""
 
     api_version: str | None = None
     token: str | None = None
@@ -69,7 +69,7 @@ class AzureAccess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Azure(msgspec.Struct, frozen=True):
-    """The adapter of one of the two dialects; see `contract.Adapter`. The model's name is the deployment's.
+    """Adapts one of the two dialects; see `contract.Adapter`. The model's name is the deployment's.
 
     A target's options: api_version (else OPENAI_API_VERSION; none means the v1 API), azure_ad_token: an Entra ID
     token, or a callable, sync or async, that is asked for one before each attempt. And what the dialect has.

@@ -1,9 +1,9 @@
-"""The adapter of OpenAI's chat completions, for OpenAI and all the hosts of `hosts.py`: requests, and answers in one
+"""Adapts OpenAI's chat completions, for OpenAI and all the hosts of `hosts.py`: requests, and answers in one
 piece.
 
 The rows of `hosts.py` say how the hosts differ; no host's name stands in this module. Streams are read by
 `chat_stream.py`.
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ _ANY_ID = re.compile(r".{1,40}", re.DOTALL)
 
 
 class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
-    """The adapter of one host; see `contract.Adapter`."""
+    """Adapts one host; see `contract.Adapter`."""
 
     name: str
     host: Host
@@ -194,7 +194,7 @@ def _able(adapter: OpenAIChat, model: str) -> Capabilities:
 
 
 def _asked(request: Request, host: Host) -> Asked:
-    """Return what the request asked for beside text; `extra` has the fields."""
+    """Return what the request asked for beside text, as the fields of `extra` say it."""
     extra = request.extra
     if not (extra or request.tools or request.hosted):
         return _text_alone(host.returns)

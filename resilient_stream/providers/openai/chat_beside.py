@@ -35,8 +35,8 @@ SOURCE_PARTS = frozenset({"annotation", "citation", "tool_reference", "document_
 
 
 class Asked(NamedTuple):
-    """What the request asked for. logprobs: probabilities. audio: a recording in this format. cites: something to
-    search. returns: the host's column. placed: places can be counted, since no long text is taken out."""
+    """Says what the request asked for beside text. logprobs: probabilities. audio: a recording in this format. cites:
+    something to search. returns: the host's column. placed: places can be counted, since no long text is taken out."""
 
     logprobs: bool = False
     audio: str = ""
@@ -49,7 +49,7 @@ NOT_ASKED = Asked()
 
 
 class _Memory:
-    """What is remembered of an answer that has something beside its text."""
+    """Holds what is remembered of an answer that has something beside its text."""
 
     __slots__ = ("given", "recording", "sources", "tools")
 
@@ -61,7 +61,7 @@ class _Memory:
 
 
 class Beside:
-    """What one answer has beside its text. text: what it has said so far. sounds: a recording has begun."""
+    """Reads what one answer has beside its text. text: what it has said so far. sounds: a recording has begun."""
 
     __slots__ = ("_asked", "_holdings", "_made", "_text", "_unmodelled", "sounds")
 

@@ -19,7 +19,7 @@ __all__ = ["Fragment", "fragments_of"]
 
 
 class Fragment(msgspec.Struct, gc=False):
-    """A piece of a tool call, or all of one."""
+    """Holds a piece of a tool call, or all of one."""
 
     index: int | None
     id: str

@@ -1,7 +1,8 @@
-"""`reasoning_details`: how relays (OpenRouter, Vercel and others) stream an upstream's reasoning and proofs.
+"""Reads and keeps `reasoning_details`, in which relays (OpenRouter, Vercel and others) stream an upstream's reasoning
+and proofs.
 
 What was streamed in pieces goes back as the list that it was, signatures and unknown fields included, so pieces of one
-item become that item again, and nothing else is touched. This module must never read a proof.
+item become that item again, and nothing else is touched. A proof is not read.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _GROWING = ("text", "summary")
 
 
 class Details:
-    """The reasoning items of one answer. holdings: counts what is kept until the end."""
+    """Keeps the reasoning items of one answer. holdings: counts what is kept until the end."""
 
     __slots__ = ("_holdings", "_items", "_pieces")
 

@@ -1,9 +1,9 @@
-"""The events of a chat completion's stream, as types; and which of their fields are no content.
+"""Defines the events of a chat completion's stream, as types; and which of their fields are no content.
 
 Most network reads of an answer hold nothing but text. Those are decoded as `TextEvent`, whose types admit nothing else,
 so no field needs a look per token: an unknown field in a delta is refused there, too. Any other read is decoded as
-`Event`, by a narrower type where it fits; else something may stand beside its text, which `chat_beside.py` reads. This
-module must never know a host by name. Each line of the tables was seen on the wire of some host.
+`Event`, by a narrower type where it fits; else something may stand beside its text, which `chat_beside.py` reads. No
+host is known by its name here. Each line of the tables was seen on the wire of some host.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _TextChoice(msgspec.Struct, gc=False):
 
 
 class TextEvent(msgspec.Struct, gc=False):
-    """A chunk with text and nothing else; anything more is a ValidationError.
+    """Admits a chunk with text and nothing else; anything more is a ValidationError.
 
     Of the fields beside the choices only those are named that are known to be content: naming all would cost as much
     as the text.
@@ -66,7 +66,8 @@ class TextEvent(msgspec.Struct, gc=False):
 
 
 class CitedTextEvent(TextEvent, gc=False):
-    """The same for an answer that may have more beside its text, since the request gave it something to search."""
+    """Admits a chunk with text and nothing else, for an answer that may have more beside its text, since the request
+    gave it something to search."""
 
     web_search: NOTHING = None
     search_info: NOTHING = None
@@ -82,7 +83,7 @@ FIRST = (0, "0", None)
 
 
 class Speech(msgspec.Struct, gc=False):
-    """A `delta`, or a `message` in its place."""
+    """Holds a `delta`, or a `message` in its place."""
 
     content: Any = None
     tool_calls: list[dict[str, Any]] | None = None
@@ -95,7 +96,7 @@ class Speech(msgspec.Struct, gc=False):
 
 
 class Choice(msgspec.Struct, gc=False):
-    """One of the answers; usually there is only one."""
+    """Holds one of the answers; usually there is only one."""
 
     delta: Speech | None = None
     message: Speech | None = None
@@ -106,7 +107,7 @@ class Choice(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """A chunk of any kind."""
+    """Admits a chunk of any kind."""
 
     choices: list[Choice] | None = None
     usage: Any = None
@@ -133,7 +134,7 @@ SPEECH = Fields(
     aside=names("channel provider_metadata provider_specific_fields metadata token_ids finish_reason stop_reason"),
     content=names("video grounding"),
 )
-"""A delta or message; its `reasoning_details` are looked at on their own."""
+"""Decodes a delta or message; its `reasoning_details` are looked at on their own."""
 
 CHOICE = Fields(
     read=names(
@@ -175,11 +176,12 @@ _Event: Any = narrowed(
 TEXT = BatchDecoder(TextEvent)
 CITED_TEXT: BatchDecoder[TextEvent] = BatchDecoder(CitedTextEvent)
 EVENTS = BatchDecoder(Event, _Event)
-"""An event that comes as `Event` itself has something in it that is not read, or that few hosts send."""
+"""Decodes events. An event that comes as `Event` itself has something in it that is not read, or that few hosts
+send."""
 
 
 def lone_text(event: Event) -> str:
-    """Return the text of an event that has nothing else, as most have also in a read of several kinds; else ""."""
+    """Return the text of an event that has nothing else, which most events of a mixed read are; else ""."""
     if type(event) is Event or not event.choices or len(event.choices) > 1:
         return ""  # the narrower type has the first choice alone, and no `reasoning_details`
     choice = event.choices[0]

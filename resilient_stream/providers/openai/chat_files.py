@@ -33,7 +33,7 @@ _PLACES = ("image_url", "image", "input_image", "url", "data", "b64_json", "inpu
 
 
 class Recording:
-    """The recording of one answer. format: the one that the request asked for."""
+    """Collects the recording of one answer. format: the one that the request asked for."""
 
     __slots__ = ("_bytes", "_fields", "_format", "_given", "_holdings", "_words")
 

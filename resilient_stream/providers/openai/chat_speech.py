@@ -25,7 +25,7 @@ from .chat_events import Speech
 __all__ = ["Speaker"]
 
 DEEP = 8
-"""Levels of lists in lists."""
+"""How many lists may be in one another."""
 
 _REASONING: Mapping[str, tuple[str, ...]] = {
     "thinking": ("thinking", "text", "content"),
@@ -37,7 +37,7 @@ _REASONING: Mapping[str, tuple[str, ...]] = {
 """Types of parts that are reasoning, and where it may stand in them; the first place that has any counts."""
 
 _BARE = ("reference",)
-"""Types of parts that say something though they have nothing but numbers in them."""
+"""Types of parts that say something although they hold nothing but numbers."""
 
 _THOUGHTS = ("text", "content", "reasoning", "reasoning_content", "thinking", "summary")
 """Where the text may stand in reasoning that is an object."""
@@ -48,7 +48,7 @@ ReadPart: TypeAlias = Callable[[str, dict[str, Any], bool], Batch]
 
 
 class Piece(NamedTuple):
-    """A piece of a message. kind: "text", "reasoning", "refusal"; or the type of a part that is none of these."""
+    """Holds a piece of a message. kind: "text", "reasoning", "refusal"; or the type of a part that is none of these."""
 
     kind: str
     text: str
@@ -56,7 +56,7 @@ class Piece(NamedTuple):
 
 
 class _Memory:
-    """What is remembered of an answer that is more than text and reasoning.
+    """Holds what is remembered of an answer that is more than text and reasoning.
 
     calls: those that are not yet whole. details: the proofs of its reasoning, which come after it. kinds: of parts that
     came in deltas. given: the calls that a whole message had.

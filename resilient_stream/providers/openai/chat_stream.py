@@ -4,7 +4,7 @@ Servers write a chunk in many ways (no `delta`, empty `choices`, missing or repe
 chunk); all that were seen on the wire are read. Only the end is strict: it takes `[DONE]` or a finish reason. Content
 of a whole message that no delta had counts as well, and content without a chunk class is passed on. No host's name
 stands in this module. The events' types, and why there are two, are in `chat_events.py`.
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "safety": ("content_filter", "content_filtered"),
     "refusal": ("refusal", "refusal"),
 }
-"""What an answer may end with, and the kind when it is not a whole one. Not here and not below: "other"."""
+"""Reasons with which an answer may end, and the kind when it is not a whole one. A reason that is in no table becomes
+"other"."""
 
 FAILED_REASONS: Mapping[str, ErrorKind] = {
     "error": ErrorKind.SERVER_ERROR,
@@ -113,7 +114,7 @@ class ChatReader:
         return self._unmodelled.counts
 
     def text(self, events: list[TextEvent]) -> Batch:
-        """Return the chunks of a read that is nothing but text."""
+        """Return the chunks of a read that contains only text."""
         texts = [text for event in events if (text := event.choices[0].delta.content)]
         self._kept += texts
         if len(self._kept) > KEPT:

@@ -30,11 +30,11 @@ _CALL = frozenset({"index", "type", "name", "arguments", "id"})
 _RESULTS: Mapping[str, str] = {
     "web_search": "search_results", "fetch_url_content": "contents", "execute_python": "result",
 }  # fmt: skip
-"""What a step may do, and the field of that which is its result; the others are its arguments."""
+"""What a step may do, each with the field that is its result; the other fields are its arguments."""
 
 
 class ExecutedTools:
-    """The tools of one answer. holdings: counts what is remembered of them."""
+    """Reads the tools that the host ran for one answer. holdings: counts what is remembered of them."""
 
     __slots__ = ("_given", "_holdings")
 

@@ -127,7 +127,7 @@ def _with_name(message: Message) -> Message:
 
 
 def _parts(one: Message, other: Message) -> str | tuple[Part, ...]:
-    """Return the content of both, with a blank line between texts."""
+    """Return the content of two messages, with a blank line between texts."""
     parts = (*one.parts, *other.parts)
     if _has_picture(one) or _has_picture(other) or any(isinstance(part, OpaquePart) for part in parts):
         return parts

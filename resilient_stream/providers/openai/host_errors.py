@@ -1,4 +1,4 @@
-"""What only one of the hosts says of errors: its rows over the shared rules, by the host's name.
+"""Holds what only one of the hosts says of errors: its rows over the shared rules, by the host's name.
 
 A row is here only when it would be wrong at other providers, or is a code that means nothing without the provider's
 manual. What generalises goes to `classify.generic`.
@@ -84,6 +84,6 @@ HOSTS_ROWS: Mapping[str, Mapping[str, Any]] = {
 
 @functools.cache
 def rules_of(name: str) -> Rules:
-    """Return the rules of a host, which says the same by its Responses API ("xai-responses") as by its other one."""
+    """Return the rules of a host, which are the same for its Responses API ("xai-responses") and its other one."""
     rows = HOSTS_ROWS.get(name.removesuffix("-responses"))
     return GENERIC if rows is None else make_rules(**rows, over=GENERIC)

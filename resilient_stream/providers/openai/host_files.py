@@ -1,4 +1,4 @@
-"""How hosts of OpenAI's shape take files, one row each, in both of their APIs.
+"""Says how hosts of OpenAI's shape take files, one row each, in both of their APIs.
 
 A host that is not here takes none; a text file then goes as text (`fitting/files.py`).
 """
@@ -18,7 +18,8 @@ __all__ = ["HostFiles", "files_at", "responses_files_at", "write_input_file"]
 
 
 class HostFiles(NamedTuple):
-    """One row. takes: see `Capabilities.files`. write: encodes one such file for chat completions."""
+    """Describes how one host takes files. takes: see `Capabilities.files`. write: encodes one such file for chat
+    completions."""
 
     takes: frozenset[str] = frozenset()
     write: Callable[[FilePart], dict[str, Any]] = lambda part: {}
@@ -125,7 +126,7 @@ _CHAT: Mapping[str, HostFiles] = {
     "SGLang": _MEDIA,
     "llama.cpp": HostFiles(forms(audio="data"), _file),
 }  # fmt: skip
-"""By the host's title."""
+"""How hosts take files in chat completions, by the host's title."""
 
 _RESPONSES: Mapping[str, frozenset[str]] = {
     "OpenAI": forms(pdf="data url id", text="data url id", office="data url id", image="id"),

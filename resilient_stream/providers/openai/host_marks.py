@@ -1,4 +1,5 @@
-"""The hosts of OpenAI's shape that take cache marks, in Anthropic's form; the others keep prompts by themselves."""
+"""Knows the hosts of OpenAI's shape that take cache marks, in Anthropic's form; the others keep prompts by
+themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ __all__ = ["MARKED", "marked_content", "marked_tools"]
 
 # Sources: the SDK of OpenRouter (which passes marks on to Anthropic and Google); "Context cache" of Alibaba Cloud.
 MARKED = frozenset({"OpenRouter", "Alibaba Cloud"})
-"""Their titles."""
+"""The titles of the hosts that take cache marks."""
 
 
 def marked_content(message: Message, write_file: WriteFile) -> list[dict[str, Any]] | None:

@@ -1,4 +1,4 @@
-"""The tools that run at the hosts of OpenAI's shape, one row each, in both of their APIs.
+"""Lists the tools that run at the hosts of OpenAI's shape, one row each, in both of their APIs.
 
 A host that is not here has none. Sources: the SDKs of OpenAI, OpenRouter and Mistral (which searches the web in its API
 of agents only); "Built-in tools" of Groq, "Server-side tools" of xAI (which answers `search_parameters` in chat
@@ -19,10 +19,10 @@ __all__ = ["NO_TOOLS", "HostTools", "chat_tools_at", "responses_tools_at"]
 
 
 class HostTools(NamedTuple):
-    """One row. hosted: the fields of each tool by its name. own: a pattern of the types of the host's own dicts.
-    within: the field of a tool that its options are put into. field: the field of the body that a tool is, in place of
-    one of its tools. models: a pattern of the models that have the tools; others have none of them. elsewhere: the
-    provider that has more tools of the same host, in its other API."""
+    """Describes the tools that run at one host. hosted: the fields of each tool by its name. own: a pattern of the
+    types of the host's own dicts. within: the field of a tool that its options are put into. field: the field of the
+    body that a tool is, in place of one of its tools. models: a pattern of the models that have the tools; others have
+    none of them. elsewhere: the provider that has more tools of the same host, in its other API."""
 
     hosted: Mapping[str, Mapping[str, Any]] = {}
     own: str = r"(?!)"
@@ -94,7 +94,7 @@ _CHAT: Mapping[str, HostTools] = {
         r"image_generation|document_library|connector",
     ),
 }
-"""By the host's title."""
+"""The tools that hosts run in chat completions, by the host's title."""
 
 _RESPONSES: Mapping[str, HostTools] = {
     "OpenAI": _OPENAI,

@@ -1,4 +1,4 @@
-"""The hosts that speak OpenAI's chat completions, one row each; some also have a Responses API.
+"""Lists the hosts that speak OpenAI's chat completions, one row each; some also have a Responses API.
 
 A host is data: a difference between two hosts is a column, and no code stands here for a single host. Differences in
 their streams are no columns: the decoder accepts every dialect's oddities from every host.
@@ -31,7 +31,7 @@ _ALL: Mapping[str, str] = {**_TOP_K, **_USUAL}
 
 
 class Prefill(NamedTuple):
-    """How a host continues an unfinished assistant turn at the end, and how that turn is marked.
+    """Says how a host continues an unfinished assistant turn at the end, and how that turn is marked.
 
     turn, body: fields of that turn, and of the request. base_url: where, if not at the host's own. echoed: when the
     answer begins with that turn again (see `contract.Echo`).
@@ -44,7 +44,7 @@ class Prefill(NamedTuple):
 
 
 class Thoughts(NamedTuple):
-    """How a model's reasoning of an earlier turn is sent back to a host.
+    """Says how a model's reasoning of an earlier turn is sent back to a host.
 
     fields: fields of the assistant's message, each with the text; `reasoning_details` instead has the list that the
     host itself gave. models: a pattern of the models' names. demanded: models that refuse a turn without reasoning, so
@@ -57,8 +57,8 @@ class Thoughts(NamedTuple):
 
 
 class Host(NamedTuple):
-    """One row. base_url: as that host's users write it, up to but without `path`. A name in braces is read from the
-    environment; empty where each user has an address of their own.
+    """Describes one host, as a row of the table. base_url: as that host's users write it, up to but without `path`. A
+    name in braces is read from the environment; empty where each user has an address of their own.
 
     keys: environment variables that may hold the key; empty when none is needed. max_tokens: the field's name.
     usage: whether `stream_options.include_usage` is understood (Mistral, Perplexity, Databricks send usage unasked,

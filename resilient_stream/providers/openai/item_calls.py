@@ -17,7 +17,7 @@ __all__ = ["ItemCalls"]
 
 
 class ItemCalls:
-    """Calls that begin and end one by one, each under a key of its own: an output index or an item's id."""
+    """Assembles calls that begin and end one by one, each under a key of its own: an output index or an item's id."""
 
     __slots__ = ("_begun", "_calls", "_doubts", "_ended", "_holdings", "_ids", "_items", "_keys", "_proofs")
 

@@ -1,4 +1,4 @@
-"""Rules about requests that single models refuse and others take, for the dialects of OpenAI's shape.
+"""Holds rules about requests that single models refuse and others take, for the dialects of OpenAI's shape.
 
 A rule is data and depends on the model's name, since a model refuses the same at every host. A model that no row
 matches takes everything.
@@ -21,8 +21,8 @@ Sampling: TypeAlias = Literal["free", "unthinking", "fixed"]
 
 
 class ModelRule(NamedTuple):
-    """One row. models: found in the model's name. title: of them, for people. hosts: titles of those where it holds;
-    empty for all.
+    """Describes what the models of one row refuse. models: found in the model's name. title: of them, for people.
+    hosts: titles of those where it holds; empty for all.
 
     sampling: whether `temperature`, `top_p`, `top_k` and the penalties are taken; "unthinking": where no reasoning is
     asked for. penalties: whether those are, where the rest is free. stop: whether stop sequences are. max_tokens: the
@@ -100,7 +100,7 @@ RULES: tuple[ModelRule, ...] = (
         r"grok-(3-mini|4|code|build)(?!.*non-reasoning)", "Grok that reasons", ("xAI",), stop=False, penalties=False
     ),
 )
-"""The first row that fits."""
+"""The rules; the first row that fits a model is used."""
 
 # Sources, by the name of the document. DeepSeek: "JSON Output". Groq: "Structured Outputs", supported models. Moonshot:
 # "JSON Mode". Z.ai: "Structured Output". Alibaba Cloud: "Structured output".

@@ -1,9 +1,9 @@
-"""The adapter of OpenAI's Responses API, for OpenAI and the hosts with `responses` in `hosts.py`: requests.
+"""Adapts OpenAI's Responses API, for OpenAI and the hosts with `responses` in `hosts.py`: requests.
 
 Each request contains the whole conversation. Nothing is stored at the provider (`store: false`), and reasoning goes
 back as the encrypted item that it came as; only background=True needs storing. The column `responses` says what a host
 can do; no host's name stands in this module.
-Must never: await.
+This module must never await.
 
 system messages stay where they are, as input items: `instructions` is a single string, which not every host has.
 temperature, top_p: as given. stop, seed: the API has neither; the first is refused, the second left out.
@@ -57,7 +57,7 @@ _SUMMARIES = "reasoning summaries"
 
 
 class OpenAIResponses(msgspec.Struct, frozen=True):
-    """The adapter of one host; see `contract.Adapter`. A target's options:
+    """Adapts one host; see `contract.Adapter`. A target's options:
 
     background: the provider keeps the answer and continues without us, so that a broken stream can be resumed.
     reasoning_summary: "auto", "concise" or "detailed", to see what the model thought. By default it is "auto" for a

@@ -25,7 +25,7 @@ _OF_A_PIECE = frozenset({"output_index", "sequence_number", "obfuscation", "resp
 
 
 class ResponsesCalls(ItemCalls):
-    """The tool calls of one answer."""
+    """Collects the tool calls of one answer."""
 
     __slots__ = ()
 

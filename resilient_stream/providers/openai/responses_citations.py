@@ -30,7 +30,8 @@ _OF_A_FILE = frozenset({"container_file_citation", "file_path"})
 
 
 class Citations:
-    """The annotations of one answer, and where its parts begin. before: characters of an answer that is resumed."""
+    """Reads the annotations of one answer, and notes where its parts begin. before: characters of an answer that is
+    resumed."""
 
     __slots__ = ("_ahead", "_all", "_begins", "_files", "_holdings", "before")
 

@@ -27,7 +27,7 @@ __all__ = ["OF_CONTENT", "Content"]
 
 
 class Content:
-    """The content of one answer. resumed: it began in another stream. logprobs: they were asked for."""
+    """Reads the content of one answer. resumed: it began in another stream. logprobs: they were asked for."""
 
     __slots__ = ("_citations", "_resumed", "_sound", "_tools", "_unmodelled", "calls", "items", "logprobs")
 
@@ -76,12 +76,12 @@ class Content:
         return batch if self.logprobs is None else [*batch, *self.logprobs.piece(event.logprobs)]
 
     def heard(self, event: Event) -> Batch:
-        """Take a piece of what is spoken."""
+        """Take a piece of the sound that the model speaks."""
         piece = text_of(event.delta)
         return [] if self._sound.heard(piece) else [self._unmodelled.content(event.type, {"delta": piece})]
 
     def spoken(self, event: Event) -> Batch:
-        """Take a piece of the words that are spoken."""
+        """Take a piece of the words that the model speaks."""
         self._sound.spoken(text_of(event.delta))
         return []
 

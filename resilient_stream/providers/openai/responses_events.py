@@ -1,4 +1,4 @@
-"""The events of the Responses API's stream, as types; and which of them are no content.
+"""Defines the events of the Responses API's stream, as types; and which of them are no content.
 
 Most network reads of an answer hold nothing but text. Those are decoded as `TextEvent`, whose types admit nothing else,
 so no field needs a look per token; any other read is decoded as `Event` and taken apart.
@@ -18,14 +18,14 @@ __all__ = ["EVENTS", "TEXT", "Event", "TextEvent", "id_of", "key_of", "sealed", 
 
 
 class TextEvent(msgspec.Struct, tag_field="type", tag="response.output_text.delta", gc=False):
-    """An event with a delta of text and nothing else; any other event is a ValidationError."""
+    """Admits an event with a delta of text and nothing else; any other event is a ValidationError."""
 
     delta: str
     sequence_number: int | None = None
 
 
 class Event(msgspec.Struct, gc=False):
-    """An event of any type."""
+    """Admits an event of any type."""
 
     type: str = ""
     delta: Any = None

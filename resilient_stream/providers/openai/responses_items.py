@@ -6,7 +6,7 @@
     all of it                   response.completed
 
 Each of these says again what stood above it, and counts only as far as nothing above it was said. Gateways leave out
-any of them. This module must never say twice what has come, or take an item's place in the list for its identity.
+any of them. Nothing is said twice, and an item's place in the list is not taken for its identity.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .responses_events import sealed
 __all__ = ["OWN_ITEMS", "Items", "odd_parts", "texts_of"]
 
 OWN_ITEMS = frozenset({"message", "reasoning", "function_call"})
-"""What is read here and in `responses_calls.py`. Any other item is read in `responses_tools.py`."""
+"""The types of items that are read here and in `responses_calls.py`. Any other item is read in `responses_tools.py`."""
 
 MAX_PARTS = 4096
 """How many parts are remembered by their numbers; of further parts, the repetition in their end events is not read."""
@@ -103,7 +103,8 @@ class Items:
         return None if self._blind else self._parts[kind]
 
     def message_began(self) -> int | None:
-        """Return the same of the message at hand."""
+        """Return how much had been said when the message at hand began; None where an earlier stream said some of
+        it."""
         return None if self._blind else self._items["text"]
 
     # -- the whole answer -----------------------------------------------------------------------

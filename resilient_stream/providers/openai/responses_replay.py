@@ -2,7 +2,7 @@
 
 An item goes back as it came, without fields that the API only gives and does not take. A call that the caller has to
 answer is refused without its output, and so is reasoning without the item that it led to: where the output is not in
-the conversation, both are left out. This module must never change what an item says.
+the conversation, both are left out. What an item says is not changed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _MAY_BE_NULL = frozenset({"code", "outputs", "result"})
 
 
 def replayed(block: Any) -> Item | None:
-    """Return an item as it is sent again; None for what is no item, or what only the provider's storage has."""
+    """Return an item as it is sent again; None for a value that is no item, or an item that only the provider's storage
+    has."""
     if not isinstance(block, dict) or not isinstance(kind := block.get("type"), str):
         return None
     if kind == "image_generation_call" and not block.get("result"):
@@ -80,7 +81,7 @@ def _answers(item: Item) -> str | None:
 
 
 def _without(items: Iterable[Item], unanswered: set[int]) -> Iterable[Item]:
-    """Give the items without some, and without the reasoning in front of these."""
+    """Yield the items without some, and without the reasoning in front of these."""
     held: list[Item] = []
     for is_reasoning, run in groupby(items, key=lambda item: item.get("type") == "reasoning"):
         if is_reasoning:

@@ -1,4 +1,4 @@
-"""The recording of a Responses answer: pieces of its sound and of its words, given as one file at the end.
+"""Collects the recording of a Responses answer: pieces of its sound and of its words, given as one file at the end.
 
 When the answer breaks, the file is what has come of it; a stream that goes on with the answer gives the rest as another
 one. The API takes no recording back, so an earlier turn has its words.
@@ -18,7 +18,7 @@ __all__ = ["Sound"]
 
 
 class Sound:
-    """The recording of one answer. bool: whether any of it came; most answers have none."""
+    """Collects the recording of one answer. bool: whether any of it came; most answers have none."""
 
     __slots__ = ("_holdings", "_made")
 
@@ -30,15 +30,15 @@ class Sound:
         return self._made is not None
 
     def heard(self, piece: str) -> bool:
-        """Take a piece of its bytes; return whether it could be read."""
+        """Take a piece of the recording's bytes; return whether it could be read."""
         return self._recording.add({"data": piece})
 
     def spoken(self, words: str) -> None:
-        """Take a piece of its words."""
+        """Take a piece of the recording's words."""
         self._recording.add({"transcript": words})
 
     def file(self) -> list[File]:
-        """Return what has come of it, once."""
+        """Return what has come of the recording, once."""
         found = [] if self._made is None else self._made.file()
         return [replace(file, native=_as_item(file.text)) for file in found]
 

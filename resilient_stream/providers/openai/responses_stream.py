@@ -4,7 +4,7 @@ Only its `type` says what an event is: some hosts send no `event:` lines, so the
 by `output_index`, since some proxies change item ids in the middle of an answer. A failure is reported once, though an
 `error` event is followed by `response.failed`. The events' types are in `responses_events.py`; texts that are repeated
 whole after their deltas are handled in `responses_items.py`.
-Must never: await.
+This module must never await.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "content_filter": ("content_filter", "content_filtered"),
     "incomplete": ("other", "output_truncated"),
 }
-"""What an answer may end with: its status, or why it is incomplete. Not here: "other"."""
+"""What an answer may end with: its status, or why it is incomplete. An end that is not here becomes "other"."""
 
 
 def responses_decoder(
@@ -115,7 +115,7 @@ class ResponsesReader:
         return self._unmodelled.counts
 
     def text(self, events: list[TextEvent]) -> Batch:
-        """Return the chunks of a read that is nothing but text."""
+        """Return the chunks of a read that contains only text."""
         self._sequence = events[-1].sequence_number
         return self._content.items.text.given([text for event in events if (text := event.delta)])
 

@@ -34,8 +34,8 @@ Item: TypeAlias = Mapping[str, Any]
 
 
 class _Tool(NamedTuple):
-    """How items of one type are read. name: of the tool; empty where the item has it. given: its arguments, a text or
-    an object. found: its result; None where that is an item of its own, or where there is none."""
+    """Says how items of one type are read. name: of the tool; empty where the item has it. given: its arguments, a text
+    or an object. found: its result; None where that is an item of its own, or where there is none."""
 
     name: str
     given: Callable[[Item], Any]
@@ -236,7 +236,7 @@ _PICTURE = "image/*"
 
 
 def _files(kind: str, id: str, item: dict[str, Any]) -> Iterator[File]:
-    """Give the pictures that a tool made. A generated one is its item; a program's stand in its result."""
+    """Yield the pictures that a tool made. A generated one is its item; a program's stand in its result."""
     if kind == "image_generation_call" and (picture := text_of(item.get("result"))):
         form = text_of(item.get("output_format")).replace("svg", "svg+xml")
         yield _picture(picture, f"image/{form}" if form else "", id, item)

@@ -19,7 +19,7 @@ _CALL_ID = re.compile(r".{1,64}", re.DOTALL)
 
 
 def items_of(message: Message) -> Iterator[dict[str, Any]]:
-    """Give the items of one message, in their order."""
+    """Yield the items of one message, in their order."""
     yield from _own_items(message)
     if message.role == "tool":
         id = fitting_id(message.tool_call_id or "", _CALL_ID)
@@ -31,7 +31,7 @@ def items_of(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def _own_items(message: Message) -> Iterator[dict[str, Any]]:
-    """Give the items that the caller wrote in the API's own form: the output of a computer's action, an approval."""
+    """Yield the items that the caller wrote in the API's own form: the output of a computer's action, an approval."""
     for part in () if message.role == "assistant" or isinstance(message.content, str) else message.content:
         if isinstance(part, OpaquePart) and (item := replayed(part.data)):
             yield item

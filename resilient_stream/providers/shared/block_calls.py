@@ -1,7 +1,7 @@
 """Assembles whole tool calls from numbered blocks, as Anthropic, Bedrock and Gemini's Interactions send them.
 
 A piece belongs to the block that is open under its number; one without such a block makes every call suspect that has
-no arguments. This module must never hold more of an answer than `Holdings` allows.
+no arguments. `Holdings` limits how much of an answer is held.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ __all__ = ["BlockCalls"]
 
 
 class BlockCalls:
-    """Tool calls that arrive as blocks of an answer: each begins, grows and ends under the number of its block.
+    """Assembles tool calls that arrive as blocks of an answer: each begins, grows and ends under the number of its
+    block.
 
     open: the calls that have begun and not ended.
     """

@@ -1,8 +1,7 @@
-"""A call's arguments as a server sends them: under whichever name, as text or as an object.
+"""Finds a call's arguments as a server sends them: under whichever name, as text or as an object.
 
 A place that can mean only one thing is read. A field that nobody here knows is not, but whoever reads the call is told
-that there was one, since the arguments may be in it. This module must never choose between two places that say
-different things.
+that there was one, since the arguments may be in it. Between two places that say different things none is chosen.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ NO_ARGUMENTS = names(
 
 
 class Arguments(NamedTuple):
-    """The arguments found in a tool call or a piece of one.
+    """Holds the arguments found in a tool call or a piece of one.
 
     odd: the call has a field that nobody here knows. wrong: the reason why it must not be run.
     """

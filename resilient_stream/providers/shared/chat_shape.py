@@ -1,7 +1,6 @@
-"""Messages and tools in OpenAI's chat shape, which several dialects share.
+"""Encodes messages and tools in OpenAI's chat shape, which several dialects share.
 
-What is here is the same in all of them; what differs between two stands in their own files. This module must never know
-a provider.
+What is here is the same in all of them; what differs between two stands in their own files. No provider is known here.
 """
 
 from __future__ import annotations

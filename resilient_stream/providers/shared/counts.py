@@ -1,4 +1,4 @@
-"""Token counts as providers write them.
+"""Reads token counts as providers write them.
 
 What is no count is not reported; a zero is one.
 """

@@ -54,7 +54,7 @@ def type_by_bytes(data: bytes) -> str:
 
 
 class Pieces:
-    """The bytes of a base64 text that comes in pieces. A text that is cut off loses at most its last two bytes."""
+    """Decodes a base64 text that comes in pieces. A text that is cut off loses at most its last two bytes."""
 
     __slots__ = ("_bytes", "_left")
 

@@ -1,9 +1,9 @@
-"""The decoder shared by all dialects of JSON events: it reads network reads into chunks and decides how a body ended.
+"""Decodes the events of all dialects of JSON events: it reads network reads into chunks and decides how a body ended.
 
     bytes -> JsonEvents or JsonLines (framing, JSON) -> the dialect's reader (what an event says) -> chunks
 
 A body that ended without the dialect's own end is a cut answer, unless the target says `eof_ok`; and with half an event
-at its end it is one even then. This module must never know what an event says.
+at its end it is one even then. What an event says is not known here.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class EventSource(Protocol[EventT]):
 
 
 class EventReader(Protocol[EventT]):
-    """The part of a decoder that one dialect supplies. failure, done, progress, model, response_id: as in
-    `contract.Decoder`.
+    """Reads the events of one dialect: the part of a decoder that each dialect supplies. failure, done, progress,
+    model, response_id: as in `contract.Decoder`.
 
     plain: the last event was nothing but text, so the next read should be tried as text first. seen: an answer has
     begun.
@@ -117,7 +117,7 @@ class LoneText:
         self._reader = reader
 
     def read(self, data: bytes) -> Batch:
-        """Return the piece of text; for any other read nothing, and nothing has changed."""
+        """Return the piece of text. For any other read, return no chunk and change nothing."""
         one = self._single(data)
         if one is None or (event := self._reader.texts.single(one)) is None:
             return []
@@ -259,7 +259,7 @@ class EventDecoder(Generic[EventT]):
             self.failure = self._meant(EMPTY_ANSWER if marked and not reader.seen else NO_END_MARKER)
 
     def _meant(self, failure: Failure) -> Failure:
-        """Return what an answer of a single event means that says nothing in this dialect: mostly it is an error.
+        """Return what an answer of a single event means that says nothing in this dialect; mostly it is an error.
 
         Without this the same request would be sent again and again for an answer that looks cut.
         """

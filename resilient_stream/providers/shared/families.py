@@ -1,4 +1,5 @@
-"""Families of models: whose signed reasoning goes back to whom, and whose plain reasoning is understood by whom.
+"""Knows the families of models: whose signed reasoning goes back to whom, and whose plain reasoning is understood by
+whom.
 
 Claude's signatures are the same at Anthropic, Bedrock and Vertex, Gemini's the same at Google and Vertex, so a model is
 of the family that is found in its target's name, wherever it is served. An adapter that knows better says so in
@@ -24,6 +25,6 @@ def signing_family(name: str) -> str:
 
 
 def open_family(name: str) -> str:
-    """Return the family of those that reason in plain text; "" for none."""
+    """Return the family of models that reason in plain text to which a name belongs; "" for none."""
     found = OPEN.search(name)
     return found[0].lower() if found else ""

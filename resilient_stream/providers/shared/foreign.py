@@ -2,8 +2,8 @@
 
     begin -> pieces of its input, deltas of types that nobody knows -> end: the chunks of the whole block
 
-What a whole block is read as, the dialect says; a block that it does not know is a `Raw` named after its type. What is
-open at the end leaves as it is. This module must never hold more of an answer than `Holdings` allows.
+The dialect says what a whole block is read as; a block that it does not know is a `Raw` named after its type. What is
+open at the end leaves as it is. `Holdings` limits how much of an answer is held.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Block(msgspec.Struct):
 
 
 class ForeignBlocks:
-    """The foreign blocks of one answer. input: the field for a block's own input once it is whole."""
+    """Collects the foreign blocks of one answer. input: the field for a block's own input once it is whole."""
 
     __slots__ = ("_blocks", "_holdings", "_input", "_read", "_unmodelled")
 

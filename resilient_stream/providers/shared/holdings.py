@@ -1,7 +1,7 @@
 """Limits how much of an answer a decoder holds back: unfinished tool calls, a refusal, blocks that have begun.
 
-Whatever a reader keeps from one event to the next, and a server can make longer, is counted here. This module must
-never be a limit on text. What leaves as a chunk at once is the transcript's to bound.
+Whatever a reader keeps from one event to the next, and a server can make longer, is counted here. Text is not limited
+here: what leaves as a chunk at once is limited by the transcript.
 """
 
 from __future__ import annotations

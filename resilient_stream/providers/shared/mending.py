@@ -1,8 +1,8 @@
 """Joins the marked halves of characters in chunks.
 
 It runs only in an answer in which such a half has come (`surrogates.py` says why and what). What a half waits for comes
-in a later chunk of the same text: the answer's, the reasoning's, or one call's arguments. This module must never change
-a chunk that has no mark.
+in a later chunk of the same text: the answer's, the reasoning's, or one call's arguments. A chunk that has no mark is
+not changed.
 """
 
 from __future__ import annotations

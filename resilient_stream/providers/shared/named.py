@@ -1,7 +1,7 @@
 """Finds out which target was meant by an unknown provider name, e.g. a bare model name or another library's word.
 
-The answer is a whole target to copy, where one can be told; else where all names are listed. This module must never
-guess between two providers of the same model. A family stands here with the one that makes it.
+The answer is a whole target to copy, where one can be told; else where all names are listed. Between two providers of
+the same model nothing is guessed. A family stands here with the one that makes it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ OTHER_NAMES: Mapping[str, str] = {
     "pplx": "perplexity", "together-ai": "together", "togetherai": "together", "vertexai": "vertex",
     "vertex-ai": "vertex", "google-vertex": "vertex", "x-ai": "xai", "grok": "xai", "zhipu": "zai", "bigmodel": "zai",
 }  # fmt: skip
-"""What other libraries call a provider."""
+"""The names that other libraries use for a provider."""
 
 
 def meant_by(name: str, known: Iterable[str]) -> str:

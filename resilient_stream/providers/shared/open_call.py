@@ -1,9 +1,9 @@
-"""One tool call while its pieces arrive, and the reasons why a call must not be run.
+"""Collects one tool call while its pieces arrive, with the reasons why it must not be run.
 
 A call leaves as one that can be run only when all of its pieces were said of it without contradiction. Anything else
 (two names, arguments that belong to no call) leaves with `parsed=None` and an `error`. Where a piece of an answer went
-astray, every call of it without arguments is one that may have lost them; see `Doubts`. This module must never guess at
-broken JSON, or look at a piece twice.
+astray, every call of it without arguments is one that may have lost them; see `Doubts`. Broken JSON is not guessed at,
+and no piece is looked at twice.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ READERS_RAISE = (*UNREADABLE, EventTooLarge, LateArguments)
 
 
 class OpenCall(msgspec.Struct):
-    """One call while its pieces arrive. given: arguments that its first event had. wrong: how its pieces contradict
-    each other.
+    """Collects one call while its pieces arrive. given: arguments that its first event had. wrong: how its pieces
+    contradict each other.
 
     at: the index that its first fragment had. odd: it has an unknown field, so it needs arguments to be run.
     """

@@ -1,4 +1,4 @@
-"""Leaves out results of a provider's own tools whose call is not in front of them, and calls that are none.
+"""Leaves out results of a provider's own tools whose call is not in front of them, and calls that are not valid.
 
 A provider refuses them, and with them every later turn of the conversation. They come from a server that lost an event,
 gave an id twice, or sent the result first.
@@ -18,8 +18,8 @@ Block: TypeAlias = dict[str, Any]
 
 
 class Role(NamedTuple):
-    """What a block is to a tool. id: by which call and result name each other; empty in a call that is none. once: no
-    other call may have it."""
+    """Says what a block is to a tool. id: by which call and result name each other; empty in a call that is none. once:
+    no other call may have it."""
 
     is_call: bool
     id: str
@@ -38,7 +38,7 @@ def paired(blocks: Iterable[Block], role_of: RoleOf, target: str, *, whole: bool
 
 
 class Paired:
-    """The tools of a conversation, asked for one block after the other."""
+    """Follows the tools of a conversation, asked for one block after the other."""
 
     def __init__(self, role_of: RoleOf, target: str) -> None:
         self._role_of = role_of
@@ -59,7 +59,7 @@ class Paired:
         return True
 
     def is_answered(self, block: Block) -> bool:
-        """Return whether a block that was asked for before is no call without a result."""
+        """Return whether a block that was asked for before is anything but a call without a result."""
         role = self._role_of(block)
         return role is None or not (role.is_call and self._open[role.id])
 

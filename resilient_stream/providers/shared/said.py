@@ -20,7 +20,7 @@ TAIL = 64
 
 
 class Said:
-    """The text, or the reasoning, that one answer has said so far.
+    """Remembers the text, or the reasoning, that one answer has said so far.
 
     kept: the latest pieces, always the same list, so that a fast reader may add to it directly; it calls `measure` when
     the list is longer than `KEPT`.

@@ -1,7 +1,7 @@
 """Adapts JSON schemas to providers that enforce them; these refuse pydantic's schemas as they are.
 
 A schema keeps its meaning. One that cannot be made strict (an object with names of its own) is sent as it came, and is
-then a wish that the model mostly follows. This module must never change what the user gave; what comes out is a copy.
+then a wish that the model mostly follows. What the user gave is not changed; what comes out is a copy.
 """
 
 from __future__ import annotations

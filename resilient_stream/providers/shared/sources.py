@@ -4,7 +4,7 @@
     "https://…"   {"title": …, "link": …, "content": …, "refer": …}             a list, repeated with each event
 
 An item is read by its fields, never by who sent it. Each source is given once. Places are believed only if they hold
-some text. This module must never know a provider.
+some text. No provider is known here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LISTS = ("citations", "search_results", "results", "sources", "documents")
 
 
 class Sources:
-    """The sources of one answer, each given once. holdings: counts what is remembered of them."""
+    """Remembers the sources of one answer, so that each is given once. holdings: counts what is remembered of them."""
 
     __slots__ = ("_given", "_holdings")
 

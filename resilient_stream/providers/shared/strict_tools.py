@@ -1,7 +1,7 @@
 """Makes the parameters of a tool with `strict=True` fit the strict mode of the API that they are sent to.
 
 A schema that cannot be made fit is refused before anything is sent, with the place of what is wrong: the API would
-answer with a 400 that names neither. This module must never change what the user gave.
+answer with a 400 that names neither. What the user gave is not changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The system messages of a conversation, for dialects that have one place for them, or one name.
+"""Splits off the system messages of a conversation, for dialects that have one place for them, or one name.
 
 A system message holds from where it stands. Those in front of a conversation go to the dialect's own place for them; a
 later one keeps its place as a turn of the user's, marked as an instruction, and that is said in the log once. Moved to
@@ -24,7 +24,8 @@ def system_texts(messages: Sequence[Message]) -> list[str]:
 
 
 def system_parts(messages: Sequence[Message]) -> list[TextPart]:
-    """Return the same as parts: one for each message, or all of its parts where one of them has a cache mark."""
+    """Return the system messages in front as parts: one for each message, or all of its parts where one of them has a
+    cache mark."""
     made: list[TextPart] = []
     for message in messages[: _first_turn(messages)]:
         parts = [part for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
@@ -49,8 +50,8 @@ def turns_of(messages: Sequence[Message], target: str) -> list[Message]:
 
 
 def some_turns(messages: Sequence[Message], target: str) -> list[Message]:
-    """Return the same as `turns_of`, for a dialect that refuses a request without turns. Raises StreamError when none
-    is left."""
+    """Return the turns that `turns_of` returns, for a dialect that refuses a request without turns. Raises StreamError
+    when none is left."""
     if not (turns := turns_of(messages, target)):
         raise refusal("system messages alone (add a user's message)")
     return turns

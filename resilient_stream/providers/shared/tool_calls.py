@@ -1,7 +1,6 @@
 """Assembles whole tool calls from fragments that belong together by an index, as in OpenAI's chat completions.
 
-What could belong to two calls is run as neither; see `open_call.py`. This module must never hold more of an answer than
-`Holdings` allows.
+What could belong to two calls is run as neither; see `open_call.py`. `Holdings` limits how much of an answer is held.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _SHORT = 16
 
 
 class ToolCalls:
-    """The calls of one answer, in the order in which they began; their fragments belong together by index.
+    """Assembles the calls of one answer, in the order in which they began; their fragments belong together by index.
 
     Servers leave the index out, give every call the same one, or give ids and names with each fragment or never. So a
     call begins with a new index, with a new id that has a name, or with a name where a call is complete already; what

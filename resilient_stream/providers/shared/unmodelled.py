@@ -4,8 +4,7 @@
     doubt       a field or an event that nobody here knows, with a value in it
     aside       known, and no content: a moderation's scores, a model's fingerprint; only with `raw=True`
 
-What a dialect's fields are is a table in the dialect's own file (`Fields`). This module must never look at an event of
-text alone.
+What a dialect's fields are is a table in the dialect's own file (`Fields`). An event of text alone is not looked at.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ ALIVE = ("ping", "keepalive", "keep-alive", "keep_alive", "heartbeat")
 
 
 class Fields(NamedTuple):
-    """The known fields of one kind of object in a dialect. read: read by the reader, or meaningless. aside, content:
-    see the module."""
+    """Names the known fields of one kind of object in a dialect. read: read by the reader, or meaningless. aside,
+    content: see the module."""
 
     read: frozenset[str]
     aside: frozenset[str] = frozenset()
@@ -77,7 +76,8 @@ def _counts(value: Any) -> bool:
 
 
 class Unmodelled:
-    """The unmodelled content of one answer. counts: how often each name came, without what only `raw=True` shows."""
+    """Passes on the unmodelled content of one answer. counts: how often each name came, without what only `raw=True`
+    shows."""
 
     __slots__ = ("_last", "_provider", "counts", "raw")
 

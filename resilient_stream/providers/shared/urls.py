@@ -1,8 +1,8 @@
 """Builds addresses: functions for names in a path, and for a base URL with what follows it.
 
 A name stays in its place. Whatever a model, a deployment, a project or a resume point is called, it makes no other
-path, query or host out of an address; what cannot be written so is refused before anything is sent. This module must
-never read the environment, or know a provider.
+path, query or host out of an address; what cannot be written so is refused before anything is sent. The environment is
+not read here, and no provider is known.
 """
 
 from __future__ import annotations

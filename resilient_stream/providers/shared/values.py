@@ -23,7 +23,8 @@ def with_extra(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str,
 
 
 def merged(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the same with objects merged into objects, so that a None can remove a field of an inner one."""
+    """Return the fields of a request overridden by the caller's own, with objects merged into objects, so that a None
+    can remove a field of an inner one."""
     both = {
         name: merged(fields[name], value)
         for name, value in extra.items()

@@ -3,7 +3,7 @@
     body -> outline (its long texts taken out) -> the same as a stream -> the dialect's own decoder -> chunks
 
 A dialect adds two things, the places where its texts stand and a function from an outline to the bytes of a stream that
-says the same. What a tool call, a usage or a refusal looks like it knows already. This module must never give a chunk
+says the same. The dialect's decoder already knows what a tool call, a usage or a refusal looks like. No chunk is given
 before the body is whole and good, so that any failure can be answered by another request.
 """
 

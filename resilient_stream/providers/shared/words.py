@@ -1,4 +1,4 @@
-"""The options of a call that only some dialects have a field for, in a dialect's own words.
+"""Writes the options of a call that only some dialects have a field for, in a dialect's own words.
 
 What the whole dialect lacks is refused before (`fitting/features.py`); here only a host at another address than its
 adapter's own, or one model of many, still has to refuse an option.
@@ -19,7 +19,7 @@ __all__ = ["knowing", "own_words"]
 
 
 def knowing(words: Iterable[str], able: Capabilities) -> Capabilities:
-    """Return the capabilities with these options among them."""
+    """Return the capabilities with these options added."""
     return structs.replace(able, **dict.fromkeys(words, True))
 
 

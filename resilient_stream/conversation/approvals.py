@@ -1,4 +1,4 @@
-"""Asks before a tool runs: the call as it is, not at all, or with other arguments.
+"""Asks before a tool runs, which may then run with its arguments, with others, or not at all.
 
 Somebody is asked about one call after the other, so that a person sees one question at a time, and only about calls
 that could run. A call that nobody answered for in time does not run.
@@ -31,11 +31,12 @@ _HOW = "return True, False, a reason, or a dict of arguments"
 
 
 class Refused(ToolError):
-    """A call that was not run because nobody approved it."""
+    """Reports a call that was not run because nobody approved it."""
 
 
 class Approvals:
-    """Who is asked about which tool. approve: one function for all tools, or one for each name of a tool that needs it.
+    """Knows who is asked about which tool. approve: one function for all tools, or one for each name of a tool that
+    needs it.
 
     timeout: seconds for one answer; None waits as long as the conversation's deadline allows.
     """

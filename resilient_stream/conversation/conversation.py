@@ -1,4 +1,4 @@
-"""`Conversation`, which `client.converse()` returns: one stream over all turns that calls the tools in between.
+"""Defines `Conversation`, which `client.converse()` returns: one stream over all turns that calls the tools in between.
 
 A conversation ends once, like a stream. Its outcome is `complete` only if the model finished and every output is there.
 Its `history` can be sent again, whatever ended it.
@@ -46,13 +46,13 @@ Ask: TypeAlias = Callable[[list[Message], Callable[[Transcript], object]], Strea
 
 
 class Host(Owner, Protocol):
-    """What a conversation needs of its client. tasks: where its tasks are kept until they have ended."""
+    """Lists what a conversation needs of its client. tasks: where its tasks are kept until they have ended."""
 
     tasks: set[asyncio.Task[None]]
 
 
 class Conversation(RecordViews):
-    """A running conversation: an async iterator over the chunks of all turns, and an async context manager.
+    """Runs a conversation: an async iterator over the chunks of all turns, and an async context manager.
 
     Nothing is sent before the first pull, and the deadline's clock starts there. Raises StreamError when a turn fails,
     when outputs stay missing or when the turns run out. Raises StreamMisused when two tasks pull at once, or when a
@@ -167,7 +167,7 @@ class Conversation(RecordViews):
         return self._ready.pop()  # type: ignore[no-any-return]
 
     def _give(self, chunks: Sequence[ConversationChunk]) -> None:
-        """Put chunks behind those that wait to be taken, of which the next one is last, as in a transcript."""
+        """Put chunks behind those that wait to be taken, with the next one last, as in a transcript."""
         self._ready[:0] = chunks[::-1]
 
     # -- turns --------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ class Conversation(RecordViews):
         return reply
 
     def _correction(self, reason: str) -> str:
-        """Return what the model is told whose last answer is no such object as was asked for."""
+        """Return what the model is told when its last answer is not an object as it was asked for."""
         complaint = self._final.complaint(reason)
         if complaint is None:
             raise self._failure("output_invalid", feature=self._final.name, reason=reason)
@@ -285,8 +285,8 @@ class Conversation(RecordViews):
     # -- the end ------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End the conversation as `abandoned`. Its connection is closed and its tools are cancelled at once.
-        Idempotent."""
+        """End the conversation as `abandoned`. Its connection is closed and its tools are cancelled at once. It may be
+        called again."""
         self._close("abandoned")
 
     async def aclose(self) -> None:

@@ -1,4 +1,5 @@
-"""The last answer of a conversation that has `output=`: read as an object, or complained of to the model."""
+"""Reads the last answer of a conversation that has `output=`: as an object, or as one that the model is asked to
+correct."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ __all__ = ["Final"]
 
 
 class Final:
-    """What the last answer has to be. name: of that, for people.
+    """Describes what the last answer has to be. name: of that, for people.
 
     A complaint is a turn of the user's. There are at most as many as the kind of such a failure allows, and no more
     than `most`.
@@ -27,7 +28,7 @@ class Final:
         self._left = min(most, (KINDS[ErrorKind.MODEL_OUTPUT_INVALID].max_attempts or 1) - 1)
 
     def read(self, turn: Turn, record: ConversationRecord) -> str | None:
-        """Keep the object that the answer means in the record; return what is wrong with it otherwise.
+        """Keep the object that the answer holds in the record; return what is wrong with the answer if it holds none.
 
         An answer that was cut, refused or filtered is no object, and says so itself (`finish_kind`).
         """
@@ -42,7 +43,7 @@ class Final:
         return None
 
     def complaint(self, reason: str) -> str | None:
-        """Return what the model is told; None when it was told often enough."""
+        """Return what the model is told about its answer; None when it was told often enough."""
         from ..objects.form import complaint
 
         self._left -= 1

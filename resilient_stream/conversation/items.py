@@ -45,7 +45,7 @@ def chunk_from_dict(data: Mapping[str, Any]) -> ConversationChunk:
 
 
 class _StoredResult(msgspec.Struct):
-    """A ToolResult as values. The library that reads the wire does not know the parts, which users write, too."""
+    """Holds a ToolResult as values. The library that reads the wire does not know the parts, which users write, too."""
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""The call above a conversation's turns, and its link to the call of each turn.
+"""Makes the call above a conversation's turns, and links it to the call of each turn.
 
 Whatever ends one of the two calls also ends the other, at once and without an `await`. The exception is a turn that
 ends well: the conversation goes on.
@@ -30,7 +30,7 @@ Observers: TypeAlias = tuple[Callable[[Call], Observer | None], ...]
 
 
 class Link:
-    """The link from a conversation's call to the call of the current turn. To the former it is a `Live` part."""
+    """Links a conversation's call to the call of the current turn. To the former it is a `Live` part."""
 
     def __init__(self) -> None:
         self.outer: Call | None = None
@@ -76,7 +76,7 @@ class Link:
             self.inner.expire(self.outer.dead, self.outer._ends_as)
 
     def close(self) -> None:
-        """Let go of the conversation's call. The turn's stream has ended, or ends as the error passes through it."""
+        """Release the conversation's call. The turn's stream has ended, or ends as the error passes through it."""
         if self.outer is not None:
             self.outer.leave(self)
 

@@ -1,4 +1,4 @@
-"""MCP servers as tools: started with the conversation, called like functions, and closed with it.
+"""Uses MCP servers as tools: started with the conversation, called like functions, and closed with it.
 
 The official `mcp` package speaks the protocol (the extra `mcp`). Its connections have to be closed by the task that
 opened them, so each server has a task of its own, which waits until the conversation is over.
@@ -39,7 +39,7 @@ _PICTURE = re.compile(r"image/[\w.+-]{1,40}")
 
 MAX_PAGES = 100
 MAX_TOOLS = 1_000
-"""Of one server; more is no list of tools that a model could use."""
+"""How many tools one server may have; more is no list of tools that a model could use."""
 MAX_PARTS = 1_000
 """Pieces of one result."""
 MAX_SAID = 500
@@ -47,7 +47,7 @@ MAX_SAID = 500
 
 
 class MCPServerFailed(Exception):
-    """A server that cannot be used. name: of the server."""
+    """Reports a server that cannot be used. name: of the server."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(reason)
@@ -56,7 +56,7 @@ class MCPServerFailed(Exception):
 
 
 class MCPTool:
-    """A tool of a server. tool: as the model sees it. The server checks the arguments itself."""
+    """Calls a tool of a server. tool: as the model sees it. The server checks the arguments itself."""
 
     kind: ClassVar[ToolKind] = "extension"
 
@@ -73,7 +73,8 @@ class MCPTool:
             raise InvalidArguments(f"Invalid arguments for {self.tool.name}: {error}") from error
 
     async def call(self, arguments: dict[str, Any], threads: anyio.CapacityLimiter) -> Any:
-        """Call it. Return text, or parts if there are files. Raises ToolError for what the server calls an error."""
+        """Call the tool on its server. Return text, or parts if there are files. Raises ToolError for what the server
+        calls an error."""
         result = await self._client.call_tool(self._name, arguments, progress_callback=_progress_of_this_call())
         parts = _parts(result.content)
         if result.is_error:
@@ -84,7 +85,7 @@ class MCPTool:
 
 
 class MCPServers:
-    """The servers of one conversation. tasks: where their tasks are kept until they have ended."""
+    """Runs the servers of one conversation. tasks: where their tasks are kept until they have ended."""
 
     def __init__(self, servers: Iterable[Any], tasks: set[asyncio.Task[None]]) -> None:
         if isinstance(servers, str | bytes | Mapping) or not isinstance(servers, Iterable):
@@ -137,7 +138,7 @@ class MCPServers:
         task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
-        """Let all servers go, from the thread of the event loop. Their tasks end within the time that the mcp package
+        """Close all servers, from the thread of the event loop. Their tasks end within the time that the mcp package
         gives a program to end; one that still connects is cancelled."""
         self._over.set()
         for task in self._own:
@@ -264,7 +265,8 @@ def _free(name: str, used: set[str]) -> str:
 
 
 def _progress_of_this_call() -> Any:
-    """Return what the mcp package tells a server's progress to; it does so in a task of its own."""
+    """Return the function to which the mcp package reports a server's progress; the package calls it in a task of its
+    own."""
     report = reporter()
 
     async def told(progress: float, total: float | None, message: str | None) -> None:
@@ -282,7 +284,8 @@ def _parts(contents: Sequence[Any]) -> list[Part]:
 
 
 def _part(content: Any) -> Part:
-    """Return a piece of a result as a part. Of a file that is none, which providers would refuse, the model is told."""
+    """Return a piece of a result as a part. For a file that providers would refuse, return a text that tells the model
+    so."""
     try:
         return _read(content)
     except (StreamMisused, ValueError):
@@ -290,7 +293,7 @@ def _part(content: Any) -> Part:
 
 
 def _read(content: Any) -> Part:
-    """Return a piece as a part; what is neither text nor a file, as a link, is told in JSON."""
+    """Return a piece as a part; a piece that is neither text nor a file, such as a link, is written as JSON."""
     if content.type == "text":
         return TextPart(text=content.text)
     if content.type == "image":

@@ -1,4 +1,4 @@
-"""What an MCP server's program writes to its stderr: shown on ours, as lines of text that cannot control a terminal.
+"""Shows what an MCP server's program writes to its stderr on ours, as lines of text that cannot control a terminal.
 
 The program gets the end of a pipe, and the event loop reads the other end. A line is cut where it is longer than a
 reader wants, so no more than one read is ever held.
@@ -61,7 +61,7 @@ class Lines:
 
 @contextmanager
 def shown_stderr(name: str) -> Iterator[TextIO]:
-    """Give a file for a program's stderr, whose lines are shown on ours until the block is left."""
+    """Yield a file for a program's stderr, whose lines are shown on ours until the block is left."""
     if sys.platform == "win32":  # where the event loop cannot watch a pipe
         yield sys.stderr
         return

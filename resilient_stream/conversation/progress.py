@@ -1,4 +1,4 @@
-"""A tool's progress: what it reports is told to the caller of the conversation while the tool runs.
+"""Tells a tool's progress to the caller of the conversation while the tool runs.
 
 Of several reports of one tool that the caller has not taken yet, only the last is kept, so a tool may report as often
 as it likes. The tools of a turn run in a task, since the conversation goes back to its caller meanwhile. Nothing here
@@ -29,7 +29,7 @@ Report: TypeAlias = Callable[[str, float | None, float | None], None]
 
 
 class ToolProgress(msgspec.Struct, frozen=True, gc=False):
-    """How far a tool is that still runs, as it reports it itself.
+    """Says how far a tool is that still runs, as the tool itself reports it.
 
     id, name: of the call.
     progress, total: what is done, and what there is to do, in the tool's own unit.
@@ -45,7 +45,7 @@ class ToolProgress(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def fraction(self) -> float | None:
-        """The part that is done, from 0 to 1; None where the tool does not say."""
+        """Return the part that is done, from 0 to 1; None where the tool does not say."""
         if self.progress is None or not self.total or self.total < 0:
             return None
         return min(max(self.progress / self.total, 0.0), 1.0)
@@ -60,7 +60,7 @@ def report_progress(message: str = "", progress: float | None = None, total: flo
 
 
 def reporter() -> Report:
-    """Return what reports for the tool that runs in this context."""
+    """Return the function that reports for the tool that runs in this context."""
     return _reporter.get()
 
 
@@ -72,7 +72,7 @@ _reporter: ContextVar[Report] = ContextVar("report_progress", default=_nobody)
 
 
 class Reports:
-    """The last report of each tool of a turn. results: by the call's id; a tool that has one reports no more."""
+    """Keeps the last report of each tool of a turn. results: by the call's id; a tool that has one reports no more."""
 
     def __init__(self, results: Mapping[str, object]) -> None:
         self._results = results
@@ -110,7 +110,7 @@ class Reports:
 
 
 class RunningTools:
-    """The tools of one turn, in a task. To the conversation's call it is a `Live` part, so they end with it.
+    """Runs the tools of one turn, in a task. To the conversation's call it is a `Live` part, so they end with it.
 
     answer: runs them. tasks: where the task is kept until it has ended.
     """
@@ -161,7 +161,7 @@ class RunningTools:
         return self._reports.take()
 
     def leave(self) -> None:
-        """Let go of the call, after the tools have ended."""
+        """Leave the call, after the tools have ended."""
         self._call.leave(self)
 
     def watch(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""The interactive prompt: a person is asked how to go on when the model finished without the outputs it must give.
+"""Asks a person how to go on when the model finished without the outputs it must give: the interactive prompt.
 
 The number of prompts and the time for each are bounded. No reply means that nothing more is asked. A plain function may
 wait for a keyboard, so it never runs on the event loop.
@@ -23,7 +23,7 @@ Trigger: TypeAlias = Literal["missing_outputs", "no_tool_calls", "finished_early
 
 @dataclass(frozen=True, slots=True)
 class Incomplete:
-    """What a person is told when the model finished a turn without a call while outputs are missing.
+    """Tells a person that the model finished a turn without a call while outputs are missing.
 
     trigger: `finished_early`: the turn was cut (output limit, filter) or refused; `no_tool_calls`: the model has called
     nothing in the whole conversation; `missing_outputs`: it has, but not for all outputs.
@@ -44,7 +44,8 @@ OnIncomplete: TypeAlias = Callable[[Incomplete], str | Awaitable[str | None] | N
 
 
 class Prompts:
-    """The prompts of one conversation: whom to ask, how often at most, how long to wait, and how often it was done."""
+    """Keeps what one conversation knows of its prompts: whom to ask, how often at most, how long to wait, and how often
+    it was done."""
 
     def __init__(
         self, on_incomplete: OnIncomplete | None, most: int, timeout: float | None, threads: anyio.CapacityLimiter
@@ -57,7 +58,7 @@ class Prompts:
 
     @property
     def left(self) -> bool:
-        """Whether somebody can still be asked."""
+        """Return whether somebody can still be asked."""
         return self._on_incomplete is not None and self.used < self._most
 
     async def ask(self, incomplete: Incomplete) -> str | None:

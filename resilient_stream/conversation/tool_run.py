@@ -1,4 +1,4 @@
-"""`ToolRun`: what the observers of a conversation are told of one call of a tool.
+"""Defines `ToolRun`: what the observers of a conversation are told of one call of a tool.
 
 The tool's task tells both events itself. So an observer that sets a context variable at the begin, such as the current
 span, sets it for the tool and for nothing else.
@@ -30,7 +30,8 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
 
 
 class ToolRun:
-    """A context manager around all that is done for one call. tool: None if no tool runs here; nothing is told then.
+    """Surrounds, as a context manager, all that is done for one call. tool: None if no tool runs here; nothing is told
+    then.
 
     failed: the model is told of an error. result: what the model is told, set when it is there.
     """
@@ -77,7 +78,8 @@ class ToolRun:
         self._conversation.observing.tell_observers(ended)
 
     def _interrupted(self) -> tuple[ToolOutcome, str | None]:
-        """Return how a tool ended that did not end itself: as its conversation does, or cancelled with its task."""
+        """Return the outcome of a tool that did not end by itself: that of its conversation, or cancelled with its
+        task."""
         dead = self._conversation.dead
         if dead is None:
             return "cancelled", None

@@ -1,4 +1,4 @@
-"""Run the tool calls of one turn side by side, and give each of them a result.
+"""Runs the tool calls of one turn side by side, and gives each of them a result.
 
 What a tool raises is sent to the model, like any other result. Only a bug in the calling code (`StreamMisused`) and a
 cancellation are raised. The task group opens and closes inside one coroutine, so no task is left behind.
@@ -34,11 +34,12 @@ Outputs: TypeAlias = Mapping[str, type[BaseModel]] | Iterable[type[BaseModel]]
 """The outputs that a conversation must give: pydantic models, as a list or by name."""
 
 MAX_THREADS = 16
-"""Plain functions that may run at once in a conversation. One that hangs and was given up counts until it ends."""
+"""How many plain functions may run at once in a conversation. One that hangs and was given up counts until it ends."""
 
 
 class Toolbox:
-    """The tools of one conversation. declared: all of them, as the model sees them; timeout: seconds for each call.
+    """Holds the tools of one conversation. declared: all of them, as the model sees them; timeout: seconds for each
+    call.
 
     approve, patience: who is asked before a tool runs, and seconds for the answer (see `Approvals`).
     """

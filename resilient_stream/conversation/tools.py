@@ -1,4 +1,4 @@
-"""Python functions as tools: a schema from the signature, and arguments that are checked before the call.
+"""Makes tools of Python functions: a schema from the signature, and arguments that are checked before the call.
 
 A mistake in a function is reported when the conversation is made (StreamMisused). A mistake in a call is reported to
 the model (ToolError). Plain functions may block, so they run in threads. Nothing here knows a conversation.
@@ -62,15 +62,15 @@ MAX_NAME = 256
 
 
 class ToolError(Exception):
-    """An error that a tool raises to choose what the model is told: this text, without a class name in front."""
+    """Is raised by a tool to choose what the model is told: this text, without a class name in front."""
 
 
 class InvalidArguments(ToolError):
-    """A call whose arguments the tool does not take. It was not run."""
+    """Reports a call whose arguments the tool does not take. It was not run."""
 
 
 class FunctionTool:
-    """A function that the model may call: `arguments` checks what the model sent, and `call` runs the function.
+    """Runs a function that the model may call: `arguments` checks what the model sent, and `call` runs the function.
 
     model: checks the arguments. It is None for a schema that was written by hand; then only the arguments' names are
     checked.
@@ -100,7 +100,8 @@ class FunctionTool:
 
 
 class Submission:
-    """A tool by which the model hands in one of the `outputs`. Its parameters are the fields of the output."""
+    """Takes one of the `outputs` from the model, which hands it in by calling this tool. Its parameters are the fields
+    of the output."""
 
     def __init__(self, name: str, model: type[BaseModel]) -> None:
         self.name = name
@@ -134,7 +135,7 @@ def tool_of(source: ToolSource, place: str) -> FunctionTool | Tool:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling the function gives something to await, as far as can be seen without calling it."""
+    """Return whether calling the function gives something to await, as far as can be seen without calling it."""
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
@@ -220,7 +221,7 @@ async def in_thread(function: Callable[[], Any], name: str, threads: anyio.Capac
 
 
 async def asked(function: Callable[[Any], Any], question: Any, name: str, threads: anyio.CapacityLimiter) -> Any:
-    """Return what a function of the caller's says to a question; a plain one may wait for a keyboard in a thread."""
+    """Return the answer of a caller's function to a question; a plain function may wait for a keyboard in a thread."""
     run = functools.partial(function, question)
     return await run() if is_async(function) else await in_thread(run, name, threads)
 
@@ -341,7 +342,7 @@ def arguments_object(text: str) -> dict[str, Any]:
 
 
 def _arguments_sent(model: BaseModel) -> dict[str, Any]:
-    """Return the arguments that were sent. For the others, the function's own defaults are used."""
+    """Return the arguments that were sent. Where an argument was not sent, the function's own default is used."""
     fields = type(model).model_fields
     return {str(fields[name].alias): getattr(model, name) for name in model.model_fields_set}
 

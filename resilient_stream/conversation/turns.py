@@ -1,4 +1,4 @@
-"""The record of a conversation: its turns, the results of its tools, and the history that can be sent again.
+"""Keeps the record of a conversation: its turns, the results of its tools, and the history that can be sent again.
 
 `history` can be sent at any moment, because each call in it has a result. Nothing here knows how a turn is sent or a
 tool is run.
@@ -38,7 +38,7 @@ class TurnStarted(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolResult(msgspec.Struct, frozen=True, gc=False):
-    """The result of a tool call, as the model is told it.
+    """Holds the result of a tool call, as the model is told it.
 
     id, name: of the call.
     content: the result as text or JSON.
@@ -74,7 +74,7 @@ def _is_paused(message: Message) -> bool:
 
 
 class Turn:
-    """One answer of the model, the results of its calls, and what was said to the model after that.
+    """Holds one answer of the model, the results of its calls, and what was said to the model after that.
 
     calls: empty until the answer is whole. results: by the call's id, as they arrive. waiting: tools at the provider
     that wait for an approval. reply: a user's turn.
@@ -115,7 +115,7 @@ class Turn:
 
     @property
     def unanswered(self) -> tuple[ToolCall, ...]:
-        """The calls that have no result yet."""
+        """Return the calls that have no result yet."""
         return tuple(call for call in self.calls if call.id not in self.results)
 
     def messages(self) -> list[Message]:
@@ -134,7 +134,8 @@ class Turn:
 
 
 class ConversationRecord:
-    """Everything that is known about a conversation. It can be read at any time; `outcome` is set when it is final.
+    """Holds everything that is known about a conversation. It can be read at any time; `outcome` is set when it is
+    final.
 
     outputs: those that the model has handed in, by name.
     output: the object that the last answer is, where `output=` asks for one.
@@ -154,7 +155,8 @@ class ConversationRecord:
 
     @property
     def history(self) -> list[Message]:
-        """The messages that were given and those of the turns, without `system=`. They can be sent again at any time.
+        """Return the messages that were given and those of the turns, without `system=`. They can be sent again at any
+        time.
 
         For a call without a result, the history says that there is none. An answer that was cut is there as far as it
         was received.
@@ -163,22 +165,23 @@ class ConversationRecord:
 
     @property
     def transcripts(self) -> tuple[Transcript, ...]:
-        """The transcripts, one for each turn."""
+        """Return the transcripts, one for each turn."""
         return tuple(turn.transcript for turn in self.turns)
 
     @property
     def text(self) -> str:
-        """The text of the last turn."""
+        """Return the text of the last turn."""
         return self.turns[-1].transcript.text if self.turns else ""
 
     @property
     def pending(self) -> tuple[ToolCall, ...]:
-        """The last turn's calls without a result: those of tools without a function, which the caller answers."""
+        """Return the last turn's calls without a result: those of tools without a function, which the caller
+        answers."""
         return self.turns[-1].unanswered if self.turns else ()
 
     @property
     def usage(self) -> Usage:
-        """The tokens of all turns together. They are `estimated` when the tokens of a turn are unknown."""
+        """Return the tokens of all turns together. They are `estimated` when the tokens of a turn are unknown."""
         counted = [transcript.usage for transcript in self.transcripts]
         sums = {name: _sum([getattr(usage, name) for usage in counted]) for name in _COUNTS}
         return Usage(**sums, certainty=_certainty({usage.certainty for usage in counted}))
@@ -231,10 +234,10 @@ def _void_if_cut(call: ToolCall) -> ToolCall:
 
 
 def _with_calls(answer: Sequence[Message], calls: Sequence[ToolCall]) -> Message:
-    """Return the model's turn with all of its calls. Those that `as_history` lacks have no arguments.
+    """Return the model's turn with all of its calls. Calls that `as_history` leaves out get no arguments.
 
-    They lack it because their arguments are not an object, and some servers refuse a whole request for broken JSON in
-    its history.
+    It leaves them out because their arguments are not an object, and some servers refuse a whole request for broken
+    JSON in its history.
     """
     said = answer[0] if answer else Message(role="assistant")
     whole = iter(said.tool_calls)

@@ -1,4 +1,4 @@
-"""What is known about a conversation, as properties of whatever has its record."""
+"""Offers what is known about a conversation as properties of whatever has its record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["RecordViews"]
 
 
 class RecordViews:
-    """The record's fields, one by one, for `Conversation` and its synchronous facade."""
+    """Offers the record's fields, one by one, for `Conversation` and its synchronous facade."""
 
     __slots__ = ()
 
@@ -23,37 +23,37 @@ class RecordViews:
 
     @property
     def history(self) -> list[Message]:
-        """The messages until now. They can be sent again at any time, see `ConversationRecord`."""
+        """Return the messages until now. They can be sent again at any time, see `ConversationRecord`."""
         return self.record.history
 
     @property
     def transcripts(self) -> tuple[Transcript, ...]:
-        """The transcripts, one for each turn."""
+        """Return the transcripts, one for each turn."""
         return self.record.transcripts
 
     @property
     def outputs(self) -> dict[str, BaseModel]:
-        """The outputs that the model has handed in, by name."""
+        """Return the outputs that the model has handed in, by name."""
         return self.record.outputs
 
     @property
     def output(self) -> Any:
-        """The object that the last answer is, where `output=` asks for one; None before the end."""
+        """Return the object that the last answer is, where `output=` asks for one; None before the end."""
         return self.record.output
 
     @property
     def pending(self) -> tuple[ToolCall, ...]:
-        """The calls of tools that have no function; the caller gives their results with `answer`."""
+        """Return the calls of tools that have no function; the caller gives their results with `answer`."""
         return self.record.pending
 
     @property
     def usage(self) -> Usage:
-        """The tokens of all turns together."""
+        """Return the tokens of all turns together."""
         return self.record.usage
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the conversation ended; None while it runs."""
+        """Return how the conversation ended; None while it runs."""
         return self.record.outcome
 
     def answer(self, call_id: str, result: Any) -> None:

@@ -1,4 +1,4 @@
-"""Telemetry of a call for operators: spans and metrics through OpenTelemetry's API, and log records.
+"""Tells operators of a call: by spans and metrics through OpenTelemetry's API, and by log records.
 
 Telemetry is told of events by the call and never changes the stream. Without an OpenTelemetry SDK, and with logging
 off, a call has no observer and pays nothing.

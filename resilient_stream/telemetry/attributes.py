@@ -1,4 +1,4 @@
-"""The attributes of spans and metrics: the names of OpenTelemetry's conventions for generative AI, and our own.
+"""Makes the attributes of spans and metrics: the names of OpenTelemetry's conventions for generative AI, and our own.
 
 Every name is written here and nowhere else. The conventions are release 1.41 of OpenTelemetry's semantic conventions
 (https://opentelemetry.io/docs/specs/semconv/gen-ai/), where they are still in development. Where an attribute was

@@ -1,4 +1,4 @@
-"""Prompts and answers in the JSON of OpenTelemetry's conventions, for spans that shall have them.
+"""Writes prompts and answers in the JSON of OpenTelemetry's conventions, for spans that shall have them.
 
 This is called only for `Telemetry(content=True)`. The shapes are those of gen-ai-input-messages.json and
 gen-ai-output-messages.json in the conventions. Of a picture only the kind and size are told, never its data.

@@ -1,4 +1,4 @@
-"""The span of a conversation and those of its tools, and their metrics.
+"""Makes the span of a conversation and those of its tools, and their metrics.
 
     invoke_agent                         the conversation: all turns, tools and prompts
       chat gpt-5-mini                    a turn, as `Trace` tells it, with its requests under it
@@ -32,7 +32,7 @@ AGENT, TOOL = "invoke_agent", "execute_tool"
 
 
 class ConversationTrace(Sink):
-    """The spans of one conversation. around: the caller's context.
+    """Makes the spans of one conversation. around: the caller's context.
 
     within: what its turns have to know: its id, which the caller gave or which is made here, and its span.
     """
@@ -105,7 +105,7 @@ class ConversationTrace(Sink):
 
 
 class ConversationMetrics(Sink):
-    """The metrics of one conversation. around: the context of its span, or the caller's."""
+    """Records the metrics of one conversation. around: the context of its span, or the caller's."""
 
     def __init__(self, instruments: Instruments, around: Any) -> None:
         self._instruments = instruments

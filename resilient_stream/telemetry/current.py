@@ -1,4 +1,5 @@
-"""The span that a log line belongs to: it is current while the line is written, and its ids are in the record.
+"""Makes the span that a log line belongs to the current one while the line is written, and puts its ids into the
+record.
 
 `log_within` is one synchronous statement; when it returns, the span is no longer current. OpenTelemetry is never
 imported in a process that does not use it.
@@ -33,7 +34,7 @@ def log_within(
 
 
 class TraceIds(logging.Filter):
-    """A log filter that puts `trace_id` and `span_id` of the current span on each record; empty without a span."""
+    """Puts, as a log filter, `trace_id` and `span_id` of the current span on each record; empty without a span."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the ids, and let every record pass."""

@@ -1,8 +1,8 @@
-"""The gauges: what is read of all clients of this process each time metrics are collected.
+"""Shows the gauges: what is read of all clients of this process each time metrics are collected.
 
-OpenTelemetry keeps one instrument of a name, and a later one with another callback is dropped without a word. So there
-is one set of gauges for each provider of meters, and clients are added to it. They are known by weak references: a
-gauge keeps no client alive.
+OpenTelemetry keeps one instrument of a name, and a later one with another callback is dropped silently. So there is one
+set of gauges for each provider of meters, and clients are added to it. They are known by weak references: a gauge keeps
+no client alive.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .names import METRICS
 __all__ = ["GAUGES", "Watched", "watch"]
 
 Watched: TypeAlias = "weakref.WeakMethod[Callable[[], Facts]]"
-"""A client's method that returns its facts, while there is the client."""
+"""A client's method that returns its facts, for as long as the client exists."""
 
 _watching: dict[int, Gauges] = {}
 """The gauges of each provider, by its id: providers of other packages may have no hash."""
@@ -42,7 +42,7 @@ def watch(provider: Any, meter: Meter, client: Watched) -> None:
 
 
 class Gauges:
-    """The gauges of one provider. clients: those that it shows."""
+    """Shows the gauges of one provider. clients: those that it shows."""
 
     def __init__(self, meter: Meter) -> None:
         self.clients: list[Watched] = []

@@ -1,4 +1,4 @@
-"""The fields of a log record's `extra`: their names, and how they are read.
+"""Names the fields of a log record's `extra`, and reads their values.
 
 No record has a field that is not a row of `FIELDS`. None has a prompt, an answer, a header or a key, or the text of an
 exception that may contain one.

@@ -1,4 +1,4 @@
-"""`CallLog`: what a call writes to the logger `resilient_stream`.
+"""Writes what a call tells the logger `resilient_stream`.
 
     ERROR    the call failed, and will not be tried again
     WARNING  a request failed and is sent again, or another way is taken; out of time; this process lacks something
@@ -84,7 +84,7 @@ STEPS: Mapping[Step, str] = {
 
 
 class CallLog(Sink):
-    """The log of one call. context: returns the trace's context of a request, or of the call."""
+    """Writes the log of one call. context: returns the trace's context of a request, or of the call."""
 
     def __init__(self, call: Call, context: Callable[[Attempt | None], Any]) -> None:
         self._call = call

@@ -1,4 +1,4 @@
-"""The metrics: instruments made from the table in `names.py`, and what one call records.
+"""Records the metrics: makes instruments from the table in `names.py`, and adds what one call gives.
 
 Names, units and labels come from that table, and no other label is recorded. A value is recorded when a request or a
 call is over, never for a chunk. Gauges are in `gauges.py`.
@@ -44,11 +44,11 @@ MOST_TENANTS = 100
 """How many tenants have series of their own; further ones get the label "other"."""
 
 LONGEST_TENANT = 64
-"""Characters of a tenant's name that are a label."""
+"""How many characters of a tenant's name are used as its label."""
 
 
 class Instruments:
-    """The instruments of all rows of the table. `record` adds to a counter or to a histogram."""
+    """Holds the instruments of all rows of the table. `record` adds to a counter or to a histogram."""
 
     def __init__(self, meter: Meter) -> None:
         self._record: dict[str, Callable[..., None]] = {}
@@ -90,8 +90,8 @@ def _admitted(label: str, known: set[str], most: int) -> str:
 
 
 class CallMetrics(Sink):
-    """The metrics of one call. tenant: whose call it is. context: returns the span's context of a request, or of the
-    call."""
+    """Records the metrics of one call. tenant: whose call it is. context: returns the span's context of a request, or
+    of the call."""
 
     def __init__(
         self, instruments: Instruments, target: str, tenant: Any, context: Callable[[Attempt | None], Any]

@@ -1,4 +1,4 @@
-"""The names of all metrics with unit, labels and meaning: the table from which code, dashboards and docs are made.
+"""Names all metrics with unit, labels and meaning: the table from which code, dashboards and docs are made.
 
 There is no metric that is not a row here. The names `llm.*` are this SDK's own; the names `gen_ai.*` are those of
 OpenTelemetry's semantic conventions for generative AI.
@@ -14,8 +14,8 @@ Instrument: TypeAlias = Literal["counter", "updowncounter", "histogram", "gauge"
 
 
 class Metric(NamedTuple):
-    """One metric. A gauge is read when metrics are collected, the others are recorded as calls end. buckets: the
-    boundaries of a histogram, in its unit."""
+    """Describes one metric. A gauge is read when metrics are collected, the others are recorded as calls end. buckets:
+    the boundaries of a histogram, in its unit."""
 
     name: str
     instrument: Instrument

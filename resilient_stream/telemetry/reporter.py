@@ -1,4 +1,4 @@
-"""`Reporter`: chooses once for each call or conversation what watches it: a trace, the metrics, the log, or nothing.
+"""Chooses once for each call or conversation what watches it: a trace, the metrics, the log, or nothing.
 
 Nothing is made that is not needed. Without an SDK a call has no observer, unless the log is at INFO or something goes
 wrong that the log has to tell. OpenTelemetry is not imported before there is an SDK of it (`sdk.py`).
@@ -27,8 +27,8 @@ logger = logging.getLogger("resilient_stream")
 
 
 class Reporter:
-    """What a client keeps for the telemetry of its calls: the policy, one tracer and one set of instruments. client:
-    gives what gauges show of it."""
+    """Keeps what a client needs for the telemetry of its calls: the policy, one tracer and one set of instruments.
+    client: gives what gauges show of it."""
 
     def __init__(self, policy: Telemetry, client: Watched) -> None:
         self._policy = policy

@@ -1,4 +1,5 @@
-"""`Sink`: what a part of telemetry is told about one call or one conversation, with one method for each kind of event.
+"""Defines `Sink`: what a part of telemetry is told about one call or one conversation, with one method for each kind of
+event.
 
 There is one object for each call. It is told the events in order and synchronously, and overrides the methods it needs.
 It never raises for an unknown event, since a later version of the SDK may tell more.
@@ -31,48 +32,48 @@ __all__ = ["Sink", "telling"]
 
 
 class Sink:
-    """A sink that ignores everything; the base of the others."""
+    """Ignores every event; the other sinks are made from it."""
 
     __slots__ = ()
 
     def attempt_started(self, event: AttemptStarted) -> None:
-        """Called before a request is sent."""
+        """Take note of a request that is about to be sent."""
 
     def progress(self, event: AttemptProgress) -> None:
-        """Called when a request has come further."""
+        """Take note that a request has come further."""
 
     def attempt_failed(self, event: AttemptFailed) -> None:
-        """Called when a request has failed, also when it could not be sent."""
+        """Take note that a request has failed, also when it could not be sent."""
 
     def retry(self, event: RetryScheduled) -> None:
-        """Called before a wait, after which the same target is asked again."""
+        """Take note of a wait that begins, after which the same target is asked again."""
 
     def fell_back(self, event: FellBack) -> None:
-        """Called when a fallback is taken."""
+        """Take note that a fallback is taken."""
 
     def hedged(self, event: Hedged) -> None:
-        """Called when another target is asked beside a slow one."""
+        """Take note that another target is asked beside a slow one."""
 
     def queue_joined(self, event: QueueJoined) -> None:
-        """Called when a request waits for its target's limits."""
+        """Take note that a request waits for its target's limits."""
 
     def queue_left(self, event: QueueLeft) -> None:
-        """Called when it waits no longer."""
+        """Take note that a request no longer waits for its target's limits."""
 
     def breaker_changed(self, event: BreakerChanged) -> None:
-        """Called when the breaker's state of a target is another one."""
+        """Take note that a target's breaker has changed its state."""
 
     def tool_started(self, event: ToolStarted) -> None:
-        """Called when a conversation runs a tool, in the tool's task."""
+        """Take note that a conversation runs a tool. This is called in the tool's task."""
 
     def tool_ended(self, event: ToolEnded) -> None:
-        """Called when a tool's call is over, in the tool's task."""
+        """Take note that a tool's call is over. This is called in the tool's task."""
 
     def ended(self, event: StreamEnded) -> None:
-        """Called when the call is over."""
+        """Take note that the call is over."""
 
     def drained(self, event: Drained) -> None:
-        """Called after that, when a request is no longer read on for its usage."""
+        """Take note, after the call's end, that a request is no longer read on for its usage."""
 
 
 _TOLD: dict[type, Callable[[Sink, Any], None]] = {

@@ -1,4 +1,4 @@
-"""`RESILIENT_STREAM_LOG=debug` writes the log to standard error, without a line of code.
+"""Writes the log to standard error when `RESILIENT_STREAM_LOG=debug` is set, without a line of code.
 
 This is done once in a process, at the level that the variable names. Other loggers' handlers are not touched.
 """
@@ -21,7 +21,7 @@ LINE = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s"
 
 
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # is no generic when it runs
-    """A class of its own, by which our handler is recognised."""
+    """Lets our handler be recognised by its class."""
 
 
 def log_to_stderr() -> None:

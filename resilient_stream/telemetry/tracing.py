@@ -1,4 +1,4 @@
-"""`Trace`: one span for each call, under the caller's, and one under it for each request sent.
+"""Makes one span for each call, under the caller's, and one under it for each request sent.
 
     chat gpt-5-mini                      the call: what was asked, what came of it; events: retry, fallback, seam
       request gpt-5-mini                 one request: where to, status, times, why it failed
@@ -37,14 +37,14 @@ logger = logging.getLogger("resilient_stream")
 
 
 class Within(NamedTuple):
-    """The conversation of a turn: its id, and its span."""
+    """Holds the conversation of a turn: its id, and its span."""
 
     id: str
     span: Span
 
 
 class Trace(Sink):
-    """The spans of one call. around: the caller's context."""
+    """Makes the spans of one call. around: the caller's context."""
 
     def __init__(
         self, tracer: Tracer, call: Call, around: Context, *, with_content: bool, within: Within | None = None
@@ -158,7 +158,7 @@ class Trace(Sink):
         self._close(self._span, outcome, transcript.error, at or None)
 
     def _tell(self, name: str, labels: dict[str, Any]) -> None:
-        """Add an event to the call's span. When the turn has ended, and its span, the conversation's span has it."""
+        """Add an event to the call's span, or to the conversation's span when the turn and its span have ended."""
         if self._span.is_recording():
             self._span.add_event(name, labels)
         elif self._within is not None:
@@ -193,7 +193,7 @@ class Trace(Sink):
 
 
 def close(span: Span, outcome: Outcome, error: StreamError | None, words: Words, at: int | None) -> None:
-    """End the span of a request, a call or a conversation; the only place where this is done."""
+    """End the span of a request, a call or a conversation. This is the only place where a span is ended."""
     if (kind := attributes.error_type(outcome, error)) is not None and span.is_recording():
         span.set_attributes({"error.type": kind} if error is None else attributes.ended(error))
         span.set_status(Status(StatusCode.ERROR, words.about(error) if error is not None else None))

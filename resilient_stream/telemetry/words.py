@@ -1,4 +1,5 @@
-"""What log lines and spans say about an error: our own words, and of the provider's only what cannot quote anybody.
+"""Chooses what log lines and spans say about an error: our own words, and of the provider's only what cannot quote
+anybody.
 
 No sentence of a provider is in a record. Providers quote what they were sent, in pieces of any length and in any
 notation. The application that catches the error may see that; the logs of its operators must not have it. They have the
@@ -28,7 +29,7 @@ MAX_CODE = 80
 
 
 class Words:
-    """The words about the errors of one call. with_detail: the provider's sentence may be shown, as prompts may."""
+    """Words the errors of one call. with_detail: the provider's sentence may be shown, as prompts may."""
 
     __slots__ = ("_call", "_with_detail")
 
@@ -87,14 +88,14 @@ def code_of(error: StreamError) -> str | None:
 
 
 def tame(value: Any) -> Any:
-    """Return a value for a record: its text on one line, without escape sequences."""
+    """Return a value as a record may have it: its text on one line, without escape sequences."""
     if isinstance(value, str) and not value.isprintable():
         return one_line(value)
     return value
 
 
 def quotes(line: str, said: str) -> bool:
-    """Whether `line` quotes `said`: any run of `2 * RUN - 1` characters of it, or all of it when it is shorter.
+    """Return whether `line` quotes `said`: any run of `2 * RUN - 1` characters of it, or all of it when it is shorter.
 
     Every twelfth slice of `said` is looked for at every place of the line, since the line is the shorter one.
     """

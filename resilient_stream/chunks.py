@@ -256,7 +256,7 @@ class Raw(msgspec.Struct, frozen=True):
 
     @property
     def content(self) -> bool:
-        """Whether the piece is certainly a part of the answer."""
+        """Return whether the piece is certainly a part of the answer."""
         return self.standing in ("content", "block")
 
 

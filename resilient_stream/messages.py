@@ -146,7 +146,7 @@ class ImagePart(_Frozen):
         return cls.of(read(path, "ImagePart.from_file"), type_of(name_of(path), None, None), detail=detail)
 
     def data(self) -> tuple[str, str] | None:
-        """The media type and the base64 text of a data URL; None for a link."""
+        """Return the media type and the base64 text of a data URL; None for a link."""
         if not self.url.startswith("data:"):
             return None
         head, _, body = self.url[5:].partition(",")
@@ -227,19 +227,19 @@ class FilePart(_Frozen):
 
     @property
     def way(self) -> Literal["data", "url", "id"]:
-        """How it is given."""
+        """Return how the file is given."""
         return "data" if self.data is not None else "url" if self.url is not None else "id"
 
     @property
     def kind(self) -> FileKind:
-        """Which kind of file it is: pdf, text, office, audio, video, image or other."""
+        """Return which kind of file it is: pdf, text, office, audio, video, image or other."""
         from .given.files import kind_of
 
         return kind_of(self.media_type)
 
     @property
     def plain_text(self) -> str | None:
-        """The text of a file whose content is here and is a text; None for any other."""
+        """Return the text of a file whose content is here and is a text; None for any other."""
         if self.data is None or self.kind != "text":
             return None
         return base64.b64decode(self.data).decode("utf-8-sig", "replace")
@@ -345,7 +345,7 @@ class Message(_Frozen):
 
     @property
     def text(self) -> str:
-        """The text of the message, all text parts joined."""
+        """Return the text of the message, all text parts joined."""
         if isinstance(self.content, str):
             return self.content
         return "".join(part.text for part in self.content if isinstance(part, TextPart))

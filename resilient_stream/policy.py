@@ -60,7 +60,7 @@ class _Policy(BaseModel):
 
     @classmethod
     def __pydantic_on_complete__(cls) -> None:
-        """The same again: pydantic writes its own signature when it builds the class, which is at the first use."""
+        """Set the signature again: pydantic writes its own when it builds the class, which is at the first use."""
         cls.__pydantic_init_subclass__()
 
 

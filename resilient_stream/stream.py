@@ -113,7 +113,7 @@ class Stream:
                 leave(outer)
 
     async def _more(self) -> Batch:
-        """The next chunks, where they do not come from a direct read. Raises StopAsyncIteration at the end."""
+        """Return the next chunks, where they do not come from a direct read. Raises StopAsyncIteration at the end."""
         call = self._call
         if self._batches is None:
             lone: Lone | None = call.lone
@@ -131,7 +131,7 @@ class Stream:
         return batch or await self._batches.__anext__()  # an empty one told the links what was delivered before
 
     def _begin_pull(self) -> None:
-        """The first pull, or one that must not be."""
+        """Begin the stream at the first pull, and refuse a pull that is not allowed."""
         call = self._call
         if call.busy:
             raise StreamMisused("this stream is being read by another task; give each task a stream of its own")
@@ -150,11 +150,11 @@ class Stream:
     # -- other ways to read -------------------------------------------------------------------
 
     def texts(self) -> TextStream:
-        """The answer's text only, piece by piece."""
+        """Yield the answer's text only, piece by piece."""
         return TextStream(self)
 
     def objects(self) -> ObjectStream:
-        """The object that `output=` asks for, as it grows; the last one is whole and validated.
+        """Yield the object that `output=` asks for, as it grows; the last one is whole and validated.
 
         Raises StreamMisused where the stream was not asked for an object.
         """
@@ -181,7 +181,7 @@ class Stream:
         self._close("abandoned")
 
     async def aclose(self) -> None:
-        """The same as `close`, for `contextlib.aclosing`."""
+        """Do the same as `close`, for `contextlib.aclosing`."""
         self.close()
 
     async def __aenter__(self) -> Stream:
@@ -236,7 +236,8 @@ class TextStream:
 
 
 def outcome_of_dropping() -> Outcome:
-    """A frame that unwinds because its task is being cancelled drops its stream, too: that is no `break`."""
+    """Return the outcome of a stream that was dropped. A frame that unwinds because its task is being cancelled drops
+    its stream, too: that is no `break`."""
     try:
         task = asyncio.current_task()
     except RuntimeError:
@@ -245,6 +246,6 @@ def outcome_of_dropping() -> Outcome:
 
 
 def _finish(call: Call, batches: AsyncGenerator[Batch, None] | None) -> None:
-    """On the loop's thread: the chain is kept alive until here, so that `finish` can unwind it."""
+    """End a stream on the loop's thread: the chain is kept alive until here, so that `finish` can unwind it."""
     call.finish("abandoned")
     del batches

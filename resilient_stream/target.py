@@ -112,7 +112,7 @@ class Target(BaseModel):
 
     @property
     def name(self) -> str:
-        """The target as "provider:model"."""
+        """Return the target as "provider:model"."""
         return f"{self.provider}:{self.model}"
 
     @field_serializer("base_url")

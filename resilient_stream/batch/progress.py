@@ -33,7 +33,7 @@ class Counts:
 
     @property
     def ended(self) -> int:
-        """How many rows have a result."""
+        """Return how many rows have a result."""
         return self.answered + self.failed
 
     def count(self, result: Result) -> None:

@@ -46,12 +46,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def finished(self) -> bool:
-        """Whether it has its whole answer."""
+        """Return whether the row has its whole answer."""
         return self.error is None and not self.wrong
 
     @property
     def stopped(self) -> bool:
-        """Whether the client was closed before it ended, which is no failure of the row."""
+        """Return whether the client was closed before the row ended, which is no failure of the row."""
         return self.error is not None and self.error.kind in _OURS
 
     @property

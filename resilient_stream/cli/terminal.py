@@ -125,7 +125,7 @@ class Answer:
 
 
 def _one_place() -> bool:
-    """Whether the answer and the notes about it go to the same file or pipe, as with `2>&1`."""
+    """Return whether the answer and the notes about it go to the same file or pipe, as with `2>&1`."""
     try:
         return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
     except (OSError, ValueError):  # something that has no descriptor
@@ -156,7 +156,7 @@ class Notes:
 
     @property
     def in_place(self) -> bool:
-        """Whether `progress` shows something."""
+        """Return whether `progress` shows something."""
         return self._console.is_terminal
 
     def progress(self, text: str) -> None:

@@ -177,7 +177,7 @@ class AiSdkWriter:
         return self._piece("reasoning", item.reasoning) if item.reasoning else []
 
     def _fragment(self, item: ToolCallDelta) -> list[Part]:
-        """A call whose provider gives no id has none before it is whole."""
+        """Write a fragment of a call. A call whose provider gives no id has none before it is whole."""
         if not item.id or item.id in self._calls.whole:
             return []
         begun: list[Part] = []
@@ -229,7 +229,7 @@ class AiSdkWriter:
         return [*self._close(), call | more]
 
     def _source(self, item: Source) -> list[Part]:
-        """A text goes on around its sources."""
+        """Write a source, around which a text goes on."""
         told = {name: value for name, value in chunk_to_dict(item).items() if name in ("quote", "start", "end", "id")}
         more: Part = {"providerMetadata": {"resilient_stream": told}} if told else {}
         id = f"source-{self._count('source')}"
@@ -241,7 +241,8 @@ class AiSdkWriter:
         return [{"type": "source-document", "sourceId": id, "mediaType": kind, "title": title, **more}]
 
     def _file(self, item: File) -> list[Part]:
-        """The words of a recording are part of the answer's text. A file with neither bytes nor address has no part."""
+        """Write a file. The words of a recording are part of the answer's text. A file with neither bytes nor address
+        has no part."""
         words = self._piece("text", item.text) if item.text else []
         url = item.url
         if item.data is not None:
@@ -261,7 +262,8 @@ class AiSdkWriter:
         return [{"type": "message-metadata", "messageMetadata": {"finished": told}}]
 
     def _seam(self, item: Seam) -> list[Part]:
-        """A text that goes on stays open. One that begins anew is a step of its own, or takes the step back."""
+        """Write a seam. A text that goes on stays open. One that begins anew is a step of its own, or takes the step
+        back."""
         told = _data("seam", plain(item))
         if not item.restart:
             return [told]

@@ -53,7 +53,7 @@ class NdjsonReader:
 
     @property
     def over(self) -> bool:
-        """Whether the answer has ended, or cannot be read any further."""
+        """Return whether the answer has ended, or cannot be read any further."""
         return self._reading.over
 
     def feed(self, data: bytes) -> list[Item]:

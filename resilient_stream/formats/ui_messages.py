@@ -150,7 +150,7 @@ class _Call(msgspec.Struct):
 
     @property
     def name(self) -> str:
-        """The name of the tool; a part of a tool that the page knows has it in its type."""
+        """Return the name of the tool; a part of a tool that the page knows has it in its type."""
         return self.toolName if self.type == "dynamic-tool" else self.type.removeprefix("tool-")
 
 
@@ -230,7 +230,8 @@ class _Turn:
             raise StreamMisused(f"{place}.type: no reading for {safe_name(value.type)!r}; give one in data=")
 
     def _seam(self, seam: Any) -> None:
-        """A recovery that began anew made the step before it void. It stands behind that step, or in its place."""
+        """Take a seam. A recovery that began anew made the step before the seam void; the seam stands behind that step,
+        or in its place."""
         if isinstance(seam, dict) and seam.get("restart") is True:
             self.content, self._calls, self._results = [], [], []
 

@@ -124,7 +124,7 @@ class Reading:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is read."""
+        """Return whether nothing more is read."""
         return self._ending is not None
 
     def whole(self, decode: Callable[[bytes], list[PieceT]], data: bytes) -> list[PieceT]:

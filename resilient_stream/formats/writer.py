@@ -67,27 +67,27 @@ class Writer(Protocol):
 
     @property
     def media_type(self) -> str:
-        """The `content-type` of the response."""
+        """Return the `content-type` of the response."""
         ...
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Further headers of the response, names in lower case."""
+        """Return further headers of the response, names in lower case."""
         ...
 
     @property
     def heartbeat(self) -> bytes:
-        """Bytes that a reader ignores, sent while the model is silent; empty where the format has none."""
+        """Return bytes that a reader ignores, sent while the model is silent; empty where the format has none."""
         ...
 
     @property
     def numbered(self) -> bool:
-        """Whether frames are Server-Sent Events, so that `id: 7` can be put in front of each."""
+        """Return whether frames are Server-Sent Events, so that `id: 7` can be put in front of each."""
         ...
 
     @property
     def cut(self) -> bool:
-        """Whether the connection has to be broken off instead of ended, asked after `end`.
+        """Return whether the connection has to be broken off instead of ended, asked after `end`.
 
         A format that has no word for a failure (plain text) looks whole however it ends. Only a body without its proper
         end, which for HTTP/1.1 is the last chunk of the chunked encoding, says that something is missing. Formats with

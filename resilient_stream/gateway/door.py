@@ -45,7 +45,7 @@ class Door:
 
     @property
     def is_open(self) -> bool:
-        """Whether no key is asked for."""
+        """Return whether no key is asked for."""
         return not self._keys
 
     def check(self, headers: Mapping[str, str]) -> None:

@@ -32,22 +32,22 @@ class Question(Protocol):
 
     @property
     def messages(self) -> Any:
-        """What the model is asked."""
+        """Return what the model is asked."""
         ...
 
     @property
     def options(self) -> StreamOptions:
-        """Options of `Client.stream`."""
+        """Return the options of `Client.stream`."""
         ...
 
     @property
     def model(self) -> str:
-        """The name that was asked for."""
+        """Return the name of the model that was asked for."""
         ...
 
     @property
     def stream(self) -> bool:
-        """Whether the answer is wanted piece by piece."""
+        """Return whether the answer is wanted piece by piece."""
         ...
 
 

@@ -104,7 +104,7 @@ class Growing:
 
     @property
     def is_due(self) -> bool:
-        """Whether enough has come since the text was read last."""
+        """Return whether enough has come since the text was read last."""
         return self._length >= self._due
 
     def begun(self) -> str:

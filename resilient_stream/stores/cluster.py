@@ -101,7 +101,8 @@ class Cluster:
             raise
 
     def _leave(self, node: str, client: Any) -> None:
-        """A node does not answer: ask others first who has its keys, and use nothing of its connections any more."""
+        """Note that a node does not answer: ask others first who has its keys, and use nothing of its connections any
+        more."""
         self._homes = {slot: home for slot, home in self._homes.items() if home != node}
         if self._clients.get(node) is client:
             del self._clients[node]

@@ -78,4 +78,4 @@ class MemoryStore:
         self._records = {name: kept for name, kept in self._records.items() if kept[0] > now}
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Do nothing, since nothing is open."""

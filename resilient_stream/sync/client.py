@@ -85,7 +85,7 @@ class SyncClient:
 
     @property
     def ledger(self) -> Ledger:
-        """What the calls of this process used and cost."""
+        """Return what the calls of this process used and cost."""
         return self._client.ledger
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class SyncClient:
 
     @property
     def _client(self) -> Client:
-        """The client of this process."""
+        """Return the client of this process."""
         client = self._clients.get(os.getpid())
         if client is None:
             client = self._clients.setdefault(os.getpid(), self._make())

@@ -20,7 +20,7 @@ class SyncConversation(SyncAnswer[ConversationChunk], RecordViews):
 
     @property
     def record(self) -> ConversationRecord:  # type: ignore[override]
-        """Everything that is known about the conversation."""
+        """Return everything that is known about the conversation."""
         return self._stream.record  # type: ignore[no-any-return]
 
     def collect(self) -> ConversationRecord:

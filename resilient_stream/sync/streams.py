@@ -81,7 +81,7 @@ class SyncAnswer(SyncIterator[ItemT]):
         return super().__next__()
 
     def texts(self) -> SyncTexts:
-        """The answer's text only, piece by piece."""
+        """Yield the answer's text only, piece by piece."""
         return SyncTexts(self)
 
     def __enter__(self) -> Self:
@@ -104,11 +104,11 @@ class SyncStream(SyncAnswer[Chunk]):
 
     @property
     def transcript(self) -> Transcript:
-        """The record of the answer; readable at any time, and final after the end."""
+        """Return the record of the answer; readable at any time, and final after the end."""
         return self._stream.transcript  # type: ignore[no-any-return]
 
     def objects(self) -> SyncIterator[Any]:
-        """The object that `output=` asks for, as it grows; the last one is whole and validated.
+        """Yield the object that `output=` asks for, as it grows; the last one is whole and validated.
 
         Raises StreamMisused where the stream was not asked for an object.
         """

@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def closing(self) -> bool:
-        """Whether either side has ended it."""
+        """Return whether either side has ended the connection."""
         return self._transport.is_closing()
 
     @property

@@ -17,6 +17,6 @@ __all__ = ["fake_provider"]
 
 @pytest.fixture
 def fake_provider() -> Iterator[FakeProvider]:
-    """A running `FakeProvider` in a thread of its own; `fake_provider.play(script, ...)` says what it does."""
+    """Yield a running `FakeProvider` in a thread of its own; `fake_provider.play(script, ...)` says what it does."""
     with FakeProvider.in_thread() as provider:
         yield provider

@@ -87,7 +87,7 @@ class FakeProvider:
 
     @property
     def url(self) -> str:
-        """The root address, without a slash at the end."""
+        """Return the root address, without a slash at the end."""
         return f"http://{self._host}:{self._port}"
 
     def base_url(self, provider: str) -> str:
@@ -102,12 +102,12 @@ class FakeProvider:
 
     @property
     def open(self) -> int:
-        """How many requests are being answered right now."""
+        """Return how many requests are being answered right now."""
         return sum(request.ended_at is None for request in self.requests)
 
     @property
     def open_connections(self) -> int:
-        """How many connections are open, also those without a request."""
+        """Return how many connections are open, also those without a request."""
         return len(self._live)
 
     async def wait_closed(self, count: int = 1, timeout: float = 5.0) -> list[ReceivedRequest]:

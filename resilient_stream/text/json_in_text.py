@@ -18,7 +18,6 @@ def json_begins(text: str, start: int = 0) -> int:
 
 def json_in(text: str) -> str:
     """Return the text from the first bracket to the last one that closes it, or the whole text if it has no brackets.
-    An object or a list that was cut is returned up to where it was cut.
 
     An object or a list that was cut is returned up to where it was cut.
     """

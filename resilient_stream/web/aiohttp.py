@@ -162,19 +162,19 @@ class Watch(asyncio.Protocol):
         self._protocol.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """The reader has closed its side. aiohttp then closes the other one, too."""
+        """Note that the reader has closed its side. aiohttp then closes the other one, too."""
         self.gone.set()
         return self._protocol.eof_received()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The connection was closed or reset."""
+        """Note that the connection was closed or reset."""
         self.gone.set()
         self._protocol.connection_lost(error)
 
     def pause_writing(self) -> None:
-        """The reader is slow."""
+        """Note that the reader is slow."""
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """The reader has caught up."""
+        """Note that the reader has caught up."""
         self._protocol.resume_writing()

@@ -45,7 +45,8 @@ class Begin(NamedTuple):
         owner: str | None,
         alias: str | None,
     ) -> Begin:
-        """Raises StreamMisused for what makes no sense."""
+        """Return how an answer begins, from these options. Raises StreamMisused for options that make no sense
+        together."""
         if on_disconnect not in get_args(OnDisconnect):
             raise StreamMisused(f"on_disconnect={on_disconnect!r} is none of {', '.join(get_args(OnDisconnect))}")
         if owner is not None and hub is None:

@@ -211,7 +211,8 @@ class Hub:
         kept.forgetting = asyncio.get_running_loop().call_later(self.ttl, self._forget_unread, id, kept)
 
     def _forget_unread(self, id: str, kept: _Kept) -> None:
-        """Its time is over. A reader that is still reading is let finish; the size of all is bounded in any case."""
+        """Forget an answer that nobody has read, since its time is over. A reader that is still reading is let finish;
+        the size of all is bounded in any case."""
         if kept.run.readers:
             self._forget_later(id, kept)
         else:

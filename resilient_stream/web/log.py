@@ -89,7 +89,7 @@ class Log:
         self.wake()
 
     def end(self) -> None:
-        """Nothing is appended any more."""
+        """Note that nothing is appended any more."""
         self.done = True
         self.wake()
 

@@ -107,13 +107,13 @@ class Mirrors:
         self.touch(id)
 
     def touch(self, id: str) -> None:
-        """The log of this answer has grown or ended."""
+        """Note that the log of this answer has grown or ended."""
         if id in self._mirrors:
             self._changed[id] = None
             self._stir.set()
 
     def forget(self, id: str) -> None:
-        """The answer is no longer kept: neither here nor in Redis."""
+        """Note that the answer is no longer kept: neither here nor in Redis."""
         if self._mirrors.pop(id, None) is not None:
             self._gone.append(id)
             self._stir.set()

@@ -45,15 +45,15 @@ class Feed(Protocol):
     log: Log
 
     def taken(self) -> None:
-        """A reader has taken frames."""
+        """Note that a reader has taken frames."""
         ...
 
     def left(self, reader: Reader) -> None:
-        """A reader will take no more."""
+        """Note that a reader will take no more."""
         ...
 
     def turn_away(self, reader: Reader) -> None:
-        """The server shuts down, and the reader is to be told."""
+        """Note that the server shuts down, and that the reader is to be told."""
         ...
 
 
@@ -125,7 +125,7 @@ class Reader:
         return []
 
     def turn_away(self) -> None:
-        """The server shuts down."""
+        """Note that the server shuts down."""
         self._feed.turn_away(self)
 
     def lose(self, code: Loss) -> None:

@@ -66,12 +66,12 @@ class Shared:
         self._start().add(id, log, format, owner, alias)
 
     def touch(self, id: str) -> None:
-        """The log of this answer has grown or ended."""
+        """Note that the log of this answer has grown or ended."""
         if self._mirrors is not None:
             self._mirrors.touch(id)
 
     def forget(self, id: str) -> None:
-        """The answer is no longer kept."""
+        """Note that the answer is no longer kept."""
         if self._mirrors is not None:
             self._mirrors.forget(id)
 

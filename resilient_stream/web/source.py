@@ -43,11 +43,11 @@ class Source(Protocol):
         ...
 
     def leave(self) -> None:
-        """The reader has gone, or has everything. Idempotent; wakes a waiting `frames`."""
+        """Note that the reader has gone, or has everything. Idempotent; wakes a waiting `frames`."""
         ...
 
     def turn_away(self) -> None:
-        """The server shuts down: the next frames say so and are the last; wakes a waiting `frames`."""
+        """Note that the server shuts down: the next frames say so and are the last; a waiting `frames` is woken."""
         ...
 
 

@@ -80,7 +80,7 @@ class Command(NamedTuple):
 
 
 def is_command(text: str) -> bool:
-    """Whether a line is for the chat and not for the model."""
+    """Return whether a line is for the chat and not for the model."""
     return _COMMAND.match(text) is not None
 
 

@@ -21,19 +21,19 @@ class DemoView(Protocol):
     """What the demo tells a view, in this order. `stop` is also called after an error."""
 
     def starting(self) -> None:
-        """Called while the model is being loaded."""
+        """Show that the model is being loaded."""
 
     def event(self, event: Event) -> None:
-        """Called for something that happened around the stream."""
+        """Show something that happened around the stream."""
 
     def chunk(self, chunk: Chunk) -> None:
-        """Called for a piece of the answer."""
+        """Show a piece of the answer."""
 
     def stop(self) -> None:
-        """Called when nothing more will happen."""
+        """Take note that nothing more will happen."""
 
     def record(self, transcript: Transcript) -> None:
-        """Called with the transcript of the complete answer."""
+        """Show the transcript of the complete answer."""
 
 
 def view_for() -> DemoView:

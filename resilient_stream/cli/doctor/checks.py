@@ -106,12 +106,12 @@ class Examination:
 
     @property
     def ok(self) -> bool:
-        """Whether the target answered, and has a price where one was asked for."""
+        """Return whether the target answered, and has a price where one was asked for."""
         return self.checks["stream"].state == "ok" and not self._has_failed(PRICE)
 
     @property
     def failed(self) -> list[Check]:
-        """The steps that failed."""
+        """Return the steps that failed."""
         return [check for check in self.checks.values() if check.state == "failed"]
 
     async def run(self) -> None:

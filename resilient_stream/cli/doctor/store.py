@@ -67,12 +67,12 @@ class StoreExamination:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found that is wrong."""
+        """Return whether nothing was found that is wrong."""
         return not self.failed and self.checks["exchange"].state == "ok"
 
     @property
     def failed(self) -> list[Check]:
-        """The steps that failed."""
+        """Return the steps that failed."""
         return [check for check in self.checks.values() if check.state == "failed"]
 
     async def run(self) -> None:

@@ -55,17 +55,17 @@ class Row:
 
     @property
     def state(self) -> CircuitState:
-        """The worst state that one of its circuits is in."""
+        """Return the worst state that one of the target's circuits is in."""
         return next((state for state in WORST_FIRST if self.circuits[state]), "closed")
 
     @property
     def failure_rate(self) -> float | None:
-        """The share of failed requests; None where none has ended."""
+        """Return the share of failed requests; None where none has ended."""
         return min(1.0, self.failed / self.ended) if self.ended else None
 
     @property
     def known_cost(self) -> float | None:
-        """US dollars of today, as far as prices are known; None where there is no price of any request."""
+        """Return the US dollars of today, as far as prices are known; None where there is no price of any request."""
         return None if self.unpriced and not self.cost else self.cost
 
     def first_within(self, percent: int) -> float | None:

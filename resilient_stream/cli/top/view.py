@@ -52,7 +52,7 @@ class Column(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Both lines as one."""
+        """Return both lines of the heading as one."""
         return f"{self.above} {self.below}".strip()
 
 
@@ -140,7 +140,7 @@ class Seen:
 
     @property
     def remarks(self) -> list[str]:
-        """What is to be said of the figures."""
+        """Return what is to be said of the figures."""
         bad = self.found - len(self.reports)
         each = (
             _lost(*self.lost) if self.lost is not None else "",
@@ -151,7 +151,7 @@ class Seen:
 
     @property
     def nobody(self) -> str:
-        """What is said where no process reports."""
+        """Return what is said where no process reports."""
         return (
             f'No process reports to this store: {self.place}, prefix "{self.prefix}". A client does, from its first '
             "call on, that is made with Client(store=RedisStore(url)) and the same prefix."

@@ -39,7 +39,7 @@ class Reading:
 
     @property
     def extra(self) -> dict[str, Any]:
-        """The fields that are sent to Anthropic, as `extra=` takes them."""
+        """Return the fields that are sent to Anthropic, as `extra=` takes them."""
         hints = {"anthropic:": self.hints} if self.hints else {}
         return hints if self.passed is None else {**hints, "anthropic!": self.passed}
 

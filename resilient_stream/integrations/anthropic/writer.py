@@ -42,7 +42,7 @@ class MessagesWriter:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Further headers of the response."""
+        """Return further headers of the response."""
         return {**NOT_STORED, **request_headers(self._request_id)}
 
     def begin(self, about: About) -> list[bytes]:

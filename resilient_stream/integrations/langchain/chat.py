@@ -54,7 +54,7 @@ class ResilientChat(BaseChatModel):
 
     @property
     def model_name(self) -> str:
-        """The model that is asked first."""
+        """Return the model that is asked first."""
         return self.client.targets[0].model if self.client.targets else "unknown"
 
     @property

@@ -70,7 +70,8 @@ def _search(given: dict[str, Any], provider: str) -> dict[str, Any]:
 
 
 def _server(given: dict[str, Any], provider: str) -> dict[str, Any]:
-    """Nobody is there to approve a call of the server's tools, as with pydantic-ai's own models."""
+    """Return the server as a hosted tool. Nobody is there to approve a call of its tools, as with pydantic-ai's own
+    models."""
     url = given.pop("url")
     connector = url.removeprefix(_CONNECTOR) if url.startswith(_CONNECTOR) else None
     at = {"server_url": url} if connector is None else {"connector_id": connector}

@@ -69,12 +69,12 @@ class ResilientModel(models.Model[Any]):
 
     @property
     def model_name(self) -> str:
-        """The model that is asked first."""
+        """Return the model that is asked first."""
         return self.client.targets[0].model if self.client.targets else "unknown"
 
     @property
     def system(self) -> str:
-        """The provider that is asked first, as pydantic-ai calls it."""
+        """Return the provider that is asked first, as pydantic-ai calls it."""
         return _their_name(self.client.targets[0].provider) if self.client.targets else "unknown"
 
     @classmethod
@@ -168,12 +168,12 @@ class _Answer(models.StreamedResponse):
 
     @property
     def model_name(self) -> str:
-        """The model that answered."""
+        """Return the model that answered."""
         return self.stream.transcript.model or self.asked
 
     @property
     def provider_name(self) -> str | None:
-        """The provider that answered, as pydantic-ai calls it."""
+        """Return the provider that answered, as pydantic-ai calls it."""
         return _their_name((self.stream.transcript.target or "").partition(":")[0]) or None
 
     async def close_stream(self) -> None:

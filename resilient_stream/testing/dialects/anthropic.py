@@ -38,7 +38,7 @@ _ERRORS: Mapping[int, str] = {
 
 
 def _named_data(payload: Payload, name: str | None = None) -> bytes:
-    """Anthropic names each event after its `type`."""
+    """Return an event that is named after its `type`, as Anthropic names each."""
     return sse(payload, name or (payload.get("type") if isinstance(payload, dict) else None))
 
 
@@ -62,7 +62,7 @@ def _preamble(said: Said) -> list[Payload]:
 
 
 def _block(said: Said, kind: str, block: dict[str, Any]) -> list[Payload]:
-    """The end of the block before, and the begin of a new one; a ping follows the first."""
+    """Return the end of the block before, and the begin of a new one; a ping follows the first."""
     events = _close(said)
     said.blocks.append(kind)
     index = len(said.blocks) - 1

@@ -46,7 +46,7 @@ _PADDING = "abcdefghijklmnopqrstuvwxyz"
 
 
 def _message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """Lengths and their checksum, headers (7 is a string), payload, and the checksum of it all."""
+    """Return a message: lengths and their checksum, headers (7 is a string), payload, and the checksum of it all."""
     fields = b"".join(
         bytes([len(name)]) + name.encode() + b"\7" + struct.pack(">H", len(value)) + value.encode()
         for name, value in headers.items()
@@ -71,14 +71,15 @@ def _headers(kind: str, name: str) -> dict[str, str]:
 
 
 def _padded(payload: Payload) -> bytes:
-    """Real events have a field of changing length, so that their size tells nobody what was said."""
+    """Return an event with a field of changing length, as real events have it, so that their size tells nobody what was
+    said."""
     if isinstance(payload, str):
         return encode(payload)
     return encode({**payload, "p": _PADDING[: len(encode(payload)) % len(_PADDING)]})
 
 
 def _keep_alive(text: str) -> bytes:
-    """There are no comments; an event that says nothing comes nearest."""
+    """Return an event that says nothing, which comes nearest to a comment: the format has none."""
     return _message(_headers("event", "initial-response"), b"{}")
 
 
@@ -87,7 +88,7 @@ def _preamble(said: Said) -> list[Payload]:
 
 
 def _block(said: Said, kind: str) -> list[Payload]:
-    """The end of the block before; the new one has no start of its own unless it is a tool's."""
+    """Return the end of the block before; the new one has no start of its own unless it is a tool's."""
     events = _close(said)
     said.blocks.append(kind)
     return events
@@ -148,7 +149,7 @@ def _error(status: int, message: str) -> dict[str, Any]:
 
 
 def _named_after(status: int) -> str:
-    """How services of AWS call an error that is not in Bedrock's own list."""
+    """Return the name that services of AWS give an error that is not in Bedrock's own list."""
     try:
         return f"{HTTPStatus(status).phrase.title().replace(' ', '')}Exception"
     except ValueError:
@@ -165,7 +166,7 @@ DIALECT = Dialect(
 
 
 def _chunk(payload: Payload, name: str | None = None) -> bytes:
-    """An event of Anthropic's as InvokeModel frames it."""
+    """Return an event of Anthropic's as InvokeModel frames it."""
     if isinstance(payload, dict) and "__type" in payload:
         return _framed(payload)
     return _framed({"bytes": base64.b64encode(encode(payload)).decode()}, "chunk")

@@ -15,7 +15,7 @@ _FINISH: Mapping[str, str] = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_
 
 
 def _named_event(payload: Payload, name: str | None = None) -> bytes:
-    """Each event is named after its `type`."""
+    """Return an event that is named after its `type`."""
     return sse(payload, name or (payload.get("type") if isinstance(payload, dict) else None))
 
 

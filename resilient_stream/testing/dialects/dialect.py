@@ -84,7 +84,7 @@ def asked_for(request: ReceivedRequest) -> dict[str, Any]:
 
 
 def asks_for_stream(request: ReceivedRequest) -> bool:
-    """Whether the body has `"stream": true`, as OpenAI and related APIs have it."""
+    """Return whether the body has `"stream": true`, as OpenAI and related APIs have it."""
     return bool(asked_for(request).get("stream"))
 
 

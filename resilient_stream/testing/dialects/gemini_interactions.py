@@ -22,7 +22,7 @@ _STATUSES: Mapping[str, str] = {"stop": "completed", "tool_calls": "requires_act
 
 
 def _named_data(payload: Payload, name: str | None = None) -> bytes:
-    """Each event is named after its `event_type`; an error inside the stream has that type."""
+    """Return an event that is named after its `event_type`; an error inside the stream has that type."""
     if isinstance(payload, str):
         return sse(payload, name or "done")
     if "error" in payload and "event_type" not in payload:
@@ -60,7 +60,7 @@ def _delta(said: Said, kind: str, **fields: Any) -> Payload:
 
 
 def _stop(said: Said) -> list[Payload]:
-    """The end of the text's step, if it is one that is open."""
+    """Return the end of the text's step, if it is one that is open."""
     if said.blocks[-1:] != ["model_output"]:
         return []
     return [_event(said, "step.stop", index=len(said.blocks) - 1)]

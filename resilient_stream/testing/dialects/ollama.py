@@ -18,7 +18,7 @@ def _line(payload: Payload, name: str | None = None) -> bytes:
 
 
 def _blank_line(text: str) -> bytes:
-    """There are no comments in JSON lines; an empty one is as much life and as little content."""
+    """Return an empty line, since there are no comments in JSON lines; it is as much life and as little content."""
     return b"\n"
 
 
@@ -70,7 +70,7 @@ def _error(status: int, message: str) -> dict[str, Any]:
 
 
 def _streams(request: ReceivedRequest) -> bool:
-    """Unless it is told not to."""
+    """Return whether a stream is asked for, which is so unless the body says otherwise."""
     return bool(asked_for(request).get("stream", True))
 
 

@@ -47,7 +47,7 @@ def _text(said: Said, piece: str) -> list[Payload]:
 
 
 def _call(said: Said, called: Called) -> list[Payload]:
-    """The name with empty arguments first, then the arguments in two pieces."""
+    """Return the name with empty arguments first, then the arguments in two pieces."""
     index = len(said.calls) - 1
     first = {"id": called.id, "type": "function", "function": {"name": called.name, "arguments": ""}}
     rest = [{"index": index, "function": {"arguments": piece}} for piece in halves(called.arguments)]

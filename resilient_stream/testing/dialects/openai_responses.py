@@ -27,7 +27,7 @@ _ERRORS: Mapping[int, tuple[str, str | None]] = {
 
 
 def _named_data(payload: Payload, name: str | None = None) -> bytes:
-    """Each event is named after its `type`; an error inside the stream has that type."""
+    """Return an event that is named after its `type`; an error inside the stream has that type."""
     if isinstance(payload, dict) and "error" in payload and "type" not in payload:
         payload = {"type": "error", **payload}
     return sse(payload, name or (payload.get("type") if isinstance(payload, dict) else None))
@@ -70,7 +70,7 @@ def _text_part(text: str) -> dict[str, Any]:
 
 
 def _open(said: Said) -> list[Payload]:
-    """The begin of the message, unless it has begun."""
+    """Return the begin of the message, unless it has begun."""
     if said.blocks[-1:] == ["message"]:
         return []
     said.blocks.append("message")
@@ -88,7 +88,7 @@ def _text(said: Said, piece: str) -> list[Payload]:
 
 
 def _close(said: Said) -> list[Payload]:
-    """The end of the message, all of it said again."""
+    """Return the end of the message, which says all of it again."""
     if said.blocks[-1:] != ["message"]:
         return []
     text = "".join(said.texts)

@@ -41,15 +41,13 @@ FINISH_REASONS: Mapping[str, tuple[FinishReason, str | None]] = {
     "budget_exceeded": ("length", "output_truncated"),
     "requires_continuation": ("pause", None),
 }
-"""Statuses with which an answer may end, and the kind when it is not a whole one. A status that is in no table becomes
-"other"."""
+"""Statuses that end an answer, and the kind when it is not a whole one. All that are in no table become "other"."""
 
 FAILED_STATUSES: Mapping[str, ErrorKind] = {
     "failed": ErrorKind.SERVER_ERROR,
     "cancelled": ErrorKind.STREAM_INTERRUPTED,
 }
-"""Statuses that mean that there is no answer. Our own cancellation closes the connection, so the second is somebody
-else's."""
+"""Statuses of failures. Our own cancellation closes the connection, so the second one is somebody else's."""
 
 
 def interaction_decoder(

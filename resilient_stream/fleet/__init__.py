@@ -1,1 +1,1 @@
-"""What is known about targets over many calls: their health, their limits, what they cost."""
+"""Holds what is known about targets over many calls: their health, their limits, what they cost."""

@@ -1,4 +1,4 @@
-"""How many streams a target can carry, found out by trying: AIMD, the algorithm of TCP's congestion control.
+"""Finds out by trying how many streams a target can carry: AIMD, the algorithm of TCP's congestion control.
 
 Three published algorithms were looked at, all in Netflix's concurrency-limits. Vegas and gradient2 steer by latency
 alone, a little at each answer, and so need a latency that says how loaded the server is. The time to a model's first
@@ -29,7 +29,7 @@ REFUSED = 0.7
 """The share of the places that is left after a refusal."""
 
 SLOW = 0.5
-"""The share that is left after a slow round."""
+"""The share of the places that is left after a slow round."""
 
 TOLERANCE = 2.0
 """A round is slow if its median is so many times the best. SLOW times this is 1: after a cut the server's queue is
@@ -48,7 +48,7 @@ is no measure."""
 
 
 class Adaptive:
-    """The places at one target. `limit` is between 1 and `most`."""
+    """Limits the places at one target. `limit` is between 1 and `most`."""
 
     __slots__ = (
         "_before", "_best", "_cut_in", "_full", "_mean", "_most", "_round", "_slow_start", "_times", "_value",
@@ -68,12 +68,12 @@ class Adaptive:
 
     @property
     def limit(self) -> int:
-        """Streams that may run at the same time."""
+        """Return how many streams may run at the same time."""
         return self._value
 
     @property
     def round(self) -> int:
-        """The number of the round in which a request is sent; it is handed back with what became of it."""
+        """Return the number of the round in which a request is sent; it is handed back with what became of it."""
         return self._round
 
     def began(self, sent_in: int, seconds: float, running: int) -> None:

@@ -1,4 +1,4 @@
-"""How long targets take to begin, as percentiles of the last answers: what `Hedge(after="p95")` goes by.
+"""Remembers how long targets take to begin, as percentiles of the last answers: what `Hedge(after="p95")` goes by.
 
 A request that lost its race says at least how long it had been waited for. Without these the slowest answers would be
 missing, the percentile would sink, and more and more requests would be raced.
@@ -22,11 +22,11 @@ ENOUGH = 20
 """Answers after which a percentile means something."""
 
 USUAL = 2.0
-"""Seconds that stand for the percentile until then."""
+"""Seconds that stand for the percentile until `ENOUGH` answers have come."""
 
 
 class Times:
-    """The last times of one target, in seconds."""
+    """Keeps the last times of one target, in seconds."""
 
     __slots__ = ("_in_order", "_sorted")
 
@@ -35,7 +35,7 @@ class Times:
         self._sorted: list[float] = []
 
     def saw(self, seconds: float) -> None:
-        """Take in one more."""
+        """Take in one more time."""
         self._in_order.append(seconds)
         insort(self._sorted, seconds)
         if len(self._in_order) > KEPT:
@@ -48,7 +48,7 @@ class Times:
 
 
 class Beginnings:
-    """The times of one client's targets."""
+    """Keeps the times of one client's targets."""
 
     def __init__(self) -> None:
         self._times: Remembered[TargetKey, Times] = Remembered()

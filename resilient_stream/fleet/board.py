@@ -1,4 +1,4 @@
-"""What the processes of a fleet share of one target: the form in which they tell it, and how it is kept.
+"""Defines what the processes of a fleet share of one target: the form in which they tell it, and how it is kept.
 
 A process sends its `News` and gets back a `View`: one exchange, in which nothing of another process comes between. The
 store counts and remembers. What follows from the counts is decided by the process that reads them (`Circuit`), so there
@@ -29,7 +29,7 @@ CLOSED = Standing(False, 0.0, 0, 0.0)
 
 
 class Rates(NamedTuple):
-    """Requests and tokens a minute; 0 for no limit."""
+    """Says how many requests and tokens are allowed in a minute; 0 for no limit."""
 
     requests: float = 0.0
     tokens: float = 0.0
@@ -40,7 +40,7 @@ class Rates(NamedTuple):
 
 
 class News(NamedTuple):
-    """What one process tells of one target, and what it asks for.
+    """Says what one process tells of one target, and what it asks for.
 
     key: of the target; process: who tells. circuit: its own key, for those who judge by the same figures. window:
     seconds over which failures are counted.
@@ -77,7 +77,7 @@ class News(NamedTuple):
 
 
 class View(NamedTuple):
-    """What the store knows of a target after an exchange.
+    """Says what the store knows of a target after an exchange.
 
     version: 0 where nothing has been told of the circuit. calls, failures: of all processes within the window.
     may_probe: the test was granted. wait: seconds until what was asked for may be there; 0 if it was taken.
@@ -96,7 +96,7 @@ class View(NamedTuple):
 
 
 class Store(Protocol):
-    """Where processes keep what they share. It raises nothing: whoever asks goes by what it knows itself then.
+    """Keeps what processes share. It raises nothing: whoever asks goes by what it knows itself then.
 
     lease: seconds after which a process that says nothing any more is taken for dead."""
 
@@ -112,7 +112,7 @@ class Store(Protocol):
 
 
 class Board:
-    """One target's part of a store. `now` is a time in seconds, the same clock in all calls."""
+    """Keeps one target's part of a store. `now` is a time in seconds, the same clock in all calls."""
 
     def __init__(self) -> None:
         self._circuits: dict[str, _Register] = {}
@@ -147,7 +147,7 @@ class Board:
 
 
 class _Register:
-    """A circuit's state as it was told last, and the counts since."""
+    """Keeps a circuit's state as it was told last, and the counts since."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -195,13 +195,13 @@ class _Register:
         return sum(calls for calls, _ in self._slots.values()), sum(failures for _, failures in self._slots.values())
 
     def expires(self, window: float, now: float) -> float:
-        """Return when nothing of it matters any more."""
+        """Return when nothing of the state matters any more."""
         standing = self.standing(now)
         return now + standing.seconds + 2 * window * (1 + standing.trips)
 
 
 class _Levels:
-    """Two buckets as the virtual schedule of ITU-T I.371 (GCRA): each is the time at which it will be full."""
+    """Keeps two buckets as the virtual schedule of ITU-T I.371 (GCRA): each is the time at which it will be full."""
 
     def __init__(self, rates: Rates) -> None:
         self._rates = tuple(rate / 60 for rate in rates)
@@ -220,7 +220,7 @@ class _Levels:
         return wait if any(news.take) else 0.0
 
     def take(self, cost: Cost) -> None:
-        """Take what is there."""
+        """Take what is asked for, if it is there."""
         for place, rate in enumerate(self._rates):
             self._full[place] += cost[place] / rate if rate else 0.0
 

@@ -1,4 +1,4 @@
-"""Token buckets: requests and tokens a minute, as a target may be sent them.
+"""Limits requests and tokens a minute to a target, by token buckets.
 
 A bucket fills at the limit's rate, and holds what comes in one second. What is larger goes when the bucket is full, and
 is made up for afterwards. So the requests of a minute are spread over it, and no minute has more than the limit and a
@@ -31,7 +31,7 @@ HELD = "the provider's answer"
 
 
 class Cost(NamedTuple):
-    """What a request takes of each limit."""
+    """Says what a request takes of each limit."""
 
     requests: float = 0.0
     tokens: float = 0.0
@@ -49,14 +49,15 @@ NOTHING = Cost()
 
 
 class Wait(NamedTuple):
-    """Seconds until a request may go, and the field of `Limits` (or HELD) that they are due to; "" without a wait."""
+    """Says how many seconds pass until a request may go, and the field of `Limits` (or HELD) that they are due to; ""
+    without a wait."""
 
     seconds: float
     limit: str
 
 
 class Allowance(Protocol):
-    """What may be sent to one target now. Times are monotonic seconds, of the same clock in all calls."""
+    """Says what may be sent to one target now. Times are monotonic seconds, of the same clock in all calls."""
 
     def take(self, cost: Cost, now: float) -> float:
         """Take the cost, and return 0; or take nothing, and return seconds until it may be there."""
@@ -76,7 +77,8 @@ class Allowance(Protocol):
 
 
 class _Bucket:
-    """One figure. Its level may be below zero: then more was used than had been taken, and is made up for first."""
+    """Counts one figure. Its level may be below zero: then more was used than had been taken, and is made up for
+    first."""
 
     __slots__ = ("_at", "_holds", "_level", "_rate", "limit")
 
@@ -109,7 +111,7 @@ class _Bucket:
 
     @property
     def level(self) -> float:
-        """What is there, as of the last look."""
+        """Return what is there, as of the last look."""
         return self._level
 
     @level.setter
@@ -118,12 +120,12 @@ class _Bucket:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing is missing."""
+        """Return whether nothing is missing."""
         return self._level >= self._holds * (1 - CLOSE)
 
 
 class Buckets:
-    """The limits of one target in this process, for all its loops and threads. None for a figure: no limit."""
+    """Limits what this process sends to one target, for all its loops and threads. None for a figure: no limit."""
 
     __slots__ = ("_lock", "_requests", "_tokens", "_until")
 
@@ -174,7 +176,7 @@ class Buckets:
         self.give_back(NOTHING.minus(cost), now)
 
     def is_as_new(self, now: float) -> bool:
-        """Whether everything is there, as at the beginning."""
+        """Return whether everything is there, as at the beginning."""
         with self._lock:
             self._fill(now)
             return now >= self._until and all(bucket.is_full for bucket, _ in self._with(NOTHING))

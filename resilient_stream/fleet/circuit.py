@@ -1,4 +1,4 @@
-"""The circuit breaker of one target: whether a request may go there now.
+"""Decides whether a request may go to a target now: the circuit breaker of one target.
 
 Three designs were looked at. resilience4j opens on a rate over a sliding window, and tests with a few requests in a
 half-open state. Envoy's outlier detection ejects a host for a base time that grows with each ejection, and shrinks
@@ -45,7 +45,7 @@ ROW = 3.0
 
 
 class Permit(NamedTuple):
-    """Leave to send one request. period: of the circuit's state; a permit of an earlier one decides nothing."""
+    """Permits one request to be sent. period: of the circuit's state; a permit of an earlier one decides nothing."""
 
     period: int
     probe: bool
@@ -56,7 +56,7 @@ SPENT = Permit(-1, probe=False)
 
 
 class Standing(NamedTuple):
-    """A circuit's state without its counts, as one process tells it to others.
+    """Describes a circuit's state without its counts, as one process tells it to others.
 
     seconds: until a request may test it. trips: how often it opened of late. well: seconds since it was closed.
     """
@@ -68,7 +68,7 @@ class Standing(NamedTuple):
 
 
 class Circuit:
-    """One target's state. `now` is a monotonic time in seconds, the same clock in all calls.
+    """Keeps the state of one target's circuit. `now` is a monotonic time in seconds, the same clock in all calls.
 
     judges: whether failures open it. One that does not judge only observes, and opens for no more than a `rest`.
     """
@@ -95,12 +95,13 @@ class Circuit:
 
     @property
     def period(self) -> int:
-        """The number of the present state: another one means that the circuit has opened, closed, or opened anew."""
+        """Return the number of the present state: another one means that the circuit has opened, closed, or opened
+        anew."""
         return self._period
 
     @property
     def is_tested(self) -> bool:
-        """Whether a request of this process tests the target now."""
+        """Return whether a request of this process tests the target now."""
         return self._probing
 
     def standing(self, now: float) -> Standing:
@@ -136,7 +137,7 @@ class Circuit:
 
     @property
     def opens_until(self) -> float | None:
-        """The time from which a request may test the target; None while the circuit is closed."""
+        """Return the time from which a request may test the target; None while the circuit is closed."""
         return self._until if self._opened else None
 
     def failure_rate(self, now: float) -> float:
@@ -148,7 +149,7 @@ class Circuit:
         return failures / calls if calls else 0.0
 
     def ask(self, now: float) -> Permit | None:
-        """Return leave to send a request, or None while there is none."""
+        """Return a permit to send one request, or None while no request may go."""
         if self._rest_is_over(now):
             self._opened = False
         if not self._opened:
@@ -160,7 +161,7 @@ class Circuit:
 
     @property
     def wait_for_test(self) -> float:
-        """Seconds until it is worth asking again while another request tests the target: a guess."""
+        """Return the seconds until it is worth asking again while another request tests the target: a guess."""
         return self._policy.open_for / 10
 
     def wait(self, now: float) -> float:
@@ -204,7 +205,7 @@ class Circuit:
         self._period += 1
 
     def _rest_is_over(self, now: float) -> bool:
-        """Whether a circuit that does not judge is as if closed: there is nothing to test."""
+        """Return whether a circuit that does not judge is as if closed: there is nothing to test."""
         return self._opened and not self._judges and now >= self._until
 
     def _lengthen_the_row(self, now: float) -> None:

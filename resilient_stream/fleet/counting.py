@@ -1,4 +1,4 @@
-"""Which failures say that a target is sick: one row for each kind.
+"""Says which failures show that a target is sick: one row for each kind.
 
 A failure counts if the next request to the target would probably meet it, too, whoever sends it. What only this request
 caused does not count (it is too long, it was filtered). Nor does what the caller or this process did: a deadline, no

@@ -1,4 +1,4 @@
-"""What operators want to see of a client's fleet at any time: states of targets, budgets, the store.
+"""Gathers what operators want to see of a client's fleet at any time: states of targets, budgets, the store.
 
 It only reads, and may be called in any thread: metrics are collected in one of their own.
 """
@@ -24,13 +24,13 @@ STATES: Mapping[State, int] = {"closed": 0, "half_open": 1, "open": 2}
 """The states of a breaker as numbers, the worst one last."""
 
 ALL_TARGETS = "all targets"
-"""What the client's own budget is called, beside those of its targets."""
+"""The name of the client's own budget, beside those of its targets."""
 
 ANSWERS, LATE, LOST = 0, 1, 2
 
 
 class Budget(NamedTuple):
-    """A budget of the day (UTC). name: of its target, or ALL_TARGETS."""
+    """Describes a budget of the day (UTC). name: of its target, or ALL_TARGETS."""
 
     name: str
     dollars: Decimal
@@ -38,18 +38,19 @@ class Budget(NamedTuple):
 
     @property
     def left(self) -> Decimal:
-        """US dollars that may still be spent."""
+        """Return the US dollars that may still be spent."""
         return max(NOTHING, self.dollars - self.spent)
 
     @property
     def share(self) -> Decimal:
-        """The part of it that is used; 1 for a budget of nothing."""
+        """Return the part of the budget that is used; 1 for a budget of nothing."""
         return self.spent / self.dollars if self.dollars else Decimal(1)
 
 
 class Facts(NamedTuple):
-    """states: of each target by its name, of several keys the worst; None where nothing is observed. is_shut: none of
-    the client's own targets is closed. store: 0 answers, 1 is late, 2 is out of reach; None without one."""
+    """Holds what there is to see of a client now. states: of each target by its name, of several keys the worst; None
+    where nothing is observed. is_shut: none of the client's own targets is closed. store: 0 answers, 1 is late, 2 is
+    out of reach; None without one."""
 
     states: Mapping[str, State] | None
     is_shut: bool

@@ -1,4 +1,4 @@
-"""What one client knows of its targets: whether they are well, how fast they begin, how much they are doing.
+"""Keeps what one client knows of its targets: whether they are well, how fast they begin, how much they are doing.
 
 A target is known by its name, its address and its key: an account that is over its limit says nothing of another one.
 So a key that is changed in the environment is another target from the next request on; the ledger tells keys apart by
@@ -37,8 +37,8 @@ LONGEST_REST = 3600.0
 
 
 class TargetKey(NamedTuple):
-    """What tells targets apart. key: a short digest of the key, or of the name of the function that gives it; never
-    the key."""
+    """Holds what tells targets apart. key: a short digest of the key, or of the name of the function that gives it;
+    never the key."""
 
     name: str
     address: str
@@ -49,7 +49,7 @@ _NOBODY: Mapping[TargetKey, tuple[int, int, float]] = {}
 
 
 class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
-    """A target's health as `Client.health()` gives it.
+    """Describes a target's health as `Client.health()` gives it.
 
     failure_rate: share of failed requests within the breaker's window. time_to_first_chunk: seconds until content,
     learned; None before the first answer. in_flight: requests that run now. opens_until: seconds from now after which
@@ -93,7 +93,7 @@ def digest_of(key: str | None) -> str:
 
 
 class Patient:
-    """One target under observation. told: the state of its circuit that was told of last."""
+    """Observes one target. told: the state of its circuit that was told of last."""
 
     __slots__ = ("_rests", "circuit", "in_flight", "latency", "slow_after", "told")
 
@@ -120,7 +120,7 @@ class Patient:
             self.circuit.rest(now, rest)
 
     def is_verdict(self, error: StreamError) -> bool:
-        """Whether an error says something of the target."""
+        """Return whether an error says something of the target."""
         return COUNTS[error.kind]
 
     def rest_after(self, error: StreamError) -> float:
@@ -147,12 +147,12 @@ class MakePatient(Protocol):
     """Makes what is known of a target, where it is known to more than this process."""
 
     def __call__(self, key: TargetKey, *, policy: Breaker, judges: bool, rests: bool) -> Patient:
-        """Return it, for a target of which nothing is known here yet."""
+        """Return what is known of a target, for one of which nothing is known here yet."""
         ...
 
 
 class Health:
-    """The targets of one client.
+    """Observes the targets of one client.
 
     judges: whether a target's failures open its circuit; else they are only counted. rests: whether a target that says
     that it is asked too often is left alone for a while, also where it does not say for how long. make: makes what is

@@ -1,4 +1,5 @@
-"""Times in buckets that grow by a fifth, so that the times of many processes can be added, and percentiles read off."""
+"""Counts times in buckets that grow by a fifth, so that the times of many processes can be added, and percentiles read
+off."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ LEAST = 0.01
 GROWTH = 1.2
 
 BUCKETS = 64
-"""The last one begins at 16 minutes, and has all that is longer."""
+"""How many buckets there are. The last one begins at 16 minutes, and has all that is longer."""
 
 
 def bucket_of(seconds: float) -> int:

@@ -1,4 +1,4 @@
-"""Who a client, or a process, is for the store that it shares with others."""
+"""Names a client, or a process, for the store that it shares with others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Identity"]
 
 
 class Identity:
-    """The name of one client, or of all, in one process. A client that was made before its process forked has another
+    """Names one client, or all of them, in one process. A client that was made before its process forked has another
     one in each: under the same name, what one holds and spends would replace what another one does."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How fast a target begins to answer, learned from its answers: Finagle's peak EWMA.
+"""Learns from a target's answers how fast it begins: Finagle's peak EWMA.
 
 A slow answer raises the value at once, fast ones lower it little by little, so a target that has become slow is left at
 once and comes back with care.
@@ -15,7 +15,7 @@ HALF_LIFE = 30.0
 
 
 class PeakLatency:
-    """Seconds to first content: the decaying peak of what was seen. None until something was."""
+    """Keeps the seconds to first content: the decaying peak of what was seen. None until something was."""
 
     __slots__ = ("_at", "_value")
 
@@ -38,5 +38,5 @@ class PeakLatency:
 
     @property
     def seconds(self) -> float | None:
-        """The learned value."""
+        """Return the learned value."""
         return self._value

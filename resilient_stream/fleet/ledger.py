@@ -1,4 +1,4 @@
-"""The ledger: what the calls of one client used, wasted and cost, by target, by tenant and by key.
+"""Keeps the ledger: what the calls of one client used, wasted and cost, by target, by tenant and by key.
 
 It is told of each request once, when its call has ended. Memory is bounded: a target, tenant and key that come together
 for the first time when there are `MAX_ROWS` of such already are counted as the tenant and the key "other", and after as
@@ -33,19 +33,19 @@ DAY = 86_400
 NOTHING = Decimal(0)
 
 _CERTAINTIES: tuple[Certainty, ...] = ("exact", "estimated", "unknown")
-"""From good to bad: a sum is as certain as the worst of what is in it."""
+"""The certainties from good to bad: a sum is as certain as the worst of what is in it."""
 
 
 class Amount(NamedTuple):
-    """Tokens, and how certain their number is: all counted by the provider, some estimated here, or some unknown and
-    left out, so that there were at least so many."""
+    """Counts tokens, and says how certain their number is: all counted by the provider, some estimated here, or some
+    unknown and left out, so that there were at least so many."""
 
     tokens: int
     certainty: Certainty
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True):
-    """What one target, tenant or key used. A request is counted when its call has ended.
+    """Sums up what one target, tenant or key used. A request is counted when its call has ended.
 
     requests: calls whose first request went there. attempts: requests that were sent.
     input_tokens: all input, with what was read from a cache or written to one; cached_input_tokens: the part of it
@@ -69,7 +69,7 @@ class Total(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spent(NamedTuple):
-    """What one request used. None for a count that nobody knows. cost: None without a price.
+    """Says what one request used. None for a count that nobody knows. cost: None without a price.
 
     first: it was the first one of its call. wasted: it gave no whole answer.
     """
@@ -88,7 +88,7 @@ class Spent(NamedTuple):
 
 
 class _Sum:
-    """Tokens of many requests, and the worst certainty among them."""
+    """Sums up the tokens of many requests, and keeps the worst certainty among them."""
 
     __slots__ = ("rank", "tokens")
 
@@ -111,7 +111,7 @@ class _Sum:
 
 
 class _Row:
-    """The sums of one target, tenant and key; or of many. unpriced: requests without a cost."""
+    """Sums up one target, tenant and key; or many of them. unpriced: requests without a cost."""
 
     __slots__ = ("attempts", "cached", "cost", "input", "output", "priced", "rank", "reasoning", "requests", "unpriced",
                  "wasted")  # fmt: skip
@@ -169,7 +169,7 @@ class _Row:
 
 
 class Ledger:
-    """What the calls of one client used. Safe to use from several threads' loops.
+    """Keeps what the calls of one client used. Safe to use from several threads' loops.
 
     price: what gives the price of a request when somebody asks for totals, where requests come without a cost: their
     mean is priced then. clock: Unix time, in seconds. tell: called with each request that is written down.

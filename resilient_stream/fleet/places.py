@@ -1,4 +1,4 @@
-"""The places at one target for many processes, as one of them knows them.
+"""Keeps the places at one target that many processes share, as one of them knows them.
 
 The store grants a place for each request, and believes what a process holds for the time of a lease. While it does not
 answer, the process leaves to the others what they held when it answered last, but takes one place at least; when their
@@ -36,7 +36,7 @@ UNANSWERED_AFTER = 5.0
 
 
 class Places:
-    """What one client holds of the places at a target, and how it waits for more."""
+    """Keeps what one client holds of the places at a target, and how it waits for more."""
 
     def __init__(self, member: Member, limit: int, process: Callable[[], str], lasts: float) -> None:
         self.key = str(limit)
@@ -57,16 +57,16 @@ class Places:
 
     @property
     def is_open(self) -> bool:
-        """Whether the store has to hear more: places are held, or it may not know that none are."""
+        """Return whether the store has to hear more: places are held, or it may not know that none are."""
         return bool(self._held) or self._told != (0, False)
 
     @property
     def unsettled(self) -> bool:
-        """Whether there is something to tell now."""
+        """Return whether there is something to tell now."""
         return self._is_due or self._told != (self._held, self._waits)
 
     def renew(self) -> None:
-        """Have it said again what is held, before that is not believed any more."""
+        """Have the store told again what is held, before it stops believing it."""
         if self.is_open:
             self._is_due = True
             self.member.tell()
@@ -85,7 +85,7 @@ class Places:
             )  # fmt: skip
 
     def heard(self, claim: Claim, share: Share | None, now: float) -> None:
-        """Make what there is to make of an answer; None if there is none, and nobody knows what the store knows."""
+        """Take in the store's answer to a claim; None if there is none, and nobody knows what the store knows."""
         with self._lock:
             if self._asking is not None and self._asking[0] == claim.turn:
                 self._asking = None
@@ -112,13 +112,13 @@ class Places:
             return True
 
     def leave(self) -> None:
-        """A place is free again."""
+        """Note that a place is free again."""
         with self._lock:
             self._held -= 1
         self.member.tell()
 
     def gave_up(self) -> None:
-        """Whoever waited waits no longer."""
+        """Note that whoever waited waits no longer."""
         if self._waits:
             self._waits = False
             self.member.tell()

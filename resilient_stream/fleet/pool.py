@@ -1,4 +1,4 @@
-"""What processes hold of something that is scarce for all of them together, like the money of a day.
+"""Counts what processes hold of something that is scarce for all of them together, like the money of a day.
 
 A process says how much it holds, all in all, and asks for more. It is believed for as long as its lease lasts, so what
 a dead process held comes back by itself. Because a claim is a sum and no change, it can be made again: after an answer
@@ -33,7 +33,7 @@ SPARE = 16
 
 
 class Claim(NamedTuple):
-    """What one process tells of a pool, and what it asks for.
+    """Says what one process tells of a pool, and what it asks for.
 
     pool: its key. process: who tells. turn: the number of the claim, which grows. limit: of all processes together.
     lasts: seconds for which the claim is good. held: what the process holds.
@@ -64,7 +64,7 @@ class Claim(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What the store knows of a pool after a claim.
+    """Says what the store knows of a pool after a claim.
 
     held: by the process, with what it was granted. by_all: by all processes. used: in the period, by all.
     granted: beside what was held. is_next: what comes free first is for this process.
@@ -78,7 +78,7 @@ class Share(NamedTuple):
 
 
 class _Lease(NamedTuple):
-    """What one process holds, by its claim of this number, and when that ends."""
+    """Says what one process holds, by its claim of this number, and when that ends."""
 
     turn: int
     held: int
@@ -89,7 +89,7 @@ _NONE = _Lease(0, 0, 0.0)
 
 
 class Pool:
-    """One pool. `now` is a time in seconds, the same clock in all calls."""
+    """Keeps one pool. `now` is a time in seconds, the same clock in all calls."""
 
     def __init__(self) -> None:
         self._leases: dict[str, _Lease] = {}
@@ -142,6 +142,6 @@ class Pool:
             self._used.pop(period, None)
 
     def is_over(self, now: float) -> bool:
-        """Whether nothing of it matters any more."""
+        """Return whether nothing of the pool matters any more."""
         self._forget(now)
         return not self._leases and not self._ends

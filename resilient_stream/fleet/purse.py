@@ -1,4 +1,4 @@
-"""A budget of a day for many processes, as one of them knows it.
+"""Keeps a budget of a day that many processes share, as one of them knows it.
 
 The store reserves money for a process, a little more than its running requests will probably cost, so most requests
 find theirs in the purse and wait for nobody. What they really cost is told with the next claim, as the sum of the day.
@@ -38,14 +38,14 @@ def dollars(amount: int) -> Decimal:
 
 
 class Spending(NamedTuple):
-    """What one client has spent on a day, by the ledger."""
+    """Says what one client has spent on a day, by the ledger."""
 
     day: int
     amount: int
 
 
 class _Others(NamedTuple):
-    """What the other processes have spent on a day, and what they hold, as it was told last."""
+    """Says what the other processes have spent on a day, and what they hold, as it was told last."""
 
     day: int
     spent: int
@@ -53,14 +53,14 @@ class _Others(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What was spent today, and what is held for requests that run."""
+    """Says what was spent today, and what is held for requests that run."""
 
     spent: int
     held: int
 
 
 class Purse:
-    """What one client may spend of a budget. spent: tells what it has spent today, all in all."""
+    """Says what one client may spend of a budget. spent: tells what it has spent today, all in all."""
 
     def __init__(self, pool: str, limit: Decimal, spent: Callable[[], Spending]) -> None:
         self.pool = pool
@@ -96,7 +96,7 @@ class Purse:
         return True
 
     def give_back(self, amount: int) -> None:
-        """What was taken is not needed any more: the ledger has what it cost."""
+        """Give back an amount that is not needed any more: the ledger has what the request cost."""
         with self._lock:
             self._running -= amount
 
@@ -105,7 +105,7 @@ class Purse:
         self._waiting.append(amount)
 
     def waited(self, amount: int) -> None:
-        """Ask for it no longer."""
+        """Ask no longer for an amount that `waits` has asked for."""
         self._waiting.remove(amount)
 
     def claim(self, process: str, lasts: float) -> Claim:
@@ -122,7 +122,7 @@ class Purse:
         )  # fmt: skip
 
     def heard(self, claim: Claim, share: Share, now: float) -> None:
-        """Make what there is to make of an answer."""
+        """Take in the store's answer to a claim."""
         with self._lock:
             if claim.turn != self._turn:
                 return  # one that was overtaken by another
@@ -134,12 +134,12 @@ class Purse:
                 self._refused = float("-inf") if share.granted else now
 
     def is_used_up(self, now: float) -> bool:
-        """Whether the store said a moment ago, on this day, that nothing is left."""
+        """Return whether the store said a moment ago, on this day, that nothing is left."""
         return now - self._refused < FRESH and self._told.day == self._spent().day
 
     @property
     def is_open(self) -> bool:
-        """Whether there is something to tell: money is reserved, or was spent."""
+        """Return whether there is something to tell: money is reserved, or was spent."""
         spent = self._spent()
         return bool(self._running or self._granted or (spent.amount and spent != self._told))
 

@@ -1,4 +1,5 @@
-"""What one client knows of the limits at its targets: what may be sent now, what requests cost, how many may run."""
+"""Keeps what one client knows of the limits at its targets: what may be sent now, what requests cost, how many may
+run."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ __all__ = ["Maker", "Quota", "Quotas"]
 
 
 class Maker(Protocol):
-    """Makes what is taken from: of this process alone, or of a store that many processes share."""
+    """Makes the allowances and places that requests are counted by: those of this process alone, or of a store that
+    many processes share."""
 
     def allowance(self, key: TargetKey, limits: Limits) -> Allowance:
         """Return what may be sent to a target in a minute."""
@@ -32,8 +34,8 @@ class Maker(Protocol):
 
 
 class Quota:
-    """The limits at one target. allowance, adaptive: None where nothing of it is limited. shared: the places that other
-    processes take, too; None where there are none."""
+    """Holds the limits at one target. allowance, adaptive: None where nothing of it is limited. shared: the places that
+    other processes take, too; None where there are none."""
 
     __slots__ = ("adaptive", "allowance", "key", "limits", "shared", "sizes")
 
@@ -48,19 +50,19 @@ class Quota:
 
     @property
     def places(self) -> int | None:
-        """Streams that this client may run at the same time; None for no bound."""
+        """Return how many streams this client may run at the same time; None for no bound."""
         return self.limits.max_concurrency if self.adaptive is None else self.adaptive.limit
 
 
 class _Known(NamedTuple):
-    """A target and its figures: the same target with others has a quota of its own."""
+    """Holds a target and its figures: the same target with others has a quota of its own."""
 
     key: TargetKey
     figures: tuple[float | None, ...]
 
 
 class Quotas:
-    """The quotas of one client."""
+    """Keeps the quotas of one client."""
 
     def __init__(self, maker: Maker | None = None) -> None:
         self._maker = maker or _InThisProcess()
@@ -74,7 +76,7 @@ class Quotas:
 
 
 class _InThisProcess:
-    """Nothing is shared."""
+    """Shares nothing with other processes."""
 
     def allowance(self, _key: TargetKey, limits: Limits) -> Allowance:
         """Return buckets of this process."""

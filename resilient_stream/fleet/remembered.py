@@ -1,4 +1,4 @@
-"""What is known by a key and made when it is first asked for, in bounded memory, and from several threads."""
+"""Keeps values by a key that are made when they are first asked for, in bounded memory, and from several threads."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ValueT = TypeVar("ValueT")
 
 
 class Remembered(Generic[KeyT, ValueT]):
-    """Values by their keys. A client may be used by the loops of several threads, so one at a time is looked up: two
-    that made a value each would go by different ones."""
+    """Keeps values by their keys. A client may be used by the loops of several threads, so one at a time is looked up:
+    two that made a value each would go by different ones."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

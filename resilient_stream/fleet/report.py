@@ -1,4 +1,4 @@
-"""What each process reports of its targets to the store that it shares, and how it is read: what `top` shows.
+"""Defines what each process reports of its targets to the store that it shares, and how it is read: what `top` shows.
 
 A record is small, and its size is bounded. Who reads it trusts nothing: anybody who can write to the store may have
 written it, so each field has a type and bounds, and a record that does not keep to them is left out.
@@ -41,7 +41,7 @@ _Bucket: TypeAlias = Annotated[int, Meta(ge=0, lt=BUCKETS)]
 
 
 class Figures(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
-    """What one process does at one target.
+    """Says what one process does at one target.
 
     closed, half_open, open: circuits in each state, of which there is one for each key and address. opens_in: seconds
     until one of the open ones may be tested. requests, tokens: a minute. ended, failed: requests of the last minute.
@@ -70,7 +70,7 @@ class Figures(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
-    """One client's record. process: tells processes apart, and says nothing else of them."""
+    """Holds one client's record. process: tells processes apart, and says nothing else of them."""
 
     version: Literal[1] = 1
     process: _Name
@@ -78,14 +78,14 @@ class Report(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
 
 
 class Reports(NamedTuple):
-    """What a store has: records, not yet read, and how many there are, of which some may have been left out."""
+    """Holds what a store has: records, not yet read, and how many there are, of which some may have been left out."""
 
     records: list[bytes]
     known: int
 
 
 class ReportStore(Protocol):
-    """Where processes report to."""
+    """Takes the reports of processes."""
 
     async def report(self, name: str, record: bytes, lasts: float) -> int | None:
         """Keep a record under a name for so many seconds, and return how many there are; None where it is not kept.
@@ -107,7 +107,7 @@ def written(report: Report) -> bytes:
 
 
 def read(records: Iterable[bytes]) -> list[Report]:
-    """Return what the records say, without those that are none."""
+    """Return what the records say, without those that are no valid records."""
     return [report for record in records if (report := _read(record)) is not None]
 
 

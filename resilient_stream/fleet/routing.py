@@ -1,4 +1,4 @@
-"""Which of a call's targets is asked first: the orders that `Client(routing=…)` knows.
+"""Decides which of a call's targets is asked first: the orders that `Client(routing=…)` knows.
 
 order          as they were given
 weighted       by chance, each as often first as its `Target.weight` says
@@ -92,7 +92,8 @@ class Router:
 
 
 def _weighted(router: Router, target: Target, known: Patient, now: float) -> float:
-    """The target with the largest `u ** (1 / weight)` is first as often as its weight says (Efraimidis, Spirakis)."""
+    """Return a place in the order by chance and weight. The target with the largest `u ** (1 / weight)` is first, so
+    each is first as often as its weight says (Efraimidis, Spirakis)."""
     return -math.pow(router.chance(), 1 / target.weight)
 
 

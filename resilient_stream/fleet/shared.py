@@ -1,4 +1,4 @@
-"""What one process has to tell of a target that it shares with others, and what it makes of what they tell.
+"""Collects what one process has to tell of a target that it shares with others, and takes in what they tell.
 
 The circuit and the buckets stay what they are in a process alone, so a call can always go by them. What happens is
 collected as news. What the store answers is laid over: a new state of the circuit is adopted, the counts of all are
@@ -41,7 +41,7 @@ def key_in_store(key: tuple[str, ...]) -> str:
 
 @dataclass(slots=True)
 class _Untold:
-    """What happened since the last exchange: to the circuit, by the version that it had."""
+    """Counts what happened since the last exchange: to the circuit, by the version that it had."""
 
     calls: int = 0
     failures: int = 0
@@ -51,7 +51,7 @@ class _Untold:
 
 @dataclass(slots=True)
 class _Unsettled:
-    """What happened to the buckets since the last exchange."""
+    """Counts what happened to the buckets since the last exchange."""
 
     back: Cost = NOTHING
     left: Cost = field(default_factory=lambda: Cost(NO_BOUND, NO_BOUND))
@@ -62,8 +62,8 @@ class _Unsettled:
 
 
 class Member:
-    """One target as this process and the store know it. process: gives who tells. tell: called when there are news that
-    nobody waits for."""
+    """Keeps one target as this process and the store know it. process: gives who tells. tell: called when there are
+    news that nobody waits for."""
 
     def __init__(self, key: TargetKey, process: Callable[[], str], tell: Callable[[Member], None]) -> None:
         self.key = key_in_store(key)
@@ -96,11 +96,11 @@ class Member:
 
     @property
     def is_open_for_all(self) -> bool:
-        """Whether the store has said that the circuit is open: then it also grants the test."""
+        """Return whether the store has said that the circuit is open: then it also grants the test."""
         return self._standing.opened
 
     def is_fresh(self, now: float) -> bool:
-        """Whether the store was asked a moment ago."""
+        """Return whether the store was asked a moment ago."""
         return now - self._looked < FRESH
 
     def note(self, calls: int, failures: int) -> None:
@@ -110,12 +110,12 @@ class Member:
         self.tell()
 
     def note_turn(self) -> None:
-        """The circuit's state is to be the state of all."""
+        """Note that the circuit's state is to be the state of all."""
         self._untold.turned = True
         self.tell()
 
     def note_release(self) -> None:
-        """The test that the store granted is over without a verdict."""
+        """Note that the test that the store granted is over without a verdict."""
         self._untold.release = True
         self.tell()
 
@@ -152,8 +152,8 @@ class Member:
         return news if buckets is None else buckets.add_to(news, now)
 
     def heard(self, news: News, view: View | None, now: float) -> None:
-        """Make what there is to make of an answer; None if there is none. Counts are not told later: their time is
-        over. A new state is, and so is what is held."""
+        """Take in the store's answer to the news; None if there is none. Counts are not told later: their time is over.
+        A new state is, and so is what is held."""
         if news.places is not None:
             self._heard_of_places(news.places, view, now)
         if view is None:
@@ -189,7 +189,7 @@ class Member:
 
 
 class SharedPatient(Patient):
-    """A target under the observation of many processes."""
+    """Observes a target together with many processes."""
 
     __slots__ = ("figures", "member", "window")
 
@@ -247,7 +247,7 @@ class SharedPatient(Patient):
 
 
 class SharedBuckets(Buckets):
-    """The limits of one target for many processes: what is left for all, as it was told last.
+    """Limits what many processes send to one target: by what is left for all, as it was told last.
 
     Nobody here takes from it without the store, but where the store does not answer. Then it is this process's own.
     """

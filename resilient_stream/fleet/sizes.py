@@ -1,4 +1,4 @@
-"""How many tokens a request will probably cost: guessed before it is sent, learned from what others cost.
+"""Guesses how many tokens a request will cost before it is sent, and learns from what others cost.
 
 The guess need not be good. It is put right by the answer's own count, and each count makes the next guess better.
 """
@@ -17,7 +17,7 @@ TOKENS_PER_BYTE = 0.25
 """The first guess for text: four bytes of UTF-8 a token, which is right for English and near it for most others."""
 
 PART_TOKENS = 1000.0
-"""For an image or a file, whose bytes say nothing of its tokens."""
+"""Tokens that are guessed for an image or a file, whose bytes say nothing of its tokens."""
 
 OUTPUT = 500.0
 """Tokens of an answer before one was seen, where the request bounds it by nothing."""
@@ -27,7 +27,7 @@ REMEMBERED = 20
 
 
 class _Mean:
-    """The mean of the last values, roughly: each one weighs as much as the others until there are REMEMBERED."""
+    """Keeps the mean of the last values, roughly: each one weighs as much as the others until there are REMEMBERED."""
 
     __slots__ = ("_seen", "value")
 
@@ -36,13 +36,13 @@ class _Mean:
         self._seen = 0
 
     def add(self, value: float) -> None:
-        """Take in one more."""
+        """Take in one more value."""
         self._seen = min(self._seen + 1, REMEMBERED)
         self.value = value if self.value is None else self.value + (value - self.value) / self._seen
 
 
 class Sizes:
-    """What one target's requests and answers cost in tokens."""
+    """Learns what one target's requests and answers cost in tokens."""
 
     __slots__ = ("_output", "_rate")
 

@@ -1,4 +1,4 @@
-"""What one client's requests do at each target, counted from its calls' events: the figures that it reports.
+"""Counts what one client's requests do at each target, from its calls' events: the figures that it reports.
 
 All are of the last minute, but for costs and wasted tokens, which are of the day (UTC). Each number is this client's
 own, so those of many processes can be added.
@@ -34,7 +34,7 @@ KEPT = 200
 
 
 class _Today:
-    """What was paid at one target on one day, and what of it for nothing."""
+    """Counts what was paid at one target on one day, and what of it for nothing."""
 
     __slots__ = ("cost", "day", "unpriced", "wasted")
 
@@ -51,7 +51,7 @@ class _Today:
 
 
 class _Counts:
-    """The figures of one target. over: requests that have ended, and the failed ones among them."""
+    """Counts the figures of one target. over: requests that have ended, and the failed ones among them."""
 
     __slots__ = ("first", "in_flight", "over", "sent", "today", "tokens")
 
@@ -69,7 +69,7 @@ class _Counts:
 
 
 class Tally:
-    """The figures of one client's targets. Safe to use from several threads' loops.
+    """Counts the figures of one client's targets. Safe to use from several threads' loops.
 
     now: a time that never goes back, in seconds. clock: Unix time, which says when a day is over.
     """
@@ -105,7 +105,7 @@ class Tally:
             counts.in_flight = max(0, counts.in_flight - 1)
 
     def failed(self, target: str) -> None:
-        """Count one that has failed."""
+        """Count a request that has failed."""
         with self._lock:
             self._of(target).over.add(self._now(), failures=1)
 
@@ -158,7 +158,7 @@ class Tally:
 
 
 class _Watched:
-    """The requests of one call, by the ids of their records, which its transcript keeps."""
+    """Follows the requests of one call, by the ids of their records, which its transcript keeps."""
 
     __slots__ = ("_failed", "_sent", "_tally")
 

@@ -10,7 +10,7 @@ SLOTS = 10
 
 
 class _Slot:
-    """What happened in one part of the window."""
+    """Counts what happened in one part of the window."""
 
     __slots__ = ("calls", "failures", "number")
 
@@ -21,7 +21,7 @@ class _Slot:
 
 
 class Window:
-    """Calls and failures of the last `seconds`. It forgets a tenth of the window at a time, and never grows."""
+    """Counts calls and failures of the last `seconds`. It forgets a tenth of the window at a time, and never grows."""
 
     __slots__ = ("_seconds", "_slots")
 
@@ -41,7 +41,7 @@ class Window:
         return sum(slot.calls for slot in self._slots), sum(slot.failures for slot in self._slots)
 
     def covered(self, now: float) -> float:
-        """Return of how many seconds the counts are: a tenth of the window is forgotten as a new one begins."""
+        """Return how many seconds the counts cover: a tenth of the window is forgotten as a new one begins."""
         tenth = self._seconds / SLOTS
         return self._seconds - tenth + now % tenth
 

@@ -1,4 +1,4 @@
-"""Where processes keep what they share: in memory for one of them, in Redis (or Valkey) for many."""
+"""Keeps what processes share: in memory for one of them, in Redis (or Valkey) for many."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

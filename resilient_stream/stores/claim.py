@@ -1,4 +1,4 @@
-"""What processes hold together, in Redis: the claim of a pool, as a function in Lua that nothing comes between.
+"""Claims a part of a pool that processes hold together in Redis, by a function in Lua that nothing comes between.
 
 Both keys of a pool carry its digest in braces, so a cluster keeps them on one node.
 """
@@ -19,7 +19,7 @@ SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 async def claimed(client: Any, prefix: str, claim: Claim) -> Share:
-    """Call the function. Raises Misread, and what the client raises."""
+    """Call the function that claims a part of a pool. Raises Misread, and what the client raises."""
     reply = await called(client, SCRIPT, SHA, keys(prefix, claim), claimed_with(claim))
     return share_of(numbers_of(reply, 5))
 

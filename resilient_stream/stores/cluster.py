@@ -1,4 +1,4 @@
-"""`Cluster`: a function is called at the node of a cluster that has its keys.
+"""Calls a function at the node of a Redis cluster that has its keys.
 
 The keys of one target are all on one node. Which one it is, is learned from what a node answers: MOVED for good, or ASK
 for this time, while keys are on their way. So nothing is asked before the first call, a lost node is noticed by those
@@ -46,8 +46,8 @@ def _node(parts: SplitResult, scheme: str, host: str) -> str:
 
 
 class Cluster:
-    """The nodes of a cluster by their URLs, of which some are known at first. connect: makes a client of one node.
-    close: closes it, some time."""
+    """Keeps the nodes of a cluster by their URLs, of which some are known at first. connect: makes a client of one
+    node. close: closes it, some time."""
 
     def __init__(self, nodes: Sequence[str], connect: Callable[[str], Any], close: Callable[[Any], object]) -> None:
         self._connect = connect

@@ -1,4 +1,5 @@
-"""What processes share of a target, in Redis: one function in Lua, which nothing of another process comes between.
+"""Exchanges what processes share of a target in Redis, by one function in Lua that nothing of another process comes
+between.
 
 It is the twin of `fleet.board.Board`, by Redis's own clock, since those of machines differ. The keys of a target carry
 its digest in braces, so a cluster keeps them on one node. Each write says when the key may be forgotten.
@@ -121,14 +122,14 @@ return table.concat({{text(version), opened and '1' or '0', text(math.max(0, til
         text(now - well), text(calls), text(failures), text(granted), text(wait), text(left[1]), text(left[2]),
         text(held - now), unpack(share)}}, ' ')
 """
-"""The function. Times are microseconds, and rates are for each of them. It answers with one text: a client needs a
-quarter of an exchange's time to read as many numbers one by one."""
+"""The source of the function. Times are microseconds, and rates are for each of them. It answers with one text: a
+client needs a quarter of an exchange's time to read as many numbers one by one."""
 
 SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 async def exchanged(client: Any, prefix: str, news: News) -> View:
-    """Call the function. Raises Misread, and what the client raises."""
+    """Call the function that exchanges news for a view. Raises Misread, and what the client raises."""
     return view_of(await called(client, SCRIPT, SHA, keys(prefix, news), arguments(news)))
 
 

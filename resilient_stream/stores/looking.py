@@ -1,4 +1,4 @@
-"""What a Redis or Valkey server says of itself, and how it answers: for `doctor`, not for calls.
+"""Looks at what a Redis or Valkey server says of itself, and how it answers: for `doctor`, not for calls.
 
 A server is looked at over a connection of its own, without what a store does to survive an outage.
 """
@@ -17,7 +17,8 @@ PINGS = 20
 
 
 class Server(NamedTuple):
-    """What was found. seconds: of a round trip, the median of PINGS. apart: seconds by which its clock is before ours.
+    """Holds what was found about a server. seconds: of a round trip, the median of PINGS. apart: seconds by which its
+    clock is before ours.
 
     version: "" where the user may not ask for it (INFO), like all that follows. policy: which keys it drops when its
     memory is full; room: bytes of that memory, 0 for no bound; is_cluster: it is a node of one.

@@ -1,4 +1,5 @@
-"""Lua that the functions inside Redis have in common: how they read the time and numbers, and how a pool is claimed.
+"""Holds the Lua that the functions inside Redis have in common: how they read the time and numbers, and how a pool is
+claimed.
 
 Times are microseconds, by Redis's own clock, since those of machines differ.
 """

@@ -1,4 +1,4 @@
-"""`MemoryStore`: everything stays in this process, and ends with it."""
+"""Defines `MemoryStore`, in which everything stays in this process, and ends with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIDIED_AFTER = 1000
 
 
 class MemoryStore:
-    """Nothing is shared with another process, and nothing can be out of reach. Clients that are given the same one
+    """Shares with the clients of this process only, and is never out of reach. Clients that are given the same one
     share what they know of their targets, also in several threads' loops. clock: seconds, of any beginning. lease:
     seconds after which a client that says nothing any more is taken for dead."""
 

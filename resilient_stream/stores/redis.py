@@ -1,4 +1,4 @@
-"""`RedisStore`: the connection to a Redis or Valkey server that processes share, and what happens without it.
+"""Connects processes through a Redis or Valkey server that they share, and decides what happens without it.
 
 A command has a short time. When one fails, the store is down: a single warning says so, and further commands fail at
 once, so that nobody waits for a server that is not there. Every half second one command is let through again. The first
@@ -54,8 +54,8 @@ PATIENCE = 0.05
 """Seconds that a call waits for an exchange."""
 
 LOOKS = 5
-"""Parts of the patience. Each is counted as what it should have lasted, so a loop that was busy elsewhere for longer is
-not taken for a slow Redis: the answer may be there, and nobody has read it."""
+"""The number of parts of the patience. Each is counted as what it should have lasted, so a loop that was busy elsewhere
+for longer is not taken for a slow Redis: the answer may be there, and nobody has read it."""
 
 
 EVERYWHERE = ""
@@ -72,12 +72,12 @@ class Misread(ValueError):
 
 
 class StoreLost(Exception):
-    """The store did not do it: it is out of reach, too slow, or refuses."""
+    """The store did not do what was asked: it is out of reach, too slow, or refuses."""
 
 
 @dataclass(slots=True)
 class _Trouble:
-    """What is wrong with a place: a command failed, or took too long. next_try: when one is let through again."""
+    """Says what is wrong with a place: a command failed, or took too long. next_try: when one is let through again."""
 
     down: bool = False
     late: bool = False
@@ -91,8 +91,8 @@ class _Trouble:
 
 
 class RedisStore:
-    """A Redis server by its URL: `redis://`, `rediss://` (TLS) or `unix://`; or a cluster by some of its nodes:
-    `redis+cluster://host:port,host:port` or `rediss+cluster://`.
+    """Shares through a Redis server by its URL: `redis://`, `rediss://` (TLS) or `unix://`; or a cluster by some of its
+    nodes: `redis+cluster://host:port,host:port` or `rediss+cluster://`.
 
     prefix: what the names of all keys begin with; programs with the same one share. timeout: seconds for a command.
     lease: seconds after which a process that says nothing any more is taken for dead. connect: makes a client of your
@@ -243,8 +243,8 @@ class RedisStore:
             return await command(self.client())
 
     def _in_background(self, work: Coroutine[Any, Any, ResultT]) -> asyncio.Task[ResultT]:
-        """Run it in a task of its own. A command whose caller is cancelled ends by itself: a client that is cut off in
-        the middle may lose the connection, and with enough of them its whole pool."""
+        """Run a command in a task of its own. A command whose caller is cancelled ends by itself: a client that is cut
+        off in the middle may lose the connection, and with enough of them its whole pool."""
         task = asyncio.get_running_loop().create_task(work)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
@@ -354,7 +354,7 @@ class RedisStore:
         return Redis.from_pool(pool)
 
     def place(self) -> str:
-        """Return where it is, without a password."""
+        """Return where the server is, without a password."""
         parts = urlsplit(self._url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -373,6 +373,6 @@ def _check(url: str) -> None:
 
 
 def _is_failure(error: Exception) -> bool:
-    """Return whether it is the server's or the network's, and no bug of the caller."""
+    """Return whether an error is the server's or the network's, and no bug of the caller."""
     package = type(error).__module__.partition(".")[0]
     return isinstance(error, OSError | TimeoutError | Misread) or package in ("redis", "valkey")

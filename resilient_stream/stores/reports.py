@@ -1,4 +1,4 @@
-"""What processes report to Redis, for `resilient-stream top`: two functions in Lua, over two keys on one node.
+"""Keeps what processes report to Redis, for `resilient-stream top`: two functions in Lua, over two keys on one node.
 
 A sorted set has the names of the records with the time at which each expires, by Redis's own clock, and a hash has the
 records. A process that ends leaves one record, which the next report of another removes. Where nobody reports any

@@ -26,7 +26,7 @@ from .run import Result
 __all__ = ["Book", "State", "Survey"]
 
 State: TypeAlias = Literal["new", "finished", "failed", "changed"]
-"""Of a row: never asked, answered, asked in vain, or answered when its line was another one."""
+"""The state of a row: never asked, answered, asked in vain, or answered when its line was another one."""
 
 LONGEST = 1024 * 1024 * 1024
 """Bytes of one result: more than a row and its answer can have."""
@@ -36,7 +36,7 @@ BEGINS = b'{"line":'
 
 
 class _Entry(msgspec.Struct):
-    """What is read of a result."""
+    """Holds what is read of a result."""
 
     line: Annotated[int, msgspec.Meta(ge=1)]
     digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
@@ -46,7 +46,7 @@ _DECODER = msgspec.json.Decoder(_Entry)
 
 
 class Survey(msgspec.Struct):
-    """How many rows of a file are in which state. first_changed: the line of the first that has changed."""
+    """Counts how many rows of a file are in which state. first_changed: the line of the first that has changed."""
 
     new: int = 0
     finished: int = 0
@@ -56,7 +56,7 @@ class Survey(msgspec.Struct):
 
 
 class Book:
-    """The results of one file of rows: `with Book(file, out) as book`.
+    """Keeps the results of one file of rows: `with Book(file, out) as book`.
 
     Only one process can have it open. Raises StreamMisused where `out` cannot be used: another kind of file, a
     folder that is not there, another run that writes to it.

@@ -21,8 +21,8 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Line(NamedTuple):
-    """One line. number: from 1, blank lines counted. digest: of its content, never 0. data: None where it is longer
-    than allowed."""
+    """Holds one line. number: from 1, blank lines counted. digest: of its content, never 0. data: None where it is
+    longer than allowed."""
 
     number: int
     digest: int

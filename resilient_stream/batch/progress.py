@@ -19,7 +19,7 @@ __all__ = ["Counts", "ended_line", "found_line", "progress_line"]
 
 @dataclass
 class Counts:
-    """What has happened to the rows of this run so far. total: how many there are to ask; taken: those begun."""
+    """Counts what has happened to the rows of this run so far. total: how many there are to ask; taken: those begun."""
 
     total: int
     started: float = field(default_factory=monotonic)
@@ -55,7 +55,7 @@ class Counts:
 
 
 def progress_line(counts: Counts, now: float) -> str:
-    """Return how far it is: rows, failures, speed, tokens, and the time that is left at this speed."""
+    """Return how far the run is: rows, failures, speed, tokens, and the time that is left at this speed."""
     seconds = max(now - counts.started, 1e-6)
     speed = counts.ended / seconds
     left = counts.total - counts.ended

@@ -33,7 +33,7 @@ CLOSE = 0.8
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to ask.
+    """Describes one thing to ask.
 
     line: its number, from 1; 0 where rows have no order. digest: of its content; 0 where it comes from no file. id: the
     caller's own, if given. prompt, options: for `Client.complete`. row: the caller's own fields, for the result. url,
@@ -53,7 +53,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Wrong(ValueError):
-    """A row that cannot be asked, with its id where that was read."""
+    """Reports a row that cannot be asked, with its id where that was read."""
 
     id: str | int | None = None
 

@@ -33,7 +33,7 @@ _OURS = (ErrorKind.CLIENT_CLOSED, ErrorKind.CANCELLED)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a row.
+    """Says what became of a row.
 
     transcript: of its call; None where nothing was asked. error: why it failed, else None. wrong: why it could not be
     asked, else empty.
@@ -73,7 +73,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _answer(transcript: Transcript) -> dict[str, Any]:
-    """Return what a result has of a transcript; what there is not is left out, but for the text and the counts."""
+    """Return what a result keeps of a transcript. Fields without a value are left out, except for the text and the
+    counts."""
     whole = {
         "text": transcript.text,
         "usage": _counts(transcript.usage),
@@ -157,7 +158,7 @@ async def _each(rows: Rows) -> AsyncIterator[Any]:
 
 
 async def ask_row(client: Client, row: Row, options: StreamOptions) -> Result:
-    """Ask one row, and return what became of it. Only what no row can be blamed for is raised."""
+    """Ask one row, and return what became of it. Only errors that no row can be blamed for are raised."""
     if row.wrong:
         return Result(row=row, wrong=row.wrong)
     try:

@@ -28,7 +28,7 @@ class _Error(msgspec.Struct):
 
 
 class Entry(msgspec.Struct):
-    """What is read of a result."""
+    """Holds what is read of a result."""
 
     digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
     id: str | int | None = None
@@ -42,12 +42,12 @@ class Entry(msgspec.Struct):
 
     @property
     def key(self) -> int:
-        """Return what the row is known by."""
+        """Return the key that the row is known by."""
         return _key(self.id, int(self.digest, 16))
 
 
 class Written(NamedTuple):
-    """What a file of results has. entries: its results. whole: its bytes without a result that was cut."""
+    """Holds what a file of results has. entries: its results. whole: its bytes without a result that was cut."""
 
     entries: list[Entry]
     whole: bytes
@@ -79,7 +79,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def key_of(row: Row) -> int:
-    """Return what a row is known by, the same as the `Entry` of its result."""
+    """Return the key that a row is known by, the same as the `Entry` of its result."""
     return _key(row.id, row.digest)
 
 

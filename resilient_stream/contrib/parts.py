@@ -1,4 +1,4 @@
-"""Files of results in a folder that many processes write to, each to files of its own. It needs pyarrow.
+"""Keeps files of results in a folder that many processes write to, each to files of its own. It needs pyarrow.
 
 A file that is being written ends in .part, a whole one in .jsonl. What a dead process has left is copied, so one that
 only seemed dead writes to a file that nobody reads. And processes of a killed run may go on for some seconds: each run
@@ -33,7 +33,7 @@ MARK = "_run"
 
 
 class Found(NamedTuple):
-    """What earlier runs have done. known: the keys of the rows that are not to be asked again, sorted."""
+    """Says what earlier runs have done. known: the keys of the rows that are not to be asked again, sorted."""
 
     answered: int
     failed: int
@@ -41,7 +41,8 @@ class Found(NamedTuple):
 
 
 class Parts:
-    """The files in a folder. folder: a path, or a URL that pyarrow can write to, such as `s3://…`. mark: of the run.
+    """Keeps the files in a folder. folder: a path, or a URL that pyarrow can write to, such as `s3://…`. mark: of the
+    run.
 
     A folder of this machine that is not there is made, for nobody else to read.
     """
@@ -134,7 +135,7 @@ class Parts:
 
 
 class Part:
-    """A file that is being written. entries: its results and those that were there before, by their rows' keys."""
+    """Writes one file. entries: its results and those that were there before, by their rows' keys."""
 
     def __init__(self, parts: Parts, system: Any, path: str, entries: list[Entry]) -> None:
         self.entries = {entry.key: entry for entry in entries}

@@ -95,7 +95,7 @@ def _to_standard_error(line: str) -> None:
 
 
 def _follow(asked: ray.data.Dataset, counts: Counts, say: Callable[[str], None]) -> None:
-    """Let Ray work, and count."""
+    """Count what Ray has done while it works, and say how far it is."""
     said = monotonic()
     for block in asked.iter_batches(batch_size=None, batch_format="pyarrow"):
         for each in block.to_pylist():

@@ -1,1 +1,1 @@
-"""What an answer is written as in the body of an HTTP response: one small pure file for each format."""
+"""Writes an answer into the body of an HTTP response: one small pure file for each format."""

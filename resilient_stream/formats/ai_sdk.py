@@ -1,4 +1,5 @@
-"""Format `ai-sdk`: Vercel's UI message stream, which `useChat` of the npm package `ai` reads (versions 5 to 7).
+"""Writes the format `ai-sdk`: Vercel's UI message stream, which `useChat` of the npm package `ai` reads (versions 5 to
+7).
 
 It is Server-Sent Events, each a part of one message, and `[DONE]` at the end. Parts of a text stand between a start and
 an end with the same id, and a turn of a conversation is a step. What has no part of its own goes as a `data-…` part.
@@ -61,7 +62,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class _Calls:
-    """The calls of one turn, with ids as a conversation gives them: each is there and used once.
+    """Keeps the calls of one turn, with ids as a conversation gives them: each is there and used once.
 
     started: the calls of which fragments were written.
     """
@@ -149,7 +150,7 @@ class AiSdkWriter:
         return [*self._close(), {"type": "finish-step"}] if begun else []
 
     def _to(self, kind: str) -> list[Part]:
-        """Return what makes a text of this kind the open one."""
+        """Return the parts that make a text of this kind the open one."""
         if self._open is not None and self._open[0] == kind:
             return []
         closed, id = self._close(), f"{kind}-{self._count(kind)}"

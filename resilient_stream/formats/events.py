@@ -1,4 +1,4 @@
-"""Format `events`: our own chunks as Server-Sent Events, each with its class as `type`.
+"""Writes and reads the format `events`: our own chunks as Server-Sent Events, each with its class as `type`.
 
 All events are unnamed, so a browser's `EventSource` gives each to `onmessage`. An event of type `error` comes before
 the last one where the answer failed. The last one has type `end` and the outcome, and only `"outcome": "complete"`
@@ -72,7 +72,7 @@ class EventsReader:
         return self._reading.over
 
     def feed(self, data: bytes) -> list[Item]:
-        """Return the chunks that `data` completes. Never raises for what a server sent; `ending` has the error."""
+        """Return the chunks that `data` completes. It never raises for what a server sent; `ending` has the error."""
         items: list[Item] = []
         for event in self._reading.whole(self._events.feed, data):
             items += self._reading.take(event.data)

@@ -1,4 +1,5 @@
-"""Format `ndjson`: one JSON object on each line, the same objects as in `events`, for programs that read lines.
+"""Writes and reads the format `ndjson`: one JSON object on each line, the same objects as in `events`, for programs
+that read lines.
 
 The last line has type `end`, and only `"outcome": "complete"` means that the answer is whole; a line of type `error`
 comes before it where the answer failed. An empty line is a sign of life. `NdjsonReader` makes chunks of it again.
@@ -57,7 +58,7 @@ class NdjsonReader:
         return self._reading.over
 
     def feed(self, data: bytes) -> list[Item]:
-        """Return the chunks that `data` completes. Never raises for what a server sent; `ending` has the error."""
+        """Return the chunks that `data` completes. It never raises for what a server sent; `ending` has the error."""
         lines = self._reading.whole(self._lines.feed, data)
         return [item for line in lines for item in self._reading.take(line)]
 

@@ -1,4 +1,5 @@
-"""The HTTP status with which a server answers its own client when an answer failed before it began: one row a kind.
+"""Chooses the HTTP status with which a server answers its own client when an answer failed before it began: one row a
+kind.
 
 A key that the provider refuses is this server's fault and not the browser's, so most failures are a 502. Formats that
 speak a provider's own API have tables of their own.
@@ -62,7 +63,7 @@ STATUS: Mapping[ErrorKind, int] = {
 }
 
 NOT_STORED: Mapping[str, str] = {"cache-control": "no-store"}
-"""No cache keeps an answer, nor the news that there was none."""
+"""The header by which no cache keeps an answer, nor the news that there was none."""
 
 LONGEST_WAIT = 86_400
 
@@ -110,7 +111,7 @@ def message_of(error: StreamError) -> str:
 
 
 _SHUT_DOWN = Text("Server shut down", ("The server was shut down while the answer was on its way.",), ("Ask again.",))
-"""What a closed client means to a reader: servers close theirs when they end."""
+"""What a closed client means to a reader: servers close their clients when they end."""
 
 _OF_THE_OPERATOR = frozenset({"tried", "proxy", "host", "address", "variable", "base_url"})
 """Facts of a failure that speak of targets and addresses; a sentence that needs one is left out."""

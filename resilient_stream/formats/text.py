@@ -1,4 +1,4 @@
-"""Format `text`: the answer's text and nothing else, piece by piece as it comes, for `curl` and terminals.
+"""Writes the format `text`: the answer's text and nothing else, piece by piece as it comes, for `curl` and terminals.
 
 Plain text has no word for a failure. So the body of an answer that is not whole is broken off (`cut`), and a client
 reports a broken transfer (`curl` exits with 18). The same happens when a recovery makes void what was sent (a `Seam`

@@ -29,7 +29,7 @@ PAGE = "ai-sdk"
 
 
 class UiRequest(msgspec.Struct, frozen=True):
-    """What a page asks.
+    """Holds what a page asks.
 
     id: of the chat. trigger: `submit-message` or `regenerate-message`. message_id: of the message to make anew.
     continues: the id of the assistant's message that the answer goes on with, for `AiSdkWriter(message_id)`. body: all
@@ -155,7 +155,8 @@ class _Call(msgspec.Struct):
 
 
 class _Turn:
-    """One step of a message: what the model said in it, its calls and their results. steps: those before it."""
+    """Collects one step of a message: what the model said in it, its calls and their results. steps: those before
+    it."""
 
     def __init__(self, data: ReadData) -> None:
         self.steps: list[_Turn] = []

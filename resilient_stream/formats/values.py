@@ -1,4 +1,4 @@
-"""The JSON objects of the formats `events` and `ndjson`: one for each chunk, one for an error, one for the end.
+"""Makes the JSON objects of the formats `events` and `ndjson`: one for each chunk, one for an error, one for the end.
 
 They are read here, too, from bytes that are not trusted. Only an object of type `end` with `"outcome": "complete"` says
 that an answer is whole. One whose type this version does not know becomes a `Raw`, so a server may be newer than its
@@ -31,7 +31,7 @@ __all__ = ["MAX_EVENT_BYTES", "Reading", "encode", "ending_objects", "item_objec
 PieceT = TypeVar("PieceT")
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
-"""Of one object: a file of 8 MiB as base64 text, with what its provider gave beside it."""
+"""Bytes of one object at most: a file of 8 MiB as base64 text, with what its provider gave beside it."""
 
 MAX_SHOWN = 2000
 """Characters of an error's title and message that are read."""
@@ -74,7 +74,7 @@ _DELTAS: Mapping[type[Any], Callable[[Any], bytes]] = {
     ReasoningDelta: _reasoning,
     ToolCallDelta: _tool_call,
 }
-"""What nearly all of an answer is, in a tenth of the time that any chunk takes."""
+"""Writes the classes that nearly all of an answer consists of, in a tenth of the time that any chunk takes."""
 
 
 def ending_objects(ending: Ending) -> list[bytes]:

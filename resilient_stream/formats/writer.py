@@ -1,4 +1,5 @@
-"""What a format is: a writer that turns the items of one answer into frames of bytes, and the facts that it is told.
+"""Defines what a format is: a writer that turns the items of one answer into frames of bytes, and the facts that it is
+told.
 
 A frame is the smallest piece that a reader can do something with: one Server-Sent Event, one line, one piece of text.
 A reader that comes back names the last frame that it has, so each frame has one number, and a batch of chunks becomes
@@ -25,7 +26,7 @@ Item: TypeAlias = Chunk | Any
 
 
 class About(msgspec.Struct, frozen=True):
-    """What is known about an answer when its first frame is written.
+    """Holds what is known about an answer when its first frame is written.
 
     id: unguessable, unique for each answer. created: Unix time in seconds. target: the one that has begun to answer, as
     "provider:model"; empty where none has. model: its model, or the one that is asked first where none has begun. A
@@ -39,7 +40,7 @@ class About(msgspec.Struct, frozen=True):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How the answer ended.
+    """Says how the answer ended.
 
     outcome: `complete` only where the provider said that it is whole. error: set where it failed. finish_reason, usage:
     of the last request, where known. stopped: somebody stopped it on purpose (`Hub.stop`). target: the one that
@@ -55,7 +56,7 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Refusal(NamedTuple):
-    """A whole HTTP response, for an answer that failed before any of it was sent."""
+    """Holds a whole HTTP response, for an answer that failed before any of it was sent."""
 
     status: int
     headers: Mapping[str, str]

@@ -1,1 +1,1 @@
-"""A server that speaks the APIs of OpenAI and Anthropic, and has a `Client` answer: `resilient-stream serve`."""
+"""Serves the APIs of OpenAI and Anthropic, and has a `Client` answer: `resilient-stream serve`."""

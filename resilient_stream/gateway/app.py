@@ -1,4 +1,4 @@
-"""The gateway as an application of aiohttp: the paths of two APIs, and what operators look at.
+"""Makes the gateway an application of aiohttp: the paths of two APIs, and what operators look at.
 
 /v1/chat/completions  /v1/responses  /v1/messages  /v1/models      answered by the client's targets
 /health                                                            the targets, as the client knows them
@@ -83,7 +83,7 @@ class Gateway:
         return web.json_response(said, status=200 if well else 503)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """Give the page for Prometheus."""
+        """Return the page for Prometheus."""
         if (refused := self._refused(request)) is not None:
             return refused
         if self._metrics is None:

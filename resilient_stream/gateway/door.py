@@ -1,4 +1,4 @@
-"""Who may ask a gateway: whoever has one of its keys; without keys, programs of this machine.
+"""Decides who may ask a gateway: whoever has one of its keys; without keys, programs of this machine.
 
 A gateway without keys listens on this machine only. Web pages are kept out all the same: a page from anywhere can have
 its browser send requests to 127.0.0.1, also under a name of its own that it makes mean that address. Programs do not

@@ -1,4 +1,4 @@
-"""The page of /metrics: OpenTelemetry's Prometheus exporter, with a registry of its own."""
+"""Makes the page of /metrics: OpenTelemetry's Prometheus exporter, with a registry of its own."""
 
 from __future__ import annotations
 

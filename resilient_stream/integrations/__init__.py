@@ -1,1 +1,2 @@
-"""What other SDKs and their frameworks speak: requests read, answers written, and a transport that runs under them."""
+"""Speaks what other SDKs and their frameworks speak: requests read, answers written, and a transport that runs under
+them."""

@@ -1,4 +1,5 @@
-"""What the adapters for frameworks have in common: a stream as a framework wants it, and what it is told of an answer.
+"""Holds what the adapters for frameworks have in common: a stream as a framework wants it, and what it is told of an
+answer.
 
 A framework checks the model's objects itself and asks again in its own words, so the stream hands them on unread.
 """

@@ -1,4 +1,4 @@
-"""`Refused`: a request that is not served, because of what it asks for, how it is written, or what came of it.
+"""Defines `Refused`: a request that is not served, because of what it asks for, how it is written, or what came of it.
 
 Each API has an error object of its own; a `Refused` says what all of them tell.
 """

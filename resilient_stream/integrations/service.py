@@ -1,4 +1,4 @@
-"""What it takes to serve an API over a `Client`, for a transport under its SDK and for a gateway alike.
+"""Serves an API over a `Client`, for a transport under its SDK and for a gateway alike.
 
 An `Api` says how its requests are read and its answers written. `Service` finds the targets that a model's name means,
 and answers: with a whole response, or with a stream. Whoever has the connection sends it.
@@ -28,7 +28,7 @@ Models: TypeAlias = Mapping[str, str | Target | Sequence[str | Target]]
 
 
 class Question(Protocol):
-    """A request that was read."""
+    """Holds a request that was read."""
 
     @property
     def messages(self) -> Any:
@@ -56,7 +56,7 @@ def _no_headers(_: Any) -> Mapping[str, str]:
 
 
 class Endpoint(NamedTuple):
-    """One path of an API.
+    """Describes one path of an API.
 
     read: reads the body of a request. fitted: returns it for those of the targets that can be sent all of it; both
     raise Refused. writer: writes the answer piece by piece. The bool is whether errors say what to do about them.
@@ -73,7 +73,7 @@ class Endpoint(NamedTuple):
 
 
 class Api(NamedTuple):
-    """One API. endpoints: by the end of their path. models: by the path of its list, what writes it.
+    """Describes one API. endpoints: by the end of their path. models: by the path of its list, what writes it.
 
     refusal, refusal_of: write an error, and a request that cannot be served, as the API does.
     """
@@ -85,14 +85,15 @@ class Api(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """An answer that is sent piece by piece: the stream, from which nothing was pulled yet, and what writes it."""
+    """Holds an answer that is sent piece by piece: the stream, from which nothing was pulled yet, and what writes
+    it."""
 
     stream: Stream
     writer: Writer
 
 
 class Service:
-    """An API served by a client's targets.
+    """Serves an API by a client's targets.
 
     models: the targets of each name that may be asked for; any other name is refused. Without it, the name of one of
     the client's own targets asks that one first and then those behind it, and any other name asks all of them.

@@ -1,4 +1,4 @@
-"""`InProcess`: a transport of httpx2 or httpx that sends nothing, and has a `Client` answer what an SDK asks.
+"""Answers what an SDK asks by a `Client`, as a transport of httpx2 or httpx that sends nothing: `InProcess`.
 
     http = httpx2.AsyncClient(transport=ResilientTransport(client))
 
@@ -34,7 +34,7 @@ else:
 
 
 class Streaming(NamedTuple):
-    """An answer that has begun: its first frames, and where the rest comes from."""
+    """Holds an answer that has begun: its first frames, and where the rest comes from."""
 
     headers: Mapping[str, str]
     first: list[bytes]
@@ -124,7 +124,7 @@ def _frames(library: Any, base: str) -> type[Any]:
 
 
 class _AsyncFrames:
-    """The body of a response, which owns the stream."""
+    """Yields the body of a response, which owns the stream."""
 
     def __init__(self, answer: Streaming) -> None:
         self._answer = answer
@@ -141,7 +141,7 @@ class _AsyncFrames:
 
 
 class _SyncFrames:
-    """The same for a plain client."""
+    """Yields the body of a response for a plain client; it owns the stream, too."""
 
     def __init__(self, answer: Streaming) -> None:
         self._answer = answer

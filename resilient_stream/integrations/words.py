@@ -1,4 +1,4 @@
-"""What the user of an SDK is told of an error. Our own users have more: its object, with the transcript."""
+"""Chooses what the user of an SDK is told of an error. Our own users have more: its object, with the transcript."""
 
 from __future__ import annotations
 

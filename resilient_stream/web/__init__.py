@@ -1,4 +1,4 @@
-"""Answers in the responses of a web server: FastAPI, Starlette, aiohttp."""
+"""Sends answers in the responses of a web server: FastAPI, Starlette, aiohttp."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

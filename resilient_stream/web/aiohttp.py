@@ -1,4 +1,4 @@
-"""Answers as responses of aiohttp's server.
+"""Sends answers as responses of aiohttp's server.
 
     async def chat(request: web.Request) -> web.StreamResponse:
         question = await request.json()
@@ -86,7 +86,7 @@ async def _send(request: web.BaseRequest, source: Source, heartbeat: float | Non
 
 
 class AiohttpSink:
-    """One response of aiohttp's server, and a watch over its connection for as long as it is entered."""
+    """Writes one response of aiohttp's server, and watches over its connection for as long as it is entered."""
 
     def __init__(self, request: web.BaseRequest) -> None:
         self.response = web.StreamResponse()

@@ -19,15 +19,15 @@ from .source import Source
 __all__ = ["Answer", "ReaderLeft", "Sink", "open_answers", "refuse"]
 
 READER_LEFT = 499
-"""What nginx writes into its log for it."""
+"""The status that nginx writes into its log for a reader that has left."""
 
 
 class ReaderLeft(Exception):
-    """What is sent goes nowhere any more. Raised by a sink, and caught in `Answer`."""
+    """Is raised by a sink where what is sent goes nowhere any more, and is caught in `Answer`."""
 
 
 class Sink(Protocol):
-    """The server's side of one response. `start`, `send` and `end` may raise ReaderLeft."""
+    """Writes to the server's side of one response. `start`, `send` and `end` may raise ReaderLeft."""
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head."""
@@ -51,7 +51,7 @@ class Sink(Protocol):
 
 
 class Answer:
-    """One response on its way.
+    """Sends one response.
 
     heartbeat: seconds of silence after which the format's heartbeat is sent; None for never. headers: the caller's own.
     """

@@ -1,4 +1,4 @@
-"""Where the source of a response comes from: its own stream, a run that goes on without it, or a hub."""
+"""Chooses where the source of a response comes from: its own stream, a run that goes on without it, or a hub."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Begin", "checked_heartbeat", "last_event_id", "not_here", "resume"]
 
 
 class Begin(NamedTuple):
-    """What a response is made of, checked before anything is sent."""
+    """Holds what a response is made of, checked before anything is sent."""
 
     stream: Answering
     writer: Writer
@@ -57,7 +57,7 @@ class Begin(NamedTuple):
         return cls(answering(stream), writer_for(format), format, on_disconnect, hub, owner, alias)
 
     def source(self) -> Source:
-        """Begin: from now on somebody has to read the source, or to leave it."""
+        """Begin, and return the source: from now on somebody has to read it, or to leave it."""
         if self.hub is not None:
             return self.hub.begin(
                 self.stream, self.writer, owner=self.owner, alias=self.alias, on_disconnect=self.on_disconnect,

@@ -25,14 +25,14 @@ PATIENCE = 10.0
 """Seconds for which a reader waits for Redis to come back."""
 
 POLL = 1.0
-"""Seconds after which is looked again, where no news came."""
+"""Seconds after which the follower looks again, where no news came."""
 
 AHEAD = 64 * 1024
 """Bytes that are held for a reader that is slow. The next read may add some entries."""
 
 
 class Follower:
-    """The feed of one reader. worker: the process that runs the answer. gone: is told when nobody reads any more."""
+    """Feeds one reader. worker: the process that runs the answer. gone: is told when nobody reads any more."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Follower:
             self.task.cancel()
 
     def nudge(self) -> None:
-        """Look now."""
+        """Look for new entries now."""
         self._stir.set()
 
     def _over(self, task: asyncio.Task[None]) -> None:
@@ -133,7 +133,7 @@ class Follower:
         return bool(read.entries)
 
     def _patiently(self, since: float | None, seconds: float, code: Loss) -> float:
-        """Give up when it has been so for too long. Returns since when it has."""
+        """Give up when Redis has been out of reach for too long. Returns since when it has."""
         now = asyncio.get_running_loop().time()
         if since is not None and now - since >= seconds:
             self.log.lost = code

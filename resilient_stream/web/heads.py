@@ -1,4 +1,5 @@
-"""The heads of responses: the format's headers, what every streamed response needs, and over both the caller's own."""
+"""Makes the heads of responses: the format's headers, what every streamed response needs, and over both the caller's
+own."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ Headers: TypeAlias = Sequence[tuple[str, str]]
 """Names in lower case, and values. A name may come more than once (`set-cookie`)."""
 
 UNBUFFERED: Mapping[str, str] = {"x-accel-buffering": "no"}
-"""nginx must not collect the frames."""
+"""The header that keeps nginx from collecting the frames."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")

@@ -1,4 +1,4 @@
-"""`Hub`: keeps running answers and what was written of them, so that a reader can come back, and others can join.
+"""Keeps running answers and what was written of them, so that a reader can come back, and others can join.
 
 An answer in a hub has an id that nobody can guess, and an owner. Whoever asks for it with another owner gets the same
 answer as for an id that never was. After its end an answer is kept for `ttl` seconds. All answers together are bounded:
@@ -41,7 +41,7 @@ NO_CLUSTER = "a Hub keeps its answers on one server: give it a RedisStore of its
 
 @dataclass(eq=False, slots=True)
 class _Kept:
-    """An answer in the hub. forgetting: the timer that ends its time, once it has ended."""
+    """Holds an answer in the hub. forgetting: the timer that ends its time, once it has ended."""
 
     run: Run
     owner: bytes
@@ -50,7 +50,7 @@ class _Kept:
 
 
 class Hub:
-    """Running answers by their ids.
+    """Keeps running answers by their ids.
 
     store: with a RedisStore of a single server, any process serves and stops what another one runs. ttl: seconds for
     which an answer is kept after its end. max_bytes: of all answers of this process together, and half of it more at

@@ -1,4 +1,4 @@
-"""The frames of one answer, numbered from 1, for readers that come late, come back, or are several.
+"""Keeps the frames of one answer, numbered from 1, for readers that come late, come back, or are several.
 
 A log has a size that others may bound: the oldest frames are forgotten then. A reader that asks for a frame which is
 gone gets an error, since an answer with a hole in it would look like a whole one.
@@ -47,7 +47,7 @@ class OutOfReach(NoSuchStream):
 
 
 class Log:
-    """Frames in order. Readers take those behind a number, and wait where there are none yet.
+    """Keeps frames in order. Readers take those behind a number, and wait where there are none yet.
 
     first, last: the numbers of the oldest and of the newest frame that are kept; first is last + 1 when there is none.
     done: nothing will be appended any more. refused: set where the answer failed before its first frame; the frames

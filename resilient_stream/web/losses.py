@@ -1,4 +1,4 @@
-"""The errors that a reader is told of when the answer itself did not fail: what carried it did."""
+"""Makes the errors that a reader is told of when the answer itself did not fail, but what carried it did."""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ ENTRIES = 8
 
 
 class Mirror:
-    """What Redis has of one log. position: the number of the last frame that is there; None where that is in doubt."""
+    """Knows what Redis has of one log. position: the number of the last frame that is there; None where that is in
+    doubt."""
 
     def __init__(self, id: str, log: Log, about: StoredAbout) -> None:
         self.id = id
@@ -49,7 +50,7 @@ class Mirror:
         return self.about is not None or self.position != self.log.last or self.log.done is not self.ended
 
     def doubt(self) -> None:
-        """Look what is there before the next write: the last one may have failed in the middle."""
+        """Check what Redis has before the next write: the last one may have failed in the middle."""
         self.position = None
 
     def lose(self) -> None:
@@ -57,7 +58,7 @@ class Mirror:
         self.position, self.about, self.ended, self.anew = self.log.first - 1, self._about, False, True
 
     def next_write(self, ttl: float, running: float) -> Write:
-        """Return what comes next. ttl, running: for how long it is kept after the end, and before."""
+        """Return what is to be written next. ttl, running: for how long it is kept after the end, and before."""
         entries = self._next_entries()
         last = entries[-1].last if entries else self.position or 0
         if self.log.done and last == self.log.last and not self.ended:
@@ -77,7 +78,7 @@ class Mirror:
         return entries
 
     def wrote(self, write: Write) -> None:
-        """Note that it is there."""
+        """Note that a write has reached Redis."""
         self.about, self.anew = None, False
         for entry in write.entries:
             self.position, self.ended = entry.last, entry.ended
@@ -87,7 +88,7 @@ Mirrored: TypeAlias = dict[str, Mirror]
 
 
 class Mirrors:
-    """All mirrors of one process, and the task that writes them and renews the lease of the process."""
+    """Keeps all mirrors of one process, and the task that writes them and renews the lease of the process."""
 
     def __init__(self, stored: Stored, worker: str, ttl: float) -> None:
         self._stored = stored

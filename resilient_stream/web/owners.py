@@ -1,4 +1,4 @@
-"""Whose an answer is, and what its owner calls it: what a hub keeps of both."""
+"""Makes what a hub keeps of an answer's owner, and of the name that the owner gives it."""
 
 from __future__ import annotations
 

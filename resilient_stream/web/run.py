@@ -1,4 +1,4 @@
-"""A running answer that belongs to no response: a task pulls it and logs its frames, and readers take them from there.
+"""Runs an answer that belongs to no response: a task pulls it and logs its frames, and readers take them from there.
 
 The task waits while even the reader that is furthest is too far behind, so a slow browser slows its provider down. A
 slower second reader holds up nobody: what it has not read is in the log. What happens when the last reader leaves is a
@@ -40,7 +40,7 @@ DRAIN = 10.0
 
 
 class Feed(Protocol):
-    """What fills a log: a run of this process, or the copy of one that another process runs."""
+    """Fills a log: a run of this process, or the copy of one that another process runs."""
 
     log: Log
 
@@ -58,7 +58,7 @@ class Feed(Protocol):
 
 
 class Reader:
-    """One reader of a log; a `Source`. position: the number of the last frame that it has taken.
+    """Reads a log for one reader; it is a `Source`. position: the number of the last frame that it has taken.
 
     fresh: makes a writer of the same format, for an end that this reader alone is told.
     """
@@ -142,7 +142,7 @@ class Reader:
 
 
 class Run:
-    """A running answer with its log and its readers.
+    """Runs an answer with its log and its readers.
 
     fresh: makes another writer of the same format. ahead: returns the bytes by which the answer may be ahead of the
     reader that is furthest. forgets: frames are dropped once they were read, since nobody can come back for them.

@@ -1,4 +1,4 @@
-"""What hubs of several processes share over Redis: answers to read, and the wish to stop one."""
+"""Shares over Redis what hubs of several processes need of each other: answers to read, and the wish to stop one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LONGEST_ID = 64
 """No id of ours is longer, so a longer one is not looked up; nor is one with other characters than ASCII's."""
 
 NOBODY = bytes(32)
-"""No owner's digest; what is compared where there is no answer."""
+"""A digest that no owner has; it is compared where there is no answer."""
 
 LOOKS = (0.0, 0.1, 0.2)
 """Seconds before each look for an answer."""
@@ -38,7 +38,7 @@ LAST_WRITES = 2.0
 
 
 class Shared:
-    """The side of a hub that other processes see. stop: stops an answer that runs here."""
+    """Lets other processes see a hub. stop: stops an answer that runs here."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class Shared:
             self._followers.pop(follower.id, None)
 
     async def _tell(self, command: Callable[[str], Awaitable[object]], id: str) -> None:
-        """Subscribe, or do not: without news is looked every second."""
+        """Subscribe to news, or stop doing so: without news, readers look every second."""
         with contextlib.suppress(StoreLost):
             try:
                 async with asyncio.timeout(self._store.timeout):
@@ -233,7 +233,7 @@ class Shared:
 
 
 async def _kept_up(work: Callable[[], Awaitable[None]]) -> None:
-    """Run it for ever. A bug in it is logged, and must not cut off the hub from the others for good."""
+    """Run a task for ever. A bug in it is logged, and must not cut off the hub from the others for good."""
     while True:
         try:
             await work()

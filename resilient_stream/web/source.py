@@ -1,4 +1,4 @@
-"""Where a response's frames come from: a running stream of its own, or the log of a stream that a hub keeps."""
+"""Supplies a response's frames: from a running stream of its own, or from the log of a stream that a hub keeps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Owned", "Source", "answering", "own_fault"]
 
 
 class Source(Protocol):
-    """The frames of one answer for one reader.
+    """Supplies the frames of one answer for one reader.
 
     error: what ended the answer too early, known when `frames` has returned its last ones; the reader was told. Other
     than a StreamError it is a bug, which the server was not told of yet.
@@ -28,7 +28,7 @@ class Source(Protocol):
 
     @property
     def error(self) -> Exception | None:
-        """See above."""
+        """Return what ended the answer too early, see the class."""
         ...
 
     async def frames(self) -> list[bytes]:
@@ -52,7 +52,7 @@ class Source(Protocol):
 
 
 def answering(stream: object) -> Answering:
-    """Return a stream or a conversation as it is. Raises StreamMisused for anything else."""
+    """Return a stream or a conversation unchanged. Raises StreamMisused for anything else."""
     if not isinstance(stream, Stream | Conversation):
         raise StreamMisused(f"give what client.stream() or client.converse() returns, not a {type(stream).__name__}")
     return stream
@@ -66,7 +66,7 @@ def own_fault() -> StreamError:
 
 
 class Owned(Direct):
-    """The source of a response that owns its stream: it is pulled when what came before is sent, and ends with it."""
+    """Supplies a response that owns its stream: it is pulled when what came before is sent, and ends with it."""
 
     def turn_away(self) -> None:
         """Close the provider's connection; the reader gets an error and the format's end."""

@@ -1,4 +1,4 @@
-"""Answers as responses of Starlette, and so of FastAPI.
+"""Sends answers as responses of Starlette, and so of FastAPI.
 
     @app.post("/chat")
     async def chat(question: Question) -> Response:
@@ -36,7 +36,7 @@ __all__ = ["AsgiSink", "ResumeResponse", "StreamResponse"]
 
 
 class _Streaming(Response):
-    """Shared by the two responses: the caller's headers, and sending an answer."""
+    """Shares code between the two responses: the caller's headers, and sending an answer."""
 
     def __init__(self, heartbeat: float | None, headers: Mapping[str, str] | None) -> None:
         self.status_code, self.background = 200, None
@@ -54,7 +54,7 @@ class _Streaming(Response):
 
 
 class StreamResponse(_Streaming):
-    """A stream or a conversation as a response, which owns it.
+    """Sends a stream or a conversation as a response, which owns it.
 
     format: a name, or what makes a writer of your own. on_disconnect: what becomes of the stream when the reader
     leaves: "cancel" closes the provider's connection at once, "drain" lets it run on for a bounded time to learn the
@@ -86,7 +86,7 @@ class StreamResponse(_Streaming):
 
 
 class ResumeResponse(_Streaming):
-    """The rest of an answer that a hub keeps: what was missed, then what is still to come.
+    """Sends the rest of an answer that a hub keeps: what was missed, then what is still to come.
 
     id: the header `X-Stream-Id` of the first response. What the reader has already, it says as browsers do, by
     `Last-Event-ID`, or by `?last_event_id=`. A stream that is not here, or somebody else's, is a 404.
@@ -121,7 +121,7 @@ class ResumeResponse(_Streaming):
 
 
 class AsgiSink:
-    """One response of any ASGI server."""
+    """Writes one response of any ASGI server."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive

@@ -1,4 +1,4 @@
-"""The answers of a hub in Redis: the names of keys, the commands, and the form of what is stored.
+"""Stores the answers of a hub in Redis: the names of keys, the commands, and the form of what is stored.
 
 For each answer there is a stream of entries, and a key that says whose it is and who runs it. Another key finds it by
 the name that its owner gave it. The id of an entry is the number of its last frame, so writing it twice is refused, and
@@ -28,12 +28,12 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Unreadable(Exception):
-    """What is stored there was not written by a hub of this version."""
+    """Reports stored values that were not written by a hub of this version."""
 
 
 class StoredAbout(msgspec.Struct, frozen=True):
-    """Whose answer it is, as a digest, the name of its format, the process that runs it, and a digest of the name that
-    its owner gave it, which is empty for none."""
+    """Says whose answer it is, as a digest, the name of its format, the process that runs it, and a digest of the name
+    that its owner gave it, which is empty for none."""
 
     owner: bytes
     format: str
@@ -45,7 +45,8 @@ _ABOUT = msgspec.msgpack.Decoder(StoredAbout)
 
 
 class Entry(NamedTuple):
-    """Some frames in a row; `last` is the number of the last one. An entry with `ended` has none, and is the last.
+    """Holds some frames in a row; `last` is the number of the last one. An entry with `ended` has none, and is the
+    last.
 
     refused: of the first entry, where the answer failed before its first frame. error: of the end, where it failed.
     """
@@ -63,8 +64,8 @@ class Entry(NamedTuple):
 
 
 class Write(NamedTuple):
-    """What is to be stored of one answer. first: the number of its oldest frame; what is older may go. anew: whatever
-    is there is replaced. seconds: how long it is kept without another write."""
+    """Says what is to be stored of one answer. first: the number of its oldest frame; what is older may go. anew:
+    whatever is there is replaced. seconds: how long it is kept without another write."""
 
     id: str
     about: StoredAbout | None
@@ -75,14 +76,14 @@ class Write(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What was stored behind a number, and whether somebody still writes."""
+    """Says what was stored behind a number, and whether somebody still writes."""
 
     entries: list[Entry]
     alive: bool
 
 
 class Stored:
-    """The commands. Each may raise StoreLost, and each that reads Unreadable."""
+    """Sends the commands to Redis. Each may raise StoreLost, and each that reads Unreadable."""
 
     def __init__(self, store: RedisStore, max_bytes: int) -> None:
         self.store = store
@@ -143,7 +144,7 @@ class Stored:
     # -- writing ------------------------------------------------------------------------------
 
     async def write(self, writes: Iterable[Write]) -> None:
-        """Store it all in one exchange with the server."""
+        """Store several writes in one exchange with the server."""
 
         async def ask(client: Any) -> None:
             pipe = client.pipeline(transaction=False)

@@ -1,4 +1,5 @@
-"""Anthropic's Messages API over a `Client`: for its SDK, for what stands on it, and for whatever speaks `/v1/messages`.
+"""Serves Anthropic's Messages API over a `Client`: for its SDK, for what stands on it, and for whatever speaks
+`/v1/messages`.
 
 `ResilientTransport` puts a client under the SDK. `read_request` reads the body of a request, `Writer` writes the answer
 as its stream, `write_whole` as one object; these are pure.
@@ -32,4 +33,4 @@ __all__ = [
 ]
 
 Writer = MessagesWriter
-"""What a web response with the format of Anthropic's API writes."""
+"""The writer of a web response with the format of Anthropic's API."""

@@ -23,8 +23,8 @@ Block: TypeAlias = dict[str, Any]
 
 
 class Turn:
-    """One message while it is read. said: its content, where that is a text alone. only_here: it has content that only
-    Anthropic's models can be asked about."""
+    """Collects one message while it is read. said: its content, where that is a text alone. only_here: it has content
+    that only Anthropic's models can be asked about."""
 
     def __init__(self, role: str, place: str, signed_calls: Mapping[str, Proof]) -> None:
         self.role = role
@@ -119,7 +119,7 @@ class Turn:
     # -- the messages that it is --------------------------------------------------------------
 
     def messages(self) -> Iterator[Block]:
-        """Give the results, each as a message, then the rest."""
+        """Yield the results, each as a message, then the rest."""
         yield from self.results
         if not self.results or self.parts or self.calls:
             end = len(self.parts)

@@ -1,4 +1,4 @@
-"""Token counts and stop reasons as Anthropic's API has them: its input leaves out what a cache read or wrote."""
+"""Writes token counts and stop reasons as Anthropic's API has them: its input leaves out what a cache read or wrote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors as Anthropic's API writes them: a status, an object with a type and a message, and headers.
+"""Writes errors as Anthropic's API does: a status, an object with a type and a message, and headers.
 
 The official SDK chooses a class by the status, so each kind of ours has the status with which Anthropic's own failures
 of that kind come. `x-should-retry: false` keeps an SDK from doing again what was tried as often as the policy allows.
@@ -24,7 +24,7 @@ _K = ErrorKind
 
 
 class Row(NamedTuple):
-    """What one kind is called."""
+    """Says what one kind is called."""
 
     status: int
     type: str

@@ -48,7 +48,7 @@ LEFT_OUT: Mapping[str, str] = {
 
 
 class Events:
-    """The events of one answer.
+    """Makes the events of one answer.
 
     id: unguessable; calls without an id of their own are named after it. target: who is answering. finished: why the
     model stopped. usage: the latest counts. broken: why the answer must not be believed, with a code for it.

@@ -1,4 +1,4 @@
-"""What becomes of each field of a Messages API request: one table, which docs/integrations.md shows.
+"""Says what becomes of each field of a Messages API request: one table, which docs/integrations.md shows.
 
 Nothing that was asked is lost. A field is an option of ours, or it says how the answer is written, or it is sent to
 Anthropic as it is, or the request is refused. Only a value that changes nothing is left out.
@@ -21,7 +21,7 @@ Fate: TypeAlias = Literal["option", "answer", "hint", "passed"]
 
 
 class Reading:
-    """A request while it is read: its messages, our options, and what is sent to Anthropic's API only.
+    """Collects a request while it is read: its messages, our options, and what is sent to Anthropic's API only.
 
     hints: fields without which another target's answer is the same. passed: fields for which no other target is asked.
     """
@@ -48,7 +48,7 @@ Read: TypeAlias = Callable[[Reading, Any], None]
 
 
 class Row(NamedTuple):
-    """What becomes of a field.
+    """Says what becomes of a field.
 
     option: it is an option of `Client.stream`, or the messages. answer: it says how the answer is written. hint: it is
     sent as it is to Anthropic, and others are asked without it. passed: the same, but others are not asked.

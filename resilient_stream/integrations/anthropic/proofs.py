@@ -18,13 +18,14 @@ from ...providers import families_of
 __all__ = ["CLAUDE", "Proof", "is_claudes", "unwrapped", "wrapped"]
 
 CLAUDE = "anthropic:claude"
-"""Who signed what has a signature of Anthropic's: any Claude, since all of them take it."""
+"""The name that stands for whoever signed with a signature of Anthropic's: any Claude, since all of them take it."""
 
 _MARK = "resilient-stream."
 
 
 class Proof(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Whose it is, and by what its provider knows it again. call: the id of the tool call that it belongs to."""
+    """Says whose a proof is, and by what its provider knows it again. call: the id of the tool call that it belongs
+    to."""
 
     target: str
     signature: str | None = None

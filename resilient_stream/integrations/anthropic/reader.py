@@ -28,7 +28,7 @@ MOST_LEVELS = 200
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that was read.
+    """Holds a request that was read.
 
     messages, options: for `client.stream(messages, **options)`. model: the name that was asked for; which targets that
     means is for whoever serves it. stream: whether the answer is wanted piece by piece. request_id: what it is called.

@@ -1,4 +1,5 @@
-"""`ResilientTransport`: the official Anthropic SDK, and whatever stands on it, answered by a `Client`'s targets."""
+"""Lets the official Anthropic SDK, and whatever stands on it, be answered by a `Client`'s targets:
+`ResilientTransport`."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ __all__ = ["ResilientTransport"]
 
 
 class ResilientTransport(InProcess):
-    """A transport of httpx2 and httpx for the Anthropic SDK.
+    """Serves the Anthropic SDK as a transport of httpx2 and httpx.
 
         client = Client("anthropic:claude-haiku-4-5", "openai:gpt-5-mini")
         http = httpx2.AsyncClient(transport=ResilientTransport(client))

@@ -1,4 +1,4 @@
-"""A langchain chat model over a `Client`: calls are retried, fall back, and are continued when they break.
+"""Offers a langchain chat model over a `Client`: calls are retried, fall back, and are continued when they break.
 
     from resilient_stream.integrations.langchain import ResilientChat
 

@@ -1,4 +1,4 @@
-"""`ResilientChat`: langchain's chat model over a `Client`, for plain and for asynchronous code."""
+"""Defines `ResilientChat`, langchain's chat model over a `Client`, for plain and for asynchronous code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["ResilientChat"]
 
 
 class ResilientChat(BaseChatModel):
-    """A chat model for langchain that answers through a `Client`, with its targets, retries and continuations.
+    """Answers as a chat model for langchain through a `Client`, with its targets, retries and continuations.
 
     client: is yours to close. timeout: seconds for a whole call, with its retries. options: further ones of
     `client.stream()` for each call, such as {"reasoning": "low"}. Each can also be given to a single call, or bound.

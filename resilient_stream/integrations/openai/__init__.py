@@ -1,4 +1,5 @@
-"""OpenAI's API over a `Client`: for its SDK, for what stands on it, and for whatever speaks its chat completions.
+"""Serves OpenAI's API over a `Client`: for its SDK, for what stands on it, and for whatever speaks its chat
+completions.
 
 `read_request` reads the body of a request, `Writer` writes the answer as its stream, `write_whole` as one object;
 `read_responses`, `ResponsesWriter` and `write_response` do the same for the Responses API. All of that is pure.
@@ -42,4 +43,4 @@ __all__ = [
 ]
 
 Writer = ChatWriter
-"""What a web response with `format="openai"` writes."""
+"""The writer of a web response with `format="openai"`."""

@@ -1,4 +1,4 @@
-"""OpenAI's API as `Service` serves it: which path is read by what, and what writes its answers."""
+"""Describes OpenAI's API for `Service`: which path is read by what, and what writes its answers."""
 
 from __future__ import annotations
 

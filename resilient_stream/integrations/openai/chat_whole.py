@@ -50,7 +50,7 @@ def chat_completion(transcript: Transcript, about: About) -> dict[str, Any]:
 
 
 def _beside(transcript: Transcript) -> Iterator[tuple[str, Any]]:
-    """Give the fields of a message beside its text, each only where there is something to say."""
+    """Yield the fields of a message beside its text, each only where there is something to say."""
     if transcript.reasoning:
         yield "reasoning_content", transcript.reasoning
     if transcript.tool_calls:

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's API writes them: a status, an object with `message`, `type`, `param` and `code`, and a header.
+"""Writes errors as OpenAI's API does: a status, an object with `message`, `type`, `param` and `code`, and a header.
 
 The official SDKs choose a class by the status, so each kind of ours has the status with which OpenAI's own failures of
 that kind come. `x-should-retry: false` keeps an SDK from doing again what was tried as often as the policy allows.
@@ -23,7 +23,8 @@ _K = ErrorKind
 
 
 class Row(NamedTuple):
-    """What one kind is called. code: empty where OpenAI has no word of its own for it, then it is our kind's name."""
+    """Says what one kind is called. code: empty where OpenAI has no word of its own for it, then it is our kind's
+    name."""
 
     status: int
     type: str

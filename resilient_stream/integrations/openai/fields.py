@@ -37,7 +37,7 @@ Fate: TypeAlias = Literal["option", "answer", "passed", "hint", "refused"]
 
 
 class Row(NamedTuple):
-    """What becomes of a field.
+    """Says what becomes of a field.
 
     option: it is an option of `Client.stream`, or the messages. answer: it says how the answer is written. passed: it
     is sent as it is to targets that speak the same API, at whichever host, and others are not asked. hint: it is sent
@@ -60,7 +60,7 @@ UNKNOWN = Row("passed", "a field that is not known here")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that was read.
+    """Holds a request that was read.
 
     messages, options: for `client.stream(messages, **options)`. model: the name that was asked for; which targets that
     means is for whoever serves it. stream: whether the answer is wanted piece by piece. include_usage: whether the

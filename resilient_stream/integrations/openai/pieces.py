@@ -1,4 +1,5 @@
-"""What chat completions and responses write alike: calls numbered from 0, places of sources, files as data URLs."""
+"""Holds what chat completions and responses write alike: calls numbered from 0, places of sources, files as data
+URLs."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ def finish_reason(reason: str | None, *, refused: bool = False) -> str:
 
 
 class Calls:
-    """The tool calls of an answer, numbered from 0 in the order in which they began, since SDKs keep them in a list."""
+    """Numbers the tool calls of an answer from 0 in the order in which they began, since SDKs keep them in a list."""
 
     __slots__ = ("_numbers", "_sent")
 
@@ -77,7 +78,8 @@ class Calls:
 
 
 class Unanswered:
-    """The calls of a conversation that nobody has answered yet. Those that were answered here are not the client's."""
+    """Keeps the calls of a conversation that nobody has answered yet. Those that were answered here are not the
+    client's."""
 
     __slots__ = ("_calls", "in_conversation")
 

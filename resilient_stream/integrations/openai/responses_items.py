@@ -1,4 +1,5 @@
-"""The items of an answer as the Responses API streams them: each is announced, streamed, and at its end said again.
+"""Writes the items of an answer as the Responses API streams them: each is announced, streamed, and at its end said
+again.
 
 An item has its place in the list of outputs. `event` numbers and encodes an event.
 """
@@ -18,7 +19,7 @@ class Event(Protocol):
     """Encodes an event with its number."""
 
     def __call__(self, kind: str, **fields: Any) -> bytes:
-        """Return the frame."""
+        """Return the event as a frame."""
         ...
 
 
@@ -26,7 +27,7 @@ Values: TypeAlias = dict[str, Any]
 
 
 class Item:
-    """One item. id, place: of the item in the list of outputs. values: what the response has of it."""
+    """Writes one item. id, place: of the item in the list of outputs. values: what the response has of it."""
 
     values: Values
 
@@ -36,7 +37,7 @@ class Item:
         self._event = event
 
     def close(self) -> list[bytes]:
-        """Return the events that say that it is whole, and say it again."""
+        """Return the events that say that the item is whole, and say it again."""
         raise NotImplementedError
 
     def _added(self, values: Values) -> bytes:
@@ -52,10 +53,10 @@ class Item:
 
 
 class MessageItem(Item):
-    """A message: text with its sources and probabilities, and a refusal."""
+    """Writes a message: text with its sources and probabilities, and a refusal."""
 
     def open(self) -> list[bytes]:
-        """Return the event that announces it."""
+        """Return the event that announces the message."""
         self._texts: list[str] | None = None
         self._cited: list[Values] = []
         self._tokens: list[Any] = []
@@ -115,10 +116,10 @@ class MessageItem(Item):
 
 
 class ReasoningItem(Item):
-    """A block of reasoning: its text as a summary, and its proof."""
+    """Writes a block of reasoning: its text as a summary, and its proof."""
 
     def open(self) -> list[bytes]:
-        """Return the event that announces it."""
+        """Return the event that announces the reasoning."""
         self._texts: list[str] = []
         self.proof: str | None = None
         return [self._added({"id": self.id, "type": "reasoning", "summary": []})]
@@ -132,11 +133,11 @@ class ReasoningItem(Item):
         return [*begun, self._event("response.reasoning_summary_text.delta", **place, delta=text)]
 
     def seal(self, target: str, signature: str | None, redacted: str | None) -> None:
-        """Keep the proof of it, as the client is to send it back."""
+        """Keep the proof of the reasoning, as the client is to send it back."""
         self.proof = sealed(target, signature, redacted)
 
     def close(self) -> list[bytes]:
-        """Return the events that say it again."""
+        """Return the events that say the reasoning again."""
         text = "".join(self._texts)
         summary = [{"type": "summary_text", "text": text}] if text else []
         item = {"id": self.id, "type": "reasoning", "summary": summary, "encrypted_content": self.proof}
@@ -151,10 +152,10 @@ class ReasoningItem(Item):
 
 
 class CallItem(Item):
-    """A call of a function of the client's."""
+    """Writes a call of a function of the client's."""
 
     def open(self, call_id: str, name: str) -> list[bytes]:
-        """Return the event that announces it."""
+        """Return the event that announces the call."""
         self._call_id, self._name = call_id, name
         self.whole: ToolCall | None = None
         return [self._added(self._call("in_progress", ""))]
@@ -166,7 +167,7 @@ class CallItem(Item):
         return [self._event("response.function_call_arguments.delta", **self._at(), delta=arguments)]
 
     def close(self) -> list[bytes]:
-        """Return the events that say it again. A call that never became whole is not complete."""
+        """Return the events that say the call again. A call that never became whole is not complete."""
         status, arguments = ("incomplete", "") if self.whole is None else ("completed", arguments_of(self.whole))
         said = self._at(name=self._name, arguments=arguments)
         return [
@@ -182,10 +183,10 @@ class CallItem(Item):
 
 
 class WholeItem(Item):
-    """An item that comes in one piece."""
+    """Writes an item that comes in one piece."""
 
     def open(self, values: Values) -> list[bytes]:
-        """Return the events for all of it."""
+        """Return the events for all of the item."""
         return [self._added(values), self._done(values)]
 
     def close(self) -> list[bytes]:

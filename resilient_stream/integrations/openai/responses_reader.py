@@ -23,7 +23,7 @@ from .tools import NO_CUSTOM, tool_choice, tools
 __all__ = ["RESPONSES_FIELDS", "read_responses"]
 
 PROVIDER = "openai-responses"
-"""Whose own items a client sends back."""
+"""The provider whose own items a client sends back."""
 
 
 def read_responses(data: bytes, limit: int = MAX_BODY) -> Asked:
@@ -179,7 +179,7 @@ _GIVEN_ANYWAY = frozenset({
     "reasoning.encrypted_content", "web_search_call.action.sources", "code_interpreter_call.outputs",
     "file_search_call.results",
 })  # fmt: skip
-"""What an answer has beside itself wherever a provider gives it."""
+"""What an answer has beside its text wherever a provider gives it."""
 
 
 def _include(value: Any) -> dict[str, Any]:

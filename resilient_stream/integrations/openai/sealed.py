@@ -1,4 +1,5 @@
-"""Reasoning as an item of the Responses API, and back: its proof travels in `encrypted_content`, whoever made it.
+"""Writes reasoning as an item of the Responses API, and reads it back: its proof travels in `encrypted_content`,
+whoever made it.
 
 A client that keeps nothing at the provider sends the items of earlier answers back. So a proof of Anthropic's comes
 back to Anthropic, with the name of the target that it came from; no other vendor is sent it. What a client could forge
@@ -21,7 +22,7 @@ _MARK = "resilient-stream:"
 
 
 class _Proof(msgspec.Struct, omit_defaults=True):
-    """What is sealed. by: the target that it came from, "provider:model"."""
+    """Holds what is sealed. by: the target that it came from, "provider:model"."""
 
     by: str | None = None
     signature: str | None = None

@@ -1,4 +1,5 @@
-"""`ResilientTransport`: the official OpenAI SDK, and whatever stands on it, answered by a `Client`'s targets."""
+"""Lets the official OpenAI SDK, and whatever stands on it, be answered by a `Client`'s targets:
+`ResilientTransport`."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ __all__ = ["ResilientTransport"]
 
 
 class ResilientTransport(InProcess):
-    """A transport of httpx2 and httpx for the OpenAI SDK.
+    """Serves the OpenAI SDK as a transport of httpx2 and httpx.
 
         client = Client("openai:gpt-5-mini", "anthropic:claude-haiku-4-5")
         openai = AsyncOpenAI(api_key="-", http_client=httpx2.AsyncClient(transport=ResilientTransport(client)))

@@ -1,4 +1,5 @@
-"""Token counts as OpenAI's APIs have them: the input has cached tokens in it, and the output has reasoning in it."""
+"""Writes token counts as OpenAI's APIs have them: the input has cached tokens in it, and the output has reasoning in
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A pydantic-ai model over a `Client`: an agent's requests are retried, fall back, and are continued when they break.
+"""Offers a pydantic-ai model over a `Client`: an agent's requests are retried, fall back, and are continued when they
+break.
 
     from resilient_stream.integrations.pydantic_ai import ResilientModel
 

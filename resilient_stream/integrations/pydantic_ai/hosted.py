@@ -1,4 +1,5 @@
-"""Tools that run at the provider: pydantic-ai's classes of them as ours, and which of them a client's targets have."""
+"""Translates tools that run at the provider: pydantic-ai's classes of them as ours, and which of them a client's
+targets have."""
 
 from __future__ import annotations
 
@@ -104,5 +105,5 @@ def _renamed(given: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _day(moment: datetime) -> str:
-    """Return what xAI takes: a day in UTC, as pydantic-ai understands a time without a zone."""
+    """Return a day in UTC, which xAI takes, as pydantic-ai understands a time without a zone."""
     return (moment if moment.tzinfo is None else moment.astimezone(UTC)).date().isoformat()

@@ -1,4 +1,4 @@
-"""`ResilientModel`, and how the chunks of an answer become pydantic-ai's parts, events and errors."""
+"""Defines `ResilientModel`, and makes pydantic-ai's parts, events and errors of an answer's chunks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _their_name(provider: str) -> str:
 
 
 class ResilientModel(models.Model[Any]):
-    """A model for pydantic-ai's agents that answers through a `Client`, with its targets, retries and continuations.
+    """Answers as a model for pydantic-ai's agents through a `Client`, with its targets, retries and continuations.
 
     settings, profile: as of any model of pydantic-ai. options: of `client.stream()`, for each request, such as
     `reasoning="low"`; what the agent asks takes precedence. The client is yours to close.
@@ -155,7 +155,8 @@ def _theirs(error: ours.StreamError, model: str) -> Any:
 
 @dataclass
 class _Answer(models.StreamedResponse):
-    """One answer. Its chunks become parts by pydantic-ai's own manager of parts, while they come or afterwards."""
+    """Hands on one answer. Its chunks become parts by pydantic-ai's own manager of parts, while they come or
+    afterwards."""
 
     stream: Stream
     asked: str

@@ -1,4 +1,4 @@
-"""Stream from LLM providers, and do not break when they do.
+"""Streams from LLM providers, and does not break when they do.
 
     from resilient_stream import Client
 

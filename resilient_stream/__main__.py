@@ -1,4 +1,4 @@
-"""`python -m resilient_stream`: the same as the command `resilient-stream`."""
+"""Runs the command `resilient-stream` as `python -m resilient_stream`."""
 
 from .cli import main
 

@@ -1,4 +1,4 @@
-"""The chunks that a stream yields: a closed union of thirteen small frozen classes.
+"""Defines the chunks that a stream yields: a closed union of thirteen small frozen classes.
 
 A chunk is a value. It never changes, and it holds no reference to the stream, so an application may keep, compare,
 pickle or send it. No class is for one provider: what has no class here is a `Raw`.
@@ -40,7 +40,7 @@ Standing: TypeAlias = Literal["content", "block", "doubt", "extra"]
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of the answer's text. The pieces come in order; joined, they are the answer."""
+    """Carries a piece of the answer's text. The pieces come in order; joined, they are the answer."""
 
     type: ClassVar[Literal["text_delta"]] = "text_delta"
     content: ClassVar[bool] = True
@@ -48,7 +48,7 @@ class TextDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of the model's visible reasoning, which is never part of the answer's text.
+    """Carries a piece of the model's visible reasoning, which is never part of the answer's text.
 
     `signature` is the provider's proof of a whole reasoning block (Anthropic, Gemini). It comes in a delta of its own,
     without text. A block without its signature may not be sent back, see `Transcript.as_history`. `redacted` is a whole
@@ -64,7 +64,8 @@ class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
-    """A fragment of a tool call, for live display only: act on `ToolCall`. `arguments` is a piece of JSON text."""
+    """Carries a fragment of a tool call, for live display only: act on `ToolCall`. `arguments` is a piece of JSON
+    text."""
 
     type: ClassVar[Literal["tool_call_delta"]] = "tool_call_delta"
     content: ClassVar[bool] = True
@@ -76,7 +77,7 @@ class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolCall(msgspec.Struct, frozen=True):
-    """A whole tool call. `parsed` has its arguments as an object, or None when the call must not be run.
+    """Carries a whole tool call. `parsed` has its arguments as an object, or None when the call must not be run.
 
     A call that must not be run does not end the stream. `arguments` has the text as it came. `error` says why a call is
     not trusted although its arguments are an object: it has no name, its pieces contradict each other, or it has no
@@ -97,7 +98,7 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What a passage of the answer rests on: a web page, a document, a place in a file.
+    """Says what a passage of the answer rests on: a web page, a document, a place in a file.
 
     url, title, quote: the page or document, and its words; "" where the provider does not say. start, end: the passage,
     as code points of `transcript.text`; None where the provider does not say. id: the provider's name for it. native:
@@ -117,7 +118,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """A whole picture, recording or document that the model made.
+    """Carries a whole picture, recording or document that the model made.
 
     A recording that is streamed comes as several files, in order; their bytes joined are the recording.
 
@@ -137,7 +138,8 @@ class File(msgspec.Struct, frozen=True):
 
 
 class ServerToolCall(msgspec.Struct, frozen=True):
-    """A tool that the provider runs itself: a web search, code, an MCP server's tool. It comes before its result.
+    """Tells of a tool that the provider runs itself: a web search, code, an MCP server's tool. It comes before its
+    result.
 
     name: the provider's own name for the tool. arguments: JSON text, or program code, as it came. parsed: the arguments
     as an object, or None. native: the block as its provider gave it, which `as_history()` sends back; None where the
@@ -156,7 +158,7 @@ class ServerToolCall(msgspec.Struct, frozen=True):
 
 
 class ServerToolResult(msgspec.Struct, frozen=True):
-    """What a tool gave that the provider ran. `id` is that of its `ServerToolCall`.
+    """Tells what a tool gave that the provider ran. `id` is that of its `ServerToolCall`.
 
     result: decoded JSON in the provider's own form. is_error: the tool failed, and the model was told so. native: as in
     `ServerToolCall`; None where call and result are one block, which the call has.
@@ -173,7 +175,7 @@ class ServerToolResult(msgspec.Struct, frozen=True):
 
 
 class Logprobs(msgspec.Struct, frozen=True):
-    """How probable the tokens of the answer were; only where the request asked for it.
+    """Says how probable the tokens of the answer were; it comes only where the request asked for it.
 
     tokens: an object for each token, in order, in the provider's own form: its text, the logarithm of its probability,
     and what else was likely.
@@ -186,7 +188,7 @@ class Logprobs(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
-    """Token counts as the provider reports them. They are cumulative: the last `Usage` of a stream stands alone.
+    """Counts tokens as the provider reports them. The counts are cumulative: the last `Usage` of a stream stands alone.
 
     Providers count differently: Anthropic's input leaves out cached tokens, Gemini's output leaves out reasoning
     (docs/decisions/0007-what-is-counted.md). None means that the provider did not report the number.
@@ -238,7 +240,7 @@ class Seam(msgspec.Struct, frozen=True, gc=False):
 
 
 class Raw(msgspec.Struct, frozen=True):
-    """A piece of an answer that has no chunk class, as decoded JSON.
+    """Carries a piece of an answer that has no chunk class, as decoded JSON.
 
     `event` is the provider's own name for it. `standing` says what the piece is. "content" is a part of the answer and
     always comes. So is "block": a whole one in its provider's own form, which `as_history()` sends back. "doubt" is a

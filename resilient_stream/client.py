@@ -1,4 +1,4 @@
-"""`Client`: the targets, policies and connections that an application streams with.
+"""Defines `Client`, which has the targets, policies and connections that an application streams with.
 
 A client can be made anywhere, also outside an event loop; the first one of a process loads aiohttp. It keeps no
 stream alive: it only knows the calls that run, to end them in `aclose`.
@@ -66,7 +66,7 @@ __all__ = ["Client"]
 
 
 class Client:
-    """A client streams answers from the first of its targets that can give one.
+    """Streams answers from the first of its targets that can give one.
 
     targets: "provider:model" strings or `Target`s, or a list of them; the first is tried first, the rest are fallbacks.
     retry, timeouts, recovery, limits: see `policy`, where the defaults are documented.
@@ -343,7 +343,7 @@ class Client:
         return dollars(self._sharing.purses.of(target, budget, self.ledger).known().spent)
 
     async def aclose(self) -> None:
-        """End every running stream with ClientClosed, then close the connections. Idempotent.
+        """End every running stream with ClientClosed, then close the connections. It may be called again.
 
         It waits for answers that are read on (`drain=`), each for its own time at most; cancelled, it closes them.
         """

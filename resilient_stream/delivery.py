@@ -1,4 +1,4 @@
-"""One answer on its way to one reader: the items that a network wake-up brought, written as frames, until it ends.
+"""Brings one answer to one reader: the items that a network wake-up brought, written as frames, until it ends.
 
 Whoever has the connection, a web server or the transport under another SDK, asks for the next frames when the ones
 before are sent.
@@ -64,7 +64,7 @@ def _target_of(answering: Answering) -> str:
 
 
 class Direct:
-    """A stream that belongs to one response and ends with it: it is pulled when what came before is sent.
+    """Delivers a stream that belongs to one response and ends with it: it is pulled when what came before is sent.
 
     stopped: somebody stopped the stream on purpose, so that its end is no failure. error: what ended it otherwise.
     """

@@ -1,4 +1,4 @@
-"""The public names of the errors: what an application catches, and what an adapter reports a failure with."""
+"""Offers the public names of the errors: what an application catches, and what an adapter reports a failure with."""
 
 from .failures import EMPTY_ANSWER, NO_END_MARKER, ErrorCategory, ErrorKind, Failure, StreamMisused, is_no_answer
 from .outcome.errors import (

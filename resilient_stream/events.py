@@ -1,4 +1,4 @@
-"""The events around a stream that `Client(on_event=…)` is told of.
+"""Defines the events around a stream that `Client(on_event=…)` is told of.
 
 An event is a value. It is made only when somebody watches, and never for each token. No event has a prompt, an answer
 or a key.
@@ -139,7 +139,7 @@ class StreamEnded:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """A request is no longer read on, which its caller had left (`drain=`); it comes after StreamEnded.
+    """A request that its caller had left is no longer read on (`drain=`); this comes after StreamEnded.
 
     record.usage is what its provider counted, if that came in time; else record.estimate stands, as before.
     """
@@ -152,7 +152,7 @@ class Drained:
 
 @dataclass(frozen=True, slots=True)
 class AttemptProgress:
-    """A step of a request, told only to observers of a `followed` call, not to `on_event`.
+    """A request has come a step further; this is told only to observers of a `followed` call, not to `on_event`.
 
     `record` has the times. step: the head of the answer came, or its first content came, or the request is over and its
     connection was kept for the next request or closed. After a failure, unused connections were closed too.

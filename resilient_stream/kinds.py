@@ -1,4 +1,5 @@
-"""The public names of the table of failures: 40 kinds, what is done about each, and the texts that people read."""
+"""Offers the public names of the table of failures: 40 kinds, what is done about each, and the texts that people
+read."""
 
 from .failures.kinds import GAVE_UP, KEPT, KINDS, TEXTS, ErrorCategory, ErrorKind, GaveUp, Kind, Phase, Retry, Text
 

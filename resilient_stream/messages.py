@@ -1,4 +1,4 @@
-"""The messages, message parts and tools that a user gives to a call.
+"""Defines the messages, message parts and tools that a user gives to a call.
 
 All of them also accept OpenAI's chat shape as plain dicts. They are checked when they are made, and a complaint names
 the place (`messages[2].content`). Nothing here knows a provider: an adapter turns these into its own dialect.
@@ -84,7 +84,7 @@ class _Frozen(BaseModel):
 
 
 class TextPart(_Frozen):
-    """A piece of text in a message of several parts.
+    """Holds a piece of text in a message of several parts.
 
     `citations` are what it rests on, as the provider `cited_by` gave them ("anthropic"). They go back to that provider
     only; for others it is text like any other. `cache` marks the end of what its provider should keep for further
@@ -104,7 +104,7 @@ class TextPart(_Frozen):
 
 
 class ImagePart(_Frozen):
-    """A picture, given as an https URL, a data URL (`data:image/png;base64,…`) or base64 text alone.
+    """Holds a picture, given as an https URL, a data URL (`data:image/png;base64,…`) or base64 text alone.
 
     `url` becomes a link, or a data URL of a media type that providers know (see `given/pictures.py`).
     """
@@ -154,8 +154,8 @@ class ImagePart(_Frozen):
 
 
 class FilePart(_Frozen):
-    """A file of any other kind (a PDF, audio, video, text, an office document), given by exactly one of `url`, `data`
-    and `id`.
+    """Holds a file of any other kind (a PDF, audio, video, text, an office document), given by exactly one of `url`,
+    `data` and `id`.
 
     data: bytes, or their base64 text, which is what is kept. id: of an upload at the provider that is asked. media_type
     is found from the first bytes, the name or the address, and has to be given where none of them shows it. name: what
@@ -246,7 +246,7 @@ class FilePart(_Frozen):
 
 
 class ReasoningPart(_Frozen):
-    """Reasoning of an earlier answer, to be sent back to the provider that it came from.
+    """Holds reasoning of an earlier answer, to be sent back to the provider that it came from.
 
     `signature` is the provider's proof of it. `redacted` is its encrypted form when the text is hidden. Reasoning that
     has neither is sent only to hosts that take reasoning as plain text (DeepSeek, Moonshot, vLLM, Ollama, …).
@@ -262,8 +262,8 @@ class ReasoningPart(_Frozen):
 
 
 class OpaquePart(_Frozen):
-    """A block of an assistant's turn that only its provider understands: a web search, its encrypted results, a picture
-    with the provider's mark on it.
+    """Holds a block of an assistant's turn that only its provider understands: a web search, its encrypted results, a
+    picture with the provider's mark on it.
 
     `data` is the block as its provider gave it, and goes back to `provider` ("anthropic") unchanged, in its place. For
     any other provider `text` stands there in its place. If that is empty, the block is left out, together with all
@@ -285,7 +285,7 @@ Part: TypeAlias = TextPart | ImagePart | FilePart | ReasoningPart | OpaquePart
 
 
 class FunctionCall(_Frozen):
-    """A tool call that the model made in an earlier turn. `arguments` is JSON text.
+    """Holds a tool call that the model made in an earlier turn. `arguments` is JSON text.
 
     `signature` and `signed_by` are as in `ReasoningPart`; only Gemini signs calls. `place` is the number of content
     parts of the message that came before the call; None means all of them. `cache` is as in `TextPart`.
@@ -305,7 +305,7 @@ class FunctionCall(_Frozen):
 
 
 class Message(_Frozen):
-    """One message of a conversation. It has the field names of OpenAI's chat shape and accepts the same dicts.
+    """Holds one message of a conversation. It has the field names of OpenAI's chat shape and accepts the same dicts.
 
     A `tool` message answers the call `tool_call_id`; `is_error` says that the tool failed, to providers that have a
     field for it. `content` is a string or a list of parts.
@@ -372,7 +372,7 @@ class Message(_Frozen):
 
 
 class Tool(_Frozen):
-    """A function the model may call: its name, what it is for, and a JSON schema of its parameters.
+    """Describes a function the model may call: its name, what it is for, and a JSON schema of its parameters.
 
     cache: as in `TextPart`; the mark is behind this tool.
     """
@@ -390,7 +390,7 @@ class Tool(_Frozen):
 
 
 class HostedTool(_Frozen):
-    """A tool that runs at the provider: `HostedTool("web_search")`.
+    """Names a tool that runs at the provider: `HostedTool("web_search")`.
 
     Each provider's own word for the name is sent; docs/hosted-tools.md lists who has which. options: fields of the
     tool, as the provider that is asked has them.

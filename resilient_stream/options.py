@@ -1,4 +1,4 @@
-"""The types of a call's options, for whoever passes them on, and the reply to an option that does not exist.
+"""Defines the types of a call's options, for whoever passes them on, and the reply to an option that does not exist.
 
 They are the options of `Client.stream`, by name and type; a test compares them. No option is ever ignored: an unknown
 one is refused before anything is sent, and the complaint names the one that was meant.
@@ -29,7 +29,8 @@ OnEndT = TypeVar("OnEndT")
 
 
 class TurnOptions(TypedDict, total=False):
-    """Options of each turn of `Client.converse`: those of `Client.stream` that `converse` does not define itself."""
+    """Lists the options of each turn of `Client.converse`: those of `Client.stream` that `converse` does not define
+    itself."""
 
     system: str | None
     """Instructions, which are put in front of the messages."""
@@ -52,7 +53,7 @@ class TurnOptions(TypedDict, total=False):
     """Makes words less likely that were used: above 0 they are avoided, below 0 preferred. As with `top_k`, a target
     without such a field is not asked."""
     frequency_penalty: float | None
-    """The same, the more the more often they were used."""
+    """Like `presence_penalty`, but a word is made less likely the more often it was used."""
     stop: str | Sequence[str] | None
     """One or more strings at which the answer ends. A target that cannot do this is not asked."""
     seed: int | None
@@ -83,7 +84,8 @@ class TurnOptions(TypedDict, total=False):
 
 
 class StreamOptions(TurnOptions, total=False):
-    """The options of `Client.stream`, `Client.complete` and `Scope.stream`. Their meaning is documented at `stream`."""
+    """Lists the options of `Client.stream`, `Client.complete` and `Scope.stream`. Their meaning is documented at
+    `stream`."""
 
     tools: Iterable[ToolLike] | None
     """What the model may use: `Tool` objects and functions, whose calls you answer (`converse` does it for you);

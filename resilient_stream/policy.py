@@ -1,4 +1,4 @@
-"""The policies of a client: frozen pydantic models in which every figure has a unit, a default and a reason.
+"""Defines the policies of a client: frozen pydantic models in which every figure has a unit, a default and a reason.
 
 A wrong value is refused when the policy is made, with the field's name, and never while a stream runs. All times are in
 seconds, and `None` switches a timeout off. The policies only hold values: the middlewares and the call act on them.
@@ -36,7 +36,7 @@ RecoveryMethod: TypeAlias = Literal["native", "prefill", "replay", "instruct", "
 
 
 class _Policy(BaseModel):
-    """Base of all policies: they are frozen, and a wrong value or name raises a StreamMisused that names it."""
+    """Is the base of all policies: they are frozen, and a wrong value or name raises a StreamMisused that names it."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False, hide_input_in_errors=True
@@ -81,7 +81,7 @@ def given(name: str, value: PolicyT | None, default: PolicyT) -> PolicyT:
 
 
 class RetryPolicy(_Policy):
-    """How often, and after which waits, the same target is tried again before any content was delivered.
+    """Says how often, and after which waits, the same target is tried again before any content was delivered.
 
     The wait before retry n (from 0) is `min(initial * 2**n, maximum)`, plus a random part of it (`jitter`). A server's
     own hint replaces this wait. Jitter only makes a hint longer, since a thousand callers may have got the same hint.
@@ -108,7 +108,7 @@ class RetryPolicy(_Policy):
 
 
 class RetryBudget(_Policy):
-    """How many retries all calls of this process together may send to a failing target.
+    """Limits how many retries all calls of this process together may send to a failing target.
 
     Nobody waits for the budget: when it is spent, the next target is tried, or the error says that the budget was the
     reason. Every kind of retry counts, also one that a server's hint asked for, since a thousand callers may have got
@@ -129,7 +129,7 @@ class RetryBudget(_Policy):
 
 
 class Timeouts(_Policy):
-    """How long a stream waits for what. A call's deadline is above all of them, see `client.stream(deadline=)`."""
+    """Says how long a stream waits for what. A call's deadline is above all of them, see `client.stream(deadline=)`."""
 
     connect: float | None = Field(default=10.0, gt=0)
     """Seconds for DNS, TCP and TLS together."""
@@ -145,7 +145,7 @@ class Timeouts(_Policy):
 
 
 class Recovery(_Policy):
-    """How an answer goes on when its stream breaks after content was delivered.
+    """Says how an answer goes on when its stream breaks after content was delivered.
 
     Methods are tried in the given order, each only where the target can do it.
     """
@@ -167,7 +167,7 @@ class Recovery(_Policy):
 
 
 class Hedge(_Policy):
-    """Ask another target when the first is slow to begin. The first content wins, and the other request is closed."""
+    """Asks another target when the first is slow to begin. The first content wins, and the other request is closed."""
 
     after: float | Percentile = 2.0
     """Seconds without content after which the next target is asked too. "p95": as many as the fastest 95 % of the
@@ -184,7 +184,7 @@ class Hedge(_Policy):
 
 
 class Breaker(_Policy):
-    """Stop asking a failing target for a while, then test it with one request."""
+    """Stops asking a failing target for a while, then tests it with one request."""
 
     failure_rate: float = Field(default=0.5, gt=0, le=1)
     """The share of failed requests at which the target is no longer asked."""
@@ -201,7 +201,7 @@ class Breaker(_Policy):
 
 
 class Limits(_Policy):
-    """What is sent to a target at most, for each of its keys, and bounds that make an error of what would otherwise
+    """Limits what is sent to a target, for each of its keys, and sets bounds that make an error of what would otherwise
     crash the process."""
 
     max_concurrency: int | None = Field(default=None, ge=1)
@@ -240,7 +240,7 @@ def _content_by_environment() -> bool:
 
 
 class Telemetry(_Policy):
-    """What OpenTelemetry is told: a span for each call and each request, and the metrics of `telemetry.names`.
+    """Chooses what OpenTelemetry is told: a span for each call and each request, and the metrics of `telemetry.names`.
 
     Without an OpenTelemetry SDK in the process nothing is made, and it costs nothing. Logs only need `logging`.
     """

@@ -1,4 +1,4 @@
-"""`Scope`: streams that end together.
+"""Defines `Scope`: streams that end together.
 
 Whatever was started from a scope is closed when the scope is left, however it is left. A scope holds no cancel scope
 and no task group: it closes its streams synchronously and does nothing else.
@@ -26,7 +26,7 @@ __all__ = ["Scope", "ScopeReport"]
 
 @dataclass(frozen=True, slots=True)
 class ScopeReport:
-    """Counts of a scope's streams. partial: streams that ended with a part of their answer only."""
+    """Counts a scope's streams. partial: streams that ended with a part of their answer only."""
 
     opened: int
     closed: int
@@ -35,7 +35,7 @@ class ScopeReport:
 
 
 class Scope:
-    """A group of streams, made by `client.scope()`. Leaving it closes the streams that still run."""
+    """Owns a group of streams; it is made by `client.scope()`. Leaving it closes the streams that still run."""
 
     def __init__(self, stream: Callable[..., Stream], deadline: float | None) -> None:
         self._start = stream

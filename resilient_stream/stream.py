@@ -1,9 +1,9 @@
-"""`Stream`: what `client.stream()` gives: iterate it, or enter it; read its transcript however it ended.
+"""Defines `Stream`, which `client.stream()` gives: iterate it, or enter it; read its transcript however it ended.
 
 It never looks like a normal end unless it was one. After a failure, a cancellation or a close, another pull raises; an
 outside `wait_for` around a pull can therefore not turn a cut answer into a whole one. The loop, its timers and the
-client do not refer to it, but to the `Call`; so dropping the stream without a word closes its connection at once, in
-`__del__`. Together with `Call` it is the cancel-guard, the outermost link: a generator cannot guard itself.
+client do not refer to it, but to the `Call`; so dropping the stream without closing it closes its connection at once,
+in `__del__`. Together with `Call` it is the cancel-guard, the outermost link: a generator cannot guard itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["Stream", "TextStream", "outcome_of_dropping"]
 
 
 class Stream:
-    """One answer on its way: an async iterator of chunks, and an async context manager.
+    """Streams one answer: an async iterator of chunks, and an async context manager.
 
     Nothing is sent before the first pull; the clocks start there. Raises StreamError when the answer fails,
     StreamMisused when two tasks pull at once. `transcript` is readable at any time, and final after the end.
@@ -176,7 +176,7 @@ class Stream:
     def close(self) -> None:
         """Close the connection and end the stream as `abandoned`; a pull in another task is woken with an error.
 
-        Synchronous and idempotent: the socket is gone after this line.
+        This is synchronous and may be done again: the socket is gone after this line.
         """
         self._close("abandoned")
 
@@ -215,9 +215,9 @@ class Stream:
 
 
 class TextStream:
-    """The text of a stream, as an async iterator of strings.
+    """Yields the text of a stream, as an async iterator of strings.
 
-    A class and not a generator: when it is dropped the stream is dropped with it, at once.
+    It is a class and not a generator: when it is dropped the stream is dropped with it, at once.
     """
 
     __slots__ = ("_stream",)

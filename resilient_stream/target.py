@@ -1,4 +1,4 @@
-"""`Target`: one model at one provider, and how to reach it.
+"""Defines `Target`: one model at one provider, and how to reach it.
 
 A target's key never appears in a repr, log, error, dict or pickle made from it, and the values of its options appear in
 nothing that is shown. A target neither reads the environment nor sends anything: that happens when an attempt starts.
@@ -27,7 +27,7 @@ ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
 
 class Target(BaseModel):
-    """A model at a provider: `Target("openai:gpt-5-mini")`.
+    """Names a model at a provider: `Target("openai:gpt-5-mini")`.
 
     name: "provider:model". A provider with a default model may stand alone ("local").
     api_key: a string, or a function (sync or async) that is called before each attempt, for keys that change. Default:

@@ -1,4 +1,4 @@
-"""The command line, `resilient-stream`: ask, chat, demo, serve, batch, providers, explain and doctor.
+"""Runs the command line, `resilient-stream`: ask, chat, demo, serve, batch, providers, explain and doctor.
 
 It uses the public API like any application: what it shows comes from chunks, events and the transcript. It needs the
 extra `cli` (typer, rich, prompt_toolkit), which nothing else here needs. A failure that has a kind is shown in words,

@@ -1,4 +1,4 @@
-"""The commands and their options, for typer.
+"""Declares the commands and their options, for typer.
 
 A command here is only its options and one call; its work is done in the module of its name. Nothing here catches
 errors: a command's function returns the exit code.

@@ -1,4 +1,4 @@
-"""`ask`: sends one prompt, shows the answer as it comes, and then says in a line how it went.
+"""Runs the command `ask`: sends one prompt, shows the answer as it comes, and then says in a line how it went.
 
 What was received is shown, whatever ends the stream, and the exit code says what ended it. Standard output has only the
 answer, or the one JSON document.

@@ -1,4 +1,4 @@
-"""The exit codes, by which a script can decide without reading text.
+"""Defines the exit codes, by which a script can decide without reading text.
 
 There is one code for each category of errors, and the usual codes for what happens to every program. They never change,
 because scripts depend on them.

@@ -1,4 +1,5 @@
-"""`providers`: lists every provider that a target may name, whether it is set up here, and what it can do.
+"""Runs the command `providers`: lists every provider that a target may name, whether it is set up here, and what it can
+do.
 
 What is shown is read from the adapters and the environment. A key itself is never shown, and nothing is connected to:
 that is done by `doctor`.
@@ -35,7 +36,7 @@ FEATURES: Mapping[str, str] = {
 
 
 class Row(NamedTuple):
-    """One provider. needs: what it needs to be set, in words; where that is set, the names that set it.
+    """Describes one provider. needs: what it needs to be set, in words; where that is set, the names that set it.
 
     configured: whether it is set; None for a provider that needs nothing.
     """

@@ -1,4 +1,4 @@
-"""`serve`: runs the gateway, says how to use it, and writes a line for each answer.
+"""Runs the command `serve`: starts the gateway, says how to use it, and writes a line for each answer.
 
 Everything is said on standard error, so a log of it can be kept by redirecting that.
 """

@@ -1,4 +1,4 @@
-"""Output of the commands: the answer to standard output, everything about it to standard error.
+"""Writes the output of the commands: the answer to standard output, everything about it to standard error.
 
 Standard output has the answer and nothing else, so that it can be piped. Colours and reasoning are shown in a terminal
 only. All output goes through here, where text from outside loses the characters that could control the terminal:
@@ -38,7 +38,7 @@ OUTCOME_STYLE: dict[Outcome | None, str] = {
 
 
 class Screen(Console):
-    """The console that the commands draw on, without rich's markup. No text can control the terminal through it."""
+    """Draws for the commands, as rich's console without its markup. No text can control the terminal through it."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, **options)
@@ -76,7 +76,7 @@ def say_json(value: Any) -> None:
 
 
 class Answer:
-    """Standard output with the answer as it comes; in a terminal, the model's reasoning comes first, dimmed."""
+    """Writes the answer to standard output as it comes; in a terminal, the model's reasoning comes first, dimmed."""
 
     def __init__(self) -> None:
         if isinstance(sys.stdout, TextIOWrapper):
@@ -133,7 +133,7 @@ def _one_place() -> bool:
 
 
 class Notes:
-    """Standard error, with everything that is said about the answer."""
+    """Writes everything that is said about the answer to standard error."""
 
     def __init__(self) -> None:
         self._console = Screen(stderr=True)

@@ -1,4 +1,4 @@
-"""What the commands say of wrong usage: an unknown option is answered with the one that was probably meant."""
+"""Says what is wrong with the use of a command: an unknown option is answered with the one that was probably meant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Command", "Group"]
 
 
 class Command(TyperCommand):
-    """A command whose usage line names its argument as people write it: ask PROMPT."""
+    """Names its argument in its usage line as people write it: ask PROMPT."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the usage line without braces around what is required."""
@@ -29,7 +29,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """All commands together, and the options that stand before the name of one."""
+    """Holds all commands together, and the options that stand before the name of one."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read what stands before a command. An unknown option is refused with the one that was meant."""

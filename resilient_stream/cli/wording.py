@@ -1,4 +1,4 @@
-"""Events, summaries and errors as a line or two of text for people.
+"""Words events, summaries and errors in a line or two of text for people.
 
 All functions are pure: they return a text and print nothing. They use only words that the documents use.
 """
@@ -170,7 +170,7 @@ def call_line(call: ToolCall) -> str:
 
 
 def whole_call(call: ToolCall) -> str:
-    """Return the same with all of its arguments, for somebody who has to say whether it may run."""
+    """Return a tool call as Python code with all of its arguments, for somebody who has to say whether it may run."""
     items = (call.parsed or {}).items()
     given = (f"{readable.one_line(name)}={json.dumps(value, ensure_ascii=False)}" for name, value in items)
     return f"→ {readable.one_line(call.name)}({call.arguments if call.parsed is None else ', '.join(given)})"

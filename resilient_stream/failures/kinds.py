@@ -48,7 +48,7 @@ class ErrorCategory(StrEnum):
 
 
 class ErrorKind(StrEnum):
-    """The kinds of failure. `KINDS` says what follows from each."""
+    """Names the kinds of failure. `KINDS` says what follows from each."""
 
     RATE_LIMITED = "rate_limited"
     PROVIDER_OVERLOADED = "provider_overloaded"

@@ -1,4 +1,4 @@
-"""`Form`: what `output=` asks for: the JSON schema that is sent, and the object that an answer is read as.
+"""Defines `Form`, what `output=` asks for: the JSON schema that is sent, and the object that an answer is read as.
 
 Providers that enforce a schema want an object at its top. So a list is asked for as `{"items": […]}` and any other
 value as `{"value": …}`, and is taken out again: a caller sees the wrapping only in the text of the answer. An answer
@@ -42,8 +42,8 @@ class Unfitting(ValueError):
 
 
 class Form(Protocol):
-    """What an answer has to be. name: for people. schema: what is sent; its top is an object. is_read: the stream reads
-    its answer; a conversation reads only the last one, and does that itself."""
+    """Describes what an answer has to be. name: for people. schema: what is sent; its top is an object. is_read: the
+    stream reads its answer; a conversation reads only the last one, and does that itself."""
 
     name: str
     schema: Mapping[str, Any]
@@ -93,7 +93,7 @@ def complaint(reason: str) -> str:
 
 
 class _TypeForm:
-    """The form of a type, which pydantic checks and builds."""
+    """Reads answers as a type, which pydantic checks and builds."""
 
     is_read = True
 
@@ -139,7 +139,7 @@ class _TypeForm:
 
 
 class _SchemaForm:
-    """The form of a JSON schema: the object is the decoded JSON, of the shape that the schema asks for."""
+    """Reads answers by a JSON schema: the object is the decoded JSON, of the shape that the schema asks for."""
 
     is_read = True
 

@@ -1,4 +1,4 @@
-"""`ObjectStream`: the object of a stream as it grows.
+"""Reads the object of a stream as it grows: `ObjectStream`.
 
 The text is read anew from its beginning each time, so that it is not done for each chunk: first after every 16
 characters, in a longer text after every 32nd part of it. In all, a text is therefore read some 33 times, however long
@@ -25,7 +25,7 @@ SHARE = 32
 
 
 class ObjectStream:
-    """The growing objects of a stream, as an async iterator. The last one is the validated one.
+    """Yields the growing objects of a stream, as an async iterator. The last one is the validated one.
 
     An object is given only if it differs from the one before it. An answer that is no object (cut, refused, tool calls)
     ends it without a last one; `transcript.finish_kind` says why. Everything that the stream raises is raised.
@@ -87,7 +87,7 @@ class ObjectStream:
 
 
 class Growing:
-    """The text of an answer, and when it is worth being read again."""
+    """Collects the text of an answer, and tells when it is worth being read again."""
 
     __slots__ = ("_begins", "_due", "_length", "_pieces")
 

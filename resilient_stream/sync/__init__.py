@@ -1,4 +1,4 @@
-"""`SyncClient`: the client for code without an event loop: scripts, notebooks, threads, Django, Celery.
+"""Offers `SyncClient`, the client for code without an event loop: scripts, notebooks, threads, Django, Celery.
 
     from resilient_stream.sync import SyncClient
 

@@ -1,4 +1,4 @@
-"""The event loop of a process in a thread of its own, and how other threads have something done there.
+"""Runs the event loop of a process in a thread of its own, and lets other threads have something done there.
 
 The thread starts with the first work, and ends with the process. A forked process has none of its parent's threads, so
 it gets a loop of its own; the parent's is kept and never touched, because both processes share its sockets.
@@ -32,7 +32,7 @@ PATIENCE = 1.0
 
 
 class Background:
-    """The event loop of one process. clients: those whose streams are ended with it."""
+    """Runs the event loop of one process. clients: those whose streams are ended with it."""
 
     def __init__(self) -> None:
         self.clients: WeakSet[Client] = WeakSet()
@@ -117,7 +117,7 @@ class Background:
 
 
 class _Errand(Generic[ResultT]):
-    """Work for the loop, which the thread that made it waits for."""
+    """Does work on the loop, which the thread that made it waits for."""
 
     __slots__ = ("_error", "_result", "_task", "_work", "over")
 

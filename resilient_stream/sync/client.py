@@ -1,4 +1,5 @@
-"""`SyncClient`: `Client`, whose methods wait. Each hands its arguments on, so there is one implementation only."""
+"""Defines `SyncClient`: `Client`, whose methods wait. Each hands its arguments on, so there is one implementation
+only."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ def _takes_what(
 
 
 class SyncClient:
-    """A client that streams answers to code without an event loop, with the targets and policies of `Client`.
+    """Streams answers to code without an event loop, with the targets and policies of `Client`.
 
     Many threads may use one at once. It may be made before a process forks: each process has a `Client` of its own.
     `on_event`, `on_end` and asynchronous functions are called on the background loop, where they must not block.
@@ -89,7 +90,7 @@ class SyncClient:
         return self._client.ledger
 
     def close(self) -> None:
-        """End every running stream with ClientClosed, then close the connections. Idempotent."""
+        """End every running stream with ClientClosed, then close the connections. It may be called again."""
         self._closed = self._client.closed = True
         if background().runs:
             background().run(self._client.aclose)

@@ -1,4 +1,5 @@
-"""`SyncConversation`: a conversation of the background loop, as a plain iterator over the chunks of all turns."""
+"""Defines `SyncConversation`: a conversation of the background loop, as a plain iterator over the chunks of all
+turns."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ __all__ = ["SyncConversation"]
 
 
 class SyncConversation(SyncAnswer[ConversationChunk], RecordViews):
-    """A running conversation: an iterator over the chunks of all turns, and a context manager; see `Conversation`.
+    """Runs a conversation: an iterator over the chunks of all turns, and a context manager; see `Conversation`.
 
     Plain functions among its tools run in worker threads, asynchronous ones on the background loop.
     """

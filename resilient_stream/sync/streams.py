@@ -1,4 +1,5 @@
-"""`SyncStream` and `SyncScope`: a stream and a scope of the background loop, as plain iterators and context managers.
+"""Defines `SyncStream` and `SyncScope`: a stream and a scope of the background loop, as plain iterators and context
+managers.
 
 A pull goes to the loop and back once for each batch that the network brings; the chunks of a batch are taken from the
 stream's own store of what is ready. Nothing is read ahead between two pulls.
@@ -27,7 +28,7 @@ ItemT = TypeVar("ItemT")
 
 
 class SyncIterator(Generic[ItemT]):
-    """An iterator over what an asynchronous iterator of a stream gives. Closing it closes the stream."""
+    """Iterates over what an asynchronous iterator of a stream gives. Closing it closes the stream."""
 
     __slots__ = ("__weakref__", "_background", "_items", "_stream")
 
@@ -61,7 +62,7 @@ class SyncIterator(Generic[ItemT]):
 
 
 class SyncAnswer(SyncIterator[ItemT]):
-    """What a stream and a conversation have in common. Leaving its `with` block closes it."""
+    """Holds what a stream and a conversation have in common. Leaving its `with` block closes it."""
 
     __slots__ = ()
 
@@ -94,7 +95,7 @@ class SyncAnswer(SyncIterator[ItemT]):
 
 
 class SyncStream(SyncAnswer[Chunk]):
-    """One answer on its way: an iterator of chunks, and a context manager; see `Stream`.
+    """Streams one answer: an iterator of chunks, and a context manager; see `Stream`.
 
     Nothing is sent before the first pull. Ctrl-C while it waits, `break` out of the `with` block, dropping it: each
     closes the connection at once. Raises StreamError when the answer fails, StreamMisused when two threads pull.
@@ -121,7 +122,7 @@ class SyncStream(SyncAnswer[Chunk]):
 
 
 class SyncTexts:
-    """The text of a stream, as an iterator of strings. Closing it closes the stream, as a web server does."""
+    """Yields the text of a stream, as an iterator of strings. Closing it closes the stream, as a web server does."""
 
     __slots__ = ("_chunks",)
 
@@ -143,7 +144,7 @@ class SyncTexts:
 
 
 class SyncScope:
-    """A group of streams, made by `SyncClient.scope()`. Leaving it closes the streams that still run."""
+    """Owns a group of streams; it is made by `SyncClient.scope()`. Leaving it closes the streams that still run."""
 
     def __init__(self, background: Background, scope: Scope) -> None:
         self._background = background

@@ -1,4 +1,4 @@
-"""Test how your application behaves when a provider does not: a loopback server that misbehaves on command.
+"""Tests how your application behaves when a provider does not: a loopback server that misbehaves on command.
 
     from resilient_stream import Client, Recovery, StreamInterrupted
     from resilient_stream.testing import Cut, FakeProvider, Text

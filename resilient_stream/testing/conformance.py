@@ -1,4 +1,4 @@
-"""`check_adapter`: checks whether a provider's adapter keeps the promises that the rest of the SDK relies on.
+"""Checks whether a provider's adapter keeps the promises that the rest of the SDK relies on: `check_adapter`.
 
     def test_my_adapter():
         check_adapter(ADAPTER, whole_answer_as_bytes, text="Hello")

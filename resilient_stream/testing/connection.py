@@ -1,4 +1,4 @@
-"""One accepted connection: it takes requests, plays scripts, and records which side ended it.
+"""Serves one accepted connection: it takes requests, plays scripts, and records which side ended it.
 
 A client that leaves is noticed at once, whatever the script is waiting for. A request is answered before the next one
 is read.

@@ -1,4 +1,5 @@
-"""The part of HTTP/1.1 that a fake server needs: requests from bytes, heads and chunks to bytes (RFC 9112).
+"""Reads and writes the part of HTTP/1.1 that a fake server needs: requests from bytes, heads and chunks to bytes (RFC
+9112).
 
 The functions are pure; sockets are in connection.py. Requests are read, and not checked beyond that.
 """
@@ -21,7 +22,7 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 @dataclass(slots=True, kw_only=True)
 class ReceivedRequest:
-    """One request as the provider saw it.
+    """Holds one request as the provider saw it.
 
     path: with the query. headers: names in lower case. connection: which one it came on, counted from 1; equal
     numbers mean that the client used a connection again. started, ended_at: seconds of `time.monotonic()`;

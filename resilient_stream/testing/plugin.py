@@ -1,4 +1,4 @@
-"""The pytest fixture `fake_provider`, which exists as soon as the package is installed.
+"""Offers the pytest fixture `fake_provider`, which exists as soon as the package is installed.
 
 The server runs in a thread of its own. So it works for tests of every kind, its tasks do not mix with theirs, and no
 async plugin is needed.

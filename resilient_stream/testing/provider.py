@@ -1,4 +1,4 @@
-"""`FakeProvider`: the loopback server, the requests it got, and how each of them ended.
+"""Defines `FakeProvider`: the loopback server, the requests it got, and how each of them ended.
 
 It is a real server on a real socket, so a client sees no difference. It never outlives its `with` block.
 """
@@ -33,7 +33,7 @@ HELLO: Script = (Text("Hello", " from", " the", " fake", " provider."), End())
 
 
 class FakeProvider:
-    """A loopback server that answers by script: `async with FakeProvider(script, ...) as provider`.
+    """Answers by script as a loopback server: `async with FakeProvider(script, ...) as provider`. as provider`.
 
     scripts: request n gets script n, and the last one repeats. A script is a list of steps, or a function that is given
     the request and returns a list of steps (for answers by path, or by what was asked).

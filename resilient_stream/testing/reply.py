@@ -1,4 +1,4 @@
-"""One answer while it is being sent; the steps of a script act on it.
+"""Sends one answer; the steps of a script act on it.
 
 Bytes are sent in the order and in the pieces that the script says; nothing is joined or held back. The script alone
 decides what comes next.
@@ -25,7 +25,7 @@ Framing: TypeAlias = Literal["chunked", "length", "close"]
 
 
 class Reply:
-    """The answer to one request. Steps of your own use its methods, as the ready ones do.
+    """Sends the answer to one request. Steps of your own use its methods, as the ready ones do.
 
     dialect: the dialect of its events, by the request's path unless `speak` chose another.
     said: what it has said so far.

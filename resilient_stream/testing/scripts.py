@@ -1,4 +1,4 @@
-"""Ready-made scripts: a plain answer, and a recording that is played with splits and cuts.
+"""Offers ready-made scripts: a plain answer, and a recording that is played with splits and cuts.
 
 A script is a tuple of steps, so it can be taken apart, extended (`answer(...)[:-1] + (Cut(),)`) and played any number
 of times. It does nothing that steps cannot do.

@@ -1,4 +1,4 @@
-"""The steps of scripts: small frozen values, each of which does one thing to a `Reply`.
+"""Defines the steps of scripts: small frozen values, each of which does one thing to a `Reply`.
 
 A step says what the client will see, and does not look at other steps: a script is read from top to bottom. Any object
 with `async def play(self, reply)` is a step.
@@ -42,7 +42,7 @@ __all__ = [
 
 
 class Step(Protocol):
-    """One line of a script."""
+    """Does one line of a script."""
 
     async def play(self, reply: Reply) -> None:
         """Act on the answer."""
@@ -55,7 +55,7 @@ Script: TypeAlias = Iterable[Step]
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Write the answer in a dialect of your choice; without it, the request's path decides."""
+    """Writes the answer in a dialect of your choice; without it, the request's path decides."""
 
     dialect: str
 
@@ -66,7 +66,7 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A status line and headers, without the body. Other steps send the dialect's own head when none was sent.
+    """Sends a status line and headers, without the body. Other steps send the dialect's own head when none was sent.
 
     headers: over the dialect's. framing: "chunked" (default), "length" (give a content-length), or "close": the
     body ends where the connection does.
@@ -83,7 +83,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A whole answer that is no stream: `Status(429, {"retry-after": "2"})`.
+    """Sends a whole answer that is no stream: `Status(429, {"retry-after": "2"})`.
 
     body: values that become JSON, or text, or bytes; by default an error in the dialect's own shape.
     """
@@ -108,7 +108,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Bytes on the socket as they are, outside of any framing; for what no HTTP server would send."""
+    """Sends bytes on the socket as they are, outside of any framing; for what no HTTP server would send."""
 
     data: bytes
 
@@ -119,7 +119,7 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Bytes of the body, in one write (one chunk). Write two `Send` to split at a byte."""
+    """Sends bytes of the body, in one write (one chunk). Write two `Send` to split at a byte."""
 
     data: bytes
 
@@ -130,7 +130,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Preamble:
-    """What the dialect sends before any content: OpenAI's role, Anthropic's message_start. `Text` does it too."""
+    """Sends what the dialect sends before any content: OpenAI's role, Anthropic's message_start. `Text` does it too."""
 
     async def play(self, reply: Reply) -> None:
         """Send the preamble, unless it was sent."""
@@ -139,7 +139,7 @@ class Preamble:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Text:
-    """Pieces of the answer's text, an event each: `Text("Hel", "lo")`."""
+    """Sends pieces of the answer's text, an event each: `Text("Hel", "lo")`."""
 
     pieces: tuple[str, ...]
 
@@ -154,7 +154,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class CallTool:
-    """A tool call. arguments: values that become JSON, or JSON text, which may be broken (not for Gemini, Ollama)."""
+    """Sends a tool call. arguments: values that become JSON, or JSON text, which may be broken (not for Gemini,
+    Ollama)."""
 
     name: str
     arguments: Mapping[str, Any] | str = field(default_factory=dict)
@@ -167,7 +168,8 @@ class CallTool:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of your own: `Event({"type": "ping"})`. A text is sent as it is. event: its name, if it has one."""
+    """Sends an event of your own: `Event({"type": "ping"})`. A text is sent as it is. event: its name, if it has
+    one."""
 
     data: Payload
     event: str | None = None
@@ -179,7 +181,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class ErrorEvent:
-    """An error inside the stream, in the dialect's shape; the head said 200 already. Does not end the body."""
+    """Sends an error inside the stream, in the dialect's shape; the head said 200 already. Does not end the body."""
 
     status: int = 500
     message: str = "fake error"
@@ -191,7 +193,7 @@ class ErrorEvent:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """A keep-alive comment: life on the wire, but no content. `times` of them, `every` so many seconds."""
+    """Sends a keep-alive comment: life on the wire, but no content. `times` of them, `every` so many seconds."""
 
     text: str = "keep-alive"
     every: float = 0.0
@@ -206,7 +208,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """A pause, in seconds; over at once when the client leaves."""
+    """Pauses for some seconds; the pause is over at once when the client leaves."""
 
     seconds: float
 
@@ -217,7 +219,7 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Silence on an open connection, until the client leaves."""
+    """Keeps silent on an open connection, until the client leaves."""
 
     async def play(self, reply: Reply) -> None:
         """Wait until the client leaves."""
@@ -226,7 +228,7 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The dialect's end of an answer, with its end marker, and the end of the body.
+    """Sends the dialect's end of an answer, with its end marker, and the end of the body.
 
     reason: "stop", "length", "tool_calls", "content_filter" or "refusal" in any dialect, or a dialect's own word.
     usage: what to report; by default a token per piece, and with OpenAI only when it was asked for.
@@ -243,7 +245,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class CleanEnd:
-    """The proper end of the HTTP body, without the dialect's end marker: a proxy that gave up politely."""
+    """Ends the HTTP body properly, without the dialect's end marker, like a proxy that gave up."""
 
     async def play(self, reply: Reply) -> None:
         """End the body."""
@@ -252,7 +254,7 @@ class CleanEnd:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection is closed (FIN), in the middle of the body or before any answer."""
+    """Closes the connection (FIN), in the middle of the body or before any answer."""
 
     async def play(self, reply: Reply) -> None:
         """Close the connection."""
@@ -261,7 +263,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The connection is reset (RST), as by a crashed process or a firewall."""
+    """Resets the connection (RST), as a crashed process or a firewall does."""
 
     async def play(self, reply: Reply) -> None:
         """Reset the connection."""
@@ -270,7 +272,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class BadChunk:
-    """A chunk whose length is no number, then the end of the connection: the framing itself is broken."""
+    """Sends a chunk whose length is no number, then ends the connection: the framing itself is broken."""
 
     async def play(self, reply: Reply) -> None:
         """Send the broken chunk and close the connection."""

@@ -1,1 +1,1 @@
-"""`batch`: asks the rows of a file."""
+"""Runs the command `batch`, which asks the rows of a file."""

@@ -1,4 +1,4 @@
-"""`batch`: asks each row of a file, and goes on where it was when it is started again.
+"""Runs the command `batch`: asks each row of a file, and goes on where it was when it is started again.
 
 Everything is said on standard error; the results are in two files, see `batch.book`.
 """
@@ -104,7 +104,7 @@ def _states(notes: Notes, book: Book, retry_failed: bool, changed: bool) -> tupl
 
 
 class _Run:
-    """One run: it asks the rows, keeps each result, and stops on a signal or when nothing can be answered."""
+    """Asks the rows, keeps each result, and stops on a signal or when nothing can be answered."""
 
     def __init__(self, notes: Notes, book: Book, states: tuple[State, ...], limit: int | None, every: float) -> None:
         self._notes = notes
@@ -159,7 +159,7 @@ class _Run:
             self._hopeless = error
 
     def _listen(self, client: Client | None) -> None:
-        """Take Ctrl-C and SIGTERM, or no longer."""
+        """Take Ctrl-C and SIGTERM, or stop taking them."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             if client is None:

@@ -25,7 +25,7 @@ def bar(counts: Counts) -> str:
 
 
 class View:
-    """The progress on standard error: `async with View(counts, notes, every)`.
+    """Shows the progress on standard error: `async with View(counts, notes, every)`.
 
     every: seconds between two lines where standard error is no terminal.
     """

@@ -1,1 +1,1 @@
-"""`resilient-stream chat`: a conversation in a terminal."""
+"""Runs the command `chat`, which is a conversation in a terminal."""

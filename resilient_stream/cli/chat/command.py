@@ -1,4 +1,4 @@
-"""`chat`: a conversation in a terminal or over a pipe, with questions in and answers as they come.
+"""Runs the command `chat`: a conversation in a terminal or over a pipe, with questions in and answers as they come.
 
 What was received of an answer is kept, whatever ends it, and the chat goes on. Ctrl-C stops an answer and does nothing
 at the prompt; Ctrl-D ends the chat. A question is only ever a line that somebody typed.

@@ -1,4 +1,4 @@
-"""The state that a chat keeps from one question to the next, and the commands that change it.
+"""Keeps the state of a chat from one question to the next, and defines the commands that change it.
 
 A command is a row of `COMMANDS`, from which `/help` and the completion are made. Nothing is sent here: a command that
 asks something returns the question.
@@ -25,7 +25,7 @@ _COMMAND = re.compile(r"/[a-z]+(\s|$)")
 
 
 class Page(Protocol):
-    """The place where a command writes its reply."""
+    """Takes the reply that a command writes."""
 
     def note(self, text: str) -> None:
         """Write a line."""
@@ -35,7 +35,7 @@ class Page(Protocol):
 
 
 class Chat:
-    """The state of a chat.
+    """Keeps the state of a chat.
 
     messages: the conversation, ready to be sent again. asked, before: the last question, and the messages before it.
     targets: whom to ask, in order. options: for every question.
@@ -72,7 +72,8 @@ class Chat:
 
 
 class Command(NamedTuple):
-    """A command: what follows its name, what it does, and its function, which may return a question to ask."""
+    """Describes a command: what follows its name, what it does, and its function, which may return a question to
+    ask."""
 
     arguments: str
     help: str

@@ -1,4 +1,4 @@
-"""The files of a chat: a conversation as JSON or Markdown, and a Python file of tools.
+"""Reads and writes the files of a chat: a conversation as JSON or Markdown, and a Python file of tools.
 
 What is saved as JSON can be read by `load` and by any client of OpenAI's API; Markdown is for people. What is wrong
 with a file is said with its name, never with a traceback.

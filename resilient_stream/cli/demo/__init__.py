@@ -1,1 +1,1 @@
-"""`resilient-stream demo`: an answer that is cut on purpose, and still comes whole."""
+"""Runs the command `demo`, in which an answer is cut on purpose, and still comes whole."""

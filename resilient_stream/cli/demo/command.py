@@ -1,4 +1,5 @@
-"""`demo`: one provider fails four times, once in the middle of its answer, and another one goes on with that answer.
+"""Runs the command `demo`: one provider fails four times, once in the middle of its answer, and another one goes on
+with that answer.
 
 Only the faults are made up. The client, its waits and the model are real. The exit code is 0 only if the answer is
 complete.

@@ -1,4 +1,4 @@
-"""The demo's live panel: attempts with their results, waits with a countdown, and the answer as it comes.
+"""Draws the demo's live panel: attempts with their results, waits with a countdown, and the answer as it comes.
 
 The panel is drawn from its rows ten times a second; events and chunks only change the rows. It is imported only for a
 terminal.
@@ -34,7 +34,7 @@ SEAM = ("▌", "bold yellow")
 
 @dataclass
 class _Row:
-    """One line of the panel. resumes: the time when the wait after it is over."""
+    """Describes one line of the panel. resumes: the time when the wait after it is over."""
 
     at: float
     target: str

@@ -1,4 +1,4 @@
-"""The two providers of the demo: one fails by a script, the other passes everything on to the real local model.
+"""Plays the two providers of the demo: one fails by a script, the other passes everything on to the real local model.
 
 Failures happen in bytes on the wire, so the client sees what a bad provider would send. The model's answer may be cut,
 but is never changed or read: its events are only counted.
@@ -60,7 +60,7 @@ stands for so many events of the model's answer.
 
 
 class DemoProxy:
-    """A loopback server for both, used with `async with`.
+    """Serves both providers on loopback, used with `async with`.
 
     upstream: the local model's base URL. answers: what "flaky" answers.
     """

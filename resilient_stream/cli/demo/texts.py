@@ -1,4 +1,4 @@
-"""What the demo says in either of its views."""
+"""Holds what the demo says in either of its views."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ __all__ = ["DemoView", "PlainView", "view_for"]
 
 
 class DemoView(Protocol):
-    """What the demo tells a view, in this order. `stop` is also called after an error."""
+    """Shows the demo, and is called in this order. `stop` is also called after an error."""
 
     def starting(self) -> None:
         """Show that the model is being loaded."""

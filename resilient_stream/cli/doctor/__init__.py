@@ -1,1 +1,1 @@
-"""`resilient-stream doctor`: whether the targets can be reached and answer."""
+"""Runs the command `doctor`, which says whether the targets can be reached and answer."""

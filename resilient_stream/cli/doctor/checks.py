@@ -1,4 +1,4 @@
-"""The checks of one target: what is configured, whether its host can be reached, and whether it answers.
+"""Checks one target: what is configured, whether its host can be reached, and whether it answers.
 
 The last check is a real answer through the real client; those before it find the place where that would fail. No key is
 shown, and nothing is printed here.
@@ -64,7 +64,7 @@ _PATHS = ("/chat/completions", "/completions", "/messages", "/responses", "/chat
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of one step. note: a few words for the table. happened, to_do: what to say of a failure."""
+    """Holds the result of one step. note: a few words for the table. happened, to_do: what to say of a failure."""
 
     step: str
     state: State = "waiting"
@@ -76,7 +76,7 @@ class Check:
 
 
 class Stop(Exception):
-    """Raised by a step that is failed or skipped, with its result."""
+    """Ends a step that is failed or skipped, with its result."""
 
     def __init__(self, state: State, note: str = "", happened: str = "", to_do: str = "") -> None:
         super().__init__(note)
@@ -85,8 +85,8 @@ class Stop(Exception):
 
 
 class Examination:
-    """The examination of one target, step by step. deadline: seconds for all steps. budget: US dollars a day for which
-    the target's price has to be known; then there is a step `price`, too.
+    """Examines one target, step by step. deadline: seconds for all steps. budget: US dollars a day for which the
+    target's price has to be known; then there is a step `price`, too.
 
     `checks` can be read while it runs. `limits`: what the answer's headers say of the account's limits.
     """

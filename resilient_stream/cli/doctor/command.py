@@ -1,4 +1,5 @@
-"""`doctor`: checks whether each target is set up, can be reached and answers, and whether a shared store does its work.
+"""Runs the command `doctor`: checks whether each target is set up, can be reached and answers, and whether a shared
+store does its work.
 
 It passes only when every target gave a whole answer through the client that an application uses, and nothing is wrong
 with the store. It shows no key and no password, and waits no longer than the deadline for each of them.

@@ -1,4 +1,4 @@
-"""The checks of a shared store: whether a Redis or Valkey server does for a fleet what `RedisStore` needs.
+"""Checks a shared store: whether a Redis or Valkey server does for a fleet what `RedisStore` needs.
 
 The last check is a real exchange through the real store, under a key of its own that expires within seconds. No
 password is shown, and nothing is printed here.
@@ -54,7 +54,7 @@ _WHY: Mapping[type[Exception], str] = {
 
 
 class StoreExamination:
-    """The examination of one store. deadline: seconds for all steps. `checks` can be read while it runs."""
+    """Examines one store. deadline: seconds for all steps. `checks` can be read while it runs."""
 
     def __init__(self, url: str, deadline: float) -> None:
         self.name = _shown(url)

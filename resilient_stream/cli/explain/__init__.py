@@ -1,1 +1,1 @@
-"""`resilient-stream explain`: what an error, a status or a log line means."""
+"""Runs the command `explain`, which says what an error, a status or a log line means."""

@@ -1,4 +1,4 @@
-"""Explain what the SDK does about a kind of failure: retries, fallback, recovery after content, and what to catch.
+"""Explains what the SDK does about a kind of failure: retries, fallback, recovery after content, and what to catch.
 
 The sentences are made from `KINDS`, the policies and the functions that the middlewares use, so they cannot differ from
 what the SDK does. Nothing is printed here.
@@ -41,7 +41,8 @@ _ONCE = {
 
 
 class NotSent(NamedTuple):
-    """A request that was never sent. happened: why, where its figures are unknown. again: whether it is sent later."""
+    """Describes a request that was never sent. happened: why, where its figures are unknown. again: whether it is sent
+    later."""
 
     happened: str
     again: str
@@ -71,7 +72,7 @@ _WHY_NOT_ELSEWHERE = {
 
 
 class Advice(NamedTuple):
-    """What the SDK does about a failure.
+    """Says what the SDK does about a failure.
 
     attempts: requests to one target in all.
     waits: seconds between them, without jitter.

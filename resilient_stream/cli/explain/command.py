@@ -1,4 +1,5 @@
-"""`explain`: says what a kind, a status, a class or a pasted error means, and what the SDK does about it.
+"""Runs the command `explain`: says what a kind, a status, a class or a pasted error means, and what the SDK does about
+it.
 
 A text is first looked up as a name; otherwise the real classifier decides what it is. Nothing is guessed: an unknown
 text is called unknown, and similar names are shown.

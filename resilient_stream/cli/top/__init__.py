@@ -1,1 +1,1 @@
-"""`top`: shows the targets of all processes that report to a store."""
+"""Runs the command `top`, which shows the targets of all processes that report to a store."""

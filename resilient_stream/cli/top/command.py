@@ -1,4 +1,5 @@
-"""`top`: reads what all processes report to a store, and shows it: once, as JSON, or again and again until q."""
+"""Runs the command `top`: reads what all processes report to a store, and shows it: once, as JSON, or again and again
+until q."""
 
 from __future__ import annotations
 
@@ -107,7 +108,7 @@ async def _live(store: RedisStore, console: Screen, every: float) -> int:
 
 
 class _Watch:
-    """The table in a terminal, and what it was drawn from last."""
+    """Draws the table in a terminal, and keeps what it was drawn from last."""
 
     def __init__(self, store: RedisStore, every: float, seen: Seen) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""The reports of many processes as one row for each target, and one for all of them together."""
+"""Adds up the reports of many processes: one row for each target, and one for all of them together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORST_FIRST: tuple[CircuitState, ...] = ("open", "half_open", "closed")
 
 @dataclass(slots=True)
 class Row:
-    """The sums of what processes report of one target, or of all; the names are those of `Figures`.
+    """Sums up what processes report of one target, or of all; the names are those of `Figures`.
 
     opens_in: the shortest, longest_wait: the longest of all.
     """

@@ -43,7 +43,7 @@ MANY_FAIL = 0.5
 
 
 class Column(NamedTuple):
-    """A column: the two lines above it, and what it shows of a row."""
+    """Describes a column: the two lines above it, and what it shows of a row."""
 
     above: str
     below: str
@@ -128,7 +128,7 @@ DROPPED = (
 
 @dataclass(slots=True)
 class Seen:
-    """What was read of a store. known: records that it has; found: those that were read; lost: since when nothing
+    """Holds what was read of a store. known: records that it has; found: those that were read; lost: since when nothing
     could be read any more, and why."""
 
     place: str

@@ -1,4 +1,5 @@
-"""The ways in which each API writes its answers: one row of encoder functions for each dialect, and how to find it.
+"""Lists the ways in which each API writes its answers: one row of encoder functions for each dialect, and how to find
+it.
 
 Their output has the shape of recorded answers, with all oddities. They do not use our own decoders' idea of a format: a
 fake that is made from the code it tests would prove nothing.

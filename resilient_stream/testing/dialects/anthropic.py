@@ -1,4 +1,4 @@
-"""Anthropic's messages: named events, a block around each text and tool call, a ping after the first begin."""
+"""Writes Anthropic's messages: named events, a block around each text and tool call, a ping after the first begin."""
 
 from __future__ import annotations
 

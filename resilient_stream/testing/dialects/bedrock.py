@@ -1,4 +1,4 @@
-"""Bedrock's Converse: AWS's binary messages, padding in each, the counts after the end. And its InvokeModel of a
+"""Writes Bedrock's Converse: AWS's binary messages, padding in each, the counts after the end. And its InvokeModel of a
 Claude, whatever the model's name: Anthropic's events in base64, Bedrock's own counts in the last.
 
 What is in a header there is in no payload: an event is `{its type: its payload}` here, and an error has its class as

@@ -1,4 +1,4 @@
-"""Cohere's chat, version 2: named events, a block around the text, a tool call in three kinds of events."""
+"""Writes Cohere's chat, version 2: named events, a block around the text, a tool call in three kinds of events."""
 
 from __future__ import annotations
 

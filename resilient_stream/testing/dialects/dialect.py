@@ -1,4 +1,4 @@
-"""The row that describes a dialect, and what an answer's encoders keep count of.
+"""Defines the row that describes a dialect, and what an answer's encoders keep count of.
 
 Encoders are pure: they return the events of an answer as plain JSON values, and `frame` makes bytes of each. Nothing
 here knows a single dialect.
@@ -22,7 +22,7 @@ Payload: TypeAlias = "dict[str, Any] | str"
 
 
 class Called(NamedTuple):
-    """A tool call in an answer. `arguments` is JSON text."""
+    """Describes a tool call in an answer. `arguments` is JSON text."""
 
     id: str
     name: str
@@ -31,7 +31,7 @@ class Called(NamedTuple):
 
 @dataclass(slots=True)
 class Said:
-    """What one answer has said so far: encoders take ids, indices and counts from here.
+    """Keeps what one answer has said so far: encoders take ids, indices and counts from here.
 
     usage: None unless the script gives it. blocks: the kinds of the content blocks begun, in order. events: how many
     were sent, where they are numbered. resumed_after: the number after which the client wants the rest.
@@ -52,7 +52,7 @@ class Said:
 
 
 class Dialect(NamedTuple):
-    """One row: how to know a request of this dialect, and how to write its answer.
+    """Describes one dialect: how to know a request of it, and how to write its answer.
 
     path: finds the path, and the model where it stands there. suffix: what a base URL ends in. streaming:
     whether this request asks for a stream. frame: one event as bytes; comment: a keep-alive. preamble, text,

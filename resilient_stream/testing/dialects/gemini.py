@@ -1,4 +1,5 @@
-"""Gemini's generateContent with `alt=sse`: whole responses as events, CRLF line ends, no end marker but the reason."""
+"""Writes Gemini's generateContent with `alt=sse`: whole responses as events, CRLF line ends, no end marker but the
+reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gemini's Interactions API: named events, steps that begin, go on and stop, and `[DONE]` at last.
+"""Writes Gemini's Interactions API: named events, steps that begin, go on and stop, and `[DONE]` at last.
 
 A GET with `last_event_id=N` is the rest of a stream: no `interaction.created`, the step goes on, ids from N + 1.
 """

@@ -1,4 +1,4 @@
-"""Ollama's `/api/chat`: a JSON line for each piece, tool calls whole, and the counts on the line with `done`."""
+"""Writes Ollama's `/api/chat`: a JSON line for each piece, tool calls whole, and the counts on the line with `done`."""
 
 from __future__ import annotations
 

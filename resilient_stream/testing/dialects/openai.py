@@ -1,4 +1,4 @@
-"""OpenAI's chat completions: a role first, usage on an event without choices, then `[DONE]`."""
+"""Writes OpenAI's chat completions: a role first, usage on an event without choices, then `[DONE]`."""
 
 from __future__ import annotations
 

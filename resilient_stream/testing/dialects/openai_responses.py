@@ -1,4 +1,5 @@
-"""OpenAI's Responses API: named events with numbers, each item announced, streamed, and said again when it is whole.
+"""Writes OpenAI's Responses API: named events with numbers, each item announced, streamed, and said again when it is
+whole.
 
 A GET with `starting_after=N` is the rest of a stream: no `response.created`, numbers from N + 1, the text goes on.
 """

@@ -4,16 +4,17 @@ Nothing of it is kept but the provider's count. Each answer has its own time and
 a bounded number of them at once: one more is closed as if nothing had been asked for.
 
 The one rule: a connection is closed or given back exactly once, whatever ends the reading: the end marker, the time,
-the client, the loop. A loop that ends closes what is still read before it is gone.
+the client, the loop. A loop that ends closes what is still read before it is gone. What was read in a loop that was
+closed without that is let go of as the next answer is left, or with the client.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..chunks import Usage
 from ..contract import Batch, Decoder, Meter, Response
@@ -41,6 +42,7 @@ class Drain:
     """
 
     task: asyncio.Task[None]
+    _reading: Coroutine[Any, Any, None]
 
     def __init__(
         self,
@@ -73,7 +75,8 @@ class Drain:
         """Read on in a task of the running loop, and return at once. running: what it is in until its end."""
         self._running = running
         running.add(self)
-        self.task = asyncio.get_running_loop().create_task(self._run(seconds))
+        self._reading = self._run(seconds)
+        self.task = asyncio.get_running_loop().create_task(self._reading)
         self.task._log_destroy_pending = False  # type: ignore[attr-defined]  # a loop may be dropped without its end
         self.task.add_done_callback(lambda _: self.end())  # a task that is cancelled before its first step runs nothing
         self._keeper = _until_the_loop_ends(self)
@@ -111,6 +114,12 @@ class Drain:
         self.task.cancel()
         self.end()
 
+    def end_with_its_loop(self) -> None:
+        """End it if its loop was closed without an end of its tasks. Idempotent."""
+        if self.task.get_loop().is_closed():
+            self._reading.close()  # first: nothing can wake who waits for the connection
+            self.end()
+
     def end(self) -> None:
         """Let go of the connection, and tell what was learned. Idempotent."""
         if self.is_over:
@@ -146,8 +155,14 @@ class Drains:
     def __init__(self) -> None:
         self.running: set[Drain] = set()
 
+    def end_with_their_loops(self) -> None:
+        """Let go of those whose loops are closed: nobody reads them on."""
+        for drain in tuple(self.running):
+            drain.end_with_its_loop()
+
     async def aclose(self) -> None:
         """Wait for this loop's, each for its own time at most. If this is cancelled, they are closed at once."""
+        self.end_with_their_loops()
         here = self._of_this_loop()
         try:
             if here:
@@ -177,6 +192,7 @@ class Draining(NamedTuple):
             loop = asyncio.get_running_loop()
         except RuntimeError:  # the loop is over, and the stream was dropped after it
             return False
+        self.drains.end_with_their_loops()
         running = self.drains.running
         if len(running) >= MOST or getattr(loop, "_asyncgens_shutdown_called", False):
             return False

@@ -32,6 +32,7 @@ from resilient_stream.stores import MemoryStore
 from resilient_stream.web.source import Owned
 from tests.engine.clock import Clock, after, running_clock
 from tests.engine.scripted import END, STOP, Answer, ScriptedTransport, client_over, text_event
+from tests.loops import closed_over
 
 COUNT = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":40}}\n\n'
 USED = Usage(7, 40)
@@ -558,3 +559,56 @@ async def test_a_web_reader_who_leaves_is_read_on(clock: Clock) -> None:
 async def _all_of(source: Owned) -> None:
     while await source.frames():
         pass
+
+
+class Waking(Lasting):
+    """An answer that wakes who reads it when it is closed, as a socket's does."""
+
+    def close(self) -> None:
+        """Let the read that waits end."""
+        super().close()
+        for step in self._script:
+            if isinstance(step, asyncio.Future) and not step.done():
+                step.set_result(b"")
+
+
+def test_one_in_a_loop_that_was_closed_over_it_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the next answer is left: its connection is closed, its place is free, and what is known of it written
+    down."""
+    monkeypatch.setattr(draining, "MOST", 1)
+    client, transport = client_over(drain=10, limits=Limits(max_concurrency=1))
+
+    async def leaving() -> Stream:
+        with running_clock():
+            transport.answers.append(Waking(text_event("a"), asyncio.get_running_loop().create_future()))
+            stream = await left(client)
+            await asyncio.sleep(0.1)
+            assert stream.transcript.attempts[0].draining
+            return stream
+
+    async def later() -> None:
+        await leaving()
+        assert client.health()[0].in_flight == 1
+        await client.aclose()
+
+    with closed_over(leaving()) as stream:
+        asyncio.run(later())
+        assert not stream.transcript.attempts[0].draining
+        assert transport.answers[0].closed == 1
+        assert client.ledger.totals()["openai:m0"].attempts == 2
+        assert client.slots._gates == {}
+
+
+def test_closing_the_client_ends_one_in_a_loop_that_was_closed_over_it() -> None:
+    """Also where its reading had not taken a first step."""
+    client, transport = client_over(Waking(text_event("a"), b""), drain=10)
+
+    async def leaving() -> None:
+        stream = client.stream("Hi")
+        await anext(stream)
+        asyncio.get_running_loop().call_soon(stream.close)
+
+    with closed_over(leaving()):
+        asyncio.run(client.aclose())
+        assert transport.answers[0].closed == 1
+        assert client.ledger.totals()["openai:m0"].output_tokens == (1, "estimated")

@@ -370,7 +370,7 @@ class Call:
             self._write_down()
         self.emit(Drained, target, attempt, record)
 
-    def once_read(self, meter: Meter, callback: Callable[[], object]) -> None:
+    def once_read(self, meter: Meter | None, callback: Callable[[], object]) -> None:
         """Call back when the answer that this meter counts is no longer read on, or now."""
         reading = next((drain for drain in self.drains if drain.meter is meter), None)
         if reading is None:

@@ -52,9 +52,10 @@ class TargetHealth(msgspec.Struct, frozen=True, kw_only=True):
     """Describes a target's health as `Client.health()` gives it.
 
     failure_rate: share of failed requests within the breaker's window. time_to_first_chunk: seconds until content,
-    learned; None before the first answer. in_flight: requests that run now. opens_until: seconds from now after which
-    a request may test the target; None where it is asked as usual. queued: requests that wait because of its `Limits`.
-    longest_wait: seconds for which one of them has waited; None where none waits.
+    learned; None before the first answer. in_flight: requests that run now, and answers that are read on
+    for their usage. opens_until: seconds from now after which a request may test the target; None where it is asked as
+    usual. queued: requests that wait because of its `Limits`. longest_wait: seconds for which one of them has waited;
+    None where none waits.
     """
 
     target: str

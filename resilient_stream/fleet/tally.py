@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import islice
 
-from ..events import AttemptFailed, AttemptProgress, AttemptStarted, Observer, Told
+from ..events import AttemptFailed, AttemptProgress, AttemptStarted, Drained, Observer, Told
 from ..text.readable import one_line
 from .health import TargetHealth
 from .histogram import bucket_of
@@ -171,6 +171,8 @@ class _Watched:
         """Take note of how far a request has come."""
         if isinstance(event, AttemptProgress):
             self._has_come(event)
+        elif isinstance(event, Drained):
+            self._tally.over(event.target)
         elif isinstance(event, AttemptStarted):
             self._sent.add(id(event.record))
             self._tally.began(event.target)
@@ -183,5 +185,5 @@ class _Watched:
             return  # it could not be sent
         if event.step == "content" and event.record.time_to_first_chunk is not None:
             self._tally.answered(event.target, event.record.time_to_first_chunk)
-        elif event.step in ("kept", "closed"):
+        elif event.step in ("kept", "closed") and not event.record.draining:
             self._tally.over(event.target)

@@ -216,17 +216,50 @@ def test_a_wrong_time_is_refused(value: object) -> None:
         Client("openai:gpt").stream("Hi", drain=value)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("breaker", [None, Breaker()])
 @pytest.mark.parametrize("leave", WAYS)
-async def test_a_place_is_held_while_the_provider_works(clock: Clock, leave: Leave) -> None:
+async def test_a_place_is_held_while_the_provider_works(clock: Clock, leave: Leave, breaker: Breaker | None) -> None:
     """With one place, the next call goes when the left one is over; tokens are counted by what it used."""
     limits = Limits(max_concurrency=1, tokens_per_minute=6000)
-    client, _ = client_over(answer(), Lasting(text_event("z") + STOP + COUNT + END), drain=10, limits=limits)
+    client, _ = client_over(
+        answer(), Lasting(text_event("z") + STOP + COUNT + END), drain=10, limits=limits, breaker=breaker
+    )
     await leave(client.stream("Hi"))
     assert client.health()[0].in_flight == 1
     await client.complete("Hi")
     assert clock.passed == 3
     assert client.health()[0].in_flight == 0
     assert client.slots._gates == {}
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(max_concurrency=3)])
+@pytest.mark.parametrize("leave", WAYS)
+async def test_it_is_in_flight_while_the_provider_works(clock: Clock, leave: Leave, limits: Limits) -> None:
+    """With a breaker or routing, also without limits: the target has as much to do as before."""
+    client, _ = client_over(answer(), drain=10, limits=limits, routing="least_busy")
+    await leave(client.stream("Hi"))
+    await asyncio.sleep(2.9)
+    assert client.health()[0].in_flight == 1
+    await asyncio.sleep(0.2)
+    assert client.health()[0].in_flight == 0
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(max_concurrency=3)])
+async def test_both_of_a_race_that_is_left_are_in_flight_each_for_its_time(clock: Clock, limits: Limits) -> None:
+    """One that is over frees its own target, and not the other's."""
+    first = Lasting(b": ping\n\n", after(6, text_event("a") + STOP + COUNT + END))
+    second = Lasting(b": ping\n\n", after(4, text_event("b") + STOP + COUNT + END))
+    options = {"hedge": Hedge(after=1), "breaker": Breaker(), "limits": limits, "drain": 20}
+    client, _ = client_over(first, second, targets=2, **options)
+    task = asyncio.ensure_future(client.complete("Hi"))
+    seen = []
+    for at, event in ((2, task.cancel), (3, None), (5, None), (7, None)):
+        await asyncio.sleep(at - clock.passed)
+        seen.append(tuple(each.in_flight for each in client.health()))
+        if event is not None:
+            event()
+    await asyncio.wait([task])
+    assert seen == [(1, 1), (1, 1), (1, 0), (0, 0)]
 
 
 async def test_the_loser_of_a_race_is_closed_at_once(clock: Clock) -> None:

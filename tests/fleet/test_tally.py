@@ -186,6 +186,20 @@ async def test_what_is_given_up_runs_no_longer(clock: Clock) -> None:
         assert (second.in_flight, second.ended, second.failed) == (0, 1, 0)
 
 
+async def test_what_is_read_on_runs_until_that_is_over(clock: Clock) -> None:
+    """Its provider still works on it, so it is in flight; then it has ended, once."""
+    client, _ = reporting(Answer(text_event("a"), after(4, STOP + END)), drain=10)
+    async with client:
+        async with client.stream("Hi") as stream:
+            async for _ in stream:
+                break
+        (mine,) = figures(client)
+        assert (mine.in_flight, mine.ended) == (1, 0)
+        await asyncio.sleep(5)
+        (mine,) = figures(client)
+        assert (mine.in_flight, mine.ended, mine.failed) == (0, 1, 0)
+
+
 async def test_who_waits_for_limits_is_counted(clock: Clock) -> None:
     """How many, and how long the first of them has waited."""
     client, _ = reporting(Answer(text_event("a"), after(9, STOP + END)), whole(), limits=Limits(max_concurrency=1))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from ...contract import Batch, Handler, Request
+from ...contract import Batch, Handler, Request, Sending
 from ...events import BreakerChanged
 from ...failures import ErrorKind
 from ...outcome.errors import AllTargetsFailed, StreamError
@@ -50,7 +50,8 @@ async def _with_leave(request: Request, call: Call, call_next: Handler, health: 
     visit = _Visit(known, permit, call.now)
     if known.slow_after is not None:
         request = replace(request, silence=visit)
-    known.in_flight += 1
+    if request.meter is None and call.settings.drain is not None:
+        request = replace(request, meter=visit)
     try:
         async with aclosing(call_next(request, call)) as batches:
             async for batch in batches:
@@ -64,8 +65,8 @@ async def _with_leave(request: Request, call: Call, call_next: Handler, health: 
             error.failure = structs.replace(error.failure, retry=False)  # this one rests now, so the next is asked
         raise
     finally:
-        known.in_flight -= 1
         visit.over()
+        call.once_read(request.meter, visit.gone)
         _tell_of_a_change(request, call, known)
 
 
@@ -89,6 +90,17 @@ class _Visit:
         self._permit = permit
         self._now = now
         self._started = now()
+        known.in_flight += 1
+
+    def gone(self) -> None:
+        """The target does not work on it any more."""
+        self._known.in_flight -= 1
+
+    def begins(self, sending: Sending) -> None:
+        """Count nothing: as a meter it only tells this request's answer from others that are read on."""
+
+    def answered(self, sending: Sending) -> None:
+        """Count nothing."""
 
     def began(self) -> None:
         """Content came."""

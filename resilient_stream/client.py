@@ -131,7 +131,7 @@ class Client:
         self.closed = False
         self.warned = False
         self._retry = given("retry", retry, RetryPolicy())
-        self._health = None if breaker is None else self._watched(given("breaker", breaker, Breaker()))
+        self._health = None if breaker is None else self._health_by(given("breaker", breaker, Breaker()))
         self._hedge = None if hedge is None else given("hedge", hedge, Hedge())
         self._beginnings = _beginnings(self._hedge)
         self._budget = given("budget", budget, RetryBudget())
@@ -297,7 +297,7 @@ class Client:
         functions, hosted = _sources(tools)
         toolbox = Toolbox(functions, outputs, _at_least("tool_timeout", tool_timeout, 0), approve, patience)
         form = _form(options.get("output"))
-        options["output"] = None if form is None else _unread(form)
+        options["output"] = None if form is None else _form_for_turns(form)
         if form is not None and outputs:
             raise StreamMisused("give output=, which the last answer is, or outputs=, which are handed in one by one")
         prompts = Prompts(on_incomplete, most, patience, toolbox.threads)
@@ -326,7 +326,7 @@ class Client:
         Without a breaker and routing nothing is observed, and each target is `closed`. `queued` is counted where there
         are limits.
         """
-        return (self._health or self._watched(Breaker())).all(self.targets, _now(), self.slots.busy())
+        return (self._health or self._health_by(Breaker())).all(self.targets, _now(), self.slots.busy())
 
     def _facts(self) -> Facts:
         """Return what gauges show of this client; it may be asked in any thread."""
@@ -395,10 +395,10 @@ class Client:
         how = checked(routing)
         if how == "cheapest":
             self.prices.load()
-        self._health = self._watched(breaker or Breaker(), judges=breaker is not None, rests=True)
+        self._health = self._health_by(breaker or Breaker(), judges=breaker is not None, rests=True)
         return Router(how, self._health, self.prices.compared)
 
-    def _watched(self, policy: Breaker, *, judges: bool = True, rests: bool = False) -> Health:
+    def _health_by(self, policy: Breaker, *, judges: bool = True, rests: bool = False) -> Health:
         """Return what is known of the targets' health: in this process, or in all that share a store."""
         from .fleet.health import Health  # paid for by who has a breaker, or asks
 
@@ -620,7 +620,7 @@ def _form(output: Schema | None) -> Form | None:
     return form_of(output)
 
 
-def _unread(form: Form) -> Form:
+def _form_for_turns(form: Form) -> Form:
     """Return a form that the turns of a conversation are asked for: only the conversation knows which is the last."""
     from .objects.form import unread
 

@@ -122,7 +122,7 @@ class Target(BaseModel):
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Show options by name only. This also works for a target that failed while being made and has no fields."""
         fields = vars(self)
-        yield from ((name, _shown(name, fields[name])) for name in _SHOWN if name in fields)
+        yield from ((name, _shown_value(name, fields[name])) for name in _SHOWN if name in fields)
         if options := fields.get("options"):
             yield "options", sorted(options)
 
@@ -152,7 +152,7 @@ class Target(BaseModel):
 _SHOWN = ("provider", "model", "base_url", "weight", "timeouts", "limits")
 
 
-def _shown(name: str, value: Any) -> Any:
+def _shown_value(name: str, value: Any) -> Any:
     return safe_url(value) if name == "base_url" and value else value
 
 

@@ -101,10 +101,10 @@ class Book:
 
     def state(self, line: Line) -> State:
         """Return the state of the row on a line."""
-        answered = _at(self._finished, line.number)
+        answered = _state_at(self._finished, line.number)
         if answered == line.digest:
             return "finished"
-        if _at(self._failing, line.number) == line.digest:
+        if _state_at(self._failing, line.number) == line.digest:
             return "failed"
         return "changed" if answered else "new"
 
@@ -140,11 +140,11 @@ class Book:
         self._unsaved.add(descriptor)
         number, digest = result.row.line, result.row.digest
         if result.finished:
-            _put(self._finished, number, digest)
+            _set_state(self._finished, number, digest)
             self._no_failure(number)
         else:
-            self._stale |= bool(_at(self._failing, number))
-            _put(self._failing, number, digest)
+            self._stale |= bool(_state_at(self._failing, number))
+            _set_state(self._failing, number, digest)
 
     def sync(self) -> None:
         """Put what was written onto the disk, for the case that the machine stops."""
@@ -158,7 +158,7 @@ class Book:
         return self._failures
 
     def _no_failure(self, number: int) -> None:
-        if _at(self._failing, number):
+        if _state_at(self._failing, number):
             self._failing[number] = 0
             self._stale = True
 
@@ -169,8 +169,8 @@ class Book:
             file.seek(0)
             for entry in _entries(file, path):
                 if entry.line <= self._size:  # a file has no more lines than bytes
-                    self._stale |= known is self._failing and bool(_at(known, entry.line))
-                    _put(known, entry.line, int(entry.digest, 16))
+                    self._stale |= known is self._failing and bool(_state_at(known, entry.line))
+                    _set_state(known, entry.line, int(entry.digest, 16))
         if not ends:
             _write_all(descriptor, b"\n")
 
@@ -199,7 +199,7 @@ class Book:
         last: dict[int, int] = {}
         with self.failed.open("rb") as file:
             for place, entry in enumerate(_entries(file, self.failed)):
-                if _at(self._failing, entry.line) == int(entry.digest, 16):
+                if _state_at(self._failing, entry.line) == int(entry.digest, 16):
                     last[entry.line] = place
         if not last:
             self.failed.unlink()
@@ -269,11 +269,11 @@ def _write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _at(known: array[int], number: int) -> int:
+def _state_at(known: array[int], number: int) -> int:
     return known[number] if number < len(known) else 0
 
 
-def _put(known: array[int], number: int, digest: int) -> None:
+def _set_state(known: array[int], number: int, digest: int) -> None:
     if number >= len(known):
         known.frombytes(bytes(known.itemsize * (number + 1024 - len(known))))
     known[number] = digest

@@ -66,7 +66,7 @@ def read_row(line: Line) -> Row:
     try:
         value = msgspec.json.decode(line.data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Row(line=line.number, digest=line.digest, wrong=f"it is no JSON: {_where(error)}")
+        return Row(line=line.number, digest=line.digest, wrong=f"it is no JSON: {_place_of_error(error)}")
     except RecursionError:
         wrong = f"it has more than {MAX_DEPTH} levels in one another"
         return Row(line=line.number, digest=line.digest, wrong=wrong)
@@ -83,13 +83,13 @@ def row_of(value: Any, *, line: int, digest: int = 0) -> Row:
             raise _Wrong('a row is a text, or an object like {"prompt": "…"}')
         check_depth("row", value, MAX_DEPTH)
         identity = _identity(value)
-        made = _of_openai(value) if isinstance(value.get("body"), Mapping) else _own(value)
+        made = _of_openai(value) if isinstance(value.get("body"), Mapping) else _own_fields(value)
     except (_Wrong, StreamMisused) as error:
         return Row(line=line, digest=digest, id=identity, wrong=str(error))
     return Row(line=line, digest=digest, id=identity, **made)
 
 
-def _where(error: Exception) -> str:
+def _place_of_error(error: Exception) -> str:
     return str(error).removeprefix("JSON is malformed: ")
 
 
@@ -108,7 +108,7 @@ def _of_openai(value: Mapping[str, Any]) -> dict[str, Any]:
     return {"url": url, "body": dict(value["body"]), "row": kept}
 
 
-def _own(value: Mapping[str, Any]) -> dict[str, Any]:
+def _own_fields(value: Mapping[str, Any]) -> dict[str, Any]:
     given = [name for name in ASKED if value.get(name) is not None]
     fields = {name: each for name, each in value.items() if name not in (*ASKED, "id", "custom_id", "row")}
     kept = value.get("row", {})

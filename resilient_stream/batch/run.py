@@ -141,12 +141,12 @@ async def run_rows(
 
 async def _numbered(rows: Rows) -> AsyncIterator[Row]:
     number = 0
-    async for each in _each(rows):
+    async for each in _each_row(rows):
         number += 1
         yield each if isinstance(each, Row) else row_of(each, line=number)
 
 
-async def _each(rows: Rows) -> AsyncIterator[Any]:
+async def _each_row(rows: Rows) -> AsyncIterator[Any]:
     if isinstance(rows, str | bytes | Mapping):
         raise StreamMisused("rows: give a list, or anything that can be iterated, not a single row")
     if isinstance(rows, AsyncIterable):

@@ -79,7 +79,7 @@ async def _serve(
     default, said = ("", "") if targets or named else default_target()
     page = metrics_page()
     telemetry = None if page is None else Telemetry(meter_provider=page[0])
-    asked = targets or ((default,) if default else _all(named))
+    asked = targets or ((default,) if default else _all_targets(named))
     async with Client(*asked, breaker=Breaker(), on_event=_watcher(notes), telemetry=telemetry) as client:
         app = make_app(client, keys=keys, models=named, host=host, metrics=None if page is None else page[1])
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0, access_log=None)
@@ -168,7 +168,7 @@ def _models(given: Sequence[str]) -> Models | None:
     return found or None
 
 
-def _all(models: Models | None) -> list[Any]:
+def _all_targets(models: Models | None) -> list[Any]:
     """Return the targets of all names, each once."""
     return list(dict.fromkeys(target for targets in (models or {}).values() for target in targets))
 

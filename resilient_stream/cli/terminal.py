@@ -100,7 +100,7 @@ class Answer:
     def end(self) -> None:
         """Begin a new line, unless one has begun."""
         if self._last != "\n":
-            self._put("\n")
+            self._write_text("\n")
 
     def echoed(self, text: str) -> None:
         """Take note of what the terminal itself wrote, as it does for Ctrl-C."""
@@ -114,10 +114,10 @@ class Answer:
         if self._reasoned:
             self._reasoned = False
             self.end()
-            self._put("\n")
-        self._put(text)
+            self._write_text("\n")
+        self._write_text(text)
 
-    def _put(self, text: str) -> None:
+    def _write_text(self, text: str) -> None:
         text = printable(text) if self._console.is_terminal else text  # into a pipe goes what the model wrote
         sys.stdout.write(text)
         sys.stdout.flush()

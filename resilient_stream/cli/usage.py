@@ -58,13 +58,13 @@ def _unknown(name: str, typed: list[str], known: list[str]) -> str:
     letter by letter."""
     if not name.startswith("--"):
         words = (word.partition("=")[0] for word in typed if word.startswith(name))
-        name = next((word for word in words if _meant(word, known)), name)
+        name = next((word for word in words if _nearest_option(word, known)), name)
     name = one_line(name)
-    meant = _meant(name, known)
+    meant = _nearest_option(name, known)
     return safe_name(name) + (f": did you mean {meant}?" if meant else "")
 
 
-def _meant(name: str, known: list[str]) -> str | None:
+def _nearest_option(name: str, known: list[str]) -> str | None:
     """Return the nearest option. The dashes are left out: with them, short names would all be near to each other."""
     spelt = {option.lstrip("-"): option for option in known}
     near = nearest(name.lstrip("-"), spelt)

@@ -203,11 +203,14 @@ def footnotes(sources: Iterable[Source]) -> list[str]:
     """Return what an answer rests on, each page or document once, in the order in which it was first named."""
     found = dict.fromkeys((source.title or source.url or source.id, source.url) for source in sources)
     named = [(title, url) for title, url in found if title]
-    lines = [_line(f"[{number}] {title}{_at(url, title)}") for number, (title, url) in enumerate(named[:FOOTNOTES], 1)]
+    lines = [
+        _line(f"[{number}] {title}{_address_of(url, title)}")
+        for number, (title, url) in enumerate(named[:FOOTNOTES], 1)
+    ]
     return lines + ([f"and {len(named) - FOOTNOTES} more sources"] if len(named) > FOOTNOTES else [])
 
 
-def _at(url: str, title: str) -> str:
+def _address_of(url: str, title: str) -> str:
     return f" {url}" if url and url != title else ""
 
 

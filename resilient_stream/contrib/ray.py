@@ -82,9 +82,9 @@ def answer(
             batch_size=rows_per_file,
             batch_format="pyarrow",
             num_cpus=cpus,
-            **_pool(actors, 2 + streams // rows_per_file),  # more than fill it: each ends with its slowest row
+            **_actor_pool(actors, 2 + streams // rows_per_file),  # more than fill it: each ends with its slowest row
         )
-        _follow(asked, counts, say)
+        _count_results(asked, counts, say)
     left = counts.total - counts.ended
     say(ended_line(counts, monotonic()) + (f" · {left:,} left" if left else ""))
     return counts
@@ -94,7 +94,7 @@ def _to_standard_error(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _follow(asked: ray.data.Dataset, counts: Counts, say: Callable[[str], None]) -> None:
+def _count_results(asked: ray.data.Dataset, counts: Counts, say: Callable[[str], None]) -> None:
     """Count what Ray has done while it works, and say how far it is."""
     said = monotonic()
     for block in asked.iter_batches(batch_size=None, batch_format="pyarrow"):
@@ -105,7 +105,7 @@ def _follow(asked: ray.data.Dataset, counts: Counts, say: Callable[[str], None])
             said = monotonic()
 
 
-def _pool(actors: int, calls: int) -> dict[str, Any]:
+def _actor_pool(actors: int, calls: int) -> dict[str, Any]:
     """Return what Ray is told about the actors, each of which has so many calls at a time, and none that wait while
     another actor is idle. The number of calls has a new name since Ray 2.59."""
     strategy = ray.data.ActorPoolStrategy

@@ -61,14 +61,14 @@ class Approvals:
 
     def asks_about(self, name: str) -> bool:
         """Return whether somebody is asked before this tool runs."""
-        return self._who(name) is not None
+        return self._approver_of(name) is not None
 
     async def approved(self, call: ToolCall) -> ToolCall:
         """Return the call as it may run. Raises Refused with the reason if it may not.
 
         Raises StreamMisused for an answer that is none, and for an `approve` that failed: the call is not run then.
         """
-        return _judged(call, await self._verdict(call)) if self.asks_about(call.name) else call
+        return _call_by_verdict(call, await self._verdict(call)) if self.asks_about(call.name) else call
 
     async def verdict(self, call: ToolCall) -> tuple[bool, str] | None:
         """Return whether a tool of the provider's may run, and why not; None if nobody is to be asked about it.
@@ -81,24 +81,24 @@ class Approvals:
             verdict = await self._verdict(call)
             if isinstance(verdict, Mapping):
                 raise StreamMisused(f"approve: {call.name} runs at its provider, with its own arguments: {_YES_OR_NO}")
-            _judged(call, verdict)
+            _call_by_verdict(call, verdict)
         except Refused as refused:
             return False, str(refused)
         return True, ""
 
-    def _who(self, name: str) -> Any:
+    def _approver_of(self, name: str) -> Any:
         return self._approve.get(name) if isinstance(self._approve, Mapping) else self._approve
 
     async def _verdict(self, call: ToolCall) -> Any:
         verdict: Any = None
         async with self._one_by_one:
             with anyio.move_on_after(self._timeout) as waited:
-                verdict = await self._asked(self._who(call.name), call)
+                verdict = await self._ask_approver(self._approver_of(call.name), call)
         if waited.cancelled_caught:
             raise Refused(f"{call.name} was not run: nobody approved it in time.")
         return verdict
 
-    async def _asked(self, ask: Any, call: ToolCall) -> Any:
+    async def _ask_approver(self, ask: Any, call: ToolCall) -> Any:
         try:
             return await asked(ask, call, "approve", self._threads)
         except StreamMisused:
@@ -107,7 +107,7 @@ class Approvals:
             raise StreamMisused(f"approve raised {type(error).__name__} for {call.name}, which was not run") from error
 
 
-def _judged(call: ToolCall, verdict: Any) -> ToolCall:
+def _call_by_verdict(call: ToolCall, verdict: Any) -> ToolCall:
     if verdict is True:
         return call
     if verdict is False:

@@ -120,7 +120,7 @@ class Conversation(RecordViews):
             call.finish("complete")
             raise
         except asyncio.CancelledError as error:
-            self._mark(error)
+            self._note_transcript(error)
             call.finish("cancelled", error)
             raise
         except StreamError as error:
@@ -166,7 +166,7 @@ class Conversation(RecordViews):
             await self._answered(self.record.turns[-1])
         return self._ready.pop()  # type: ignore[no-any-return]
 
-    def _give(self, chunks: Sequence[ConversationChunk]) -> None:
+    def _put_behind(self, chunks: Sequence[ConversationChunk]) -> None:
         """Put chunks behind those that wait to be taken, with the next one last, as in a transcript."""
         self._ready[:0] = chunks[::-1]
 
@@ -196,13 +196,13 @@ class Conversation(RecordViews):
         self._stream, self._turn_call = stream, stream._call
         self._link.begin(stream)
         self.record.turns.append(Turn(number, stream.transcript))
-        self._give([TurnStarted(number)])
+        self._put_behind([TurnStarted(number)])
 
     async def _answered(self, turn: Turn) -> None:
         """Act on a whole answer: start its tools, or decide whether there is another turn."""
         turn.settle()
         if not turn.calls:
-            await self._settle(turn)
+            await self._decide_next_turn(turn)
             return
         outputs = self.record.outputs
         answer = functools.partial(self._toolbox.answer, turn.calls, turn.results, outputs, self._call)
@@ -211,17 +211,17 @@ class Conversation(RecordViews):
     async def _wait_for_tools(self, running: RunningTools) -> None:
         """Take what the tools of a turn report, and at their end their results."""
         reports = await self._call.wait(running.news)
-        self._give(reports)
+        self._put_behind(reports)
         if running.is_over:
             self._running = None
             running.leave()
             turn = self.record.turns[-1]
-            self._give([turn.results[call.id] for call in turn.calls if call.id in turn.results])
+            self._put_behind([turn.results[call.id] for call in turn.calls if call.id in turn.results])
             expected = bool(self.record.outputs) and not self._toolbox.missing(self.record.outputs)
             self._done = bool(turn.unanswered) or expected
-            await self._settle(turn)
+            await self._decide_next_turn(turn)
 
-    async def _settle(self, turn: Turn) -> None:
+    async def _decide_next_turn(self, turn: Turn) -> None:
         """Decide whether there is another turn after an answer and the results of its calls."""
         if turn.waiting:
             turn.approve(await self._call.wait(lambda: self._toolbox.verdicts(turn.waiting)))
@@ -300,10 +300,10 @@ class Conversation(RecordViews):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, asyncio.CancelledError):
-            self._mark(error)
+            self._note_transcript(error)
         self._close("cancelled" if isinstance(error, asyncio.CancelledError) else "abandoned")
 
-    def _mark(self, error: asyncio.CancelledError) -> None:
+    def _note_transcript(self, error: asyncio.CancelledError) -> None:
         if self.record.turns and Transcript.of(error) is None:
             self.record.turns[-1].transcript._mark(error)
 

@@ -109,7 +109,7 @@ class MCPServers:
         loop = asyncio.get_running_loop()
         ready: list[asyncio.Future[list[MCPTool]]] = [loop.create_future() for _ in self._servers]
         for (name, connection), future in zip(self._servers, ready, strict=True):
-            self._keep(loop.create_task(self._serve(name, connection, future), name=f"MCP server {name}"))
+            self._keep_task(loop.create_task(self._serve(name, connection, future), name=f"MCP server {name}"))
         try:
             found = await asyncio.gather(*ready)
         except BaseException:
@@ -132,7 +132,7 @@ class MCPServers:
             if not ready.done():
                 ready.set_exception(MCPServerFailed(name, _reason(error)))
 
-    def _keep(self, task: asyncio.Task[None]) -> None:
+    def _keep_task(self, task: asyncio.Task[None]) -> None:
         self._own.append(task)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -64,11 +64,11 @@ def reporter() -> Report:
     return _reporter.get()
 
 
-def _nobody(message: str, progress: float | None, total: float | None) -> None:
+def _report_to_nobody(message: str, progress: float | None, total: float | None) -> None:
     """Report to nobody, outside a conversation."""
 
 
-_reporter: ContextVar[Report] = ContextVar("report_progress", default=_nobody)
+_reporter: ContextVar[Report] = ContextVar("report_progress", default=_report_to_nobody)
 
 
 class Reports:
@@ -85,11 +85,11 @@ class Reports:
         """Have `report_progress` report for this call, in the current context, which is that of the tool's task."""
 
         def report(message: str, progress: float | None, total: float | None) -> None:
-            self._put(ToolProgress(call.id, call.name, fit(message[:MAX_MESSAGE]), progress, total))
+            self._keep_report(ToolProgress(call.id, call.name, fit(message[:MAX_MESSAGE]), progress, total))
 
         _reporter.set(report)
 
-    def _put(self, report: ToolProgress) -> None:
+    def _keep_report(self, report: ToolProgress) -> None:
         with self._lock:
             if report.id in self._results:
                 return  # a thread that runs on after its tool was given up

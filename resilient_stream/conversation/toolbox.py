@@ -159,12 +159,12 @@ class Toolbox:
             output = submission.read(call.arguments)
             _refuse_untrusted(call)
             outputs[submission.name] = output
-            return self._accepted(outputs)
+            return self._acceptance(outputs)
         if (function := self._functions.get(call.name)) is None:
             raise ToolError(f"Tool not found: {call.name}. Available tools: {', '.join(self._names)}")
         return await function.call(_checked(function, call), self.threads)
 
-    def _accepted(self, outputs: Mapping[str, BaseModel]) -> str:
+    def _acceptance(self, outputs: Mapping[str, BaseModel]) -> str:
         missing = self.missing(outputs)
         return f"Accepted. Still missing: {', '.join(missing)}." if missing else "Accepted."
 

@@ -89,7 +89,7 @@ class FunctionTool:
         """Return the arguments as the function takes them. Raises InvalidArguments, which tells the model why."""
         try:
             given = arguments_object(text) if self._model is None else _arguments_sent(_validated(self._model, text))
-            return _bound(self._signature, given)
+            return _bound_arguments(self._signature, given)
         except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError
             raise InvalidArguments(f"Invalid arguments for {self.tool.name}: {_complaint(error)}") from error
 
@@ -347,7 +347,7 @@ def _arguments_sent(model: BaseModel) -> dict[str, Any]:
     return {str(fields[name].alias): getattr(model, name) for name in model.model_fields_set}
 
 
-def _bound(signature: inspect.Signature, given: dict[str, Any]) -> inspect.BoundArguments:
+def _bound_arguments(signature: inspect.Signature, given: dict[str, Any]) -> inspect.BoundArguments:
     kinds = {name: parameter.kind for name, parameter in signature.parameters.items()}
     first = [name for name in kinds if kinds[name] is inspect.Parameter.POSITIONAL_ONLY and name in given]
     rest = {name: value for name, value in given.items() if name not in first}

@@ -513,10 +513,10 @@ GAVE_UP: Mapping[GaveUp, str] = {
 
 def sentences(template: tuple[str, ...], facts: Mapping[str, Any]) -> str:
     """Fill in a text of the table, and leave out each sentence with an unknown fact."""
-    return " ".join(_finished(sentence.format_map(facts)) for sentence in template if _known(sentence, facts))
+    return " ".join(_finished(sentence.format_map(facts)) for sentence in template if _has_all_facts(sentence, facts))
 
 
-def _known(sentence: str, facts: Mapping[str, Any]) -> bool:
+def _has_all_facts(sentence: str, facts: Mapping[str, Any]) -> bool:
     names = (name for _, name, _, _ in string.Formatter().parse(sentence) if name)
     return all(facts.get(name) not in (None, "") for name in names)
 

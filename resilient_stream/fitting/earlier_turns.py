@@ -26,8 +26,8 @@ def with_fitting_turns(request: Request, any_arguments: bool) -> Request:
     it.
     """
     target, given = request.target.name, request.messages
-    kept = [message for message in given[:-1] if _says(message)]
-    kept += [message for message in given[-1:] if message.text or _says(message)]
+    kept = [message for message in given[:-1] if _has_content(message)]
+    kept += [message for message in given[-1:] if message.text or _has_content(message)]
     if len(kept) < len(given):
         left_out(target, "an assistant's turn without content", "there is nothing in it, so it is left out")
     if given and not kept:
@@ -37,7 +37,7 @@ def with_fitting_turns(request: Request, any_arguments: bool) -> Request:
     return request if same else replace(request, messages=made)
 
 
-def _says(message: Message) -> bool:
+def _has_content(message: Message) -> bool:
     """Return whether a message has content. A message of another role is empty on purpose."""
     if message.role != "assistant" or message.tool_calls:
         return True

@@ -50,7 +50,7 @@ def refused(request: Request, taken: frozenset[str]) -> str | None:
         if f"{part.kind} {part.way}" not in taken and part.plain_text is None:
             others = [WAYS[way] for way in WAYS if f"{part.kind} {way}" in taken]
             advice = f" (give {' or '.join(others)})" if others else ""
-            return f"{KINDS[part.kind]}{_given(part) if others else ''}{advice}"
+            return f"{KINDS[part.kind]}{_by_which_way(part) if others else ''}{advice}"
     return None
 
 
@@ -58,13 +58,13 @@ def with_texts(request: Request, taken: frozenset[str]) -> Request:
     """Return the request with text files as text, where the dialect has no place for them."""
     if "text data" in taken or not any(part.plain_text is not None for part in files_of(request.messages)):
         return request
-    return dataclasses.replace(request, messages=tuple(map(_told, request.messages)))
+    return dataclasses.replace(request, messages=tuple(map(_with_file_texts, request.messages)))
 
 
 _QUOTE = '"'
 
 
-def _told(message: Message) -> Message:
+def _with_file_texts(message: Message) -> Message:
     if isinstance(message.content, str) or not any(isinstance(part, FilePart) for part in message.content):
         return message
     return message.model_copy(update={"content": tuple(map(_as_text, message.content))})
@@ -77,5 +77,5 @@ def _as_text(part: Part) -> Part:
     return TextPart(text=f"\n<document{name}>\n{text}\n</document>\n")
 
 
-def _given(part: FilePart) -> str:
+def _by_which_way(part: FilePart) -> str:
     return f" by {WAYS[part.way].rpartition(', ')[0]}"

@@ -68,22 +68,22 @@ class _Reader(NamedTuple):
         """Return whether the target would refuse something in a message."""
         if isinstance(message.content, str) and not message.tool_calls:
             return False
-        return any(map(self._refuses, (*message.parts, *message.tool_calls)))
+        return any(map(self._is_refused, (*message.parts, *message.tool_calls)))
 
     def cannot_go_on(self, message: Message) -> bool:
         """Return whether a message is a turn that its provider paused, and that this target cannot continue."""
         return message.role == "assistant" and any(
-            isinstance(part, OpaquePart) and self._refuses(part) for part in message.parts
+            isinstance(part, OpaquePart) and self._is_refused(part) for part in message.parts
         )
 
     def without_foreign(self, message: Message) -> Message:
         """Return the message without what would be refused."""
         if not self.refuses_of(message):
             return message
-        made = without_refused(message, self._refuses, self.target, _FOREIGN)
+        made = without_refused(message, self._is_refused, self.target, _FOREIGN)
         return made.model_copy(update={"tool_calls": tuple(map(self._without_proof, made.tool_calls))})
 
-    def _refuses(self, part: Part | FunctionCall) -> bool:
+    def _is_refused(self, part: Part | FunctionCall) -> bool:
         if isinstance(part, OpaquePart):
             return part.provider != self._provider
         if isinstance(part, TextPart):
@@ -106,4 +106,4 @@ class _Reader(NamedTuple):
         return lambda target: self.families_of(target).signed
 
     def _without_proof(self, call: FunctionCall) -> FunctionCall:
-        return call.model_copy(update={"signature": None, "signed_by": None}) if self._refuses(call) else call
+        return call.model_copy(update={"signature": None, "signed_by": None}) if self._is_refused(call) else call

@@ -89,19 +89,19 @@ class Adaptive:
         """Note that the target refused a request: it is over its rate limit, or overloaded."""
         if sent_in >= self._cut_in:
             self._before = None
-            self._cut(REFUSED)
+            self._cut_places(REFUSED)
 
     def _judge(self, median: float) -> None:
-        self._learn(median)
+        self._learn_time(median)
         if median > TOLERANCE * self._best:
-            self._cut(SLOW)
+            self._cut_places(SLOW)
             self._before = median
             return
         if self._full:
             self._value = min(self._most, self._value * 2 if self._slow_start else self._value + 1)
         self._next_round()
 
-    def _learn(self, median: float) -> None:
+    def _learn_time(self, median: float) -> None:
         """Take a round's time into the mean, and the mean into the best."""
         if self._before is not None and median > HELPED * self._before:
             self._mean, self._best = None, float("inf")
@@ -109,7 +109,7 @@ class Adaptive:
         self._mean = median if self._mean is None else self._mean + WEIGHT * (median - self._mean)
         self._best = min(self._best, self._mean)
 
-    def _cut(self, share: float) -> None:
+    def _cut_places(self, share: float) -> None:
         self._value = max(1, int(self._value * share))
         self._slow_start = False
         self._next_round()

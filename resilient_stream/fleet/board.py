@@ -130,7 +130,7 @@ class Board:
         view = View(register.version, standing, calls, failures, granted)
         levels = self._limits.setdefault(news.limits, _Levels(news.rates)) if news.limits else None
         wait = 0.0 if levels is None else levels.wait(news, now)
-        share = Share() if news.places is None else self._share(news.places, now, may_ask=not wait)
+        share = Share() if news.places is None else self._share_of_pool(news.places, now, may_ask=not wait)
         if levels is None:
             return view._replace(places=share)
         if not wait and (news.places is None or not news.places.least or share.granted):
@@ -139,7 +139,7 @@ class Board:
         hold = max(0.0, levels.held - now)
         return view._replace(wait=wait, levels=levels.left(now), hold=hold, places=share)
 
-    def _share(self, claim: Claim, now: float, *, may_ask: bool) -> Share:
+    def _share_of_pool(self, claim: Claim, now: float, *, may_ask: bool) -> Share:
         """Return the answer to a claim, which asks for nothing where the request could not go anyway."""
         self.expires = max(self.expires, now + LONGEST_LEASE)
         pool = self._places.setdefault(claim.pool, Pool())
@@ -215,7 +215,7 @@ class _Levels:
         wait = self.held - now if self.held > now else 0.0
         for place, rate in enumerate(self._rates):
             if rate:
-                self._settle(place, rate, news, now)
+                self._settle_level(place, rate, news, now)
                 wait = max(wait, self._wait(place, rate, news.take[place], now))
         return wait if any(news.take) else 0.0
 
@@ -224,7 +224,7 @@ class _Levels:
         for place, rate in enumerate(self._rates):
             self._full[place] += cost[place] / rate if rate else 0.0
 
-    def _settle(self, place: int, rate: float, news: News, now: float) -> None:
+    def _settle_level(self, place: int, rate: float, news: News, now: float) -> None:
         full = max(self._full[place], now) - news.back[place] / rate
         left = now + max(0.0, self._holds[place] - news.left[place]) / rate
         self._full[place] = min(max(full, left, now), now + LONGEST_DEBT)

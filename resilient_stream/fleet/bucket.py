@@ -141,7 +141,7 @@ class Buckets:
             wait = self._longest(cost, now, NOTHING)
             if wait.seconds:
                 return wait.seconds
-            self._take(cost)
+            self._take_from_each(cost)
         return 0.0
 
     def wait(self, cost: Cost, now: float, ahead: Cost = NOTHING) -> Wait:
@@ -153,13 +153,13 @@ class Buckets:
         """Return what was taken and not used. What would not fit any more is lost, as it would be if it had stayed."""
         with self._lock:
             self._fill(now)
-            self._take(NOTHING.minus(cost))
+            self._take_from_each(NOTHING.minus(cost))
 
     def told(self, left: Cost, hold: float, now: float) -> None:
         """Note what the server says is left, which only lowers what there is: the limits are the user's own bound."""
         with self._lock:
             self._fill(now)
-            for bucket, amount in self._with(left):
+            for bucket, amount in self._buckets_with_costs(left):
                 bucket.lower(amount)
             self._until = max(self._until, now + min(hold, LONGEST))
 
@@ -167,7 +167,7 @@ class Buckets:
         """Take over what is there at `now`, and for how many seconds nothing may go, from whoever knows better."""
         with self._lock:
             self._fill(now)
-            for bucket, amount in self._with(levels):
+            for bucket, amount in self._buckets_with_costs(levels):
                 bucket.level = amount
             self._until = now + min(hold, LONGEST)
 
@@ -179,25 +179,27 @@ class Buckets:
         """Return whether everything is there, as at the beginning."""
         with self._lock:
             self._fill(now)
-            return now >= self._until and all(bucket.is_full for bucket, _ in self._with(NOTHING))
+            return now >= self._until and all(bucket.is_full for bucket, _ in self._buckets_with_costs(NOTHING))
 
     def _longest(self, cost: Cost, now: float, ahead: Cost) -> Wait:
         self._fill(now)
         waits = [Wait(max(0.0, self._until - now), HELD)]
-        for (bucket, amount), (_, before) in zip(self._with(cost), self._with(ahead), strict=True):
+        for (bucket, amount), (_, before) in zip(
+            self._buckets_with_costs(cost), self._buckets_with_costs(ahead), strict=True
+        ):
             waits.append(Wait(bucket.wait(amount, before), bucket.limit))
         longest = max(waits, key=lambda wait: wait.seconds)
         return longest if longest.seconds else Wait(0.0, "")
 
     def _fill(self, now: float) -> None:
-        for bucket, _ in self._with(NOTHING):
+        for bucket, _ in self._buckets_with_costs(NOTHING):
             bucket.fill(now)
 
-    def _take(self, cost: Cost) -> None:
-        for bucket, amount in self._with(cost):
+    def _take_from_each(self, cost: Cost) -> None:
+        for bucket, amount in self._buckets_with_costs(cost):
             bucket.take(amount)
 
-    def _with(self, cost: Cost) -> list[tuple[_Bucket, float]]:
+    def _buckets_with_costs(self, cost: Cost) -> list[tuple[_Bucket, float]]:
         """Return each limit that there is, with what it costs."""
         pairs = ((self._requests, cost.requests), (self._tokens, cost.tokens))
         return [(bucket, amount) for bucket, amount in pairs if bucket is not None]

@@ -176,7 +176,7 @@ class Health:
         """Return the health of these targets, one for each."""
         for target in targets:
             self.of(target)
-        return tuple(self._seen(key_of(target), now, 0, 0, now) for target in targets)
+        return tuple(self._view_of(key_of(target), now, 0, 0, now) for target in targets)
 
     def states(self, now: float) -> tuple[tuple[TargetKey, CircuitState], ...]:
         """Return the state of each target that is known. It may be read in any thread."""
@@ -192,9 +192,9 @@ class Health:
         """
         own = [key_of(target) for target in targets]
         keys = dict.fromkeys((*own, *self._patients.keys(), *busy))
-        return tuple(self._seen(key, now, *busy.get(key, (0, 0, now))) for key in keys)
+        return tuple(self._view_of(key, now, *busy.get(key, (0, 0, now))) for key in keys)
 
-    def _seen(self, key: TargetKey, now: float, queued: int, running: int, since: float) -> TargetHealth:
+    def _view_of(self, key: TargetKey, now: float, queued: int, running: int, since: float) -> TargetHealth:
         patient = self._patients.get(key) or self._unknown()
         state, until = patient.circuit.state(now), patient.circuit.opens_until
         return TargetHealth(

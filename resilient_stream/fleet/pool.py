@@ -106,11 +106,11 @@ class Pool:
             return Share(known.held, self._by_all(), used, 0, self._next[0] == claim.process)
         ends = now + min(claim.lasts, LONGEST_LEASE)
         self._leases[claim.process] = _Lease(claim.turn, claim.held, ends)
-        granted = self._granted(claim, claim.limit - used - self._by_all(), now)
+        granted = self._amount_to_grant(claim, claim.limit - used - self._by_all(), now)
         self._leases[claim.process] = _Lease(claim.turn, claim.held + granted, ends)
         return Share(claim.held + granted, self._by_all(), used, granted, self._next[0] == claim.process)
 
-    def _granted(self, claim: Claim, room: int, now: float) -> int:
+    def _amount_to_grant(self, claim: Claim, room: int, now: float) -> int:
         """Return what is granted of what is left. One piece of it is kept for whoever is next."""
         whose, until = self._next
         is_kept = whose not in ("", claim.process) and now < until

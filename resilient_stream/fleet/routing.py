@@ -56,9 +56,9 @@ class Router:
         """Return the targets of one call in the order in which they are asked. Raises StreamMisused for what a function
         of the application's own did."""
         if self._rank is None:
-            targets = self._chosen(targets, now)
-            return tuple(sorted(targets, key=lambda each: self._rests(each, now)))
-        ranked = [(self._rests(each, now), self._ranked(each, now), self._chance.random(), each) for each in targets]
+            targets = self._by_own_function(targets, now)
+            return tuple(sorted(targets, key=lambda each: self._is_open(each, now)))
+        ranked = [(self._is_open(each, now), self._ranked(each, now), self._chance.random(), each) for each in targets]
         return tuple(each for *_, each in sorted(ranked, key=lambda row: row[:3]))
 
     def price(self, target: str) -> float:
@@ -76,10 +76,10 @@ class Router:
         assert self._rank is not None
         return self._rank(self, target, self._health.of(target), now)
 
-    def _rests(self, target: Target, now: float) -> bool:
+    def _is_open(self, target: Target, now: float) -> bool:
         return self._health.of(target).circuit.state(now) == "open"
 
-    def _chosen(self, targets: tuple[Target, ...], now: float) -> tuple[Target, ...]:
+    def _by_own_function(self, targets: tuple[Target, ...], now: float) -> tuple[Target, ...]:
         assert self._choose is not None
         try:
             chosen: Any = self._choose(targets, self._health.views(targets, now))
@@ -87,7 +87,7 @@ class Router:
         except Exception as error:
             raise StreamMisused(f"the function for routing= raised {type(error).__name__}: {error}") from error
         if not own or any(each not in targets for each in own) or len(set(map(id, own))) < len(own):
-            raise StreamMisused(f"the function for routing= must return some of its targets, not {_said(own)}")
+            raise StreamMisused(f"the function for routing= must return some of its targets, not {_listed_names(own)}")
         return own
 
 
@@ -130,5 +130,5 @@ def checked(routing: Any) -> Routing:
     raise StreamMisused(f"routing= takes {ways}, or a plain function that is given targets and their health")
 
 
-def _said(own: Iterable[Any]) -> str:
+def _listed_names(own: Iterable[Any]) -> str:
     return f"[{', '.join(each.name if isinstance(each, Target) else type(each).__name__ for each in own)}]"

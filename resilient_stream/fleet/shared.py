@@ -69,7 +69,7 @@ class Member:
         self.key = key_in_store(key)
         self.patient: SharedPatient | None = None
         self._process = process
-        self._tell = tell
+        self._tell_verdict = tell
         self._version = 0
         self._standing = CLOSED
         self._looked = float("-inf")
@@ -79,7 +79,7 @@ class Member:
 
     def tell(self) -> None:
         """Have the news sent soon."""
-        self._tell(self)
+        self._tell_verdict(self)
 
     def joins(self, buckets: SharedBuckets) -> None:
         """Send the news of these buckets, too."""
@@ -205,20 +205,20 @@ class SharedPatient(Patient):
         """Note that a request's first content came after `seconds`."""
         before = self.circuit.period
         super().began(permit, seconds, now)
-        self._tell(permit, before, calls=1)
+        self._tell_verdict(permit, before, calls=1)
 
     def silent(self, permit: Permit, now: float, *, after_content: bool) -> None:
         """Note that a request has had no content for `slow_after` seconds."""
         before = self.circuit.period
         super().silent(permit, now, after_content=after_content)
-        self._tell(permit, before, calls=0 if after_content else 1, failures=1)
+        self._tell_verdict(permit, before, calls=0 if after_content else 1, failures=1)
 
     def failed(self, permit: Permit, error: StreamError, now: float, *, after_content: bool) -> None:
         """Note what a request ended with. Failures that say nothing of the target are no verdict."""
         before = self.circuit.period
         super().failed(permit, error, now, after_content=after_content)
         if self.is_verdict(error):
-            self._tell(permit, before, calls=0 if after_content else 1, failures=1)
+            self._tell_verdict(permit, before, calls=0 if after_content else 1, failures=1)
         elif permit.probe and permit.period == before:
             self.member.note_release()
         if self.is_verdict(error) and self.rest_after(error):
@@ -228,7 +228,7 @@ class SharedPatient(Patient):
         """Note that an answer is over, whole or because its caller had enough of it."""
         before = self.circuit.period
         super().ended(permit, now)
-        self._tell(permit, before)
+        self._tell_verdict(permit, before)
 
     def left(self, permit: Permit) -> None:
         """Note that the caller went away before there was a verdict."""
@@ -236,7 +236,7 @@ class SharedPatient(Patient):
         if permit.probe and permit.period == self.circuit.period:
             self.member.note_release()
 
-    def _tell(self, permit: Permit, before: int, *, calls: int = 0, failures: int = 0) -> None:
+    def _tell_verdict(self, permit: Permit, before: int, *, calls: int = 0, failures: int = 0) -> None:
         """Have a verdict counted, or told as the new state of all: the end of a test that the store has granted."""
         if permit.period != before:
             return

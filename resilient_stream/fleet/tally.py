@@ -88,31 +88,31 @@ class Tally:
     def began(self, target: str) -> None:
         """Count a request that is sent."""
         with self._lock:
-            counts = self._of(target)
+            counts = self._counts_of(target)
             counts.sent.add(self._now(), calls=1)
             counts.in_flight += 1
 
     def answered(self, target: str, seconds: float) -> None:
         """Note the time to a request's first content."""
         with self._lock:
-            self._of(target).first.append((self._now(), bucket_of(seconds)))
+            self._counts_of(target).first.append((self._now(), bucket_of(seconds)))
 
     def over(self, target: str) -> None:
         """Count a request that has ended."""
         with self._lock:
-            counts = self._of(target)
+            counts = self._counts_of(target)
             counts.over.add(self._now(), calls=1)
             counts.in_flight = max(0, counts.in_flight - 1)
 
     def failed(self, target: str) -> None:
         """Count a request that has failed."""
         with self._lock:
-            self._of(target).over.add(self._now(), failures=1)
+            self._counts_of(target).over.add(self._now(), failures=1)
 
     def spent(self, spent: Spent) -> None:
         """Count what a request used and cost."""
         with self._lock:
-            counts = self._of(spent.target)
+            counts = self._counts_of(spent.target)
             counts.tokens.add(self._now(), calls=(spent.input or 0) + (spent.output or 0))
             counts.on(self._day()).add(spent)
 
@@ -150,7 +150,7 @@ class Tally:
         now = self._now()
         return window.counts(now)[0] * MINUTE / max(LEAST, min(window.covered(now), now - self._since))
 
-    def _of(self, target: str) -> _Counts:
+    def _counts_of(self, target: str) -> _Counts:
         return self._targets.of(target, _Counts)
 
     def _day(self) -> int:

@@ -149,7 +149,7 @@ class AiSdkWriter:
         begun, self._in_step = self._in_step, False
         return [*self._close(), {"type": "finish-step"}] if begun else []
 
-    def _to(self, kind: str) -> list[Part]:
+    def _open_text(self, kind: str) -> list[Part]:
         """Return the parts that make a text of this kind the open one."""
         if self._open is not None and self._open[0] == kind:
             return []
@@ -164,14 +164,14 @@ class AiSdkWriter:
         return [] if open is None else [{"type": f"{open[0]}-end", "id": open[1]}]
 
     def _piece(self, kind: str, text: str) -> list[Part]:
-        begun = self._to(kind)
+        begun = self._open_text(kind)
         return [*begun, {"type": f"{kind}-delta", "id": f"{kind}-{self._counts[kind]}", "delta": text}]
 
     def _count(self, kind: str) -> int:
         self._counts[kind] = self._counts.get(kind, 0) + 1
         return self._counts[kind]
 
-    def _said(self, item: TextDelta) -> list[Part]:
+    def _text_delta(self, item: TextDelta) -> list[Part]:
         return self._piece("text", item.text)
 
     def _thought(self, item: ReasoningDelta) -> list[Part]:
@@ -284,7 +284,7 @@ class AiSdkWriter:
 
 
 _PARTS: Mapping[type[Any], Callable[[AiSdkWriter, Any], list[Part]]] = {
-    TextDelta: AiSdkWriter._said,
+    TextDelta: AiSdkWriter._text_delta,
     ReasoningDelta: AiSdkWriter._thought,
     ToolCallDelta: AiSdkWriter._fragment,
     ToolCall: AiSdkWriter._call,

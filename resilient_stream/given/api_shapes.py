@@ -38,25 +38,25 @@ def dumped(value: Any) -> Any:
 
 def tool_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
     """Read a tool in OpenAI's shape, its Responses API's or Anthropic's."""
-    fields = {**value, **_inner(value, "function")}
+    fields = {**value, **_inner_object(value, "function")}
     _only_type(fields, "function", "custom")
     if "input_schema" in fields:
         fields["parameters"] = fields.pop("input_schema")
     fields.pop("function", None)
-    fields |= _mark(fields)
+    fields |= _cache_mark(fields)
     fields.pop("cache_control", None)
-    return _known(fields, names, "")
+    return _known_fields(fields, names, "")
 
 
 def call_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
     """Read a call in OpenAI's shape, or in Ollama's, whose arguments are an object."""
-    fields = {"id": "", **value, **_inner(value, "function")}
+    fields = {"id": "", **value, **_inner_object(value, "function")}
     _only_type(fields, "function")
     fields.pop("function", None)
-    fields |= _mark(fields)
+    fields |= _cache_mark(fields)
     fields.pop("cache_control", None)
     fields["arguments"] = _json_text(fields.get("arguments"))
-    return _known(fields, names, "")
+    return _known_fields(fields, names, "")
 
 
 def message_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def message_fields(value: Mapping[str, Any], names: Names) -> dict[str, Any]:
         fields["tool_calls"] = [*(fields.get("tool_calls") or ()), *calls]
     elif fields.get("tool_calls") is None:
         fields["tool_calls"] = ()
-    return _known(fields, names, "")
+    return _known_fields(fields, names, "")
 
 
 def split_results(messages: Iterable[Any]) -> Iterator[Any]:
@@ -112,25 +112,25 @@ def part_fields(value: Mapping[str, Any], own_parts: Mapping[str, Names]) -> dic
     """
     kind = value.get("type") or next((name for name in _UNTYPED if name in value), None)
     if isinstance(kind, str) and kind in own_parts:
-        return _known(value, own_parts[kind], "")
+        return _known_fields(value, own_parts[kind], "")
     if not isinstance(kind, str) or kind not in _PARTS:
         known = ", ".join((*_FIRST, *own_parts, *(name for name in _PARTS if name not in (*_FIRST, *_UNTYPED))))
         raise Unfit(f".type: {_short(kind)} is not known; known are {known}")
     read, own = _PARTS[kind]
     marks = () if kind in _UNMARKED else _MARKS
     _left_out(value, ("type", *own, *marks), "")
-    return {**read(value), **_mark(value)} if marks else read(value)
+    return {**read(value), **_cache_mark(value)} if marks else read(value)
 
 
 _MARKS = ("cache", "cache_control")
 _UNMARKED = ("thinking", "redacted_thinking")
 
 
-def _mark(value: Mapping[str, Any]) -> dict[str, Any]:
+def _cache_mark(value: Mapping[str, Any]) -> dict[str, Any]:
     """Read a mark for the provider's cache: ours, or Anthropic's `cache_control`."""
     if not any(name in value for name in _MARKS):
         return {}
-    control = _inner(value, "cache_control")
+    control = _inner_object(value, "cache_control")
     if control and control.get("type") != "ephemeral":
         raise Unfit(f".cache_control.type: {_short(control.get('type'))} is not known; known is ephemeral")
     return {"cache": value.get("cache") or (control.get("ttl") or True if control else None)}
@@ -150,7 +150,7 @@ def _as_image(value: Mapping[str, Any]) -> dict[str, Any]:
     """Read OpenAI's picture: a URL, or an object that has one."""
     image = value.get("image_url", value.get("url"))
     inner = dict(image) if isinstance(image, Mapping) else {"url": image}
-    return {"type": "image_url", "detail": value.get("detail"), **_known(inner, ("url", "detail"), ".image_url")}
+    return {"type": "image_url", "detail": value.get("detail"), **_known_fields(inner, ("url", "detail"), ".image_url")}
 
 
 def _as_input_image(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _as_source(value: Mapping[str, Any]) -> dict[str, Any]:
     """Read a picture of Anthropic's (data with its type, a URL, an upload), or of Google's Interactions."""
     if "source" not in value:
         return _as_media(value)
-    source = _inner(value, "source")
+    source = _inner_object(value, "source")
     if source.get("type") == "base64":
         return {"type": "image_url", "url": f"data:{source.get('media_type')};base64,{source.get('data')}"}
     if source.get("type") == "url":
@@ -177,9 +177,9 @@ def _as_document(value: Mapping[str, Any]) -> dict[str, Any]:
     """Read a document of Anthropic's: data, a text, a URL or an upload; or of Google's Interactions."""
     if "source" not in value:
         return _as_media(value)
-    asked = _inner(value, "citations")
+    asked = _inner_object(value, "citations")
     _left_out(asked, ("enabled",), ".citations")
-    source = _inner(value, "source")
+    source = _inner_object(value, "source")
     made = {"type": "file", "name": value.get("title"), "citations": asked.get("enabled") is True}
     kind = source.get("type")
     if kind in ("base64", "text"):
@@ -195,7 +195,7 @@ def _as_document(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_file(value: Mapping[str, Any]) -> dict[str, Any]:
     """Read a file of ours, of OpenAI's chat completions (`file`), or of its Responses API (`file_data` …)."""
-    inner = _inner(value, "file")
+    inner = _inner_object(value, "file")
     _left_out(inner, (*_OUR_FILE, *_THEIR_FILE), ".file")
     inner = inner or dict(value)
     made = {ours: inner[theirs] for theirs, ours in _THEIR_FILE.items() if inner.get(theirs) is not None}
@@ -215,7 +215,7 @@ def _as_audio(value: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(inner, str):
         place = "url" if inner.startswith(("https:", "http:", "data:")) else "data"
         return {"type": "file", place: inner, "media_type": None if place == "url" else "audio/mpeg"}
-    inner = _inner(value, "input_audio")
+    inner = _inner_object(value, "input_audio")
     _left_out(inner, ("data", "format"), ".input_audio")
     return {"type": "file", "data": inner.get("data"), "media_type": f"audio/{inner.get('format')}"}
 
@@ -237,7 +237,7 @@ def _as_media(value: Mapping[str, Any]) -> dict[str, Any]:
     inner: Mapping[str, Any] = value
     for place in ("inlineData", "inline_data", "fileData", "file_data"):
         if isinstance(value.get(place), Mapping):
-            inner = _inner(value, place)
+            inner = _inner_object(value, place)
     media_type = inner.get("mimeType") or inner.get("mime_type")
     address = inner.get("fileUri") or inner.get("file_uri") or inner.get("uri")
     name = inner.get("displayName") or inner.get("display_name")
@@ -304,7 +304,7 @@ def _content(content: Any) -> tuple[Any, list[dict[str, Any]]]:
         if isinstance(block, Mapping) and block.get("type") == "tool_use":
             given = {"id": block.get("id"), "name": block.get("name"), "arguments": block.get("input")}
             _left_out(block, ("type", *_TOOL_USE, *_MARKS), "")
-            calls.append({**given, **_mark(block), "place": len(parts)})
+            calls.append({**given, **_cache_mark(block), "place": len(parts)})
         else:
             parts.append(block)
     return parts, [call | ({"place": None} if call["place"] == len(parts) else {}) for call in calls]
@@ -330,7 +330,7 @@ def _is_result(block: Any) -> bool:
     return isinstance(block, Mapping) and block.get("type") == "tool_result"
 
 
-def _inner(value: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _inner_object(value: Mapping[str, Any], name: str) -> dict[str, Any]:
     inner = dumped(value.get(name))
     return dict(inner) if isinstance(inner, Mapping) else {}
 
@@ -346,7 +346,7 @@ def _json_text(arguments: Any) -> Any:
     return json.dumps(plain(arguments, ".arguments")) if isinstance(arguments, Mapping) else arguments
 
 
-def _known(fields: Mapping[str, Any], names: Names, place: str) -> dict[str, Any]:
+def _known_fields(fields: Mapping[str, Any], names: Names, place: str) -> dict[str, Any]:
     _left_out(fields, names, place)
     return {name: fields[name] for name in names if name in fields}
 

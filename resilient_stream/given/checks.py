@@ -118,7 +118,7 @@ def number(name: str, value: Any, least: float | None, *, whole: bool = False) -
     of_kind = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not of_kind or not (-_MAX_INT <= value <= _MAX_INT) or (least is not None and value < least):
         raise StreamMisused(
-            f"{name} must be {wanted}{'' if least is None else f' of at least {least:g}'}, not {_shown(value)}"
+            f"{name} must be {wanted}{'' if least is None else f' of at least {least:g}'}, not {_number_or_type(value)}"
         )
     return value
 
@@ -162,7 +162,7 @@ def _kind(value: Any) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
-def _shown(value: Any) -> str:
+def _number_or_type(value: Any) -> str:
     """Return a number unchanged, unless it is longer than a line; for anything else return its type."""
     if isinstance(value, int) and abs(value) > _MAX_INT:
         return "one of more than 64 bits"

@@ -158,7 +158,7 @@ def read(path: str | os.PathLike[str], maker: str) -> bytes:
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
-            raise StreamMisused(f"{shown}: {_what(status.st_mode)}, not a file")
+            raise StreamMisused(f"{shown}: {_kind_of_mode(status.st_mode)}, not a file")
         with open(file, "rb", closefd=False) as opened:
             # A file of the system's that has nothing to be read now gives None.
             data = (opened.read(MOST_BYTES + 1) or b"") if status.st_size <= MOST_BYTES else b""
@@ -183,7 +183,7 @@ def _known_by(data: str) -> str | None:
     return next((media_type for pattern, media_type in _MAGIC if pattern.match(head)), None)
 
 
-def _what(mode: int) -> str:
+def _kind_of_mode(mode: int) -> str:
     names = ((stat.S_ISDIR, "a directory"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
     return next((name for test, name in names if test(mode)), "a device")
 

@@ -110,7 +110,7 @@ class _TypeForm:
             self.schema = _schema(self._wrapper, self.name)
 
     def read(self, text: str) -> Any:
-        found = _found(text)
+        found = _json_of(text)
         try:
             return self._read(found)
         except ValidationError as error:
@@ -151,7 +151,7 @@ class _SchemaForm:
         self.schema: Mapping[str, Any] = schema if self._wrapped_in is None else _wrapped(schema, self._wrapped_in)
 
     def read(self, text: str) -> Any:
-        found = _found(text)
+        found = _json_of(text)
         try:
             value = _unwrapped(from_json(found), self._wrapped_in)
         except ValueError as error:
@@ -246,7 +246,7 @@ def _unwrapped(value: Any, name: str | None) -> Any:
 # -- the text ---------------------------------------------------------------------------------
 
 
-def _found(text: str) -> str:
+def _json_of(text: str) -> str:
     found = json_in(text)
     if not found:
         raise Unfitting("the answer is empty")

@@ -75,11 +75,11 @@ def _list(kind: Any, value: list[Any], tries: int) -> list[Any]:
     (inner,) = get_args(kind)
     before = _whole(kind, value[:-1])
     if before is MISSING:
-        before = _those_there(_whole(inner, item) for item in value[:-1])
-    return [*before, *_those_there(grown(inner, item, tries) for item in value[-1:])]
+        before = _without_missing(_whole(inner, item) for item in value[:-1])
+    return [*before, *_without_missing(grown(inner, item, tries) for item in value[-1:])]
 
 
-def _those_there(items: Iterable[Any]) -> list[Any]:
+def _without_missing(items: Iterable[Any]) -> list[Any]:
     return [item for item in items if item is not MISSING]
 
 

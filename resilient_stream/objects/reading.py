@@ -48,17 +48,17 @@ class ObjectStream:
     async def __anext__(self) -> Any:
         while not self._over:
             try:
-                self._take(await self._stream.__anext__())
+                self._take_text(await self._stream.__anext__())
             except StopAsyncIteration:
                 self._over = True
                 return self._whole()
             while self._ready:
-                self._take(self._ready.pop())
+                self._take_text(self._ready.pop())
             if self._growing.is_due and (grown := self._grown()) is not MISSING:
                 return grown
         raise StopAsyncIteration
 
-    def _take(self, chunk: Chunk) -> None:
+    def _take_text(self, chunk: Chunk) -> None:
         if chunk.text:
             self._growing.add(chunk.text)
         elif chunk.type == "seam" and chunk.restart:

@@ -51,7 +51,7 @@ def pack(chunks: Sequence[Chunk], places: Sequence[int]) -> tuple[list[Chunk], l
     """Return fewer chunks that say the same, and where `places` of the old chunks are among them; no run of joined
     chunks crosses such a place."""
     bounds = sorted(places)
-    runs = groupby(_latest(chunks), lambda item: _run(item[0], item[1], bisect_right(bounds, item[0])))
+    runs = groupby(_latest(chunks), lambda item: _run_key(item[0], item[1], bisect_right(bounds, item[0])))
     packed: list[Chunk] = []
     sides: list[int] = []
     for (side, *_), run in runs:
@@ -72,7 +72,7 @@ def _latest(chunks: Sequence[Chunk]) -> Iterator[tuple[int, Chunk]]:
     return ((place, chunk) for place, chunk in enumerate(chunks) if not TRAITS[type(chunk)].latest or place in kept)
 
 
-def _run(place: int, chunk: Chunk, side: int) -> tuple[Any, ...]:
+def _run_key(place: int, chunk: Chunk, side: int) -> tuple[Any, ...]:
     """Return a key that is equal for neighbours that may be joined; a chunk that stays alone has its own place as its
     key."""
     piece = TRAITS[type(chunk)].piece
@@ -126,13 +126,13 @@ def _plain(value: Any) -> Any:
 
 def plain_chunk(chunk: Chunk) -> dict[str, Any]:
     """Return a chunk with its type, without fields that have their default."""
-    usual = _usual(type(chunk))
+    usual = _defaults_of(type(chunk))
     fields: dict[str, Any] = plain(shallow(chunk))
     return {"type": chunk.type} | {name: value for name, value in fields.items() if value != usual[name]}
 
 
 @functools.cache
-def _usual(kind: type[Chunk]) -> dict[str, Any]:
+def _defaults_of(kind: type[Chunk]) -> dict[str, Any]:
     """Return the default of each field; looking them up takes twenty times as long as all the rest."""
     return {item.name: item.default for item in msgspec.structs.fields(kind)}
 
@@ -163,7 +163,7 @@ def _is_deep(value: Any) -> bool:
 def read(kind: type[ValueT], values: Any, name: str) -> ValueT:
     """Read plain values as this type; StreamMisused says which of them is wrong, as `name.field[3]`."""
     try:
-        return msgspec.convert(values, kind, dec_hook=_special)
+        return msgspec.convert(values, kind, dec_hook=_decoded_error)
     except msgspec.ValidationError as error:
         place, said = _complaint(error)
         raise StreamMisused(f"{name}{place}: {said}") from error
@@ -184,7 +184,7 @@ def read_chunk(values: Any, name: str) -> Chunk:
     return chunk
 
 
-def _special(kind: type[Any], values: Any) -> Any:
+def _decoded_error(kind: type[Any], values: Any) -> Any:
     """Decode our errors, which msgspec does not know."""
     if kind is not StreamError:
         raise NotImplementedError

@@ -42,7 +42,7 @@ def to_history(chunks: Sequence[Chunk], target: str | None, gap: tuple[int, int]
     target: who answered last. gap: the place of a missing middle and its size in characters. calls: with the whole tool
     calls, or without any.
     """
-    begin = 1 + max((place for place, chunk in enumerate(chunks) if _restarts(chunk)), default=-1)
+    begin = 1 + max((place for place, chunk in enumerate(chunks) if _is_restart(chunk)), default=-1)
     turn = _Turn(_first_target(chunks, begin) or target, {} if gap else _cited(chunks[begin:]))
     for place in range(begin, len(chunks)):
         if gap is not None and gap[0] == place:
@@ -153,7 +153,7 @@ class _Turn:
         self._stop_running(well and (calls or not any(isinstance(block, FunctionCall) for block in self._blocks)))
         kept = _without_unproven([block for block in self._blocks if self._is_kept(block, calls)])
         parts, made = _laid_out(kept)
-        if not made and not any(map(_says, parts)):
+        if not made and not any(map(_has_content, parts)):
             return []
         return [Message(role="assistant", content=_simplified(parts), tool_calls=made)]
 
@@ -273,7 +273,7 @@ def _plain_text(text: str) -> list[TextPart]:
     return [TextPart(text=text)] if text else []
 
 
-def _says(part: Part) -> bool:
+def _has_content(part: Part) -> bool:
     return isinstance(part, OpaquePart) or (isinstance(part, TextPart) and bool(part.text.strip()))
 
 
@@ -293,7 +293,7 @@ def _laid_out(blocks: Sequence[Part | FunctionCall]) -> tuple[list[Part], tuple[
     for block in blocks:
         if isinstance(block, FunctionCall):
             places.append((block, len(parts)))
-        elif parts and _joins(block, parts[-1]) and not _ends(places, parts):
+        elif parts and _are_plain_texts(block, parts[-1]) and not _ends_in_call(places, parts):
             parts[-1] = TextPart(text=parts[-1].text + block.text)  # type: ignore[union-attr]
         else:
             parts.append(block)
@@ -301,12 +301,12 @@ def _laid_out(blocks: Sequence[Part | FunctionCall]) -> tuple[list[Part], tuple[
     return parts, tuple(calls)
 
 
-def _joins(part: Part, before: Part) -> bool:
+def _are_plain_texts(part: Part, before: Part) -> bool:
     """Return whether both are plain text, so that they can be one part."""
     return all(isinstance(each, TextPart) and not each.citations for each in (part, before))
 
 
-def _ends(places: Sequence[tuple[FunctionCall, int]], parts: Sequence[Part]) -> bool:
+def _ends_in_call(places: Sequence[tuple[FunctionCall, int]], parts: Sequence[Part]) -> bool:
     """Return whether a call stands behind the last part."""
     return bool(places) and places[-1][1] == len(parts)
 
@@ -326,7 +326,7 @@ def _without_unproven(blocks: list[Part | FunctionCall]) -> list[Part | Function
     return [block for block in blocks if not isinstance(block, ReasoningPart) or block.signature or block.redacted]
 
 
-def _restarts(chunk: Chunk) -> bool:
+def _is_restart(chunk: Chunk) -> bool:
     return type(chunk) is Seam and chunk.restart
 
 

@@ -60,9 +60,9 @@ def _bounded(failure: Failure) -> Failure:
     texts: dict[str, str] = {name: getattr(failure, name) or "" for name in ("detail", "code", "request_id")}
     facts = {name: value for name, value in failure.facts.items() if isinstance(value, str) and name != "note"}
     longest = _longest(sorted(len(text.encode()) for text in (*texts.values(), *facts.values())), MAX_TEXTS)
-    cut = {name: _cut(text, longest) for name, text in texts.items()}
-    cut["detail"] = _cut(cut["detail"], MAX_DETAIL)
-    kept = {**failure.facts, **{name: _cut(text, longest) for name, text in facts.items()}}
+    cut = {name: _cut_to(text, longest) for name, text in texts.items()}
+    cut["detail"] = _cut_to(cut["detail"], MAX_DETAIL)
+    kept = {**failure.facts, **{name: _cut_to(text, longest) for name, text in facts.items()}}
     kept.pop("note", None)
     return msgspec.structs.replace(
         failure, facts=kept, detail=cut["detail"], code=cut["code"], request_id=cut["request_id"] or None
@@ -79,7 +79,7 @@ def _longest(sizes: list[int], room: int) -> int:
     return MAX_TEXTS
 
 
-def _cut(text: str, limit: int) -> str:
+def _cut_to(text: str, limit: int) -> str:
     if len(text.encode()) <= limit:
         return text
     return text.encode()[: limit - 3].decode(errors="ignore") + "…"

@@ -93,14 +93,14 @@ def _without_a_call(chunks: Sequence[Chunk]) -> Failure | None:
 def _says_nothing(chunks: Sequence[Chunk]) -> Failure | None:
     """Return whether it has no text and no call. Reasoning alone is enough, unless the provider counted more than
     that."""
-    unread = _unread(chunks)
+    unread = _tokens_unread(chunks)
     if unread is not None:
         return _nothing_read(chunks, f"{unread} tokens") if unread > FEW else None
     reasoned = any(type(chunk) is ReasoningDelta for chunk in chunks)
     return _nothing_read(chunks, "") if _doubtful(chunks) and not reasoned else None
 
 
-def _unread(chunks: Sequence[Chunk]) -> int | None:
+def _tokens_unread(chunks: Sequence[Chunk]) -> int | None:
     """Return the output tokens beyond the reasoning, which some providers include in them and some count separately."""
     usage = next((chunk for chunk in reversed(chunks) if type(chunk) is Usage), None)
     if usage is None or usage.output_tokens is None:

@@ -115,7 +115,7 @@ class _Run:
 
     def add(self, chunk: Chunk, text: str) -> list[Chunk]:
         """Return the pieces that a chunk completes. text: the chunk's own."""
-        ended = self.end() if self._first is None or not _alike(chunk, self._first) else []
+        ended = self.end() if self._first is None or not _belong_together(chunk, self._first) else []
         self._first = chunk
         self._texts.append(text)
         self._held += len(text)
@@ -137,7 +137,7 @@ class _Run:
         return with_piece(self._first, text)
 
 
-def _alike(chunk: Chunk, other: Chunk) -> bool:
+def _belong_together(chunk: Chunk, other: Chunk) -> bool:
     """Return whether the texts of two chunks belong together."""
     if type(chunk) is ToolCallDelta and type(other) is ToolCallDelta:
         return (chunk.index, chunk.id, chunk.name) == (other.index, other.id, other.name)

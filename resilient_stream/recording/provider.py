@@ -105,7 +105,7 @@ class ReplayDecoder:
             self._begin(line.head)
         if self._inner is not None and line.data is not None:
             batch += self._inner.feed(line.bytes)
-            self._follow()
+            self._take_state()
         if line.ended is not None and not self.done and self.failure is None:
             batch += self._end(_recorded(line.ended))
 
@@ -125,7 +125,7 @@ class ReplayDecoder:
         decoder = given_back(whole or self._adapter.decoder(sent), names_for(sent, able.tool_names))
         self._inner = as_text(decoder, answer)
 
-    def _follow(self) -> None:
+    def _take_state(self) -> None:
         if self._inner is not None:
             self.done = self._inner.done
             self.failure = self._inner.failure and told_as(self._inner.failure, self._head, self._adapter)
@@ -136,7 +136,7 @@ class ReplayDecoder:
             self.failure = failure or NO_END_MARKER
             return []
         batch = self._inner.finish()
-        self._follow()
+        self._take_state()
         missing = self.failure is not None and self.failure.code == NO_END_MARKER.code
         if failure is not None and not self.done and (missing or self.failure is None):
             self.failure = told_as(failure, self._head, self._adapter)

@@ -73,7 +73,7 @@ class Cluster:
             try:
                 return await self._send(node, asking, command)
             except ResponseError as error:
-                said = _said(error)
+                said = _refusal_word(error)
                 if said == "TRYAGAIN":
                     await asyncio.sleep(AGAIN)
                 elif said in ("MOVED", "ASK"):
@@ -97,10 +97,10 @@ class Cluster:
             return (await pipe.execute())[1]
         except BaseException as error:
             if not _is_refusal(error):
-                self._leave(node, client)
+                self._leave_node(node, client)
             raise
 
-    def _leave(self, node: str, client: Any) -> None:
+    def _leave_node(self, node: str, client: Any) -> None:
         """Note that a node does not answer: ask others first who has its keys, and use nothing of its connections any
         more."""
         self._homes = {slot: home for slot, home in self._homes.items() if home != node}
@@ -126,9 +126,9 @@ def _is_refusal(error: BaseException) -> bool:
     """Return whether the node itself refused the call. One that has lost the others can say nothing of the cluster."""
     from redis.exceptions import ResponseError
 
-    return isinstance(error, ResponseError) and _said(error) != "CLUSTERDOWN"
+    return isinstance(error, ResponseError) and _refusal_word(error) != "CLUSTERDOWN"
 
 
-def _said(error: Exception) -> str:
+def _refusal_word(error: Exception) -> str:
     """Return the word by which a node refuses: newer versions of the package have a class for it in its place."""
     return _CLASSES.get(type(error).__name__) or str(error).partition(" ")[0]

@@ -44,7 +44,7 @@ async def looked_at(url: str) -> Server:
         began = time.time()
         whole, parts = await client.time()
         apart = whole + parts / 1e6 - (began + time.time()) / 2
-        return _described(Server(statistics.median(times), apart), await _said(client))
+        return _described(Server(statistics.median(times), apart), await _server_info(client))
     finally:
         await client.aclose()
 
@@ -55,7 +55,7 @@ async def _seconds(client: Any) -> float:
     return time.perf_counter() - began
 
 
-async def _said(client: Any) -> Mapping[str, Any]:
+async def _server_info(client: Any) -> Mapping[str, Any]:
     """Return what the server says of itself; nothing where its user may not ask."""
     from redis.exceptions import NoPermissionError
 

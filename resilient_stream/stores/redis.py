@@ -118,7 +118,7 @@ class RedisStore:
         self.is_cluster = connect is None and bool(nodes_of(url))
         if connect is None:
             _check(url)
-        self._connect = connect or self._connected
+        self._connect = connect or self._new_client
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
         self._working: set[asyncio.Task[Any]] = set()
 
@@ -144,10 +144,10 @@ class RedisStore:
         it fails."""
         self._may_try(place)
         try:
-            result = await asyncio.shield(self._in_background(self._within(command)))
+            result = await asyncio.shield(self._in_background(self._run_in_time(command)))
         except Exception as error:
             raise self.lost(error, place) from error
-        self._found(place)
+        self._note_answer(place)
         return result
 
     def _may_try(self, place: str) -> None:
@@ -214,7 +214,7 @@ class RedisStore:
         return await self.ask(lambda client: found(client, self.prefix), self._place_of(KEY))
 
     async def _in_time(self, command: Callable[[Any], Awaitable[ResultT]], place: str) -> ResultT | None:
-        asking = self._in_background(self._tried(command, place))
+        asking = self._in_background(self._try_once(command, place))
         for _ in range(LOOKS):
             done, _pending = await asyncio.wait((asking,), timeout=PATIENCE / LOOKS)
             if done:
@@ -224,21 +224,21 @@ class RedisStore:
             self._warn(f"no answer within {PATIENCE * 1000:.0f} ms")
         return None
 
-    async def _tried(self, command: Callable[[Any], Awaitable[ResultT]], place: str) -> ResultT | None:
+    async def _try_once(self, command: Callable[[Any], Awaitable[ResultT]], place: str) -> ResultT | None:
         began = asyncio.get_running_loop().time()
         try:
             self._may_try(place)
-            result = await self._within(command)
+            result = await self._run_in_time(command)
         except StoreLost:
             return None
         except Exception as error:  # whatever it is, no call may fail because of it
             self._is_lost(error, place)
             return None
         self._has_answered = True
-        self._found(place, in_time=asyncio.get_running_loop().time() - began < PATIENCE)
+        self._note_answer(place, in_time=asyncio.get_running_loop().time() - began < PATIENCE)
         return result
 
-    async def _within(self, command: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
+    async def _run_in_time(self, command: Callable[[Any], Awaitable[ResultT]]) -> ResultT:
         async with asyncio.timeout(self.timeout):
             return await command(self.client())
 
@@ -281,7 +281,7 @@ class RedisStore:
         trouble.next_try = max(trouble.next_try, asyncio.get_running_loop().time())
         return trouble
 
-    def _found(self, place: str, *, in_time: bool = False) -> None:
+    def _note_answer(self, place: str, *, in_time: bool = False) -> None:
         """Note that the server answers. in_time: so soon that calls can wait for it."""
         trouble = self._troubles.get(place)
         if trouble is None:
@@ -333,7 +333,7 @@ class RedisStore:
             async with asyncio.timeout(self.timeout):
                 await client.aclose()
 
-    def _connected(self) -> Any:
+    def _new_client(self) -> Any:
         nodes = nodes_of(self._url)
         return Cluster(nodes, self._connected_to, self._close_soon) if nodes else self._connected_to(self._url)
 

@@ -130,9 +130,9 @@ class _Errand(Generic[ResultT]):
 
     def begin(self) -> None:
         """Start the work, on the loop."""
-        self._task = asyncio.get_running_loop().create_task(self._do())
+        self._task = asyncio.get_running_loop().create_task(self._do_work())
 
-    async def _do(self) -> None:
+    async def _do_work(self) -> None:
         try:
             self._result = await self._work()
         except BaseException as error:  # the loop's thread has to live on

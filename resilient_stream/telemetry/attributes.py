@@ -139,10 +139,10 @@ def model_label(asked: str, answered: str | None) -> str | None:
     """
     if answered is None or answered == asked:
         return answered
-    return answered if _stem(answered) == _stem(asked) else OTHER
+    return answered if _base_name(answered) == _base_name(asked) else OTHER
 
 
-def _stem(model: str) -> str:
+def _base_name(model: str) -> str:
     """Return a model's name without organisation, region, date and version."""
     name = model[:LONGEST_NAME].lower().rpartition("/")[2]
     name = re.sub(r"^([a-z]{2,6}\.)?[a-z0-9]+\.(?=[a-z])", "", name)

@@ -28,7 +28,7 @@ def prompt(request: Request) -> dict[str, str]:
 
     Instructions are the system's messages in front, wherever the provider wants them; later ones stay among the others.
     """
-    asked = list(itertools.dropwhile(_instructs, request.messages))
+    asked = list(itertools.dropwhile(_is_instruction, request.messages))
     messages = [{"role": _role(message), "parts": _parts(message)} for message in asked]
     attributes = {"gen_ai.input.messages": _text(messages)}
     if in_front := request.messages[: len(request.messages) - len(asked)]:
@@ -62,7 +62,7 @@ def tool_result(result: str) -> dict[str, str]:
     return {"gen_ai.tool.call.result": result}
 
 
-def _instructs(message: Message) -> bool:
+def _is_instruction(message: Message) -> bool:
     return _role(message) == "system"
 
 

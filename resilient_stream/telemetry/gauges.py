@@ -74,7 +74,7 @@ def _shut_clients(facts: list[Facts]) -> Iterator[Point]:
         yield {}, sum(watched)
 
 
-def _tightest(facts: list[Facts]) -> list[Budget]:
+def _tightest_budgets(facts: list[Facts]) -> list[Budget]:
     """Return one budget of each name: of several clients' the one of which the greatest part is used."""
     found: dict[str, Budget] = {}
     for budget in sorted((budget for each in facts for budget in each.budgets), key=lambda budget: budget.share):
@@ -82,13 +82,13 @@ def _tightest(facts: list[Facts]) -> list[Budget]:
     return list(found.values())
 
 
-def _used(facts: list[Facts]) -> Iterator[Point]:
-    for budget in _tightest(facts):
+def _spent_points(facts: list[Facts]) -> Iterator[Point]:
+    for budget in _tightest_budgets(facts):
         yield {"budget": budget.name}, float(budget.spent)
 
 
-def _left(facts: list[Facts]) -> Iterator[Point]:
-    for budget in _tightest(facts):
+def _left_points(facts: list[Facts]) -> Iterator[Point]:
+    for budget in _tightest_budgets(facts):
         yield {"budget": budget.name}, float(budget.left)
 
 
@@ -100,8 +100,8 @@ def _stores(facts: list[Facts]) -> Iterator[Point]:
 GAUGES: Mapping[str, Read] = {
     "llm.breaker.state": _states,
     "llm.breaker.shut_clients": _shut_clients,
-    "llm.budget.used": _used,
-    "llm.budget.left": _left,
+    "llm.budget.used": _spent_points,
+    "llm.budget.left": _left_points,
     "llm.store.state": _stores,
 }
 """How each gauge is read."""

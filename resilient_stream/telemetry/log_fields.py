@@ -135,12 +135,12 @@ def chain(error: BaseException) -> str:
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
-        links.append(_link(link))
+        links.append(_described_error(link))
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     return " <- ".join(links)
 
 
-def _link(error: BaseException) -> str:
+def _described_error(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, StreamError):
         code = code_of(error)

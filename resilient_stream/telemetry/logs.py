@@ -93,13 +93,13 @@ class CallLog(Sink):
         call.observing.followed = call.observing.followed or logger.isEnabledFor(logging.DEBUG)
         if logger.isEnabledFor(logging.INFO):
             names = [target.name for target in call.request.targets or (call.request.target,)]
-            self._say(logging.INFO, "%s started: %s", call.id, ", else ".join(names), targets=names)
+            self._log_line(logging.INFO, "%s started: %s", call.id, ", else ".join(names), targets=names)
 
     def attempt_started(self, event: AttemptStarted) -> None:
         """Log at DEBUG where the request goes."""
         if logger.isEnabledFor(logging.DEBUG):
             facts = {**log_fields.named(event.target), "attempt": event.attempt, "host": event.host or None}
-            self._say(
+            self._log_line(
                 logging.DEBUG, "%s %s: request %d goes to %s", self._call.id, event.target, event.attempt,
                 event.host or "a program", record=event.record, **facts,
             )  # fmt: skip
@@ -108,8 +108,8 @@ class CallLog(Sink):
         """Log at DEBUG how far a request has come, and what became of its connection."""
         if logger.isEnabledFor(logging.DEBUG) and any(event.record is sent for sent in self._call.transcript.attempts):
             facts = {**log_fields.named(event.target), "attempt": event.attempt, **log_fields.figures(event.record)}
-            values = _reached(event.step, event.record)
-            self._say(
+            values = _values_of_step(event.step, event.record)
+            self._log_line(
                 logging.DEBUG, STEPS[event.step], self._call.id, event.target, *values, record=event.record, **facts
             )
 
@@ -117,12 +117,12 @@ class CallLog(Sink):
         """Log at DEBUG why a request failed; at WARNING if this process lacks something."""
         error, record = event.error, event.record
         if logger.isEnabledFor(logging.DEBUG):
-            self._say(
+            self._log_line(
                 logging.DEBUG, "%s %s: request %d failed: %s", self._call.id, event.target, event.attempt,
                 log_fields.chain(error), record=record, **log_fields.why(error),
             )  # fmt: skip
         if error.category is ErrorCategory.RESOURCE and logger.isEnabledFor(logging.WARNING):
-            self._say(
+            self._log_line(
                 logging.WARNING, "%s %s: this process is short of something. %s", self._call.id, event.target,
                 self._described(error), record=record, **log_fields.why(error),
             )  # fmt: skip
@@ -132,7 +132,7 @@ class CallLog(Sink):
         if logger.isEnabledFor(logging.WARNING):
             again, most = event.attempt + 1, event.attempts
             facts = {**log_fields.why(event.error), "attempt": again, "attempts": most, "wait": event.wait}
-            self._say(
+            self._log_line(
                 logging.WARNING, "%s %s: %s Retrying in %.3g s (attempt %d/%d)", self._call.id, event.target,
                 self._described(event.error), event.wait, again, most, **facts,
             )  # fmt: skip
@@ -148,19 +148,21 @@ class CallLog(Sink):
         }  # fmt: skip
         by_memory = event.how == "buffered" and error.kind is ErrorKind.OUT_OF_MEMORY
         line = BY_MEMORY if by_memory else WAYS[event.how]
-        self._say(logging.WARNING, line, self._call.id, event.source, self._described(error), event.target, **facts)
+        self._log_line(
+            logging.WARNING, line, self._call.id, event.source, self._described(error), event.target, **facts
+        )
         if logger.isEnabledFor(logging.INFO):
             # What to do about a cut answer is being done when it is continued.
             advice = "" if event.how == "continuation" else f" About {event.source}: {self._words.advice(error)}"
-            self._say(
+            self._log_line(
                 logging.INFO, "%s fell back (%s); requests sent: %d, time left: %s.%s", self._call.id, event.how,
-                self._call.transcript.requests, _left(self._call), advice, **facts,
+                self._call.transcript.requests, _time_left(self._call), advice, **facts,
             )  # fmt: skip
 
     def hedged(self, event: Hedged) -> None:
         """Log at INFO that a second target is asked."""
         if logger.isEnabledFor(logging.INFO):
-            self._say(
+            self._log_line(
                 logging.INFO, "%s %s: no content after %.3g s, asking %s as well", self._call.id, event.source,
                 event.after, event.target, **log_fields.named(event.source), next_target=event.target,
             )  # fmt: skip
@@ -171,7 +173,7 @@ class CallLog(Sink):
         if logger.isEnabledFor(level):
             figures = () if event.wait is None else (100 * event.failure_rate, event.wait)
             facts = {**log_fields.named(event.target), "state": event.state, "wait": event.wait}
-            self._say(level, line, self._call.id, event.target, *figures, **facts)
+            self._log_line(level, line, self._call.id, event.target, *figures, **facts)
 
     def ended(self, event: StreamEnded) -> None:
         """Log the end at the level of its outcome; at INFO what the retries were, at DEBUG causes and cleanup."""
@@ -182,22 +184,26 @@ class CallLog(Sink):
         sent = transcript.requests
         if sent > 1 and logger.isEnabledFor(logging.INFO):
             tried = log_fields.tried(transcript)
-            self._say(logging.INFO, "%s took %d requests: %s", call_id, sent, tried, attempts=sent, outcome=outcome)
+            self._log_line(
+                logging.INFO, "%s took %d requests: %s", call_id, sent, tried, attempts=sent, outcome=outcome
+            )
         if logger.isEnabledFor(logging.DEBUG):
             if transcript.error is not None:
-                self._say(logging.DEBUG, "%s ended by: %s", call_id, log_fields.chain(transcript.error))
-            self._say(logging.DEBUG, "%s cleaned up: no connection and no timer of it is left", call_id)
+                self._log_line(logging.DEBUG, "%s ended by: %s", call_id, log_fields.chain(transcript.error))
+            self._log_line(logging.DEBUG, "%s cleaned up: no connection and no timer of it is left", call_id)
 
     def _tell_end(self, transcript: Transcript, outcome: Outcome) -> None:
         error, facts = transcript.error, log_fields.result(transcript)
         level, call_id = LEVELS[outcome], self._call.id
         if level < logging.WARNING:
-            self._say(level, "%s %s: %s", call_id, outcome, log_fields.summary(transcript), **facts)
+            self._log_line(level, "%s %s: %s", call_id, outcome, log_fields.summary(transcript), **facts)
         elif error is None:
-            self._say(level, "%s failed, not retrying: an exception that is not this SDK's ended it", call_id, **facts)
+            self._log_line(
+                level, "%s failed, not retrying: an exception that is not this SDK's ended it", call_id, **facts
+            )
         else:
             facts = {**log_fields.why(error), **known(facts)}
-            self._say(
+            self._log_line(
                 level,
                 "%s failed, not retrying: %s %s",
                 call_id,
@@ -211,12 +217,12 @@ class CallLog(Sink):
         status = f" ({error.status})" if error.status else ""
         return f"{error.title}{status}. {self._words.about(error)}"
 
-    def _say(self, level: int, line: str, *values: Any, record: Attempt | None = None, **facts: Any) -> None:
+    def _log_line(self, level: int, line: str, *values: Any, record: Attempt | None = None, **facts: Any) -> None:
         extra = {"call_id": self._call.id, **{name: tame(value) for name, value in known(facts).items()}}
         log_within(self._context(record), logger, level, line, tuple(map(tame, values)), extra)
 
 
-def _reached(step: Step, record: Attempt) -> tuple[Any, ...]:
+def _values_of_step(step: Step, record: Attempt) -> tuple[Any, ...]:
     """Return the values for a line of `STEPS`."""
     if step == "head":
         return record.time_to_headers or 0.0, record.status
@@ -225,6 +231,6 @@ def _reached(step: Step, record: Attempt) -> tuple[Any, ...]:
     return (record.duration or 0.0, record.chunks) if step in ("kept", "closed") else ()
 
 
-def _left(call: Call) -> str:
+def _time_left(call: Call) -> str:
     left = call.remaining()
     return "no deadline" if left == NEVER else f"{left:.1f} s"

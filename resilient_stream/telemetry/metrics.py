@@ -75,14 +75,14 @@ class Instruments:
         label = model_label(asked, answered)
         if label in (None, asked, OTHER):
             return label
-        return _admitted(label, self._variants.setdefault(asked, set()), MOST_VARIANTS)
+        return _label_or_other(label, self._variants.setdefault(asked, set()), MOST_VARIANTS)
 
     def tenant(self, named: Any) -> str | None:
         """Return the label for a tenant; None for a call without one. There are only so many labels."""
-        return None if named is None else _admitted(str(named)[:LONGEST_TENANT], self._tenants, MOST_TENANTS)
+        return None if named is None else _label_or_other(str(named)[:LONGEST_TENANT], self._tenants, MOST_TENANTS)
 
 
-def _admitted(label: str, known: set[str], most: int) -> str:
+def _label_or_other(label: str, known: set[str], most: int) -> str:
     """Return the label if it is one of the first `most`, and else "other"."""
     if len(known) < most:
         known.add(label)
@@ -136,8 +136,8 @@ class CallMetrics(Sink):
 
     def queue_left(self, event: QueueLeft) -> None:
         """Count one less, and record how long it waited."""
-        self._say("llm.queue.length", -1, _ours(event.target), None)
-        self._say("llm.queue.duration", event.waited, _ours(event.target), None)
+        self._record_value("llm.queue.length", -1, _our_labels(event.target), None)
+        self._record_value("llm.queue.duration", event.waited, _our_labels(event.target), None)
 
     def breaker_changed(self, event: BreakerChanged) -> None:
         """Count the change of a target's breaker."""
@@ -171,7 +171,9 @@ class CallMetrics(Sink):
             return
         labels = self._labels(started.target, record)
         why = known({"error.type": error_type(outcome, error)})
-        self._say("gen_ai.client.operation.duration", record.duration, {**labels, **why, **place(started.host)}, record)
+        self._record_value(
+            "gen_ai.client.operation.duration", record.duration, {**labels, **why, **place(started.host)}, record
+        )
         self._times(record, started.target, labels)
         if not record.draining:
             self._tokens(record, started.target, labels)
@@ -191,10 +193,10 @@ class CallMetrics(Sink):
             self._duration(target, "connect", head, record)
             self._duration(target, "stream", whole - head, record)
         if first is not None:
-            self._say("gen_ai.client.operation.time_to_first_chunk", first, labels, record)
+            self._record_value("gen_ai.client.operation.time_to_first_chunk", first, labels, record)
             if record.chunks > 1:
                 mean = (whole - first) / (record.chunks - 1)
-                self._say("gen_ai.client.operation.time_per_output_chunk", mean, labels, record)
+                self._record_value("gen_ai.client.operation.time_per_output_chunk", mean, labels, record)
 
     def _tokens(self, record: Attempt, target: str, labels: dict[str, Any]) -> None:
         if (usage := record.usage) is None:
@@ -204,25 +206,25 @@ class CallMetrics(Sink):
             ("input", "output"), (usage.input_tokens, usage.output_tokens), totals, strict=True
         ):
             if counted is not None and total is not None:
-                self._say("gen_ai.client.token.usage", total, {**labels, "gen_ai.token.type": kind}, record)
-                self._say(f"llm.{kind}_tokens", counted, _ours(target), record)
+                self._record_value("gen_ai.client.token.usage", total, {**labels, "gen_ai.token.type": kind}, record)
+                self._record_value(f"llm.{kind}_tokens", counted, _our_labels(target), record)
 
     def _spent(self, record: Attempt) -> None:
         """Record what a request cost and wasted, for its target and for its tenant."""
-        used, ours, named = _used(record), _ours(record.target), self._instruments.tenant(self._tenant)
+        used, ours, named = _all_tokens(record), _our_labels(record.target), self._instruments.tenant(self._tenant)
         if record.cost:
-            self._say("llm.cost", float(record.cost), ours, record)
+            self._record_value("llm.cost", float(record.cost), ours, record)
         if used and record.wasted:
-            self._say("llm.wasted_tokens", used, ours, record)
+            self._record_value("llm.wasted_tokens", used, ours, record)
         if named is None:
             return
         tenant = {"tenant": named}
         if record.cost:
-            self._say("llm.tenant.cost", float(record.cost), tenant, record)
+            self._record_value("llm.tenant.cost", float(record.cost), tenant, record)
         if used:
-            self._say("llm.tenant.tokens", used, tenant, record)
+            self._record_value("llm.tenant.tokens", used, tenant, record)
             if record.wasted:
-                self._say("llm.tenant.wasted_tokens", used, tenant, record)
+                self._record_value("llm.tenant.wasted_tokens", used, tenant, record)
 
     def _race_over(self, attempts: Sequence[Attempt]) -> None:
         """Record whether a hedge was first, and the tokens of those that were not."""
@@ -231,34 +233,38 @@ class CallMetrics(Sink):
             if attempt.hedge and (slow := self._raced.get(attempt.target)) is not None:
                 self._count("llm.hedge.won", slow)
         for attempt in attempts if began else ():
-            if attempt.outcome == "abandoned" and attempt.time_to_first_chunk is None and (used := _used(attempt)):
-                self._say("llm.hedge.wasted_tokens", used, _ours(attempt.target), attempt)
+            if (
+                attempt.outcome == "abandoned"
+                and attempt.time_to_first_chunk is None
+                and (used := _all_tokens(attempt))
+            ):
+                self._record_value("llm.hedge.wasted_tokens", used, _our_labels(attempt.target), attempt)
 
     def _call_over(self, transcript: Transcript) -> None:
         if transcript.duration is not None:
             self._duration(transcript.target or self._target, "total", transcript.duration, None)
 
     def _duration(self, target: str, phase: str, seconds: float, record: Attempt | None) -> None:
-        self._say("llm.request.duration_ms", 1000 * seconds, {**_ours(target), "phase": phase}, record)
+        self._record_value("llm.request.duration_ms", 1000 * seconds, {**_our_labels(target), "phase": phase}, record)
 
     def _count_error(self, target: str, error: StreamError, record: Attempt | None) -> None:
-        labels = {**_ours(target), "error_category": error.category.value}
-        self._say("llm.streaming.errors", 1, labels, record)
+        labels = {**_our_labels(target), "error_category": error.category.value}
+        self._record_value("llm.streaming.errors", 1, labels, record)
 
     def _count(self, name: str, target: str, **labels: str) -> None:
-        self._say(name, 1, {**_ours(target), **labels}, None)
+        self._record_value(name, 1, {**_our_labels(target), **labels}, None)
 
-    def _say(self, name: str, value: float, labels: dict[str, Any], record: Attempt | None) -> None:
+    def _record_value(self, name: str, value: float, labels: dict[str, Any], record: Attempt | None) -> None:
         self._instruments.record(name, value, labels, self._context(record))
 
 
-def _used(record: Attempt) -> int:
+def _all_tokens(record: Attempt) -> int:
     """Return the tokens of a request, input and output, as far as they are known."""
     usage = record.estimate or record.usage
     return 0 if usage is None else sum(count or 0 for count in tokens(record.target, usage))
 
 
-def _ours(target: str) -> dict[str, str]:
+def _our_labels(target: str) -> dict[str, str]:
     """Return provider and model as they are in a target's name."""
     provider, model = split_target(target)
     return {"provider": provider, "model": model}

@@ -48,7 +48,7 @@ class Reporter:
                 call.observing.in_trouble = _only_log if around is None else partial(_only_log, around=around)
             return None
         sinks: list[Sink] = []
-        context = _always(around)
+        context = _constant(around)
         if tracer is not None:
             from .tracing import Trace
 
@@ -112,7 +112,7 @@ class Reporter:
 
 
 def _only_log(call: Call, around: Any = None) -> Observer:
-    return telling([_log(call, _always(around))])
+    return telling([_log(call, _constant(around))])
 
 
 def _log(call: Call, context: Any) -> Sink:
@@ -121,7 +121,7 @@ def _log(call: Call, context: Any) -> Sink:
     return CallLog(call, context)
 
 
-def _always(context: Any) -> Any:
+def _constant(context: Any) -> Any:
     def same(_: Attempt | None = None) -> Any:
         return context
 

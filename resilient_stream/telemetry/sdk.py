@@ -22,12 +22,12 @@ _BY_ENVIRONMENT = {name for name in ("OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON
 
 def tracer_provider(given: Any = None) -> Any:
     """Return the given provider, or the process's own; None when it would do nothing."""
-    return _real(given, "opentelemetry.trace", "get_tracer_provider")
+    return _provider_that_acts(given, "opentelemetry.trace", "get_tracer_provider")
 
 
 def meter_provider(given: Any = None) -> Any:
     """Return the given provider, or the process's own; None when it would do nothing."""
-    return _real(given, "opentelemetry.metrics", "get_meter_provider")
+    return _provider_that_acts(given, "opentelemetry.metrics", "get_meter_provider")
 
 
 def tracer_of(provider: Any) -> Any:
@@ -57,7 +57,7 @@ def _scope() -> tuple[str, str]:
     return "resilient_stream", str(sys.modules["resilient_stream"].__version__)
 
 
-def _real(given: Any, module: str, asked: str) -> Any:
+def _provider_that_acts(given: Any, module: str, asked: str) -> Any:
     if given is None:
         api = sys.modules.get(module) or (import_module(module) if _BY_ENVIRONMENT else None)
         if api is None:

@@ -116,7 +116,7 @@ class Trace(Sink):
 
     def retry(self, event: RetryScheduled) -> None:
         """Add an event between two requests."""
-        self._tell("retry", {
+        self._add_event("retry", {
             "resilient_stream.target": event.target,
             "resilient_stream.attempt": event.attempt,
             "resilient_stream.attempts": event.attempts,
@@ -126,7 +126,7 @@ class Trace(Sink):
 
     def fell_back(self, event: FellBack) -> None:
         """Add an event between two requests, or between two turns if a person is asked how to go on."""
-        self._tell("fallback", {
+        self._add_event("fallback", {
             "resilient_stream.source": event.source,
             "resilient_stream.target": event.target,
             "resilient_stream.how": event.how,
@@ -135,7 +135,7 @@ class Trace(Sink):
 
     def hedged(self, event: Hedged) -> None:
         """Add an event while a request runs."""
-        self._tell("hedge", {
+        self._add_event("hedge", {
             "resilient_stream.source": event.source,
             "resilient_stream.target": event.target,
             "resilient_stream.wait": event.after,
@@ -157,7 +157,7 @@ class Trace(Sink):
         at = max(self._latest, nanoseconds(end_of_call(transcript)) or 0)
         self._close(self._span, outcome, transcript.error, at or None)
 
-    def _tell(self, name: str, labels: dict[str, Any]) -> None:
+    def _add_event(self, name: str, labels: dict[str, Any]) -> None:
         """Add an event to the call's span, or to the conversation's span when the turn and its span have ended."""
         if self._span.is_recording():
             self._span.add_event(name, labels)

@@ -130,11 +130,11 @@ class FakeProvider:
 
     async def refuse(self) -> None:
         """Refuse connections from now on. Those that are open stay."""
-        await self._here(self._refuse)
+        await self._run_in_own_loop(self._refuse)
 
     async def accept(self) -> None:
         """Undo `refuse`, on the same port."""
-        await self._here(self._listen)
+        await self._run_in_own_loop(self._listen)
 
     # -- the server's side ----------------------------------------------------------------------
 
@@ -150,7 +150,7 @@ class FakeProvider:
             # Bound, but nobody listens: connecting is refused, and nobody else can get the port.
             self._socket = _bound_socket(self._port)
 
-    async def _here(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+    async def _run_in_own_loop(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Run a function in the provider's loop, whichever loop we are in."""
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
 

@@ -149,7 +149,7 @@ class ProcessResponse(asyncio.SubprocessProtocol):
 
     async def first_word(self) -> None:
         """Wait for output or the end; a program that ends without output gives an answer with an error."""
-        await self._something()
+        await self._wait_for_something()
         if not self._output and self._ended:
             self.status = 500
             self.headers = {"content-type": "text/plain"}
@@ -167,7 +167,7 @@ class ProcessResponse(asyncio.SubprocessProtocol):
 
     async def read(self) -> bytes:
         """Return what was printed since the last read; b"" once the program has ended and everything was read."""
-        await self._something()
+        await self._wait_for_something()
         return self.drain()
 
     def drain(self) -> bytes:
@@ -179,7 +179,7 @@ class ProcessResponse(asyncio.SubprocessProtocol):
             self._stdout().resume_reading()
         return data
 
-    async def _something(self) -> None:
+    async def _wait_for_something(self) -> None:
         while not self._output and not self._ended and self._error is None:
             self._waiting = asyncio.get_running_loop().create_future()
             try:

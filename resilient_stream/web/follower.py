@@ -58,7 +58,7 @@ class Follower:
         """Take what was read already, and go on. Raises NoLongerKept."""
         self._take(first)
         self.task = asyncio.get_running_loop().create_task(self._follow())
-        self.task.add_done_callback(self._over)
+        self.task.add_done_callback(self._follow_ended)
         return self.reader
 
     def taken(self) -> None:
@@ -86,7 +86,7 @@ class Follower:
         """Look for new entries now."""
         self._stir.set()
 
-    def _over(self, task: asyncio.Task[None]) -> None:
+    def _follow_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("the stream %s cannot be followed", self.id, exc_info=error)
             self.log.lost = "unreadable"

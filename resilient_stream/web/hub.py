@@ -114,7 +114,7 @@ class Hub:
         fresh = self._writer(name or "") or partial(deepcopy, deepcopy(writer))
         run = Run(
             stream, fresh, on_disconnect, id=id, writer=writer, log=log, ahead=self._ahead,
-            elsewhere=self._shared is not None, ended=self._over,
+            elsewhere=self._shared is not None, ended=self._run_ended,
         )  # fmt: skip
         self._running[id] = _Kept(run, whose, named)
         if named:
@@ -198,7 +198,7 @@ class Hub:
         known = asked[::-1] if kept is None else kept.owner  # compared in any case: the time says nothing
         return kept if hmac.compare_digest(known, asked) else None
 
-    def _over(self, run: Run) -> None:
+    def _run_ended(self, run: Run) -> None:
         kept = self._running.pop(run.id or "")
         self._ended[run.id or ""] = kept
         if self._aliases.get(kept.alias) == run.id:

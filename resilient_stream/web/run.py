@@ -84,7 +84,7 @@ class Reader:
         log = self._feed.log
         while not self._over:
             if self._lost_by is not None:
-                return self._lost(self._lost_by)
+                return self._end_for_loss(self._lost_by)
             if log.refused is not None and not self._begun:
                 self._over = True
                 raise copy(log.refused)  # each reader's own, since an error keeps the frames that it passed
@@ -98,11 +98,11 @@ class Reader:
                 self._feed.taken()
                 return frames
             if log.done:
-                return [] if log.lost is None else self._lost(log.lost)
+                return [] if log.lost is None else self._end_for_loss(log.lost)
             await log.more()
         return []
 
-    def _lost(self, code: Loss) -> list[bytes]:
+    def _end_for_loss(self, code: Loss) -> list[bytes]:
         if self._begun:
             return self.broken(code)
         self._over = True

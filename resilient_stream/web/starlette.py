@@ -43,11 +43,11 @@ class _Streaming(Response):
         self.init_headers(checked(headers))
         self._heartbeat = checked_heartbeat(heartbeat)
 
-    def _own(self) -> Headers:
+    def _own_headers(self) -> Headers:
         return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw_headers]
 
     async def _send(self, source: Source, sink: AsgiSink, scope: Scope) -> None:
-        answer = Answer(source, sink, self._heartbeat, self._own())
+        answer = Answer(source, sink, self._heartbeat, self._own_headers())
         await (answer.send_head() if scope["method"] == "HEAD" else answer.run())
         if self.background is not None:
             await self.background()
@@ -115,7 +115,7 @@ class ResumeResponse(_Streaming):
             source = await resume(self._hub, self._id, self._last, self._owner)
         except NoSuchStream as error:
             with suppress(ReaderLeft):
-                await refuse(sink, not_here(error), self._own())
+                await refuse(sink, not_here(error), self._own_headers())
             return
         await self._send(source, sink, scope)
 

@@ -110,7 +110,7 @@ class JsonArrayDecoder:
                 return True
             self._depth += 1 if buffer[at - 1] in _OPENING else -1
             if not self._depth:
-                return self._emit()
+                return self._add_element()
             self._brackets += 1
             if self._brackets > MOST_BRACKETS:
                 raise TooManyPieces(MOST_BRACKETS)
@@ -133,14 +133,14 @@ class JsonArrayDecoder:
             return False
         self._at += 1
         self._state = JsonArrayDecoder._inside
-        return True if self._depth else self._emit()
+        return True if self._depth else self._add_element()
 
     def _scalar(self) -> bool:
         """Read a number, true, false or null; only the next byte tells that it is whole."""
         self._at = _match_end(_SCALAR, self._buffer, self._at)
-        return self._at < len(self._buffer) and self._emit()
+        return self._at < len(self._buffer) and self._add_element()
 
-    def _after(self) -> bool:
+    def _after_value(self) -> bool:
         """Read a comma, or the end of the array."""
         return self._enter(_SEPARATORS, JsonArrayDecoder._bad)
 
@@ -180,14 +180,14 @@ class JsonArrayDecoder:
         self._state = states.get(self._buffer[self._at], other)
         return True
 
-    def _emit(self) -> bool:
-        """Return the element from `_start` to `_at`, which is whole."""
+    def _add_element(self) -> bool:
+        """Add the element from `_start` to `_at`, which is whole, to those that were found."""
         self._found.append(bytes(self._buffer[self._start : self._at]))
         if too_small(len(self._found), self._at):
             raise TooManyPieces(len(self._found))
         self._start = self._at
         self._brackets = 0
-        self._state = JsonArrayDecoder._after
+        self._state = JsonArrayDecoder._after_value
         return True
 
 

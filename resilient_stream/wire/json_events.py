@@ -51,10 +51,10 @@ class BatchDecoder(Generic[EventT]):
 
     def decode(self, payloads: list[bytes]) -> list[EventT] | None:
         """Return all texts decoded, or None when any is not of this type."""
-        if self._narrow is not None and (found := self._all(self._narrow, payloads)) is not None:
+        if self._narrow is not None and (found := self._decoded_together(self._narrow, payloads)) is not None:
             return found
         if len(payloads) != 1:
-            return self._all(self._many, payloads)
+            return self._decoded_together(self._many, payloads)
         one = self.single(payloads[0])
         return None if one is None else [one]
 
@@ -67,7 +67,7 @@ class BatchDecoder(Generic[EventT]):
         except UNREADABLE:
             return None
 
-    def _all(self, decoder: msgspec.json.Decoder[Any], payloads: list[bytes]) -> list[EventT] | None:
+    def _decoded_together(self, decoder: msgspec.json.Decoder[Any], payloads: list[bytes]) -> list[EventT] | None:
         text = b"[%b]" % b",".join(payloads)
         if len(text) > LARGE and has_crowded_error(text):
             return None

@@ -177,7 +177,7 @@ class JsonOutline:
         self._key_next = False
         if not self._brackets:
             self.closed = True
-            self._state = JsonOutline._after
+            self._state = JsonOutline._after_end
 
     def _comma(self) -> None:
         self._indexes[-1] += 1
@@ -257,7 +257,7 @@ class JsonOutline:
         self._shift -= len(name)
         self._at += len(name)
 
-    def _after(self) -> bool:
+    def _after_end(self) -> bool:
         """Keep what comes behind the last bracket; whoever decodes the outline refuses it."""
         self._at = len(self.text)
         return False

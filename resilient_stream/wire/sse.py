@@ -110,7 +110,7 @@ class SseDecoder:
             self._block = block
         elif block.find(b"\n") == len(block) - 2:
             return [block[6:-2]]
-        if len(block) < MOST_ALIKE and (alike := _alike(block)) is not None:
+        if len(block) < MOST_ALIKE and (alike := _data_of_like_events(block)) is not None:
             return alike
         self._block = block
         if any(name in block for name in _SIGNS_OF_LIFE):
@@ -269,7 +269,7 @@ def _with_fields(lines: bytes) -> bytes:
     return b"".join(_NO_FIELD.findall(lines))
 
 
-def _alike(block: bytes) -> list[bytes] | None:
+def _data_of_like_events(block: bytes) -> list[bytes] | None:
     """Return the data of events that are written alike; None where they are not, or one may be a ping.
 
     Alike are `data: …` and a blank line (OpenAI, Gemini and most others), or the same with a name above (Anthropic).

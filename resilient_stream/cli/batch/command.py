@@ -134,7 +134,7 @@ class _Run:
         saved = monotonic()
         try:
             async for result in run_rows(client, self._rows(), concurrency=concurrency, **options):
-                self._keep(result)
+                self._keep_result(result)
                 if monotonic() - saved > SYNC:
                     await asyncio.to_thread(self._book.sync)
                     saved = monotonic()
@@ -148,7 +148,7 @@ class _Run:
             self._counts.taken += 1
             yield row
 
-    def _keep(self, result: Result) -> None:
+    def _keep_result(self, result: Result) -> None:
         self._counts.count(result)
         if result.stopped:
             return

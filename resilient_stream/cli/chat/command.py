@@ -133,7 +133,7 @@ class _Loop:
         conversation = client.converse([*chat.before, asked], tools=chat.tools, to=chat.targets, **chat.options)
         error: StreamError | None = None
         try:
-            runner.run(self._shown(conversation))
+            runner.run(self._show_answer(conversation))
         except StreamError as failed:
             error, self._code = failed, exit_codes.BY_CATEGORY[failed.category]
         except KeyboardInterrupt:
@@ -144,7 +144,7 @@ class _Loop:
             chat.answered(conversation)
             self._view.end(conversation.record, error)
 
-    async def _shown(self, conversation: Conversation) -> None:
+    async def _show_answer(self, conversation: Conversation) -> None:
         async with conversation:
             async for chunk in conversation:
                 self._view.chunk(chunk)

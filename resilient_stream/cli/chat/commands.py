@@ -100,7 +100,7 @@ def _retry(chat: Chat, _: str, page: Page) -> Message:
     return chat.asked
 
 
-def _to(chat: Chat, names: str, page: Page) -> None:
+def _change_targets(chat: Chat, names: str, page: Page) -> None:
     if names:
         chat.targets = Client(*re.split(r"[\s,]+", names)).targets
     first, *others = (target.name for target in chat.targets)
@@ -157,7 +157,7 @@ def _quit(chat: Chat, _: str, page: Page) -> None:
 
 COMMANDS: Mapping[str, Command] = {
     "retry": Command("", "ask the last question again", _retry),
-    "to": Command("PROVIDER:MODEL …", "whom to ask from now on, in order; alone: who it is", _to),
+    "to": Command("PROVIDER:MODEL …", "whom to ask from now on, in order; alone: who it is", _change_targets),
     "save": Command("FILE", "write the conversation to FILE.json, or to FILE.md to be read", _save),
     "load": Command("FILE.json", "go on from a saved conversation", _load),
     "clear": Command("", "forget the conversation", _clear),

@@ -77,7 +77,7 @@ class PanelView:
                 self._add(event.target, f"#{event.attempt}", "asking …", "dim")
                 self._speaking = False
             case AttemptFailed():
-                self._say(wording.attempt_error(event.error, event.record), "red")
+                self._set_result(wording.attempt_error(event.error, event.record), "red")
             case RetryScheduled():
                 row = self._rows[-1]
                 row.wait, row.resumes = event.wait, time.monotonic() + event.wait
@@ -86,7 +86,7 @@ class PanelView:
                 given_up = "given up, " if event.how == "provider_switch" else ""
                 self._add(event.source, "", given_up + wording.how_it_goes_on(event), "yellow")
             case StreamEnded() if event.transcript.outcome == "complete":
-                self._say("answered", "green")
+                self._set_result("answered", "green")
 
     def chunk(self, chunk: Chunk) -> None:
         """Add a piece to the answer."""
@@ -95,7 +95,7 @@ class PanelView:
             self._legend = joined(SEAM, f" {chunk.target} {seamed(chunk)}", style="dim")
         elif chunk.text:
             if not self._speaking:
-                self._say("answering …", "green")
+                self._set_result("answering …", "green")
                 self._speaking = True
             self._answer.append(wording.printable(chunk.text), "green" if self._legend else "")
 
@@ -123,7 +123,7 @@ class PanelView:
         self._start = self._start or now
         self._rows.append(_Row(now - self._start, target, attempt, said, style))
 
-    def _say(self, said: str, style: str) -> None:
+    def _set_result(self, said: str, style: str) -> None:
         self._rows[-1].said, self._rows[-1].style = said, style
 
     def _draw(self) -> Panel:

@@ -209,19 +209,19 @@ class Examination:
         host, port = self._host()
         if _is_address(host):
             raise Stop("skipped", "an address already")
-        found = await self._within(asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        found = await self._await_in_time(asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
         return str(found[0][4][0])
 
     async def _connect(self) -> str:
         host, port = self._host()
-        _, self._writer = await self._within(asyncio.open_connection(host, port))
+        _, self._writer = await self._await_in_time(asyncio.open_connection(host, port))
         return f"port {port}"
 
     async def _secure(self) -> str:
         host, _ = self._host()
         if not self._url.startswith("https:") or self._writer is None:
             raise Stop("skipped", "plain http")
-        await self._within(self._writer.start_tls(ssl.create_default_context(), server_hostname=host))
+        await self._await_in_time(self._writer.start_tls(ssl.create_default_context(), server_hostname=host))
         version: str = self._writer.get_extra_info("ssl_object").version()
         return version
 
@@ -234,7 +234,7 @@ class Examination:
             raise Stop("skipped", f"through the proxy {proxy}, which finds the host itself")
         return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
-    async def _within(self, work: Awaitable[Any]) -> Any:
+    async def _await_in_time(self, work: Awaitable[Any]) -> Any:
         """Await something for as long as a connection may take. The classifier names what fails."""
         seconds = min(CONNECT_SECONDS, self._remaining())
         try:

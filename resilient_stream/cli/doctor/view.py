@@ -97,7 +97,7 @@ def _report(found: list[Examination], shared: StoreExamination | None) -> Group:
     lines.append(styled())
     if found:
         good = sum(one.ok for one in found)
-        lines.append(_verdict(f"{good} of {len(found)} targets {_did(found)}.", good == len(found)))
+        lines.append(_verdict(f"{good} of {len(found)} targets {_good_result(found)}.", good == len(found)))
     if shared is not None:
         lines.append(_verdict("The store is fine." if shared.ok else "The store is not fit for use.", shared.ok))
     return Group(*lines)
@@ -111,7 +111,7 @@ def _failures(name: str, checks: Iterable[Check]) -> Iterator[Text | Padding]:
         yield Padding(styled(f"{check.happened} {check.to_do}".strip()), (0, 0, 0, 2))
 
 
-def _did(found: list[Examination]) -> str:
+def _good_result(found: list[Examination]) -> str:
     return "answered and have a price" if PRICE in found[0].checks else "answered"
 
 

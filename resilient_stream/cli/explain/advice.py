@@ -96,8 +96,8 @@ def advice_for(error: StreamError, retry: RetryPolicy | None = None, recovery: R
     schedule = waits(retry.model_copy(update={"jitter": 0.0}))
     between = tuple(islice(schedule, attempts - 1))
     return Advice(
-        attempts, between, _again(error, attempts, between, retry), _elsewhere(error), _after(error, recovery),
-        classes(error),
+        attempts, between, _retries_in_words(error, attempts, between, retry), _fallback_in_words(error),
+        _recovery_in_words(error, recovery), classes(error),
     )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def classes(error: StreamError) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cls.__name__ for cls in type(error).__mro__ if issubclass(cls, StreamError)))
 
 
-def _again(error: StreamError, attempts: int, between: tuple[float, ...], policy: RetryPolicy) -> str:
+def _retries_in_words(error: StreamError, attempts: int, between: tuple[float, ...], policy: RetryPolicy) -> str:
     if error.code in NOT_SENT:
         return NOT_SENT[error.code].again
     if not error.retryable:
@@ -117,7 +117,7 @@ def _again(error: StreamError, attempts: int, between: tuple[float, ...], policy
     return f"yes: up to {attempts} requests in all, after waits of {_listed(between)} s, {patience}"
 
 
-def _elsewhere(error: StreamError) -> str:
+def _fallback_in_words(error: StreamError) -> str:
     if error.fallback:
         return "yes, " + ("after that" if error.retryable else "at once")
     if error.kind is ErrorKind.CONTENT_FILTERED:
@@ -125,7 +125,7 @@ def _elsewhere(error: StreamError) -> str:
     return _WHY_NOT_ELSEWHERE.get(error.category, "no: it would be the same there")
 
 
-def _after(error: StreamError, recovery: Recovery) -> str:
+def _recovery_in_words(error: StreamError, recovery: Recovery) -> str:
     if error.kind in BEFORE_CONTENT or error.code in NOT_SENT:
         return ""
     if error.kind in ENDS_AN_ANSWER:

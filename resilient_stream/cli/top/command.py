@@ -42,18 +42,18 @@ def top(url: str, *, prefix: str, every: float = 1.0, once: bool = False, as_jso
         return exit_codes.MISUSED
     console = Screen()
     is_live = not once and not as_json and console.is_terminal and not console.is_dumb_terminal
-    showing = _live(store, console, every) if is_live else _once(store, console, notes, as_json=as_json)
+    showing = _show_live(store, console, every) if is_live else _show_once(store, console, notes, as_json=as_json)
     try:
         return asyncio.run(showing)
     except (StoreLost, RecordRefused) as error:
-        notes.misuse(f"{store.place()} {_why(error)}.")
+        notes.misuse(f"{store.place()} {_store_trouble(error)}.")
         needs_a_change = isinstance(error, RecordRefused)
         return exit_codes.BY_CATEGORY[ErrorCategory.PERMANENT if needs_a_change else ErrorCategory.RETRYABLE]
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
 
 
-def _why(error: StoreLost | RecordRefused) -> str:
+def _store_trouble(error: StoreLost | RecordRefused) -> str:
     """Return what is the matter with the store."""
     if isinstance(error, RecordRefused):
         return f"refuses to say what processes report: {one_line(str(error)).rstrip('.')}"
@@ -62,16 +62,16 @@ def _why(error: StoreLost | RecordRefused) -> str:
     return f"cannot be reached: {said}"
 
 
-async def _look(store: RedisStore) -> Seen:
+async def _read_store(store: RedisStore) -> Seen:
     """Return what the store has now. Raises StoreLost or RecordRefused."""
     found = await store.reports()
     reports = read(found.records)
     return Seen(store.place(), store.prefix, reports, found.known, len(found.records))
 
 
-async def _once(store: RedisStore, console: Screen, notes: Notes, *, as_json: bool) -> int:
+async def _show_once(store: RedisStore, console: Screen, notes: Notes, *, as_json: bool) -> int:
     try:
-        seen = await _look(store)
+        seen = await _read_store(store)
     finally:
         await store.aclose()
     if as_json:
@@ -98,10 +98,10 @@ def _json(seen: Seen) -> dict[str, Any]:
 # -- again and again ----------------------------------------------------------------------------
 
 
-async def _live(store: RedisStore, console: Screen, every: float) -> int:
+async def _show_live(store: RedisStore, console: Screen, every: float) -> int:
     """Draw the table anew until q or Ctrl-C. A store that is lost is waited for; at the beginning it is an error."""
     try:
-        await _Watch(store, every, await _look(store)).until_stopped(console)
+        await _Watch(store, every, await _read_store(store)).until_stopped(console)
     finally:
         await store.aclose()
     return exit_codes.COMPLETE
@@ -120,7 +120,7 @@ class _Watch:
         """Draw it, and leave the terminal as it was."""
         with _keys(self._stopped), Live(console=console, screen=True, auto_refresh=False) as live:
             draw = partial(self._draw, live, console)
-            with _signals(self._stopped, draw):
+            with _stopping_at_signals(self._stopped, draw):
                 reading = asyncio.create_task(self._read_on(draw))
                 reading.add_done_callback(lambda _: self._stopped.set())
                 await self._stopped.wait()
@@ -135,10 +135,10 @@ class _Watch:
             draw()
             await asyncio.sleep(self._every)
             try:
-                self._seen = await _look(self._store)
+                self._seen = await _read_store(self._store)
                 read_at = time.monotonic()
             except (StoreLost, RecordRefused) as error:
-                self._seen.lost = (time.monotonic() - read_at, _why(error))
+                self._seen.lost = (time.monotonic() - read_at, _store_trouble(error))
 
     def _draw(self, live: Live, console: Screen) -> None:
         heading = f"{datetime.now():%H:%M:%S} · q ends"
@@ -175,7 +175,7 @@ def _read_key(keyboard: int, stopped: asyncio.Event) -> None:
 
 
 @contextlib.contextmanager
-def _signals(stopped: asyncio.Event, draw: Callable[[], None]) -> Iterator[None]:
+def _stopping_at_signals(stopped: asyncio.Event, draw: Callable[[], None]) -> Iterator[None]:
     """Stop at Ctrl-C and SIGTERM, and draw for a terminal of another size."""
     loop = asyncio.get_running_loop()
     told = {signal.SIGINT: stopped.set, signal.SIGTERM: stopped.set, signal.SIGWINCH: draw}

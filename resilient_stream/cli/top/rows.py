@@ -47,8 +47,8 @@ class Row:
         """Add what one process reports."""
         self.processes.add(process)
         self.circuits.update(closed=figures.closed, half_open=figures.half_open, open=figures.open)
-        self.opens_in = _of(min, self.opens_in, figures.opens_in)
-        self.longest_wait = _of(max, self.longest_wait, figures.longest_wait)
+        self.opens_in = _of_known(min, self.opens_in, figures.opens_in)
+        self.longest_wait = _of_known(max, self.longest_wait, figures.longest_wait)
         self.first.update(figures.first)
         for name in ("requests", "tokens", "ended", "failed", "in_flight", "queued", "cost", "unpriced", "wasted"):
             setattr(self, name, getattr(self, name) + getattr(figures, name))
@@ -114,6 +114,6 @@ def as_dict(row: Row) -> dict[str, Any]:
     }
 
 
-def _of(choose: Callable[..., float], *values: float | None) -> float | None:
+def _of_known(choose: Callable[..., float], *values: float | None) -> float | None:
     known = [value for value in values if value is not None]
     return choose(known) if known else None

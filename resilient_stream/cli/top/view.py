@@ -143,7 +143,7 @@ class Seen:
         """Return what is to be said of the figures."""
         bad = self.found - len(self.reports)
         each = (
-            _lost(*self.lost) if self.lost is not None else "",
+            _outdated_line(*self.lost) if self.lost is not None else "",
             f"Only {self.found:,} of {self.known:,} reports are added up." if self.known > self.found else "",
             f"{bad:,} of {self.found:,} reports could not be read, and are left out." if bad else "",
         )
@@ -158,7 +158,7 @@ class Seen:
         )
 
 
-def _lost(seconds: float, why: str) -> str:
+def _outdated_line(seconds: float, why: str) -> str:
     return f"These figures are {readable.duration(round(seconds))} old: the store {why}."
 
 

@@ -51,12 +51,14 @@ def _for_anthropic_alone(options: StreamOptions) -> StreamOptions:
     to, headers = options.get("to"), options.get("headers")
     if not headers or not isinstance(to, list):
         return options
-    targets = [_with(target, headers) if target.provider == "anthropic" else target for target in map(Target.of, to)]
+    targets = [
+        _with_headers(target, headers) if target.provider == "anthropic" else target for target in map(Target.of, to)
+    ]
     others: dict[str, Any] = {name: value for name, value in options.items() if name != "headers"}
     return cast(StreamOptions, {**others, "to": targets})
 
 
-def _with(target: Target, headers: Mapping[str, str]) -> Target:
+def _with_headers(target: Target, headers: Mapping[str, str]) -> Target:
     own = {name: value for name, value in (target.headers or {}).items() if name.lower() not in headers}
     return target.model_copy(update={"headers": {**own, **headers}})
 

@@ -89,7 +89,7 @@ class Turn:
 
     def call(self, block: Block) -> None:
         """Add a tool call."""
-        _known(block, ("id", "name", "input", "caller", "cache_control"), self.place)
+        _refuse_unknown(block, ("id", "name", "input", "caller", "cache_control"), self.place)
         id = block.get("id")
         call = {"id": id, "name": block.get("name"), "arguments": block.get("input"), "place": len(self.parts)}
         proof = self.signed_calls.get(id) if isinstance(id, str) else None
@@ -100,7 +100,7 @@ class Turn:
 
     def result(self, block: Block) -> None:
         """Add the result of a tool call, which is a message of its own."""
-        _known(block, ("tool_use_id", "content", "is_error", "cache_control"), self.place)
+        _refuse_unknown(block, ("tool_use_id", "content", "is_error", "cache_control"), self.place)
         (made,) = split_results([{"role": "user", "content": [block]}])
         content = made["content"]
         if isinstance(content, list):
@@ -166,7 +166,7 @@ def system_message(given: Any) -> list[Message]:
 def _turn(given: Any, place: str) -> Turn:
     if not isinstance(given, dict) or given.get("role") not in _ROLES:
         raise Refused(f"{place}.role: give one of {', '.join(_ROLES)}", f"{place}.role")
-    _known(given, ("role", "content"), place)
+    _refuse_unknown(given, ("role", "content"), place)
     content = given.get("content")
     if not isinstance(content, str | list):
         raise Refused(f"{place}.content: give a text or a list of blocks", f"{place}.content")
@@ -194,7 +194,7 @@ def _message(fields: Block, place: str) -> Message:
         raise StreamMisused(str(error).replace("messages[0]", place)) from None
 
 
-def _known(block: Mapping[str, Any], names: tuple[str, ...], place: str) -> None:
+def _refuse_unknown(block: Mapping[str, Any], names: tuple[str, ...], place: str) -> None:
     """Raise Refused for a field that has no place in a message, and would be lost."""
     for name, value in block.items():
         if name not in names and name != "type" and value not in (None, False, [], {}, ""):

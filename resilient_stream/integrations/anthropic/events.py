@@ -138,9 +138,9 @@ class Events:
     # -- one function for each type of item ---------------------------------------------------
 
     def _text(self, item: TextDelta) -> list[Event]:
-        return self._said(item.text)
+        return self._text_events(item.text)
 
-    def _said(self, text: str) -> list[Event]:
+    def _text_events(self, text: str) -> list[Event]:
         if not text:
             return []
         begun = [] if self._open == "text" else self._begin("text", {"type": "text", "text": ""})
@@ -248,14 +248,14 @@ class Events:
         if item.data is None and not item.url and not item.text:
             return []
         if item.data is not None:
-            _tell("a file that the model made")
+            _log_left_out("a file that the model made")
         link = f" {item.url}" if item.url else ""
-        return self._said(file_in_words(item) + link)
+        return self._text_events(file_in_words(item) + link)
 
     def _server_call(self, item: ServerToolCall) -> list[Event]:
         block = item.native
         if not isinstance(block, dict) or block.get("type") not in CALLS:
-            _tell("a tool that another provider ran")
+            _log_left_out("a tool that another provider ran")
             return []
         begun = self._begin("server", {**block, "input": {}})
         return [
@@ -275,7 +275,7 @@ class Events:
         if is_block and item.provider == "anthropic":
             return self._native(item.data)
         if item.content:
-            _tell("a piece of an answer that has no place in Anthropic's API")
+            _log_left_out("a piece of an answer that has no place in Anthropic's API")
         return []
 
     def _counted(self, item: Usage) -> list[Event]:
@@ -348,5 +348,5 @@ def _text_of(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _tell(what: str) -> None:
+def _log_left_out(what: str) -> None:
     left_out("a client of Anthropic's API", what, "the API has no block for it")

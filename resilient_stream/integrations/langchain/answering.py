@@ -52,12 +52,12 @@ def as_theirs() -> Iterator[None]:
         theirs = getattr(exceptions, name, exceptions.LangChainException)
         if not isinstance(error, theirs):
             own: Any = type(error)
-            error.__class__ = _both(own, theirs)
+            error.__class__ = _class_of_both(own, theirs)
         raise
 
 
 @functools.cache
-def _both(own: Any, theirs: Any) -> Any:
+def _class_of_both(own: Any, theirs: Any) -> Any:
     """Return a class that is both. An error of it is pickled as ours."""
 
     def reduced(self: Any) -> tuple[Any, ...]:

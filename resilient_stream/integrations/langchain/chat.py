@@ -107,7 +107,7 @@ class ResilientChat(BaseChatModel):
     def _ask(
         self, messages: list[BaseMessage], stop: list[str] | None, given: Mapping[str, Any], *, live: bool
     ) -> Stream:
-        options = {**self._settings(), **self.options, **self._own(given)}
+        options = {**self._settings(), **self.options, **self._as_our_options(given)}
         options["stop"] = (self.stop if stop is None else stop) or options.get("stop")
         return for_framework(self.client.stream(to_messages(messages), **options), self.client, live=live)
 
@@ -115,13 +115,13 @@ class ResilientChat(BaseChatModel):
         said = {"temperature": self.temperature, "max_tokens": self.max_tokens, "top_p": self.top_p}
         return {name: value for name, value in {**said, "deadline": self.timeout}.items() if value is not None}
 
-    def _own(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _as_our_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return langchain's options of a call as ours. `client.stream()` refuses a name that it does not know."""
         options = {name: value for name, value in given.items() if value is not None and name != "stream"}
         if (model := options.pop("model", None)) is not None:
             if "to" in options:
                 raise StreamMisused("give model=, or to= with any targets")
-            options["to"] = self._other(model)
+            options["to"] = self._other_target(model)
         if (seconds := options.pop("timeout", None)) is not None:
             options["deadline"] = seconds
         if (form := options.pop("response_format", None)) is not None:
@@ -130,7 +130,7 @@ class ResilientChat(BaseChatModel):
             del options["parallel_tool_calls"]
         return options
 
-    def _other(self, model: str) -> Any:
+    def _other_target(self, model: str) -> Any:
         """Return another model for one call: of the named provider, or where the first target is."""
         named = model.partition(":")[0] in known_providers() or not self.client.targets
         return model if named else self.client.targets[0].model_copy(update={"model": model})

@@ -33,7 +33,7 @@ def chat_completion(transcript: Transcript, about: About) -> dict[str, Any]:
             "role": "assistant",
             "content": transcript.text or None,
             "refusal": refused or None,
-            **dict(_beside(transcript)),
+            **dict(_other_fields(transcript)),
         },
         "logprobs": _logprobs(transcript),
         "finish_reason": finish_reason(transcript.finish_reason, refused=bool(refused)),
@@ -49,7 +49,7 @@ def chat_completion(transcript: Transcript, about: About) -> dict[str, Any]:
     return made if usage is None else {**made, "usage": usage}
 
 
-def _beside(transcript: Transcript) -> Iterator[tuple[str, Any]]:
+def _other_fields(transcript: Transcript) -> Iterator[tuple[str, Any]]:
     """Yield the fields of a message beside its text, each only where there is something to say."""
     if transcript.reasoning:
         yield "reasoning_content", transcript.reasoning

@@ -98,7 +98,7 @@ def read_fields(body: Mapping[str, Any], table: Table, api: Api) -> dict[str, An
     made: dict[str, Any] = {}
     passed: dict[str, Any] = {}
     hints: dict[str, Any] = {}
-    for name, row, value in _given(body, table):
+    for name, row, value in _given_fields(body, table):
         found = dict(_read(name, row, value))
         passed |= found.pop("extra", {})
         hints |= found.pop("hint", {})
@@ -141,16 +141,16 @@ def _read(name: str, row: Row, value: Any) -> Mapping[str, Any]:
         raise misused(error) from None
 
 
-def _given(body: Mapping[str, Any], table: Table) -> Iterator[tuple[str, Row, Any]]:
+def _given_fields(body: Mapping[str, Any], table: Table) -> Iterator[tuple[str, Row, Any]]:
     """Return the fields that ask for something, each with its row."""
     for name, value in body.items():
         check_name(name)
         row = table.get(name, UNKNOWN)
-        if value is not None and not _among(value, row.usual):
+        if value is not None and not _is_among(value, row.usual):
             yield name, row, value
 
 
-def _among(value: Any, usual: tuple[Any, ...]) -> bool:
+def _is_among(value: Any, usual: tuple[Any, ...]) -> bool:
     """Return whether a value is one of these; unlike in Python, 1 is not true."""
     return any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in usual)
 

@@ -48,7 +48,7 @@ class Item:
         self.values = values
         return self._event("response.output_item.done", output_index=self.place, item=values)
 
-    def _at(self, **fields: Any) -> Values:
+    def _placed(self, **fields: Any) -> Values:
         return {"item_id": self.id, "output_index": self.place, **fields}
 
 
@@ -68,7 +68,7 @@ class MessageItem(Item):
         if self._texts is not None:
             return []
         self._texts = []
-        return [self._event("response.content_part.added", **self._at(content_index=0), part=self._text_part(""))]
+        return [self._event("response.content_part.added", **self._placed(content_index=0), part=self._text_part(""))]
 
     def text(self, text: str) -> None:
         """Keep a piece of the text, for when all of it is said again."""
@@ -77,19 +77,19 @@ class MessageItem(Item):
     def cite(self, annotation: Values) -> bytes:
         """Return the event for a source."""
         self._cited.append(annotation)
-        place = self._at(content_index=0, annotation_index=len(self._cited) - 1)
+        place = self._placed(content_index=0, annotation_index=len(self._cited) - 1)
         return self._event("response.output_text.annotation.added", **place, annotation=annotation)
 
     def probable(self, tokens: list[Any]) -> bytes:
         """Return the event for probabilities, which come beside the text here."""
         self._tokens += tokens
-        return self._event("response.output_text.delta", **self._at(content_index=0), delta="", logprobs=tokens)
+        return self._event("response.output_text.delta", **self._placed(content_index=0), delta="", logprobs=tokens)
 
     def refuse(self, words: str) -> list[bytes]:
         """Return the events of a refusal, which is a part behind the text."""
         part = {"type": "refusal", "refusal": words}
         self._refusal = [part]
-        place = self._at(content_index=0 if self._texts is None else 1)
+        place = self._placed(content_index=0 if self._texts is None else 1)
         return [
             self._event("response.content_part.added", **place, part={"type": "refusal", "refusal": ""}),
             self._event("response.refusal.delta", **place, delta=words),
@@ -101,7 +101,7 @@ class MessageItem(Item):
         """Return the events that say the whole message again."""
         if self._texts is None:
             return [self._done(self._message("completed", self._refusal))]
-        part, place = self._text_part("".join(self._texts)), self._at(content_index=0)
+        part, place = self._text_part("".join(self._texts)), self._placed(content_index=0)
         return [
             self._event("response.output_text.done", **place, text=part["text"], logprobs=self._tokens),
             self._event("response.content_part.done", **place, part=part),
@@ -127,7 +127,7 @@ class ReasoningItem(Item):
     def text(self, text: str) -> list[bytes]:
         """Return the events for a piece of its text."""
         part = {"type": "summary_text", "text": ""}
-        place = self._at(summary_index=0)
+        place = self._placed(summary_index=0)
         begun = [] if self._texts else [self._event("response.reasoning_summary_part.added", **place, part=part)]
         self._texts.append(text)
         return [*begun, self._event("response.reasoning_summary_text.delta", **place, delta=text)]
@@ -143,7 +143,7 @@ class ReasoningItem(Item):
         item = {"id": self.id, "type": "reasoning", "summary": summary, "encrypted_content": self.proof}
         if not text:
             return [self._done(item)]
-        place = self._at(summary_index=0)
+        place = self._placed(summary_index=0)
         return [
             self._event("response.reasoning_summary_text.done", **place, text=text),
             self._event("response.reasoning_summary_part.done", **place, part=summary[0]),
@@ -164,12 +164,12 @@ class CallItem(Item):
         """Return the event for a piece of its arguments."""
         if not arguments:
             return []
-        return [self._event("response.function_call_arguments.delta", **self._at(), delta=arguments)]
+        return [self._event("response.function_call_arguments.delta", **self._placed(), delta=arguments)]
 
     def close(self) -> list[bytes]:
         """Return the events that say the call again. A call that never became whole is not complete."""
         status, arguments = ("incomplete", "") if self.whole is None else ("completed", arguments_of(self.whole))
-        said = self._at(name=self._name, arguments=arguments)
+        said = self._placed(name=self._name, arguments=arguments)
         return [
             self._event("response.function_call_arguments.done", **said),
             self._done(self._call(status, arguments)),

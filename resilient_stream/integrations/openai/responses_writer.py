@@ -219,12 +219,12 @@ class ResponsesWriter:
 
     def _native(self, item: ServerToolCall) -> list[bytes]:
         """Write a tool of the provider's that came from this very API."""
-        return self._own(item.native)
+        return self._own_item(item.native)
 
     def _raw(self, item: Raw) -> list[bytes]:
-        return self._own(item.data) if item.standing == "block" else []
+        return self._own_item(item.data) if item.standing == "block" else []
 
-    def _own(self, values: Any) -> list[bytes]:
+    def _own_item(self, values: Any) -> list[bytes]:
         if not isinstance(values, dict) or values.get("type") not in _NATIVE:
             return []
         return self._whole_item("item", values)

@@ -82,12 +82,12 @@ def to_messages(messages: Sequence[Any], told: Iterable[str]) -> list[Message]:
     """Return our messages. told: instructions for this request, which stand behind the system's other words."""
     made: list[Message] = []
     for message in messages:
-        made += _answered(message) if message.kind == "response" else map(_asked, message.parts)
+        made += _answered(message) if message.kind == "response" else map(_question_part, message.parts)
     leading = next((place for place, each in enumerate(made) if each.role != "system"), len(made))
     return [*made[:leading], *(Message(role="system", content=text) for text in told), *made[leading:]]
 
 
-def _asked(part: Any) -> Message:
+def _question_part(part: Any) -> Message:
     match part:
         case theirs.SystemPromptPart():
             return Message(role="system", content=part.content)
@@ -138,10 +138,10 @@ def _part(item: Any) -> Part:
 
 def _answered(response: Any) -> list[Message]:
     target = (response.provider_details or {}).get(TARGET) or f"{response.provider_name}:{response.model_name}"
-    return assistant([block for part in response.parts for block in _said(part, target)])
+    return assistant([block for part in response.parts for block in _earlier_part(part, target)])
 
 
-def _said(part: Any, target: str) -> list[Part | FunctionCall]:
+def _earlier_part(part: Any, target: str) -> list[Part | FunctionCall]:
     """Return a part of an earlier answer as ours; nothing for what another library's model had at its provider."""
     given = part.provider_details or {}
     file = part.content.media_type if isinstance(part, theirs.FilePart) else ""

@@ -90,7 +90,7 @@ class ResilientModel(models.Model[Any]):
     ) -> theirs.ModelResponse:
         """Ask, and return the whole answer."""
         answer = self._ask(messages, model_settings, model_request_parameters, live=False)
-        with _as_theirs(self.model_name):
+        with _raising_their_errors(self.model_name):
             async with answer.stream as stream:
                 await stream.collect()
         return answer.whole()
@@ -133,15 +133,15 @@ class ResilientModel(models.Model[Any]):
 
 
 @contextmanager
-def _as_theirs(asked: str) -> Iterator[None]:
+def _raising_their_errors(asked: str) -> Iterator[None]:
     """Raise our errors as pydantic-ai's. asked: the model's name where the error has none."""
     try:
         yield
     except ours.StreamError as error:
-        raise _theirs(error, error.model or asked) from error
+        raise _their_error(error, error.model or asked) from error
 
 
-def _theirs(error: ours.StreamError, model: str) -> Any:
+def _their_error(error: ours.StreamError, model: str) -> Any:
     last = error.errors[-1] if isinstance(error, ours.AllTargetsFailed) and error.errors else error
     if isinstance(last, ours.ContentBlocked):
         return exceptions.ContentFilterError(str(error), json.dumps(error.to_dict()))
@@ -195,7 +195,7 @@ class _Answer(models.StreamedResponse):
 
     async def pull(self) -> chunks.Chunk | None:
         """Wait for the next chunk; None at the end."""
-        with _as_theirs(self.asked):
+        with _raising_their_errors(self.asked):
             return await anext(self.stream, None)
 
     async def _get_event_iterator(self) -> AsyncIterator[Any]:

@@ -128,17 +128,17 @@ class MessagesReader:
             self.failure = Failure(kind=ErrorKind.STREAM_INTERRUPTED, code="message_restarted")
             return True
         if self.response_id is None or id not in ("", self.response_id):
-            self._given(message, batch)
+            self._first_content(message, batch)
         self.response_id = id or self.response_id
         self.model = text_of(message.get("model")) or self.model
         self._count(message.get("usage"), batch)
         return True
 
-    def _given(self, message: dict[str, Any], batch: Batch) -> None:
+    def _first_content(self, message: dict[str, Any], batch: Batch) -> None:
         """Read a first event that has the content already, as when the message continues calls planned earlier."""
         self._stop_reason = text_of(message.get("stop_reason")) or self._stop_reason
         content = message.get("content")
-        batch += self._said(content)  # some gateways send a string
+        batch += self._new_text(content)  # some gateways send a string
         for index, block in enumerate(content if isinstance(content, list) else ()):
             self._block_start(Event(index=index, content_block=block), batch)
             self._block_stop(Event(index=index), batch)
@@ -157,7 +157,7 @@ class MessagesReader:
             id, name = text_of(block.get("id")), text_of(block.get("name"))
             batch += self._calls.begin(event.index, id, name, arguments_in(block), caller_in(block))
         elif kind == "text":
-            batch += self._said(block.get("text"))
+            batch += self._new_text(block.get("text"))
             for citation in list_of(block.get("citations")):
                 batch += self._passage.cite(citation)
         elif kind == "thinking":
@@ -177,7 +177,7 @@ class MessagesReader:
         if self._calls.open and (delta.text or delta.thinking):
             self._calls.odd(event.index)
         if delta.type in ("text_delta", "") and (delta.text or not delta.thinking):
-            batch += self._said(delta.text)
+            batch += self._new_text(delta.text)
         elif delta.type == "citations_delta" and delta.citation:
             batch += self._passage.cite(delta.citation)
         elif delta.type == "compaction_delta" and isinstance(delta.content, str):
@@ -257,7 +257,7 @@ class MessagesReader:
         if self.failure is None and self._stop_reason is not None:
             self._message_stop(Event(), batch)
 
-    def _said(self, value: Any) -> Batch:
+    def _new_text(self, value: Any) -> Batch:
         text = text_of(value)
         batch: Batch = [TextDelta(text)] if text else []
         self._passage.follow(batch)

@@ -79,16 +79,16 @@ class BedrockDecoder:
         """Decode one network read."""
         if self.done or self.failure is not None:
             return []
-        return self._guarded(lambda batch: self._reader.read(self._frames.feed(data), batch))
+        return self._read_guarded(lambda batch: self._reader.read(self._frames.feed(data), batch))
 
     def finish(self) -> Batch:
         """Take note that the body ended. The answer is whole after the dialect's own end, or where the target says
         eof_ok."""
         if self.done or self.failure is not None:
             return []
-        return self._guarded(lambda batch: batch.extend(self._reader.finish()))
+        return self._read_guarded(lambda batch: batch.extend(self._reader.finish()))
 
-    def _guarded(self, read: Callable[[Batch], None]) -> Batch:
+    def _read_guarded(self, read: Callable[[Batch], None]) -> Batch:
         """Run a read; an event that the reader cannot take ends the answer after the chunks before it."""
         batch: Batch = []
         reader = self._reader

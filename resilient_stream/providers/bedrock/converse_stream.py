@@ -108,7 +108,7 @@ class ConverseReader:
             if events is not None:
                 self.take(name, events[place], payload, batch)
             else:
-                self._one(name, payload, batch)
+                self._read_leniently(name, payload, batch)
             if self.done or self.failure is not None:
                 break
 
@@ -128,7 +128,7 @@ class ConverseReader:
             self._pass(name, payload, batch)
         self._seen = self._seen or bool(batch)
 
-    def _one(self, name: str, payload: bytes, batch: Batch) -> None:
+    def _read_leniently(self, name: str, payload: bytes, batch: Batch) -> None:
         """Read one event that may be malformed."""
         texts = [payload]
         events, halves, self.failure = what_can_be_read(_EVENTS, texts)
@@ -146,7 +146,7 @@ class ConverseReader:
         start = object_of(event.start)
         use = object_of(start.get("toolUse"))
         if text := text_of(start.get("text")):
-            self._say(text, batch)
+            self._add_text(text, batch)
             return True
         if not use or use.get("type") == "server_tool_use":
             return self._begin_foreign(event.contentBlockIndex, start, batch)
@@ -167,7 +167,7 @@ class ConverseReader:
         if self._calls.open and (delta.text or says(delta.reasoningContent)):
             self._calls.odd(event.contentBlockIndex)
         if delta.text is not None:
-            self._say(delta.text, batch)
+            self._add_text(delta.text, batch)
         elif delta.reasoningContent is not None:
             return self._reasoning(object_of(delta.reasoningContent), batch)
         elif delta.toolUse is None:
@@ -176,7 +176,7 @@ class ConverseReader:
             return self._calls.take(event.contentBlockIndex, said, batch)
         return True
 
-    def _say(self, text: str, batch: Batch) -> None:
+    def _add_text(self, text: str, batch: Batch) -> None:
         if text:
             batch.append(TextDelta(text))
             if self._passage.located:

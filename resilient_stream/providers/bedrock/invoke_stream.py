@@ -106,7 +106,7 @@ class InvokeReader:
             return
         self._inner.read(payloads, batch)
         self._count(payloads[-1], batch)
-        self._follow(self._inner.state)
+        self._take_state(self._inner.state)
         self.failure = self.failure or bad
 
     def finish(self) -> Batch:
@@ -115,10 +115,10 @@ class InvokeReader:
             self.failure = UNKNOWN_DIALECT if self._skipped else NO_END_MARKER
             return []
         batch = self._inner.finish()
-        self._follow(self._inner.state)
+        self._take_state(self._inner.state)
         return batch
 
-    def _follow(self, state: _State) -> None:
+    def _take_state(self, state: _State) -> None:
         self.failure, self.done, self.progress = state.failure, state.done, state.progress
         self.model, self.response_id = state.model, state.response_id
 

@@ -164,16 +164,16 @@ def _turns(messages: Sequence[Message]) -> Iterator[dict[str, Any]]:
     pictures: list[dict[str, Any]] = []
     for message in messages:
         if message.role != "tool" and pictures:
-            yield _shown(pictures)
+            yield _pictures_turn(pictures)
             pictures = []
         yield _turn(message)
         if message.role == "tool":
             pictures += filter(None, (encode_part(part) for part in message.parts if isinstance(part, ImagePart)))
     if pictures:
-        yield _shown(pictures)
+        yield _pictures_turn(pictures)
 
 
-def _shown(pictures: list[dict[str, Any]]) -> dict[str, Any]:
+def _pictures_turn(pictures: list[dict[str, Any]]) -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "text", "text": "The pictures that the tools gave:"}, *pictures]}
 
 

@@ -182,7 +182,7 @@ class CohereReader:
                   for chunk in self._block(block)]  # fmt: skip
         again = len(self._calls) > 0
         for place, call in enumerate(map(object_of, list_of(message.get("tool_calls")))):
-            batch += self._again(call) if again else [self._fragment(place, call)]
+            batch += self._repeated_call(call) if again else [self._fragment(place, call)]
         if not self._citations.given:
             batch += self._cited(list_of(message.get("citations")))
 
@@ -197,7 +197,7 @@ class CohereReader:
         function = function_of(call)
         return self._calls.add(index, text_of(call.get("id")), _name(call, function), arguments_in(function, call))
 
-    def _again(self, call: dict[str, Any]) -> Batch:
+    def _repeated_call(self, call: dict[str, Any]) -> Batch:
         function = function_of(call)
         said = arguments_in(function, call)
         return [*self._calls.again(text_of(call.get("id")), _name(call, function), said)]

@@ -67,7 +67,7 @@ class Grounding:
     def rest(self, *, tools: bool) -> Batch:
         """Return what is told at the end. tools: with the searches and pages, since they were no parts."""
         unnamed = (chunk for number, chunk in enumerate(self._chunks) if number not in self._named)
-        sources = self._new(_source(_inner(chunk), NOWHERE) for chunk in unnamed)
+        sources = self._new(_source(_only_field(chunk), NOWHERE) for chunk in unnamed)
         return [*(self._tools() if tools else ()), *sources]
 
     def _supported(self, supports: list[Any]) -> Iterator[Source]:
@@ -77,7 +77,7 @@ class Grounding:
             for number in dict.fromkeys(numbers):
                 if 0 <= number < len(self._chunks):
                     self._named.add(number)
-                    yield _source(_inner(self._chunks[number]), place)
+                    yield _source(_only_field(self._chunks[number]), place)
 
     def _new(self, sources: Iterator[Source]) -> Iterator[Source]:
         """Return each source once, since events may repeat what the ones before them said."""
@@ -90,21 +90,23 @@ class Grounding:
 
     def _tools(self) -> Iterator[ServerToolCall | ServerToolResult]:
         for field, queries in self._queries.items():
-            yield from _ran(_SEARCHES[field], {"queries": [each for each in queries if each]}, self._told)
+            yield from _finished_tool(_SEARCHES[field], {"queries": [each for each in queries if each]}, self._told)
         if self._pages:
             pages = list(map(object_of, self._pages))
             failed = not any(page.get("urlRetrievalStatus") in (_READ, None) for page in pages)
-            yield from _ran("url_context", {"urls": [page.get("retrievedUrl") for page in pages]}, self._pages, failed)
+            yield from _finished_tool(
+                "url_context", {"urls": [page.get("retrievedUrl") for page in pages]}, self._pages, failed
+            )
 
 
-def _ran(name: str, arguments: dict[str, Any], result: Any, failed: bool = False) -> tuple[Any, Any]:
+def _finished_tool(name: str, arguments: dict[str, Any], result: Any, failed: bool = False) -> tuple[Any, Any]:
     """Return a tool that is known only by what it left behind: its name is its id, and there is nothing to send
     back."""
     text = msgspec.json.encode(arguments).decode()
     return ServerToolCall(name, name, text, arguments), ServerToolResult(name, name, result, failed)
 
 
-def _inner(chunk: Any) -> dict[str, Any]:
+def _only_field(chunk: Any) -> dict[str, Any]:
     """Return what is in a chunk's only field, which says what it is: `web`, `retrievedContext`, `maps`, `image`."""
     return next((each for each in object_of(chunk).values() if isinstance(each, dict)), {})
 

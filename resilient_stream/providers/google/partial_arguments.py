@@ -54,11 +54,11 @@ class PartialArguments:
         try:
             steps = steps_of(piece.get("jsonPath"))
             self._holdings.piece(value if isinstance(value, str) else "")
-            self._put(steps, value)
+            self._put_value(steps, value)
         except LookupError:
             self.broken = True
 
-    def _put(self, steps: list[str | int], value: Any) -> None:
+    def _put_value(self, steps: list[str | int], value: Any) -> None:
         place: Any = self._root
         for step, following in pairwise(steps):
             place = self._child(place, step, [] if isinstance(following, int) else {})

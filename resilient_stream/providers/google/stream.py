@@ -148,7 +148,7 @@ class GeminiReader:
 
     def _read_part(self, part: Part, batch: Batch) -> None:
         if self._places.located:
-            self._follow(part)
+            self._follow_text(part)
         if part.functionCall is not None:
             made = self._calls.read(part.functionCall, part.thoughtSignature, self.response_id)
             self.progress += not made
@@ -169,7 +169,7 @@ class GeminiReader:
         elif part.text is None:
             self.progress += 1
 
-    def _follow(self, part: Part) -> None:
+    def _follow_text(self, part: Part) -> None:
         """Keep the answer's text in order to find passages in it."""
         kind = "other" if part.text is None else "thought" if part.thought else "text"
         if part.text != "":

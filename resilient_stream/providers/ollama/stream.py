@@ -158,7 +158,7 @@ class OllamaReader:
                 self.failure = classify_error({"error": line.error}, rules_for(self._provider))
             else:
                 odd = place < len(payloads) and (type(line) is _Line or self._unmodelled.raw or self._logprobs)
-                found = self._beside(object_of(event_value(payloads[place]))) if odd else []
+                found = self._other_chunks(object_of(event_value(payloads[place]))) if odd else []
                 self._read_line(line, found, batch)
             if self.done or self.failure is not None:
                 break
@@ -174,7 +174,7 @@ class OllamaReader:
         self.done = True
         return [*self._calls.rest()]
 
-    def _beside(self, line: dict[str, Any]) -> Batch:
+    def _other_chunks(self, line: dict[str, Any]) -> Batch:
         """Return what a line has beside its text: pictures, probabilities, and fields that the reader does not read."""
         message = object_of(line.get("message"))
         pictures = [*list_of(message.get("images")), *list_of(line.get("images")), line.get("image")]

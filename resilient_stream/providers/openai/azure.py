@@ -127,8 +127,8 @@ class Azure(msgspec.Struct, frozen=True):
             return OpenAIResponses(self.name, _HOST)
         asks_own_data = request is not None and "data_sources" in request.extra  # refused with the field
         return OpenAIChat(self.name, _HOST._replace(
-            usage=_since(version, _COUNTS_SINCE) and not asks_own_data,
-            developer=_since(version, _DEVELOPERS_SINCE),
+            usage=_is_at_least(version, _COUNTS_SINCE) and not asks_own_data,
+            developer=_is_at_least(version, _DEVELOPERS_SINCE),
         ))  # fmt: skip
 
     def _address(self, url: str, deployment: str, version: str | None) -> tuple[str, str]:
@@ -144,7 +144,7 @@ class Azure(msgspec.Struct, frozen=True):
         return url, f"api-version={quote(str(version), safe='')}" if wanted else ""
 
 
-def _since(version: str | None, first: str) -> bool:
+def _is_at_least(version: str | None, first: str) -> bool:
     """Return whether an API version is at least that new; the v1 API is."""
     return version is None or version >= first
 

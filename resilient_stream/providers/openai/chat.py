@@ -112,7 +112,7 @@ class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
 
     def capabilities(self, model: str) -> Capabilities:
         """Return what a model can do."""
-        return _able(self, model)
+        return _capabilities_of(self, model)
 
     def encode(self, request: Request, endpoint: Endpoint) -> HttpRequest:
         """Encode a chat completion request."""
@@ -126,11 +126,11 @@ class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
 
     def decoder(self, request: Request) -> Decoder:
         """Return a decoder for one streamed answer, set up by the target's options."""
-        return chat_decoder(self.name, **request.decoding, asked=_asked(request, self.host))
+        return chat_decoder(self.name, **request.decoding, asked=_asked_beside_text(request, self.host))
 
     def whole_decoder(self, request: Request) -> WholeAnswer:
         """Return a decoder for one answer in one piece."""
-        asked = _asked(request, self.host)._replace(placed=False)
+        asked = _asked_beside_text(request, self.host)._replace(placed=False)
         stream = chat_decoder(self.name, **request.decoding, asked=asked)
         return WholeAnswer(stream, LONG_TEXTS, as_stream, **request.decoding)
 
@@ -177,7 +177,7 @@ class OpenAIChat(msgspec.Struct, frozen=True, eq=False):
 
 
 @functools.lru_cache(maxsize=256)
-def _able(adapter: OpenAIChat, model: str) -> Capabilities:
+def _capabilities_of(adapter: OpenAIChat, model: str) -> Capabilities:
     """Return what a model can do. Prefill and reasoning depend on the host; every chat host has the rest."""
     host, prefill = adapter.host, adapter.host.prefill
     tools = chat_tools_at(host.title, model)
@@ -193,7 +193,7 @@ def _able(adapter: OpenAIChat, model: str) -> Capabilities:
     return knowing(words_of(host), able)
 
 
-def _asked(request: Request, host: Host) -> Asked:
+def _asked_beside_text(request: Request, host: Host) -> Asked:
     """Return what the request asked for beside text, as the fields of `extra` say it."""
     extra = request.extra
     if not (extra or request.tools or request.hosted):

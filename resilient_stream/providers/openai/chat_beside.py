@@ -147,9 +147,9 @@ class Beside:
         return items, [*self._unmodelled.aside(name, rest)] if rest else []
 
     def _source(self, name: str, item: Any, source: Source | None) -> Batch:
-        return [*self._memory.sources.new(source)] if source is not None else self._unread(name, item)
+        return [*self._memory.sources.new(source)] if source is not None else self._pass_on_once(name, item)
 
-    def _unread(self, name: str, item: Any) -> Batch:
+    def _pass_on_once(self, name: str, item: Any) -> Batch:
         """Pass on an item that no reader understands, once."""
         return [self._unmodelled.content(name, item)] if says(item) and self._is_new("unread", name, repr(item)) else []
 
@@ -163,7 +163,7 @@ class Beside:
     def _file(self, name: str, item: Any, file: File | None) -> Batch:
         """Return a file that was not given before; some hosts repeat the whole message with each event."""
         if file is None:
-            return self._unread(name, item)
+            return self._pass_on_once(name, item)
         return [file] if self._is_new(file.data, file.url, file.id) else []
 
     def _is_new(self, *said: Any) -> bool:
@@ -177,17 +177,17 @@ class Beside:
 
     def _sound(self, name: str, value: Any) -> Batch:
         if not isinstance(value, dict):
-            return self._unread(name, value)
+            return self._pass_on_once(name, value)
         self.sounds = True
         return [] if self._memory.recording.add(value) else [self._unmodelled.content(name, value)]
 
     def _executed(self, name: str, value: Any) -> Batch:
-        return self._memory.tools.add(value) if isinstance(value, list) else self._unread(name, value)
+        return self._memory.tools.add(value) if isinstance(value, list) else self._pass_on_once(name, value)
 
     def _steps(self, name: str, value: Any) -> Batch:
         """Read what was done before the answer; a message so far repeats the steps."""
         steps = [step for step in map(object_of, list_of(value)) if self._is_new(name, repr(step))]
-        return [chunk for step in steps for chunk in self._memory.tools.step(step) or self._unread(name, step)]
+        return [chunk for step in steps for chunk in self._memory.tools.step(step) or self._pass_on_once(name, step)]
 
     def _probable(self, name: str, value: Any) -> Batch:
         """Read the probabilities of tokens, if they were asked for; a host may send them unasked."""

@@ -116,7 +116,7 @@ class Speaker:
                 self._add_piece(kind, text, batch)
             else:
                 self._memory.kinds.add(kind)
-                batch += self._other(kind, text, part)
+                batch += self._add_other_piece(kind, text, part)
         for fragment in fragments_of(delta):
             self._fragments = True
             batch.append(self._fragment(fragment))
@@ -147,10 +147,10 @@ class Speaker:
             batch.append(TextDelta(new))
         for kind, text, part in pieces:
             if kind not in ("text", "reasoning") and kind not in self._memory.kinds:
-                batch += self._other(kind, text, part, placed=False)
+                batch += self._add_other_piece(kind, text, part, placed=False)
         return batch + self._whole_calls(message)
 
-    def _other(self, kind: str, text: str, part: Any, *, placed: bool = True) -> Batch:
+    def _add_other_piece(self, kind: str, text: str, part: Any, *, placed: bool = True) -> Batch:
         if kind == "refusal":
             self._holdings.piece(text)
             self.refusal.append(text)

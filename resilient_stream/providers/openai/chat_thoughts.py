@@ -46,10 +46,10 @@ class Thinking:
         parts = [part for part in message.parts if isinstance(part, ReasoningPart)]
         if DETAILS in self._takes.fields and (details := details_of(parts)):
             return {DETAILS: details}
-        text = "".join(part.text for part in parts) or (PLACEHOLDER if self._demands(message) else "")
+        text = "".join(part.text for part in parts) or (PLACEHOLDER if self._needs_thought(message) else "")
         return dict.fromkeys(self._fields, text) if text else {}
 
-    def _demands(self, message: Message) -> bool:
+    def _needs_thought(self, message: Message) -> bool:
         return self._calls if self._demand == "all" else self._demand == "calls" and bool(message.tool_calls)
 
 

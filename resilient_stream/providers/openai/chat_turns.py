@@ -50,7 +50,7 @@ def _pictures_behind(turns: list[Message]) -> list[Message]:
         results = list(run)
         made += map(_as_text, results)
         if any(map(_has_picture, results)):
-            pictures = (part for result in results for part in _introduced(result))
+            pictures = (part for result in results for part in _pictures_of_result(result))
             made.append(Message.model_construct(role="user", content=tuple(pictures)))
     return made
 
@@ -67,7 +67,7 @@ def _as_text(result: Message) -> Message:
     return result.model_copy(update={"content": text})
 
 
-def _introduced(result: Message) -> list[Part]:
+def _pictures_of_result(result: Message) -> list[Part]:
     """Return the pictures of one result, after a text that says which result it was."""
     pictures: list[Part] = [part for part in result.parts if isinstance(part, ImagePart | FilePart)]
     what = f"tool call {result.tool_call_id}" if result.name is None else f"{result.name} ({result.tool_call_id})"
@@ -106,13 +106,13 @@ def _joined(turns: list[Message]) -> list[Message]:
         made.append(first)
         for turn in rest:
             if turn.role in _JOINED and not made[-1].tool_calls:
-                made[-1] = _both(made[-1], turn)
+                made[-1] = _merged(made[-1], turn)
             else:
                 made.append(turn)
     return made
 
 
-def _both(one: Message, other: Message) -> Message:
+def _merged(one: Message, other: Message) -> Message:
     named = one.name == other.name
     parts = _parts(one, other) if named else _parts(_with_name(one), _with_name(other))
     calls = tuple(call.model_copy(update={"place": None}) for call in other.tool_calls)

@@ -29,19 +29,19 @@ class Probabilities:
 
     def piece(self, tokens: Any) -> Batch:
         """Return the tokens of a piece of text."""
-        return self._given(list_of(tokens))
+        return self._count_tokens(list_of(tokens))
 
     def message(self, message: Mapping[str, Any]) -> Batch:
         """Return the tokens of a whole message that did not come before."""
-        found = self._given(_tokens_of(message)[self._message :])
+        found = self._count_tokens(_tokens_of(message)[self._message :])
         self._message = 0
         return found
 
     def rest(self, messages: Iterable[Mapping[str, Any]]) -> Batch:
         """Return the tokens of the whole answer that did not come before."""
-        return self._given([token for message in messages for token in _tokens_of(message)][self._all :])
+        return self._count_tokens([token for message in messages for token in _tokens_of(message)][self._all :])
 
-    def _given(self, tokens: list[Any]) -> Batch:
+    def _count_tokens(self, tokens: list[Any]) -> Batch:
         self._all += len(tokens)
         self._message += len(tokens)
         return [Logprobs(tuple(tokens))] if tokens else []

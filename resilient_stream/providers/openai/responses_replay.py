@@ -56,11 +56,11 @@ def context_of(signature: str | None) -> Item:
 
 def answered(items: Sequence[Item], target: str) -> list[Item]:
     """Return the items of a conversation without calls that nobody answered, and with the context of each output."""
-    outputs = {_answers(item) for item in items}
+    outputs = {_answered_id(item) for item in items}
     unanswered = {id(item) for item in items if waits_for_the_caller(item) and _asked_by(item) not in outputs}
     if unanswered:
         left_out(target, "a call of an earlier turn", "its output is not in the conversation")
-        items = list(_without(items, unanswered))
+        items = list(_without_unanswered(items, unanswered))
     programs = {item["call_id"]: item["caller"] for item in items if item.get("caller") and _is_call(item)}
     if not programs:
         return list(items)
@@ -72,7 +72,7 @@ def _asked_by(item: Item) -> str:
     return text_of(item.get("id") if item["type"] == "mcp_approval_request" else item.get("call_id") or item.get("id"))
 
 
-def _answers(item: Item) -> str | None:
+def _answered_id(item: Item) -> str | None:
     """Return the id of the call that an item answers; None for any other item."""
     kind = text_of(item.get("type"))
     if kind == "mcp_approval_response":
@@ -80,7 +80,7 @@ def _answers(item: Item) -> str | None:
     return text_of(item.get("call_id") or item.get("id")) if kind.endswith("_output") else None
 
 
-def _without(items: Iterable[Item], unanswered: set[int]) -> Iterable[Item]:
+def _without_unanswered(items: Iterable[Item], unanswered: set[int]) -> Iterable[Item]:
     """Yield the items without some, and without the reasoning in front of these."""
     held: list[Item] = []
     for is_reasoning, run in groupby(items, key=lambda item: item.get("type") == "reasoning"):

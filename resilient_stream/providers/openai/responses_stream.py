@@ -168,7 +168,7 @@ class ResponsesReader:
         self._content.items.refuses(text_of(event.delta))
         self.progress += 1
 
-    def _repeats(self, event: Event, batch: Batch) -> None:
+    def _note_step(self, event: Event, batch: Batch) -> None:
         """Take an event that only says that work has begun, or that what came in pieces is whole."""
         self.progress += 1
 
@@ -233,9 +233,9 @@ class ResponsesReader:
 _Read: TypeAlias = Callable[[ResponsesReader, Event, Batch], None]
 
 _READERS: Mapping[str, _Read] = {
-    "response.reasoning_summary_part.added": ResponsesReader._repeats,
-    "response.audio.done": ResponsesReader._repeats,
-    "response.audio.transcript.done": ResponsesReader._repeats,
+    "response.reasoning_summary_part.added": ResponsesReader._note_step,
+    "response.audio.done": ResponsesReader._note_step,
+    "response.audio.transcript.done": ResponsesReader._note_step,
     "response.output_text.delta": ResponsesReader._text,
     "response.refusal.delta": ResponsesReader._refused,
     "response.reasoning_text.delta": ResponsesReader._reasoning,

@@ -218,14 +218,14 @@ class EventDecoder(Generic[EventT]):
         try:
             if events:
                 self._reader.read(events, payloads, batch)
-            self._follow()
+            self._take_state()
         except READERS_RAISE as error:
-            self._follow()
+            self._take_state()
             self.done, self.failure = False, failure_of(error, "bad_event")
         if not self._begun:
             self._begun = len(self._first) > 1 or any(type(chunk) is not Raw for chunk in batch)
             if self.failure is not None and self.failure.kind is ErrorKind.PROTOCOL_ERROR:
-                self.failure = self._meant(self.failure)
+                self.failure = self._failure_of_lone_event(self.failure)
             if self._begun:
                 self._first.clear()  # a stream of an hour would keep it in memory
         return batch
@@ -238,7 +238,7 @@ class EventDecoder(Generic[EventT]):
         self.model, self.response_id = self._mender.name(self.model), self._mender.name(self.response_id)
         return batch + self._mender.end() if self.done else batch
 
-    def _follow(self) -> None:
+    def _take_state(self) -> None:
         reader = self._reader
         # Data after the end marker is ignored, whether it arrives in the same read or in a later one.
         self.failure = reader.failure or (None if reader.done else self._events.failure)
@@ -256,9 +256,9 @@ class EventDecoder(Generic[EventT]):
             except READERS_RAISE as error:
                 self.failure = failure_of(error, "bad_event")
         else:
-            self.failure = self._meant(EMPTY_ANSWER if marked and not reader.seen else NO_END_MARKER)
+            self.failure = self._failure_of_lone_event(EMPTY_ANSWER if marked and not reader.seen else NO_END_MARKER)
 
-    def _meant(self, failure: Failure) -> Failure:
+    def _failure_of_lone_event(self, failure: Failure) -> Failure:
         """Return what an answer of a single event means that says nothing in this dialect; mostly it is an error.
 
         Without this the same request would be sent again and again for an answer that looks cut.

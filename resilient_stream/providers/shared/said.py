@@ -76,7 +76,7 @@ class Said:
         since: the `length` at which this text began.
         """
         said = self.length - since
-        new = whole[said:] if self._begins(whole, said) else ""
+        new = whole[said:] if self._is_beginning(whole, said) else ""
         self._add(new)
         return new
 
@@ -88,17 +88,17 @@ class Said:
         said = self.length
         if self.pieces or not said:
             return self.rest(text)
-        if len(text) > said and self._begins(text, said):
+        if len(text) > said and self._is_beginning(text, said):
             self._grows = True
             return self.rest(text)
-        if len(text) == said and self._begins(text, said) and (last or self._grows):
+        if len(text) == said and self._is_beginning(text, said) and (last or self._grows):
             return ""
         self._add(text)
         return text
 
     def begins(self, whole: str, since: int = 0) -> bool:
         """Return whether what was said since then is the beginning of a whole text."""
-        return self._begins(whole, self.length - since)
+        return self._is_beginning(whole, self.length - since)
 
     def ends(self, text: str) -> bool:
         """Return whether what was said last equals this text, as far as is known."""
@@ -110,12 +110,12 @@ class Said:
         White space around it does not count.
         """
         said = self.length
-        if not said or not whole.strip() or self._begins(whole, said):
+        if not said or not whole.strip() or self._is_beginning(whole, said):
             return False
         text, end = whole.strip(), self._tail.rstrip()
         return len(text) > said or not (end.endswith(text[-TAIL:]) or text.endswith(end.lstrip()))
 
-    def _begins(self, whole: str, said: int) -> bool:
+    def _is_beginning(self, whole: str, said: int) -> bool:
         """Return whether the last `said` characters are the beginning of `whole`."""
         known = self._tail[-min(said, TAIL) :] if said else ""
         return whole[max(0, said - TAIL) : said] == known

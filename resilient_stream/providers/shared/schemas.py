@@ -40,7 +40,7 @@ def closed(schema: Schema) -> dict[str, Any] | None:
     """
     if is_open(schema):
         return None
-    made: dict[str, Any] = _each(schema, lambda part: _in_words(part) | _no_more(part))
+    made: dict[str, Any] = _with_each_schema(schema, lambda part: _in_words(part) | _no_more(part))
     return made
 
 
@@ -51,11 +51,11 @@ def strict(schema: Schema) -> dict[str, Any] | None:
     None where that is impossible: an object may have any property names, the answer is no single object, or a keyword
     is unknown.
     """
-    schema = _each(schema, _plain)
+    schema = _with_each_schema(schema, _plain)
     definitions = _definitions(schema)
-    if is_open(schema) or not _is_rooted(schema, definitions) or _has(schema, NEVER_STRICT):
+    if is_open(schema) or not _is_rooted(schema, definitions) or _has_keyword(schema, NEVER_STRICT):
         return None
-    made: dict[str, Any] = _each(schema, lambda part: _strict_part(part, definitions))
+    made: dict[str, Any] = _with_each_schema(schema, lambda part: _strict_part(part, definitions))
     return made
 
 
@@ -66,7 +66,7 @@ def _strict_part(part: dict[str, Any], definitions: Mapping[str, Any]) -> dict[s
             return {"$ref": reference}
         others = {name: value for name, value in definitions.items() if name != reference}
         inlined = {name: value for name, value in {**definitions[reference], **part}.items() if name != "$ref"}
-        made: dict[str, Any] = _each(inlined, lambda inner: _strict_part(inner, others))
+        made: dict[str, Any] = _with_each_schema(inlined, lambda inner: _strict_part(inner, others))
         return made
     part = {name: value for name, value in part.items() if name != "default"}
     required = {"required": list(part["properties"])} if isinstance(part.get("properties"), Mapping) else {}
@@ -103,10 +103,10 @@ def _is_rooted(schema: Schema, definitions: Mapping[str, Any]) -> bool:
     return schema.get("type") == "object" and "anyOf" not in schema and "enum" not in schema
 
 
-def _has(schema: Any, words: frozenset[str]) -> bool:
+def _has_keyword(schema: Any, words: frozenset[str]) -> bool:
     if not isinstance(schema, Mapping):
         return False
-    return not words.isdisjoint(schema) or any(_has(part, words) for part in _inner(schema))
+    return not words.isdisjoint(schema) or any(_has_keyword(part, words) for part in _inner(schema))
 
 
 def _in_words(part: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _inner(schema: Schema) -> Iterator[Any]:
     return (part for _, part in inner(schema))
 
 
-def _each(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+def _with_each_schema(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
     """Return a copy with every schema in it changed, inner ones first. Anything but an object (true, or a mistake)
     stays."""
     if not isinstance(schema, Mapping):
@@ -161,10 +161,10 @@ def _each(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> An
     copy = dict(schema)
     for place in _NAMED:
         if isinstance(copy.get(place), Mapping):
-            copy[place] = {name: _each(part, change) for name, part in copy[place].items()}
+            copy[place] = {name: _with_each_schema(part, change) for name, part in copy[place].items()}
     for place in _LISTED:
         if isinstance(copy.get(place), list):
-            copy[place] = [_each(part, change) for part in copy[place]]
+            copy[place] = [_with_each_schema(part, change) for part in copy[place]]
     if isinstance(copy.get("items"), Mapping):
-        copy["items"] = _each(copy["items"], change)
+        copy["items"] = _with_each_schema(copy["items"], change)
     return change(copy)

@@ -20,15 +20,17 @@ _NONE: Schema = {"type": "object", "properties": {}}
 
 def strict_parameters(tool: Tool) -> dict[str, Any]:
     """Return the parameters as OpenAI's strict mode takes them. Raises StreamMisused where that is impossible."""
-    return _fit(tool, strict, NEVER_STRICT)
+    return _fitting_parameters(tool, strict, NEVER_STRICT)
 
 
 def closed_parameters(tool: Tool) -> dict[str, Any]:
     """Return the parameters as Anthropic's strict mode takes them. Raises StreamMisused where that is impossible."""
-    return _fit(tool, closed, frozenset())
+    return _fitting_parameters(tool, closed, frozenset())
 
 
-def _fit(tool: Tool, make: Callable[[Schema], dict[str, Any] | None], never: frozenset[str]) -> dict[str, Any]:
+def _fitting_parameters(
+    tool: Tool, make: Callable[[Schema], dict[str, Any] | None], never: frozenset[str]
+) -> dict[str, Any]:
     if not tool.strict:
         return tool.parameters
     schema = tool.parameters if "$ref" in tool.parameters else {**_NONE, **tool.parameters}

@@ -46,7 +46,9 @@ def turns_of(messages: Sequence[Message], target: str) -> list[Message]:
     turns = messages[_first_turn(messages) :]
     if any(message.role in SYSTEM for message in turns):
         left_out(target, "a system message in mid-conversation", "it is sent as the user's; no other may stand there")
-    return [message if message.role not in SYSTEM else instruction(message) for message in turns if _says(message)]
+    return [
+        message if message.role not in SYSTEM else instruction(message) for message in turns if _has_content(message)
+    ]
 
 
 def some_turns(messages: Sequence[Message], target: str) -> list[Message]:
@@ -62,7 +64,7 @@ def instruction(message: Message) -> Message:
     return Message(role="user", content=f"<system>\n{message.text}\n</system>")
 
 
-def _says(message: Message) -> bool:
+def _has_content(message: Message) -> bool:
     return message.role not in SYSTEM or bool(message.text.strip())
 
 

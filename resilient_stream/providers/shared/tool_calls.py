@@ -100,12 +100,12 @@ class ToolCalls:
         if call is not None:
             return [self.add(None, id, "", said)] if call.blank and name in ("", call.name) else []
         text = said.text.strip()
-        if parse_arguments(text) == {} or self._given_out.get(id) is False or self._has(text):
+        if parse_arguments(text) == {} or self._given_out.get(id) is False or self._has_arguments(text):
             return []
         self._doubts.note()
         return []
 
-    def _has(self, text: str) -> bool:
+    def _has_arguments(self, text: str) -> bool:
         return any(call.text.strip() == text for call in self._calls.values())
 
     def doubt(self) -> None:

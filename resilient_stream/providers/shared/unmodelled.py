@@ -122,11 +122,11 @@ class Unmodelled:
         for name, value in object_of(holder).items():
             if name in fields.read or (name in fields.aside and not self.raw) or not says(value):
                 continue
-            if not (once and self._repeats(name, value)):
+            if not (once and self._is_repeated(name, value)):
                 found += self._field(name, value, fields)
         return found
 
-    def _repeats(self, name: str, value: Any) -> bool:
+    def _is_repeated(self, name: str, value: Any) -> bool:
         now = hash(repr(value))  # a digest, since the value may be as long as an event
         same = self._last.get(name) == now
         if name in self._last or len(self._last) < MAX_NAMES:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import operator
 import os
 import time
 import weakref
@@ -151,6 +152,7 @@ class Client:
         links = tuple(middlewares)
         self._own_links = bool(links)
         self._chain = standard_chain(links)
+        self._latest_settings: tuple[tuple[Any, ...], Settings] | None = None
 
     @checks_options()
     def stream(
@@ -425,6 +427,24 @@ class Client:
         self._observers += (recorder.observe,)
 
     def _settings(
+        self,
+        targets: tuple[Target, ...],
+        deadline: float | None,
+        timeouts: Timeouts | None,
+        recovery: Recovery | None,
+        on_end: Callable[[Transcript], object] | None,
+        form: Form | None,
+    ) -> Settings:
+        """Return what a call goes by: the same object as for the latest call, where it asks for the same."""
+        asked = (targets, deadline, timeouts, recovery, on_end, form)
+        latest = self._latest_settings
+        if latest is not None and all(map(operator.is_, latest[0], asked)):
+            return latest[1]
+        settings = self._new_settings(*asked)
+        self._latest_settings = None if on_end is not None or form is not None else (asked, settings)
+        return settings
+
+    def _new_settings(
         self,
         targets: tuple[Target, ...],
         deadline: float | None,

@@ -516,7 +516,7 @@ class Attempt:
         assert call.settings.drain is not None
         drain = Drain(response, self._body.decoder, unread, call.transport.release, self._learn, self.request.meter)
         if is_begun := call.settings.drain.begin(drain):
-            call.drains.append(drain)
+            call.drains = (*call.drains, drain)
         return is_begun
 
     def _learn(self, drain: Drain) -> None:
@@ -538,7 +538,7 @@ class Attempt:
         self.record.usage = self._last_usage()
         if self.state is not WHOLE or self.record.usage is None:
             self.record.estimate = self._estimate()
-        self.call.spent.append((self.sending, self._able))
+        self.call.spent = (*self.call.spent, (self.sending, self._able))
         warn(self.name, filter(None, map(shown, getattr(decoder, "unmodelled", ()))))
         self.call.sent = self.call.sent or self.sending.written
         self.record.response_id, self.record.response_model = shown(decoder.response_id), shown(decoder.model)

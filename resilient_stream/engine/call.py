@@ -101,13 +101,13 @@ class Call:
         """Loop time that a scope allows at most, over the call's own deadline."""
         self.allowed = NEVER
         self.observing = Observing()
-        self.spent: list[tuple[Sending, Capabilities]] = []
+        self.spent: tuple[tuple[Sending, Capabilities], ...] = ()
         """The requests that are over, with what their models can do, for the ledger."""
         self.reserved: tuple[Reserved, ...] = ()
         """Money that is held for the call's requests until they are written down, where a budget is shared."""
         self.left = False
         """Whether the caller goes away before the end, by a break, a close or a cancel; nothing failed."""
-        self.drains: list[Drain] = []
+        self.drains: tuple[Drain, ...] = ()
         """Answers that are read on for their usage."""
         self._owner = owner
         self._live: list[Live] = []
@@ -363,7 +363,7 @@ class Call:
 
     def drained(self, drain: Drain, target: str, attempt: int, record: Attempt) -> None:
         """Note that an answer is no longer read on; its record says what was learned."""
-        self.drains.remove(drain)
+        self.drains = tuple(each for each in self.drains if each is not drain)
         for callback in drain.afterwards:
             callback()
         if not self.drains and self.transcript.outcome is not None:
@@ -380,14 +380,14 @@ class Call:
 
     def _cut_drains(self) -> None:
         """Close answers whose request was cancelled, but not by the call's own caller."""
-        for drain in list(self.drains):
+        for drain in self.drains:
             drain.cut()
 
     def _write_down(self) -> None:
         """Tell the ledger, once, what the requests used."""
         if self.spent:
             safely(self._settle, self.spent)
-            self.spent = []
+            self.spent = ()
         for each in self.reserved:
             each.give_back()
 

@@ -6,7 +6,7 @@ It refers to no call and no connection, so a call may keep the latest one for th
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +32,8 @@ MAX_NAME = 256
 """Characters of an id or of a model's name, which servers make as long as they like."""
 SHORTEST = 8
 """Characters of a name in which something of a key may be known."""
+_UNCHANGED: Mapping[str, str] = {}
+"""One for all: most servers' names are shown as they are, and an empty dict takes 64 bytes of each open stream."""
 
 
 class Names(Protocol):
@@ -62,7 +64,7 @@ class Origin:
     """The target, the host and the secrets of one attempt. host, sent: known once its request was encoded."""
 
     __slots__ = (
-        "_hidden", "_hints", "_looked_at", "_shown", "adapter", "committed", "host", "request", "sending", "sent",
+        "_changed", "_hidden", "_hints", "_looked_at", "adapter", "committed", "host", "request", "sending", "sent",
     )  # fmt: skip
 
     def __init__(self, request: Request, adapter: Adapter, sending: Sending) -> None:
@@ -75,7 +77,7 @@ class Origin:
         self._hidden: tuple[Outgoing | None, Secrets] | None = None
         self._looked_at: Outgoing | None = None
         self._hints: frozenset[str] | None = None
-        self._shown: dict[str, str] = {}
+        self._changed: Mapping[str, str] = _UNCHANGED
 
     @property
     def phase(self) -> Phase:
@@ -111,13 +113,12 @@ class Origin:
 
         It is asked about good answers, too, so a quick look has to do for one that is short and plain.
         """
-        if said is None or said in self._shown:
-            return said and self._shown[said]
-        shown = said
-        if len(said) > MAX_NAME or not said.isprintable() or self._may_quote(said):
+        if said is None or (len(said) <= MAX_NAME and said.isprintable() and not self._may_quote(said)):
+            return said
+        if (shown := self._changed.get(said)) is None:
             shown = one_line(self._secrets().hide(said))[:MAX_NAME]
-        if len(self._shown) < MAX_NAMES:
-            self._shown[said] = shown
+            if len(self._changed) < MAX_NAMES:
+                self._changed = {**self._changed, said: shown}
         return shown
 
     def with_shown_names(self, batch: Batch) -> Batch:

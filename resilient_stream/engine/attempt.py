@@ -92,7 +92,7 @@ class Attempt:
         self._body = Body(request, self.adapter, self._able, self._names, self._guarded, answer, kept=kept)
         self._held: Batch = []
         self._held_bytes = 0
-        self._ahead: Batch = []
+        self._ahead: Batch | None = None
         self._alone = False
         self._cause: Exception | Failure | None = None
         self._raw = bool(request.target.options.get("raw"))
@@ -237,7 +237,7 @@ class Attempt:
     async def read_batch(self) -> Batch:
         """The next chunks, content first of all; empty at the end of a whole answer. Raises what cut it."""
         if self._ahead:
-            ahead, self._ahead = self._ahead, []
+            ahead, self._ahead = self._ahead, None
             return ahead
         body = self._body
         self._waiting_since = self.call.now()

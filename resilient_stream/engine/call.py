@@ -93,7 +93,7 @@ class Call:
         """What an attempt that begins now passes its last batch through, found in its reader as the call ends. A
         continuation sets it, to compare that batch, too, with what was delivered."""
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.chain: Callable[[], AsyncGenerator[Batch, None] | None] = lambda: None
+        self.chain: Callable[[], AsyncGenerator[Batch, None] | None] = _no_chain
         """A weak reference to the stream's generators, to finish them where they are suspended."""
         self.now: Callable[[], float] = _no_clock_yet
         """The loop's clock, in seconds; from the first pull on."""
@@ -154,7 +154,7 @@ class Call:
         self.now = self.direct.now = self.loop.time
         self.thread = threading.get_ident()
         self.transcript._begin()
-        self.transcript._price = self._owner.prices.of
+        self.transcript._prices = self._owner.prices
         if self._owner.closed:
             self.dead = closed_error("already_closed")
             self.finish("client_closed", self.dead)
@@ -406,6 +406,10 @@ def closed_error(why: str) -> StreamError:
 def as_it_is(batch: Batch) -> Batch:
     """Return the batch unchanged."""
     return batch
+
+
+def _no_chain() -> None:
+    """Stands for a chain that was not built."""
 
 
 def _no_clock_yet() -> float:

@@ -20,12 +20,7 @@ class JoinedText:
     __slots__ = ("_begins", "_count", "_reads", "_text")
 
     def __init__(self) -> None:
-        self._reads = 0
-        self.forget()
-
-    def forget(self) -> None:
-        """Forget the joined text, because chunks inside of it were changed."""
-        self._begins = self._count = 0
+        self._begins = self._count = self._reads = 0
         self._text = ""
 
     def of(self, chunks: Sequence[Chunk], begins: int, count: int) -> str:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from pydantic_core import to_jsonable_python
@@ -99,6 +99,14 @@ class Attempt(msgspec.Struct, kw_only=True):
         return self.outcome != "complete" or self.error is not None
 
 
+class PriceList(Protocol):
+    """Gives the price of a request, as `engine/prices.py` does."""
+
+    def of(self, attempt: Attempt) -> Decimal | None:
+        """Return what a request cost, in US dollars; None where that is not known."""
+        ...
+
+
 class _Stored(msgspec.Struct, kw_only=True):
     """Holds the values from which a transcript is made again.
 
@@ -149,7 +157,7 @@ class Transcript:
         "_head",
         "_limit",
         "_next_look",
-        "_price",
+        "_prices",
         "_ready",
         "_restarted",
         "_start",
@@ -184,9 +192,9 @@ class Transcript:
         self._dropped = 0
         self._unmodelled: dict[str, int] = {}
         self._restarted = False
-        self._price: Callable[[Attempt], Decimal | None] | None = None
-        self._text = JoinedText()
-        self._delivered = JoinedText()
+        self._prices: PriceList | None = None
+        self._text: JoinedText | None = None
+        self._delivered: JoinedText | None = None
         self._start = 0.0
         self.omitted = 0
         self.outcome: Outcome | None = None
@@ -259,8 +267,7 @@ class Transcript:
         """Count bytes from the wire, an upper bound of the text, so that short answers are never measured."""
         self._wire += wire_bytes
         if self._wire > self._next_look:
-            self._text.forget()
-            self._delivered.forget()
+            self._text = self._delivered = None
             self._drop_restarted()
             self._divide_evenly()
             self._wire = sum(map(size_of, self._chunks))
@@ -305,11 +312,13 @@ class Transcript:
     @property
     def text(self) -> str:
         """Return the answer's text as received so far."""
+        self._text = self._text or JoinedText()
         return self._join(len(self._chunks), self._text)
 
     @property
     def delivered(self) -> str:
         """Return the text that was handed to the caller so far."""
+        self._delivered = self._delivered or JoinedText()
         return self._join(len(self._chunks) - len(self._ready) - self._withheld, self._delivered)
 
     @property
@@ -365,8 +374,8 @@ class Transcript:
         """
         sent = [attempt for attempt in self.attempts if attempt.sent]
         for attempt in sent:
-            if attempt.cost is None and attempt.outcome is not None and self._price is not None:
-                attempt.cost = self._price(attempt)
+            if attempt.cost is None and attempt.outcome is not None and self._prices is not None:
+                attempt.cost = self._prices.of(attempt)
         costs = [attempt.cost for attempt in sent if attempt.cost is not None]
         return sum(costs, Decimal(0)) if len(costs) == len(sent) else None
 

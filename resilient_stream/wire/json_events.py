@@ -7,7 +7,7 @@ decoded one by one, so that the good ones before a bad one are not lost. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -147,7 +147,7 @@ class JsonEvents(Generic[EventT]):
         self._begun = False
         self.done = False
         self.cut = False
-        self.left: list[bytes] = []
+        self.left: Sequence[bytes] = ()
         self.halves = False
         self.failure: Failure | None = None
 

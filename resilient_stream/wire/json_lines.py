@@ -6,6 +6,7 @@ before a bad one are not lost. Nothing is raised for what a server sent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from ..failures import Failure
@@ -38,7 +39,7 @@ class JsonLines(Generic[LineT]):
         self.cut = False
         self.done = False
         self.halves = False
-        self.left: list[bytes] = []
+        self.left: Sequence[bytes] = ()
         self.failure: Failure | None = None
 
     def feed(self, data: bytes) -> list[LineT]:

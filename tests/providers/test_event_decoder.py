@@ -200,4 +200,4 @@ def test_the_events_of_a_beginning_are_not_kept_once_there_is_content(row: Row):
     """They are looked at again only where an answer has nothing but one strange event."""
     decoder = row.make("x", max_event_bytes=1 << 20)
     assert decoder.feed(row.text)
-    assert decoder._first == []
+    assert decoder._first == ()

@@ -77,17 +77,24 @@ class Speaker:
     refusal: the pieces of a refusal. part: reads a part that is neither text nor reasoning.
     """
 
-    __slots__ = ("_fragments", "_holdings", "_made", "_part", "_unmodelled", "reasoning", "refusal", "text")
+    __slots__ = ("_fragments", "_holdings", "_made", "_part", "_thoughts", "_unmodelled", "refusal", "text")
 
     def __init__(self, unmodelled: Unmodelled, holdings: Holdings, text: Said, part: ReadPart) -> None:
         self.text = text
         self._part = part
-        self.reasoning = Said()
+        self._thoughts: Said | None = None
         self.refusal: list[str] = []
         self._holdings = holdings
         self._unmodelled = unmodelled
         self._fragments = False
         self._made: _Memory | None = None
+
+    @property
+    def reasoning(self) -> Said:
+        """Return the reasoning so far, which is remembered from when there is some."""
+        if self._thoughts is None:
+            self._thoughts = Said()
+        return self._thoughts
 
     @property
     def _memory(self) -> _Memory:

@@ -7,6 +7,7 @@ completions with a 410, and names its Responses API), "Web Search in Chat" of Z.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -111,6 +112,7 @@ _RESPONSES: Mapping[str, HostTools] = {
 }  # fmt: skip
 
 
+@functools.lru_cache(maxsize=256)
 def chat_tools_at(title: str, model: str) -> HostTools:
     """Return the tools that a host runs in chat completions for a model, by the host's title."""
     tools = _CHAT.get(title, NO_TOOLS)

@@ -115,7 +115,6 @@ _MORE = ("top_k", *_PENALTIES)
 _THOUGHTLESS = (None, "none", 0)
 
 
-@functools.lru_cache(maxsize=1024)
 @functools.lru_cache(maxsize=256)
 def rule_for(host: str, model: str) -> ModelRule:
     """Return the rules for a model at a host, by the host's title."""

@@ -37,7 +37,7 @@ class EventSource(Protocol[EventT]):
     bare: ClassVar[bool]
     done: bool
     cut: bool
-    left: list[bytes]
+    left: Sequence[bytes]
     halves: bool
     failure: Failure | None
 
@@ -141,7 +141,7 @@ class EventDecoder(Generic[EventT]):
         self._eof_ok = eof_ok
         self._mender: Mender | None = None
         self._begun = False  # there were two events, or a chunk that the dialect knows
-        self._first: list[bytes] = []
+        self._first: tuple[bytes, ...] = ()
         self.failure: Failure | None = None
         self.done = False
         self.progress = 0
@@ -172,7 +172,7 @@ class EventDecoder(Generic[EventT]):
             batch = reader.text(texts)  # a read of text alone changes nothing else, so there is nothing to follow
         else:
             if not self._begun:
-                self._first += payloads[:2]
+                self._first += tuple(payloads[:2])
             batch = self._read(self._events.decode(payloads), payloads)
         if self._events.done:
             self._end(batch)
@@ -195,7 +195,7 @@ class EventDecoder(Generic[EventT]):
             return []
         events = self._events.finish()
         if not self._begun:
-            self._first += self._events.left[:2]
+            self._first += tuple(self._events.left[:2])
         left = self._events.left
         batch = self._read(events, left if len(left) == len(events) else ())
         if self.failure is None and not self.done and (stray := self._events.stray()) is not None:
@@ -227,7 +227,7 @@ class EventDecoder(Generic[EventT]):
             if self.failure is not None and self.failure.kind is ErrorKind.PROTOCOL_ERROR:
                 self.failure = self._failure_of_lone_event(self.failure)
             if self._begun:
-                self._first.clear()  # a stream of an hour would keep it in memory
+                self._first = ()  # a stream of an hour would keep it in memory
         return batch
 
     def _mended(self, batch: Batch) -> Batch:

@@ -31,6 +31,10 @@ LONGEST_WAIT, LONGEST_AS_NEXT = 0.25, 0.1
 ANOTHER_ASKS = 0.001
 """Seconds before a request asks while a claim of another loop is on its way."""
 
+POOL = "streams"
+"""What the places at a target are called in the store. They are the same ones by whatever limit: while a new limit is
+rolled out, two versions together keep to the smaller one."""
+
 UNANSWERED_AFTER = 5.0
 """Seconds after which a claim is taken for lost: the loop that made it may have ended meanwhile."""
 
@@ -39,7 +43,6 @@ class Places:
     """Keeps what one client holds of the places at a target, and how it waits for more."""
 
     def __init__(self, member: Member, limit: int, process: Callable[[], str], lasts: float) -> None:
-        self.key = str(limit)
         self.limit = limit
         self.member = member
         self._process = process
@@ -80,9 +83,8 @@ class Places:
             self._asking, self._is_due = (turn, now), False
             waits = TURN if ask or self._waits else 0.0
             one = 1 if ask else 0
-            return Claim(
-                self.key, self._process(), turn, self.limit, self._lasts, self._held, one, one, one, waits
-            )  # fmt: skip
+            process = f"{self._process()}/{self.limit}"
+            return Claim(POOL, process, turn, self.limit, self._lasts, self._held, one, one, one, waits)
 
     def heard(self, claim: Claim, share: Share | None, now: float) -> None:
         """Take in the store's answer to a claim; None if there is none, and nobody knows what the store knows."""

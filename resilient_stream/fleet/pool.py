@@ -35,7 +35,9 @@ SPARE = 16
 class Claim(NamedTuple):
     """Says what one process tells of a pool, and what it asks for.
 
-    pool: its key. process: who tells. turn: the number of the claim, which grows. limit: of all processes together.
+    pool: its key. process: who tells, by one limit; whoever has several has a name for each. turn: the number of the
+    claim, which grows. limit: of all processes together; of what is only held, the smallest one counts for all, as long
+    as a lease by it lasts.
     lasts: seconds for which the claim is good. held: what the process holds.
     least: what it asks for beside that, and gets whole where anything is left; 0 asks for nothing. need: what it can
     use now. most: what would save it the next question.
@@ -83,9 +85,10 @@ class _Lease(NamedTuple):
     turn: int
     held: int
     ends: float
+    limit: int
 
 
-_NONE = _Lease(0, 0, 0.0)
+_NONE = _Lease(0, 0, 0.0, MOST)
 
 
 class Pool:
@@ -105,9 +108,10 @@ class Pool:
         if claim.turn <= known.turn:
             return Share(known.held, self._by_all(), used, 0, self._next[0] == claim.process)
         ends = now + min(claim.lasts, LONGEST_LEASE)
-        self._leases[claim.process] = _Lease(claim.turn, claim.held, ends)
-        granted = self._amount_to_grant(claim, claim.limit - used - self._by_all(), now)
-        self._leases[claim.process] = _Lease(claim.turn, claim.held + granted, ends)
+        lease = self._leases[claim.process] = _Lease(claim.turn, claim.held, ends, claim.limit)
+        limit = claim.limit if claim.period else min(each.limit for each in self._leases.values())
+        granted = self._amount_to_grant(claim, limit - used - self._by_all(), now)
+        self._leases[claim.process] = lease._replace(held=claim.held + granted)
         return Share(claim.held + granted, self._by_all(), used, granted, self._next[0] == claim.process)
 
     def _amount_to_grant(self, claim: Claim, room: int, now: float) -> int:

@@ -75,7 +75,7 @@ class Member:
         self._looked = float("-inf")
         self._untold = _Untold()
         self._buckets: dict[str, SharedBuckets] = {}
-        self._places: dict[str, Places] = {}
+        self._places: dict[int, Places] = {}
 
     def tell(self) -> None:
         """Have the news sent soon."""
@@ -87,8 +87,7 @@ class Member:
 
     def places(self, limit: int, lasts: float) -> Places:
         """Return the places by this limit, whose news are sent, too. They are made once: what is held is one sum."""
-        key = str(limit)
-        return self._places.setdefault(key, Places(self, limit, self._process, lasts))
+        return self._places.setdefault(limit, Places(self, limit, self._process, lasts))
 
     def open_places(self) -> list[Places]:
         """Return the places of which the store has to hear more."""
@@ -168,7 +167,7 @@ class Member:
     def _heard_of_places(self, claim: Claim, view: View | None, now: float) -> None:
         """Tell the places; where the request has to wait for its minute, none was asked for."""
         asked = claim if view is None or not view.wait else claim.asking_for_nothing()
-        self._places[claim.pool].heard(asked, None if view is None else view.places, now)
+        self._places[claim.limit].heard(asked, None if view is None else view.places, now)
 
     def _lay_over(self, patient: SharedPatient, news: News, view: View, now: float) -> None:
         circuit = patient.circuit

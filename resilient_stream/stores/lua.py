@@ -34,21 +34,22 @@ CLAIMED = f"""
 local MOST, LONGEST = {MOST}, {LONGEST_LEASE * 1e6:.0f}
 local function whole(value) return string.format('%.0f', value) end
 local function lease(said)
-  local turn, held, ends = string.match(said or '', '^(%d+):(%d+):(%d+)$')
+  local turn, held, ends, limit = string.match(said or '', '^(%d+):(%d+):(%d+):(%d+)$')
   ends = number(ends, 0, MOST)
   if ends <= now or ends > now + LONGEST then return 0, 0, 0 end
-  return number(turn, 0, MOST), number(held, 0, MOST), ends
+  return number(turn, 0, MOST), number(held, 0, MOST), ends, number(limit, 1, MOST)
 end
 local function looked_over(leases)
-  local all, due, dead, each = 0, now + LONGEST, {{}}, redis.call('HGETALL', leases)
+  local all, due, least, dead, each = 0, now + LONGEST, MOST, {{}}, redis.call('HGETALL', leases)
   for place = 1, #each, 2 do
     if #each[place] > 1 then
-      local _, held, ends = lease(each[place + 1])
-      if ends == 0 then dead[#dead + 1] = each[place] else all, due = all + held, math.min(due, ends) end
+      local _, held, ends, limit = lease(each[place + 1])
+      if ends == 0 then dead[#dead + 1] = each[place]
+      else all, due, least = all + held, math.min(due, ends), math.min(least, limit) end
     end
   end
   for first = 1, #dead, 1000 do redis.call('HDEL', leases, unpack(dead, first, math.min(first + 999, #dead))) end
-  return all, due
+  return all, due, least
 end
 local function spending(counted, spender, used)
   local kept = redis.call('HMGET', counted, 'n', spender)
@@ -63,18 +64,20 @@ end
 local function claimed(leases, counted, at)
   local process, turn, limit, lasts, held = ARGV[at], a[at + 1], a[at + 2], math.min(a[at + 3], LONGEST), a[at + 4]
   local least, need, most, waits = a[at + 5], a[at + 6], a[at + 7], math.min(a[at + 8], LONGEST)
-  local kept = redis.call('HMGET', leases, 'n', 'x', 'q', 'u', process)
+  local kept = redis.call('HMGET', leases, 'n', 'x', 'q', 'u', 'm', process)
   local all, due, follows = number(kept[1], 0, MOST), number(kept[2], 0, now + LONGEST), kept[3]
   local others_turn = follows and follows ~= process and number(kept[4], 0, now + LONGEST) > now
-  if due <= now then all, due = looked_over(leases) end
+  local smallest = number(kept[5] or MOST, 1, MOST)
+  if due <= now then all, due, smallest = looked_over(leases) end
+  smallest = math.min(smallest, limit)
   local used = counted and spending(counted, ARGV[at + 10], a[at + 9]) or 0
-  local said, had = lease(kept[5])
+  local said, had = lease(kept[6])
   local granted = 0
   if turn <= said then
     held = had
   else
     all = math.max(0, all - had) + held
-    local room = limit - used - all
+    local room = (counted and limit or smallest) - used - all
     if least > 0 and room - (others_turn and 1 or 0) > 0 then
       granted = math.max(least, math.min(need, room), math.min(most, math.floor(room / {SPARE})))
     end
@@ -86,15 +89,17 @@ local function claimed(leases, counted, at)
       redis.call('HDEL', leases, 'q', 'u')
     end
     held, all = held + granted, all + granted
-    local mine = whole(turn) .. ':' .. whole(held) .. ':' .. whole(now + lasts)
-    redis.call('HSET', leases, 'n', whole(all), 'x', whole(math.min(due, now + lasts)), process, mine)
+    local mine = whole(turn) .. ':' .. whole(held) .. ':' .. whole(now + lasts) .. ':' .. whole(limit)
+    redis.call('HSET', leases, 'n', whole(all), 'x', whole(math.min(due, now + lasts)), 'm', whole(smallest),
+               process, mine)
     redis.call('PEXPIRE', leases, '{LONGEST_LEASE * 1e3:.0f}')
   end
   return {{whole(held), whole(all), whole(used), whole(granted), follows == process and '1' or '0'}}
 end
 """
 """The twin of `fleet.pool.Pool`: a hash with a field for each process (the number of its claim, what it holds, until
-when), their sum `n`, the time `x` before which none of them ends, and who is next `q` until `u`. Only when that time
+when, by which limit), their sum `n`, the smallest limit `m`, the time `x` before which none of them ends, and who is
+next `q` until `u`. Only when that time
 has come are all of them looked at. What was used up is in a second hash, `counted`, if it is not false. The arguments
 begin at `at`.
 """

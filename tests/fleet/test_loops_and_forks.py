@@ -179,7 +179,8 @@ async def test_clients_made_before_a_fork_are_told_apart_by_the_store(monkeypatc
                 await client.complete("Hi")
                 await asyncio.sleep(0.05)
     assert len({news.process for news in store.exchanges}) == 2
-    assert all(news.places.process == news.process for news in store.exchanges if news.places is not None)
+    claims = [(news.places.process, news.process) for news in store.exchanges if news.places is not None]
+    assert all(claimed == f"{told}/2" for claimed, told in claims)
 
 
 @pytest.mark.parametrize("lease", [0, -1.0, 0.5, 3601, float("nan"), float("inf"), None, "10", True])

@@ -68,7 +68,7 @@ def test_only_what_is_new_is_sent(member: Member, patient: SharedPatient) -> Non
     (news,) = member.unsent(NOW)
     assert (news.limits, news.back) == (one.key, Cost(1, 2))
     assert news.places is not None
-    assert (news.places.pool, news.places.held, news.places.least) == ("3", 1, 0)
+    assert (news.places.limit, news.places.process, news.places.held, news.places.least) == (3, "me/3", 1, 0)
     member.heard(news, View(places=Share(1, 1)), NOW)
     assert list(member.unsent(NOW)) == []
 

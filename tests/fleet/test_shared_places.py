@@ -70,6 +70,24 @@ async def test_places_are_for_all_clients_together(clock: Clock, store: Watched)
         await asyncio.gather(*running)
 
 
+async def test_a_new_limit_is_rolled_out_without_a_stream_too_many(clock: Clock, store: Watched) -> None:
+    """Old and new processes together keep to the smaller limit; a larger one counts when the old ones have gone."""
+    old, _ = limited(store, 2, slow(5), slow(5))
+    new, transport = limited(store, 4, *(slow(60) for _ in range(5)))
+    async with new:
+        async with old:
+            running = await started(old, old)
+            waiting = await started(*[new] * 5)
+            await asyncio.sleep(4)
+            assert (held(store), transport.requests) == (2, [])
+            await asyncio.gather(*running)
+            await asyncio.sleep(2 * LONGEST_WAIT)
+            assert (held(store), len(transport.requests)) == (2, 2)
+        await asyncio.sleep(LEASE + 2)
+        assert (held(store), len(transport.requests)) == (4, 4)
+        await asyncio.gather(*waiting)
+
+
 async def test_each_call_is_one_exchange(clock: Clock, store: Watched) -> None:
     """The place comes with the limits and with leave; a stream's end is told with the next question, or soon."""
     client, _ = limited(store, 5, good(), good(), requests_per_minute=6000)

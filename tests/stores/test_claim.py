@@ -96,6 +96,36 @@ async def test_pools_are_apart(kept: Kept) -> None:
     assert other.granted == 1
 
 
+async def test_the_smallest_limit_counts_for_all(kept: Kept) -> None:
+    """Whoever came first; as long as the lease by it lasts, which need not hold anything."""
+    await ask(kept, "aaaa", 4)
+    await claim(kept, "bbbb", limit=5, lasts=0.2)
+    assert (await ask(kept, "aaaa", 1, held=4)).granted == 1
+    assert (await ask(kept, "cccc", 1, limit=7)).granted == 0
+    await kept.passes(0.21)
+    assert (await ask(kept, "cccc", 1, limit=7)).granted == 1
+    assert (await ask(kept, "aaaa", 1, held=5)).granted == 1
+    assert (await ask(kept, "aaaa", 1, held=6)).granted == 0
+
+
+async def test_a_smaller_limit_is_not_forgotten_with_another_lease(kept: Kept) -> None:
+    """When some lease ends, what counts is the smallest of those that are left; a late claim lowers nothing."""
+    await claim(kept, "aaaa", limit=2, lasts=5.0)
+    await claim(kept, "bbbb", limit=1, lasts=0.1, turn=MOST)
+    await claim(kept, "cccc", limit=9, lasts=0.1)
+    await kept.passes(0.11)
+    assert [(await ask(kept, "dddd", limit=9, held=held)).granted for held in range(3)] == [1, 1, 0]
+    await claim(kept, "aaaa", limit=9, turn=1)
+    assert (await ask(kept, "dddd", limit=9, held=2)).granted == 0
+
+
+async def test_each_goes_by_its_own_figure_for_what_is_used_up(kept: Kept) -> None:
+    """A process with a larger budget may go on where others are refused."""
+    await claim(kept, "aaaa", period="1", used=6, limit=5)
+    assert (await ask(kept, "aaaa", period="1", used=6, limit=5)).granted == 0
+    assert (await ask(kept, "bbbb", period="1", limit=10)).granted == 1
+
+
 # -- how much is granted ------------------------------------------------------------------------
 
 

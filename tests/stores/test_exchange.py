@@ -260,8 +260,8 @@ async def test_what_is_told_of_places_asks_for_none(kept: Kept) -> None:
     assert told.places == Share(1, 1)
 
 
-async def test_other_figures_have_other_places(kept: Kept) -> None:
-    """Who limits the same target by another number counts for itself."""
+async def test_other_figures_have_the_same_places(kept: Kept) -> None:
+    """Who limits the target by a larger number gets none either, while one that goes by the smaller one is heard of."""
     for process in "ab":
         await tell(kept, places=place(process))
-    assert (await tell(kept, places=place("c")._replace(pool="3", limit=3))).places.granted == 1
+    assert (await tell(kept, places=place("c")._replace(limit=3))).places == Share(0, 2)

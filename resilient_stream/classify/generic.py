@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..failures import ErrorKind
 from .chinese import CHINESE
+from .families import FAMILIES
 from .rules import Verdict, make_rules, phrase
 
 __all__ = ["GENERIC"]
@@ -20,11 +21,11 @@ _SERVER_SIDE = (0, 408, 500, 502, 503, 504, 520, 522, 524)
 GENERIC = make_rules(
     codes={
         _K.AUTHENTICATION: """invalid_api_key incorrect_api_key missing_api_key expired_api_key
-            api_key_invalid api_key_expired bad_credentials invalid_credentials account_deactivated
+            api_key_invalid api_key_expired bad_credentials invalid_credentials
             token_expired access_token_expired credentials_missing account_state_invalid
             base_resp_1004 base_resp_2049""",
         _K.PERMISSION_DENIED: """unsupported_country_region_territory service_disabled
-            iam_permission_denied organization_restricted organization_on_hold consumer_suspended
+            iam_permission_denied organization_restricted organization_on_hold consumer_suspended account_deactivated
             consumer_invalid user_suspended ip_not_authorized api_key_service_blocked
             api_key_ip_address_blocked api_key_http_referrer_blocked""",
         _K.INSUFFICIENT_FUNDS: """insufficient_quota insufficient_balance insufficient_credits
@@ -65,7 +66,7 @@ GENERIC = make_rules(
         _K.UNSUPPORTED_FEATURE: """not_supported_error not_implemented not_implemented_error
             unsupported_api_for_model""",
         _K.INVALID_REQUEST: """string_above_max_length array_above_max_length failed_to_download_image
-            previous_response_not_found invalid_encrypted_content missing_thought_signature
+            image_too_large previous_response_not_found invalid_encrypted_content missing_thought_signature
             base_resp_1042 base_resp_2013""",
         _K.SERVER_ERROR: "incomplete_generation base_resp_1000 base_resp_1024 base_resp_1033",
     },
@@ -85,7 +86,7 @@ GENERIC = make_rules(
             r"cap)\b",
             r"payment[ -](is )?(required|method|instrument|overdue)|unpaid|past due|overdue|arrear",
             r"(does not|doesn't|do not|don't) have any credits|(valid |a )?(credit|payment) card (on file|is required)",
-            r"can only afford|exceeds? your .{0,20}\b(budget|balance|credits?)\b|extra usage|top[- ]?up|"
+            r"can only afford|exceeds? your .{0,20}\b(budget|balance|credits?)\b|"
             r"recharge",
             r"billing (is |has )?(not |been )?(inactive|active|disabled|enabled)|enable billing|"
             r"account is not active",
@@ -151,7 +152,7 @@ GENERIC = make_rules(
             r"\d tokens\b.{0,60}\b(at most|up to|no more than|only (supports|accepts))\b.{0,20}\d",
             # Go says "context deadline exceeded" of a clock.
             unless=r"per[ -]min|\bTPM\b|rate[ _-]?limit|per[ -]day|\bcontext (deadline|canceled|cancelled)\b|"
-            r"\bmax_\w{0,24}tokens\W{0,2} must be less\b",
+            r"(?<!\+ )(?<!\+ `)\bmax_\w{0,24}tokens\W{0,2} must be less\b",
         ),
         phrase(
             _K.MODEL_LOADING,
@@ -163,7 +164,7 @@ GENERIC = make_rules(
             r"service) is (still )?(starting|booting|"
             r"initializing|loading|scaling)",
             r"warm(ing|ed) up|cold start|scaling (up|from zero)",
-            unless=r"overload",
+            unless=r"overload|error loading|\bfail",
         ),
         phrase(
             _K.PROVIDER_OVERLOADED,
@@ -224,6 +225,7 @@ GENERIC = make_rules(
             r"\black(s|ing)? (the )?(required |necessary )?(data |iam )?(actions?|roles?|rights?|scopes?)\b",
             r"\bonly allows? .{0,40}\b(clients?|users?|accounts?|members?|plans?|keys?|access)\b",
             r"(must be|is not|not been) verified|missing scopes?\b|terms acceptance",
+            unless=r"\b(not found|does not exist|unknown)\b.{0,60}\bor\b",
         ),
         phrase(
             _K.CONTENT_FILTERED,
@@ -240,6 +242,7 @@ GENERIC = make_rules(
             r"\b(content|prompt|inputs?|outputs?|text)\b.{0,40}\b(is|are|was|were|been|being) (blocked|rejected|"
             r"censored)|\bcensor",
             r"(inappropriate|unsafe|harmful|sensitive|prohibited) content|data may contain inappropriate",
+            unless=r"\bno (\w{1,24} )?(endpoints?|providers?)\b",
         ),
         phrase(
             _K.UNEXPECTED_RESPONSE,
@@ -271,7 +274,7 @@ GENERIC = make_rules(
             r"not supported by any)\b",
             r"\b(invalid|unknown|unsupported|no such|unrecognized|unable to access) (the )?model( name|"
             r" id| identifier)?"
-            r"( specified)?(:|$| ['`\"@]| [\w.-]{1,60}[/:]|\.)|unable to access model",
+            r"( specified)?(:|$| ['`\"@]| [\w.@]{0,60}[-\d/]|\.)|unable to access model",
             r"\bmodels?\b.{0,160}?\b(could not|cannot|can't|couldn't) be found\b|"
             r"could(n't| not) find (the |a )?model\b",
             r"\bmodels?( [^\s,;]{1,80})? (is|are|was) not (supported|known|served|offered|hosted)\b",
@@ -284,7 +287,8 @@ GENERIC = make_rules(
             r"not a (valid|known|supported|recognized) model|"
             r"deployment .{0,80}(does not exist|not found)|resolve the (foundation )?model|"
             r"deployment not found",
-            unless=r"\bmodels?\b.{0,80}\b(cannot|can't|can only) be used (with|in|on|through|via) the\b",
+            unless=r"\bmodels?\b.{0,80}\b(cannot|can't|can only) be used (with|in|on|through|"
+            r"via) the (\S{1,40} )?(api|endpoint|sdk|client)\b",
         ),
         phrase(
             _K.UNSUPPORTED_FEATURE,
@@ -292,10 +296,11 @@ GENERIC = make_rules(
             r"reasoning|images?|vision"
             r"|audio|video|files?|documents?|stream\w{0,24}|structured outputs?|json|system (?:prompt|message|"
             r"role)s?|developer"
-            r"|completions?|chat|embeddings?|caching|multimodal|logprobs|assistant)(?: (?:use|calls?|"
+            r"|completions?|chat|embeddings?|caching|multimodal|logprobs)(?: (?:use|calls?|"
             r"calling|choice|inputs?|mode"
             r"|schema|completions?|messages?|output))?)\b",
-            r"\bmodels?\b.{0,80}\b(cannot|can't|can only) be used (with|in|on|through|via) the\b|"
+            r"\bmodels?\b.{0,80}\b(cannot|can't|can only) be used (with|in|on|through|via) the (\S{1,40} )?(api|"
+            r"endpoint|sdk|client)\b|"
             r"\bis not an? (multimodal|vision|reasoning|chat|embeddings?|completion|image|audio) model\b|"
             r"\bis not (enabled|supported) for models?/|\brequires --[a-z][\w-]{1,40} |"
             r"not (supported|accessible|available) (in|on|by|for|via|through|with) (the|this) (\S{1,60} )?endpoint|"
@@ -305,6 +310,7 @@ GENERIC = make_rules(
             r"structured outputs?|streaming)\b.{0,60}\b((is not|isn't|not)"
             r" (supported|enabled|available)|(is|are) unsupported)|\boperation does not work with",
         ),
+        *FAMILIES,
         phrase(
             _K.STREAM_INTERRUPTED,
             r"mid-?stream|stream (was |has been )?(interrupted|closed|terminated|disconnected|"
@@ -334,6 +340,7 @@ GENERIC = make_rules(
             r"rate[ _-]?limit|too many (requests|tokens|concurrent)|throttl|(requests?|tokens?|"
             r"calls) (per|/) (second|minute|hour)",
             r"slow down|concurren\w{1,24} .{0,40}(limit|exceed)|quota exceeded|exceeded .{0,40}\bquota",
+            unless=r"too many tokens\b.{0,80}\b(must be|maximum)\b",
             statuses=(0, 400, 403, 500),
         ),
         # Something broke at the provider, though the status says otherwise.

@@ -29,6 +29,16 @@ __all__ = ["classify_error", "classify_response"]
 
 _K = ErrorKind
 _TYPE_HEADERS = ("x-amzn-errortype", ":exception-type", ":error-code")
+_NAMED = re.compile(
+    r"\b(models?|deployments?|engines?|tools?|functions?|files?|prompts?|content|values?|parameters?|arguments?|fields?)"
+    r"((?: (?:name|id|called|named))?[:=]? ?)(['`\"])[^'`\"\n]{1,300}\3",
+    re.IGNORECASE,
+)
+"""A name or a value of the request that the sentence quotes: a tool called `get_credit_balance` is not about money."""
+_ADDRESS = re.compile(r"(https?://[^\s/]{1,100}/)[^\s\"'<>]+")
+"""The path of an address, which may lead to a page about prices or limits that says nothing of this error."""
+_CLASS = re.compile(r"\b(?:[A-Z][a-z]{1,24}){2,8}\b")
+"""An exception's class in a sentence: `ContentPolicyViolationError`."""
 _WAITS = frozenset({_K.QUOTA_EXHAUSTED, _K.INSUFFICIENT_FUNDS})
 _HALF_A_DAY = 12 * 3600.0
 """Seconds from which on a rate limit is the quota of a period: nobody waits, and it starts anew at a known time."""
@@ -88,6 +98,7 @@ def _with_header_names(said: Said, headers: Mapping[str, str]) -> Said:
 
 def _decide(said: Said, status: int | None, rules: Rules, headers: Mapping[str, str]) -> Verdict:
     """Decide the kind, in the module's order. An HTTP status is known before a code in the body may stand for one."""
+    said = said._replace(names=(*said.names, *_classes(said, rules)))
     known = status or said.status or _first(said, rules.implied) or 0
     return (
         _paid_later(known, headers)
@@ -98,6 +109,12 @@ def _decide(said: Said, status: int | None, rules: Rules, headers: Mapping[str, 
         or _first(said, rules.types)
         or _by_status(said, known, rules, headers)
     )
+
+
+def _classes(said: Said, rules: Rules) -> tuple[str, ...]:
+    """Return the exceptions' classes in the sentence that are names of the tables, with or without their ending."""
+    found = _CLASS.findall(said.message)
+    return tuple(name for full in found for name in (full, full.removesuffix("Error")) if rules.knows(name))
 
 
 def _first(said: Said, table: Mapping[str, Any]) -> Any:
@@ -127,8 +144,9 @@ def _by_phrase(said: Said, status: int, rules: Rules) -> Verdict | None:
 
 
 def _sayings(said: Said, rules: Rules) -> Iterator[str]:
-    """Return the texts that phrases are matched with: message, quotas, and unknown names as words."""
-    yield said.message
+    """Return the texts that phrases are matched with: message, quotas, and unknown names as words; what the user named
+    is left out."""
+    yield _ADDRESS.sub(r"\1…", _NAMED.sub(r"\1\2\3…\3", said.message))
     yield from said.quotas
     yield from (words(name) for name in said.names if not rules.knows(name))
 

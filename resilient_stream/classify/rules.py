@@ -12,12 +12,13 @@ hold a row. The shared ones are in `generic.py`, a provider's own in its package
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from ..failures import ErrorCategory, ErrorKind
 
-__all__ = ["Phrase", "Rules", "Verdict", "make_rules", "parts_of", "phrase"]
+__all__ = ["Near", "Phrase", "Rules", "Verdict", "make_rules", "near", "parts_of", "phrase"]
 
 
 class Verdict(NamedTuple):
@@ -30,8 +31,33 @@ class Verdict(NamedTuple):
     max_attempts: int | None = None
 
 
+class Near(NamedTuple):
+    """Words that stand near one another in a line: what is spoken of, and last what is said of it, in any order.
+
+    within: characters between each of them and the last; half as many where the last comes first.
+    """
+
+    words: tuple[str, ...]
+    within: int
+
+    def met(self, text: str) -> bool:
+        """Return whether the last of the words stands near one of each of the others."""
+        *others, last = ([found.span() for found in re.finditer(words, text, _FLAGS)] for words in self.words)
+        return any(all(self._beside(place, spans, text) for spans in others) for place in last)
+
+    def _beside(self, place: tuple[int, int], spans: list[tuple[int, int]], text: str) -> bool:
+        """Return whether the nearest of the spans, which are in order, ends before or begins after a place in reach."""
+        start, end = place
+        ahead = bisect_left(spans, place)
+        before = [(stop, start, self.within) for _, stop in spans[max(ahead - 2, 0) : ahead] if stop <= start]
+        behind = [(end, begin, self.within // 2) for begin, _ in spans[ahead : ahead + 2] if begin >= end]
+        return any(to - since <= reach and "\n" not in text[since:to] for since, to, reach in before + behind)
+
+
 class Phrase(NamedTuple):
-    """A family of sentences, matched line by line. `unless` vetoes it; `statuses` limits it (0: none known).
+    """A family of sentences, matched line by line, by a pattern or by words that stand near one another.
+
+    `unless` vetoes it; `statuses` limits it (0: none known).
 
     The patterns are compiled at the first failure (`re` then keeps them), so importing costs nothing.
     """
@@ -40,14 +66,14 @@ class Phrase(NamedTuple):
     verdict: Verdict
     unless: str = ""
     statuses: frozenset[int] = frozenset()
+    near: tuple[Near, ...] = ()
 
     def says(self, text: str, status: int) -> bool:
         """Return whether a text has such a sentence."""
         if self.statuses and status not in self.statuses:
             return False
-        return bool(re.search(self.pattern, text, _FLAGS)) and not (
-            self.unless and re.search(self.unless, text, _FLAGS)
-        )
+        said = bool(self.pattern and re.search(self.pattern, text, _FLAGS)) or any(near.met(text) for near in self.near)
+        return said and not (self.unless and re.search(self.unless, text, _FLAGS))
 
 
 class Rules(NamedTuple):
@@ -83,9 +109,17 @@ def parts_of(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, map(normal, (name, *pieces)))))
 
 
-def phrase(means: Means, *patterns: str, unless: str = "", statuses: Iterable[int] = ()) -> Phrase:
-    """Return a phrase from its alternatives, whatever their case."""
-    return Phrase("|".join(patterns), _verdict(means), unless, frozenset(statuses))
+def phrase(means: Means, *ways: str | Near, unless: str = "", statuses: Iterable[int] = ()) -> Phrase:
+    """Return a phrase from its alternatives, whatever their case: patterns, and words near one another."""
+    pattern = "|".join(way for way in ways if isinstance(way, str))
+    near = tuple(way for way in ways if isinstance(way, Near))
+    return Phrase(pattern, _verdict(means), unless, frozenset(statuses), near)
+
+
+def near(*words: str, within: int = 60, edge: str = r"\b") -> Near:
+    """Return words that must stand near one another, the last within so many characters of the others. edge: of a word;
+    a language without spaces has none."""
+    return Near(tuple(rf"{edge}(?:{one}){edge}" for one in words), within)
 
 
 def make_rules(

@@ -385,7 +385,7 @@ BODIES: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('openai', 404, {'error': {'message': "Item with id 'rs_1' not found. Items are not persisted when `store` is set to false.", 'type': 'invalid_request_error', 'param': 'input', 'code': None}}, 'invalid_request', {}),
     ('openai', 400, {'error': {'message': 'The following domain is not allowed: foo', 'type': 'invalid_request_error', 'param': 'tools', 'code': None}}, 'invalid_request', {}),
     ('anthropic', 400, {'type': 'error', 'error': {'type': 'invalid_request_error', 'message': 'messages.2.content.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1.'}}, 'invalid_request', {}),
-    ('anthropic', 400, {'type': 'error', 'error': {'type': 'invalid_request_error', 'message': 'This model does not support assistant message prefill. The conversation must end with a user message.'}}, 'unsupported_feature', {}),
+    ('anthropic', 400, {'type': 'error', 'error': {'type': 'invalid_request_error', 'message': 'This model does not support assistant message prefill. The conversation must end with a user message.'}}, 'invalid_request', {}),
     ('anthropic', 400, {'type': 'error', 'error': {'type': 'invalid_request_error', 'message': 'messages.1.content.0: Invalid `signature` in `thinking` block'}}, 'invalid_request', {}),
     ('anthropic', 400, {'type': 'error', 'error': {'type': 'invalid_request_error', 'message': 'You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.'}}, 'insufficient_funds', {}),
     ('anthropic', 401, {'type': 'error', 'error': {'type': 'authentication_error', 'message': 'x-api-key header is required'}}, 'authentication', {}),

@@ -123,7 +123,7 @@ UNSEEN: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('generic', 422, {'detail': [{'loc': ['body', 'temperature'], 'msg': 'ensure this value is less than 2', 'input': 'SECRET'}]}, 'invalid_request', {}),
     ('generic', 403, {'message': 'User is not authorized to access this resource with an explicit deny'}, 'permission_denied', {}),
     ('generic', 401, {'code': 'token_invalid', 'message': 'JWT signature verification failed'}, 'authentication', {}),
-    ('generic', 400, {'error': {'message': 'The security key you supplied does not exist in our records.', 'type': 'invalid_request_error'}}, 'invalid_request', {}),
+    ('generic', 400, {'error': {'message': 'The security key you supplied does not exist in our records.', 'type': 'invalid_request_error'}}, 'authentication', {}),
     ('generic', 400, {'error': {'message': 'API key is invalid or has been disabled'}}, 'authentication', {}),
     ('generic', 404, {'error': {'message': 'The engine davinci-9 could not be found', 'code': 'engine_not_found'}}, 'model_not_found', {}),
     ('generic', 400, {'error': {'message': 'claude-9 is not a known model'}}, 'model_not_found', {}),

@@ -63,6 +63,7 @@ TABLES: Mapping[tuple[str, str], Callable[[ModuleType], Iterable[str]]] = {
     ("providers.shared.named", "begins"): lambda module: module.FAMILIES,
     ("classify.rules", "self.pattern"): lambda _: (),  # all phrases are collected from the rules themselves
     ("classify.rules", "self.unless"): lambda _: (),
+    ("classify.rules", "words"): lambda _: (),
     ("classify.pasted", "pattern"): lambda m: [row[0] for row in (*m._OURS, *m._CAUSES, *m._SAYINGS)],
     ("classify.network", "pattern"): lambda m: [row[0] for row in m._REASONS],  # sentences are compiled there
     ("classify.wording", "pattern"): lambda _: (),  # compiled in tuples, which are walked
@@ -129,7 +130,7 @@ def _phrases() -> Iterator[Applied]:
 
 
 def _of_phrase(row: Phrase, provider: str) -> Iterator[Applied]:
-    for text in filter(None, (row.pattern, row.unless)):
+    for text in filter(None, (row.pattern, row.unless, *(text for near in row.near for text in near.words))):
         place = f"{provider}.{row.verdict.kind.value}.{text[:30]}"
         yield Applied("resilient_stream.classify.generic", place, re.compile(text, re.I | re.M), "search")
 

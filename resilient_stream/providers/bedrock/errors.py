@@ -27,9 +27,10 @@ ROWS: Mapping[str, Any] = {
         _K.PERMISSION_DENIED: "OptInRequired FTUFormNotFilled",
         _K.MODEL_LOADING: "ModelNotReadyException",
         _K.PROVIDER_TIMEOUT: "ModelTimeoutException",
-        _K.SERVER_ERROR: """ModelErrorException ModelStreamErrorException InternalServerException
-            InternalFailure""",
+        _K.SERVER_ERROR: "InternalServerException InternalFailure",
     },
+    # The model failed; the sentence may say that its own tool call was the reason.
+    "types": {_K.SERVER_ERROR: "ModelErrorException ModelStreamErrorException"},
     "phrases": (
         phrase(
             _K.MODEL_NOT_FOUND,

@@ -96,7 +96,8 @@ _OF_CONVERSATIONS = {
     "chunk_to_dict": "conversation.items",
     "report_progress": "conversation.progress",
 }
-"""Read when they are first asked for: who streams single answers does not pay for conversations at every start."""
+"""Public names that are loaded when they are first asked for: a program that streams single answers does not pay for
+conversations at every start."""
 
 
 def __getattr__(name: str) -> Any:

@@ -183,7 +183,8 @@ class Client:
         on_end: Callable[[Transcript], object] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Stream:
-        """Ask. Nothing is sent before the first pull, and the clocks start there.
+        """Ask the model, and return the stream of its answer. Nothing is sent before the first pull, and the clocks
+        start there.
 
         prompt: a string, a Message, or a list of messages or dicts in OpenAI's chat shape. system: put in front.
         tools: Tool objects, functions (described, not called), HostedTools, or dicts in the shape of any API.

@@ -26,7 +26,7 @@ from .run import Result
 __all__ = ["Book", "State", "Survey"]
 
 State: TypeAlias = Literal["new", "finished", "failed", "changed"]
-"""The state of a row: never asked, answered, asked in vain, or answered when its line was another one."""
+"""The state of a row: never asked, answered, failed, or answered when its line was another one."""
 
 LONGEST = 1024 * 1024 * 1024
 """Bytes of one result: more than a row and its answer can have."""

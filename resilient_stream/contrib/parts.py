@@ -29,7 +29,7 @@ OURS = re.compile(r"(?P<name>[0-9a-f]{16}-\d+)\.((?P<mark>[0-9a-f]{16})\.part|js
 """Names of our files; others are left alone."""
 
 MARK = "_run"
-"""Where the mark of the last run is. Readers of data sets pass over names that begin like this."""
+"""The name of the file with the mark of the last run. Readers of data sets pass over names that begin like this."""
 
 
 class Found(NamedTuple):

@@ -40,14 +40,15 @@ PASSED_ON = (
     "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA",
     "PROGRAMFILES*", "USERPROFILE", "USERNAME", "HOMEDRIVE", "HOMEPATH",
 )  # fmt: skip
-"""What the program reads, as its documentation says, and what any program needs, on Windows too; in any case."""
+"""Variables that the program reads, as its documentation says, and variables that any program needs, on Windows too, in
+capitals or not."""
 
 PASSED_ON_FOR: Mapping[str, tuple[str, ...]] = {
     "CLAUDE_CODE_USE_BEDROCK": ("AWS_*",),
     "CLAUDE_CODE_USE_VERTEX": ("GOOGLE_*", "GCLOUD_*", "CLOUDSDK_*", "CLOUD_ML_REGION", "VERTEX_REGION_*"),
     "CLAUDE_CODE_USE_FOUNDRY": ("AZURE_*",),
 }
-"""Where a variable says that the program's models come from a cloud: that cloud's credentials."""
+"""Credentials of a cloud, passed on where a variable says that the program's models come from that cloud."""
 
 
 async def resolve(target: Target, adapter: Adapter, base_url: str, key: str | None, attempt: int) -> Endpoint | Failure:

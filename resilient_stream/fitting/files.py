@@ -23,10 +23,10 @@ KINDS: Mapping[str, str] = {
     "image": "pictures",
     "other": "files of this type",
 }
-"""What the kinds are called."""
+"""The words for the kinds of files, in messages."""
 
 WAYS: Mapping[str, str] = {"data": "their bytes, data=", "url": "a link, url=", "id": "the id of an upload, id="}
-"""How a file may be given."""
+"""The words for the ways in which a file may be given."""
 
 
 def forms(**ways: str) -> frozenset[str]:

@@ -27,7 +27,7 @@ LONGEST = 60.0
 """Seconds for which one answer can hold everything back; the next answer says more."""
 
 HELD = "the provider's answer"
-"""What is named as the limit where it is none of ours: the provider has said that nothing is left."""
+"""The name that stands for the limit where it is none of ours: the provider has said that nothing is left."""
 
 
 class Cost(NamedTuple):

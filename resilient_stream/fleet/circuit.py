@@ -30,7 +30,7 @@ __all__ = ["SPENT", "Circuit", "CircuitState", "Permit", "Standing"]
 CircuitState: TypeAlias = State
 
 LONGEST = 4
-"""A target that fails each test is left alone for up to so many times `Breaker.open_for`: two minutes by default. A
+"""The most times `Breaker.open_for` for which a target that fails each test is left alone: two minutes by default. A
 test costs one request, and an overload that is over should not be waited for much longer than it took."""
 
 JITTER = 0.1

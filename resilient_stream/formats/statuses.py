@@ -96,8 +96,8 @@ def title_of(error: StreamError) -> str:
 
 
 def message_of(error: StreamError) -> str:
-    """Return what happened, in words that name no target, no variable, and no address of a server or a proxy: those
-    of a server of one's own are nobody's business who reads an answer."""
+    """Return what happened, in words that name no target, no variable, and no address of a server or a proxy, since a
+    reader of an answer should not learn them."""
     if isinstance(error, AllTargetsFailed):
         return " ".join(dict.fromkeys(f"{each.title}: {message_of(each)}" for each in error.errors))
     told = copy(error)

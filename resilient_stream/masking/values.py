@@ -32,9 +32,9 @@ from .spellings import SHORTEST, Finder, hints_in, hints_of, lower
 __all__ = ["HIDDEN", "MASK", "Secrets", "mask_response_headers", "mask_sent", "secrets_of", "secrets_of_environment"]
 
 MASK = "***"
-"""Shown in place of a secret in recordings, whose form is documented."""
+"""The mask that is shown in place of a secret in recordings, whose form is documented."""
 HIDDEN = "[hidden]"
-"""Shown in place of a secret in errors, and so in logs, spans and tracebacks."""
+"""The mask that is shown in place of a secret in errors, and so in logs, spans and tracebacks."""
 
 MOST_TEXT = 16 * 1024
 """Characters of a text that are searched for parts of a secret, too: an exception may quote a whole answer."""

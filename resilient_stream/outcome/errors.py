@@ -396,7 +396,8 @@ def _on_one_line(error: StreamError) -> str:
 
 
 PUBLIC = "resilient_stream.errors"
-"""Where users import the classes from: the name that tracebacks show, and that pickled errors are found by."""
+"""The module where users import the classes from: the name that tracebacks show, and that pickled errors are found
+by."""
 
 for _class in [value for value in vars().values() if isinstance(value, type) and issubclass(value, StreamError)]:
     _class.__module__ = PUBLIC

@@ -26,7 +26,7 @@ Turn: TypeAlias = tuple[str, ...]
 
 WIDTH = 100
 DIFF_LINES = 24
-"""A diff is for a person: what does not fit is counted, not shown."""
+"""The most lines of a diff that are shown to a person; further lines are only counted."""
 
 
 class Book:

@@ -86,7 +86,8 @@ class _Trouble:
 
     @property
     def is_tried(self) -> bool:
-        """Whether one is on its way. In a loop that has stopped, nobody hears its answer."""
+        """Return whether a command that tries the place again is on its way. In a loop that has stopped, nobody hears
+        its answer."""
         return self.trial is not None and not self.trial.done() and self.trial.get_loop().is_running()
 
 
@@ -300,7 +301,7 @@ class RedisStore:
             del self._troubles[place]
 
     def _warn(self, said: str) -> None:
-        """Warn once, until all is well again."""
+        """Warn once, until the trouble is over."""
         if not self._has_warned:
             self._has_warned = True
             logger.warning("Redis at %s is lost (%s): each process is on its own until it is back", self.place(), said)

@@ -18,7 +18,7 @@ __all__ = ["FIND", "KEEP", "KEY", "RecordRefused", "found", "kept", "keys"]
 
 
 KEY = "reports"
-"""What decides where a cluster keeps both keys."""
+"""The part of a key's name by which a cluster chooses the node, so that it keeps both keys on one."""
 
 NONSENSE = "it answers what the function never does"
 

@@ -59,7 +59,8 @@ class SyncClient:
         self._closed = False
 
     def stream(self, prompt: Prompt, **options: Unpack[StreamOptions]) -> SyncStream:
-        """Ask. Nothing is sent before the first pull, and the clocks start there. The options are those of `Client`."""
+        """Ask the model, and return the stream of its answer. Nothing is sent before the first pull, and the clocks
+        start there. The options are those of `Client`."""
         return SyncStream(background(), self._client.stream(prompt, **options))
 
     def complete(self, prompt: Prompt, **options: Unpack[StreamOptions]) -> Transcript:

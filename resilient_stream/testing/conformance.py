@@ -222,7 +222,7 @@ def takes_no_cut_for_whole(case: _Case) -> Iterator[str]:
 
 
 def gives_the_beginning_of_a_cut(case: _Case) -> Iterator[str]:
-    """What was read of a cut answer is the beginning of its text."""
+    """The text of a cut answer is the beginning of the whole text."""
     chance = random.Random(1)
     for place in (chance.randrange(len(case.answer)) for _ in range(50)):
         said = _text_of(case.read([case.answer[:place]])[0])
@@ -238,7 +238,7 @@ def finishes_once(case: _Case) -> Iterator[str]:
 
 
 def never_raises(case: _Case) -> Iterator[str]:
-    """Nothing that a server sends makes a decoder raise; it sets `failure`."""
+    """A decoder never raises for what a server sends; it sets `failure`."""
     for garbage in (*GARBAGE, case.answer[: len(case.answer) // 3] + b"\x00\xff{]" + case.answer):
         _, decoder = case.read([garbage])
         if decoder.failure is None and not decoder.done:
@@ -305,7 +305,7 @@ def reads_the_whole_answer(case: _Case) -> Iterator[str]:
 
 
 def gives_nothing_of_half_a_whole_answer(case: _Case) -> Iterator[str]:
-    """An answer in one piece that was cut or damaged is a failure, and nothing of it is given."""
+    """A cut or damaged answer in one piece is a failure, and nothing of it is given."""
     if case.whole is None:
         return
     cuts = [case.whole[:place] for place in range(len(case.whole.rstrip()))]

@@ -213,7 +213,7 @@ class Sleep:
     seconds: float
 
     async def play(self, reply: Reply) -> None:
-        """Wait."""
+        """Wait for so many seconds."""
         await asyncio.sleep(self.seconds)
 
 

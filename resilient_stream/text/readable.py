@@ -19,7 +19,7 @@ _MONTHS = (
 )  # fmt: skip
 _STEPS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _EXACT_BELOW = 120
-"""Up to this many seconds, a duration is given in seconds."""
+"""Seconds below which a duration is given in seconds alone."""
 
 # What controls a terminal, in its 7-bit form (ESC and a letter) and its 8-bit one. No class holds the beginning of
 # another sequence, so the time is linear in the text.

@@ -15,7 +15,8 @@ __all__ = ["BadCertificates", "certificates"]
 
 _VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _AT_IMPORT = tuple(map(os.environ.get, _VARIABLES))
-"""What aiohttp's own context was made with: it makes one when it is imported, shortly before or after this module."""
+"""The settings that aiohttp's own context was made with: aiohttp makes one when it is imported, shortly before or after
+this module."""
 
 
 class BadCertificates(Exception):

@@ -86,7 +86,7 @@ class Response:
         """Make `read` fail when the connection is lost while the body is open.
 
         aiohttp 3.14 does that itself, but for one case: when a later read has broken chunk framing, its parser
-        drops the body without a word and the reader would wait for ever.
+        drops the body silently and the reader would wait for ever.
         """
         connection = self._response.connection
         protocol = connection.protocol if connection is not None else None

@@ -1,7 +1,7 @@
 """Runs a program as a provider: its standard input is the request, its standard output the answer.
 
     the program prints something                 status 200; what it prints is the body
-    it ends without a word, or cannot start      status 500; its complaint on standard error is the body
+    it ends without output, or cannot start      status 500; its complaint on standard error is the body
 
 Before `close` returns, it has ended the program and everything that the program started, its whole process group. The
 kernel tells the loop a little later, and `Programs.aclose` waits for that. `close` itself does not wait, and there is
@@ -153,7 +153,7 @@ class ProcessResponse(asyncio.SubprocessProtocol):
         if not self._output and self._ended:
             self.status = 500
             self.headers = {"content-type": "text/plain"}
-            self._output += self._complaint or b"the program ended without a word"
+            self._output += self._complaint or b"the program ended without any output"
 
     @classmethod
     def failed(cls, complaint: str) -> ProcessResponse:

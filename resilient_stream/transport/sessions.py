@@ -26,8 +26,8 @@ __all__ = ["BROKE_OFF", "HEADER_LIMITS", "Connection", "SentBody", "let_go", "ne
 MAX_HEADER = 64 * 1024
 MAX_HEAD = 256 * 1024
 HEADER_LIMITS: dict[str, Any] = {"max_line_size": MAX_HEADER, "max_field_size": MAX_HEADER + 1024, "max_headers": 2048}
-"""What aiohttp may read of a head. Its own limits are 8 KiB a header and 128 headers, which the trace and policy
-headers of a gateway reach. A field is name and value together; the name has a KiB of its own."""
+"""The most that aiohttp may read of a head. Its own limits are 8 KiB a header and 128 headers, which the trace and
+policy headers of a gateway reach. A field is name and value together; the name has a KiB of its own."""
 
 BROKE_OFF = "the connection was closed in mid-body"
 

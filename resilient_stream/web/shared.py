@@ -233,7 +233,7 @@ class Shared:
 
 
 async def _kept_up(work: Callable[[], Awaitable[None]]) -> None:
-    """Run a task for ever. A bug in it is logged, and must not cut off the hub from the others for good."""
+    """Run a task for ever. A bug in it is logged, and must not cut off the hub from the others for ever."""
     while True:
         try:
             await work()

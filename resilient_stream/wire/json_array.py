@@ -20,12 +20,12 @@ _BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _SCALAR = re.compile(rb'[^,\[\]{}" \t\r\n]*+')
 _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
-"""Up to a string's closing quote, the end of what is there, or a backslash that is the last byte there."""
+"""Matches up to a string's closing quote, the end of what is there, or a backslash that is the last byte there."""
 _TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"\[\]{}]*+)*+', re.DOTALL)
-"""Over whole strings and everything else up to a bracket, or to the quote of a string that has no end yet."""
+"""Matches whole strings and everything else up to a bracket, or to the quote of a string that has no end yet."""
 _FLAT = _TO_BRACKET.pattern
 OVER_FLAT_VALUES = re.compile(rb"%b(?:[\[{]%b[\]}]%b)*+" % (_FLAT, _FLAT, _FLAT), re.DOTALL)
-"""Over strings and all else up to a bracket, and over pairs of brackets without others inside, of which one value may
+"""Matches strings and all else up to a bracket, and pairs of brackets without others inside, of which one value may
 have very many."""
 MOST_BRACKETS = 100_000
 """Brackets of one element that are followed one by one. An answer's element has some hundred."""

@@ -36,7 +36,7 @@ _QUOTE, _BACKSLASH, _COMMA = b'"\\,'
 _OBJECT, _ARRAY = b"{["
 _OPENING = b"{["
 _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
-"""Up to a string's closing quote, the end of what is there, or a backslash that is the last byte there."""
+"""Matches up to a string's closing quote, the end of what is there, or a backslash that is the last byte there."""
 _TO_MARK = re.compile(rb'[^"\[\]{},]*+')
 _SPACE = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+")
 _BOM = b"\xef\xbb\xbf"

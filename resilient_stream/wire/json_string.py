@@ -23,7 +23,7 @@ _WHOLE = re.compile(
     rb"|\\u(?![dD][89abAB])[0-9a-fA-F]{4})*+",
     re.DOTALL,
 )
-"""Up to an escape, or a pair of surrogates, that is not all there."""
+"""Matches up to an escape, or a pair of surrogates, that is not all there."""
 
 _ALONE = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
 

@@ -41,7 +41,7 @@ class EventTooLarge(ValueError):
 
 
 class HeldTooMuch(EventTooLarge):
-    """The parts of an answer that have to be held back are together larger than the bound."""
+    """The held parts of an answer are together larger than the bound."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)

@@ -40,7 +40,8 @@ _NO_FIELD = re.compile(
 read."""
 
 MANY = 64
-"""When one read or event has more lines than this, lines that say nothing are dropped before the others are read."""
+"""The number of lines of one read or event from which on lines that say nothing are dropped before the others are
+read."""
 MOST_ALIKE = 256 * 1024
 """Bytes that are cut into lines at once. A network read has far fewer."""
 MOST_LINES = 65_536

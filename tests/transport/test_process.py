@@ -170,7 +170,7 @@ async def test_what_a_program_leaves_behind_ends_with_it(program: Program, tmp_p
         (EVENTS + "result(subtype='error_during_execution')", "server_error", "internal error"),
         (EVENTS, "stream_interrupted", "before its end"),
         ("sys.exit('error: unknown option --nope')", "client_config", "unknown option --nope"),
-        ("", "client_config", "without a word"),
+        ("", "client_config", "without any output"),
     ],
 )  # fmt: skip
 async def test_each_way_to_fail_has_its_name(program: Program, code: str, kind: str, said: str) -> None:

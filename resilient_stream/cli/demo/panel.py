@@ -29,7 +29,8 @@ WIDEST = 100
 """Columns of the panel at most, since longer lines are hard to read."""
 
 SEAM = ("▌", "bold yellow")
-"""Shown in the answer where another request went on. It is not part of the answer; what follows has another colour."""
+"""The mark that is shown in the answer where another request went on. It is not part of the answer; what follows has
+another colour."""
 
 
 @dataclass

@@ -22,7 +22,7 @@ _NAMES: Mapping[str, str] = {
     "ImageGenerationTool": "image_generation", "MCPServerTool": "mcp", "FileSearchTool": "file_search",
     "XSearchTool": "x_search",
 }  # fmt: skip
-"""Their class of each tool that has a name here."""
+"""pydantic-ai's class of each tool that has a name here."""
 
 SUPPORTED: Mapping[type[Any], str] = {getattr(native_tools, theirs): ours for theirs, ours in _NAMES.items()}
 

@@ -202,11 +202,11 @@ class GeminiReader:
         for candidate in (each for each in candidates if not each.get("index")):
             parts = object_of(candidate.get("content")).get("parts")
             for part in [parts] if isinstance(parts, dict) else list_of(parts):
-                batch += self._others(object_of(part))
+                batch += self._unknown_fields(object_of(part))
             batch += self._unmodelled.fields(candidate, CANDIDATE, once=True)
         batch += self._unmodelled.fields(event, EVENT, once=True)
 
-    def _others(self, part: dict[str, Any]) -> Batch:
+    def _unknown_fields(self, part: dict[str, Any]) -> Batch:
         """Return the unknown fields of a part. A part with nothing else is a part of a new type, which can be sent
         back."""
         others = {name: value for name, value in part.items() if name not in PART_EXTRAS}

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 __all__ = ["Brackets"]
 
 _CLOSED = re.compile(r'(?:[^"]*+"(?:[^"\\]++|\\.)*+")*+[^"]*+', re.DOTALL)
-"""Up to the quote of a string that has no end yet, or to the end."""
+"""Matches up to the quote of a string that has no end yet, or to the end."""
 _STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 

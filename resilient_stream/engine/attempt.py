@@ -112,7 +112,7 @@ class Attempt:
 
     @property
     def committed(self) -> bool:
-        """Whether content of it was given out."""
+        """Return whether content of the attempt was given out."""
         return self.origin.committed
 
     @property
@@ -124,7 +124,7 @@ class Attempt:
         self.state = state
 
     def _break(self, cause: Exception | Failure) -> None:
-        """It ends because of this; what had arrived before it leaves first."""
+        """Note what the attempt ends with; what had arrived before that is given out first."""
         self._cause = cause
         if self.state is not State.CLOSED:  # a read may have been pending as the call ended
             self._enter(BROKEN)
@@ -138,7 +138,7 @@ class Attempt:
         self.record.status = response.status
         self.record.time_to_headers = self.call.now() - self.started
         if self._guard.interrupted:  # exactly as the head arrived
-            raise self._reason()
+            raise self._why_interrupted()
         self.record.request_id = self.origin.shown(_request_id()(response.headers))
         self.record.headers = readable_headers(response.headers, self.origin.shown)
         self.call.note(self.name, self.request.attempt, "head", self.record)
@@ -171,11 +171,11 @@ class Attempt:
         try:
             return await self._guard.run(start)
         except Interrupted:
-            raise self._reason() from None
+            raise self._why_interrupted() from None
         except asyncio.CancelledError as error:
-            if _is_ours():
+            if _is_task_cancelled():
                 raise
-            raise self._lost() from error
+            raise self._as_lost_connection() from error
 
     # -- the answer ---------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class Attempt:
         self._waiting_since, direct.since = direct.since or self.call.now(), None
         try:
             while not batch and (self.state is ANSWERING or direct.got is not None):
-                batch = self._take(await self._next_read())
+                batch = self._decode(await self._next_read())
         finally:
             self._waiting_since = None
         goes_well = self._goes_well(batch)
@@ -200,7 +200,7 @@ class Attempt:
         return []
 
     async def _next_read(self) -> bytes:
-        """One network read, or what came of the one that the stream has made."""
+        """Return one network read, or what came of the one that the stream has made."""
         direct = self.call.direct
         try:
             if direct.got is None:
@@ -211,7 +211,7 @@ class Attempt:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the provider's end marker came, and nothing is left to be given out."""
+        """Return whether the provider's end marker came, and nothing is left to be given out."""
         return self.state is WHOLE and not self._ahead
 
     def _read_directly(self, goes_well: bool) -> None:
@@ -224,7 +224,7 @@ class Attempt:
                 direct.begin(self._body.receive, texts, self.record)
 
     def _goes_well(self, batch: Batch) -> bool:
-        """Whether no link has to see this batch: nothing is wrong, and it is text, or there is no chain yet.
+        """Return whether no link has to see this batch: nothing is wrong, and it is text, or there is no chain yet.
 
         `buffered` learns from tool calls, so a chain is made for them.
         """
@@ -235,7 +235,7 @@ class Attempt:
         return self.state is ANSWERING and may_skip_links(batch)
 
     async def read_batch(self) -> Batch:
-        """The next chunks, content first of all; empty at the end of a whole answer. Raises what cut it."""
+        """Return the next chunks, content first of all; nothing at the end of a whole answer. Raises what cut it."""
         if self._ahead:
             ahead, self._ahead = self._ahead, None
             return ahead
@@ -247,8 +247,8 @@ class Attempt:
                     data = await body.read()
                 except (Exception, asyncio.CancelledError) as error:
                     data = await self._broken(error)
-                batch, size, data = self._take(data), len(data), b""  # nothing of it stays in this frame
-                if batch and (self.committed or self._commits(batch, size)):
+                batch, size, data = self._decode(data), len(data), b""  # nothing of it stays in this frame
+                if batch and (self.committed or self._begins_content(batch, size)):
                     if body.whole is None:
                         self._read_directly(self._goes_well(batch))
                         return batch
@@ -258,7 +258,7 @@ class Attempt:
         finally:
             self._waiting_since = None
         if self._cause is not None:
-            raise self._ended(self._cause)
+            raise self._as_ended(self._cause)
         rest, self._held = self._held, []  # an answer without content is one, too
         if self._lost_the_race:
             self._held = rest
@@ -268,17 +268,17 @@ class Attempt:
         return rest
 
     async def _broken(self, error: Exception | asyncio.CancelledError) -> bytes:
-        """A network read failed: note why, and return what had arrived before."""
+        """Note why a network read failed, and return what had arrived before."""
         if error is self.call.dead and self._may_be_read_on:  # nothing failed but the caller's patience
             raise error
         if isinstance(error, asyncio.CancelledError):
-            if _is_ours():
+            if _is_task_cancelled():
                 raise error
-            lost = self._lost()
+            lost = self._as_lost_connection()
             lost.__cause__ = error
             self._break(lost)
         else:
-            self._break(self._reason() if isinstance(error, Interrupted) else of_disk(error))
+            self._break(self._why_interrupted() if isinstance(error, Interrupted) else of_disk(error))
             error.__traceback__ = None  # aiohttp's reader keeps the error, and its frames lead to the stream
         try:
             return await self._body.drain()
@@ -287,7 +287,7 @@ class Attempt:
             return b""
 
     async def _next_piece(self, whole: WholeBody) -> Batch:
-        """Of a whole answer, the next chunks; a long text is read from disk piece by piece."""
+        """Return the next chunks of a whole answer; a long text is read from disk piece by piece."""
         try:
             batch = await self._guarded(whole.next)
         except SpoolFailed as error:
@@ -295,7 +295,7 @@ class Attempt:
         self.call.transcript._weigh(sum(map(size_of, batch)))
         return batch
 
-    def _take(self, data: bytes) -> Batch:
+    def _decode(self, data: bytes) -> Batch:
         """Decode one read. No data means the end of the body; so does the last data before a failure."""
         body, failed = self._body, self.state is BROKEN
         if self.state is State.CLOSED:
@@ -312,11 +312,11 @@ class Attempt:
         if decoder.failure is not None:
             # When the connection broke, the missing end marker is not the news: the break is.
             if not failed or decoder.failure.code != NO_END_MARKER.code:
-                self._break(body.meant(decoder.failure, self._patience))
+                self._break(body.real_failure(decoder.failure, self._patience))
         elif decoder.done:
             self._cause = None
             self._enter(WHOLE)
-            self._doubt(batch)
+            self._refuse_if_contradicted(batch)
         self.record.chunks += len(batch)
         if body.whole is None:
             self.call.transcript._weigh(len(data))
@@ -327,11 +327,13 @@ class Attempt:
 
     @property
     def _has_names(self) -> bool:
-        """Whether there may be other chunks before a text. Asked instead of each chunk, of which text has many."""
+        """Return whether there may be other chunks before a text. Asked instead of each chunk, of which text has
+        many."""
         return self._raw or bool(getattr(self._body.decoder, "unmodelled", True))
 
-    def _doubt(self, batch: Batch) -> None:
-        """It came to its end: was anything in it? If its end says so against what was read, it has none.
+    def _refuse_if_contradicted(self, batch: Batch) -> None:
+        """Fail an answer whose end contradicts what was read of it: one that says it had content, of which nothing
+        came.
 
         Not asked of a continuation, which may have nothing to add, nor where the user's own links may have taken
         something out of the answer on its way.
@@ -348,8 +350,9 @@ class Attempt:
             self._cause = failure
             self._enter(State.DOUBTED)
 
-    def _commits(self, batch: Batch, size: int) -> bool:
-        """Whether content begins in this batch. Then what was held goes in front of it; else it is held as well.
+    def _begins_content(self, batch: Batch, size: int) -> bool:
+        """Return whether content begins in this batch. What was held back goes in front of it then; else the batch is
+        held back as well.
 
         size: its bytes on the wire. More of them than a decoder may hold back end the attempt.
         """
@@ -369,11 +372,11 @@ class Attempt:
 
     @property
     def _lost_the_race(self) -> bool:
-        """Whether another attempt, which ran beside this one, had its content first."""
+        """Return whether another attempt, which ran beside this one, had its content first."""
         return self.call.answering is not None and not self._continues and not self.committed
 
     def _commit(self) -> None:
-        """This attempt is the one that answers; the stall clock takes over."""
+        """Make this attempt the one that answers; the stall clock takes over."""
         now, decoder, whole = self.call.now(), self._body.decoder, self._body.whole is not None
         self.origin.committed = True
         if self.state is State.PREAMBLE:
@@ -394,13 +397,13 @@ class Attempt:
 
     @property
     def _waits_since(self) -> float | None:
-        """Loop time from which a pull waits; None where none does."""
+        """Return the loop time from which a pull waits; None where none does."""
         return self._waiting_since or (self.call.direct.since if self._is_direct else None)
 
     def watch(self, now: float) -> None:
-        """The call's timer rang: is this attempt too slow?"""
+        """End the attempt if it is too slow; called when the call's timer rings."""
         if self._silence is not None:
-            self._notice(self._silence, now)
+            self._notice_silence(self._silence, now)
         due, allowed = self._due(now)
         if due > now:
             self.call.arm(due)
@@ -409,7 +412,7 @@ class Attempt:
             self._break(Failure(kind=ErrorKind.READ_TIMEOUT, code=code, facts={"seconds": allowed}))
             self.interrupt()
 
-    def _notice(self, silence: Silence, now: float) -> None:
+    def _notice_silence(self, silence: Silence, now: float) -> None:
         """Tell whoever asked to know of it that nothing has come for so long; the attempt goes on."""
         since = self.started
         if self.committed:
@@ -464,32 +467,33 @@ class Attempt:
         self.call.note(self.name, self.request.attempt, "kept" if reusable else "closed", self.record)
 
     def discard_unread(self) -> None:
-        """The consumer closed the generator: what has arrived and was not read is not recorded."""
+        """Record nothing of what has arrived and was not read, because the consumer closed the generator."""
         if self.state in RUNNING:
             self._break(Interrupted())
 
     def _keep_the_rest(self) -> None:
-        """Nobody pulls, and nobody will: what has arrived meanwhile still belongs to the transcript."""
+        """Put what has arrived meanwhile into the transcript, since nobody will pull it any more."""
         body, transcript = self._body, self.call.transcript
         if body.whole is not None:
             if self.committed and (rest := body.whole.rest()):
                 transcript._receive(rest)
         elif self.state is ANSWERING and body.response is not None:
-            self._break(self._reason())
+            self._break(self._why_interrupted())
             if data := body.response.drain():
-                transcript._receive(self._receiver(self._take(data)))
+                transcript._receive(self._receiver(self._decode(data)))
 
     # -- read on for its usage ----------------------------------------------------------------
 
     @property
     def _may_be_read_on(self) -> bool:
-        """Whether its caller goes away before its end, and had asked for it to be read on then."""
+        """Return whether the caller goes away before the answer's end, and had asked for it to be read on then."""
         call = self.call
         return call.settings.drain is not None and call.left and self._is_unfinished
 
     @property
     def _is_unfinished(self) -> bool:
-        """Whether it is a stream that comes in well, from who counts what it costs: our own server does not."""
+        """Return whether the answer is a stream that comes in well, of a provider that counts what it costs: our own
+        server does not."""
         if self._body.whole is not None or self._lost_the_race or facts_of(self.adapter).server:
             return False
         return self.state is ANSWERING or self.state is State.PREAMBLE
@@ -505,7 +509,7 @@ class Attempt:
         unread = self._body.unread()
         if not unread or self.state is not ANSWERING:
             return unread
-        self.call.transcript._receive(self._receiver(self._take(unread)))
+        self.call.transcript._receive(self._receiver(self._decode(unread)))
         return b"" if self._is_unfinished else None
 
     def _is_read_on(self, response: Response, unread: bytes) -> bool:
@@ -514,12 +518,14 @@ class Attempt:
 
         call = self.call
         assert call.settings.drain is not None
-        drain = Drain(response, self._body.decoder, unread, call.transport.release, self._learn, self.request.meter)
+        drain = Drain(
+            response, self._body.decoder, unread, call.transport.release, self._learn_usage, self.request.meter
+        )
         if is_begun := call.settings.drain.begin(drain):
             call.drains = (*call.drains, drain)
         return is_begun
 
-    def _learn(self, drain: Drain) -> None:
+    def _learn_usage(self, drain: Drain) -> None:
         """Correct what the record says that it used: what was read on is over."""
         record, transcript = self.record, self.call.transcript
         record.draining = False
@@ -546,12 +552,13 @@ class Attempt:
             self._answer.resume_point = getattr(decoder, "resume_point", None)
 
     def _last_usage(self) -> Usage | None:
-        """What the provider counted last, also when the answer never began."""
+        """Return what the provider counted last, also when the answer never began."""
         chunks = self.call.transcript._since(self._from) if self.committed else self._held
         return next((chunk for chunk in reversed(chunks) if isinstance(chunk, Usage)), None)
 
     def _estimate(self, more: int = 0) -> Usage | None:
-        """What it used, where the provider's own count is missing, or came before its end. None without an answer.
+        """Return an estimate of what the attempt used, where the provider's own count is missing or came too early;
+        None without an answer.
 
         more: characters that came after its caller had left.
         """
@@ -562,20 +569,20 @@ class Attempt:
         chunks = self.call.transcript._since(self._from) if self.committed else ()
         return estimate(self.request.messages, chunks, self.record.chunks, self.record.usage, more)
 
-    def _reason(self) -> Exception:
-        """Why we were interrupted: the call ended, or this attempt was too slow."""
-        return self.call.dead or self._ended(self._cause or Interrupted())
+    def _why_interrupted(self) -> Exception:
+        """Return why the attempt was interrupted: the call ended, or the attempt was too slow."""
+        return self.call.dead or self._as_ended(self._cause or Interrupted())
 
-    def _ended(self, cause: Exception | Failure) -> Exception:
+    def _as_ended(self, cause: Exception | Failure) -> Exception:
         return cause if isinstance(cause, StreamError | AttemptEnded) else AttemptEnded(self, cause)
 
-    def _lost(self) -> AttemptEnded:
-        """A cancellation that nobody asked for, from inside the transport: the connection is lost, no more."""
+    def _as_lost_connection(self) -> AttemptEnded:
+        """Return a cancellation that nobody asked for, from inside the transport, as a lost connection."""
         return AttemptEnded(self, Failure(kind=ErrorKind.CONNECTION_LOST, code="stray_cancel"))
 
 
 def may_skip_links(batch: Batch) -> bool:
-    """Whether a batch of an answer that goes well needs no link of the chain: its last chunk is a piece of text.
+    """Return whether a batch of an answer that goes well needs no link of the chain: its last chunk is a piece of text.
 
     No link of ours looks at text after the commit. A link that has to see it makes this say no; where a user's own
     links are in the chain, or a continuation is compared with what was delivered, it is not asked.
@@ -584,14 +591,14 @@ def may_skip_links(batch: Batch) -> bool:
 
 
 def _lone_text(decoder: Any) -> TextReads | None:
-    """What reads single pieces of text in place of a decoder, now and until that is fed again."""
+    """Return what reads single pieces of text in place of a decoder, now and until that is fed again."""
     # Asked of its class: a decoder around another one passes questions on, but changes what that reads.
     return decoder.lone_text if hasattr(type(decoder), "lone_text") else None
 
 
 @functools.cache
 def _request_id() -> Callable[[Mapping[str, str]], str | None]:
-    """What finds the provider's id of a request in the headers of its answer."""
+    """Return what finds the provider's id of a request in the headers of its answer."""
     # Imported here and in the providers only: its rules cost 15 ms, which `import resilient_stream` does not pay.
     from ..classify.body import Said
     from ..classify.hints import request_id
@@ -599,7 +606,7 @@ def _request_id() -> Callable[[Mapping[str, str]], str | None]:
     return functools.partial(request_id, Said("empty"))
 
 
-def _is_ours() -> bool:
-    """Whether our task was asked to cancel. Outside a task there is nobody else who could have."""
+def _is_task_cancelled() -> bool:
+    """Return whether our task was asked to cancel. Outside a task there is nobody else who could have."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0

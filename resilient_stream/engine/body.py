@@ -77,26 +77,26 @@ class Body:
             if self._whole_able:
                 self.receive = lambda: self._begin_stream(response, read)
             return True
-        taken: Taken = await self._guarded(lambda: self._look(response, response.read))
+        taken: Taken = await self._guarded(lambda: self._tell_form(response, response.read))
         return taken != "refused"
 
     async def read(self) -> bytes:
-        """The next bytes: those that were looked at, else one network read; b"" at the end."""
+        """Return the next bytes: those that were looked at, else one network read; b"" at the end."""
         first, self._first = self._first, b""
         return first or await self.receive()
 
     def unread(self) -> bytes:
-        """What has arrived of a stream and was not decoded; it is given once."""
+        """Return what has arrived of a stream and was not decoded; it is given once."""
         first, self._first = self._first, b""
         return first + (self.response.drain() if self.response is not None else b"")
 
     async def drain(self) -> bytes:
-        """What had arrived before the body failed. Raises what the disk says that a whole answer is kept on."""
+        """Return what had arrived before the body failed. Raises what the disk says that a whole answer is kept on."""
         data = self.response.drain() if self.response is not None else b""
         return data if self.whole is None or not data else await self.whole.keep(data)
 
     async def error(self, response: Response) -> bytes:
-        """The body of an error, bounded in bytes and seconds; what has come is enough."""
+        """Return the body of an error, bounded in bytes and seconds; what has come by then is enough."""
         body = self._first
         with anyio.move_on_after(ERROR_BODY_SECONDS):
             try:
@@ -107,7 +107,7 @@ class Body:
         return body[:ERROR_BODY_BYTES]
 
     def decode(self, data: bytes, *, ended: bool) -> Batch:
-        """The chunks of one read. ended: it is the last one, whatever the reason."""
+        """Return the chunks of one read. ended: it is the last one, whatever the reason."""
         if self.unasked is not None and len(self.unasked) < ERROR_BODY_BYTES:
             self.unasked += data[: ERROR_BODY_BYTES - len(self.unasked)]
         batch = self.decoder.feed(data) if data else []
@@ -115,15 +115,16 @@ class Body:
             batch += self.decoder.finish()
         return batch
 
-    def meant(self, failure: Failure, patience: float) -> Failure:
-        """Where JSON came in place of a stream and is no answer, what it is: an error, or nothing of this dialect's."""
+    def real_failure(self, failure: Failure, patience: float) -> Failure:
+        """Return the failure, or what it really is where JSON came in place of a stream and is no answer: an error, or
+        nothing of this dialect's."""
         if self.unasked is None or not getattr(self.decoder, "closed", True):
             return failure
         found = self.classified(patience)
         return found if is_no_answer(failure, found) else failure
 
     def classified(self, patience: float) -> Failure:
-        """What the JSON means that came in place of a stream."""
+        """Return what the JSON means that came in place of a stream."""
         response = self.response
         status, headers = (200, {}) if response is None else (response.status, response.headers)
         return self._adapter.classify(status, headers, self.unasked or b"", patience)
@@ -136,23 +137,25 @@ class Body:
 
     @property
     def _whole_able(self) -> bool:
-        """Whether an answer in one piece can be read, also where a stream was asked for."""
+        """Return whether an answer in one piece can be read, also where a stream was asked for."""
         return self._request.resume is None and self._able.whole
 
     def _is_stream(self, content_type: str) -> bool:
-        """Whether its label says so. Also where a whole answer was asked for: some servers stream all the same."""
+        """Return whether the body is a stream by its label, also where a whole answer was asked for: some servers
+        stream all the same."""
         if not self._request.stream and content_type.startswith("application/json"):
             return False
         return content_type.startswith(self._adapter.media_types)
 
     async def _begin_stream(self, response: Response, read: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The first read of what says that it is a stream. One JSON object is none, whatever its label says."""
+        """Make the first read of what says that it is a stream. One JSON object is none, whatever its label says."""
         self.receive = read
-        await self._look(response, read)
+        await self._tell_form(response, read)
         return await self.read()
 
-    async def _look(self, response: Response, read: Callable[[], Awaitable[bytes]]) -> Taken:
-        """What it is, by its first bytes: proxies relabel, servers do not stream, networks have login pages."""
+    async def _tell_form(self, response: Response, read: Callable[[], Awaitable[bytes]]) -> Taken:
+        """Return what the body is, by its first bytes: proxies relabel, servers do not stream, networks have login
+        pages."""
         types = self._adapter.media_types
         lines, arrays = types[0].endswith("ndjson"), "application/json" in types
         while (form := form_of(self._first, lines=lines)) == "unknown" and (data := await read()):
@@ -173,12 +176,12 @@ class Body:
 
 
 async def _closed(*_: Any) -> Any:
-    """Nothing is read from a body that was closed."""
+    """Return nothing: a body that was closed is not read."""
     return b""
 
 
 def of_disk(error: Exception) -> Exception | Failure:
-    """What a failed read means, where it is our own disk; any other error as it is."""
+    """Return what a failed read means, where it is our own disk; any other error unchanged."""
     if not isinstance(error, SpoolFailed):
         return error
     facts = {"size": f"{IN_MEMORY // 1024} KiB", "reason": str(error)}

@@ -119,7 +119,7 @@ class Call:
 
     @property
     def busy(self) -> bool:
-        """Whether a pull is under way."""
+        """Return whether a pull is under way."""
         return self.direct.busy
 
     @busy.setter
@@ -128,28 +128,28 @@ class Call:
 
     @property
     def transport(self) -> Transport:
-        """The client's way out."""
+        """Return the client's transport."""
         return self._owner.transport
 
     @property
     def slots(self) -> Slots:
-        """The client's places at its targets."""
+        """Return the client's places at its targets."""
         return self._owner.slots
 
     @property
     def ledger(self) -> Ledger:
-        """What the client's calls used and cost."""
+        """Return what the client's calls used and cost."""
         return self._owner.ledger
 
     @property
     def prices(self) -> Prices:
-        """What gives the cost of the client's requests."""
+        """Return what gives the cost of the client's requests."""
         return self._owner.prices
 
     # -- beginning ----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """The first pull: the clock starts here, on the loop that pulls."""
+        """Begin the call at its first pull: the clock starts here, on the loop that pulls."""
         self.loop = asyncio.get_running_loop()
         self.now = self.direct.now = self.loop.time
         self.thread = threading.get_ident()
@@ -178,16 +178,16 @@ class Call:
         self.arm(min(self._deadline, *(now + seconds for seconds in clocks if seconds is not None)))
 
     def join(self, part: Live) -> None:
-        """From now on `part` is interrupted and closed with the call."""
+        """Interrupt and close `part` with the call from now on."""
         self._live.append(part)
 
     def leave(self, part: Live) -> None:
-        """`part` is over."""
+        """Forget `part`, which is over."""
         if part in self._live:
             self._live.remove(part)
 
     def remaining(self) -> float:
-        """Seconds until the deadline; infinite without one."""
+        """Return the seconds until the deadline; infinite without one."""
         return self._deadline - self.now()
 
     def emit(self, make: Callable[..., Event], *values: Any) -> None:
@@ -234,7 +234,7 @@ class Call:
         self.observing.note(self.id, target, attempt, step, record)
 
     def spend(self, target: Target) -> bool:
-        """Whether one more request may go to `target` because something failed; it is counted if so."""
+        """Return whether one more request may go to `target` because something failed; it is counted if so."""
         return counts_of(target).spend(self.settings.budget)
 
     # -- waiting ------------------------------------------------------------------------------
@@ -279,7 +279,8 @@ class Call:
             part.watch(now)
 
     def _watch_consumer(self, now: float) -> None:
-        """Has anything been taken since the last look? Counts only while nobody is pulling."""
+        """End the call as abandoned when nothing was taken for too long. The time counts only while nobody is
+        pulling."""
         limit = self.settings.timeouts.consumer
         if limit is None:
             return
@@ -331,7 +332,8 @@ class Call:
         self.finish(self._ends_as if error is self.dead else "failed", error)
 
     def finish(self, outcome: Outcome, error: BaseException | None = None) -> None:
-        """The one end: connections closed, timer gone, recorded, told. Synchronous and idempotent."""
+        """End the call, in the only place where calls end: close its connections and its timer, record the end, tell
+        it. Synchronous and idempotent."""
         transcript = self.transcript
         if transcript.outcome is not None:
             return
@@ -398,7 +400,7 @@ class Call:
 
 
 def closed_error(why: str) -> StreamError:
-    """What a pull raises on a stream that was cancelled, closed or given up."""
+    """Return what a pull raises on a stream that was cancelled, closed or given up."""
     kind = ErrorKind.CLIENT_CLOSED if why in ("client_closed", "already_closed") else ErrorKind.CANCELLED
     return error_for(Failure(kind=kind, code=why))
 
@@ -409,7 +411,7 @@ def as_it_is(batch: Batch) -> Batch:
 
 
 def _no_chain() -> None:
-    """Stands for a chain that was not built."""
+    """Return nothing, in place of a chain that was not built."""
 
 
 def _no_clock_yet() -> float:

@@ -39,7 +39,7 @@ __all__ = ["compose", "reading_objects", "standard_chain"]
 
 
 def compose(middlewares: Iterable[Middleware], innermost: Handler) -> Handler:
-    """One handler of many links, the first outermost."""
+    """Return one handler made of many links, the first outermost."""
     handler = innermost
     for middleware in reversed(list(middlewares)):
         handler = _link(middleware, handler)
@@ -47,13 +47,14 @@ def compose(middlewares: Iterable[Middleware], innermost: Handler) -> Handler:
 
 
 def standard_chain(own: Iterable[Middleware] = ()) -> Handler:
-    """The chain of a client, with the user's own links around each attempt."""
+    """Return the chain of a client, with the user's own links around each attempt."""
     ours = cast(tuple[Middleware, ...], (routed, recover, patient, hedge, retry, money, concurrency, breaker, buffered))
     return compose((*ours, *own), cast(Handler, source))  # they use more of a call than a user's link may
 
 
 def reading_objects(chain: Handler) -> Handler:
-    """The chain of a call that asks for an object: with the link around it that reads one, imported only for such."""
+    """Return the chain of a call that asks for an object, with the link around it that reads one, imported only for
+    such."""
     from .middleware.checked import checked
 
     return compose((cast(Middleware, checked),), chain)

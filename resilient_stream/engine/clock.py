@@ -26,7 +26,7 @@ class Clock:
         self._rings = NEVER
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """From now on it can be armed, in the time of this loop."""
+        """Let the clock be armed from now on, in the time of this loop."""
         self._loop = loop
 
     def arm(self, when: float) -> None:
@@ -38,7 +38,7 @@ class Clock:
             self._timer = self._loop.call_at(when, self._rang)
 
     def stop(self) -> None:
-        """Never ring again, and forget who was to be woken, which refers to this clock."""
+        """Stop ringing, and forget who was to be woken, since that refers to this clock."""
         self._loop = None
         self._ring = _silent
         if self._timer is not None:
@@ -51,4 +51,4 @@ class Clock:
 
 
 def _silent() -> None:
-    """Nobody waits any more."""
+    """Wake nobody: the call is over."""

@@ -48,7 +48,7 @@ class Direct:
         self._record: Attempt
 
     def begin(self, read: Callable[[], Awaitable[bytes]], texts: TextReads, record: Attempt) -> None:
-        """From now on give out what `texts` finds in a read; `record` counts the chunks."""
+        """Begin to give out what `texts` finds in a read; `record` counts the chunks."""
         self.read, self._texts, self._record = read, texts, record
 
     def take(self) -> Chunk | None:
@@ -73,7 +73,7 @@ class Direct:
             self.got = None
 
     def end(self) -> None:
-        """The chain is to be asked from now on."""
+        """Have the chain asked from now on."""
         self.attempt = self.read = None
 
 

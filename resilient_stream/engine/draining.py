@@ -68,7 +68,7 @@ class Drain:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the provider's end marker has come, so that its count is the last word."""
+        """Return whether the provider's end marker has come, so that its count is final."""
         return self._decoder.done and self._decoder.failure is None
 
     def begin(self, seconds: float, running: set[Drain]) -> None:

@@ -16,7 +16,7 @@ class Live(Protocol):
     """A part of a running call that may be waiting, or holds a connection. All three methods are synchronous."""
 
     def watch(self, now: float) -> None:
-        """The call's timer rang: look at your clocks, and arm the timer again."""
+        """Look at the part's clocks, and arm the timer again; called when the call's timer rings."""
 
     def interrupt(self) -> None:
         """Wake what waits."""
@@ -61,8 +61,8 @@ class Guard:
             self._scope.cancel()
 
     def close(self) -> None:
-        """Interrupt; a guard holds nothing else."""
+        """Wake the await; a guard holds nothing that has to be closed."""
         self.interrupt()
 
     def watch(self, now: float) -> None:
-        """A guard has no clock of its own."""
+        """Do nothing: a guard has no clock of its own."""

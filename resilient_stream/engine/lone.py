@@ -17,8 +17,8 @@ __all__ = ["Lone", "may_begin_alone"]
 
 
 def may_begin_alone(request: Request, call: Call) -> bool:
-    """Whether no link has to do anything before the first request or at the end: no limit or budget to keep, no whole
-    answer to ask for, no object to read, no target's health to ask and to tell, no race."""
+    """Return whether no link has to do anything before the first request or at the end: no limit or budget to keep, no
+    whole answer to ask for, no object to read, no target's health to ask and to tell, no race."""
     settings = call.settings
     if settings.own_links or settings.form is not None or settings.health is not None or settings.hedge is not None:
         return False
@@ -50,5 +50,5 @@ class Lone:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the answer has come to its end, and all of it was given out."""
+        """Return whether the answer has come to its end, and all of it was given out."""
         return self.delivered and self.attempt.is_whole

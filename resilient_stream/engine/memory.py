@@ -12,7 +12,7 @@ __all__ = ["rss_bytes"]
 
 
 def rss_bytes() -> int | None:
-    """The resident set of this process in bytes, from /proc; None where nothing tells.
+    """Return the resident set of this process in bytes, from /proc; None where nothing tells.
 
     Without /proc (macOS, BSD) it is the largest it has been, which is all that getrusage has there.
     """

@@ -27,7 +27,7 @@ def leave(outer: tuple[str, int] | None) -> None:
 
 
 def retries_multiply(call_id: str, attempts: int) -> bool:
-    """Whether a call begins inside another one's attempt and both retry; it is said in the log then."""
+    """Return whether a call begins inside another one's attempt and both retry; it is said in the log then."""
     outer = _around.get()
     if outer is None or outer[1] < 2 or attempts < 2:
         return False

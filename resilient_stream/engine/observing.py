@@ -52,7 +52,7 @@ class Observing:
                 safely(watcher, event)
 
     def expect_trouble(self, call: Any) -> None:
-        """Something went wrong: from now on there is an observer, if one was offered for that."""
+        """Add the observer that was offered for calls in trouble, because something went wrong."""
         if self.in_trouble is not None:
             observe, self.in_trouble = self.in_trouble, None
             observer = _made(observe, call)
@@ -75,7 +75,8 @@ class Observing:
 
 
 def _made(make: Callable[..., Observer | None], *call: Any) -> Observer | None:
-    """An observer. Its bug, or a lack of memory, must keep no call from starting or ending."""
+    """Return an observer; None where it could not be made. Its bug, or a lack of memory, must keep no call from
+    starting or ending."""
     try:
         return make(*call)
     except Exception:

@@ -81,7 +81,8 @@ class Origin:
 
     @property
     def phase(self) -> Phase:
-        """How far the attempt came: connect until the request was written, request until content, then stream."""
+        """Return how far the attempt came: connect until the request was written, request until content, then
+        stream."""
         if self.committed:
             return "stream"
         return "request" if self.sending.written else "connect"

@@ -39,7 +39,7 @@ class Reserved:
         self._amount = amount
 
     def give_back(self) -> None:
-        """The request was not sent, or its cost is in the ledger."""
+        """Give the money back, because the request was not sent or its cost is in the ledger."""
         amount, self._amount = self._amount, 0
         if amount:
             self._back(amount)

@@ -95,7 +95,7 @@ def _encoded(
 
 
 def _has_turns(messages: Sequence[Message]) -> bool:
-    """Whether the model has answered before. What people and programs say is sent as it was given."""
+    """Return whether the model has answered before. What people and programs say is sent as it was given."""
     return any(message.role in ("assistant", "tool") or message.tool_calls for message in messages)
 
 
@@ -111,8 +111,8 @@ def _with_fitting_turns(asked: Request, adapter: Adapter, able: Capabilities, en
 
 @functools.cache
 def _load_what_a_failure_needs() -> None:
-    """Import it once, before the first request: `import resilient_stream` does not pay for it, and a process that has
-    run out of files cannot import anything any more."""
+    """Import what a failure needs, once, before the first request: `import resilient_stream` does not pay for it, and a
+    process that has run out of files cannot import anything any more."""
     from .. import classify  # noqa: F401
     from ..masking import values  # noqa: F401
     from ..outcome import estimate  # noqa: F401

@@ -62,9 +62,9 @@ class Settings:
     observers: tuple[Callable[[Any], Observer | None], ...] = ()
 
     def timeouts_for(self, target: Target) -> Timeouts:
-        """The call's own timeouts, else the target's, else the client's."""
+        """Return the call's own timeouts, else the target's, else the client's."""
         return self.timeouts if self.own_timeouts or target.timeouts is None else target.timeouts
 
     def limits_for(self, target: Target) -> Limits:
-        """The target's limits, else the client's."""
+        """Return the target's limits, else the client's."""
         return target.limits or self.limits

@@ -41,7 +41,7 @@ class Spool:
 
     @property
     def in_memory(self) -> bool:
-        """Nothing went to disk: `peek` has it all."""
+        """Return whether nothing went to disk, so that `peek` has all of it."""
         return not self._written
 
     async def write(self, data: bytes) -> None:
@@ -51,13 +51,13 @@ class Spool:
             await self._in_thread(self._flush)
 
     async def read(self, start: int, size: int) -> bytes:
-        """Up to `size` bytes from `start` on; at least one, if there is one."""
+        """Return up to `size` bytes from `start` on; at least one, if there is one."""
         if start >= self._written:
             return self.peek(start, size)
         return await self._in_thread(lambda: self._fetch(start, min(size, self._written - start)))
 
     def peek(self, start: int, size: int) -> bytes:
-        """The same for bytes that are in memory."""
+        """Return up to `size` bytes from `start` on that are in memory."""
         start -= self._written
         return bytes(self._memory[start : start + size])
 
@@ -106,7 +106,7 @@ class Spool:
                 self._close_file()
 
     async def _in_thread(self, work: Callable[[], ResultT]) -> ResultT:
-        """A cancelled wait leaves at once, and the thread to itself."""
+        """Run a function in a thread. A wait that is cancelled ends at once, and leaves the thread to itself."""
         try:
             try:
                 return await to_thread.run_sync(self._work, work, abandon_on_cancel=True)

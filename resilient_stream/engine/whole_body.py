@@ -42,14 +42,14 @@ class WholeBody:
         self._text = JsonString()
 
     async def receive(self) -> bytes:
-        """The next slice of the body, kept by then; b"" at its end."""
+        """Return the next slice of the body, which is kept by then; b"" at its end."""
         if self._looked_at >= len(self._arrived):
             self._looked_at, self._spooled = 0, False
             self._arrived = await self._read()
         return await self._slice()
 
     async def keep(self, rest: bytes) -> bytes:
-        """The same for what had arrived when `receive` failed."""
+        """Keep what had arrived when `receive` failed, and return it."""
         await self._spool.write(rest)
         return rest
 
@@ -66,16 +66,16 @@ class WholeBody:
     # -- handing out --------------------------------------------------------------------------
 
     def hand_out(self, batch: Batch) -> None:
-        """The decoder's chunks, in which marks stand for long texts."""
+        """Take the decoder's chunks, in which marks stand for long texts, to be handed out."""
         self._chunks.extend(batch)
 
     @property
     def waiting(self) -> bool:
-        """Something has not been handed out yet."""
+        """Return whether something has not been handed out yet."""
         return bool(self._chunks)
 
     async def next(self) -> Batch:
-        """The chunks up to the next long text, or a piece of that; empty at the end."""
+        """Return the chunks up to the next long text, or a piece of that; nothing at the end."""
         batch = self._short()
         while not batch and self._chunks:
             start, end = self._span()
@@ -83,7 +83,8 @@ class WholeBody:
         return batch
 
     def rest(self) -> Batch:
-        """What has not been handed out. Of an answer that lies on a disk, which is not waited for, the usage only."""
+        """Return what has not been handed out. Of an answer that lies on a disk, which is not waited for, the usage
+        only."""
         batch: Batch = []
         while self._chunks and self._spool.in_memory:
             batch += self._short()
@@ -100,14 +101,14 @@ class WholeBody:
         self._spool.close()
 
     def _short(self) -> Batch:
-        """The next chunks, up to one whose text is long."""
+        """Return the next chunks, up to one whose text is long."""
         batch: Batch = []
         while self._chunks and _said(self._chunks[0]) not in self._decoder.spans:
             batch.append(self._chunks.popleft())
         return batch
 
     def _span(self) -> tuple[int, int]:
-        """What is left of the long text at hand: from where, up to where."""
+        """Return what is left of the long text at hand: from where, up to where."""
         start, end = self._decoder.spans[_said(self._chunks[0])]
         return (start if self._place is None else self._place), end
 

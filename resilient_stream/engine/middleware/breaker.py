@@ -34,7 +34,7 @@ OPEN = "breaker_open"
 
 
 def breaker(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
-    """Forward the attempt's batches; where a breaker is set, only with leave."""
+    """Forward the attempt's batches; where a breaker is set, only if it lets the request through."""
     health = call.settings.health
     return call_next(request, call) if health is None else _with_leave(request, call, call_next, health)
 
@@ -93,7 +93,7 @@ class _Visit:
         known.in_flight += 1
 
     def gone(self) -> None:
-        """The target does not work on it any more."""
+        """Note that the target no longer works on the request."""
         self._known.in_flight -= 1
 
     def begins(self, sending: Sending) -> None:
@@ -103,7 +103,7 @@ class _Visit:
         """Count nothing."""
 
     def began(self) -> None:
-        """Content came."""
+        """Note that content came."""
         self.delivered = True
         now = self._now()
         self._known.began(self._permit, now - self._started, now)
@@ -117,7 +117,7 @@ class _Visit:
         self._known.failed(self._spent(), error, self._now(), after_content=self.delivered)
 
     def over(self) -> None:
-        """Nothing failed, or that has been said."""
+        """Note that the request is over, and that nothing failed or the failure has been told."""
         if self.delivered:
             self._known.ended(self._permit, self._now())
         else:
@@ -131,7 +131,7 @@ class _Visit:
 
 
 def _another_is_free(request: Request, call: Call, health: Health) -> bool:
-    """Whether targets are balanced, and one that has not been asked yet in this call does not rest."""
+    """Return whether targets are balanced, and one that has not been asked yet in this call is not resting."""
     if call.settings.router is None:
         return False
     later = dropwhile(lambda target: target is not request.target, request.targets)

@@ -109,7 +109,7 @@ class _Asking:
 
     @property
     def _answering(self) -> Target:
-        """The target whose content came last."""
+        """Return the target whose content came last."""
         answering = self._call.answering
         return self.request.target if answering is None else answering.target
 

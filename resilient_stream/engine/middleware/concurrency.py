@@ -91,7 +91,7 @@ class _Visit:
 
     @property
     def is_in_vain(self) -> bool:
-        """Whether the breaker would refuse the request, however long it had waited here."""
+        """Return whether the breaker would refuse the request, however long it had waited here."""
         health = self._call.settings.health
         return health is not None and health.of(self.request.target).circuit.state(self._call.now()) == "open"
 
@@ -152,7 +152,7 @@ class _Visit:
         )  # fmt: skip
 
     def began(self) -> None:
-        """Content came."""
+        """Note that content came."""
         if self._delivered:
             return
         self._delivered = True
@@ -181,7 +181,7 @@ class _Visit:
         self.forget()
 
     def forget(self) -> None:
-        """Nobody may be left at the gate."""
+        """Forget whoever still waits, since nobody may be left waiting."""
         self._call.slots.leave(id(self._call.loop), self._quota.key)
 
 
@@ -201,7 +201,8 @@ class _Meter:
         self._sent: list[Sending] = []
 
     def begins(self, sending: Sending) -> None:
-        """An attempt is made; one request may be sent more than once, by `buffered` or a link of the user's."""
+        """Note that an attempt is made; one request may be sent more than once, by `buffered` or a link of the
+        user's."""
         self._sent.append(sending)
 
     def answered(self, sending: Sending) -> None:
@@ -224,7 +225,7 @@ class _Meter:
 
     @property
     def was_sent(self) -> bool:
-        """Whether a request was written."""
+        """Return whether a request was written."""
         return any(sending.written for sending in self._sent)
 
     def settle(self, *, delivered: bool) -> None:

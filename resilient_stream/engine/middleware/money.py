@@ -44,7 +44,7 @@ def money(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Ba
 
 
 def has_budget(target: Target, call: Call) -> bool:
-    """Whether a budget has to be looked at before a request to this target."""
+    """Return whether a budget has to be looked at before a request to this target."""
     own = target.limits is not None and target.limits.cost_per_day is not None
     return own or call.settings.limits.cost_per_day is not None
 

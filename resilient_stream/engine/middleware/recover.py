@@ -73,7 +73,7 @@ async def recover(request: Request, call: Call, call_next: Handler) -> AsyncGene
 
 
 def _may_go_on(error: StreamError, call: Call) -> bool:
-    """Something was delivered, and it is not the caller or this process that ended it."""
+    """Return whether something was delivered, and neither the caller nor this process ended the answer."""
     policy = call.settings.recovery
     if not policy.methods or not policy.max_continuations or error is call.dead or error.category in ENDED:
         return False
@@ -98,35 +98,35 @@ class _Continuation:
 
     @property
     def target(self) -> Target:
-        """Whose content came, or who was asked first."""
+        """Return the target whose content came, or that was asked first."""
         answering = self._call.answering
         return answering.target if answering is not None and self.answered else self.request.targets[0]
 
     @property
     def answered(self) -> bool:
-        """A target has given content, fitting or not."""
+        """Return whether a target has given content, fitting or not."""
         return self._call.answering is not self._before
 
     @property
     def begun(self) -> bool:
-        """Something of it was delivered."""
+        """Return whether something of the continuation was delivered."""
         return self._splice is not None and self._splice.begun
 
     @property
     def refusal(self) -> Refusal | None:
-        """Why it does not fit, if it does not."""
+        """Return why the continuation does not fit; None where it does."""
         return self._splice.refusal if self._splice is not None else None
 
     def feed(self, batch: Batch) -> Batch:
-        """What of a batch goes to the caller."""
+        """Return what of a batch goes to the caller."""
         return self._announced(self._spliced.feed(batch))
 
     def finish(self) -> Batch:
-        """The same at its end."""
+        """Return what goes to the caller at the continuation's end."""
         return self._announced(self._spliced.finish())
 
     def close(self) -> None:
-        """It is over. What was named after it gets its name back, if nothing of it was delivered."""
+        """End the continuation. What was named after it gets its name back, if nothing of it was delivered."""
         self._call.receiver = as_it_is
         if not self.begun and self.answered and self._call.answering is not None:
             record, usage = self._call.answering.record, self._spliced.usage
@@ -170,9 +170,9 @@ class _Rescue:
         self._differs_at: int | None = None
         self._last: set[int] = set()
         self._not_at: set[tuple[RecoveryMethod | None, int]] = set()
-        self._look()
+        self._read_partial()
 
-    def _look(self) -> None:
+    def _read_partial(self) -> None:
         """Read off what the caller has, and who gave the last of it."""
         transcript, answering = self.call.transcript, self.call.answering
         self.died = answering.target if answering is not None else self.targets[0]
@@ -182,7 +182,8 @@ class _Rescue:
     # -- the next one ---------------------------------------------------------------------------
 
     async def begin(self) -> _Continuation | None:
-        """The next continuation, after the wait that a failing target asks for; None when nothing is left to try."""
+        """Return the next continuation, after the wait that a failing target asks for; None when nothing is left to
+        try."""
         pause = self._pause()
         for method in self.call.settings.recovery.methods if self._left > 0 and self.call.remaining() > 0 else ():
             places = self._affordable(self._places(method, pause))
@@ -196,7 +197,7 @@ class _Rescue:
         return None
 
     def _places(self, method: RecoveryMethod, pause: float | None) -> list[int]:
-        """Where the method can be used now, in order."""
+        """Return the places of the targets where the method can be used now, in order."""
         row, died = METHODS[method], self._died_at
         here = [died] if self._error.retryable and pause is not None else []
         after = range(died + 1, len(self.targets)) if self._error.fallback and not row.stays else ()
@@ -209,7 +210,7 @@ class _Rescue:
         return sorted(able, key=self._last.__contains__)
 
     def _affordable(self, places: list[int]) -> list[int]:
-        """Without those in front whose retry budget is spent."""
+        """Return the places without those in front whose target's retry budget is spent."""
         for number, place in enumerate(places):
             if self.call.spend(self.targets[place]):
                 return places[number:]
@@ -221,13 +222,14 @@ class _Rescue:
         return self._place_of(self.died)
 
     def _place_of(self, target: Target) -> int:
-        """Two targets may have one name, at different addresses; a middleware may have replaced one."""
+        """Return a target's place in the list. Two may have one name, at different addresses; a middleware may have
+        replaced one."""
         same = [place for place, other in enumerate(self.targets) if other is target]
         alike = [place for place, other in enumerate(self.targets) if other.name == target.name]
         return (same or alike or [0])[0]
 
     def _pause(self) -> float | None:
-        """Seconds to wait before the target that died is asked again; None when that is too long.
+        """Return the seconds to wait before the target that failed is asked again; None when that is too long.
 
         A cut needs no wait. A target that said it is overloaded has earned the first wait of a retry.
         """
@@ -240,14 +242,17 @@ class _Rescue:
     # -- how one ended --------------------------------------------------------------------------
 
     def failed(self, continuation: _Continuation, error: StreamError) -> None:
-        """It broke off: after it had gone on a little, or before."""
+        """Note that a continuation broke off, after it had gone on a little or before."""
         forget_frames(error)
-        self._note(continuation, f"broke off again ({_found(error)})" if continuation.answered else _found(error))
+        self._note(
+            continuation,
+            f"broke off again ({_in_three_words(error)})" if continuation.answered else _in_three_words(error),
+        )
         if continuation.answered:
             self._last.add(self._place_of(continuation.target))  # it has had its chance; another may get further
             if continuation.begun:
                 self._error = error
-                self._look()
+                self._read_partial()
             return
         errors = error.errors if isinstance(error, AllTargetsFailed) else (error,)
         for place, one in zip(continuation.places, errors, strict=False):
@@ -257,7 +262,7 @@ class _Rescue:
             self._left = 0
 
     def refused(self, continuation: _Continuation, refusal: Refusal) -> None:
-        """It answered, but not with what goes on from there."""
+        """Note that a target answered, but not with what continues the text."""
         self._not_at.add((continuation.method, self._place_of(continuation.target)))
         self._note(continuation, str(refusal))
         if refusal.contradicts and self._differs_at is None:
@@ -275,7 +280,7 @@ class _Rescue:
     # -- the end --------------------------------------------------------------------------------
 
     def error(self) -> StreamError:
-        """Why the answer stays a part: the first error as an interruption, with all that was tried."""
+        """Return why the answer stays incomplete: the first error as an interruption, with all that was tried."""
         original = self.original
         if not self._tried and original.category is ErrorCategory.PERMANENT:
             return original
@@ -283,19 +288,19 @@ class _Rescue:
         code = "not_continued" if self._differs_at is None else "contradicted"
         failure = structs.replace(
             original.failure, kind=ErrorKind.STREAM_INTERRUPTED, code=code, category=None, retry=None, fallback=None,
-            facts={**original.failure.facts, "cause": self._cause(), "tried": self._told(),
+            facts={**original.failure.facts, "cause": self._cause_in_words(), "tried": self._tries_in_words(),
                    "differs_at": self._differs_at},
         )  # fmt: skip
         error = error_for(failure, **context)
         error.__cause__ = original
         return error
 
-    def _cause(self) -> str | None:
-        """What the title does not say already."""
-        return None if self.original.kind is ErrorKind.STREAM_INTERRUPTED else _found(self.original)
+    def _cause_in_words(self) -> str | None:
+        """Return the part of a cause that the title does not say already."""
+        return None if self.original.kind is ErrorKind.STREAM_INTERRUPTED else _in_three_words(self.original)
 
-    def _told(self) -> str:
-        """What was tried, or why nothing was."""
+    def _tries_in_words(self) -> str:
+        """Return what was tried, or why nothing was."""
         if self._tried:
             return "; ".join(dict.fromkeys(self._tried[-TOLD:]))
         if self.partial.fixed:
@@ -303,8 +308,8 @@ class _Rescue:
         return "no target that is left can do what Recovery.methods names"
 
 
-def _found(error: StreamError) -> str:
-    """An error in three words: "Rate limited (429)"."""
+def _in_three_words(error: StreamError) -> str:
+    """Return an error in three words: "Rate limited (429)"."""
     title = KINDS[error.kind].title
     return f"{title} ({error.status})" if error.status else title
 

@@ -61,14 +61,15 @@ def _numbered(request: Request, plan: _Plan) -> Request:
 
 
 def waits(policy: RetryPolicy) -> Iterator[float]:
-    """The waits before retry 0, 1, 2 …: `min(initial * 2**n, maximum)`, with up to `jitter` of it on top."""
+    """Return the waits before retry 0, 1, 2 …: `min(initial * 2**n, maximum)`, with up to `jitter` of it on top."""
     schedule = backoff.expo(base=2, factor=policy.initial, max_value=policy.maximum)
     next(schedule)  # its first value starts the generator
     return (wait * (1 + random.uniform(0, policy.jitter)) for wait in schedule)
 
 
 def attempts_for(failure: Failure, policy: RetryPolicy) -> int:
-    """Attempts in all at one target: the policy's, or the kind's or this failure's own cap if that is lower.
+    """Return the number of attempts in all at one target: the policy's, or the kind's or this failure's own cap if that
+    is lower.
 
     A kind that is not retried, but this once (RECITATION, x-should-retry), gets one more attempt.
     """
@@ -94,11 +95,11 @@ class _Plan:
         """The options that were refused and are left out from now on."""
 
     def allowed(self, error: StreamError) -> int:
-        """Attempts in all for this kind of error."""
+        """Return the number of attempts in all for this kind of error."""
         return self._policy.attempts if error.failure.leave_out else attempts_for(error.failure, self._policy)
 
     def wait_after(self, error: StreamError) -> float | None:
-        """Seconds until the next attempt; None when there is none, and then the error says why."""
+        """Return the seconds until the next attempt; None when there is none, and then the error says why."""
         if error.retryable and self._free and error.failure.code == "stale_connection":
             self._free = False  # the pool's fault, not the provider's: at once, and not counted
             return 0.0
@@ -129,12 +130,13 @@ class _Plan:
         return True
 
     def ended(self) -> None:
-        """An attempt has its answer, or has failed. The first one is a request of its own to the budget."""
+        """Note that an attempt has its answer, or has failed. The first one is a request of its own to the budget."""
         if self.attempt == 1:
             counts_of(self._target).request()
 
     def _why_not(self, error: StreamError, wait: float) -> GaveUp | None:
-        """What forbids another attempt after `wait`. The budget is asked last: it counts what it grants."""
+        """Return what forbids another attempt after `wait`; None where nothing does. The budget is asked last: it
+        counts what it grants."""
         call = self._call
         if self.attempt >= self.allowed(error):
             return "attempts"
@@ -150,6 +152,7 @@ class _Plan:
         return None if call.spend(self._target) else "budget"
 
     def _wait(self, hint: float | None) -> float:
-        """Our own schedule, or the server's hint with jitter upward only: a thousand others got the same one."""
+        """Return the wait of our own schedule, or the server's hint with jitter upward only: a thousand others got the
+        same hint."""
         own = next(self._schedule)
         return hint * (1 + random.uniform(0, self._policy.jitter)) if hint else own

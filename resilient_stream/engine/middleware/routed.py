@@ -20,7 +20,7 @@ __all__ = ["routed"]
 
 
 def routed(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
-    """Forward the answer; where the client has a router, of the targets in its order."""
+    """Forward the answer; where the client has a router, ask the targets in its order."""
     router = call.settings.router
     if router is None or len(request.targets) < 2:
         return call_next(request, call)

@@ -61,7 +61,7 @@ def common(one: str, other: str) -> int:
 
 
 def tells(text: str) -> bool:
-    """Whether this much in common is no coincidence."""
+    """Return whether this much in common is no coincidence."""
     return len(text) >= TELLING and len(set(text)) >= DIFFERENT
 
 
@@ -82,7 +82,7 @@ class Overlap:
 
     @property
     def open(self) -> bool:
-        """Whether some place in the text reads on like the reply, as far as it has come."""
+        """Return whether some place in the text reads on like the reply, as far as it has come."""
         return bool(self._starts)
 
     def feed(self, text: str) -> None:
@@ -108,7 +108,7 @@ class Overlap:
         self._starts, self._seen, self._new = still, seen + len(text), ""
 
     def _believable(self, start: int) -> bool:
-        """Whether an overlap is long enough and no pattern, or whole words, or the whole text."""
+        """Return whether an overlap is long enough and no pattern, or whole words, or the whole text."""
         body, again = self._body, self._body[start:]
         if start <= self._first:
             return bool(again.lstrip(again[0]))
@@ -129,7 +129,7 @@ def _last_varied(body: str) -> int:
 
 
 def objection(body: str, gap: str, reply: str) -> str | None:
-    """Why a reply without overlap is not what comes behind `body`; None when it may be.
+    """Return why a reply without overlap is not what comes behind `body`; None when it may be.
 
     gap: the white space between the two. Where there is none, a reply that begins like a sentence or a heading does
     not go on; a half word would begin in small letters.
@@ -149,13 +149,13 @@ def objection(body: str, gap: str, reply: str) -> str | None:
 
 
 def _reopens_fence(body: str, gap: str, reply: str) -> bool:
-    """A code block that is open already is opened again, or a line is torn by one."""
+    """Return whether a code block that is open already is opened again, or a line is torn by one."""
     inside = len(_FENCE.findall(body)) % 2 == 1
     return "\n" not in gap or (inside and _OPENS_FENCE.match(reply) is not None)
 
 
 def _repeats(body: str, reply: str) -> bool:
-    """The last words come again, but not letter by letter (other spacing, other case)."""
+    """Return whether the last words come again, but not letter by letter (other spacing, other case)."""
     words = body[-FARTHEST:].casefold().split()[-3:]
     last = " ".join(words)
     return len(words) == 3 and tells(last) and last in " ".join(reply.casefold().split())

@@ -38,7 +38,7 @@ def split_end(text: str) -> tuple[str, str]:
 
 
 def behind(kept: str, lead: str) -> str:
-    """What remains of the white space `lead` of a continuation behind the delivered white space `kept`.
+    """Return what remains of the white space `lead` of a continuation behind the delivered white space `kept`.
 
     The same again is dropped; of a longer one the rest stays; otherwise only the line breaks count that are more
     than there are already, with the indentation behind them.
@@ -65,14 +65,14 @@ class Join:
         self._done = not kept
 
     def feed(self, text: str) -> str:
-        """The next piece; gives what may be delivered."""
+        """Take the next piece, and return what may be delivered."""
         if self._done:
             return text
         self._held += text
         return self._settle(self._held.lstrip() != "")
 
     def end(self) -> str:
-        """Nothing more comes."""
+        """Return what is left, because nothing more comes."""
         return "" if self._done else self._settle(True)
 
     def _settle(self, known: bool) -> str:

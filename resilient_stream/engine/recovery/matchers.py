@@ -57,7 +57,7 @@ class Refusal(NamedTuple):
 
     @property
     def contradicts(self) -> bool:
-        """The same request got another answer."""
+        """Return whether the same request got another answer than before."""
         return self.code in CONTRADICTIONS
 
     def __str__(self) -> str:
@@ -73,11 +73,11 @@ class Matcher(Protocol):
     restarts: bool
 
     def take(self, chunk: Chunk) -> Batch:
-        """The next piece of content; gives what may be delivered."""
+        """Take the next piece of content, and return what may be delivered."""
         ...
 
     def end(self) -> Batch:
-        """The answer is whole; gives what was still held."""
+        """Return what was still held, because the answer is whole."""
         ...
 
 
@@ -91,11 +91,11 @@ class Resumed:
         self.refusal: Refusal | None = None
 
     def take(self, chunk: Chunk) -> Batch:
-        """All of it is new."""
+        """Return all of the piece: everything in it is new."""
         return [chunk]
 
     def end(self) -> Batch:
-        """Nothing is held."""
+        """Return nothing, since nothing is held."""
         return []
 
 
@@ -105,7 +105,7 @@ class Restarted(Resumed):
     restarts = True
 
     def end(self) -> Batch:
-        """It had no content."""
+        """Refuse a continuation that had no content."""
         self.refusal = Refusal("empty")
         return []
 
@@ -123,7 +123,7 @@ class Replayed:
         self._at = 0
 
     def take(self, chunk: Chunk) -> Batch:
-        """Swallow what agrees."""
+        """Leave out what agrees with the delivered part, and return what goes beyond it."""
         match chunk:
             case TextDelta():
                 rest = self._compare(True, chunk.text)
@@ -146,7 +146,7 @@ class Replayed:
         return [ReasoningDelta(rest, chunk.signature, chunk.redacted)] if new else []
 
     def end(self) -> Batch:
-        """It must not end before the delivered part does."""
+        """Refuse an answer that ends before the delivered part does."""
         if not self._through and self.refusal is None:
             self.refusal = Refusal("shorter", self.overlap)
         return []
@@ -156,7 +156,7 @@ class Replayed:
         return self._piece == len(self._pieces)
 
     def _compare(self, is_text: bool, text: str) -> str:
-        """What of `text` goes beyond the delivered pieces."""
+        """Return what of `text` goes beyond the delivered pieces."""
         while text and not self._through:
             wanted_text, wanted = self._pieces[self._piece]
             same = min(len(text), len(wanted) - self._at)
@@ -184,7 +184,7 @@ class Rethought(Replayed):
         self._all: Batch = []
 
     def take(self, chunk: Chunk) -> Batch:
-        """Swallow what agrees, or give all that has come when it does not."""
+        """Leave out what agrees with the delivered part, or return all that has come when it does not agree."""
         self._all.append(chunk)
         return self._instead(super().take(chunk))
 
@@ -212,7 +212,8 @@ class _Behind:
         self._others: Batch = []
 
     def take(self, chunk: Chunk) -> Batch:
-        """Text is looked at; reasoning waits for it; a tool call is no part of the text and settles it."""
+        """Take a piece and return what may be delivered. Text is compared; reasoning waits for it; a tool call is no
+        part of the text and decides that the answer goes on."""
         match chunk:
             case TextDelta():
                 return self._given(self._join.feed(self._text(chunk.text)))
@@ -229,7 +230,7 @@ class _Behind:
                 assert_never(chunk)
 
     def end(self) -> Batch:
-        """What was held goes on, or it was nothing that goes on."""
+        """Return what was held, or refuse it where it does not continue the text."""
         rest = self._join.feed(self._rest())
         return self._given(rest + self._join.end(), certain=True)
 
@@ -245,11 +246,11 @@ class _Behind:
         return [*reasoning, *([TextDelta(text)] if text else []), *calls]
 
     def _text(self, text: str) -> str:
-        """What of a piece of text is known to go on."""
+        """Return what of a piece of text is known to continue the delivered text."""
         raise NotImplementedError
 
     def _rest(self) -> str:
-        """What of the held text goes on, now that no more comes."""
+        """Return what of the held text continues the delivered text, now that no more comes."""
         raise NotImplementedError
 
 

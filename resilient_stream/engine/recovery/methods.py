@@ -64,7 +64,7 @@ def _can_replay(request: Request, partial: Partial, able: Capabilities) -> bool:
 
 
 def _is_comparable(partial: Partial) -> bool:
-    """Whether all of it is known, and can be found in another answer."""
+    """Return whether all of the delivered part is known, and can be found in another answer."""
     return partial.whole and not partial.fixed
 
 
@@ -96,7 +96,7 @@ def _sent(partial: Partial) -> str:
 
 
 def _with_turn(request: Request, partial: Partial) -> tuple[Message, ...]:
-    """The conversation with the unfinished turn at its end: some servers refuse two in a row (llama.cpp)."""
+    """Return the conversation with the unfinished turn at its end: some servers refuse two in a row (llama.cpp)."""
     text, messages = _sent(partial), request.messages
     last = messages[-1] if messages else None
     if last is None or last.role != "assistant" or last.tool_calls:
@@ -106,13 +106,15 @@ def _with_turn(request: Request, partial: Partial) -> tuple[Message, ...]:
 
 
 def _left(request: Request, partial: Partial) -> int | None:
-    """The end that is kept back is said again, which costs a token a second time."""
+    """Return the output tokens that are left to a continuation; the end that is kept back is said again, which costs a
+    token a second time."""
     again = _sent(partial) != partial.text
     return None if request.max_tokens is None else max(1, request.max_tokens - partial.tokens + again)
 
 
 def _replay_matcher(partial: Partial, echoes: bool) -> Matcher:
-    """Another answer has to begin with what was delivered; where that is reasoning alone, it may begin it anew."""
+    """Return what compares another answer, which has to begin with what was delivered; where that is reasoning alone,
+    it may begin it anew."""
     if not partial.thinks:
         return Replayed(partial)
     return Rethought(partial) if _is_comparable(partial) else Restarted()

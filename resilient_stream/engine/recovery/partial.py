@@ -46,7 +46,7 @@ class Partial:
 
     @classmethod
     def of(cls, chunks: Sequence[Chunk], *, whole: bool = True, resume: ResumePoint | None = None) -> Partial:
-        """Of the chunks of an answer so far. whole: none are missing among them."""
+        """Make it of the chunks of an answer so far. whole: none are missing among them."""
         pieces = tuple(_pieces(chunks))
         return cls(
             pieces=pieces,
@@ -62,7 +62,7 @@ class Partial:
 
     @property
     def speaks(self) -> bool:
-        """It ends in the answer's text, and not in the reasoning before it."""
+        """Return whether it ends in the answer's text, and not in the reasoning before it."""
         return bool(self.pieces) and self.pieces[-1][0] and bool(self.text.strip())
 
 
@@ -80,8 +80,8 @@ def _only_reasoning(chunks: Sequence[Chunk]) -> bool:
 
 
 def _tokens(chunks: Sequence[Chunk], pieces: Sequence[tuple[bool, str]]) -> int:
-    """The largest of three counts that are each too low: the provider's, which may be of an early moment (Anthropic
-    says 1 at the start); a token for each chunk; a token for each six bytes."""
+    """Return the largest of three counts that are each too low: the provider's, which may be of an early moment
+    (Anthropic says 1 at the start); a token for each chunk; a token for each six bytes."""
     spoken = sum(type(chunk) in SPOKEN for chunk in chunks)
     counted = next((chunk.output_tokens for chunk in reversed(chunks) if isinstance(chunk, Usage)), None)
     size = sum(len(piece.encode("utf-8", "replace")) for _, piece in pieces)

@@ -37,7 +37,7 @@ class Splice:
         return self._matcher.refusal
 
     def feed(self, batch: Batch) -> Batch:
-        """What of this batch may go on to the caller."""
+        """Return what of this batch may go on to the caller."""
         if self.begun or self.refusal is not None:
             return self._moved(batch) if self.begun else []
         for place, chunk in enumerate(batch, 1):
@@ -55,7 +55,8 @@ class Splice:
         return []
 
     def finish(self) -> Batch:
-        """The answer ended without saying why, which some do: what was held, announced."""
+        """Return what was held, with its seam in front, because the answer ended without a finish reason, as some
+        do."""
         if self.begun or self.refusal is not None:
             return []
         ready = self._matcher.end()

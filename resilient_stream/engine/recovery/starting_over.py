@@ -34,7 +34,7 @@ _BARE = re.compile(r"[\W_]*")
 
 
 def undecided(body: str, gap: str, reply: str) -> bool:
-    """Whether more of a reply is needed before `ignored` can tell.
+    """Return whether more of a reply is needed before `ignored` can tell.
 
     body: the text that was sent back. gap: the white space behind it that was delivered and not sent.
     """
@@ -50,20 +50,20 @@ def undecided(body: str, gap: str, reply: str) -> bool:
 
 
 def _may_repeat(body: str, reply: str) -> bool:
-    """Whether the reply so far is the beginning of the text, but for marks in front and for capitals."""
+    """Return whether the reply so far is the beginning of the text, but for marks in front and for capitals."""
     ours, theirs = _stripped(body), _stripped(reply)
     return len(theirs) < len(ours) and ours.startswith(theirs)
 
 
 def _may_begin(body: str, gap: str, reply: str) -> bool:
-    """Whether a reply so far may become a sentence, or the text's words in other punctuation."""
+    """Return whether a reply so far may become a sentence, or the text's words in other punctuation."""
     if _in_a_sentence(body, gap) and _CAPITAL.fullmatch(reply):
         return True
     return _may_agree(_words(body), reply) or (not gap and _last_word(body).startswith(reply))
 
 
 def _may_agree(ours: list[str], reply: str) -> bool:
-    """Whether all words of a reply so far are those of the text, the last one perhaps not yet whole."""
+    """Return whether all words of a reply so far are those of the text, the last one perhaps not yet whole."""
     theirs = _words(reply)
     if not theirs or len(theirs) > len(ours):
         return False
@@ -73,7 +73,7 @@ def _may_agree(ours: list[str], reply: str) -> bool:
 
 
 def _may_introduce(reply: str) -> bool:
-    """Whether a reply so far may become one of the prefaces; behind a space only a capital letter begins one."""
+    """Return whether a reply so far may become one of the prefaces; behind a space only a capital letter begins one."""
     if _is_apart(reply) and not reply.lstrip()[:1].isupper():
         return False
     first, *more = _words(reply) or [""]
@@ -108,25 +108,27 @@ def ignored(body: str, gap: str, reply: str) -> str | None:
 
 
 def _stripped(text: str) -> str:
-    """The beginning of a text in small letters, without the white space and the marks in front of its first letter."""
+    """Return the beginning of a text in small letters, without the white space and the marks in front of its first
+    letter."""
     start = _BARE.match(text, 0, 4 * LOOK)
     return text[start.end() if start else 0 :][:LOOK].casefold()
 
 
 def _is_apart(reply: str) -> bool:
-    """Whether white space stands in front, so that the reply does not go on with a word."""
+    """Return whether white space stands in front, so that the reply does not go on with a word."""
     return reply[:1].isspace()
 
 
 def _same_words(body: str, reply: str) -> bool:
-    """Whether a reply begins with the words of `body`, in whatever case and punctuation: with two of them, or all."""
+    """Return whether a reply begins with the words of `body`, in whatever case and punctuation: with two of them, or
+    all."""
     ours, theirs = _words(body), _words(reply)
     whole = len(body) <= LOOK and ours == theirs[: len(ours)]
     return bool(ours) and (whole or (len(ours) > 2 and ours[:2] == theirs[:2]))
 
 
 def _says_last_word_again(body: str, gap: str, reply: str) -> bool:
-    """Whether the word that was just said comes once more, without a space between the two."""
+    """Return whether the word that was just said comes once more, without a space between the two."""
     last = _last_word(body)
     return not gap and len(last) > 2 and reply.startswith(last) and not reply[len(last) :][:1].isalnum()
 
@@ -141,5 +143,5 @@ def _words(text: str) -> list[str]:
 
 
 def _in_a_sentence(body: str, gap: str) -> bool:
-    """Whether a capital letter is out of place behind `body`: inside a sentence, or inside a word."""
+    """Return whether a capital letter is out of place behind `body`: inside a sentence, or inside a word."""
     return body[-1:].isalnum() and "\n" not in gap

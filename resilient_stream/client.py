@@ -26,6 +26,7 @@ from .engine.slots import Slots
 from .events import Observer, OnEvent
 from .failures import StreamMisused
 from .fitting.pairing import check_results
+from .fleet.ledger import Ledger, MeanPrice, has_budget
 from .given.checks import header_values, json_object, number, one_answer, text, whole_text
 from .given.target_options import refuse_unknown
 from .messages import Hosted, HostedTool, Message, Prompt, Tool, ToolLike, to_hosted, to_messages, to_tool
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
     from .fleet.board import Store
     from .fleet.facts import Facts
     from .fleet.health import Health, TargetHealth
-    from .fleet.ledger import Ledger, MeanPrice
     from .fleet.routing import Router, Routing
     from .objects.form import Form
 
@@ -410,7 +410,7 @@ class Client:
     def _price_for_budgets(self, targets: Iterable[Target]) -> None:
         """Compute costs as calls end, where a budget goes by them. Raises StreamMisused where a price is not known."""
         for target in targets:
-            if self._limits.cost_per_day is None and (target.limits is None or target.limits.cost_per_day is None):
+            if not has_budget(target, self._limits):
                 continue
             self.prices.load()
             self.priced = True
@@ -512,7 +512,6 @@ def _prices(prices: Any) -> Prices:
 
 def _ledger(mean: MeanPrice | None) -> Ledger:
     from .engine import spending  # noqa: F401  # what the end of a call needs
-    from .fleet.ledger import Ledger
 
     return Ledger(mean)
 

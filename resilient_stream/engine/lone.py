@@ -7,10 +7,10 @@ link has to see; its source takes the attempt over then, with what became of it.
 from __future__ import annotations
 
 from ..contract import Batch, Request
+from ..fleet.ledger import has_budget
 from .attempt import Attempt
 from .call import Call
 from .middleware.buffered import asks_for_a_stream
-from .middleware.money import has_budget
 from .slots import is_limited
 
 __all__ = ["Lone", "may_begin_alone"]
@@ -22,7 +22,7 @@ def may_begin_alone(request: Request, call: Call) -> bool:
     settings = call.settings
     if settings.own_links or settings.form is not None or settings.health is not None or settings.hedge is not None:
         return False
-    if is_limited(settings.limits_for(request.target)) or has_budget(request.target, call):
+    if is_limited(settings.limits_for(request.target)) or has_budget(request.target, settings.limits):
         return False
     return asks_for_a_stream(request, call)
 

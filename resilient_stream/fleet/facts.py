@@ -5,7 +5,7 @@ It only reads, and may be called in any thread: metrics are collected in one of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
@@ -13,7 +13,7 @@ from ..events import State
 from ..policy import Limits
 from ..target import Target
 from .health import Health, key_of
-from .ledger import NOTHING
+from .ledger import NOTHING, budgets_of
 
 __all__ = ["ALL_TARGETS", "STATES", "Budget", "Facts", "SpentOf", "facts_of"]
 
@@ -62,7 +62,9 @@ def facts_of(
     targets: Sequence[Target], health: Health | None, limits: Limits, spent_of: SpentOf, store: Any, now: float
 ) -> Facts:
     """Return what there is to see now."""
-    budgets = tuple(_budgets(targets, limits, spent_of))
+    budgets = tuple(
+        Budget(name or ALL_TARGETS, dollars, spent_of(name, dollars)) for name, dollars in budgets_of(targets, limits)
+    )
     if health is None:
         return Facts(None, False, budgets, _state_of(store))
     known = dict(health.states(now))
@@ -71,14 +73,6 @@ def facts_of(
         states[key.name] = max(states.get(key.name, "closed"), state, key=STATES.__getitem__)
     is_shut = bool(targets) and all(known.get(key_of(target), "closed") != "closed" for target in targets)
     return Facts(states, is_shut, budgets, _state_of(store))
-
-
-def _budgets(targets: Sequence[Target], limits: Limits, spent_of: SpentOf) -> Iterator[Budget]:
-    for target in targets:
-        if target.limits is not None and (own := target.limits.cost_per_day) is not None:
-            yield Budget(target.name, Decimal(str(own)), spent_of(target.name, Decimal(str(own))))
-    if (own := limits.cost_per_day) is not None:
-        yield Budget(ALL_TARGETS, Decimal(str(own)), spent_of(None, Decimal(str(own))))
 
 
 def _state_of(store: Any) -> int | None:

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 from ..chunks import Certainty
 from ..failures import StreamMisused
 
-__all__ = ["DAY", "NOTHING", "Amount", "By", "Ledger", "Spent", "Total"]
+if TYPE_CHECKING:
+    from ..policy import Limits
+    from ..target import Target
+
+__all__ = [
+    "DAY", "NOTHING", "Amount", "By", "DailyBudget", "Ledger", "Spent", "Total", "budgets_of", "has_budget",
+]  # fmt: skip
 
 By: TypeAlias = Literal["target", "tenant", "key"]
 
@@ -34,6 +40,30 @@ NOTHING = Decimal(0)
 
 _CERTAINTIES: tuple[Certainty, ...] = ("exact", "estimated", "unknown")
 """The certainties from good to bad: a sum is as certain as the worst of what is in it."""
+
+
+class DailyBudget(NamedTuple):
+    """Says how many US dollars may be spent in a day. target: the name of the target that it is for; None for all
+    together."""
+
+    target: str | None
+    limit: Decimal
+
+
+def has_budget(target: Target, limits: Limits) -> bool:
+    """Return whether there is a budget to keep to for a target, by its own limits or the client's. It is asked before
+    each request, so it makes nothing."""
+    own = target.limits is not None and target.limits.cost_per_day is not None
+    return own or limits.cost_per_day is not None
+
+
+def budgets_of(targets: Iterable[Target], limits: Limits) -> Iterator[DailyBudget]:
+    """Give the budgets of these targets, and then the client's own, by its limits."""
+    for target in targets:
+        if target.limits is not None and (own := target.limits.cost_per_day) is not None:
+            yield DailyBudget(target.name, Decimal(str(own)))
+    if (own := limits.cost_per_day) is not None:
+        yield DailyBudget(None, Decimal(str(own)))
 
 
 class Amount(NamedTuple):

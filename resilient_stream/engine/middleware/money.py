@@ -7,50 +7,36 @@ that is shared with other processes, what a request will probably cost is reserv
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ...contract import Batch, Handler, Request
 from ...failures import ErrorKind
-from ...fleet.ledger import NOTHING
+from ...fleet.ledger import NOTHING, DailyBudget, budgets_of, has_budget
 from ...outcome.errors import StreamError
-from ...target import Target
 from ...text import readable
 from ..call import Call
 
 if TYPE_CHECKING:
     from ..purses import Reserved
 
-__all__ = ["USED_UP", "has_budget", "money"]
+__all__ = ["USED_UP", "money"]
 
 USED_UP = "own_budget"
 """The code of an error for a request that was not sent because a budget of the application's own is used up."""
 
 
-class _Budget(NamedTuple):
-    """One budget. target: whose it is; None for all together."""
-
-    target: str | None
-    limit: Decimal
-
-
 def money(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
     """Forward the attempt's batches, unless a budget is used up; without one it is not even a link."""
-    if not has_budget(request.target, call):
+    if not has_budget(request.target, call.settings.limits):
         return call_next(request, call)
     return (_within if call.settings.sharing is None else _reserving)(request, call, call_next)
 
 
-def has_budget(target: Target, call: Call) -> bool:
-    """Return whether a budget has to be looked at before a request to this target."""
-    own = target.limits is not None and target.limits.cost_per_day is not None
-    return own or call.settings.limits.cost_per_day is not None
-
-
 async def _within(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
-    for budget in _budgets(request.target, call):
+    for budget in budgets_of((request.target,), call.settings.limits):
         spent = call.ledger.today(budget.target)
         if spent >= budget.limit:
             left = call.ledger.until_tomorrow()
@@ -67,7 +53,7 @@ async def _reserving(request: Request, call: Call, call_next: Handler) -> AsyncG
     reserved: list[Reserved] = []
     delivered = False
     try:
-        for budget in _budgets(request.target, call):
+        for budget in budgets_of((request.target,), call.settings.limits):
             reserved.append(await _reserved(request, call, budget))  # noqa: PERF401 (what came before a refusal)
         async with aclosing(call_next(request, call)) as batches:
             async for batch in batches:
@@ -80,7 +66,7 @@ async def _reserving(request: Request, call: Call, call_next: Handler) -> AsyncG
                 each.give_back()
 
 
-async def _reserved(request: Request, call: Call, budget: _Budget) -> Reserved:
+async def _reserved(request: Request, call: Call, budget: DailyBudget) -> Reserved:
     from ...fleet.purse import dollars  # loaded with the client's purses
 
     assert call.settings.sharing is not None
@@ -114,7 +100,7 @@ def _probable_cost(request: Request, call: Call) -> int:
     return max(1, billionths(cost))
 
 
-def _refusal(request: Request, call: Call, budget: _Budget, said: str, wait: float) -> StreamError:
+def _refusal(request: Request, call: Call, budget: DailyBudget, said: str, wait: float) -> StreamError:
     whose = "for all targets" if budget.target is None else f"for {budget.target}"
     return call.fail_at(
         request.target, ErrorKind.QUOTA_EXHAUSTED, code=USED_UP, retry=False, retry_after=wait, attempt=request.attempt,
@@ -129,11 +115,3 @@ def _tomorrow(seconds: float) -> str:
 def _dollars(amount: Decimal) -> str:
     """Return an amount with cents; a smaller one with two digits."""
     return f"${amount:.2f}" if not amount or amount >= Decimal("0.01") else f"${amount:.2g}"
-
-
-def _budgets(target: Target, call: Call) -> Iterator[_Budget]:
-    """Return the budgets that a request to this target has to keep to."""
-    if target.limits is not None and target.limits.cost_per_day is not None:
-        yield _Budget(target.name, Decimal(str(target.limits.cost_per_day)))
-    if call.settings.limits.cost_per_day is not None:
-        yield _Budget(None, Decimal(str(call.settings.limits.cost_per_day)))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from resilient_stream import Client, Target
 from resilient_stream.contract import Sending
 from resilient_stream.engine import budget
+from resilient_stream.engine.process import PROCESS
 
 __all__ = ["Answer", "Simulated", "client_of", "run", "target"]
 
@@ -60,7 +61,7 @@ def run(main: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
     selector = _Jumping()
     loop = asyncio.SelectorEventLoop(selector)
     loop.time = lambda: selector.now  # type: ignore[method-assign]
-    budget._counts.clear()
+    PROCESS.forget()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(main())
 

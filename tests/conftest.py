@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from resilient_stream.engine.budget import _counts
+from resilient_stream.engine.process import PROCESS
 from resilient_stream.providers import adapter_for, known_providers
 
 _OTHERS = ("AZURE_OPENAI_AD_TOKEN", "OPENAI_API_VERSION", "OLLAMA_API_KEY")
@@ -63,10 +63,10 @@ def no_keys_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_failures_of_earlier_tests() -> None:
-    """No target begins with the failures that another test has had at its port, which the system gives out again: they
-    would use up its retry budget."""
-    _counts.clear()
+def as_a_new_process() -> None:
+    """No test knows what another one has learned of a target: the system gives out its port again, and failures there
+    would use up a retry budget."""
+    PROCESS.forget()
 
 
 @pytest.fixture

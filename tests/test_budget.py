@@ -13,6 +13,7 @@ from resilient_stream.contract import Batch, Handler, Request
 from resilient_stream.engine import budget as module
 from resilient_stream.engine.budget import WINDOW, RetryCounts, counts_of
 from resilient_stream.engine.call import Call
+from resilient_stream.engine.process import PROCESS
 from resilient_stream.errors import Failure
 from resilient_stream.kinds import GAVE_UP, ErrorKind
 from resilient_stream.target import Target
@@ -39,14 +40,6 @@ class Clock:
 def clock() -> Clock:
     """A clock to move by hand."""
     return Clock()
-
-
-@pytest.fixture
-def counts(monkeypatch: pytest.MonkeyPatch) -> dict[str, RetryCounts]:
-    """The process's counts, empty for this test."""
-    fresh: dict[str, RetryCounts] = {}
-    monkeypatch.setattr(module, "_counts", fresh)
-    return fresh
 
 
 def spent(counts: RetryCounts, budget: RetryBudget, tries: int = 1000) -> int:
@@ -81,15 +74,15 @@ def test_what_is_spent_comes_back_after_the_window(clock: Clock) -> None:
     assert counts.idle
 
 
-def test_ledgers_do_not_grow_with_the_targets(counts: dict[str, RetryCounts], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ledgers_do_not_grow_with_the_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ledgers of targets that nobody asks any more make room."""
     monkeypatch.setattr(module, "MAX_TARGETS", 3)
     for number in range(50):
         counts_of(Target(f"openai:m-{number}"))
-    assert len(counts) <= 3
+    assert len(PROCESS.retries) <= 3
 
 
-def test_the_same_model_elsewhere_has_its_own_counts(counts: dict[str, RetryCounts]) -> None:
+def test_the_same_model_elsewhere_has_its_own_counts() -> None:
     """A target is a model at an address; all clients share its counts."""
     here, there = Target("openai:m", base_url="http://here"), Target("openai:m", base_url="http://there")
     assert counts_of(here) is counts_of(Target("openai:m", base_url="http://here"))

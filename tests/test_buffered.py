@@ -33,7 +33,8 @@ from resilient_stream import (
 from resilient_stream.contract import Capabilities, Request
 from resilient_stream.engine import spool
 from resilient_stream.engine.middleware import buffered as module
-from resilient_stream.engine.middleware.buffered import forget_learned, variable_of
+from resilient_stream.engine.middleware.buffered import variable_of
+from resilient_stream.engine.process import PROCESS
 from resilient_stream.engine.spool import Spool
 from resilient_stream.engine.whole_body import SLICE, WholeBody
 from resilient_stream.events import Event, FellBack
@@ -69,12 +70,6 @@ HUGE = "x" * 400_000
 """More than one network read, so that a stream's decoder has to keep a part of its event."""
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
-
-
-@pytest.fixture(autouse=True)
-def nothing_learned() -> None:
-    """Each test begins with targets that nobody knows anything about."""
-    forget_learned()
 
 
 @pytest.fixture
@@ -362,7 +357,7 @@ async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     async with FakeProvider(BROKEN) as provider, Client() as client:
         for number in range(5):
             await client.complete("hi", tools=TOOLS, to=provider.target("openai", model=f"m{number}"))
-    assert [key.split(" ")[0] for key in module._learned] == ["openai:m2", "openai:m3", "openai:m4"]
+    assert [key.split(" ")[0] for key in PROCESS.whole] == ["openai:m2", "openai:m3", "openai:m4"]
 
 
 # -- how a whole answer goes wrong ------------------------------------------------------------
@@ -720,5 +715,5 @@ async def test_a_tool_call_of_a_whole_answer_is_not_learned_from() -> None:
     async with FakeProvider(BROKEN) as provider, Client(provider.target("openai", stream=False)) as client:
         transcript = await client.complete("hi", tools=TOOLS)
         assert [type(call) for call in transcript.tool_calls] == [ToolCall]
-    assert not module._learned
+    assert not PROCESS.whole
     assert Target("openai:m", stream=None).options == {"stream": None}

@@ -311,14 +311,8 @@ async def test_content_without_a_class_comes_as_raw_without_being_asked_for(row:
         assert again.unmodelled == {row.name: 1}
 
 
-@pytest.fixture
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing has been warned of yet."""
-    monkeypatch.setattr(understood, "_warned", set())
-
-
 @every
-async def test_it_is_warned_of_once(row: Row, fresh: None, caplog: pytest.LogCaptureFixture) -> None:
+async def test_it_is_warned_of_once(row: Row, caplog: pytest.LogCaptureFixture) -> None:
     """Once for each target and name, whatever comes after."""
     with caplog.at_level(logging.WARNING, "resilient_stream"):
         for _ in range(3):
@@ -328,7 +322,7 @@ async def test_it_is_warned_of_once(row: Row, fresh: None, caplog: pytest.LogCap
     assert row.name in warnings[0]
 
 
-def test_names_from_a_server_are_bounded(fresh: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_names_from_a_server_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
     """In number, in length, and in what they can do to a terminal; so is what is remembered of warnings."""
     chunks = [Raw("p", f"name {number}", 1) for number in range(MAX_NAMES + 20)]
     transcript = Transcript()
@@ -338,8 +332,8 @@ def test_names_from_a_server_are_bounded(fresh: None, caplog: pytest.LogCaptureF
     assert understood.clean("a\x1b]0;b\x07\u202e" + "c" * 500) == "a]0;b" + "c" * 59
     assert understood.clean("\n") == "unnamed"
     with caplog.at_level(logging.CRITICAL, "resilient_stream"):
-        understood.warn("t", (str(number) for number in range(5000)))
-    assert len(understood._warned) <= understood.MAX_WARNED
+        understood.warn("t", (str(number) for number in range(5000)), warned := set())
+    assert len(warned) <= understood.MAX_WARNED
 
 
 def test_what_a_trimmed_transcript_dropped_is_still_counted() -> None:

@@ -37,6 +37,7 @@ from .call import Call
 from .clock import NEVER
 from .guard import Guard, Interrupted
 from .origin import Answering, Origin
+from .process import PROCESS
 from .sending import NotSent, send
 from .spool import SpoolFailed
 from .states import FOLLOWS, RUNNING, State
@@ -545,7 +546,7 @@ class Attempt:
         if self.state is not WHOLE or self.record.usage is None:
             self.record.estimate = self._estimate()
         self.call.spent = (*self.call.spent, (self.sending, self._able))
-        warn(self.name, filter(None, map(shown, getattr(decoder, "unmodelled", ()))))
+        warn(self.name, filter(None, map(shown, getattr(decoder, "unmodelled", ()))), PROCESS.warned)
         self.call.sent = self.call.sent or self.sending.written
         self.record.response_id, self.record.response_model = shown(decoder.response_id), shown(decoder.model)
         if self._answer is not None:

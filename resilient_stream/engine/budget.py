@@ -25,6 +25,7 @@ from collections.abc import Callable
 
 from ..policy import RetryBudget
 from ..target import Target
+from .process import PROCESS, place_of
 
 __all__ = ["WINDOW", "RetryCounts", "counts_of"]
 
@@ -93,21 +94,18 @@ class RetryCounts:
         return number
 
 
-_counts: dict[str, RetryCounts] = {}
-
-
 def counts_of(target: Target) -> RetryCounts:
     """The counts of a target, shared by all clients of this process. The same model elsewhere has its own."""
-    key = f"{target.name} {target.base_url or ''}"
-    counts = _counts.get(key)
+    key, known = place_of(target), PROCESS.retries
+    counts = known.get(key)
     if counts is None:
-        if len(_counts) >= MAX_TARGETS:
-            _drop_idle()
-        counts = _counts.setdefault(key, RetryCounts())
+        if len(known) >= MAX_TARGETS:
+            _drop_idle(known)
+        counts = known.setdefault(key, RetryCounts())
     return counts
 
 
-def _drop_idle() -> None:
-    for key, counts in list(_counts.items()):
+def _drop_idle(known: dict[str, RetryCounts]) -> None:
+    for key, counts in list(known.items()):
         if counts.idle:
-            _counts.pop(key, None)
+            known.pop(key, None)

@@ -8,7 +8,6 @@ Must never: refer to the `Stream`, since dropping the stream is how an abandoned
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import threading
 import time
@@ -33,6 +32,7 @@ from .guard import Guard, Interrupted, Live
 from .nesting import retries_multiply
 from .observing import Observing, safely
 from .origin import Answering, Names
+from .process import PROCESS
 from .settings import Settings
 from .slots import Slots
 from .unwind import unwind
@@ -50,7 +50,6 @@ logger = logging.getLogger("resilient_stream")
 TROUBLE = (AttemptFailed, BreakerChanged)
 """Events with which a call is in trouble: whoever wants to be told of such calls only is told from here on."""
 
-_numbers = itertools.count(1)
 _LEFT: frozenset[Outcome] = frozenset({"cancelled", "abandoned"})
 """Ends that are the caller's own wish, and no failure."""
 ResultT = TypeVar("ResultT")
@@ -76,7 +75,7 @@ class Call:
     def __init__(self, owner: Owner, settings: Settings, request: Request) -> None:
         self.settings = settings
         self.request = request
-        self.id = f"call-{next(_numbers)}"
+        self.id = f"call-{next(PROCESS.calls)}"
         self.transcript = Transcript(settings.limits.max_transcript_bytes)
         self.dead: StreamError | None = None
         self.sent = False

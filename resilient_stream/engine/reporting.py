@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from ..events import Observer
 from ..fleet.health import TargetHealth
-from ..fleet.identity import Identity
 from ..fleet.report import Report, ReportStore, written
 from ..fleet.tally import Tally
+from .process import PROCESS
 from .renewals import Timer
 
 if TYPE_CHECKING:
@@ -42,9 +42,6 @@ MOST_A_SECOND = 1000
 
 LONGEST = 60.0
 """Seconds between two records at most, however many processes there are."""
-
-_process = Identity()
-"""What tells this process from others, of this machine or another one; a forked one has its own."""
 
 
 class Reporting:
@@ -94,10 +91,10 @@ class Reporting:
         health = self._health()
         if health is None:
             return None
-        return written(Report(process=_process(), targets=self.tally.figures(health())))
+        return written(Report(process=PROCESS.name(), targets=self.tally.figures(health())))
 
     async def _send(self, record: bytes) -> None:
-        name = f"{_process()}-{self._client}"
+        name = f"{PROCESS.name()}-{self._client}"
         try:
             known = await self._store.report(name, record, LASTS * self._every)
         except Exception:  # a store of the application's own

@@ -17,11 +17,11 @@ from ..failures import StreamMisused
 from ..fleet.board import News, Store, View
 from ..fleet.bucket import Allowance, Cost
 from ..fleet.health import Patient, TargetKey
-from ..fleet.identity import Identity
 from ..fleet.places import ANOTHER_ASKS, Places
 from ..fleet.pool import LONGEST_LEASE
 from ..fleet.shared import Member, SharedBuckets, SharedPatient
 from ..policy import Breaker, Limits
+from .process import Identity
 from .purses import Purses
 from .renewals import Renewals, Timer
 

@@ -13,6 +13,8 @@ import functools
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
+from .process import PROCESS
+
 __all__ = ["unwind"]
 
 
@@ -28,11 +30,8 @@ def unwind(generator: AsyncGenerator[Any, None]) -> None:
     except RuntimeError:
         closing.close()
         return
-    _unwinding.add(task)
-    task.add_done_callback(_unwinding.discard)
-
-
-_unwinding: set[asyncio.Task[None]] = set()
+    PROCESS.closing.add(task)
+    task.add_done_callback(PROCESS.closing.discard)
 
 
 class _Rest:

@@ -37,7 +37,6 @@ SHOWN = 6
 """Names in an error's message."""
 
 _CONTROL = re.compile(r"[^\x20-\x7e]")
-_warned: set[tuple[str, str]] = set()
 
 
 def clean(name: str) -> str:
@@ -53,11 +52,11 @@ def tally(names: Iterable[str], counts: dict[str, int]) -> dict[str, int]:
     return counts
 
 
-def warn(target: str, names: Iterable[str]) -> None:
-    """Log, once for each target and name, that something of an answer comes as `Raw`."""
+def warn(target: str, names: Iterable[str], warned: set[tuple[str, str]]) -> None:
+    """Log, once for each target and name, that something of an answer comes as `Raw`. warned: of what it was said."""
     for name in names:
-        if (target, name) not in _warned and len(_warned) < MAX_WARNED:
-            _warned.add((target, name))
+        if (target, name) not in warned and len(warned) < MAX_WARNED:
+            warned.add((target, name))
             logger.warning(
                 "%s sent content that is not modelled, %s: it is passed on as a Raw chunk", target, name,
                 extra={"target": target, "event": name},

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from resilient_stream import Client, Limits, StreamMisused
+from resilient_stream.engine import process
+from resilient_stream.engine.process import Identity
 from resilient_stream.engine.renewals import Renewals
-from resilient_stream.fleet import identity
 from resilient_stream.fleet.board import News, View
 from resilient_stream.fleet.health import TargetKey
-from resilient_stream.fleet.identity import Identity
 from resilient_stream.fleet.places import UNANSWERED_AFTER, Places
 from resilient_stream.fleet.pool import Claim, Share
 from resilient_stream.fleet.shared import Member
@@ -164,7 +164,7 @@ def test_a_forked_process_is_another_one(monkeypatch: pytest.MonkeyPatch) -> Non
     one, other = Identity(), Identity()
     before = one()
     assert one() == before != other()
-    monkeypatch.setattr(identity.os, "getpid", lambda: -1)
+    monkeypatch.setattr(process.os, "getpid", lambda: -1)
     assert one() == one() != before
 
 
@@ -175,7 +175,7 @@ async def test_clients_made_before_a_fork_are_told_apart_by_the_store(monkeypatc
     async with client:
         for pid in (-1, -2):
             with monkeypatch.context() as patch:
-                patch.setattr(identity.os, "getpid", lambda pid=pid: pid)
+                patch.setattr(process.os, "getpid", lambda pid=pid: pid)
                 await client.complete("Hi")
                 await asyncio.sleep(0.05)
     assert len({news.process for news in store.exchanges}) == 2

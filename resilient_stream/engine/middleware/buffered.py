@@ -30,11 +30,11 @@ from ...outcome.errors import StreamError
 from ...outcome.making import error_for, forget_frames
 from ...outcome.understood import NOTHING_READ
 from ...providers import adapter_for
-from ...target import Target
 from ..call import Call
 from ..memory import rss_bytes
+from ..process import PROCESS, place_of
 
-__all__ = ["buffered", "forget_learned", "variable_of"]
+__all__ = ["buffered", "variable_of"]
 
 logger = logging.getLogger("resilient_stream")
 
@@ -43,8 +43,6 @@ MAX_LEARNED = 512
 
 _MEMORY = frozenset({ErrorKind.BUFFER_LIMIT, ErrorKind.OUT_OF_MEMORY})
 _OFF = frozenset({"", "0", "false", "no", "off"})
-
-_learned: dict[str, None] = {}
 
 
 async def buffered(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
@@ -120,12 +118,12 @@ class _Way:
         return memory and self._call.spend(self.request.target)
 
     def _learn(self) -> None:
-        target = self.request.target
-        if not (self._free and self.request.stream and self.request.tools) or _key(target) in _learned:
+        target, known = self.request.target, PROCESS.whole
+        if not (self._free and self.request.stream and self.request.tools) or place_of(target) in known:
             return
-        if len(_learned) >= MAX_LEARNED:
-            del _learned[next(iter(_learned))]
-        _learned[_key(target)] = None
+        if len(known) >= MAX_LEARNED:
+            del known[next(iter(known))]
+        known[place_of(target)] = None
         logger.warning(
             "%s streamed a tool call that cannot be read; while this process lives it is asked for whole answers "
             "where tools are given (stream=True on the target forbids that)",
@@ -133,12 +131,6 @@ class _Way:
         )  # fmt: skip
 
 
-def forget_learned() -> None:
-    """Stream tool calls from every target again, for instance after a server was updated."""
-    _learned.clear()
-
-
-@functools.cache
 @functools.cache
 def variable_of(provider: str) -> str:
     """The environment variable that switches streaming off: `OPENAI_RESPONSES_DISABLE_STREAMING` and so on."""
@@ -147,10 +139,6 @@ def variable_of(provider: str) -> str:
 
 def _disabled(provider: str) -> bool:
     return os.environ.get(variable_of(provider), "").strip().lower() not in _OFF
-
-
-def _key(target: Target) -> str:
-    return f"{target.name} {target.base_url or ''}"
 
 
 def _began(call: Call) -> bool:
@@ -168,7 +156,7 @@ def _reason(request: Request, call: Call) -> StreamError | None:
 
 
 def _mis_streams_tools(request: Request, call: Call) -> StreamError | None:
-    if request.tools and _key(request.target) in _learned:
+    if request.tools and place_of(request.target) in PROCESS.whole:
         return _error(request, Failure(kind=ErrorKind.MODEL_OUTPUT_INVALID, code="learned"))
     return None
 

@@ -71,5 +71,5 @@ BATCH_HELP = _help({
 })  # fmt: skip
 TOP_HELP = _help({
     COMPLETE: "shown", MISUSED: "wrong usage", BY_CATEGORY[ErrorCategory.RETRYABLE]: "the store cannot be reached",
-    BY_CATEGORY[ErrorCategory.PERMANENT]: "the store refuses",
+    BY_CATEGORY[ErrorCategory.PERMANENT]: "the store refuses, or its URL needs a change",
 })  # fmt: skip

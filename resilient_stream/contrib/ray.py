@@ -31,6 +31,7 @@ from ..batch import Counts, Row, Survey, ask_row, ended_line, found_line, progre
 from ..batch.written import key_of, name_of, row_of_record
 from ..client import Client
 from ..failures import StreamMisused
+from ..given.checks import number
 from ..options import StreamOptions, checks_options
 from .parts import Part, Parts
 
@@ -64,9 +65,13 @@ def answer(
     The data set is read once more than usual, to count the rows that are left. A row that fails has a result with its
     error, and ends nothing.
     """
+    if not callable(client):
+        raise StreamMisused(
+            "answer(): client is a function that makes one, such as lambda: Client('openai:gpt-5-mini')"
+        )
     for name, value in {"actors": actors, "streams": streams, "rows_per_file": rows_per_file}.items():
-        if value < 1:
-            raise StreamMisused(f"{name} must be at least 1, not {value}")
+        _check(name, value, 1, whole=True)
+    _check("cpus", cpus, 0)
     say = say or _to_standard_error
     parts = Parts.of_new_run(folder)
     found = parts.survey(retry_failed)
@@ -88,6 +93,13 @@ def answer(
     left = counts.total - counts.ended
     say(ended_line(counts, monotonic()) + (f" · {left:,} left" if left else ""))
     return counts
+
+
+def _check(name: str, value: Any, least: int, *, whole: bool = False) -> None:
+    """Raise StreamMisused for what is no number that is large enough."""
+    if value is None:
+        raise StreamMisused(f"answer(): {name} must be a number, not None; without it there is a default")
+    number(f"answer(): {name}", value, least, whole=whole)
 
 
 def _to_standard_error(line: str) -> None:

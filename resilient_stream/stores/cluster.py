@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-__all__ = ["Cluster", "nodes_of"]
+__all__ = ["Cluster", "is_cluster_client", "nodes_of"]
 
 SCHEMES = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
 """How the URL of a cluster begins, and that of each of its nodes."""
@@ -38,6 +38,11 @@ def nodes_of(url: str) -> list[str]:
     if parts.scheme not in SCHEMES:
         return []
     return [_node(parts, SCHEMES[parts.scheme], host) for host in parts.netloc.rpartition("@")[2].split(",")]
+
+
+def is_cluster_client(client: Any) -> bool:
+    """Return whether this is the client for clusters of the package redis or valkey."""
+    return any(cls.__name__.endswith("Cluster") for cls in type(client).__mro__)
 
 
 def _node(parts: SplitResult, scheme: str, host: str) -> str:

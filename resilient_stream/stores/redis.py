@@ -58,12 +58,19 @@ LOOKS = 5
 for longer is not taken for a slow Redis: the answer may be there, and nobody has read it."""
 
 
+SCHEMES = frozenset({"redis", "rediss", "unix", "redis+cluster", "rediss+cluster"})
+
 EVERYWHERE = ""
 """The place of whatever is asked of a single server."""
 
 OTHER_URL = (
     "RedisStore: the URL begins with redis://, rediss:// or unix://, and a cluster's with redis+cluster:// or "
     "rediss+cluster://"
+)
+
+UNREADABLE = (
+    "RedisStore: the URL cannot be read. It looks like redis://user:password@host:6379/0; a password is "
+    "percent-encoded in it (/ is %2F, # is %23): urllib.parse.quote(password, safe='')"
 )
 
 
@@ -116,9 +123,9 @@ class RedisStore:
         self._has_answered = self._has_warned = self._has_refused = False
         self._troubles: dict[str, _Trouble] = {}
         self._url = url
-        self.is_cluster = connect is None and bool(nodes_of(url))
         if connect is None:
             _check(url)
+        self.is_cluster = connect is None and bool(nodes_of(url))
         self._connect = connect or self._new_client
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
         self._working: set[asyncio.Task[Any]] = set()
@@ -366,11 +373,25 @@ def _check(url: str) -> None:
         from redis.asyncio.connection import parse_url
     except ImportError as error:
         raise StreamMisused(WITHOUT_IT) from error
+    scheme = url.partition("://")[0]
+    if scheme not in SCHEMES:
+        raise StreamMisused(OTHER_URL)
     try:
         for each in nodes_of(url) or [url]:
             parse_url(each)
+        is_cut = scheme != "unix" and _is_cut(url)
     except ValueError:  # it may repeat the URL, and with it a password
-        raise StreamMisused(OTHER_URL) from None
+        is_cut = True
+    if is_cut:
+        raise StreamMisused(UNREADABLE)
+
+
+def _is_cut(url: str) -> bool:
+    """Return whether a character of the password is read as the end of the host: `redis://:12/34@host` is the host
+    "", its port 12 and a path."""
+    parts = urlsplit(url)
+    before, at, _ = parts.query.partition("@")
+    return "@" in parts.path + parts.fragment or bool(at and "=" not in before)
 
 
 def _is_failure(error: Exception) -> bool:

@@ -36,8 +36,6 @@ __all__ = ["Hub"]
 
 MAX_BYTES = 64 * 1024 * 1024
 
-NO_CLUSTER = "a Hub keeps its answers on one server: give it a RedisStore of its own, of a single Redis or Valkey"
-
 
 @dataclass(eq=False, slots=True)
 class _Kept:
@@ -81,8 +79,6 @@ class Hub:
         self._writers = writers or {}
         self._shared: Shared | None = None
         if store is not None and not isinstance(store, MemoryStore):
-            if store.is_cluster:
-                raise StreamMisused(NO_CLUSTER)
             from .shared import Shared  # needs Redis, and most hubs do not
 
             self._shared = Shared(store, ttl, max_bytes, self._writer, self._stop_here)
@@ -109,6 +105,8 @@ class Hub:
         if name is None and self._shared is not None:
             raise StreamMisused("other processes cannot write this format: name what makes it in Hub(writers=…)")
         named = b"" if alias is None else checked_alias(alias, owner)
+        if self._shared is not None:
+            self._shared.start()
         id, whose = new_id(), digest_of(owner)
         log = Log(numbered=writer.numbered, changed=partial(self._changed, id))
         fresh = self._writer(name or "") or partial(deepcopy, deepcopy(writer))

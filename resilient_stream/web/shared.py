@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from ..delivery import new_id
+from ..failures import StreamMisused
 from ..formats.writer import Writer
+from ..stores.cluster import is_cluster_client
 from ..stores.redis import RETRY_AFTER, RedisStore, StoreLost
 from .follower import PATIENCE, Follower
 from .log import Log, NoSuchStream, OutOfReach
@@ -33,6 +35,8 @@ NOBODY = bytes(32)
 LOOKS = (0.0, 0.1, 0.2)
 """Seconds before each look for an answer."""
 
+NO_CLUSTER = "a Hub keeps its answers on one server: give it a RedisStore of its own, of a single Redis or Valkey"
+
 LAST_WRITES = 2.0
 """Seconds that the last frames get at shutdown to reach Redis."""
 
@@ -48,6 +52,8 @@ class Shared:
         writer: Callable[[str], Callable[[], Writer] | None],
         stop: Callable[[str], object],
     ) -> None:
+        if store.is_cluster:
+            raise StreamMisused(NO_CLUSTER)
         self._store = store
         self._stored = Stored(store, max_bytes)
         self._ttl = ttl
@@ -63,7 +69,7 @@ class Shared:
 
     def add(self, id: str, log: Log, format: str, owner: bytes, alias: bytes) -> None:
         """Let others read this log."""
-        self._start().add(id, log, format, owner, alias)
+        self.start().add(id, log, format, owner, alias)
 
     def touch(self, id: str) -> None:
         """Note that the log of this answer has grown or ended."""
@@ -79,7 +85,7 @@ class Shared:
 
     async def follow(self, id: str, after: int, owner: bytes) -> Reader:
         """Return a reader of an answer that another process runs, or ran. Raises NoSuchStream and its kinds."""
-        self._start()
+        self.start()
         about = await self._patiently(lambda: self._owned(id, owner))
         fresh = self._writer(about.format)
         if fresh is None:
@@ -96,7 +102,7 @@ class Shared:
 
     async def running(self, alias: bytes) -> str | None:
         """Return the id of the answer that got this name last, unless its end is stored. Raises OutOfReach."""
-        self._start()
+        self.start()
         id = await self._patiently(lambda: self._stored.named(alias))
         if id is None:
             return None
@@ -105,7 +111,7 @@ class Shared:
 
     async def stop(self, id: str, owner: bytes) -> bool:
         """Have an answer stopped. Returns whether its process has heard it."""
-        self._start()
+        self.start()
         try:
             about = await self._patiently(lambda: self._owned(id, owner))
             (_, ended), *_ = await self._patiently(lambda: self._stored.last([id]))
@@ -221,10 +227,13 @@ class Shared:
                     await self._mirrors.finish()
         await self._store.aclose()
 
-    def _start(self) -> Mirrors:
+    def start(self) -> Mirrors:
         """Start the tasks with the first use. The name of the process is made then, too: a server may make its hub and
-        fork afterwards."""
+        fork afterwards. Raises StreamMisused where the store's own client is one for clusters.
+        """
         if self._mirrors is None:
+            if is_cluster_client(self._store.client()):
+                raise StreamMisused(NO_CLUSTER)
             self._worker = new_id()
             self._mirrors = Mirrors(self._stored, self._worker, self._ttl)
             loop = asyncio.get_running_loop()

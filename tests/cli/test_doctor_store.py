@@ -93,6 +93,7 @@ async def test_the_store_alone_is_one_document_and_asks_no_target(server: RedisS
     ("url", "step", "said"),
     [
         ("http://here", "address", "begins with redis://"),
+        ("redis://:hush/hush@127.0.0.1:9/0", "address", "percent-encoded"),
         ("redis://127.0.0.1:9/0", "reach", "127.0.0.1:9: no server listens there."),
         ("redis://:hush@127.0.0.1:9/0", "reach", "no server listens there."),
     ],
@@ -203,6 +204,7 @@ async def test_without_a_budget_no_price_is_looked_up(provider: Any, monkeypatch
         ("redis://host/0?password=hid@den", "redis://***"),
         ("user:hidden@host", "host"),
         ("redis+cluster://:hidden@one:1,two:2", "redis+cluster://one:1,two:2"),
+        ("redis://:hid[den@host/0", "redis://host/0"),
     ],
 )
 def test_no_form_of_a_url_shows_its_password(url: str, shown: str) -> None:

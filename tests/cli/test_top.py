@@ -32,6 +32,7 @@ from resilient_stream.engine import reporting
 from resilient_stream.fleet.histogram import bucket_of
 from resilient_stream.fleet.report import Figures, Report, Reports, read, written
 from resilient_stream.stores import RedisStore
+from resilient_stream.stores.looking import Server
 from resilient_stream.stores.redis import StoreLost
 from resilient_stream.stores.reports import RecordRefused
 from resilient_stream.testing import End, FakeProvider, Text
@@ -195,9 +196,9 @@ def test_rows_that_do_not_fit_are_counted() -> None:
 
 def test_what_is_not_whole_is_said() -> None:
     """Reports that are too many or broken, and figures that are old."""
-    lines = shown(seen(*REPORTS, known=5000, found=4, lost=(12.2, "cannot be reached: gone")))
+    lines = shown(seen(*REPORTS, known=5000, found=4, lost=(12.2, "there:1: no answer in time.")))
     assert lines[1:4] == [
-        "These figures are 12 s old: the store cannot be reached: gone.",
+        "These figures are 12 s old. there:1: no answer in time.",
         "Only 4 of 5,000 reports are added up.",
         "1 of 4 reports could not be read, and are left out.",
     ]
@@ -239,11 +240,16 @@ class Fake:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Run the command on a store."""
+    """Run the command on a store, of which nothing else can be asked."""
 
-    def ask(store: Fake, **options: Any) -> int:
+    async def nobody(url: str) -> Server:
+        raise ConnectionRefusedError(url)
+
+    monkeypatch.setattr(command, "looked_at", nobody)
+
+    def ask(store: Fake, url: str = PLACE, **options: Any) -> int:
         monkeypatch.setattr(command, "RedisStore", lambda *_, **__: store)
-        code = top(PLACE, prefix="p", **options)
+        code = top(url, prefix="p", **options)
         assert store.closed
         return code
 
@@ -278,22 +284,88 @@ def test_nobody_reports_is_no_failure(asked: Callable[..., int], capsys: pytest.
     assert json.loads(capsys.readouterr().out)["targets"] == []
 
 
+class ConnectionLost(Exception):
+    """An error of the package redis that came from one of the network."""
+
+    def __init__(self, behind: BaseException) -> None:
+        super().__init__("Error 111\x1b[2J\nconnecting.")
+        self.__context__ = behind
+
+
+class AuthenticationError(Exception):
+    """As the package redis has it."""
+
+
+class ResponseError(Exception):
+    """As the package redis has it."""
+
+
+class MovedError(ResponseError):
+    """As the package redis has it."""
+
+
+class NoPermissionError(ResponseError):
+    """As the package redis has it."""
+
+
+REACH = "Is the server running, and may this machine reach it? A firewall or TLS (rediss://) may be why."
+
+
 @pytest.mark.parametrize("options", [{"once": True}, {"as_json": True}])
+@pytest.mark.parametrize(
+    ("cause", "code", "said"),
+    [
+        (ConnectionLost(ConnectionRefusedError()), 10, f"{PLACE}: no server listens there. {REACH}"),
+        (ConnectionLost(ValueError()), 10, f"{PLACE}: Error 111 connecting. {REACH}"),
+        (TimeoutError(), 10, f"{PLACE}: no answer in time. {REACH}"),
+        (AuthenticationError("Bad"), 11, f"{PLACE} asks for a password, and the URL has none. Put it into the URL: "
+         "redis://:PASSWORD@host, percent-encoded."),
+        (NoPermissionError("NOPERM no\npermission."), 11,
+         "NOPERM no permission. Allow this user the command on keys of the prefix."),
+        (MovedError("7 there:2"), 11, "The server is a node of a cluster, and the URL names a single server: most keys "
+         "are elsewhere. Begin the URL with redis+cluster:// (rediss+cluster:// for TLS)."),
+        (ResponseError("WRONGTYPE key"), 11, f"{PLACE} refuses: WRONGTYPE key. Another database or prefix may be "
+         "needed."),
+    ],
+)  # fmt: skip
 def test_a_store_that_is_lost_or_refuses_has_its_code(
-    asked: Callable[..., int], capsys: pytest.CaptureFixture[str], options: dict[str, bool]
-) -> None:
-    """What went wrong is said in one line, with where."""
-    lost, refused, slow = StoreLost("ConnectionError"), RecordRefused("NOPERM no\npermission."), StoreLost("x")
-    lost.__cause__ = ConnectionError("Error 111\x1b[2J\nconnecting.")
-    slow.__cause__ = TimeoutError()
-    for error, code, said in (
-        (lost, 10, "cannot be reached: Error 111 connecting."),
-        (slow, 10, "cannot be reached: no answer in time."),
-        (refused, 11, "refuses to say what processes report: NOPERM no permission."),
-    ):
-        assert asked(Fake(raises=error), **options) == code
-        told = capsys.readouterr()
-        assert (told.out, told.err) == ("", f"Error: {PLACE} {said}\n")
+    asked: Callable[..., int], capsys: pytest.CaptureFixture[str], options: dict[str, bool], cause: Exception,
+    code: int, said: str,
+) -> None:  # fmt: skip
+    """What went wrong is said in one line of our words, with where: 10 where it may pass, 11 where it does not."""
+    error = RecordRefused(str(cause)) if isinstance(cause, ResponseError) else StoreLost(type(cause).__name__)
+    error.__cause__ = cause
+    assert asked(Fake(raises=error), **options) == code
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", f"Error: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_cluster", "said"),
+    [
+        ("redis+cluster://there:1", False, "The URL says that it is a cluster, and the server is a single one. Begin"),
+        ("redis://there:1/0", True, "The server is a node of a cluster, and the URL names a single server"),
+        ("redis://there:1/0", False, ""),
+        ("redis+cluster://there:1", True, ""),
+    ],
+)
+def test_where_nobody_reports_the_wrong_kind_of_server_is_said(
+    asked: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, url: str,
+    is_cluster: bool, said: str,
+) -> None:  # fmt: skip
+    """Else one would look for processes. Where somebody reports, or the server does not say what it is, it is fine."""
+    server = Server(seconds=0.001, apart=0.0, version="7.2", is_cluster=is_cluster)
+
+    async def looked_at(_: str) -> Server:
+        return server
+
+    monkeypatch.setattr(command, "looked_at", looked_at)
+    assert asked(Fake(), url=url, once=True) == (11 if said else exit_codes.COMPLETE)
+    told = capsys.readouterr().err
+    assert told.startswith(f"Error: {said}" if said else "No process reports")
+    assert asked(Fake(*map(written, REPORTS)), url=url, once=True) == exit_codes.COMPLETE
+    server = server._replace(version="")
+    assert asked(Fake(), url=url, once=True) == exit_codes.COMPLETE
 
 
 async def test_where_no_redis_is(tmp_path: Path) -> None:
@@ -301,7 +373,7 @@ async def test_where_no_redis_is(tmp_path: Path) -> None:
     pytest.importorskip("redis")
     ran = await run("top", "--once", "--store", f"unix://{tmp_path}/none")
     assert (ran.code, ran.out) == (10, "")
-    assert "cannot be reached" in ran.err
+    assert "there is no such socket." in ran.err
     ran = await run("top", "--json", RESILIENT_STREAM_STORE="http://user:secret@there")
     assert ran.code == exit_codes.MISUSED
     assert "the URL begins with redis://" in ran.err
@@ -445,7 +517,7 @@ async def test_a_store_that_is_lost_meanwhile_is_waited_for(terminal: Terminal) 
     """What was read last stays, with how old it is."""
     process = await terminal.start("lost")
     await terminal.until("all targets")
-    await terminal.until("These figures are", "old: the store cannot be reached: gone")
+    await terminal.until("These figures are", "old. redis://there:1/0: gone.")
     assert process.returncode is None
     terminal.type(b"q")
     assert await asyncio.wait_for(process.wait(), 20) == exit_codes.COMPLETE
@@ -461,6 +533,21 @@ async def test_no_name_in_the_store_steers_the_terminal(terminal: Terminal) -> N
 
 
 # -- with Redis ---------------------------------------------------------------------------------
+
+
+@pytest.mark.outside
+async def test_what_a_real_server_has_against_it_is_said(redis_server: RedisServer) -> None:
+    """A wrong login, a database that there is not, and a single server by the URL of a cluster."""
+    there = redis_server.url.removeprefix("redis://").removesuffix("/0")
+    for url, said in (
+        (f"redis://nobody:hush@{there}/0", f"redis://{there}/0 does not accept the user or the password. Correct"),
+        (f"redis://{there}/99", f"redis://{there}/99 refuses: DB index is out of range."),
+        (f"redis+cluster://{there}", "The URL says that it is a cluster, and the server is a single one."),
+    ):
+        ran = await run("top", "--once", "--prefix", "nobody", "--store", url)
+        assert (ran.code, ran.out) == (11, "")
+        assert ran.err.startswith(f"Error: {said}")
+        assert "hush" not in ran.err
 
 
 @pytest.mark.outside

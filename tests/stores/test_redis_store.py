@@ -122,3 +122,43 @@ def test_nothing_is_imported_before_it_is_needed() -> None:
     made = "from resilient_stream.web import Hub; from resilient_stream.stores import RedisStore, MemoryStore"
     seen = "import sys; Hub(MemoryStore()); sys.exit(bool({'redis', 'resilient_stream.web.shared'} & {*sys.modules}))"
     assert subprocess.run([sys.executable, "-c", f"{made}; {seen}"], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://there/0", "the URL begins with redis://"),
+        ("REDIS://there/0", "the URL begins with redis://"),
+        ("redis://:hush/hush@there:6379/0", "a password is percent-encoded"),
+        ("redis://:12/34@there:6379/0", "a password is percent-encoded"),  # which would be localhost, port 12
+        ("redis://user:12/34@there:6379/0", "a password is percent-encoded"),
+        ("redis://:12#hush@there:6379/0", "a password is percent-encoded"),
+        ("redis://:12?hush@there:6379/0", "a password is percent-encoded"),
+        ("redis://:hush?@there", "a password is percent-encoded"),
+        ("redis://:hu[sh@there:6379/0", "a password is percent-encoded"),
+        ("rediss+cluster://:hush/hush@one:1,two:2", "a password is percent-encoded"),
+        ("redis+cluster://:hu]sh@one:1,two:2", "a password is percent-encoded"),
+        ("redis://there:port/0", "the URL cannot be read"),
+    ],
+)
+def test_a_url_that_is_not_read_as_it_was_meant_is_refused(url: str, said: str) -> None:
+    """In words that say what to write, and without the password; no command goes to another place instead."""
+    pytest.importorskip("redis")
+    with pytest.raises(StreamMisused) as caught:
+        RedisStore(url)
+    assert said in str(caught.value)
+    assert "hush" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:hu%2Fsh%23@there:6379/0", "redis://:hu@sh@there:6379/0", "redis://there?password=hu@sh",
+        "unix:///run/me@home/redis.sock?db=1", "redis+cluster://:hu%2Fsh@one:1,two:2", "rediss://[::1]:6379/0",
+    ],
+)  # fmt: skip
+def test_a_url_that_is_read_as_it_was_meant_is_taken(url: str) -> None:
+    """Characters that stand in their place are no fault."""
+    pytest.importorskip("redis")
+    assert RedisStore(url).up

@@ -65,6 +65,13 @@ async def fleet() -> AsyncIterator[Fleet]:
             await hub.aclose(drain=0)
 
 
+class RedisCluster:
+    """Stands for the client of the package redis that has this name; a subclass of it counts, too."""
+
+    async def aclose(self) -> None:
+        """Close it."""
+
+
 def begin(hub: Hub, stream: Any, **options: Any) -> Any:
     """The first reader of an answer in frames that are easy to compare."""
     return hub.begin(stream, PlainWriter(), format="plain", **{"on_disconnect": "detach", **options})
@@ -689,3 +696,22 @@ async def test_a_bug_in_the_copying_is_logged_and_tried_again(
     await mirrored()
     assert await read_all(await two.resume(source.stream_id)) == await read_all(source)
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+@pytest.mark.parametrize("client", [RedisCluster, type("Mine", (RedisCluster,), {})])
+async def test_a_client_for_clusters_is_refused_before_anything_begins(client: type) -> None:
+    """A hub's pipelines are over keys of several nodes. Whoever begins, comes back or stops is told what to give."""
+    hub = Hub(RedisStore(connect=client), writers={"plain": PlainWriter})
+    with pytest.raises(StreamMisused, match="give it a RedisStore of its own, of a single Redis"):
+        begin(hub, stream_of("Hello"))
+    for ask in (hub.resume("id"), hub.stop("id"), hub.running("chat", owner="me")):
+        with pytest.raises(StreamMisused, match="of a single Redis"):
+            await ask
+    await hub.aclose()
+
+
+def test_the_url_of_a_cluster_is_refused_when_the_hub_is_made() -> None:
+    """Nothing has to be connected for it."""
+    pytest.importorskip("redis")
+    with pytest.raises(StreamMisused, match="of a single Redis"):
+        Hub(RedisStore("redis+cluster://one:1,two:2"))

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from ...failures import StreamMisused
 from ...fleet.board import News, Rates
@@ -20,7 +19,8 @@ from ...fleet.bucket import Cost
 from ...stores.cluster import nodes_of
 from ...stores.exchange import exchanged
 from ...stores.looking import PINGS, Server, looked_at
-from ...stores.redis import PATIENCE, RedisStore, StoreLost
+from ...stores.redis import PATIENCE, RedisStore
+from ..stores import mismatch, shown, trouble_of
 from .checks import Check, Stop
 
 __all__ = ["STORE_STEPS", "StoreExamination"]
@@ -45,19 +45,11 @@ APART = 60.0
 """Seconds by which clocks may differ: budgets of a day begin by each machine's own clock."""
 
 
-_WHY: Mapping[type[Exception], str] = {
-    ConnectionRefusedError: "no server listens there.",
-    socket.gaierror: "the host's name has no address.",
-    TimeoutError: "no answer in time.",
-}
-"""What is said of errors of the network, in place of the words of the package redis."""
-
-
 class StoreExamination:
     """Examines one store. deadline: seconds for all steps. `checks` can be read while it runs."""
 
     def __init__(self, url: str, deadline: float) -> None:
-        self.name = _shown(url)
+        self.name = shown(url)
         self.checks: dict[str, Check] = {step: Check(step) for step in STORE_STEPS}
         self._url = url
         self._asked = self.name
@@ -92,27 +84,11 @@ class StoreExamination:
             except Stop as stop:
                 self.checks[step] = Check(step, stop.state, None, stop.note, stop.happened, stop.to_do)
             except Exception as error:  # whatever the package redis raises, or the deadline
-                self.checks[step] = Check(step, "failed", None, *self._named(error))
+                trouble = trouble_of(error, self._url, self._asked)
+                self.checks[step] = Check(step, "failed", None, trouble.note, trouble.happened, trouble.to_do)
 
     def _has_failed(self, step: str) -> bool:
         return self.checks[step].state == "failed"
-
-    def _named(self, error: Exception) -> tuple[str, str, str]:
-        """Return a few words, what happened and what to do for what the server or the network did."""
-        name = type(error).__name__
-        if name in ("AuthenticationError", "AuthenticationWrongNumberOfArgsError"):
-            return "password", f"{self._asked} does not accept the user or the password.", "Correct them in the URL."
-        if name == "NoPermissionError":
-            return "not allowed", self._without_password(error), "Allow this user the command on keys of the prefix."
-        why = next((said for kind, said in _WHY.items() if _is_behind(error, kind)), self._without_password(error))
-        to_do = "Is the server running, and may this machine reach it? A firewall or TLS (rediss://) may be why."
-        return "no answer", f"{self._asked}: {why or name}", to_do
-
-    def _without_password(self, error: Exception) -> str:
-        said, password = " ".join(str(error).split()), urlsplit(self._url).password
-        if password:
-            said = said.replace(password, "***").replace(unquote(password), "***")
-        return said if not said or said.endswith(".") else f"{said}."
 
     # -- the steps ----------------------------------------------------------------------------
 
@@ -144,18 +120,11 @@ class StoreExamination:
         return f"{server.name} {server.version}"
 
     async def _cluster(self) -> str:
-        is_named = self._store.is_cluster
         if not self._server.version:
             raise Stop("skipped", "this user may not ask (INFO)")
-        if self._server.is_cluster and not is_named:
-            happened = "The server is a node of a cluster, and the URL names a single server: most keys are elsewhere."
-            raise Stop(
-                "failed", "a cluster", happened, "Begin the URL with redis+cluster:// (rediss+cluster:// for TLS)."
-            )
-        if is_named and not self._server.is_cluster:
-            happened = "The URL says that it is a cluster, and the server is a single one."
-            raise Stop("failed", "no cluster", happened, "Begin the URL with redis:// (rediss:// for TLS).")
-        return "a cluster" if is_named else "a single server"
+        if (trouble := mismatch(self._url, self._server)) is not None:
+            raise Stop("failed", trouble.note, trouble.happened, trouble.to_do)
+        return "a cluster" if self._server.is_cluster else "a single server"
 
     async def _speed(self) -> str:
         seconds = self._server.seconds
@@ -194,28 +163,6 @@ class StoreExamination:
         news = News("doctor", "doctor", limits="doctor", rates=Rates(requests=6000), take=Cost(1.0, 0.0))
         try:
             await store.ask(lambda client: exchanged(client, store.prefix, news))
-        except StoreLost as lost:
-            raise lost.__cause__ or lost from None
         finally:
             await store.aclose()
         return "as a call does it"
-
-
-def _shown(url: str) -> str:
-    """Return a URL without its password, also where it is one that cannot be read, or has the password in its query."""
-    address, _, query = url.partition("?")
-    scheme = re.match(r"[a-z+]+://", url)
-    if "@" in query:  # the question mark may be one of the password
-        return f"{scheme[0] if scheme else ''}***"
-    return re.sub(r"^([a-z+]+://)?.*@", r"\1", address)
-
-
-def _is_behind(error: BaseException | None, kind: type[Exception]) -> bool:
-    """Return whether an error, or what it came from, is of this kind. Errors may lead in a circle to each other."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, kind):
-            return True
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return False

@@ -18,10 +18,13 @@ from rich.live import Live
 
 from ...failures import ErrorCategory, StreamMisused
 from ...fleet.report import read
+from ...stores.cluster import nodes_of
+from ...stores.looking import Server, looked_at
 from ...stores.redis import RedisStore, StoreLost
 from ...stores.reports import RecordRefused
 from ...text.readable import one_line
 from .. import exit_codes
+from ..stores import StoreTrouble, mismatch, trouble_of
 from ..terminal import Notes, Screen, say_json
 from .rows import as_dict, rows_of, total_of
 from .view import Seen, drawn
@@ -42,38 +45,57 @@ def top(url: str, *, prefix: str, every: float = 1.0, once: bool = False, as_jso
         return exit_codes.MISUSED
     console = Screen()
     is_live = not once and not as_json and console.is_terminal and not console.is_dumb_terminal
-    showing = _show_live(store, console, every) if is_live else _show_once(store, console, notes, as_json=as_json)
+    reader = _Reader(store, url)
+    showing = _show_live(reader, console, every) if is_live else _show_once(reader, console, notes, as_json=as_json)
     try:
         return asyncio.run(showing)
-    except (StoreLost, RecordRefused) as error:
-        notes.misuse(f"{store.place()} {_store_trouble(error)}.")
-        needs_a_change = isinstance(error, RecordRefused)
-        return exit_codes.BY_CATEGORY[ErrorCategory.PERMANENT if needs_a_change else ErrorCategory.RETRYABLE]
+    except StoreTrouble as trouble:
+        notes.misuse(one_line(f"{trouble.happened} {trouble.to_do}"))
+        return exit_codes.BY_CATEGORY[ErrorCategory.PERMANENT if trouble.lasting else ErrorCategory.RETRYABLE]
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
 
 
-def _store_trouble(error: StoreLost | RecordRefused) -> str:
-    """Return what is the matter with the store."""
-    if isinstance(error, RecordRefused):
-        return f"refuses to say what processes report: {one_line(str(error)).rstrip('.')}"
-    cause = error.__cause__
-    said = "no answer in time" if isinstance(cause, TimeoutError) else one_line(str(cause or error)).rstrip(".")
-    return f"cannot be reached: {said}"
+class _Reader:
+    """Looks at a store, again and again. What is wrong with it is raised as StoreTrouble."""
+
+    def __init__(self, store: RedisStore, url: str) -> None:
+        self._store = store
+        self._url = url
+
+    async def first(self) -> Seen:
+        """Return what the store has. Where that is nothing, the URL may have the wrong kind of server in it."""
+        seen = await self.look()
+        server = None if seen.found else await self._server()
+        if server is not None and (trouble := mismatch(self._url, server)) is not None:
+            raise trouble
+        return seen
+
+    async def _server(self) -> Server | None:
+        with contextlib.suppress(Exception):  # whatever is wrong with this look: the store has just answered
+            async with asyncio.timeout(PATIENCE):
+                return await looked_at((nodes_of(self._url) or [self._url])[0])
+        return None
+
+    async def look(self) -> Seen:
+        """Return what the store has now."""
+        try:
+            found = await self._store.reports()
+        except (StoreLost, RecordRefused) as error:
+            raise trouble_of(error, self._url, self._store.place()) from error
+        reports = read(found.records)
+        return Seen(self._store.place(), self._store.prefix, reports, found.known, len(found.records))
+
+    async def aclose(self) -> None:
+        """Close the store."""
+        await self._store.aclose()
 
 
-async def _read_store(store: RedisStore) -> Seen:
-    """Return what the store has now. Raises StoreLost or RecordRefused."""
-    found = await store.reports()
-    reports = read(found.records)
-    return Seen(store.place(), store.prefix, reports, found.known, len(found.records))
-
-
-async def _show_once(store: RedisStore, console: Screen, notes: Notes, *, as_json: bool) -> int:
+async def _show_once(reader: _Reader, console: Screen, notes: Notes, *, as_json: bool) -> int:
     try:
-        seen = await _read_store(store)
+        seen = await reader.first()
     finally:
-        await store.aclose()
+        await reader.aclose()
     if as_json:
         say_json(_json(seen))
     elif not seen.reports and not seen.found:
@@ -98,20 +120,20 @@ def _json(seen: Seen) -> dict[str, Any]:
 # -- again and again ----------------------------------------------------------------------------
 
 
-async def _show_live(store: RedisStore, console: Screen, every: float) -> int:
+async def _show_live(reader: _Reader, console: Screen, every: float) -> int:
     """Draw the table anew until q or Ctrl-C. A store that is lost is waited for; at the beginning it is an error."""
     try:
-        await _Watch(store, every, await _read_store(store)).until_stopped(console)
+        await _Watch(reader, every, await reader.first()).until_stopped(console)
     finally:
-        await store.aclose()
+        await reader.aclose()
     return exit_codes.COMPLETE
 
 
 class _Watch:
     """Draws the table in a terminal, and keeps what it was drawn from last."""
 
-    def __init__(self, store: RedisStore, every: float, seen: Seen) -> None:
-        self._store = store
+    def __init__(self, reader: _Reader, every: float, seen: Seen) -> None:
+        self._reader = reader
         self._every = every
         self._seen = seen
         self._stopped = asyncio.Event()
@@ -135,10 +157,10 @@ class _Watch:
             draw()
             await asyncio.sleep(self._every)
             try:
-                self._seen = await _read_store(self._store)
+                self._seen = await self._reader.look()
                 read_at = time.monotonic()
-            except (StoreLost, RecordRefused) as error:
-                self._seen.lost = (time.monotonic() - read_at, _store_trouble(error))
+            except StoreTrouble as trouble:
+                self._seen.lost = (time.monotonic() - read_at, trouble.happened)
 
     def _draw(self, live: Live, console: Screen) -> None:
         heading = f"{datetime.now():%H:%M:%S} · q ends"

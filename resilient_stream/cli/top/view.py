@@ -159,7 +159,8 @@ class Seen:
 
 
 def _outdated_line(seconds: float, why: str) -> str:
-    return f"These figures are {readable.duration(round(seconds))} old: the store {why}."
+    """Return how old the figures are, and what is wrong since then."""
+    return f"These figures are {readable.duration(round(seconds))} old. {readable.one_line(why)}"
 
 
 def drawn(seen: Seen, console: Screen, *, heading: str = "", height: int | None = None) -> RenderableType:

@@ -63,7 +63,7 @@ def read_body(body: bytes) -> Said:
     if not text:
         return Said("empty")
     value = _json(text)
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list | str):
         return read_error(value)
     if _is_page(text):
         return Said("html")

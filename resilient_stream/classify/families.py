@@ -13,17 +13,20 @@ from __future__ import annotations
 from ..failures import ErrorKind
 from .rules import Phrase, near, phrase
 
-__all__ = ["ABOUT_NOTHING", "FAMILIES"]
+__all__ = ["FAMILIES"]
 
 _K = ErrorKind
 
 _ASKED = (0, 400, 403, 404, 406, 409, 410, 412, 413, 415, 416, 421, 422, 424, 451, 500)
 """Statuses of a request that can never work; gateways say 500 of it, too."""
+_OF_A_CALLER = (0, 400, 401, 403, 404, 406, 412, 422, 424, 500)
+"""Statuses of a key or a right that is not there."""
 _BUSY = (0, 400, 403, 404, 409, 412, 424, 425, 429, 500, 502, 503, 504, 529)
 """Statuses of a server that cannot answer yet."""
 
 # -- what is said of a thing ----------------------------------------------------------------------
 _NOT = r"(?:not|\w{2,6}n't|never|no longer)(?: \w{1,12}){0,2}?"
+_CANNOT = r"(?:can't|cannot|could not|couldn't|unable to|failed to)"
 _ABSENT = (
     rf"missing|absent|empty|required|needed|{_NOT} (?:found|provided|supplied|given|present|set|sent|passed|included|"
     r"specified|configured)"
@@ -31,7 +34,7 @@ _ABSENT = (
 _WRONG = (
     r"invalid|incorrect|wrong|bad|malformed|unknown|unrecogni[sz]ed|mismatch\w{0,4}|rejected|"
     rf"{_NOT} (?:valid|correct|known|recogni[sz]ed|match|exist|verified|accepted|accept)|"
-    r"(?:cannot|could not|can't|couldn't|failed to|unable to) (?:be )?(?:verif\w{1,5}|validate\w?|authenticate\w?)"
+    rf"{_CANNOT} (?:be )?(?:verif\w{{1,5}}|validated?|authenticated?)"
 )
 _ENDED = (
     r"expired|revoked|rotated|inactive|disabled|deactivated|suspended|deleted|leaked|blocked|stale|cancell?ed|"
@@ -43,35 +46,40 @@ _USED_UP = (
 )
 _OVER = (
     r"exceed\w{0,3}|surpass\w{0,3}|overflow\w{0,3}|too (?:long|large|big|many|much)|"
-    r"(?:longer|larger|bigger|greater|more|higher) than|over|above|beyond|"
-    r"(?:does not|doesn't|do not|don't|cannot|can't|won't) fit"
-)
-_MUST = (
-    r"(?:must|should|has to|have to) be (?:less|smaller|lower|shorter|fewer|at most|below|under|within|no more|"
-    r"<)\w{0,2}|"
-    r"(?:cannot|can't|may not|must not) (?:be )?(?:exceed|above|over|more|greater|longer|larger)|limited to"
+    r"(?:longer|larger|bigger|greater|more|higher) than|over|above|beyond|\w{2,6}(?:n't| not) fit|reached|limited to|"
+    r"(?:must|should|has to|have to) be (?:less|smaller|lower|shorter|fewer|at most|below|under|within|no more)|"
+    r"(?:cannot|can't|may not|must not) (?:be )?(?:exceed|above|over|more|greater|longer|larger)"
 )
 _GONE = (
-    r"not found|unavailable|retired|decommissioned|discontinued|deprecated|obsolete|removed|deleted|sunset|"
-    r"shut ?down|end[ -]of[ -]life|(?:is|was|are) (?:\w{1,12} )?(?:unknown|invalid|incorrect|wrong|unrecogni[sz]ed|"
-    r"unsupported)|"
-    rf"{_NOT} (?:exist|found|available|registered|hosted|served|offered|recogni[sz]ed|valid|deployed|configured|"
-    r"installed|downloaded|pulled|loaded|listed|one of|known|among)|"
-    r"(?:cannot|can't|could not|couldn't) be (?:found|located|resolved|reached)"
+    r"not found|unavailable|retired|decommissioned|discontinued|deprecated|obsolete|removed|deleted|sunset|shut ?down|"
+    r"end[ -]of[ -](?:its )?life|(?:is|was|are) (?:\w{1,12} )?(?:unknown|invalid|incorrect|wrong|unrecogni[sz]ed|"
+    rf"unsupported)|{_NOT} (?:exist|found|available|registered|hosted|served|servable|offered|recogni[sz]ed|valid|"
+    r"deployed|configured|installed|downloaded|pulled|loaded|listed|one of|known|among)|"
+    rf"{_CANNOT} be (?:found|located|resolved|reached)"
 )
 
 # -- what is spoken of ----------------------------------------------------------------------------
 _KEY = (
     r"(?:api|secret|access|bearer|auth\w{0,12}|security|session|oauth|id|jwt|iam|signing)[ _-]?(?:keys?|tokens?)|"
-    r"x-api-key|jwt|credentials?|signatures?|authori[sz]ation(?: headers?)?|authentication|"
-    r"(?:key|token)s? (?:you )?(?:supplied|provided|given|sent|used)|(?:your|this|the) (?:key|token)"
+    r"x-api-key|jwt|credentials?|(?<!thought )(?<!thinking )(?<!function )signatures?|authori[sz]ation(?: headers?)?|"
+    r"authentication|"
+    r"(?:key|token)s? (?:you )?(?:supplied|provided|given|sent|used)|(?:your|this) (?:key|token)(?! ?['\"`])"
 )
-_MODEL = r"models?|deployments?|engines?|checkpoints?|adapters?|inference profiles?"
-_MODEL_NAMED = rf"(?:{_MODEL})(?: (?:names?|ids?|identifiers?|versions?|code|slug))?"
+_MODEL = r"(?:models?|deployments?|engines?|checkpoints?|adapters?|inference profiles?)"
+_MODEL_NAMED = rf"{_MODEL}(?: (?:names?|ids?|identifiers?|versions?|code|slug))?"
+_REFERRED = (
+    r"(?:file|cache|thread|vector store|conversation|previous response|item|batch|container|assistant|run|upload|"
+    r"session|prompt template|memory|skill)(?: objects?| ids?)?s?"
+)
 _PARTY = (
     r"accounts?|organi[sz]ations?|orgs?|teams?|projects?|workspaces?|tenants?|users?|customers?|subscriptions?|plans?|"
-    r"tiers?|ip(?: address)?|callers?|principals?|service accounts?"
+    r"tiers?|ip(?: address)?|callers?|principals?"
 )
+_CIRCLE = (
+    r"(?:plans?|tiers?|subscriptions?|customers?|users?|subscribers?|members?|accounts?|participants?|partners?|"
+    r"enterprise|pro|paid)"
+)
+"""For whom something is open that is closed for others."""
 _PLACE = r"regions?|countr(?:y|ies)|territor(?:y|ies)|jurisdictions?|locations?"
 _MONEY = (
     r"balance|credits?|funds?|wallet|invoices?|payments?|billing|bills?|spend(?:ing)?|prepa\w{2,6}|free trial|"
@@ -79,8 +87,8 @@ _MONEY = (
 )
 _ALLOWED = r"quotas?|limits?|allowances?|allocations?|caps?|requests?|calls|messages|windows?|generations?"
 _PERIOD = (
-    r"today|tomorrow|24[ -]?h(?:ou)?rs?|(?:this|current|the) (?:day|week|month)|"
-    r"\d{1,3}[ -]?h(?:ou)?r (?:\w{1,12} )?(?:window|limit|period|quota)|midnight|86,?400 ?s\w{0,6}|daily|weekly|monthly"
+    r"today|tomorrow|24[ -]?h(?:ou)?rs?|(?:this|current|the) (?:day|week|month)|midnight|86,?400 ?s\w{0,6}|daily|"
+    r"weekly|monthly|\d{1,3}[ -]?h(?:ou)?r (?:\w{1,12} )?(?:window|limit|period|quota)"
 )
 _TEXT = (
     r"prompts?(?:_tokens?)?|inputs?(?:_tokens?)?|messages?|conversations?|history|sequences?|contexts?|chat|text|"
@@ -89,58 +97,62 @@ _TEXT = (
 _LENGTH = r"tokens?|lengths?|windows?|context\w{0,20}|n_ctx\w{0,8}|max_model_len|max_seq\w{0,12}"
 _BYTES = r"\d(?:[\d.,]{0,12})? ?(?:[KMG]i?B|bytes|(?:kilo|mega|giga)bytes)"
 _FILE = (
-    r"payload|request|body|entity|files?|images?|pictures?|documents?|attachments?|audio|videos?|uploads?|media|data"
+    r"(?:payload|request|body|entity|files?|images?|pictures?|documents?|attachments?|audio|videos?|uploads?|media|"
+    r"data)"
 )
 _SAID = (
     r"prompts?|inputs?|outputs?|content|text|messages?|images?|requests?|responses?|generations?|completions?|"
-    r"quer\w{1,3}"
+    r"quer(?:y|ies)"
 )
 _FEATURE = (
-    r"tools?|tool[ -](?:use|call\w{0,4}|choice)|function[ -]?call\w{0,4}|functions?|vision|images?|audio|videos?|"
+    r"(?:tools?|tool[ -](?:use|call\w{0,4}|choice)|function[ -]?call\w{0,4}|functions?|vision|images?|audio|videos?|"
     r"stream\w{0,4}|system (?:prompts?|messages?|instructions?|roles?)|structured outputs?|json[ _](?:mode|schema)|"
     r"thinking|reasoning|log ?probs|embeddings?|chat(?: completions?)?|completions?|(?:prompt )?caching|"
-    r"multimodal\w{0,6}|"
-    r"files?|documents?|pdfs?|web search|fine-?tuning|batch\w{0,3}|api versions?|modalit\w{1,3}"
+    r"multimodal\w{0,6}|files?|documents?|pdfs?|(?:web )?search|grounding|citations|code execution|computer use|"
+    r"realtime|transcriptions?|speech|fine-?tuning|batch\w{0,3}|api versions?|modalit\w{1,3})"
 )
 _SERVER = (
     r"servers?|services?|system|engines?|clusters?|gpus?|workers?|replicas?|instances?|nodes?|slots?|backends?|pool|"
-    r"queues?|backlog|capacity|we|machines?"
+    r"queues?|backlog|capacity|machines?"
 )
+_STARTED = r"weights|endpoints?|containers?|instances?|replicas?|workers?|pods?|servers?|services?"
+_RUNS = r"functions?|models?|engines?|process|workers?|runners?|endpoints?|servers?|instances?|kernels?|backends?"
 
-ABOUT_NOTHING = r"\bparam\w{0,9}|\bfields?\b|\bpropert(?:y|ies)\b|\bschema\b|\bargument"
-"""Words of a complaint about one field of the request, which another family may name by chance."""
-_ABOUT_MINUTES = r"per[ -]?min\w{0,4}|/ ?min\b|\ba minute\b|\b[RT]P[MS]\b|\bper 60 ?s|rate[ -]?limit"
+# -- what else is spoken of, so that the words mean something else ---------------------------------
+_FIELD = r"(?<!invalid )\b(?:param\w{0,9}|fields?|propert(?:y|ies)|schema|(?<!input )arguments?)\b"
+_MINUTE = r"per[ -]?min\w{0,4}|/ ?min\b|\ba minute\b|\b[RT]P[MS]\b|\bper 60 ?s|rate[ -]?limit"
+_OR = r"\b(?:not found|does not exist|unknown)\b.{0,60}\bor\b"
 
 FAMILIES: tuple[Phrase, ...] = (
     phrase(
         _K.INSUFFICIENT_FUNDS,
         near(
             _MONEY,
-            r"empty|zero|negative|below|(?:too )?low|insufficient|(?:not|n't) (?:enough|sufficient)|overdue|unpaid|"
-            rf"declined|outstanding|failed|expired|ended|due|{_USED_UP}",
+            r"empty|zero|negative|below|(?:too )?low|insufficient|(?:\w{2,6}n't|not) (?:enough|sufficient)|overdue|"
+            rf"unpaid|declined|outstanding|failed|expired|ended|due|{_USED_UP}",
             within=40,
         ),
         r"\b(?:no|not enough|insufficient|add|buy|purchase|deposit|top up|requires?|lack\w{0,3}|need\w{0,2})"
         r"(?: \w{1,16}){0,3}? (?:balance|credits?|funds?|money|payment|billing)\b",
-        r"\bquota\b.{0,20}\b(?:not enough|insufficient)\b|"
+        r"\bquota\b.{0,20}\b(?:not enough|insufficient)\b|\bextra usage\b|\btop[- ]?up\b|\bbuy more\b",
         r"\bsubscription\b(?! key).{0,40}\b(?:lapsed|expired|inactive|ended|cancell?ed|not active|overdue)\b|"
-        r"\bextra usage\b|\btop[- ]?up\b|"
-        r"\b(?:no|without an?) (?:active|valid|paid) (?:subscription|plan)|\bbuy more\b",
-        unless=rf"{_ABOUT_MINUTES}|\bload balanc|\bbudget_tokens\b",
+        r"\b(?:no|without an?) (?:active|valid|paid) (?:\w{1,12} )?(?:subscription|plan)",
+        unless=rf"{_MINUTE}|\bload balanc|\bbudget_tokens\b",
     ),
     phrase(
         _K.QUOTA_EXHAUSTED,
         near(_PERIOD, rf"{_ALLOWED}|{_USED_UP}"),
+        r"\bused (?:up )?all(?: of)?(?: \w{1,12}){0,3} (?:calls|requests|messages|tokens|generations)\b",
         r"\b(?:quotas?|allowances?|allocations?)\b.{0,40}\b(?:exhausted|depleted|consumed|spent|finished|used up|"
         r"ran out)\b",
-        unless=_ABOUT_MINUTES,
+        unless=_MINUTE,
         statuses=(0, 400, 402, 403, 429, 503),
     ),
     phrase(
         # A 429 may be the quota of a minute. A 403 says that waiting does not help.
         _K.QUOTA_EXHAUSTED,
-        rf"\bquotas?\b.{{0,40}}?\b(?:{_USED_UP}|rejected|denied)\b",
-        unless=_ABOUT_MINUTES,
+        near("quotas?", rf"{_USED_UP}|rejected|denied", within=40),
+        unless=_MINUTE,
         statuses=(403,),
     ),
     phrase(
@@ -152,42 +164,43 @@ FAMILIES: tuple[Phrase, ...] = (
         ),
         near(
             r"qps|rpm|tpm|rps|tps|concurren\w{2,4}|parallel|simultaneous",
-            r"limits?|over|above|at most|max\w{0,4}|"
-            rf"too many|{_USED_UP}",
+            rf"limits?|over|above|at most|max\w{{0,4}}|too many|{_USED_UP}",
             within=40,
         ),
-        statuses=(0, 400, 403, 420, 500),
+        r"\b(?:are|is|been|being) (?:rate[- ]?limited|throttled)\b",
+        statuses=(0, 400, 403, 420, 500, 503),
     ),
     phrase(
         _K.CONTEXT_LENGTH_EXCEEDED,
-        near(_TEXT, _LENGTH, rf"{_OVER}|{_MUST}|reached"),
-        r"\b(?:not enough|no|insufficient) (?:room|space) .{0,20}\bcontext\b|\bmore tokens than\b",
+        near(_TEXT, _LENGTH, _OVER),
+        r"\bmax(?:imum)?(?: \w{1,12}){0,2} (?:context|prompt|input|sequence) (?:lengths?|size|tokens?|window)\b",
+        r"\binputs?(?: is| are)? too (?:large|big)\b|\bmore tokens than\b|"
+        r"\b(?:not enough|no|insufficient) (?:room|space) .{0,20}\bcontext\b",
         r"\d tokens\b.{0,60}\b(?:takes|supports?|accepts?|allows?|handles?|max\w{0,4}|limit|window)\b.{0,30}\d",
         r"\b(?:shorten|trim|truncate|compact|reduce)(?: \w{1,12}){0,4}? (?:prompts?|inputs?|messages?|conversations?|"
         r"contexts?|history)\b",
-        unless=rf"{_ABOUT_MINUTES}|\bper[ -]?day\b|\bdeadline\b|\b(?:characters?|chars|pixels?|items?|images?|string|"
-        rf"array)\b|"
-        rf"\b(?:completion|output|max|new)[ _]\w{{0,12}}tokens\b(?!.{{0,40}}(?:\+|\bplus\b))|{ABOUT_NOTHING}",
+        unless=rf"{_MINUTE}|{_FIELD}|\bper[ -]?day\b|\bdeadline\b|"
+        r"\b(?:characters?|chars|pixels?|items?|images?|string|array)\b|"
+        r"(?<!\+ )(?<!\+ `)\b(?:completion|output|max)[ _]\w{0,12}tokens\b.{0,30}\b(?:must|cannot|exceed\w{0,3}|too|"
+        r"above|over|larger|greater)\b(?!.{0,40}(?:\+|\bplus\b))",
         statuses=_ASKED,
     ),
     phrase(
         _K.REQUEST_TOO_LARGE,
-        near(_FILE, _BYTES, rf"{_OVER}|{_MUST}|limit|maximum|max", within=40),
-        rf"\b(?:{_FILE})\b(?: (?:size|body|is|are|was|were)){{0,3}} too (?:large|big)\b",
-        rf"\b(?:{_FILE}) size\b.{{0,30}}?\b(?:{_OVER}|limit)\b",
-        unless=rf"{_ABOUT_MINUTES}|\btokens?\b|\bpixels?\b|\bdimensions?\b",
+        near(_FILE, _BYTES, rf"{_OVER}|limit|maximum|max", within=40),
+        rf"\b{_FILE}\b(?: (?:size|bytes|body|is|are|was|were)){{0,3}} too (?:large|big)\b",
+        rf"\b{_FILE} size\b.{{0,30}}?\b(?:{_OVER}|limit)\b",
+        unless=rf"{_MINUTE}|\btokens?\b|\bpixels?\b|\bdimensions?\b",
         statuses=_ASKED,
     ),
     phrase(
         _K.MODEL_LOADING,
         near(
-            rf"{_MODEL}|weights|endpoints?|containers?|instances?|replicas?|workers?|pods?|servers?|services?",
-            r"(?:is|are|being|still|currently)(?: \w{1,12}){0,2} (?:loading|loaded|fetched|downloaded|downloading|"
-            r"pulled|"
-            r"provisioned|provisioning|initiali[sz]\w{2,3}|warm\w{2,3}|starting|started|waking|creating|created|"
-            r"deploying|deployed|booting|scaling|cold|asleep|pending)|not (?:yet )?ready|not ready yet|"
-            r"will be (?:ready|available) (?:in|soon|shortly|after)|cold start|sleep\w{0,3}",
-            within=60,
+            rf"{_MODEL}|{_STARTED}",
+            r"(?:is|are|being|still|currently)(?: \w{1,12}){0,2} (?:loading|downloading|provisioning|initiali[sz]ing|"
+            r"warming|starting|waking|creating|deploying|booting|scaling|cold|asleep|pending)|"
+            r"being (?:loaded|fetched|downloaded|pulled|provisioned|initiali[sz]ed|warmed|started|created|deployed)|"
+            r"not (?:yet )?ready|will be (?:ready|available) (?:in|soon|shortly|after)|cold start|sleep\w{0,3}",
         ),
         r"\bmodel ?loading\b(?! (?:aborted|failed|error:))",
         unless=r"overload|\bno longer\b|\bnot (?:currently )?(?:loaded|deployed|created)\b",
@@ -197,49 +210,46 @@ FAMILIES: tuple[Phrase, ...] = (
         _K.PROVIDER_OVERLOADED,
         near(
             _SERVER,
-            r"saturated|full|busy|exhausted|in use|occupied|overwhelmed|overload\w{0,3}|maxed|too many requests|"
-            r"(?:high|heavy|peak|unusual|increased|excessive) (?:\w{1,12} )?(?:load|traffic|demand|usage|volume)|"
-            r"limit reached|at (?:its |the )?limit",
+            r"saturated|(?:is|are) full|busy|exhausted|in use|occupied|overwhelmed|overload\w{0,3}|maxed|"
+            r"too many requests|(?:high|heavy|peak|unusual|increased|excessive) (?:\w{1,12} )?(?:load|traffic|"
+            r"demand|usage|volume)|"
+            r"limit reached|at (?:its |the )?limit|unavailable",
             within=40,
         ),
         r"\b(?:load|traffic|demand)\b.{0,20}\b(?:high|heavy|peak\w{0,3}|spik\w{1,3}|surg\w{1,3})\b|"
         r"\b(?:high|heavy|unusual|increased|excessive) (?:load|traffic|demand|usage|volume)\b|\bwaiting requests\b",
         r"\bno(?: \w{1,12}){0,2}? (?:gpus?|slots?|workers?|replicas?|capacity|instances?|servers?)\b.{0,20}"
         r"\b(?:free|available|left|idle|found)|\b(?:under|down for|scheduled|in) maintenance\b",
-        unless=rf"{_ABOUT_MINUTES}|\byour (?:plan|account|key|tier|organi[sz]ation)",
+        unless=rf"{_MINUTE}|\byour (?:plan|account|key|tier|organi[sz]ation)|\b(?:{_PLACE})\b",
         statuses=_BUSY,
     ),
     phrase(
         _K.AUTHENTICATION,
         near(_KEY, rf"{_ABSENT}|{_WRONG}|{_ENDED}", within=50),
-        r"\bno (?:\w{1,12} )?(?:api|secret|access|bearer|auth)[ _-]?(?:keys?|tokens?)\b|"
-        r"\bno (?:\w{1,12} )?credentials?\b",
-        r"\b(?:unable|failed|could not|couldn't|cannot|can't) (?:to )?(?:authenticate|verify (?:jwt|(?:the |"
-        r"your )?token))|"
-        r"\b(?:log|sign)[ -]?(?:ged )?in (?:is )?(?:required|first|again|to)\b|\b(?:belong\w{0,3}|associated) (?:to|"
-        r"with) "
-        r"(?:this|the|your) (?:api )?(?:key|token)\b",
-        unless=rf"permission to|not authorized to|{ABOUT_NOTHING}|\bmodels?\b|\bthinking\b|\bblocks?\b|"
+        r"\bno (?:\w{1,12} )?(?:credentials?|(?:api|secret|access|bearer|auth)[ _-]?(?:keys?|tokens?))\b",
+        rf"\b{_CANNOT} (?:authenticate|verify (?:jwt|(?:the |your )?token))|"
+        r"\b(?:log|sign)[ -]?(?:ged )?in (?:is )?(?:required|first|again|to)\b|"
+        r"\b(?:belong\w{0,3}|associated) (?:to|with) (?:this|the|your) (?:api )?(?:key|token)\b",
+        unless=rf"permission to|not authorized to|{_FIELD}|\bmodels?\b|\bthinking\b|\bblocks?\b|"
         r"\baccounts?\b.{0,60}\b(?:deactivated|suspended|banned|blocked)",
-        statuses=(0, 400, 401, 403, 404, 406, 412, 422, 424, 500),
+        statuses=_OF_A_CALLER,
     ),
     phrase(
         _K.CONTENT_FILTERED,
         near(
             _SAID,
-            r"flagged|censored|withheld|harmful|unsafe|inappropriate|offensive|nsfw|toxic|sensitive (?:words?|"
-            r"content|info\w{0,8})|"
-            r"(?:violat|breach|infring)\w{1,5}.{0,40}(?:polic|terms|guidelines|rules|law|copyright)|"
-            r"(?:forbidden|prohibited|banned|illegal|disallowed|explicit|harmful) (?:words?|content|terms|topics?|"
-            r"text)|"
+            r"flagged|censored|withheld|harmful|unsafe|inappropriate|offensive|nsfw|toxic|"
+            r"(?:sensitive|forbidden|prohibited|banned|illegal|disallowed|explicit|harmful) (?:words?|content|terms|"
+            r"topics?|text|info\w{0,8})|"
+            r"(?:violat\w{1,4}|breach\w{0,3}|infring\w{1,3}|against|not comply)\b.{0,40}"
+            r"(?:polic\w{1,3}|terms|guidelines|(?:our|usage|content|community|safety) rules|law|copyright)|"
             r"(?:blocked|rejected|stopped|denied|declined|filtered)(?: \w{1,12}){0,3} (?:by|due to|because|for)"
             r"(?: \w{1,12}){0,4} (?:safety|polic\w{1,3}|moderation|filter\w{0,3}|guard ?rails?|dlp|nsfw|security|risk)",
-            within=60,
         ),
         r"\b(?:jailbreak\w{0,6}|prompt (?:injection|attack)s?|csam|profanity|hate speech|high[- ]risk content)\b|"
         r"\bcontent (?:safety|risk|review|inspection|security|audit)\b|\bpii\b.{0,40}\b(?:detected|blocked|found)\b|"
         r"\bdetected pii\b",
-        unless=rf"{_ABOUT_MINUTES}|\bip\b|\balternat|\bno (?:\w{{1,12}} )?(?:endpoints?|providers?)\b",
+        unless=rf"{_MINUTE}|\bip\b|\balternat|\bno (?:\w{{1,12}} )?(?:endpoints?|providers?)\b",
         statuses=(*_ASKED, 446),
     ),
     phrase(
@@ -249,78 +259,82 @@ FAMILIES: tuple[Phrase, ...] = (
         r"roles? `?\w{1,20}[./])\b",
         near(
             r"access|permissions?|privileges?",
-            r"denied|refused|forbidden|restricted|limited to|revoked|gated|"
-            rf"{_NOT} (?:granted|allowed|permitted|enabled)|must be requested",
+            r"denied|refused|forbidden|restricted|limited to|revoked|gated|must be requested|"
+            rf"{_NOT} (?:granted|allowed|permitted|enabled)",
             within=50,
         ),
         near(
             _PARTY,
             rf"{_NOT} (?:eligible|allowed|permitted|entitled|authori[sz]ed|whitelisted|activated|enabled|verified|"
             r"on the allow\w{0,4})|suspended|banned|blocked|restricted|under review|deactivated|frozen",
-            within=60,
         ),
         near(
             _PLACE,
             rf"{_NOT} (?:served|supported|available|allowed|permitted|offered)|unavailable|unsupported|"
             r"blocked|restricted|prohibited|denied",
-            within=60,
         ),
-        r"\b(?:only|exclusively)(?: be)? (?:available|accessible|open|offered|enabled|allowed|"
-        r"usable)(?: \w{1,8}){0,1}? "
-        r"(?:to|for|on|in|with|from|through)\b.{0,40}\b(?:plans?|tiers?|customers?|users?|subscribers?|members?|"
-        r"accounts?|"
-        r"participants?|enterprise|pro|paid|partners?)\b|"
-        r"\b(?:limited|restricted|exclusive) to\b.{0,40}\b(?:plans?|tiers?|customers?|users?|subscribers?|members?|"
-        r"accounts?|participants?|enterprise|pro|paid|partners?)\b",
-        r"\b(?:only|exclusively) (?:authori[sz]ed|valid|permitted|allowed|licensed|intended|meant) (?:for|to)\b",
-        r"\bcan only be used (?:with|by|on|in|from|under) .{0,30}\b(?:plans?|tiers?|subscriptions?|accounts?|"
-        r"customers?|"
-        r"members?|users?)\b",
+        r"\b(?:(?:only|exclusively)(?: be)? (?:available|accessible|open|offered|enabled|allowed|usable)|"
+        r"(?:available|accessible|open|offered|enabled) (?:only|exclusively)|limited|restricted|exclusive)"
+        rf"(?: \w{{1,8}})? (?:to|for|on|in|with|from|through)\b.{{0,40}}\b{_CIRCLE}\b",
+        r"\b(?:only|exclusively) (?:authori[sz]ed|valid|permitted|allowed|licensed|intended|meant) (?:for|to)\b|"
+        rf"\bcan only be used (?:with|by|on|in|from|under) .{{0,30}}\b{_CIRCLE}\b",
         r"\b(?:upgrade|switch) (?:your |to )(?:an? |the )?(?:\w{1,16} )?(?:plan|tier|subscription|account)\b|"
-        r"\brequires? (?:an? )?(?:\w{1,16} ){1,3}(?:plan|subscription|tier)\b|\bgated (?:model|repo\w{0,6})\b|"
-        r"\b(?:accept|agree to|sign)\b.{0,40}\b(?:terms|licen[sc]e|agreement|conditions)\b|\brequest access\b|"
-        r"\bwaitlist\b|"
+        r"\brequires? (?:an? )?(?:\w{1,16} ){1,3}(?:plan|subscription|tier|agreement|licen[sc]e|approval|verification|"
+        r"consent)\b|\bgated (?:model|repo\w{0,6})\b|\brequest access\b|\bwaitlist\b|"
+        r"\b(?:accept|agree to|sign)\b.{0,40}\b(?:terms|licen[sc]e|agreement|conditions)\b|"
         r"\b(?:private|closed|limited) (?:beta|preview)\b",
-        unless=rf"{_ABOUT_MINUTES}|{ABOUT_NOTHING}|\b(?:not found|does not exist|unknown)\b.{{0,60}}\bor\b",
-        statuses=(0, 400, 401, 403, 404, 406, 412, 422, 424, 500),
+        unless=rf"{_MINUTE}|{_FIELD}|{_OR}",
+        statuses=_OF_A_CALLER,
     ),
     phrase(
         _K.UNSUPPORTED_FEATURE,
-        rf"\b(?:{_FEATURE})(?: (?!may|must|should|can)\w{{1,12}}){{0,2}}?(?: |(?= isn't| aren't))(?:is|are|was|"
-        rf"has)?(?: ?not |n't | ?un)"
-        r"(?:\w{1,12} )?"
-        r"(?:supported|available|enabled|possible|allowed|implemented|accepted)\b",
-        rf"\b(?:{_FEATURE})(?: \w{{1,12}})? (?:cannot|can't) be (?:used|given|sent|combined|requested)\b",
-        rf"\b(?:has|have|with|without|lacks?) (?:no )?(?:{_FEATURE})(?: \w{{1,12}})? (?:ability|abilities|support|"
-        rf"capabilit\w{{1,3}})\b",
-        rf"\b(?:no|not|n't|lacks?)(?: \w{{1,10}})? support(?:s|ed|ing)?(?: for)?(?: \w{{1,12}})? (?:{_FEATURE})\b",
+        rf"\b{_FEATURE}(?: (?!may|must|should|can)\w{{1,12}}){{0,2}}?(?: |(?= isn't| aren't))(?:is|are|was|has)?"
+        r"(?: ?not |n't | ?un)(?:\w{1,12} )?(?:supported|available|enabled|possible|allowed|implemented|accepted)\b",
+        rf"\b{_FEATURE}(?: \w{{1,12}})? (?:cannot|can't) be (?:used|given|sent|combined|requested)\b",
+        rf"\b(?:has|have|with|without|lacks?) (?:no )?{_FEATURE}(?: \w{{1,12}})? (?:ability|abilities|support|"
+        r"capabilit\w{1,3})\b",
+        rf"\b(?:no|not|n't|lacks?)(?: \w{{1,10}})? support(?:s|ed|ing)?(?: for)?(?: \w{{1,12}})? {_FEATURE}\b",
         r"\b(?:supported|available|accessible|usable|works?) (?:only )?(?:in|on|via|through|with|by) (?:the )?"
         r"(?:\S{1,30}/\S{1,40}|\w{1,20} (?:api|endpoint))(?:\W|$)|"
         r"\b(?:not|n't) support (?:the )?(?:\w{1,20} )?(?:api|endpoint|route)\b|"
         r"\b(?:actions?|operations?|methods?|endpoints?|apis?) (?:does not|doesn't|do not|don't) support\b",
         r"\b(?:only supports?|accepts?|supports?|takes?) (?:only )?(?:text|streaming|chat)(?: inputs?)?(?: only)?\b",
-        rf"\b(?:{_FEATURE}) models?\b.{{0,30}}\b(?:can't|cannot|not) (?:be )?(?:used|call\w{{1,3}}|meant|intended)\b",
+        rf"\b{_FEATURE} models?\b.{{0,30}}\b(?:can't|cannot|not) (?:be )?(?:used|call\w{{1,3}}|meant|intended)\b",
         unless=r"\b(?:format|mime|media[ _]?type|types?|url|extension|size|value|schema'?s?)\b",
         statuses=_ASKED,
     ),
     phrase(
+        # A server that parses the request late says 500 of a bad one.
+        _K.INVALID_REQUEST,
+        r"\b(?:failed|unable) to (?:parse|decode|render|deserialize|read) (?:the )?(?:tools?|messages?|request|input|"
+        r"body|grammar|schema|prompt|template|json (?:body|request))\b|\[json\.exception\b",
+        r"\b(?:must|should) be (?:an? )?(?:string|object|array|number|integer|bool\w{0,4}|list|dict\w{0,6})\b|"
+        r"\bexpected (?:an? )?(?:string|object|array|number|integer|bool\w{0,4}|list|dict\w{0,6})\b.{0,20}"
+        r"\b(?:got|but|found|received)\b",
+        statuses=(0, 500),
+    ),
+    phrase(
+        # What the request refers to is gone, and no other model or provider has it.
+        _K.INVALID_REQUEST,
+        near(_REFERRED, rf"{_GONE}|no such|no|expired", within=40),
+        unless=r"\bmodels?\b|\bendpoints?\b|^(?:file )?not found",
+        statuses=(0, 400, 404, 410),
+    ),
+    phrase(
         _K.MODEL_NOT_FOUND,
         rf"\b{_MODEL_NAMED}\b[:=]?(?: [^\s,;]{{1,120}})?(?: (?:that )?(?:you )?(?:requested|specified|provided|given|"
-        rf"asked for|selected))?"
-        rf" (?:(?:is|was|were|are|has|have|been) ){{0,2}}(?:{_GONE})\b",
-        rf"\b(?:unknown|invalid|incorrect|wrong|unsupported|unrecogni[sz]ed|nonexistent|no|no such|missing|(?:can't|"
-        rf"cannot|"
-        r"could not|couldn't|unable to|failed to) (?:find|locate|resolve|access)(?: the| a| any)?)"
-        rf"(?: [\w-]{{1,16}}){{0,1}}? {_MODEL_NAMED}"
-        r"(?=\W{0,3}$|[:.,;!'\"`(=]? ?['\"`…]| (?:specified|provided|given|requested|named|called|with|matching|for|"
-        r"in|at|found|"
-        r"passed)\b| [\w.@]{0,40}[-\d/])",
+        rf"asked for|selected))? (?:(?:is|was|were|are|has|have|been) ){{0,2}}(?:{_GONE})\b",
+        r"\b(?:unknown|invalid|incorrect|wrong|unsupported|unrecogni[sz]ed|nonexistent|no|no such|missing|not found|"
+        rf"{_CANNOT} (?:find|locate|resolve|access))(?: the| an?| any)?(?: [\w-]{{1,16}})?? {_MODEL_NAMED}"
+        r"(?=\W{0,3}$|[:.,;!'\"`(=]? ?['\"`…]| [\w.@]{0,40}[-\d/]|"
+        r" (?:specified|provided|given|requested|named|called|with|matching|for|in|at|found|passed)\b)",
         r"\b(?:no|n't|not) (?:host|serve|offer|have|know|provide|recogni[sz]e)s?(?: the| a| any)?(?: model)? "
-        r"['\"`]?[\w.]{0,40}[-\d/…]|\bone of the (?:\w{1,16} )?models\b|\breached (?:its )?end of life\b|"
+        r"['\"`]?[\w.]{0,40}[-\d/…]|\bone of the (?:\w{1,16} )?models\b|"
+        r"\breached (?:its |the )?end[ -]of[ -](?:its )?life\b|"
         r"\b(?:shut ?down|retired|removed|discontinued|sunset|deprecated)\b.{0,40}\b(?:migrate|use|switch)\b",
-        rf"\b(?:{_GONE}) (?:{_MODEL})\b(?=\W{{0,3}}$)|\bnot found (?:the )?(?:{_MODEL})\b|"
-        rf"\b{_MODEL_NAMED}(?: [^\s,;]{{1,120}})? not supported\b",
-        unless=rf"{_ABOUT_MINUTES}|{ABOUT_NOTHING}|\b(?:tools?|functions?|images?|json|output|file|format|role)\b",
+        r"\bendpoint (?:that |you \w{1,12} )?(?:does not|doesn't) exist\b",
+        rf"\b(?:{_GONE}) {_MODEL}\b(?=\W{{0,3}}$)|\b{_MODEL_NAMED}(?: [^\s,;]{{1,120}})? not supported\b",
+        unless=rf"{_MINUTE}|{_FIELD}|\b(?:tools?|functions?|images?|json|output|file|format|role)\b",
         statuses=_ASKED,
     ),
     phrase(
@@ -328,29 +342,27 @@ FAMILIES: tuple[Phrase, ...] = (
         near(
             r"(?:the )?model (?:wrote|returned|produced|generated|output\w{0,3}|emitted|responded)|generated|"
             r"generation|model(?:'s)? (?:output|response)",
-            r"malformed|unpars\w{2,5}|(?:invalid|broken) (?:\w{1,12} ){0,4}?(?:json|tool\w{0,3}|function|arguments?|"
-            r"output)|"
+            r"malformed|unpars\w{2,5}|"
+            r"(?:invalid|broken) (?:\w{1,12} ){0,4}?(?:json|tool\w{0,3}|function|arguments?|output)|"
             r"(?:not|n't) (?:be )?(?:valid json|pars\w{1,3}|match\w{0,3})|failed to parse",
-            within=60,
         ),
         statuses=(0, 400, 422, 424, 500),
     ),
     phrase(
         _K.SERVER_ERROR,
-        r"\b(?:functions?|models?|engines?|process|workers?|runners?|endpoints?|servers?|instances?|kernels?|"
-        r"backends?)\b"
-        r".{0,40}?\b(?:degraded|crashed|unhealthy|died|dead|terminated|panicked|in (?:an )?error(?: state)?|exited|"
-        r"exit (?:code|status))\b|\b(?:degraded|crashed|unhealthy|dead) (?:function|engine|worker|endpoint|backend)\b",
-        r"\btraceback \(most recent|\bsegmentation fault|\b(?:something went wrong|unexpected error)\b",
+        rf"\b(?:{_RUNS})\b.{{0,40}}?\b(?:degraded|crashed|unhealthy|died|dead|terminated|panicked|exited|"
+        r"in (?:an )?error(?: state)?|exit (?:code|status))\b|"
+        r"\b(?:degraded|crashed|unhealthy|dead) (?:function|engine|worker|endpoint|backend)\b",
+        r"\btraceback \(most recent|\bsegmentation fault|\bsomething went wrong\b|"
+        r"\bunexpected error (?:has |was )?(?:occurred|happened|encountered|while|during|in|on)\b",
         statuses=(0, 400, 404, 422, 424, 500),
     ),
     phrase(
         _K.PROVIDER_TIMEOUT,
-        r"\b(?:did not|didn't|failed to) (?:respond|answer|complete|finish|reply|return)\b.{0,20}\b(?:in|"
-        r"within) (?:time|\d)|"
-        r"\bgave up waiting\b|\b(?:read|request|generation|response|inference|gateway|"
-        r"upstream)[ _]?time-?d?[ -]?outs?\b|"
-        r"\bwait\w{0,3} .{0,40}\b(?:too long|timed out)\b|\btime (?:limit )?(?:has )?(?:exceeded|elapsed|expired)\b",
+        r"\b(?:did not|didn't|failed to) (?:respond|answer|complete|finish|reply|return)\b.{0,20}"
+        r"\b(?:in|within) (?:time|\d)|\bgave up waiting\b|\bwait\w{0,3} .{0,40}\b(?:too long|timed out)\b|"
+        r"\b(?:read|request|generation|response|inference|gateway|upstream)[ _]?time-?d?[ -]?outs?\b|"
+        r"\btime (?:limit )?(?:has )?(?:exceeded|elapsed|expired)\b",
         unless=r"download|fetch|\burl\b",
         statuses=(0, 400, 408, 500, 502, 503, 504, 524),
     ),

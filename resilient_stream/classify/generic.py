@@ -99,7 +99,7 @@ GENERIC = make_rules(
         ),
         phrase(
             # Google says the same about a minute's quota, and always adds which metric.
-            _K.INSUFFICIENT_FUNDS, r"exceeded your current quota",
+            _K.INSUFFICIENT_FUNDS, r"exceeded (\w{1,12} )?current quota",
             unless=r"quota exceeded for|ai\.google\.dev|per[ -]minute|per[ -]day|\brate[ -]?limit",
         ),
         phrase(
@@ -254,7 +254,7 @@ GENERIC = make_rules(
             r"\b(endpoint|path|route|url)( is| was)? not (supported|found|implemented)|"
             r"^no static resource|the requested url .{0,200}not found",
             r"(unexpected|unsupported|unknown|no such|wrong) (endpoint|path|route|url|method)\b",
-            unless=r"\bmodel\b",
+            unless=r"\bmodel\b|\bendpoint .{0,20}\bnot exist\b",
             statuses=(0, 404, 405),
         ),
         phrase(
@@ -319,7 +319,8 @@ GENERIC = make_rules(
         ),
         phrase(
             _K.GATEWAY_ERROR,
-            r"\bconnect call failed|connection refused|\bECONNREFUSED\b|"
+            r"\b(dns|name resolution|no such host)\b|\b(error|failed|failure|problem) (communicating|connecting|"
+            r"talking) (to|with)\b|\bconnect call failed|connection refused|\bECONNREFUSED\b|"
             r"\b(cannot|could not|failed to|unable to) connect to (the )?(host|upstream|backend|server)\b|"
             r"upstream connect error|before headers|no healthy upstream|bad gateway|"
             r"load[ -]?balancer.{0,40}(timed? ?out|unavailable|error|no |cannot|failed)|"

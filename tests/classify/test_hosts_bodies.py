@@ -448,7 +448,7 @@ BODIES: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('ollama', 429, {'error': 'you have reached your weekly usage limit, upgrade for higher limits: https://ollama.com/upgrade'}, 'quota_exhausted', {}),
     ('vllm', 400, {'error': {'message': 'This model does not support image inputs: m is not multimodal', 'type': 'BadRequestError', 'code': 400}}, 'unsupported_feature', {}),
     ('vllm', 400, {'error': {'message': "'max_tokens' or 'max_completion_tokens' is too large: 9000. This model's maximum context length is 8192 tokens and your request has 20 input tokens (9000 > 8192 - 20).", 'type': 'BadRequestError', 'param': 'max_tokens', 'code': 400}}, 'context_length_exceeded', {}),
-    ('llamacpp', 500, {'error': {'code': 500, 'message': 'Failed to parse messages: Unsupported content part type: "image_url"', 'type': 'server_error'}}, 'server_error', {}),
+    ('llamacpp', 500, {'error': {'code': 500, 'message': 'Failed to parse messages: Unsupported content part type: "image_url"', 'type': 'server_error'}}, 'invalid_request', {}),
     ('lmstudio', 400, {'error': 'Trying to keep the first 9000 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens'}, 'context_length_exceeded', {}),
     ('alibaba', 429, {'error': {'message': 'You exceeded your current requests list.', 'type': 'limit_requests', 'code': 'limit_requests'}}, 'rate_limited', {}),
     ('alibaba', 429, {'error': {'message': 'Allocated quota exceeded, please increase your quota limit.', 'type': 'insufficient_quota', 'code': 'insufficient_quota'}}, 'insufficient_funds', {}),

@@ -333,7 +333,7 @@ class Client:
 
     def _facts(self) -> Facts:
         """Return what gauges show of this client; it may be asked in any thread."""
-        from .fleet.facts import facts_of  # paid for by processes that collect metrics
+        from .fleet.facts import facts_of  # loaded only by processes that collect metrics
 
         return facts_of(self.targets, self._health, self._limits, self._spent_of, self._store, _now())
 
@@ -381,7 +381,7 @@ class Client:
         """Return how long answers are read on that their callers leave; None where they are closed at once."""
         if not _at_least("drain", seconds, 0):
             return None
-        from .engine.draining import Draining, Drains  # paid for by calls that want it
+        from .engine.draining import Draining, Drains  # loaded only by calls with drain=
 
         self._drains = self._drains or Drains()
         return Draining(self._drains, seconds)
@@ -403,7 +403,7 @@ class Client:
 
     def _health_by(self, policy: Breaker, *, judges: bool = True, rests: bool = False) -> Health:
         """Return what is known of the targets' health: in this process, or in all that share a store."""
-        from .fleet.health import Health  # paid for by who has a breaker, or asks
+        from .fleet.health import Health  # loaded only with a breaker, or when somebody asks
 
         return Health(policy, judges=judges, rests=rests, make=None if self._sharing is None else self._sharing.patient)
 
@@ -481,19 +481,19 @@ class Client:
 def _beginnings(hedge: Hedge | None) -> Beginnings | None:
     if hedge is None or not isinstance(hedge.after, str):
         return None
-    from .fleet.beginnings import Beginnings  # paid for by clients that learn when to hedge
+    from .fleet.beginnings import Beginnings  # loaded only by clients that learn when to hedge
 
     return Beginnings()
 
 
 def _sharing(store: Any) -> Sharing:
-    from .engine.sharing import Sharing, checked  # paid for by clients with a store
+    from .engine.sharing import Sharing, checked  # loaded only by clients with a store
 
     return Sharing(checked(store))
 
 
 def _reporting(store: Any, client: Client) -> Reporting | None:
-    from .engine.reporting import Reporting  # paid for by clients with a store
+    from .engine.reporting import Reporting  # loaded only by clients with a store
 
     return Reporting(store, client.health, _now) if callable(getattr(store, "report", None)) else None
 
@@ -604,7 +604,7 @@ def _tools(tools: Any) -> tuple[tuple[Tool, ...], tuple[Hosted, ...]]:
 def _sources(tools: Any) -> tuple[Any, tuple[Hosted, ...]]:
     """Return the tools of a conversation: those that are run here, and those that run at the provider."""
     if isinstance(tools, str | bytes | Mapping | Tool) or not isinstance(tools, Iterable):
-        return tools, ()  # the toolbox says what to give
+        return tools, ()  # the toolbox refuses it in words
     given = list(tools)
     found = [to_hosted(each, f"tools[{place}]") for place, each in enumerate(given)]
     functions = [each for each, own in zip(given, found, strict=True) if own is None]
@@ -615,7 +615,7 @@ def _declared(tool: Any, place: str) -> Tool:
     """Return a tool as the model sees it; a function is only described, never called."""
     if not callable(tool) and not isinstance(tool, tuple):
         return to_tool(tool, place)
-    from .conversation.tools import tool_of  # most tools of a stream are no functions
+    from .conversation.tools import tool_of  # loaded only for functions, which most tools of a stream are not
 
     made = tool_of(tool, place)
     return made if isinstance(made, Tool) else made.tool

@@ -105,7 +105,7 @@ class Direct:
             self._over = True
             return [*self._begin(), *self.writer.end(ending_of(self._answering))]
         if not self._begun and all(item.type == "turn_started" for item in items):
-            self._early = items  # the request may still fail, and then it decides the status of the response
+            self._early = items  # kept back, since the request may still fail, which decides the response's status
             return []
         return [*self._begin(), *self.writer.write(items)]
 

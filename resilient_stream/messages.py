@@ -172,7 +172,7 @@ class FilePart(_Frozen):
     cache: Cache | None = None
     citations: bool = False
 
-    if TYPE_CHECKING:  # what is accepted is more than what is kept
+    if TYPE_CHECKING:  # a type checker is told all that is accepted, which is more than what is kept
 
         def __init__(
             self,
@@ -196,7 +196,7 @@ class FilePart(_Frozen):
         citations: bool = False,
     ) -> FilePart:
         """Read a file of up to 100 MiB now. Raises StreamMisused for one that is missing, too large, or a pipe."""
-        from .given.files import name_of, read  # most calls have no file
+        from .given.files import name_of, read  # imported late, since most calls have no file
 
         data = read(path, "FilePart.from_file")
         return cls(data=data, media_type=media_type, name=name_of(path), cache=cache, citations=citations)
@@ -207,7 +207,7 @@ class FilePart(_Frozen):
 
         fields = dict(part_fields({"type": "file", **value}, {})) if "file" in value else dict(value)
         if not fields.keys() <= cls.model_fields.keys():
-            return fields  # an unknown field is said first
+            return fields  # unchanged, so that an unknown field is complained of first
         if sum(fields.get(name) is not None for name in ("url", "data", "id")) != 1:
             raise ValueError("give exactly one of url, data and id")
         url, data, declared = fields.get("url"), fields.get("data"), fields.get("media_type")
@@ -318,7 +318,7 @@ class Message(_Frozen):
     name: str | None = None
     is_error: bool = False
 
-    if TYPE_CHECKING:  # what is accepted is more than what is kept
+    if TYPE_CHECKING:  # a type checker is told all that is accepted, which is more than what is kept
 
         def __init__(
             self,
@@ -494,7 +494,8 @@ def _checked(model: type[ModelT], value: Any, name: str) -> ModelT:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise StreamMisused(describe(error, name)) from None  # it has the values, which may be private
+        # Without the cause, which has the values; they may be private.
+        raise StreamMisused(describe(error, name)) from None
 
 
 def _parts(content: Any) -> tuple[Part, ...]:

@@ -58,7 +58,7 @@ class Stream:
         return self
 
     async def __anext__(self) -> Chunk:
-        if self._ready:  # a chunk that is here costs no clock, no timer, no await
+        if self._ready:  # the fast way: a chunk that has arrived needs no clock, no timer and no await
             return self._ready.pop()
         direct = self._direct
         attempt = direct.attempt
@@ -66,11 +66,12 @@ class Stream:
             return await self._pull(attempt)
         direct.busy, direct.since = True, direct.now()
         try:
-            direct.got = await direct.read()  # in no variable of this frame, which loggers may show: it may quote a key
+            # Kept in no variable of this frame, since loggers may show those, and it may quote a key.
+            direct.got = await direct.read()
             if (chunk := direct.take()) is not None:
                 return chunk
         except (Exception, asyncio.CancelledError) as error:
-            direct.got = error  # the attempt knows what it means
+            direct.got = error  # the attempt finds out what it means
         except BaseException as error:
             direct.busy = False
             self._call.fail(error)
@@ -128,7 +129,7 @@ class Stream:
             self._batches = self._chain(call.request, call)
             call.chain = weakref.ref(self._batches)
         batch = await self._batches.__anext__()
-        return batch or await self._batches.__anext__()  # an empty one told the links what was delivered before
+        return batch or await self._batches.__anext__()  # an empty batch only told the links what was delivered before
 
     def _begin_pull(self) -> None:
         """Begin the stream at the first pull, and refuse a pull that is not allowed."""
@@ -158,7 +159,7 @@ class Stream:
 
         Raises StreamMisused where the stream was not asked for an object.
         """
-        from .objects.reading import ObjectStream  # paid for by calls with output=, not by the import
+        from .objects.reading import ObjectStream  # loaded only by calls with output=
 
         form = self._call.settings.form
         if form is None:
@@ -210,7 +211,7 @@ class Stream:
         # The cyclic collector may run in any thread; sockets are closed on the loop's own.
         try:
             call.loop.call_soon_threadsafe(_finish, call, self._batches)
-        except RuntimeError:  # the loop closed just now
+        except RuntimeError:  # the loop has been closed meanwhile
             call.finish("abandoned")
 
 

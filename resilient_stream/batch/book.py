@@ -186,7 +186,7 @@ class Book:
             return False
         if not (rest.startswith(BEGINS) or BEGINS.startswith(rest) or not rest.strip(b"\0")):
             raise _not_ours(path)
-        if end:  # another kind of file is not to lose its end
+        if end:  # the end of another kind of file must not be removed
             first = os.pread(descriptor, len(BEGINS), 0)
             if first != BEGINS:
                 raise _not_ours(path)
@@ -283,11 +283,11 @@ def _lock(descriptor: int, path: Path) -> None:
     """Keep other processes from the file, where the system can; the lock ends with this process."""
     try:
         import fcntl
-    except ImportError:  # Windows
+    except ImportError:  # Windows has no fcntl
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            return  # a file system without locks
+            return  # some file systems have no locks
         raise StreamMisused(f"--out: {path} is in use by another run") from None

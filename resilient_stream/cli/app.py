@@ -27,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain: complaints look like those of the commands, and flags have no types
+    rich_markup_mode=None,  # complaints then look like those of the commands, and flags have no types
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

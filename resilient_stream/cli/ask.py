@@ -94,7 +94,7 @@ async def _stream(prompt: Message, targets: Sequence[str], answer: Answer | None
         Client(*(targets or (default,)), on_event=on_event) as client,
         client.stream(prompt, **options) as stream,
     ):
-        if said:  # not before what is wrong with the options would be said
+        if said:  # not earlier: first it is said what is wrong with the options
             notes.note(said)
         async for chunk in stream:
             if answer is not None:

@@ -93,7 +93,7 @@ async def _serve(
             notes.note(_goodbye(running, drain))
             await site.stop()
             await _let_end(client, drain)
-            await client.aclose()  # what still runs ends as an error, which its callers are sent
+            await client.aclose()  # answers that still run end as errors, which their callers are sent
         finally:
             await runner.cleanup()
 

@@ -118,7 +118,7 @@ class Answer:
         self._write_text(text)
 
     def _write_text(self, text: str) -> None:
-        text = printable(text) if self._console.is_terminal else text  # into a pipe goes what the model wrote
+        text = printable(text) if self._console.is_terminal else text  # a pipe gets exactly what the model wrote
         sys.stdout.write(text)
         sys.stdout.flush()
         self._last = text[-1:] or self._last
@@ -128,7 +128,7 @@ def _one_place() -> bool:
     """Return whether the answer and the notes about it go to the same file or pipe, as with `2>&1`."""
     try:
         return os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
-    except (OSError, ValueError):  # something that has no descriptor
+    except (OSError, ValueError):  # standard output may be an object without a descriptor
         return False
 
 
@@ -137,7 +137,7 @@ class Notes:
 
     def __init__(self) -> None:
         self._console = Screen(stderr=True)
-        self._console.soft_wrap = not self._console.is_terminal  # lines of a log are not broken
+        self._console.soft_wrap = not self._console.is_terminal  # lines of a log are not wrapped
         self._updating = False
 
     def _print(self, text: Text) -> None:
@@ -164,7 +164,7 @@ class Notes:
         if self._console.is_terminal:
             self._erase()
             line = styled(text, style="dim")
-            line.truncate(max(self._console.width - 3, 1), overflow="ellipsis")  # "^C" fits behind it
+            line.truncate(max(self._console.width - 3, 1), overflow="ellipsis")  # leaves room for "^C" behind it
             self._console.print(line, end="", soft_wrap=True)
             self._updating = True
 
@@ -203,7 +203,7 @@ class Notes:
         self._print(joined((error.title, "bold red"), where))
         for line in wording.error_lines(error):
             self._print(styled(line))
-        for note in getattr(error, "__notes__", ()):  # where a recording and the prompt differ
+        for note in getattr(error, "__notes__", ()):  # they say where a recording and the prompt differ
             self._print(styled(note, style="dim"))
 
     def misuse(self, message: str) -> None:

@@ -70,7 +70,8 @@ class Parts:
         listed = self._system.get_file_info(pafs.FileSelector(self._path, allow_not_found=True))
         ours = [found for each in listed if (found := OURS.fullmatch(each.base_name))]
         for found in ours:
-            if found["mark"] not in (None, before):  # a run before the last one: the last one has asked its rows itself
+            # Of an earlier run than the last one, which has asked these rows again.
+            if found["mark"] not in (None, before):
                 self._system.delete_file(self._named(found[0]))
         names = {found["name"] for found in ours if found["mark"] in (None, before)}
         with ThreadPoolExecutor(READERS) as pool:

@@ -87,7 +87,8 @@ def answer(
             batch_size=rows_per_file,
             batch_format="pyarrow",
             num_cpus=cpus,
-            **_actor_pool(actors, 2 + streams // rows_per_file),  # more than fill it: each ends with its slowest row
+            # More than needed to fill it, since each call ends with its slowest row.
+            **_actor_pool(actors, 2 + streams // rows_per_file),
         )
         _count_results(asked, counts, say)
     left = counts.total - counts.ended

@@ -86,7 +86,8 @@ class Conversation(RecordViews):
         self._max_turns = max_turns
         self._final = final
         self._link = Link()
-        self._upcoming: Stream | None = ask(record.history, self._link.ended)  # made now: bad options are refused now
+        # Made at once, so that bad options are refused at once.
+        self._upcoming: Stream | None = ask(record.history, self._link.ended)
         self._call = self._turn_call = call_over(self._link, owner, self._upcoming, record, on_end, servers, observers)
         self._stream: Stream | None = None
         self._running: RunningTools | None = None
@@ -104,7 +105,7 @@ class Conversation(RecordViews):
         return self
 
     async def __anext__(self) -> ConversationChunk:
-        if self._ready:  # in a turn, this is what its stream has received
+        if self._ready:  # during a turn these are the chunks that its stream has received
             return self._ready.pop()  # type: ignore[no-any-return]
         return await self._pull()
 
@@ -124,7 +125,7 @@ class Conversation(RecordViews):
             call.finish("cancelled", error)
             raise
         except StreamError as error:
-            ending = call.dead or error  # whoever ended both may have told the turn's stream first
+            ending = call.dead or error  # the turn's stream may have been told of the end first
             call.fail(ending)
             raise ending from (None if ending is error else error)
         except BaseException as error:
@@ -324,7 +325,7 @@ class Conversation(RecordViews):
         # The cyclic collector may run in any thread; the turn's stream is kept until it can be closed on the loop's.
         try:
             loop.call_soon_threadsafe(_finish, link, self._stream)
-        except RuntimeError:  # the loop closed just now
+        except RuntimeError:  # the loop has been closed meanwhile
             link.finish("abandoned")
 
 

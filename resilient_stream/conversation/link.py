@@ -58,7 +58,7 @@ class Link:
         self.inner = None
         outcome, outer = transcript.outcome, self.outer
         if outer is not None and not outer.busy and outcome not in (None, "complete"):
-            outer.finish(outcome, transcript.error)  # a pull that runs does it itself
+            outer.finish(outcome, transcript.error)  # while a pull runs, the pull itself ends the conversation
 
     def finish(self, outcome: Outcome) -> None:
         """End the conversation and its turn from outside."""

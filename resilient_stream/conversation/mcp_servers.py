@@ -234,7 +234,8 @@ async def _tools_of(client: Any) -> list[MCPTool]:
         cursor = page.next_cursor
         if not cursor or len(tools) > MAX_TOOLS:
             break
-    return list({each.tool.name: each for each in reversed(tools[:MAX_TOOLS])}.values())[::-1]  # the first of a name
+    # Of several tools with one name the first is kept.
+    return list({each.tool.name: each for each in reversed(tools[:MAX_TOOLS])}.values())[::-1]
 
 
 def _declared(tool: Any) -> Tool | None:

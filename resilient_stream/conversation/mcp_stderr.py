@@ -40,7 +40,7 @@ class Lines:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._show(line)
-        if len(self._rest) > _READ:  # of a line without an end, the beginning is shown with each read
+        if len(self._rest) > _READ:  # a line that is longer than a read is shown in parts
             self._show(self._rest)
             self._rest = b""
         return bool(data)
@@ -55,14 +55,14 @@ class Lines:
         text = one_line(line[: MAX_LINE * 4].decode("utf-8", "replace"))
         if text:
             cut = "…" if len(text) > MAX_LINE else ""
-            with suppress(OSError, ValueError, AttributeError):  # a stderr that is closed, or none
+            with suppress(OSError, ValueError, AttributeError):  # stderr may be closed or missing
                 sys.stderr.write(f"{self._name}: {text[:MAX_LINE]}{cut}\n")
 
 
 @contextmanager
 def shown_stderr(name: str) -> Iterator[TextIO]:
     """Yield a file for a program's stderr, whose lines are shown on ours until the block is left."""
-    if sys.platform == "win32":  # where the event loop cannot watch a pipe
+    if sys.platform == "win32":  # the event loop cannot watch a pipe on Windows
         yield sys.stderr
         return
     ours, theirs = os.pipe()

@@ -134,7 +134,7 @@ class RunningTools:
     async def _run(self, answer: Callable[[Reports], Awaitable[None]]) -> None:
         try:
             await answer(self._reports)
-        except BaseException as error:  # raised by the pull, which is where a caller expects it
+        except BaseException as error:  # the pull raises it, where the caller expects it
             self._error = error
         finally:
             self.is_over = True
@@ -157,7 +157,7 @@ class RunningTools:
             try:
                 raise error
             finally:
-                del error  # its frames refer to this one
+                del error  # its frames refer to this one, which would be a cycle
         return self._reports.take()
 
     def leave(self) -> None:

@@ -64,7 +64,7 @@ class Prompts:
     async def ask(self, incomplete: Incomplete) -> str | None:
         """Return what the person says; None for no reply in time. Raises StreamMisused for a reply that is not text."""
         self.used += 1
-        assert self._on_incomplete is not None  # `left` was asked before
+        assert self._on_incomplete is not None  # the caller has asked `left` before
         reply: Any = None
         with anyio.move_on_after(self._timeout):
             reply = await asked(self._on_incomplete, incomplete, "on_incomplete", self._threads)

@@ -132,7 +132,8 @@ class Toolbox:
         """Run a call, and return what the model is told. `run.failed` is set if that is a complaint."""
         try:
             if call.name in self._functions and self._approvals.asks_about(call.name):
-                _checked(self._functions[call.name], call)  # nobody is asked about a call that cannot run
+                # Checked first, so that nobody is asked about a call that cannot run.
+                _checked(self._functions[call.name], call)
                 call = await self._approvals.approved(call)
             run.begin(call)
             with anyio.move_on_after(self._timeout):
@@ -152,7 +153,7 @@ class Toolbox:
             if _is_ours():
                 raise
             run.fail(error)
-            return f"{call.name} was cancelled."  # by something inside it; nobody cancelled us
+            return f"{call.name} was cancelled."  # something inside the tool cancelled it, and not its caller
 
     async def _result(self, call: ToolCall, outputs: dict[str, BaseModel]) -> Any:
         if (submission := self._submissions.get(call.name)) is not None:

@@ -202,7 +202,7 @@ def _text_of(part: Any) -> Any:
 def _json(result: Any) -> str:
     try:
         return to_json(result).decode()
-    except PydanticSerializationError:  # half of a character in a text somewhere, or what has no JSON
+    except PydanticSerializationError:  # the value has half a character in a text, or something that JSON does not have
         try:
             return to_json(plain(result)).decode()
         except Unfit:
@@ -232,7 +232,7 @@ async def asked(function: Callable[[Any], Any], question: Any, name: str, thread
 @functools.cache
 def _generator() -> type[GenerateJsonSchema]:
     """Return the class that writes schemas: without titles, which repeat names, or defaults that are not JSON."""
-    from pydantic.json_schema import GenerateJsonSchema  # costs milliseconds, which the import should not
+    from pydantic.json_schema import GenerateJsonSchema  # importing it takes milliseconds
 
     class Schema(GenerateJsonSchema):
         ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012

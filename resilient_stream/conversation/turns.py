@@ -201,7 +201,8 @@ class ConversationRecord:
         self.error.history = self.history
         if self.turns:
             self.error.transcript = self.turns[-1].transcript
-        if self.error.kind is ErrorKind.DEADLINE_EXCEEDED:  # a turn's clock knows only what was left for it
+        # The turn's error has only the time that was left for the turn.
+        if self.error.kind is ErrorKind.DEADLINE_EXCEEDED:
             self.error.failure = msgspec.structs.replace(self.error.failure, facts={"seconds": allowed})
 
 

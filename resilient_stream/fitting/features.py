@@ -78,7 +78,7 @@ def unsupported(request: Request, able: Capabilities) -> Failure | None:
     lacking = next((row.name for row in FEATURES if not getattr(able, row.capability) and row.asked(request)), None)
     lacking = lacking or refused(request, able.files) or hosted.refused(request, able)
     if lacking is None and request.extra:
-        from . import own_fields  # most calls have no `extra`
+        from . import own_fields  # imported late, since most calls have no `extra`
 
         lacking = own_fields.refused(request)
     if lacking is None:

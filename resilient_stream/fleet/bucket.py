@@ -91,7 +91,7 @@ class _Bucket:
 
     def fill(self, now: float) -> None:
         """Add what came since the last look."""
-        now = max(now, self._at)  # another thread may have looked at the clock later, and been here first
+        now = max(now, self._at)  # another thread may have a later time and have been here first
         self._level = min(self._holds, self._level + (now - self._at) * self._rate)
         self._at = now
 

@@ -222,7 +222,7 @@ class Circuit:
         return calls >= self._policy.min_calls and failures >= calls * self._policy.failure_rate
 
     def _open(self, now: float) -> None:
-        if not self._opened:  # each window in which all was well takes one trip back
+        if not self._opened:  # each window without trouble cancels one trip
             well = int((now - self._well_since) / self._policy.window) if self._trips else 0
             self._trips = max(0, self._trips - well)
         times = min(2**self._trips, LONGEST)

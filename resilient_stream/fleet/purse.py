@@ -125,7 +125,7 @@ class Purse:
         """Take in the store's answer to a claim."""
         with self._lock:
             if claim.turn != self._turn:
-                return  # one that was overtaken by another
+                return  # this answer was overtaken by a later one
             day = int(claim.period)
             self._granted = min(share.held, claim.held + max(claim.least, claim.most))
             self._told = Spending(day, claim.used)

@@ -181,7 +181,7 @@ class Member:
             if not (ours and circuit.standing(now).opened == view.standing.opened):
                 circuit.adopt(view.standing, now)
         elif view.version < self._version:
-            return  # an exchange that was overtaken by another
+            return  # this answer was overtaken by a later one
         self._standing = view.standing
         if not view.standing.opened and circuit.judge(view.calls, view.failures, now):
             self.note_turn()

@@ -182,7 +182,7 @@ class _Watched:
 
     def _has_come(self, event: AttemptProgress) -> None:
         if id(event.record) not in self._sent:
-            return  # it could not be sent
+            return  # the request could not be sent, so it was never counted
         if event.step == "content" and event.record.time_to_first_chunk is not None:
             self._tally.answered(event.target, event.record.time_to_first_chunk)
         elif event.step in ("kept", "closed") and not event.record.draining:

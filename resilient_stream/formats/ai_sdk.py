@@ -111,7 +111,7 @@ class AiSdkWriter:
         """Return the parts of a batch."""
         frames: list[bytes] = []
         for item in items:
-            if type(item) is TextDelta and self._text:  # nearly all of an answer
+            if type(item) is TextDelta and self._text:  # a fast way for nearly all chunks of an answer
                 frames.append(b"%b%b}\n\n" % (self._text, encode(item.text)))
             else:
                 frames += map(_frame, self._parts(item))
@@ -238,7 +238,7 @@ class AiSdkWriter:
             titled = {"title": item.title} if item.title else {}
             return [{"type": "source-url", "sourceId": id, "url": item.url, **titled, **more}]
         title = item.title or item.quote or item.id or "Document"
-        kind = "application/octet-stream"  # no provider says what it is, and the part has to
+        kind = "application/octet-stream"  # the part needs a media type, and no provider gives one
         return [{"type": "source-document", "sourceId": id, "mediaType": kind, "title": title, **more}]
 
     def _file(self, item: File) -> list[Part]:

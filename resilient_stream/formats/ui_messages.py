@@ -178,7 +178,7 @@ class _Turn:
             raise StreamMisused(f"{place}.type: {safe_name(kind)!r} stands in no message of the role {role!r}")
         try:
             reading(self, part, place)
-        except StreamMisused as error:  # of a part's own check, which knows no place
+        except StreamMisused as error:  # the part's own check does not know its place
             said = str(error)
             raise error if said.startswith(place) else StreamMisused(f"{place}: {said}") from None
 

@@ -62,7 +62,7 @@ class Door:
 
     def _check_key(self, headers: Mapping[str, str]) -> None:
         given = headers.get("x-api-key") or _without_scheme(headers.get("Authorization", ""))
-        raw = given.encode(errors="surrogatepass")  # a server decodes bytes that are no text as lone surrogates
+        raw = given.encode(errors="surrogatepass")  # a server decodes bytes that are no valid text as lone surrogates
         # Each key is compared, and each in the same time, so that the time says nothing.
         found = [hmac.compare_digest(raw, key) for key in self._keys]
         if not any(found):

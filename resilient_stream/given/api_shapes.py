@@ -141,7 +141,7 @@ def _cache_mark(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_text(value: Mapping[str, Any]) -> dict[str, Any]:
     fields = {"type": "text", "text": value.get("text", value.get("refusal"))}
-    if value.get("citations"):  # Anthropic's; annotations of others speak to people, and are not sent back
+    if value.get("citations"):  # only Anthropic's go back; annotations of others are for people
         fields |= {"citations": plain(value["citations"], ".citations"), "cited_by": value.get("cited_by")}
     return fields
 
@@ -200,7 +200,8 @@ def _as_file(value: Mapping[str, Any]) -> dict[str, Any]:
     inner = inner or dict(value)
     made = {ours: inner[theirs] for theirs, ours in _THEIR_FILE.items() if inner.get(theirs) is not None}
     address = made.get("data")
-    if isinstance(address, str) and address.startswith(("https:", "http:")):  # OpenRouter's
+    # OpenRouter gives a link in the place of the data.
+    if isinstance(address, str) and address.startswith(("https:", "http:")):
         made["url"] = made.pop("data")
     return {"type": "file", **{name: inner[name] for name in _OUR_FILE if inner.get(name) is not None}, **made}
 
@@ -227,7 +228,7 @@ def _as_address(value: Mapping[str, Any]) -> dict[str, Any]:
     else:
         video = value.get("video_url")
         found = {"url": video.get("url") if isinstance(video, Mapping) else video, "media_type": "video/mp4"}
-    if str(found["url"]).startswith("data:"):  # says its type itself
+    if str(found["url"]).startswith("data:"):  # a data URL has its type in it
         del found["media_type"]
     return {"type": "file", **found}
 

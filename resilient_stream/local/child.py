@@ -56,7 +56,7 @@ def _settings(params: Any, model: str, key: str) -> Any:
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [key]
-    if hasattr(params, "cors_origins"):  # so that no page in a browser can read an answer
+    if hasattr(params, "cors_origins"):  # no page in a browser may read an answer
         params.cors_origins, params.cors_credentials = "", False
     params.n_parallel = PARALLEL
     params.n_ctx = PARALLEL * CONTEXT

@@ -266,7 +266,7 @@ def _shown_text(error: BaseException) -> tuple[str, str]:
     """Return what a traceback and a debugger show of an exception. One that a library did not initialise may have
     neither."""
     said = []
-    for show in (str, str if isinstance(error, UnicodeError) else repr):  # its repr has all the data
+    for show in (str, str if isinstance(error, UnicodeError) else repr):  # the repr of a UnicodeError has all the data
         try:
             said.append(show(error))
         except Exception:

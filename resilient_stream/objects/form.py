@@ -67,7 +67,7 @@ def form_of(output: Any) -> Form:
     _refuse_values(output)
     try:
         return _kept_form(output)
-    except TypeError:  # an annotation in it has no hash
+    except TypeError:  # the type has an annotation that cannot be hashed
         return _TypeForm(output, _adapter(output))
 
 
@@ -134,7 +134,7 @@ class _TypeForm:
         value = _unwrapped(_begun(text), self._wrapped_in)
         try:
             return value if value is MISSING else grown(self._kind, value)
-        except Exception:  # a validator of the type's, or too many levels; the whole answer says what is wrong
+        except Exception:  # a validator failed, or there are too many levels; the whole answer says what is wrong
             return MISSING
 
 
@@ -191,7 +191,8 @@ def _adapter(output: Any) -> TypeAdapter[Any]:
 def _schema(adapter: TypeAdapter[Any], name: str) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of defaults that have no JSON; the schema is right without them
+            # Pydantic warns of defaults that JSON does not have; the schema is right without them.
+            warnings.simplefilter("ignore")
             return adapter.json_schema()
     except (PydanticUserError, NameError) as error:
         raise _no_form(name, error) from error

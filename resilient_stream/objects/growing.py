@@ -161,7 +161,7 @@ def _is_typed_dict(kind: Any) -> bool:
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     try:
         return _kept_adapter(kind)
-    except TypeError:  # an annotation in it has no hash
+    except TypeError:  # the type has an annotation that cannot be hashed
         return TypeAdapter(kind)
 
 

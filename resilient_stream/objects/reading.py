@@ -75,7 +75,7 @@ class ObjectStream:
     def _is_new(self, grown: Any) -> bool:
         try:
             return not (grown == self._last or grown in ({}, []))
-        except Exception:  # values of the caller's own types, as arrays, may refuse to be compared
+        except Exception:  # values of the caller's own types, such as arrays, may refuse to be compared
             return True
 
     def _whole(self) -> Any:

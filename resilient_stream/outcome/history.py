@@ -113,7 +113,7 @@ class _Turn:
             case ReasoningDelta():
                 self._add_thought(chunk)
             case TextDelta():
-                self._end_thought()  # its proof would have come before the text
+                self._end_thought()  # a proof comes before the text, so the thought ends without one
                 self._text.append(chunk.text)
             case ToolCall():
                 self._end_thought()

@@ -257,7 +257,7 @@ class Transcript:
         self.error = error
         if outcome in _WITHHELD:
             with contextlib.suppress(IndexError):
-                while True:  # one by one: the thread of a synchronous caller may be taking some just now
+                while True:  # one by one, since the thread of a synchronous caller may take some at the same time
                     self._ready.pop()
                     self._withheld += 1
         if self.started is not None:

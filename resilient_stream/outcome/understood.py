@@ -74,7 +74,7 @@ def contradiction(chunks: Sequence[Chunk]) -> Failure | None:
     if reason == "tool_calls":
         return _without_a_call(chunks)
     if reason not in ("stop", "other") or (finished is not None and finished.explanation):
-        return None  # cut, blocked or declined, which explains the missing content
+        return None  # an end of this kind explains the missing content
     return None if any(map(_has_content, chunks)) else _says_nothing(chunks)
 
 

@@ -96,7 +96,7 @@ def capabilities_of(target: str) -> Capabilities:
 
 def families_of(target: str) -> Families:
     """Return the families of a target's model by its name, "provider:model"."""
-    from .shared.families import open_family, signing_family  # where a message has somebody's reasoning only
+    from .shared.families import open_family, signing_family  # imported late: needed only for messages with reasoning
 
     signed = capabilities_of(target).signs_as or signing_family(target) or target.partition(":")[0]
     return Families(signed, open_family(target) or signed)
@@ -110,7 +110,8 @@ def approval_of(provider: str, call_id: str, approved: bool, reason: str) -> Any
 
 def rules_for(provider: str) -> Rules:
     """Return the error rules of a provider by its name; the shared rules for a provider without rules of its own."""
-    from ..classify.generic import GENERIC  # when something fails: its tables take milliseconds to import
+    # Imported late: needed only when something fails, and its tables take milliseconds.
+    from ..classify.generic import GENERIC
 
     rules: Rules = getattr(_if_known(provider), "error_rules", GENERIC)
     return rules
@@ -133,6 +134,7 @@ def _unknown(name: str) -> str:
 
 @functools.cache
 def _third_parties() -> dict[str, EntryPoint]:
-    from importlib.metadata import entry_points  # with a zip reader and a csv reader: for unknown names only
+    # Imported late: it loads readers of zip and csv, and only unknown names need it.
+    from importlib.metadata import entry_points
 
     return {entry.name: entry for entry in entry_points(group="resilient_stream.providers")}

@@ -96,7 +96,7 @@ class Cluster:
         try:
             if not asking:
                 return await client.execute_command(*command)
-            pipe = client.pipeline(transaction=False)  # one connection: the first command is about the second
+            pipe = client.pipeline(transaction=False)  # in one connection, since the first command is about the second
             pipe.execute_command("ASKING")
             pipe.execute_command(*command)
             return (await pipe.execute())[1]
@@ -111,7 +111,7 @@ class Cluster:
         self._homes = {slot: home for slot, home in self._homes.items() if home != node}
         if self._clients.get(node) is client:
             del self._clients[node]
-            self._clients[node] = None  # the last one in the order in which they are asked
+            self._clients[node] = None  # added last, so that it is asked last
             self._close(client)
 
     def _url_of(self, moved: Exception, node: str) -> str:

@@ -110,7 +110,7 @@ async def called(client: Any, script: str, sha: str, names: Sequence[str], value
     try:
         return await client.evalsha(sha, len(names), *names, *values)
     except Exception as error:
-        if type(error).__name__ != "NoScriptError":  # the name is the same in the packages redis and valkey
+        if type(error).__name__ != "NoScriptError":  # the packages redis and valkey both have this name
             raise
         return await client.eval(script, len(names), *names, *values)
 

@@ -228,7 +228,7 @@ class RedisStore:
             if done:
                 return asking.result()
         self._trouble(place).late = True
-        if self._has_answered:  # else it is the first connection that takes its time
+        if self._has_answered:  # before the first answer, it is connecting that takes its time
             self._warn(f"no answer within {PATIENCE * 1000:.0f} ms")
         return None
 
@@ -239,7 +239,7 @@ class RedisStore:
             result = await self._run_in_time(command)
         except StoreLost:
             return None
-        except Exception as error:  # whatever it is, no call may fail because of it
+        except Exception as error:  # no call may fail because of the store
             self._is_lost(error, place)
             return None
         self._has_answered = True
@@ -274,7 +274,7 @@ class RedisStore:
         return self._is_lost(error, place)
 
     def _is_lost(self, error: Exception, place: str) -> StoreLost:
-        if not self.is_cluster:  # which drops the client of the node itself: those of others are in use
+        if not self.is_cluster:  # a cluster drops the client of the lost node itself; the others are in use
             self._drop_client()
         trouble = self._trouble(place)
         trouble.down = True
@@ -325,7 +325,7 @@ class RedisStore:
         self._drop_client()
         loop = asyncio.get_running_loop()
         while working := [task for task in self._working if task.get_loop() is loop]:
-            await asyncio.wait(working)  # each has a bound; one that fails may have a node's connections closed
+            await asyncio.wait(working)  # each task has a time limit; one that fails may close a node's connections
 
     def _drop_client(self) -> None:
         """Close this loop's client, whatever state it is in. The next command makes a new one."""
@@ -337,7 +337,7 @@ class RedisStore:
         self._in_background(self._close(client))
 
     async def _close(self, client: Any) -> None:
-        with contextlib.suppress(Exception):  # it may be the reason why it is closed
+        with contextlib.suppress(Exception):  # the connection may be broken, which is why it is closed
             async with asyncio.timeout(self.timeout):
                 await client.aclose()
 
@@ -354,7 +354,7 @@ class RedisStore:
             url,
             max_connections=CONNECTIONS,
             timeout=self.timeout,
-            socket_timeout=None,  # ours is around each command; one that waits for news may wait longer
+            socket_timeout=None,  # our own timeout is around each command; waiting for news may take longer
             socket_connect_timeout=self.timeout,
             # One more try on a new connection: a server that was started anew, or tidies up, has closed the old ones.
             retry=Retry(NoBackoff(), 1),
@@ -380,7 +380,7 @@ def _check(url: str) -> None:
         for each in nodes_of(url) or [url]:
             parse_url(each)
         is_cut = scheme != "unix" and _is_cut(url)
-    except ValueError:  # it may repeat the URL, and with it a password
+    except ValueError:  # the error may repeat the URL, and with it a password
         is_cut = True
     if is_cut:
         raise StreamMisused(UNREADABLE)

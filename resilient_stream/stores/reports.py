@@ -92,7 +92,8 @@ async def _called(client: Any, script: str, prefix: str, *values: str | bytes) -
     try:
         return await called(client, script, _sha(script), keys(prefix), values)
     except Exception as error:
-        if any(cls.__name__ == "ResponseError" for cls in type(error).__mro__):  # as in redis, so in valkey
+        # The packages redis and valkey both have this name.
+        if any(cls.__name__ == "ResponseError" for cls in type(error).__mro__):
             raise RecordRefused(str(error)) from error
         raise
 

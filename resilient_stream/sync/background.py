@@ -105,10 +105,10 @@ class Background:
 
     async def _wind_up(self, loop: asyncio.AbstractEventLoop) -> None:
         for client in list(self.clients):
-            client._stop_reading_on()  # a process that ends does not wait for what its streams used
+            client._stop_reading_on()  # at the end of the process, nobody waits for the usage of its streams
             await client.aclose()
         others = asyncio.all_tasks() - {asyncio.current_task()}
-        if others:  # the pulls, which now raise; and whatever a caller's own code has started
+        if others:  # the pulls, which raise now, and tasks that the caller's own code has started
             _, late = await asyncio.wait(others, timeout=PATIENCE / 4)
             for task in late:
                 task.cancel()
@@ -135,7 +135,7 @@ class _Errand(Generic[ResultT]):
     async def _do_work(self) -> None:
         try:
             self._result = await self._work()
-        except BaseException as error:  # the loop's thread has to live on
+        except BaseException as error:  # nothing may end the loop's thread
             self._error = error
         finally:
             self.over.release()
@@ -150,9 +150,10 @@ class _Errand(Generic[ResultT]):
         if interrupted is not None:
             interrupted()
         if self._task is None or self._task.done():
-            if self.over.locked():  # by the wait, which took it and was interrupted then
+            if self.over.locked():  # the wait has taken the lock and was interrupted afterwards
                 self.over.release()
-        else:  # in the next turn: a task that is cancelled before its first step would never say that it is over
+        # In the loop's next turn, since a task that is cancelled before its first step would never say that it is over.
+        else:
             asyncio.get_running_loop().call_soon(self._task.cancel)
 
     def outcome(self) -> ResultT:
@@ -163,7 +164,7 @@ class _Errand(Generic[ResultT]):
         try:
             raise error
         finally:
-            del error  # a frame that is in its own exception's traceback is freed by the collector only
+            del error  # the traceback has this frame in it, a cycle that only the collector would free
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

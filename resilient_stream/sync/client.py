@@ -52,7 +52,8 @@ class SyncClient:
         if options.get("session") is not None:
             raise StreamMisused("session= belongs to an event loop of yours, and SyncClient has its own; use Client")
         if "middlewares" in options:
-            options["middlewares"] = tuple(options["middlewares"])  # read again in each process
+            # Each process reads them again, so an iterator would be empty.
+            options["middlewares"] = tuple(options["middlewares"])
         self._make = functools.partial(Client, *targets, **options)
         self._clients = {os.getpid(): self._make()}
         """The client of each process. A parent's is kept, because its end would close sockets that both share."""

@@ -74,11 +74,11 @@ class SyncAnswer(SyncIterator[ItemT]):
 
     def __next__(self) -> ItemT:
         ready = self._stream._ready
-        if ready:  # a chunk that is here costs no way to the loop
+        if ready:  # the fast way: a chunk that has arrived needs nothing of the loop
             try:
                 return ready.pop()  # type: ignore[no-any-return]
             except IndexError:
-                pass  # the loop has ended the stream just now
+                pass  # the loop has ended the stream meanwhile
         return super().__next__()
 
     def texts(self) -> SyncTexts:

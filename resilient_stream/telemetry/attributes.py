@@ -152,7 +152,7 @@ def _base_name(model: str) -> str:
 def place(host: str) -> dict[str, Any]:
     """Return the attributes of a request's host and port. Without a port it is HTTPS's. A program has neither."""
     name, colon, port = host.rpartition(":")
-    if not colon or ":" in name:  # no port, or an IPv6 address, in which nobody could find it
+    if not colon or ":" in name:  # there is no port, or it cannot be told from an IPv6 address
         return {"server.address": host, "server.port": 443} if host else {}
     return {"server.address": name, "server.port": int(port)}
 

@@ -36,7 +36,7 @@ def watch(provider: Any, meter: Meter, client: Watched) -> None:
         gauges = _watching.get(id(provider))
         if gauges is None:
             gauges = _watching[id(provider)] = Gauges(meter)
-            with contextlib.suppress(TypeError):  # one that cannot be referred to weakly stays
+            with contextlib.suppress(TypeError):  # a provider that cannot be referred to weakly stays
                 weakref.finalize(provider, _watching.pop, id(provider), None)
         gauges.clients = [*(each for each in gauges.clients if each() is not None), client]
 

@@ -147,7 +147,8 @@ class CallMetrics(Sink):
         """Record the requests that did not fail, and the call."""
         transcript = event.transcript
         outcome = transcript.outcome or "failed"
-        if outcome == "deadline" and transcript.error is not None:  # no request failed: the time was over
+        # The deadline passed, although no request had failed.
+        if outcome == "deadline" and transcript.error is not None:
             self._count_error(self._target, transcript.error, None)
             if transcript.error.code == IN_THE_LINE:
                 self._count("llm.request.refused", transcript.error.target or self._target, reason=IN_THE_LINE)

@@ -91,7 +91,7 @@ class Trace(Sink):
             return
         where = attributes.place(event.host)
         self._span.set_attributes(where)
-        if event.stream or self._streamed:  # set only where it is true, or no longer is
+        if event.stream or self._streamed:  # the attribute is written only where it is true, or changes back to false
             self._span.set_attribute(attributes.STREAMED, event.stream)
             self._streamed = True
         provider, model = attributes.split_target(event.target)
@@ -149,7 +149,7 @@ class Trace(Sink):
             self._end_attempt(span, record, _outcome_of(record, outcome), transcript.error)
         if self._span.is_recording():
             self._span.set_attributes(attributes.whole(transcript))
-            if len(transcript.attempts) > 1:  # or every chunk of a long answer would be looked at for nothing
+            if len(transcript.attempts) > 1:  # only then, since every chunk of the answer is looked at
                 self._tell_seams(transcript)
             if self._with_content:
                 self._span.set_attributes(content.reply(transcript))

@@ -78,7 +78,7 @@ class Response:
             await asyncio.sleep(0)
             self._turn = perf_counter()
         data = await self._content.read(TURN)
-        if len(data) < TURN:  # nothing more will come
+        if len(data) < TURN:  # less than was asked for: nothing more has arrived
             self._turn_at = self._content.total_bytes + TURN
         return data
 
@@ -93,7 +93,7 @@ class Response:
         if isinstance(protocol, Connection):
             protocol.body = self._content
             return
-        closed = protocol.closed if protocol is not None else None  # of a session that is the user's
+        closed = protocol.closed if protocol is not None else None  # a connection of the user's own session
         if closed is not None:
             closed.add_done_callback(self._connection_gone)
 
@@ -181,7 +181,7 @@ async def _until_the_loop_ends(here: _Here, sessions: MutableMapping[Any, _Here]
     try:
         yield
     finally:
-        here.keeper = None  # this very generator
+        here.keeper = None  # the keeper is this generator
         sessions.pop(here.loop, None)
         here.end()
 
@@ -217,7 +217,7 @@ class HttpTransport:
                 **route.options,
             )
         except Exception as error:
-            forget_variables(error)  # aiohttp's, in which the headers are
+            forget_variables(error)  # aiohttp's frames hold the headers
             if route is not None and route.proxy is not None:
                 of_the_proxy(error, route.proxy, route.url, sending)
             raise

@@ -19,7 +19,7 @@ class Outgoings:
     """Passes each request of a client to the right transport; see `contract.Transport`."""
 
     def __init__(self, session: aiohttp.ClientSession | None = None) -> None:
-        from . import http  # with aiohttp, most of what there is to load: a process that makes no client goes without
+        from . import http  # imported late: with aiohttp it is most of what is loaded, and only a client needs it
 
         self.http = http.HttpTransport(session)
         self._http_response = http.Response

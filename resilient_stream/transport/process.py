@@ -244,7 +244,7 @@ class ProcessResponse(asyncio.SubprocessProtocol):
         try:
             os.killpg(self._transport.get_pid(), signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
-            pass  # the whole group had ended
+            pass  # all processes of the group had ended
 
     def _stdout(self) -> Any:
         return self._transport.get_pipe_transport(1)

@@ -60,7 +60,7 @@ def route_for(request: HttpRequest, *, ours: bool) -> Route:
 
 
 def _refuse(reason: str, code: str = "unsendable") -> NoReturn:
-    own = code == "unsendable"  # another target has another address and other headers, but the same certificates
+    own = code == "unsendable"  # a fallback may help: its address and headers are others, its certificates the same
     facts = {"reason": reason}
     raise error_for(Failure(kind=ErrorKind.CLIENT_CONFIG, code=code, fallback=own or None, facts=facts)) from None
 

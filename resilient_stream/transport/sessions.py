@@ -189,7 +189,7 @@ def _longest_line(head: bytearray) -> str:
 _KEEP_ALIVE = (
     ("SO_KEEPALIVE", 1),
     ("TCP_KEEPIDLE", IDLE),
-    ("TCP_KEEPALIVE", IDLE),  # TCP_KEEPIDLE on macOS
+    ("TCP_KEEPALIVE", IDLE),  # the name of TCP_KEEPIDLE on macOS
     ("TCP_KEEPINTVL", 15),
     ("TCP_KEEPCNT", 4),
 )

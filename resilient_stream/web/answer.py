@@ -171,7 +171,7 @@ class Answer:
             silent = self._now() - self._sent_at
             if silent < seconds:
                 await asyncio.sleep(seconds - silent)
-            elif self._writing:  # the silence is the reader's, who is slow
+            elif self._writing:  # it is the reader that is slow, and not the model
                 await asyncio.sleep(seconds)
             else:
                 await self._send_heartbeat()

@@ -122,7 +122,8 @@ class Follower:
                 self.log.refused = entry.refused
             if entry.ended:
                 self.log.error = entry.error
-                if entry.error is not None:  # as the other process did, so that the writer knows whether to `cut`
+                # Ended as in the other process, so that this writer, too, knows whether to `cut`.
+                if entry.error is not None:
                     self.reader.end_alone(entry.error)
                 self.log.end()
                 return True

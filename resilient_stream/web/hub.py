@@ -73,13 +73,13 @@ class Hub:
         self._drain = drain
         self._size = 0
         self._running: dict[str, _Kept] = {}
-        self._ended: OrderedDict[str, _Kept] = OrderedDict()  # the first one is often taken out
+        self._ended: OrderedDict[str, _Kept] = OrderedDict()  # ordered, since the first one is often taken out
         self._aliases: dict[bytes, str] = {}
         self._closed = False
         self._writers = writers or {}
         self._shared: Shared | None = None
         if store is not None and not isinstance(store, MemoryStore):
-            from .shared import Shared  # needs Redis, and most hubs do not
+            from .shared import Shared  # imported late: it needs Redis, and most hubs do not
 
             self._shared = Shared(store, ttl, max_bytes, self._writer, self._stop_here)
 
@@ -166,7 +166,7 @@ class Hub:
         await self._settle(1.0)
         if self._shared is not None:
             await self._shared.aclose()
-            self._shared = None  # what is in Redis stays there for its time
+            self._shared = None  # stored answers stay in Redis until they expire
         for id in list(self._ended):
             self._forget(id)
 
@@ -193,7 +193,7 @@ class Hub:
     def _find(self, id: str, owner: str | None) -> _Kept | None:
         kept = self._running.get(id) or self._ended.get(id)
         asked = digest_of(owner)
-        known = asked[::-1] if kept is None else kept.owner  # compared in any case: the time says nothing
+        known = asked[::-1] if kept is None else kept.owner  # compared in any case, so that the time taken says nothing
         return kept if hmac.compare_digest(known, asked) else None
 
     def _run_ended(self, run: Run) -> None:

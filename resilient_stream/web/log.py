@@ -66,7 +66,7 @@ class Log:
         self._numbered = numbered
         self._changed = changed
         self._frames: list[bytes] = []
-        self._ends: list[int] = []  # of each frame: bytes that were ever appended, up to its end
+        self._ends: list[int] = []  # for each frame, how many bytes were ever appended up to its end
         self._total = 0
         self._waiting: set[asyncio.Future[None]] = set()
         self._resize(LOG_BYTES)

@@ -212,7 +212,7 @@ class Run:
     def turn_away(self, reader: Reader) -> None:
         """Tell the reader to come back, if it can do so at another process, and end the answer for all otherwise."""
         if self._elsewhere:
-            self._on_leave = Run.run_on  # it leaves because it is told to
+            self._on_leave = Run.run_on  # the reader leaves because it is told to, so the answer runs on
             reader.lose("elsewhere")
         else:
             self.close("client_closed")
@@ -262,7 +262,7 @@ class Run:
                 while self._is_ahead() and not direct._over:
                     self._room = asyncio.get_running_loop().create_future()
                     await self._room
-        except StreamError as error:  # it failed before its first frame
+        except StreamError as error:  # the answer failed before its first frame
             forget_frames(error)
             self.log.refused = error
             self._append(direct.broken(error))

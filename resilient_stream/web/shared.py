@@ -96,7 +96,7 @@ class Shared:
         try:
             await self._listen_for(follower)
             return follower.start(await self._patiently(lambda: self._stored.read(id, position, about.worker)))
-        except BaseException:  # also a request that was cancelled meanwhile: nobody would leave the reader
+        except BaseException:  # also if the request was cancelled meanwhile, since nobody else would close the reader
             self._leave(follower)
             raise
 
@@ -119,7 +119,7 @@ class Shared:
             until = asyncio.get_running_loop().time() + PATIENCE
             while heard is False and asyncio.get_running_loop().time() < until:
                 heard = await self._patiently(lambda: self._stored.order_stop(about.worker, id))
-                if heard is False:  # it is about to listen again
+                if heard is False:  # the process may be about to listen again
                     await asyncio.sleep(RETRY_AFTER / 2)
             return bool(heard)
         except NoSuchStream:

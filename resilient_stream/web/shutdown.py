@@ -106,7 +106,8 @@ def _hearing(signals: Iterable[signal.Signals], tell: Callable[[], object]) -> I
         assert callable(handler)
         handler(got, frame)
 
-    ours = [each for each, handler in handlers.items() if callable(handler)]  # by default a signal ends the process
+    # Callable ones only: by default a signal ends the process.
+    ours = [each for each, handler in handlers.items() if callable(handler)]
     for each in ours:
         signal.signal(each, heard)
     try:

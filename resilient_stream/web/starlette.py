@@ -152,7 +152,7 @@ class AsgiSink:
         """
         try:
             await self._send({"type": "http.response.cut_because_the_answer_failed"})
-        except Exception:  # each server has its own, and all of them are this one
+        except Exception:  # each server has an error class of its own
             return
 
     async def gone(self) -> None:

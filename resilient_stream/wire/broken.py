@@ -151,7 +151,7 @@ def without_halves(data: bytes, mark: bool) -> bytes:
     while at < len(data) and len(pieces) < MOST_PIECES:
         end = _match_end(_SOUND, data, at)
         half = _HALF.match(data, end)
-        if half is None:  # all is well, or an escape is broken beyond repair
+        if half is None:  # nothing is broken, or an escape cannot be mended
             break
         pieces += data[at:end], marked(int(half[1], 16)).encode() if mark else LONE
         at = half.end()

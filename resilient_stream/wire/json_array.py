@@ -54,7 +54,7 @@ class JsonArrayDecoder:
         self._start = 0  # where the current element begins; bytes before it are dropped
         self._at = 0  # where to continue; bytes before it were scanned
         self._depth = 0  # how many brackets are open inside the element
-        self._brackets = 0  # how many of them were followed in it
+        self._brackets = 0  # how many brackets of the element were followed so far
         self._found: list[bytes] = []
         self._state: Callable[[JsonArrayDecoder], bool] = JsonArrayDecoder._begin
 

@@ -93,7 +93,7 @@ class BatchDecoder(Generic[EventT]):
                 raise
             texts = objects_in(payload)
             sound = [readable(text) for text in texts]
-            if sound == [payload]:  # nothing to mend, so reading it again would end alike
+            if sound == [payload]:  # there is nothing to mend, so reading it again would fail in the same way
                 raise
         return [self.one.decode(text) for text in sound], sound, sound != texts
 

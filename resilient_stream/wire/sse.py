@@ -239,7 +239,8 @@ class SseDecoder:
                 event = value.decode("utf-8", "replace")
             elif name == b"id" and b"\0" not in value:
                 self.last_event_id = value.decode("utf-8", "replace")
-            elif name == b"retry" and value.isdigit() and len(value) < 19:  # int() refuses more than 4,300 digits
+            # Bounded, since int() refuses more than 4,300 digits.
+            elif name == b"retry" and value.isdigit() and len(value) < 19:
                 self.retry = int(value)
             elif line[:1] in b"{[ ]}" and line:
                 self._stray += line[: MAX_STRAY - len(self._stray)]
@@ -256,9 +257,9 @@ def lone_event(data: bytes) -> bytes | None:
         line = data.find(b"\n")
         if line == last and data.endswith(b"\n") and b"\r" not in data:
             return data[6:-2]
-        if line == last - 1 and data.find(b"\r") == last - 2 and data.endswith(b"\r\n"):  # Gemini
+        if line == last - 1 and data.find(b"\r") == last - 2 and data.endswith(b"\r\n"):  # as Gemini writes events
             return data[6:-4]
-    elif data.startswith(b"event: ") and not data.startswith(_SIGNS_OF_LIFE):  # Anthropic
+    elif data.startswith(b"event: ") and not data.startswith(_SIGNS_OF_LIFE):  # as Anthropic writes events
         line = data.find(b"\n") + 1
         whole = data.find(b"\n", line) == last and data.endswith(b"\n") and b"\r" not in data
         return data[line + 6 : -2] if whole and data.startswith(b"data: {", line) else None

@@ -177,7 +177,7 @@ class _Run:
         loop.call_later(DRAIN if self._signals == 1 else 0, self._close, client)
 
     def _close(self, client: Client) -> None:
-        self._closing = asyncio.create_task(client.aclose())  # what runs ends as client_closed
+        self._closing = asyncio.create_task(client.aclose())  # rows that still run end as client_closed
 
     def _ended(self) -> int:
         if not self._limit:

@@ -98,7 +98,7 @@ class _Loop:
             try:
                 while (text := self._next()) is not None:
                     self._handle(text, runner, client)
-            except KeyboardInterrupt:  # not interactive
+            except KeyboardInterrupt:  # only from a pipe: an interactive chat handles Ctrl-C itself
                 return exit_codes.INTERRUPTED
             finally:
                 runner.run(client.aclose())

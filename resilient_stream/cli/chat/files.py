@@ -65,8 +65,8 @@ def load_tools(path: Path) -> list[Callable[..., Any]]:
     if spec is None or spec.loader is None:
         raise StreamMisused(f"{path}: tools are the functions of a Python file, FILE.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where pydantic and pickle look a class up
-    sys.path.append(str(path.parent))  # at the end: a neighbour called json.py is not meant
+    sys.modules[name] = module  # pydantic and pickle look classes up there
+    sys.path.append(str(path.parent))  # at the end, so that a neighbour called json.py is not imported
     try:
         spec.loader.exec_module(module)
     except OSError as error:

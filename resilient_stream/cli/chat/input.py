@@ -50,7 +50,7 @@ async def while_running(prompt: str) -> str:
         return await session.prompt_async([("bold", prompt)])
     except EOFError:
         return ""
-    except KeyboardInterrupt:  # a key here, and no signal, which is what cancels the task of the answer
+    except KeyboardInterrupt:  # Ctrl-C is a key here and no signal; a signal would cancel the task of the answer
         signal.raise_signal(signal.SIGINT)
         return await asyncio.Future()
 

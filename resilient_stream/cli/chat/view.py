@@ -65,7 +65,8 @@ class ChatView:
         """Ask whether a tool may run: yes, no, or why not. A pipe has nobody who could answer, so nothing runs."""
         if not self._spaced:
             return "nobody is there to approve it"
-        whole = wording.whole_call(call)  # the one that is asked about, of several that were shown shortened
+        # Several calls may have been shown shortened; this is the one that is asked about.
+        whole = wording.whole_call(call)
         if len(whole) > MOST_SHOWN:
             return "it is too long for a person to read"
         self.note(whole)

@@ -106,7 +106,7 @@ class DemoProxy:
             else:
                 writer.write(answer)
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # one of the two sides has left
+            pass  # the client or the model has left
         finally:
             writer.close()
 

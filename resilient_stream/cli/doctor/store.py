@@ -83,7 +83,7 @@ class StoreExamination:
                     self.checks[step] = Check(step, "ok", note=await work())
             except Stop as stop:
                 self.checks[step] = Check(step, stop.state, None, stop.note, stop.happened, stop.to_do)
-            except Exception as error:  # whatever the package redis raises, or the deadline
+            except Exception as error:  # the package redis may raise anything, and the deadline a TimeoutError
                 trouble = trouble_of(error, self._url, self._asked)
                 self.checks[step] = Check(step, "failed", None, trouble.note, trouble.happened, trouble.to_do)
 

@@ -190,7 +190,7 @@ def _keys(stopped: asyncio.Event) -> Iterator[None]:
 
 def _read_key(keyboard: int, stopped: asyncio.Event) -> None:
     typed = b""
-    with contextlib.suppress(OSError):  # the terminal was closed, which is the end, too
+    with contextlib.suppress(OSError):  # a terminal that was closed is an end, too
         typed = os.read(keyboard, 1024)
     if not typed or b"q" in typed.lower():
         stopped.set()

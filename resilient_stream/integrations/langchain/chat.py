@@ -126,7 +126,7 @@ class ResilientChat(BaseChatModel):
             options["deadline"] = seconds
         if (form := options.pop("response_format", None)) is not None:
             options["output"] = _schema_in(form)
-        if options.get("parallel_tool_calls"):  # as it is everywhere
+        if options.get("parallel_tool_calls"):  # parallel calls are allowed everywhere, so nothing is asked for
             del options["parallel_tool_calls"]
         return options
 

@@ -92,7 +92,7 @@ def _response_format(value: Any) -> dict[str, Any]:
         return {"output": {"type": "object"}}
     if kind == "text":
         return {}
-    return {"extra": {"response_format": given}}  # a grammar, or what some host has beside
+    return {"extra": {"response_format": given}}  # a grammar, or a format that only some host has
 
 
 def schema_of(value: Any, place: str) -> dict[str, Any]:

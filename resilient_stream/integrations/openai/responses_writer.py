@@ -77,7 +77,7 @@ class ResponsesWriter:
     """
 
     media_type = "text/event-stream"
-    heartbeat = b": waiting\n"  # as in `ChatWriter`
+    heartbeat = b": waiting\n"  # a comment without an empty line, for the reason given in `ChatWriter`
     numbered = True
     cut = False
 

@@ -104,7 +104,7 @@ class ClaudeCodeDecoder:
                 self.failure = failure_of(error)
                 break
             except UNREADABLE:
-                continue  # half a line at the end is a cut; another line without JSON is a message
+                continue  # half a line at the end is a cut; any other line without JSON is for people
             self._mender = self._mender or (Mender() if halves else None)
             for event in found:
                 self._event(event, batch)
@@ -262,7 +262,7 @@ class ClaudeCode(msgspec.Struct, frozen=True):
         if failure.kind not in (
             ErrorKind.SERVER_ERROR,
             ErrorKind.INVALID_REQUEST,
-        ):  # "unknown option" comes from the program
+        ):  # the program itself says "unknown option"
             return failure
         reason = f"The claude program ended with: {' '.join(said.split())[:200].rstrip('.')}"
         return Failure(kind=ErrorKind.CLIENT_CONFIG, code="program_failed", fallback=True, facts={"reason": reason})

@@ -71,7 +71,7 @@ def betas_of(tools: Iterable[Mapping[str, Any]]) -> list[str]:
 def _toolset(tool: dict[str, Any]) -> dict[str, Any]:
     """Return the tools of a server. Named ones are the only ones; the API lists them by their settings."""
     if "server_label" not in tool:
-        return tool  # the API's own
+        return tool  # a dict in the API's own words
     kept = {name: item for name, item in tool.items() if name not in _SERVER and (name, item) != NOTHING_TO_APPROVE}
     only = tool.get("allowed_tools")
     made = {**kept, "mcp_server_name": tool["server_label"]}

@@ -203,7 +203,8 @@ class ConverseReader:
 
     def _reasoning(self, content: dict[str, Any], batch: Batch) -> bool:
         """Read reasoning: text and then its signature, or a whole block whose text only the vendor can read."""
-        content = object_of(content.get("reasoningText")) or content  # as in an answer in one piece
+        # An answer in one piece has this level, a stream has not.
+        content = object_of(content.get("reasoningText")) or content
         thought, signature = text_of(content.get("text")), text_of(content.get("signature"))
         redacted = text_of(content.get("redactedContent"))
         if thought or signature or redacted:

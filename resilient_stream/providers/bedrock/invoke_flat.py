@@ -68,7 +68,7 @@ SHAPES: Mapping[str, Shape] = {
         lambda event: _first(event.get("outputs")).get("text"),
         lambda event: _first(event.get("outputs")).get("stop_reason") or event.get("stop_reason"),
     ),
-    "generations": Shape(  # Cohere Command, all at once
+    "generations": Shape(  # Cohere Command, whose answer comes all at once
         lambda event: _first(event.get("generations")).get("text"),
         lambda event: _first(event.get("generations")).get("finish_reason"),
     ),

@@ -175,7 +175,7 @@ def _invoke(outline: bytes) -> bytes:
     answer = _FIELDS.decode(outline)
     as_payloads = next((row for name, row in _VENDORS.items() if has(answer, name)), None)
     if as_payloads is None:
-        events = _exception(outline) or [_chunk(answer)]  # the reader reports an unknown dialect
+        events = _exception(outline) or [_chunk(answer)]  # if the dialect is unknown, the reader reports it
     else:
         events = [_chunk(payload) for payload in as_payloads(answer)]
     return msgspec.json.encode(events)

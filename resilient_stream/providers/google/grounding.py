@@ -82,7 +82,7 @@ class Grounding:
     def _new(self, sources: Iterator[Source]) -> Iterator[Source]:
         """Return each source once, since events may repeat what the ones before them said."""
         for source in sources:
-            self._holdings.take(_MENTION)  # many supports may name one page
+            self._holdings.take(_MENTION)  # counted each time, since many supports may name one page
             if source not in self._given and (source.url or source.title or source.quote or source.id):
                 self._holdings.item(source.url, source.title, source.quote, source.id)
                 self._given.add(source)

@@ -110,7 +110,7 @@ class InteractionReader:
         self.response_id: str | None = None
         if resume is not None:
             self._event_id, self.response_id = str(resume.sequence), resume.response_id
-            self._calls = copy.deepcopy(resume.state)  # the point may be used again
+            self._calls = copy.deepcopy(resume.state)  # a copy, since the resume point may be used again
 
     @property
     def resume_point(self) -> ResumePoint | None:

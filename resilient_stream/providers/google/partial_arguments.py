@@ -81,7 +81,7 @@ class PartialArguments:
             if step == len(place):
                 self._holdings.item()
                 place.append(fresh)
-            return place[step]  # behind a gap: an IndexError, which is a LookupError
+            return place[step]  # behind a gap this raises IndexError, which is a LookupError
         raise LookupError("no place for this step")
 
 

@@ -125,7 +125,8 @@ class Azure(msgspec.Struct, frozen=True):
     def _dialect(self, version: str | None = None, request: Request | None = None) -> OpenAIChat | OpenAIResponses:
         if self.name.endswith("-responses"):
             return OpenAIResponses(self.name, _HOST)
-        asks_own_data = request is not None and "data_sources" in request.extra  # refused with the field
+        # Azure refuses `stream_options` beside it.
+        asks_own_data = request is not None and "data_sources" in request.extra
         return OpenAIChat(self.name, _HOST._replace(
             usage=_is_at_least(version, _COUNTS_SINCE) and not asks_own_data,
             developer=_is_at_least(version, _DEVELOPERS_SINCE),

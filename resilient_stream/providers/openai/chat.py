@@ -250,7 +250,7 @@ def _message(message: Message, model: str, host: Host) -> dict[str, Any]:
 
 def _tool_call(call: FunctionCall, model: str, host: Host) -> dict[str, Any]:
     fields = encode_call(call) | {"id": _call_id(call.id, host)}
-    if call.signature and "gemini" in model:  # Google's own OpenAI-shaped API refuses a turn without it
+    if call.signature and "gemini" in model:  # Google's OpenAI-shaped API refuses a turn without the signature
         fields["extra_content"] = {"google": {"thought_signature": call.signature}}
     return fields
 

@@ -95,7 +95,7 @@ class Beside:
             found += self._fields(choice, CHOICE, once=True)
             found += self._fields(choice.get("delta"), SPEECH)
             message = object_of(choice.get("message"))
-            again = {"audio": None} if self.sounds else {}  # it came in pieces already
+            again = {"audio": None} if self.sounds else {}  # the recording has come in pieces already
             found += self._fields({**message, **again}, SPEECH, once=True)
         return found
 

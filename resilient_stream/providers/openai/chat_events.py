@@ -183,7 +183,7 @@ send."""
 def lone_text(event: Event) -> str:
     """Return the text of an event that has nothing else, which most events of a mixed read are; else ""."""
     if type(event) is Event or not event.choices or len(event.choices) > 1:
-        return ""  # the narrower type has the first choice alone, and no `reasoning_details`
+        return ""  # an event of the narrower type has one choice and no `reasoning_details`
     choice = event.choices[0]
     said = choice.delta
     if (

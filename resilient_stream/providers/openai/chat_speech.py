@@ -146,7 +146,8 @@ class Speaker:
         said = "".join(piece.text for piece in pieces if piece.kind == "text")
         batch: Batch = []
         for memory, whole in ((self.reasoning, thought), (self.text, said)):
-            if memory.pieces and (last or len(whole) > memory.length):  # a shorter one may be all of it so far
+            # A shorter message may be all of the text so far.
+            if memory.pieces and (last or len(whole) > memory.length):
                 batch += self._unmodelled.another("message", memory, whole)
         if thought and (new := self.reasoning.take(thought, last=last)):
             batch.append(ReasoningDelta(new))

@@ -57,7 +57,7 @@ class Items:
             return []
         self._holdings.item(key)
         self._settled.add(key)
-        self._mixed = not said.begins(text, since)  # pieces of two parts came before the first ended
+        self._mixed = not said.begins(text, since)  # true if pieces of two parts came before the first one ended
         new = said.rest(text, since)
         self._parts[kind] = said.length
         return _chunks(kind, new)

@@ -37,7 +37,7 @@ def replayed(block: Any) -> Item | None:
     if not isinstance(block, dict) or not isinstance(kind := block.get("type"), str):
         return None
     if kind == "image_generation_call" and not block.get("result"):
-        return None  # the API would look it up by its id
+        return None  # the API would look the item up by its id, and stores nothing
     taken = _TAKEN.get(kind, block.keys() - _ONLY_GIVEN)
     item = {name: value for name, value in block.items() if name in taken}
     if isinstance(action := item.get("action"), dict):

@@ -251,6 +251,6 @@ def _picture(said: str, media_type: str, id: str, native: Any) -> File:
     try:
         data, declared = ("", None) if link else data_of_url(said) or (said, None)
         shown = declared or type_of(None, said if link else None, data or None)
-    except ValueError:  # no base64, or no address
+    except ValueError:  # the picture is neither base64 nor an address
         data, shown = "", None
     return File(media_type or shown or _PICTURE, bytes_of(data), said if link else "", id, native=native)

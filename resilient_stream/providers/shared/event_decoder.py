@@ -140,7 +140,7 @@ class EventDecoder(Generic[EventT]):
         self._events = events
         self._eof_ok = eof_ok
         self._mender: Mender | None = None
-        self._begun = False  # there were two events, or a chunk that the dialect knows
+        self._begun = False  # true after two events, or after a chunk that the dialect knows
         self._first: tuple[bytes, ...] = ()
         self.failure: Failure | None = None
         self.done = False
@@ -227,7 +227,7 @@ class EventDecoder(Generic[EventT]):
             if self.failure is not None and self.failure.kind is ErrorKind.PROTOCOL_ERROR:
                 self.failure = self._failure_of_lone_event(self.failure)
             if self._begun:
-                self._first = ()  # a stream of an hour would keep it in memory
+                self._first = ()  # else a stream of an hour would keep the event in memory
         return batch
 
     def _mended(self, batch: Batch) -> Batch:

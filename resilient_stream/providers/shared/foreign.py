@@ -100,7 +100,7 @@ class ForeignBlocks:
         if text := "".join(block.pieces):
             given = value_of(text.encode("utf-8", "replace"))
             data[self._input] = text if given is None else given
-        if block.deltas:  # of no type that could be put into the block, so it cannot be sent back
+        if block.deltas:  # its deltas could not be put into it, so it cannot be sent back
             return [self._unmodelled.content(block.name, {**data, "deltas": block.deltas})]
         return self._read(block.name, data) or [self._unmodelled.block(block.name, data)]
 

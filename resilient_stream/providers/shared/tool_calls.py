@@ -79,7 +79,7 @@ class ToolCalls:
         elif name and call.id and arguments.strip() and call.complete:
             arguments = "" if call.says_again(arguments) else arguments
         elif name and not id and call.complete:
-            self._announced = name  # a repetition or another call: the next fragment decides
+            self._announced = name  # this may repeat the call or begin another one; the next fragment decides
         if arguments.strip():
             self._announced = ""
         if call.blank and arguments.strip():
@@ -116,7 +116,7 @@ class ToolCalls:
         """Return all calls received so far and start anew; used when the provider says that they are complete."""
         calls = [call for call in self._calls.values() if call.name or call.id or not call.blank]
         self._given_out |= {call.id: call.blank for call in calls}
-        if self._calls or self._announced or self._blank:  # most answers have no calls
+        if self._calls or self._announced or self._blank:  # a fast way, since most answers have no calls
             self._begin_anew()
         return self._doubts.all_of(calls)
 
@@ -124,7 +124,7 @@ class ToolCalls:
         """Return the call that a fragment continues; None when the fragment begins one."""
         there = self._current if index is None else self._at.get(index)
         known = self._by_id.get(id) if id else None
-        if there is None:  # a new call, unless a piece of a known one
+        if there is None:  # a new call, unless it is a piece of a known one
             return known if known is not None and not name and not known.complete else None
         if id and there.id and id != there.id:
             return known or (None if name or there.complete else there)

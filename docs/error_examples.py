@@ -51,7 +51,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "unexpected_request": {"reason": "It met OverflowError"},
     "unexpected_answer": {"reason": "It met ValueError"},
     "header_too_long": {"reason": "the header x-trace is longer than 64 KiB"},
-    "compressed": {"reason": "The answer is compressed (compress), although it was asked for as it is"},
+    "compressed": {"reason": "The answer is compressed (compress), although it was asked for uncompressed"},
     "proxy_setting": {"reason": "HTTPS_PROXY names a SOCKS proxy, and SOCKS is not supported",
                       "proxy": "socks.example:1080"},
     "proxy_failed": {"reason": "it closed the connection without an answer", **_PROXY},

@@ -302,7 +302,9 @@ class Client:
         form = _form(options.get("output"))
         options["output"] = None if form is None else _form_for_turns(form)
         if form is not None and outputs:
-            raise StreamMisused("give output=, which the last answer is, or outputs=, which are handed in one by one")
+            raise StreamMisused(
+                "give either output=, for the last answer, or outputs=, which the model hands in one by one"
+            )
         prompts = Prompts(on_incomplete, most, patience, toolbox.threads)
 
         def ask(history: list[Message], ended: Callable[[Transcript], object]) -> Stream:

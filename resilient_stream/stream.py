@@ -163,7 +163,7 @@ class Stream:
 
         form = self._call.settings.form
         if form is None:
-            raise StreamMisused("objects(): this stream has no object; say which by stream(…, output=Model)")
+            raise StreamMisused("objects(): this stream has no object; ask for one by stream(…, output=Model)")
         return ObjectStream(self, self._ready, self.transcript, form)
 
     async def collect(self) -> Transcript:

@@ -224,12 +224,12 @@ def test_what_is_no_tool_is_said_at_once(source: Any, said: str) -> None:
 @pytest.mark.parametrize(
     ("outputs", "said"),
     [
-        ([dict], "'dict' is none"),
+        ([dict], "'dict' is not one"),
         ({"a\nb": Place}, "printable"),
-        ([RootModel[list[int]]], "no JSON object"),
-        ({"x": RootModel[list[int]]}, "no JSON object"),
+        ([RootModel[list[int]]], "not a JSON object"),
+        ({"x": RootModel[list[int]]}, "not a JSON object"),
         ([3], "give pydantic model classes"),
-        ({"x": Place, "y": 3}, "'y' is none"),
+        ({"x": Place, "y": 3}, "'y' is not one"),
     ],
 )
 def test_what_is_no_output_is_said_at_once(outputs: Any, said: str) -> None:

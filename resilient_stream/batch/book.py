@@ -248,7 +248,7 @@ def _decoded(data: bytes) -> _Entry | None:
 
 def _not_ours(path: Path, line: int | None = None) -> StreamMisused:
     where = "its last line" if line is None else f"line {line}"
-    return StreamMisused(f"--out: {path} is no file of results: {where} is none; give another name")
+    return StreamMisused(f"--out: {path} is no file of results: {where} is not a result; give another name")
 
 
 def _after_last_newline(descriptor: int, size: int) -> int:

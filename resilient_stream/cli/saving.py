@@ -48,7 +48,7 @@ def save_files(files: Sequence[File], folder: Path) -> list[str]:
 def _saved(file: File, folder: Path, numbers: Numbers) -> str:
     kind = one_line(file.media_type)[:WIDEST]
     if file.data is None:
-        return f"Not saved, since only its place came ({kind}): {one_line(file.url or file.id)[:WIDEST]}"
+        return f"Not saved, since the provider gave only its address ({kind}): {one_line(file.url or file.id)[:WIDEST]}"
     try:
         path = _write(file.data, _ending(file.media_type), folder, numbers)
     except OSError as error:

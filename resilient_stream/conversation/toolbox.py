@@ -190,7 +190,7 @@ def _by_name(outputs: Outputs) -> dict[str, type[BaseModel]]:
     named = dict(given) if isinstance(given, Mapping) else {getattr(model, "__name__", ""): model for model in given}
     for name, model in named.items():
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            raise StreamMisused(f"outputs: give pydantic model classes, as a list or by name; {name!r} is none")
+            raise StreamMisused(f"outputs: give pydantic model classes, as a list or by name; {name!r} is not one")
     return named
 
 

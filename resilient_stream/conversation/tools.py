@@ -281,7 +281,7 @@ def _schema(model: type[BaseModel], place: str) -> dict[str, Any]:
     except PydanticUserError as error:
         raise StreamMisused(f"{place}: {_first_line(error)}") from error
     if schema.get("type") != "object":
-        raise StreamMisused(f"{place}: give a model with fields of its own; this one is no JSON object at its top")
+        raise StreamMisused(f"{place}: give a model with fields of its own; this one is not a JSON object")
     return {key: value for key, value in schema.items() if key not in ("title", "description")}
 
 

@@ -70,7 +70,7 @@ def header_values(name: str, value: Any) -> dict[str, str]:
         if not isinstance(content, str):
             raise StreamMisused(f"{name}[{safe_name(header)!r}]: give a text, not {_kind(content)}")
         if header.strip().lower() in _FRAMING:
-            raise StreamMisused(f"{name}[{header.strip()!r}]: says where the body ends, which is found when it is sent")
+            raise StreamMisused(f"{name}[{header.strip()!r}]: is set when the request is sent; leave it out")
     return dict(value)
 
 

@@ -130,7 +130,7 @@ def as_base64(data: str | bytes | bytearray | memoryview) -> str:
         raise ValueError(f"data: {_too_large(size)}")
     made = standard(data) if isinstance(data, str) else base64.b64encode(data).decode()
     if made is None:
-        raise ValueError("data: give bytes, or their base64 text; a path is read by from_file()")
+        raise ValueError("data: give bytes, or their base64 text; for a path, use from_file()")
     if not made:
         raise ValueError("data: the file is empty")
     return made

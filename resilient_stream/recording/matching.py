@@ -58,7 +58,7 @@ class Book:
         place = _common(nearest, asked)
         was, now = nearest[place : place + 1], asked[place : place + 1]
         if not now:
-            reason = f"In {self._name} the model was not asked before messages[{place}] had been said, too"
+            reason = f"In {self._name} the model was first asked after messages[{place}]"
         elif not was:
             reason = f"messages[{place}] ({now[0][0]}) goes on after the end of the conversation in {self._name}"
         else:

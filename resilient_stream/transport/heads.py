@@ -33,5 +33,5 @@ def refuse_encoding(encoding: str) -> None:
     """Raise StreamError for an answer that is compressed in a way that was not asked for and cannot be undone."""
     if encoding.strip().lower() in READ:
         return
-    reason = f"The answer is compressed ({encoding[:40]}), although it was asked for as it is"
+    reason = f"The answer is compressed ({encoding[:40]}), although it was asked for uncompressed"
     raise error_for(Failure(kind=ErrorKind.PROTOCOL_ERROR, code="compressed", retry=False, facts={"reason": reason}))

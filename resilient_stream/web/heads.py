@@ -32,7 +32,9 @@ def checked(given: Any) -> dict[str, str]:
     own = {name.lower(): value for name, value in header_values("headers", given or {}).items()}
     for name, value in own.items():
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise StreamMisused(f"headers[{safe_name(name)!r}]: has a line break, or another character that may not be")
+            raise StreamMisused(
+                f"headers[{safe_name(name)!r}]: has a line break, or another character that is not allowed"
+            )
     return own
 
 

@@ -48,7 +48,7 @@ class JsonString:
         end = _whole(data)
         self._rest = data[end:]
         if len(self._rest) > _LONGEST:
-            raise BadFraming("an escape in a JSON string that is none")
+            raise BadFraming("an invalid escape in a JSON string")
         return _text(data[:end])
 
     def finish(self) -> str:

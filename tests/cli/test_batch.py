@@ -200,8 +200,8 @@ def test_wrong_usage_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     """A file that is not there, one that cannot be read twice, an unknown provider: a line, and exit code 2."""
     path = written(tmp_path, "a")
     cases: list[tuple[Path, str, dict[str, Any], str]] = [
-        (tmp_path / "none", "openai:x", {}, "is no file that can be read again"),
-        (Path("/dev/null"), "openai:x", {}, "is no file that can be read again"),
+        (tmp_path / "none", "openai:x", {}, "cannot be read a second time"),
+        (Path("/dev/null"), "openai:x", {}, "cannot be read a second time"),
         (path, "nobody:x", {}, "no provider is called"),
         (path, "openai:x", {"out": path}, "is the file of the rows"),
         (path, "openai:x", {"schema": path}, "is no schema"),

@@ -130,7 +130,7 @@ async def test_what_a_fleet_would_suffer_from_is_found(
 @pytest.mark.parametrize(
     ("server", "step", "state", "note"),
     [
-        (WELL, "memory", "ok", "256 MiB; when they are full, the store is as if lost"),
+        (WELL, "memory", "ok", "256 MiB; when they are full, the store counts as lost"),
         (WELL._replace(policy="allkeys-lru", room=0), "memory", "ok", "no bound is set (maxmemory)"),
         (WELL._replace(seconds=0.02), "speed", "ok", "20.0 ms, the median of 20 round trips; each call with limits"),
         (WELL._replace(name="Valkey", version="8.0.1"), "version", "ok", "Valkey 8.0.1"),

@@ -360,7 +360,7 @@ def _changed(place: int, **changes: Any) -> list[Any]:
             r"messages\[4\] \(user\) goes on after the end of the conversation in sessions.jsonl",
             ["+user", "+Thanks"],
         ),
-        (TALK[:2], r"was not asked before messages\[2\] had been said, too", ["-assistant"]),
+        (TALK[:2], r"was first asked after messages\[2\]", ["-assistant"]),
     ],
 )
 async def test_a_conversation_that_diverges_is_shown_where(

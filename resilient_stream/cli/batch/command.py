@@ -83,7 +83,7 @@ def batch(
 def _opened(file: Path, out: Path) -> Book:
     """Return the results so far. Raises StreamMisused for files that cannot be used."""
     if not file.is_file():
-        raise StreamMisused(f"{file} is no file that can be read again, which is needed to go on after a stop")
+        raise StreamMisused(f"{file} cannot be read a second time, which is needed to go on after a stop")
     try:
         file.open("rb").close()
         return Book(file, out)

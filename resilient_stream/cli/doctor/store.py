@@ -151,7 +151,7 @@ class StoreExamination:
         if not server.room:
             return "no bound is set (maxmemory)"
         if server.policy == "noeviction":
-            return f"{server.room // 2**20} MiB; when they are full, the store is as if lost"
+            return f"{server.room // 2**20} MiB; when they are full, the store counts as lost"
         happened = (
             f"When its {server.room // 2**20} MiB are full, the server drops keys ({server.policy}). All of ours "
             "expire, so it may drop them: limits and budgets would begin anew."

@@ -55,7 +55,8 @@ NOT_SENT: Mapping[str, NotSent] = {
         "its deadline allows that",
     ),
     OWN_LIMIT: NotSent(
-        "Your own Limits do not allow the request in the time that the call has.", "no: it would have waited in vain"
+        "Your own Limits do not allow the request in the time that the call has.",
+        "no: its deadline would have passed before it was sent",
     ),
     USED_UP: NotSent(
         "The day's budget (Limits.cost_per_day) is used up, so no further request is sent today.",

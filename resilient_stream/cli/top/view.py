@@ -153,8 +153,8 @@ class Seen:
     def nobody(self) -> str:
         """Return what is said where no process reports."""
         return (
-            f'No process reports to this store: {self.place}, prefix "{self.prefix}". A client does, from its first '
-            "call on, that is made with Client(store=RedisStore(url)) and the same prefix."
+            f'No process reports to this store: {self.place}, prefix "{self.prefix}". A client reports from its '
+            "first call on, if it is made with Client(store=RedisStore(url)) and the same prefix."
         )
 
 

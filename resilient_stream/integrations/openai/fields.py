@@ -158,7 +158,7 @@ def _is_among(value: Any, usual: tuple[Any, ...]) -> bool:
 def _add(made: dict[str, Any], found: Mapping[str, Any], name: str) -> None:
     for option_name, value in found.items():
         if made.setdefault(option_name, value) != value:
-            raise Refused(f"{name}: another field says {option_name} already, and something else", name)
+            raise Refused(f"{name}: another field has set {option_name} already, to something else", name)
 
 
 def for_targets(asked: Asked, targets: Sequence[Target], api: Api) -> Asked:

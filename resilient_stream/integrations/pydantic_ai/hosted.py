@@ -56,7 +56,7 @@ def hosted(tool: Any, provider: str) -> HostedTool:
         return HostedTool(tool.kind, **given)
     options = make(given, provider)
     if given:
-        raise UserError(f"{type(tool).__name__}({next(iter(given))}=…) has no place in ResilientModel")
+        raise UserError(f"{type(tool).__name__}({next(iter(given))}=…) cannot be sent by ResilientModel")
     return HostedTool(_NAMES[type(tool).__name__], **options)
 
 

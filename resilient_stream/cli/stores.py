@@ -1,4 +1,4 @@
-"""What the commands say of a shared store: its address without the password, and in words of ours what is wrong.
+"""Words what the commands say of a shared store: its address without the password, and what is wrong.
 
 `doctor --store` and `top` say the same of the same error.
 """

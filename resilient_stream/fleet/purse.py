@@ -127,7 +127,7 @@ class Purse:
             if claim.turn != self._turn:
                 return  # this answer was overtaken by a later one
             day = int(claim.period)
-            self._granted = min(share.held, claim.held + max(claim.least, claim.most))
+            self._granted = min(share.held, claim.held + claim.most)
             self._told = Spending(day, claim.used)
             self._others = _Others(day, max(0, share.used - claim.used), max(0, share.by_all - share.held))
             if claim.least:

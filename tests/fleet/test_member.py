@@ -174,6 +174,18 @@ def test_our_own_offer_that_was_taken_is_not_begun_anew(member: Member, patient:
     assert patient.circuit.period != period
 
 
+def test_our_own_offer_that_was_taken_too_late_is_taken_over(member: Member, patient: SharedPatient) -> None:
+    """A test has closed the circuit here meanwhile: for all it is open, so it is here, until the store is told."""
+    patient.failed(allowed(patient), failure(ErrorKind.RATE_LIMITED, retry_after=7.0), NOW, after_content=False)
+    (news,) = member.unsent(NOW)
+    assert news.turn is not None
+    patient.began(allowed(patient, NOW + 8), 0.1, NOW + 8)
+    assert patient.circuit.state(NOW + 8) == "closed"
+    heard(member, patient, View(version=7, standing=news.turn), NOW + 8, turn=news.turn)
+    assert patient.circuit.state(NOW + 8) == "open"
+    assert member.is_open_for_all
+
+
 def test_a_store_without_its_memory_is_told_what_was_open(member: Member, patient: SharedPatient) -> None:
     """And nothing where nothing was, or where it is over."""
     heard(member, patient, View(version=5, standing=OPEN))

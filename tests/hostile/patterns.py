@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import pkgutil
 import re
@@ -136,10 +137,10 @@ def _of_phrase(row: Phrase, provider: str) -> Iterator[Applied]:
 
 
 def _compiled(module: ModuleType) -> Iterator[Applied]:
-    how = _methods(module)
-    for name, value in vars(module).items():
-        for pattern in _inside(value):
-            yield Applied(module.__name__, name, pattern, how.get(name, "search"))
+    found = [(name, pattern) for name, value in vars(module).items() for pattern in _inside(value)]
+    how = _methods(module) if found else {}
+    for name, pattern in found:
+        yield Applied(module.__name__, name, pattern, how.get(name, "search"))
 
 
 def _inside(value: Any, depth: int = 0) -> Iterator[re.Pattern[Any]]:
@@ -170,21 +171,29 @@ def _methods(module: ModuleType) -> dict[str, str]:
     return found
 
 
+@functools.cache
 def _tree(module: ModuleType) -> ast.Module:
+    return ast.parse(_text(module))
+
+
+def _text(module: ModuleType) -> str:
     with open(module.__file__ or "", encoding="utf-8") as file:
-        return ast.parse(file.read())
+        return file.read()
 
 
-def _calls(module: ModuleType) -> Iterator[ast.Call]:
-    for node in ast.walk(_tree(module)):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and isinstance(node.func.value, ast.Name)
-            and node.func.value.id == "re"
-            and node.func.attr in _FUNCTIONS
-        ):
-            yield node
+@functools.cache
+def _calls(module: ModuleType) -> tuple[ast.Call, ...]:
+    """Where a module calls a function of `re`. Most modules do not name it, and are not parsed."""
+    nodes = ast.walk(_tree(module)) if "re." in _text(module) else ()
+    return tuple(
+        node
+        for node in nodes
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "re"
+        and node.func.attr in _FUNCTIONS
+    )
 
 
 def _value(node: ast.expr, module: ModuleType) -> Any:

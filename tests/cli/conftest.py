@@ -12,8 +12,9 @@ import os
 import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 import pytest
@@ -21,9 +22,13 @@ import pytest
 import resilient_stream
 from resilient_stream.providers import adapter_for, known_providers
 
+from .forking import run_forked
+
 ROOT = Path(resilient_stream.__file__).parents[1]
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 END = b"data: [DONE]\n\n"
+PIPED = 4096
+"""Bytes that a pipe holds before anybody reads it."""
 HOLD = b""
 """In place of an answer's end: keep the connection open and send nothing."""
 
@@ -146,23 +151,37 @@ async def end(process: Process, typed: bytes = b"") -> Ran:
 
 async def run(*arguments: str, typed: bytes = b"", program: str = "", **variables: str) -> Ran:
     """The command from start to end."""
-    return await end(await begin(*arguments, program=program, **variables), typed)
+    if program or len(typed) > PIPED:
+        return await end(await begin(*arguments, program=program, **variables), typed)
+    return await asyncio.to_thread(_run, arguments, typed, environment(**variables))
+
+
+def _run(arguments: Sequence[str], typed: bytes, variables: Mapping[str, str]) -> Ran:
+    reads, writes = os.pipe()
+    with open(writes, "wb") as pipe:
+        pipe.write(typed)
+    with open(reads, "rb") as given, TemporaryFile() as out, TemporaryFile() as err:
+        code = run_forked(arguments, variables, [given.fileno(), out.fileno(), err.fileno()])
+        for file in (out, err):
+            file.seek(0)
+        ran = Ran(code, out.read().decode(), err.read().decode())
+    assert "Traceback" not in ran.err, ran.err
+    return ran
 
 
 async def in_terminal(*arguments: str, **variables: str) -> str:
     """What the command writes into a terminal of its own."""
     ours, theirs = os.openpty()
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-W", "error", "-m", "resilient_stream.cli", *arguments,
-            stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="xterm-256color", **variables),
-        )  # fmt: skip
-        os.close(theirs)
-        shown = await asyncio.to_thread(_read_all, ours)
-        await process.wait()
+        shown = asyncio.create_task(asyncio.to_thread(_read_all, ours))
+        variables = environment(TERM="xterm-256color", **variables)
+        try:
+            await asyncio.to_thread(run_forked, arguments, variables, [theirs] * 3)
+        finally:
+            os.close(theirs)
+        return await shown
     finally:
         os.close(ours)
-    return shown
 
 
 def _read_all(terminal: int) -> str:

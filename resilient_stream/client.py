@@ -17,6 +17,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+from .call_options import (
+    at_least,
+    checked_messages,
+    checked_targets,
+    choice_of_tool,
+    extra_fields,
+    form_for_turns,
+    form_of_output,
+    headers_of_call,
+    no_target,
+    reasoning_effort,
+    stop_texts,
+    tools_of_call,
+    tools_of_conversation,
+)
 from .contract import Middleware, Request, Transport
 from .engine.call import Call, closed_error
 from .engine.chain import reading_objects, standard_chain
@@ -25,20 +40,16 @@ from .engine.settings import Settings
 from .engine.slots import Slots
 from .events import Observer, OnEvent
 from .failures import StreamMisused
-from .fitting.pairing import check_results
 from .fleet.ledger import Ledger, MeanPrice, has_budget
-from .given.checks import header_values, json_object, number, one_answer, text, whole_text
-from .given.target_options import refuse_unknown
-from .messages import Hosted, HostedTool, Message, Prompt, Tool, ToolLike, to_hosted, to_messages, to_tool
+from .given.checks import number, whole_text
+from .messages import HostedTool, Message, Prompt, ToolLike, to_messages
 from .options import Schema, StreamOptions, TurnOptions, checks_options, plain_function
 from .outcome.transcript import Transcript
 from .policy import Breaker, Hedge, Limits, Recovery, RetryBudget, RetryPolicy, Telemetry, Timeouts, given
-from .providers import SUGGESTED, adapter_for
 from .scope import Scope
 from .stream import Stream
 from .target import Target
 from .telemetry.reporter import Reporter
-from .text.harmless import is_secret_name, safe_name
 from .transport.outgoing import Outgoings
 
 if TYPE_CHECKING:
@@ -117,7 +128,7 @@ class Client:
         _settle_the_allocator()
         self._store = store
         self._sharing = None if store is None else _sharing(store)
-        self.targets = _checked_targets(targets)
+        self.targets = checked_targets(targets)
         self.transport: Transport = Outgoings(session)
         self._reporter = Reporter(given("telemetry", telemetry, Telemetry()), weakref.WeakMethod(self._facts))
         self._observers: tuple[Callable[[Call], Observer | None], ...] = (self._reporter,)
@@ -202,33 +213,33 @@ class Client:
         metadata: yours; kept on the request for middlewares, never sent. `conversation_id` in it is told to telemetry.
         Raises StreamMisused for input that cannot be sent.
         """
-        form = _form(output)
-        targets = _checked_targets([to] if isinstance(to, str | Target) else to) if to is not None else self.targets
+        form = form_of_output(output)
+        targets = checked_targets([to] if isinstance(to, str | Target) else to) if to is not None else self.targets
         if not targets:
-            raise StreamMisused(_no_target())
+            raise StreamMisused(no_target())
         if to is not None:
             self._price_for_budgets(targets)
-        functions, hosted = _tools(tools)
+        functions, hosted = tools_of_call(tools)
         request = Request(
-            messages=_checked_messages(prompt, system),
+            messages=checked_messages(prompt, system),
             target=targets[0],
             targets=targets,
             tools=functions,
             hosted=hosted,
-            tool_choice=_tool_choice(tool_choice),
+            tool_choice=choice_of_tool(tool_choice),
             output=None if form is None else form.schema,
             max_tokens=number("max_tokens", max_tokens, 1),
             temperature=number("temperature", temperature, 0),
             top_p=number("top_p", top_p, 0),
-            stop=_stop(stop),
+            stop=stop_texts(stop),
             top_k=number("top_k", top_k, 1, whole=True),
             presence_penalty=number("presence_penalty", presence_penalty, None),
             frequency_penalty=number("frequency_penalty", frequency_penalty, None),
             seed=number("seed", seed, None, whole=True),
-            reasoning=_reasoning(reasoning),
+            reasoning=reasoning_effort(reasoning),
             user=None if user is None else whole_text("user", user),
-            headers=_headers(headers, targets) if headers is not None else {},
-            extra=_extra(extra) if extra else {},
+            headers=headers_of_call(headers, targets) if headers is not None else {},
+            extra=extra_fields(extra) if extra else {},
             metadata=metadata or {},
             max_event_bytes=self._limits.max_event_bytes,
         )
@@ -295,12 +306,12 @@ class Client:
         from .conversation.toolbox import Toolbox
         from .conversation.turns import ConversationRecord
 
-        turns = _at_least("max_turns", max_turns, 1)
-        most, patience = _at_least("max_prompts", max_prompts, 0), _at_least("prompt_timeout", prompt_timeout, 0)
-        functions, hosted = _sources(tools)
-        toolbox = Toolbox(functions, outputs, _at_least("tool_timeout", tool_timeout, 0), approve, patience)
-        form = _form(options.get("output"))
-        options["output"] = None if form is None else _form_for_turns(form)
+        turns = at_least("max_turns", max_turns, 1)
+        most, patience = at_least("max_prompts", max_prompts, 0), at_least("prompt_timeout", prompt_timeout, 0)
+        functions, hosted = tools_of_conversation(tools)
+        toolbox = Toolbox(functions, outputs, at_least("tool_timeout", tool_timeout, 0), approve, patience)
+        form = form_of_output(options.get("output"))
+        options["output"] = None if form is None else form_for_turns(form)
         if form is not None and outputs:
             raise StreamMisused(
                 "give either output=, for the last answer, or outputs=, which the model hands in one by one"
@@ -381,7 +392,7 @@ class Client:
 
     def _read_on(self, seconds: float) -> Draining | None:
         """Return how long answers are read on that their callers leave; None where they are closed at once."""
-        if not _at_least("drain", seconds, 0):
+        if not at_least("drain", seconds, 0):
             return None
         from .engine.draining import Draining, Drains  # loaded only by calls with drain=
 
@@ -473,7 +484,7 @@ class Client:
             router=self._router,
             sharing=self._sharing,
             drain=self._draining,
-            deadline=_at_least("deadline", deadline, 0) if deadline is not None else effective.total,
+            deadline=at_least("deadline", deadline, 0) if deadline is not None else effective.total,
             on_end=plain_function(on_end),
             on_event=self._on_event,
             observers=self._observers,
@@ -538,148 +549,3 @@ def _settle_the_allocator() -> None:
 
 def _end_with_the_client(call: Call) -> None:
     call.expire(closed_error("client_closed"), "client_closed")
-
-
-def _headers(headers: Mapping[str, str], targets: Sequence[Target]) -> dict[str, str]:
-    """Return the headers of a call. One with a key in it would be sent to each provider that the call falls back to."""
-    given = header_values("headers", headers)
-    secret = next((name for name in given if is_secret_name(name)), None)
-    if secret is not None and len({target.provider for target in targets}) > 1:
-        raise StreamMisused(
-            f"headers[{safe_name(secret)!r}]: it would go to every provider that this call may fall back to; "
-            "give a key to its target: Target(…, api_key=…), or Target(…, headers={…})"
-        )
-    return given
-
-
-def _checked_targets(targets: Iterable[str | Target]) -> tuple[Target, ...]:
-    """Return targets as objects with a known provider and a model, before anything is sent.
-
-    A single list is accepted, too, because people often have their targets in one.
-    """
-    given: tuple[Any, ...] = tuple(targets)
-    if len(given) == 1 and isinstance(given[0], list | tuple):
-        given = tuple(given[0])
-    return tuple(_with_its_model(Target.of(target)) for target in given)
-
-
-def _with_its_model(target: Target) -> Target:
-    adapter = adapter_for(target.provider)
-    known = getattr(adapter, "options", None)
-    if target.options and known is not None:  # a third party's adapter may take whatever comes
-        refuse_unknown(target.name, target.options, known)
-    default = adapter.default_model
-    if target.model:
-        return target
-    if default is None:
-        raise StreamMisused(f'{target.provider!r} names no model: write "{target.provider}:model"')
-    return target.model_copy(update={"model": default})
-
-
-def _no_target() -> str:
-    """Say which variables are set, and how to name a target."""
-    keys = {name: adapter_for(name).key_variables[0] for name in SUGGESTED}
-    found = [f"{name} ({variable} is set)" for name, variable in keys.items() if os.environ.get(variable)]
-    known = f"keys found for: {', '.join(found)}" if found else f"set one of {', '.join(keys.values())}"
-    return (
-        'no target: give one to Client("openai:gpt-5-mini") or to stream(to=…); '
-        f'{known}; or use "local", the small built-in model, which needs no key'
-    )
-
-
-def _tools(tools: Any) -> tuple[tuple[Tool, ...], tuple[Hosted, ...]]:
-    """Return the functions that the model may call, and the tools that run at the provider."""
-    if tools is None:
-        return (), ()
-    if isinstance(tools, str | bytes | Mapping | Tool | HostedTool) or not isinstance(tools, Iterable):
-        raise StreamMisused(f"tools: give a list of tools, not {type(tools).__name__}")
-    functions: list[Tool] = []
-    hosted: list[Hosted] = []
-    for place, each in enumerate(tools):
-        if (own := to_hosted(each, f"tools[{place}]")) is not None:
-            hosted.append(own)
-        else:
-            functions.append(_declared(each, f"tools[{place}]"))
-    return tuple(functions), tuple(hosted)
-
-
-def _sources(tools: Any) -> tuple[Any, tuple[Hosted, ...]]:
-    """Return the tools of a conversation: those that are run here, and those that run at the provider."""
-    if isinstance(tools, str | bytes | Mapping | Tool) or not isinstance(tools, Iterable):
-        return tools, ()  # the toolbox refuses it in words
-    given = list(tools)
-    found = [to_hosted(each, f"tools[{place}]") for place, each in enumerate(given)]
-    functions = [each for each, own in zip(given, found, strict=True) if own is None]
-    return functions, tuple(own for own in found if own is not None)
-
-
-def _declared(tool: Any, place: str) -> Tool:
-    """Return a tool as the model sees it; a function is only described, never called."""
-    if not callable(tool) and not isinstance(tool, tuple):
-        return to_tool(tool, place)
-    from .conversation.tools import tool_of  # loaded only for functions, which most tools of a stream are not
-
-    made = tool_of(tool, place)
-    return made if isinstance(made, Tool) else made.tool
-
-
-def _tool_choice(choice: str | Mapping[str, Any] | None) -> str | None:
-    if isinstance(choice, Mapping):
-        inner = choice.get("function")
-        name = (inner if isinstance(inner, Mapping) else choice).get("name")
-        if not name:
-            raise StreamMisused("tool_choice: give auto, none, required, or a tool's name")
-        return whole_text("tool_choice", name)
-    return None if choice is None else whole_text("tool_choice", choice)
-
-
-def _form(output: Schema | None) -> Form | None:
-    """Return what the answer is read as. What that needs is imported only here."""
-    if output is None:
-        return None
-    from .objects.form import form_of
-
-    return form_of(output)
-
-
-def _form_for_turns(form: Form) -> Form:
-    """Return a form that the turns of a conversation are asked for: only the conversation knows which is the last."""
-    from .objects.form import unread
-
-    return unread(form)
-
-
-def _extra(extra: Any) -> dict[str, Any]:
-    made = json_object("extra", extra)
-    one_answer("extra", made)
-    return made
-
-
-def _checked_messages(prompt: Prompt, system: str | None) -> tuple[Message, ...]:
-    """Return the messages with `system` in front, after checking that each call in them has a result."""
-    messages = to_messages(prompt)
-    check_results(messages)
-    return messages if system is None else (Message(role="system", content=whole_text("system", system)), *messages)
-
-
-def _stop(stop: Any) -> tuple[str, ...]:
-    if stop is None:
-        return ()
-    given = (stop,) if isinstance(stop, str) else stop or ()
-    if not isinstance(given, Iterable) or isinstance(given, bytes):
-        raise StreamMisused("stop: give a text or a list of texts")
-    return tuple(whole_text(f"stop[{place}]", each) for place, each in enumerate(given))
-
-
-def _reasoning(reasoning: Any) -> str | int | None:
-    if reasoning is None or isinstance(reasoning, str):
-        return None if reasoning is None else text(reasoning)
-    budget: int = number("reasoning", reasoning, 0, whole=True)
-    return budget
-
-
-def _at_least(name: str, value: Any, least: float) -> Any:
-    """Return a number if it is in range; otherwise raise an error that names it. NaN is in no range."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value >= least):
-        raise StreamMisused(f"{name} must be a number of at least {least:g}, not {value!r}")
-    return value

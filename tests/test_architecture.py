@@ -39,6 +39,7 @@ LAYERS = (
     ("telemetry", "stream"),
     ("scope",),
     ("conversation",),
+    ("call_options",),
     ("client",),
     ("errors", "kinds", "readable", "transcript", "__init__"),
     ("sync", "testing", "formats", "stores"),

@@ -130,7 +130,9 @@ def test_a_third_partys_adapter_takes_whatever_comes(monkeypatch):
     class Strict(Loose):
         options = ("feather",)
 
-    monkeypatch.setattr("resilient_stream.client.adapter_for", lambda name: Strict() if name == "strict" else Loose())
+    monkeypatch.setattr(
+        "resilient_stream.call_options.adapter_for", lambda name: Strict() if name == "strict" else Loose()
+    )
     assert Client(Target("loose:x", feather=1, colour=2)).targets[0].options == {"feather": 1, "colour": 2}
     assert Client(Target("strict:x", feather=1)).targets
     with pytest.raises(StreamMisused, match="did you mean feather"):

@@ -109,7 +109,7 @@ _FEATURE = (
     r"stream\w{0,4}|system (?:prompts?|messages?|instructions?|roles?)|structured outputs?|json[ _](?:mode|schema)|"
     r"thinking|reasoning|log ?probs|embeddings?|chat(?: completions?)?|completions?|(?:prompt )?caching|"
     r"multimodal\w{0,6}|files?|documents?|pdfs?|(?:web )?search|grounding|citations|code execution|computer use|"
-    r"realtime|transcriptions?|speech|fine-?tuning|batch\w{0,3}|api versions?|modalit\w{1,3})"
+    r"realtime|transcriptions?|speech|generat(?:e|ion)|fine-?tuning|batch\w{0,3}|api versions?|modalit\w{1,3})"
 )
 _SERVER = (
     r"servers?|services?|system|engines?|clusters?|gpus?|workers?|replicas?|instances?|nodes?|slots?|backends?|pool|"
@@ -176,7 +176,7 @@ FAMILIES: tuple[Phrase, ...] = (
         r"\bmax(?:imum)?(?: \w{1,12}){0,2} (?:context|prompt|input|sequence) (?:lengths?|size|tokens?|window)\b",
         r"\binputs?(?: is| are)? too (?:large|big)\b|\bmore tokens than\b|"
         r"\b(?:not enough|no|insufficient) (?:room|space) .{0,20}\bcontext\b",
-        r"\d tokens\b.{0,60}\b(?:takes|supports?|accepts?|allows?|handles?|max\w{0,4}|limit|window)\b.{0,30}\d",
+        r"\d tokens\b.{0,60}\b(?:takes|supports?|accepts?|allows?|handles?|max\w{0,4}|limit|window|context)\b.{0,30}\d",
         r"\b(?:shorten|trim|truncate|compact|reduce)(?: \w{1,12}){0,4}? (?:prompts?|inputs?|messages?|conversations?|"
         r"contexts?|history)\b",
         unless=rf"{_MINUTE}|{_FIELD}|\bper[ -]?day\b|\bdeadline\b|"
@@ -323,7 +323,7 @@ FAMILIES: tuple[Phrase, ...] = (
     phrase(
         _K.MODEL_NOT_FOUND,
         rf"\b{_MODEL_NAMED}\b[:=]?(?: [^\s,;]{{1,120}})?(?: (?:that )?(?:you )?(?:requested|specified|provided|given|"
-        rf"asked for|selected))? (?:(?:is|was|were|are|has|have|been) ){{0,2}}(?:{_GONE})\b",
+        rf"asked for|selected))? (?:(?:is|was|were|are|has|have|been) ){{0,2}}(?:disabled|{_GONE})\b",
         r"\b(?:unknown|invalid|incorrect|wrong|unsupported|unrecogni[sz]ed|nonexistent|no|no such|missing|not found|"
         rf"{_CANNOT} (?:find|locate|resolve|access))(?: the| an?| any)?(?: [\w-]{{1,16}})?? {_MODEL_NAMED}"
         r"(?=\W{0,3}$|[:.,;!'\"`(=]? ?['\"`…]| [\w.@]{0,40}[-\d/]|"
@@ -335,7 +335,7 @@ FAMILIES: tuple[Phrase, ...] = (
         r"\bendpoint (?:that |you \w{1,12} )?(?:does not|doesn't) exist\b",
         rf"\b(?:{_GONE}) {_MODEL}\b(?=\W{{0,3}}$)|\b{_MODEL_NAMED}(?: [^\s,;]{{1,120}})? not supported\b",
         unless=rf"{_MINUTE}|{_FIELD}|\b(?:tools?|functions?|images?|json|output|file|format|role)\b",
-        statuses=_ASKED,
+        statuses=(401, *_ASKED),
     ),
     phrase(
         _K.MODEL_OUTPUT_INVALID,
@@ -353,6 +353,7 @@ FAMILIES: tuple[Phrase, ...] = (
         rf"\b(?:{_RUNS})\b.{{0,40}}?\b(?:degraded|crashed|unhealthy|died|dead|terminated|panicked|exited|"
         r"in (?:an )?error(?: state)?|exit (?:code|status))\b|"
         r"\b(?:degraded|crashed|unhealthy|dead) (?:function|engine|worker|endpoint|backend)\b",
+        r"\b(?:failed|unable) to load (?:the )?model\b|\b(?:out of|insufficient|not enough) (?:\w{1,12} )?memory\b|"
         r"\btraceback \(most recent|\bsegmentation fault|\bsomething went wrong\b|"
         r"\bunexpected error (?:has |was )?(?:occurred|happened|encountered|while|during|in|on)\b",
         statuses=(0, 400, 404, 422, 424, 500),

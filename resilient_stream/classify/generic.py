@@ -1,8 +1,9 @@
 """The shared error rules: what names, sentences and statuses mean at any provider.
 
 A row stands for a family of sentences, not for one quotation; it is here if an unknown provider would mean the same by
-it. The order of the phrases matters: money before limits, limits before length, a key before permission. A provider's
-host or model, or what only one provider says, is never in a row.
+it. What can be said in too many ways for a row is in `families`, by its words. The order of the phrases matters: money
+before limits, limits before length, a key before permission. A provider's host or model, or what only one provider
+says, is never in a row.
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ GENERIC = make_rules(
             r"\b(image|file|document|attachment|audio|video)s?\b.{0,40}\b(exceeds?|larger than|over)\b.{0,40}\d ?"
             r"([KMG]i?B|bytes|megabytes)\b",
         ),
+        phrase(_K.REQUEST_TOO_LARGE, r"^request (entity |uri |header )?too long", statuses=(413,)),
         phrase(
             _K.QUOTA_EXHAUSTED,
             r"\bout of .{0,30}\bquota|quota will be (replenished|renewed|reset)|\bper (86400|604800) ?s\b|"
@@ -195,12 +197,13 @@ GENERIC = make_rules(
             r"\b(invalid|expired|missing|revoked) (\w{1,24} )?(access|auth\w{0,24}|bearer|security|session|"
             r"api) tokens?\b",
             r"\b(api[ _-]?key|access token|security token|credentials?|bearer token|"
-            r"session)\b.{0,60}?\b(not valid|invalid|"
+            r"session token)\b.{0,60}?\b(not valid|invalid|"
             r"incorrect|expired|revoked|suspended|deactivated|disabled|deleted|leaked|missing|not found|"
             r"not provided|required)\b",
             r"\b(parse|verify|validate|decode) (your |the )?((authentication|access|bearer|api) )?tokens?\b",
             r"^(invalid|expired|missing|bad|unknown) (api |access |auth |user )?(token|key)\W{0,3}$",
             r"\bunauthorized\b|\bunauthenticated\b|\bauth(entication)? ?(fail|required|error)|"
+            r"\bsession (is |has )?(expired|invalid)|"
             r"not authenticated|signature expired",
             r"\bauthorization header (requires|must|has|should|is (missing|malformed|invalid|empty))\b",
             r"(provide|include|pass|set|need) (a |an |your )?(valid )?api[ _-]?key|expected oauth|"

@@ -237,6 +237,14 @@ SAID: list[tuple[int, Any, str]] = [
     (400, {'error': {'code': None, 'message': 'Requested generation length 1 is not possible! The provided prompt is 4309 tokens long, so generating 1 tokens requires a sequence length of 4310, but the maximum supported sequence length is just 4096!', 'param': None, 'type': 'unexpected_error'}}, 'context_length_exceeded'),
     (500, {'error': {'code': 500, 'message': 'Failed to parse tools: [json.exception.type_error.302] type must be string, but is null; tools = [\n  {\n    "type": "function"}]', 'type': 'server_error'}}, 'invalid_request'),
     (400, {'message': 'too many tokens: total number of tokens (prompt and prediction) cannot exceed 2048 - received 6354. Try using a shorter prompt or a smaller max_tokens value.'}, 'context_length_exceeded'),
+    (401, {'type': 'error', 'error': {'type': 'ModelError', 'message': 'Model kimi-k9 not supported'}}, 'model_not_found'),
+    (401, {'type': 'error', 'error': {'type': 'ModelError', 'message': 'Model is disabled'}}, 'model_not_found'),
+    (413, {'message': 'Request Too Long'}, 'request_too_large'),
+    (404, '请求的模型不存在或您没有权限', 'model_not_found'),
+    (404, {'error': {'message': 'Session sesn_1 not found', 'type': 'not_found_error', 'param': None, 'code': None}}, 'invalid_request'),
+    (400, {'error': '"llama3" does not support generate'}, 'unsupported_feature'),
+    (400, 'Prompt has 9000 tokens but the context is 8192', 'context_length_exceeded'),
+    (400, {'error': 'Failed to load model. Error: insufficient memory'}, 'server_error'),
 ]
 COMPLAINTS: list[str] = [
     "Invalid value: 'foo'. Supported values are: 'text', 'image_url', 'input_audio', 'refusal', 'audio', and 'file'.",
@@ -429,6 +437,8 @@ COMPLAINTS: list[str] = [
     'messages: at least one message is required',
 ]
 QUOTED: list[tuple[int, Any, str]] = [
+    (400, 'Something is wrong. Learn more at https://api.example.com/docs/content-filter-policy', 'invalid_request'),
+    (500, 'Oops. See https://api.example.com/settings/billing?no-credits', 'server_error'),
     (404, 'The model `text-moderation-latest` does not exist', 'model_not_found'),
     (400, "Tool 'get_credit_balance' not found", 'invalid_request'),
     (400, "Invalid value: 'insufficient funds'. Supported values are: 'a'", 'invalid_request'),
@@ -484,6 +494,11 @@ def test_words_are_near_in_one_line_only_and_in_any_order() -> None:
     assert not words.met("expired, that key")
     assert not words.met("the key\nexpired")
     assert not words.met("the keys expired")
+
+
+def test_a_word_within_the_last_one_hides_no_earlier_word() -> None:
+    """The nearest of the others that ends before the last one counts, also where another overlaps it."""
+    assert near("key|expired key", "key is old", within=10).met("key: expired key is old")
 
 
 def test_what_is_said_must_be_near_all_that_it_is_said_of() -> None:

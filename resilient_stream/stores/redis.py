@@ -69,8 +69,9 @@ OTHER_URL = (
 )
 
 UNREADABLE = (
-    "RedisStore: the URL cannot be read. It looks like redis://user:password@host:6379/0; a password is "
-    "percent-encoded in it (/ is %2F, # is %23): urllib.parse.quote(password, safe='')"
+    "RedisStore: the URL cannot be read. It looks like redis://user:password@host:6379/0, a cluster's like "
+    "redis+cluster://one:6379,other:6379; a password is percent-encoded in it (/ is %2F, # is %23): "
+    "urllib.parse.quote(password, safe='')"
 )
 
 

@@ -708,10 +708,3 @@ async def test_a_client_for_clusters_is_refused_before_anything_begins(client: t
         with pytest.raises(StreamMisused, match="of a single Redis"):
             await ask
     await hub.aclose()
-
-
-def test_the_url_of_a_cluster_is_refused_when_the_hub_is_made() -> None:
-    """Nothing has to be connected for it."""
-    pytest.importorskip("redis")
-    with pytest.raises(StreamMisused, match="of a single Redis"):
-        Hub(RedisStore("redis+cluster://one:1,two:2"))

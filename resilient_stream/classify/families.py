@@ -306,7 +306,7 @@ FAMILIES: tuple[Phrase, ...] = (
     phrase(
         # A server that parses the request late says 500 of a bad one.
         _K.INVALID_REQUEST,
-        r"\b(?:failed|unable) to (?:parse|decode|render|deserialize|read) (?:the )?(?:tools?|messages?|request|input|"
+        r"\b(?:failed|unable) to (?:parse|decode|render|deserialize|read) (?:the )?(?:tools?|messages?|request|"
         r"body|grammar|schema|prompt|template|json (?:body|request))\b|\[json\.exception\b",
         r"\b(?:must|should) be (?:an? )?(?:string|object|array|number|integer|bool\w{0,4}|list|dict\w{0,6})\b|"
         r"\bexpected (?:an? )?(?:string|object|array|number|integer|bool\w{0,4}|list|dict\w{0,6})\b.{0,20}"

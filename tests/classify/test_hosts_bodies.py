@@ -455,6 +455,8 @@ BODIES: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('moonshot', 429, {'error': {'message': 'Your account org-1 request reached organization TPD rate limit, current: 1500001, limit: 1500000', 'type': 'rate_limit_reached_error'}}, 'quota_exhausted', {}),
     ('zai', 400, {'error': {'code': '1210', 'message': 'API 调用参数有误，请检查文档。'}}, 'invalid_request', {}),
     ('zai', 429, {'error': {'code': '1305', 'message': '该模型当前访问量过大，请您稍后再试'}}, 'provider_overloaded', {}),
+    ('llamacpp', 500, {'error': {'code': 500, 'message': "Failed to parse input at pos 95: <|tool_call_start|>[search(query='x')]<|tool_call_end|>", 'type': 'server_error'}}, 'model_output_invalid', {}),
+    ('openai', 500, {'error': {'code': 500, 'message': 'Failed to parse input at pos 95: <x', 'type': 'server_error'}}, 'server_error', {}),
     # What was missed when new bodies were tried.
     ('openai', 400, {'success': False, 'errors': [{'code': 7000, 'message': 'No such model @cf/acme/tiny-1'}], 'result': {}}, 'model_not_found', {}),
     ('vllm', 400, {'error': {'message': 'reasoning output requires --reasoning-parser to be set', 'type': 'BadRequestError', 'param': None, 'code': 400}}, 'unsupported_feature', {}),

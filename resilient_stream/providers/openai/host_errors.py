@@ -60,6 +60,8 @@ HOSTS_ROWS: Mapping[str, Mapping[str, Any]] = {
             _K.AUTHENTICATION: "10000 9106",
         },
     },
+    # It parses what the model wrote, with the grammar of the model's own tool calls.
+    "llamacpp": {"phrases": (phrase(_K.MODEL_OUTPUT_INVALID, r"^failed to parse input at pos \d"),)},
     "moonshot": {"codes": {_K.INSUFFICIENT_FUNDS: "exceeded_current_quota_error"}},
     "alibaba": {
         "codes": {

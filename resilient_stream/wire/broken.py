@@ -17,7 +17,7 @@ from .surrogates import marked
 
 __all__ = [
     "LARGE", "MOST_VALUES", "UNREADABLE", "carries_nothing", "event_value", "failure_of", "has_crowded_error",
-    "is_crowded", "objects_in", "place_of", "readable", "value_of", "without_halves",
+    "is_crowded", "objects_in", "place_of", "readable", "value_of", "without_halves", "without_nothing",
 ]  # fmt: skip
 
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError)
@@ -102,6 +102,21 @@ def readable(payload: bytes, mark: bool = True) -> bytes:
     without `mark` it becomes U+FFFD.
     """
     return without_halves(_without_numbers(payload), mark)
+
+
+def without_nothing(payload: bytes) -> bytes:
+    """Return JSON without the fields that hold null, an empty list or an empty object. Raises one of UNREADABLE.
+
+    Gateways in PHP and Lua write an empty list as an object or an empty object as a list, and those in Go write null
+    for a number, so a field of these is of a wrong type though it says nothing.
+    """
+    return msgspec.json.encode(_with_values(msgspec.json.decode(payload)))
+
+
+def _with_values(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _with_values(each) for name, each in value.items() if each not in (None, [], {})}
+    return [_with_values(each) for each in value] if isinstance(value, list) else value
 
 
 def is_crowded(payload: bytes, start: int = 0) -> bool:

@@ -24,6 +24,7 @@ from .broken import (
     objects_in,
     place_of,
     readable,
+    without_nothing,
 )
 from .json_array import JsonArrayDecoder
 from .limits import BadFraming, EventTooLarge, TooManyPieces
@@ -88,14 +89,26 @@ class BatchDecoder(Generic[EventT]):
             raise TooManyPieces(MOST_VALUES)
         try:
             return [self.one.decode(payload)], [payload], False
-        except UNREADABLE:
+        except UNREADABLE as error:
             if is_crowded(payload):
                 raise
             texts = objects_in(payload)
             sound = [readable(text) for text in texts]
-            if sound == [payload]:  # there is nothing to mend, so reading it again would fail in the same way
-                raise
-        return [self.one.decode(text) for text in sound], sound, sound != texts
+            if sound == [payload]:  # its JSON is as it should be, so reading it again would fail in the same way
+                return [self._as_meant(payload, error)], sound, False
+        return [self._mended(text) for text in sound], sound, sound != texts
+
+    def _mended(self, payload: bytes) -> EventT:
+        try:
+            return self.one.decode(payload)
+        except UNREADABLE as error:
+            return self._as_meant(payload, error)
+
+    def _as_meant(self, payload: bytes, error: Exception) -> EventT:
+        """Decode one event in which a field has a wrong type: a number as text, or nothing in another form."""
+        if len(payload) > LARGE or not isinstance(error, msgspec.ValidationError):
+            raise error
+        return msgspec.json.decode(without_nothing(payload), type=self.one.type, strict=False)
 
 
 MOST_ODD = 8_192
@@ -134,7 +147,8 @@ class JsonEvents(Generic[EventT]):
     """Decodes bytes into typed events; events that carry nothing are skipped.
 
     done: a `[DONE]` came, after which everything is ignored. cut: the body ended within an event. left: the text of the
-    event that only the end completed. halves: halves of characters were marked.
+    event that only the end completed. halves: halves of characters were marked. error: the data of an event that is
+    named an error, the last that was read.
     """
 
     bare: ClassVar[bool] = False
@@ -150,6 +164,11 @@ class JsonEvents(Generic[EventT]):
         self.left: Sequence[bytes] = ()
         self.halves = False
         self.failure: Failure | None = None
+
+    @property
+    def error(self) -> bytes | None:
+        """Return the data of an event that is named an error; None where none came."""
+        return self._sse.error
 
     def feed(self, data: bytes) -> list[EventT]:
         """Return the events that `data` completes."""
@@ -223,7 +242,7 @@ class JsonEvents(Generic[EventT]):
         pings = self._sse.named_pings() if self._array is None else NO_PINGS
         payloads[:] = [payload for payload in payloads if payload not in pings]
         for place, payload in enumerate(payloads):
-            if payload.strip() == b"[DONE]":
+            if payload.strip(b' \t\r\n"').upper() == b"[DONE]":
                 self.done = True
                 del payloads[place:]
                 break

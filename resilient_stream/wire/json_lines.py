@@ -27,10 +27,11 @@ class JsonLines(Generic[LineT]):
     """Decodes bytes into typed lines. After a failure nothing is decoded any more.
 
     cut: the body ended within a line. left: the line that only the end completed, as text. done: always False, since no
-    line means an end in every dialect. halves: as in `JsonEvents`.
+    line means an end in every dialect. error: always None, since lines have no names. halves: as in `JsonEvents`.
     """
 
     bare: ClassVar[bool] = True
+    error: ClassVar[None] = None
     __slots__ = ("_batch", "_lines", "cut", "done", "failure", "halves", "left")
 
     def __init__(self, batch: BatchDecoder[LineT], max_event_bytes: int) -> None:

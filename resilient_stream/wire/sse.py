@@ -28,8 +28,11 @@ _BOM = b"\xef\xbb\xbf"
 _DATA_LAST = re.compile(rb"^data: ?(.*)\n\n", re.MULTILINE)
 _LONE_CR = re.compile(rb"\r[^\n]")
 _PING = re.compile(rb"^event: ?(?:ping|keep|heartbeat)", re.MULTILINE | re.IGNORECASE)
+_ERROR = re.compile(rb"event: ?error", re.IGNORECASE)
 _PINGS = frozenset({"ping", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
 _SIGNS_OF_LIFE = (b"event: ping\n", b"event: keep", b"event: heartbeat\n")
+_ERRORS = (b"event: error", b"event:error")
+_SPECIAL = (*_SIGNS_OF_LIFE, *_ERRORS)
 _NAMES = (b"event:", b"id:")
 _VALUE = itemgetter(slice(len(b"data: "), -1))
 _READ = rb"(?:data|event|id|retry)[:\n]|[{\[ \]}\n]"
@@ -65,6 +68,7 @@ class SseDecoder:
 
     retry: the reconnection time last sent, in milliseconds. last_event_id: kept across events, as the standard says.
     pings: the data of events that are named as signs of life; for whoever reads `payloads` to drop, and to forget.
+    error: the data of an event that is named an error; nothing after it is returned.
     stray: lines that are no field but look like JSON; some servers append a bare error body to an event stream
         (Vertex does), which the standard would silently ignore.
     Raises EventTooLarge when an event without an end exceeds `max_event_bytes`, and TooManyPieces for one of more than
@@ -72,8 +76,8 @@ class SseDecoder:
     """
 
     __slots__ = (
-        "_after_cr", "_block", "_held", "_lines", "_look_at", "_rest", "_started", "_stray", "last_event_id",
-        "max_event_bytes", "pings", "retry",
+        "_after_cr", "_block", "_held", "_lines", "_look_at", "_rest", "_started", "_stray", "error",
+        "last_event_id", "max_event_bytes", "pings", "retry",
     )  # fmt: skip
 
     def __init__(self, max_event_bytes: int = 8 * 1024 * 1024) -> None:
@@ -89,6 +93,7 @@ class SseDecoder:
         self._after_cr = False
         self._block = b""
         self.pings = NO_PINGS
+        self.error: bytes | None = None
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """Return the events that `data` completes."""
@@ -116,11 +121,22 @@ class SseDecoder:
         self._block = block
         if any(name in block for name in _SIGNS_OF_LIFE):
             self.pings = self.named_pings()
+        if any(name in block for name in _ERRORS):
+            return self._up_to_error(self._events(block))
         # Each event has one data line, its last: "event: …\ndata: …" (Anthropic), comments before it.
         found: list[bytes] = _DATA_LAST.findall(block)
         if len(found) == block.count(b"\n\n") == block.count(b"\ndata") + block.startswith(b"data"):
             return found
         return [event.data for event in self._events(block)]
+
+    def _up_to_error(self, events: list[SseEvent]) -> list[bytes]:
+        """Return the data of these events up to one that is named an error, whose data is kept in `error`."""
+        for place, event in enumerate(events):
+            if event.event.lower() == "error":
+                self.error = event.data
+                del events[place + 1 :]
+                break
+        return [event.data for event in events]
 
     def _events(self, block: bytes) -> list[SseEvent]:
         """Return the events of some whole blocks, read line by line."""
@@ -148,7 +164,7 @@ class SseDecoder:
         """
         rest = _with_fields(self._with_kept(b""))
         event = None if _is_long(rest) else self._parse(rest)
-        return [event.data] if event else []
+        return self._up_to_error([event] if event else [])
 
     def _whole(self, data: bytes) -> bytes:
         """Return everything up to the last blank line, with line ends as LF; the rest is kept."""
@@ -259,7 +275,7 @@ def lone_event(data: bytes) -> bytes | None:
             return data[6:-2]
         if line == last - 1 and data.find(b"\r") == last - 2 and data.endswith(b"\r\n"):  # as Gemini writes events
             return data[6:-4]
-    elif data.startswith(b"event: ") and not data.startswith(_SIGNS_OF_LIFE):  # as Anthropic writes events
+    elif data.startswith(b"event: ") and not data.startswith(_SPECIAL):  # as Anthropic writes events
         line = data.find(b"\n") + 1
         whole = data.find(b"\n", line) == last and data.endswith(b"\n") and b"\r" not in data
         return data[line + 6 : -2] if whole and data.startswith(b"data: {", line) else None
@@ -272,7 +288,7 @@ def _with_fields(lines: bytes) -> bytes:
 
 
 def _data_of_like_events(block: bytes) -> list[bytes] | None:
-    """Return the data of events that are written alike; None where they are not, or one may be a ping.
+    """Return the data of events that are written alike; None where they are not, or one may be a ping or an error.
 
     Alike are `data: …` and a blank line (OpenAI, Gemini and most others), or the same with a name above (Anthropic).
     A file cuts lines four times as fast as `bytes.split`.
@@ -288,7 +304,7 @@ def _data_of_like_events(block: bytes) -> list[bytes] | None:
     if not (min(data).startswith(b"data: ") and max(data).startswith(b"data: ")):
         return None
     names = set(lines[::each]) if each == 3 else ()
-    if not all(name.startswith(_NAMES) and not _PING.match(name) for name in names):
+    if not all(name.startswith(_NAMES) and not _PING.match(name) and not _ERROR.match(name) for name in names):
         return None
     return list(map(_VALUE, data))
 

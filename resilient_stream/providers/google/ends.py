@@ -64,7 +64,8 @@ def name_of(reason: str | int | None) -> str:
     """Return a finish reason's name; empty when there is none or only the enum's placeholder."""
     if isinstance(reason, int):
         return _NUMBERED[reason] if 0 <= reason < len(_NUMBERED) else str(reason)
-    return "" if reason is None or reason == "FINISH_REASON_UNSPECIFIED" else reason
+    name = (reason or "").upper()
+    return "" if name == "FINISH_REASON_UNSPECIFIED" else name
 
 
 def failure_of(reason: str, message: str, answered: bool) -> Failure | None:

@@ -23,7 +23,7 @@ from .. import rules_for
 from ..shared.counts import count
 from ..shared.event_decoder import EventDecoder
 from ..shared.holdings import Holdings
-from ..shared.unmodelled import Unmodelled
+from ..shared.unmodelled import Unmodelled, is_blank_error
 from ..shared.values import list_of, object_of, text_of
 from .calls import GeminiCalls
 from .ends import FINISH_REASONS, failure_of, name_of
@@ -222,7 +222,7 @@ class GeminiReader:
         self._explanation = message
 
     def _failure_in(self, event: Event) -> Failure | None:
-        if event.error:
+        if event.error and not (event.candidates and is_blank_error(event.error)):
             return classify_error({"error": event.error}, rules_for(self._provider))
         blocked = event.promptFeedback.blockReason if event.promptFeedback else None
         if blocked and not event.candidates and not self.seen:

@@ -28,8 +28,8 @@ from ..shared.ends import end_of, failed_end
 from ..shared.event_decoder import EventDecoder
 from ..shared.holdings import Holdings
 from ..shared.said import Said
-from ..shared.unmodelled import Fields, Unmodelled, names, narrowed, says
-from ..shared.values import list_of, object_of
+from ..shared.unmodelled import Fields, Unmodelled, is_blank_error, names, narrowed, says
+from ..shared.values import list_of, listed, object_of
 from .calls import OllamaCalls
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "OllamaReader", "ollama_decoder"]
@@ -53,7 +53,7 @@ class _TextLine(msgspec.Struct, gc=False):
 class _Message(msgspec.Struct, gc=False):
     content: str | None = None
     thinking: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: list[dict[str, Any]] | dict[str, Any] | None = None
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -154,7 +154,7 @@ class OllamaReader:
     def read(self, events: list[_Line], payloads: Sequence[bytes], batch: Batch) -> None:
         """Put the chunks of some lines into `batch`, up to the end or a failure among them."""
         for place, line in enumerate(events):
-            if line.error:
+            if line.error and not (line.message and is_blank_error(line.error)):
                 self.failure = classify_error({"error": line.error}, rules_for(self._provider))
             else:
                 odd = place < len(payloads) and (type(line) is _Line or self._unmodelled.raw or self._logprobs)
@@ -212,7 +212,7 @@ class OllamaReader:
         if text:
             batch += self._new_text(text, line.done)
         batch += beside
-        for call in few(message.tool_calls or []):
+        for call in few(listed(message.tool_calls)):
             batch += self._calls.read(call, self._turn)
         if line.done:
             batch += self._calls.rest()

@@ -12,7 +12,7 @@ import msgspec
 
 from ...wire.limits import few
 from ..shared.call_fields import Arguments, arguments_in, function_of
-from ..shared.values import object_of, text_of
+from ..shared.values import listed, object_of, text_of
 from .chat_events import Speech
 
 __all__ = ["Fragment", "fragments_of"]
@@ -30,7 +30,7 @@ class Fragment(msgspec.Struct, gc=False):
 
 def fragments_of(speech: Speech) -> Iterator[Fragment]:
     """Return the calls of a delta or message, those of the older `function_call` last. Raises TooManyPieces."""
-    for call in few(speech.tool_calls or []):
+    for call in few(listed(speech.tool_calls)):
         yield _fragment(call)
     if speech.function_call is not None:
         yield _fragment({"index": 0, "function": speech.function_call})
@@ -38,7 +38,7 @@ def fragments_of(speech: Speech) -> Iterator[Fragment]:
 
 def _fragment(call: Mapping[str, Any]) -> Fragment:
     function = function_of(call)
-    index = msgspec.convert(call.get("index"), int | None)
+    index = msgspec.convert(call.get("index"), int | None, strict=False)
     name = text_of(function.get("name")) or text_of(call.get("name"))
     said = arguments_in(function, call)
     return Fragment(index, text_of(call.get("id")), name, said, _google_signature(call.get("extra_content")))

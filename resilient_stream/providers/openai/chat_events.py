@@ -86,7 +86,7 @@ class Speech(msgspec.Struct, gc=False):
     """Holds a `delta`, or a `message` in its place."""
 
     content: Any = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: list[dict[str, Any]] | dict[str, Any] | None = None
     function_call: dict[str, Any] | None = None
     refusal: str | None = None
     reasoning: Any = None

@@ -24,7 +24,7 @@ from ..shared.ends import end_of, failed_end
 from ..shared.event_decoder import EventDecoder
 from ..shared.holdings import Holdings
 from ..shared.said import KEPT, Said
-from ..shared.unmodelled import Unmodelled
+from ..shared.unmodelled import Unmodelled, is_blank_error
 from ..shared.values import object_of, text_of
 from .chat_beside import NOT_ASKED, Asked, Beside
 from .chat_events import CITED_TEXT, EVENTS, FIRST, TEXT, Choice, Event, Speech, TextEvent, lone_text
@@ -177,9 +177,9 @@ class ChatReader:
         batch += self._speaker.whole()
 
     def _failure_in(self, event: Event) -> Failure | None:
-        error = event.error
-        for choice in event.choices or ():
-            error = error or choice.error
+        beside = object_of(event.x_groq).get("error") if event.x_groq else None
+        errors = [event.error, beside, *(choice.error for choice in event.choices or ())]
+        error = next((each for each in errors if each and not (event.choices and is_blank_error(each))), None)
         if error:
             return classify_error({"error": error}, rules_for(self._provider))
         if isinstance(event.base_resp, dict) and event.base_resp.get("status_code"):

@@ -20,7 +20,7 @@ from ...wire.broken import event_value
 from .said import Said
 from .values import object_of
 
-__all__ = ["NOTHING", "Fields", "Unmodelled", "names", "narrowed", "says"]
+__all__ = ["NOTHING", "Fields", "Unmodelled", "is_blank_error", "names", "narrowed", "says"]
 
 DEEP = 8
 """Levels of a value that are searched for something said."""
@@ -69,6 +69,11 @@ def says(value: Any, deep: int = DEEP) -> bool:
         return bool(value)
     inner: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return deep > 0 and any(_counts(each) or says(each, deep - 1) for each in inner)
+
+
+def is_blank_error(error: Any) -> bool:
+    """Return whether an error is an object in which nothing is said, as servers in Go write it beside a good answer."""
+    return isinstance(error, dict) and not says(error)
 
 
 def _counts(value: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["known", "list_of", "merged", "object_of", "text_of", "with_extra"]
+__all__ = ["known", "list_of", "listed", "merged", "object_of", "text_of", "with_extra"]
 
 
 def known(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +42,11 @@ def object_of(value: Any) -> dict[str, Any]:
 def list_of(value: Any) -> list[Any]:
     """Return a JSON array; an empty one for anything else."""
     return value if isinstance(value, list) else []
+
+
+def listed(value: Any) -> list[Any]:
+    """Return a JSON array; one of a single element for an object in its place, and an empty one for anything else."""
+    return [value] if isinstance(value, dict) and value else list_of(value)
 
 
 def text_of(value: Any) -> str:

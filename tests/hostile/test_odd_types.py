@@ -1,0 +1,106 @@
+"""Fields of a wrong type that say nothing, or say it in another type: none of them ends an answer.
+
+Gateways in PHP and Lua cannot tell an empty list from an empty object; others write numbers as text, or fill in an
+error in which nothing is said. What may be content is never dropped without a word.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from resilient_stream.chunks import Finished, TextDelta, ToolCall, Usage
+from tests.hostile.test_odd_events import DIALECTS, OPTIONS, ROWS, Dialect, every, whole
+from tests.providers.test_second_places import delta
+
+EMPTY: dict[str, list[Any]] = {
+    "chat": [
+        {"choices": [{"index": 0, "delta": []}]},
+        {"choices": {}, "usage": {"prompt_tokens": 1}},
+        {"choices": [{"index": 0, "delta": {"tool_calls": {}, "function_call": [], "reasoning_details": {}}}]},
+        {"choices": [{"index": 0, "delta": {"refusal": []}, "message": [], "finish_reason": []}]},
+    ],
+    "messages": [
+        {"type": "message_start", "message": []},
+        {"type": "message_delta", "delta": [], "usage": []},
+        {"type": "content_block_stop", "index": None, "content_block": []},
+    ],
+    "responses": [{"type": "response.created", "response": []}],
+    "gemini": [
+        {"candidates": {}, "usageMetadata": []},
+        {"candidates": [{"content": [], "index": None}], "promptFeedback": []},
+        {"candidates": [{"content": {"parts": {}}}]},
+    ],
+    "cohere": [{"type": "content-end", "index": None, "delta": []}],
+    "ollama": [{"message": []}, {"message": {"content": "", "tool_calls": {}}, "done": None}],
+    "interactions": [{"event_type": "step.stop", "index": None, "step": []}],
+    "converse": [{"contentBlockIndex": 0, "delta": []}],
+}
+
+
+@pytest.mark.parametrize(("name", "event"), [(name, each) for name, rows in EMPTY.items() for each in rows])
+def test_an_empty_value_of_the_wrong_type_says_nothing(name: str, event: Any) -> None:
+    """Alone in a read and together with others."""
+    dialect = DIALECTS[name]
+    odd, text = dialect.frame(json.dumps(event).encode()), dialect.frame(dialect.text)
+    end = b"".join(map(dialect.frame, dialect.end))
+    for reads in ([odd, text, odd, text, end], [odd + text + odd + text + end]):
+        decoder = dialect.make()
+        chunks = whole(decoder, *reads)
+        assert (decoder.done, decoder.failure) == (True, None)
+        assert [chunk for chunk in chunks if type(chunk) not in (Usage, Finished)] == [TextDelta("a")] * 2
+
+
+@every
+def test_a_number_may_be_a_text(dialect: Dialect) -> None:
+    """An index that counts as no number would end the answer."""
+    body = [dialect.text.replace(b": 0,", b': "0",').replace(b":0,", b':"0",'), *dialect.end]
+    decoder = dialect.make()
+    chunks = whole(decoder, *map(dialect.frame, body))
+    assert (decoder.done, decoder.failure) == (True, None)
+    assert [chunk for chunk in chunks if type(chunk) is TextDelta] == [TextDelta("a")]
+
+
+@pytest.mark.parametrize("numbers", [("0", "1"), (0.0, 1.0)])
+def test_the_number_of_a_call_may_be_a_text(numbers: tuple[Any, Any]) -> None:
+    """Pieces go to the call of their number, however it is written."""
+    pieces = [(0, "a", "f", "{"), (1, "b", "g", ""), (0, None, None, "}")]
+    events = [
+        {"choices": [delta(tool_calls=[
+            {"index": numbers[at], "id": id, "function": {"name": name, "arguments": said}}
+        ])]}
+        for at, id, name, said in pieces
+    ]  # fmt: skip
+    dialect = DIALECTS["chat"]
+    chunks = whole(dialect.make(), *(dialect.frame(json.dumps(each).encode()) for each in events), ROWS["chat"].end)
+    assert [(call.name, call.parsed) for call in chunks if type(call) is ToolCall] == [("f", {}), ("g", {})]
+
+
+BLANK = [{}, {"message": "", "type": "", "code": ""}, {"message": None, "code": None}, {"code": 0, "message": ""}]
+
+
+@pytest.mark.parametrize("name", ["chat", "gemini", "ollama"])
+@pytest.mark.parametrize("error", BLANK)
+def test_an_error_that_says_nothing_beside_an_answer_is_none(name: str, error: dict[str, Any]) -> None:
+    """Alone in its event it stays one, since nothing else can be meant."""
+    dialect = DIALECTS[name]
+    beside = json.dumps({**json.loads(dialect.text), "error": error}).encode()
+    decoder = dialect.make()
+    chunks = whole(decoder, *map(dialect.frame, [beside, *dialect.end]))
+    assert (decoder.done, decoder.failure) == (True, None)
+    assert chunks[0] == TextDelta("a")
+    if error:
+        decoder = dialect.make()
+        whole(decoder, *map(dialect.frame, [dialect.text, json.dumps({"error": error}).encode(), *dialect.end]))
+        assert decoder.failure is not None
+
+
+def test_an_error_beside_the_counts_is_one() -> None:
+    """Groq says there why it stopped an answer early."""
+    event = b'data: {"choices": [], "x_groq": {"id": "r", "error": "over capacity"}}\n\n'
+    decoder = ROWS["chat"].make("openai", **OPTIONS)
+    whole(decoder, ROWS["chat"].text, event, ROWS["chat"].end)
+    assert not decoder.done
+    assert decoder.failure is not None

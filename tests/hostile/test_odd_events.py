@@ -158,6 +158,49 @@ def test_a_named_ping_may_say_anything(name: str, data: bytes) -> None:
             assert decoder.done
 
 
+@pytest.mark.parametrize("name", ["chat", "messages", "responses", "gemini", "cohere"])
+@pytest.mark.parametrize("data", [b"null", b"{}", b"[]", b'""', b'{"message": "x"}', b"upstream gone", b"{half"])
+def test_an_event_that_is_named_an_error_is_one(name: str, data: bytes) -> None:
+    """Whatever it says: the answer before it is kept, what follows is not read, and it is never a good end."""
+    row, (named, end) = ROWS[name], (b"event: error\ndata: %b\n\n" % data, ROWS[name].end)
+    for reads in (
+        [row.text, named, end],
+        [row.text + named + end],
+        [row.text, named.replace(b": ", b":")[:-1], b"\n" + end],
+        [row.text, named[:-2]],
+    ):
+        decoder = row.make("openai", **OPTIONS)
+        chunks = whole(decoder, *reads)
+        assert [type(chunk) for chunk in chunks if type(chunk) is not Usage] == [TextDelta]
+        assert not decoder.done
+        assert decoder.failure is not None
+        assert decoder.failure.kind in ("server_error", "protocol_error")
+
+
+def test_an_error_behind_the_end_is_ignored() -> None:
+    """The answer was whole by then."""
+    decoder = ROWS["messages"].make("openai", **OPTIONS)
+    whole(decoder, ROWS["messages"].text + ROWS["messages"].end + b"event: error\ndata: {}\n\n")
+    assert (decoder.done, decoder.failure) == (True, None)
+
+
+def test_what_a_named_error_says_tells_its_kind() -> None:
+    """Also where it is in no dialect's form."""
+    for data, kind in ((b'{"message": "Overloaded"}', "provider_overloaded"), (b"rate limit exceeded", "rate_limited")):
+        decoder = ROWS["messages"].make("openai", **OPTIONS)
+        whole(decoder, ROWS["messages"].text, b"event: error\ndata: %b\n\n" % data)
+        assert decoder.failure is not None
+        assert decoder.failure.kind == kind
+
+
+@pytest.mark.parametrize("mark", [b'"[DONE]"', b"[done]", b" [DONE] ", b"[Done]"])
+def test_the_end_may_be_written_in_other_ways(mark: bytes) -> None:
+    """Gateways that encode each event once more put quotes around it."""
+    decoder = ROWS["chat"].make("openai", **OPTIONS)
+    whole(decoder, ROWS["chat"].text, _sse(mark))
+    assert (decoder.done, decoder.failure) == (True, None)
+
+
 @pytest.mark.usefixtures("nothing_left")
 async def test_nothing_said_again_and_again_is_a_stall() -> None:
     """Neither the clock of the first content nor that of a stall is held by it."""

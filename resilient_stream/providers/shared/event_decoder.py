@@ -31,7 +31,8 @@ class EventSource(Protocol[EventT]):
 
     bare: an event has no frame, so a body of one looks like an answer in one piece. done: a `[DONE]` came. cut: half an
     event was left at the end. left: the texts of the events that only the end completed. halves: the events have marked
-    halves of characters in them. failure: why nothing more can be read.
+    halves of characters in them. failure: why nothing more can be read. error: the data of an event that is named an
+    error, after which nothing is read.
     """
 
     bare: ClassVar[bool]
@@ -40,6 +41,11 @@ class EventSource(Protocol[EventT]):
     left: Sequence[bytes]
     halves: bool
     failure: Failure | None
+
+    @property
+    def error(self) -> bytes | None:
+        """Return the data of an event that is named an error; None where none came."""
+        ...
 
     def single(self) -> Callable[[bytes], bytes | None] | None:
         """Return what gives the JSON text of a read that is exactly one event, until `payloads` is called again; for
@@ -216,12 +222,13 @@ class EventDecoder(Generic[EventT]):
         if self._events.halves and self._mender is None:
             self._mender = Mender()
         try:
-            if events:
-                self._reader.read(events, payloads, batch)
+            self._read_events(events, payloads, batch)
             self._take_state()
         except READERS_RAISE as error:
             self._take_state()
             self.done, self.failure = False, failure_of(error, "bad_event")
+        if (said := self._events.error) is not None and not self.done and self._reader.failure is None:
+            self.failure = classify_error(value_of(said) or said.decode("utf-8", "replace"), rules_for(self._provider))
         if not self._begun:
             self._begun = len(self._first) > 1 or any(type(chunk) is not Raw for chunk in batch)
             if self.failure is not None and self.failure.kind is ErrorKind.PROTOCOL_ERROR:
@@ -229,6 +236,14 @@ class EventDecoder(Generic[EventT]):
             if self._begun:
                 self._first = ()  # else a stream of an hour would keep the event in memory
         return batch
+
+    def _read_events(self, events: list[EventT], payloads: Sequence[bytes], batch: Batch) -> None:
+        """Put the chunks of some events into `batch`. What an event says that is named an error is no content."""
+        reader, named = self._reader, bool(payloads) and payloads[-1] == self._events.error
+        if events[: len(events) - named]:
+            reader.read(events[: len(events) - named], payloads, batch)
+        if named and not reader.done and reader.failure is None:
+            reader.read(events[-1:], payloads[-1:], [])
 
     def _mended(self, batch: Batch) -> Batch:
         """Return the batch with halves of characters joined, for an answer in which such halves came."""

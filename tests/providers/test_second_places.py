@@ -129,6 +129,8 @@ CHAT = {
     ),
     "parts in lists": (chat(delta([[{"type": "output_text", "text": "Hello"}], [" you"]], "stop")), Said()),
     "one part": (chat(delta({"type": "text", "text": "Hello you"}, "stop")), Said()),
+    "a number in place of a text": (chat(delta(42), delta("Hello you", "stop")), Said(unmodelled=("content",))),
+    "one call in place of a list": (chat(delta(tool_calls=WHOLE_CALL), delta(None, "tool_calls")), CALL),
     "a whole answer as an event": (
         sse([{"object": "chat.completion", "choices": [{"index": 0, **message("Hello you", "stop")}]}]),
         Said(),
@@ -227,6 +229,26 @@ RESPONSES = {
             output=[ITEM],
         ),  # type: ignore[index]
         Said(),
+    ),
+    "only in the text beside the output": (
+        sse([{"type": "response.completed", "response": {"status": "completed", "output_text": "Hello you"}}]),
+        Said(),
+    ),
+    "deltas, and the text beside the output": (
+        sse([piece("Hello you"), {"type": "response.completed", "response": {"output": [], "output_text": "Hello"}}]),
+        Said(),
+    ),
+    "a delta that is no text": (
+        response({"type": "response.output_text.delta", "delta": {"text": "Hello"}}, piece("Hello you")),
+        Said(unmodelled=("response.output_text.delta",)),
+    ),
+    "call in pieces without numbers": (
+        response(
+            {"type": "response.output_item.added", "item": {**ITEM_CALL, "id": None, "arguments": ""}},
+            *({"type": "response.function_call_arguments.delta", "delta": part} for part in ('{"a"', ":1}")),
+            {"type": "response.output_item.done", "item": {**ITEM_CALL, "id": None}},
+        ),
+        CALL,
     ),
     "call in the output": (response(output=[ITEM_CALL]), CALL),
     "call in its item and the output": (response(at("output_item.done", item=ITEM_CALL), output=[ITEM_CALL]), CALL),
@@ -405,6 +427,11 @@ INTERACTIONS = {
     ),
     "in the end": (sse([completed(THOUGHT_STEP, SPOKEN)]), THOUGHT),
     "as output_text": (sse([completed(output_text="Hello you")]), Said()),
+    "as outputs": (
+        sse([{**DONE, "interaction": {"outputs": [THOUGHT_STEP, *SPOKEN["content"]]}}]),  # type: ignore[misc]
+        THOUGHT,
+    ),
+    "a call as outputs": (sse([{**DONE, "interaction": {"outputs": [CALL_STEP]}}]), CALL),
     "a call in the end": (sse([completed(CALL_STEP)]), CALL),
     "in deltas and the end": (
         sse(
@@ -434,6 +461,8 @@ COHERE = {
         sse([cohere("content-start", content={"type": "text", "text": "Hello you"}), COHERE_END]),
         Said(),
     ),
+    "a delta that is a text": (sse([cohere("content-delta", content="Hello you"), COHERE_END]), Said()),
+    "a delta of several blocks": (sse([cohere("content-delta", **COHERE_WHOLE), COHERE_END]), THOUGHT),
     "in the start of the message": (sse([cohere("message-start", **COHERE_WHOLE), COHERE_END]), THOUGHT),
     "in the end": (
         sse([{"type": "message-end", "delta": {"finish_reason": "COMPLETE", "message": COHERE_WHOLE}}]),

@@ -27,7 +27,7 @@ from ..shared.holdings import Holdings
 from ..shared.said import Said
 from ..shared.tool_calls import ToolCalls
 from ..shared.unmodelled import Unmodelled, says
-from ..shared.values import list_of, object_of, text_of
+from ..shared.values import list_of, listed, object_of, text_of
 from .citations import Citations
 from .errors import RULES
 from .events import EVENTS, TEXT, Event, TextEvent
@@ -125,8 +125,8 @@ class CohereReader:
         """Read a start of a block or a delta, which have the same shape; a start may have text already."""
         if event.type == "content-start":
             self._citations.begin(event.index, self._text)
-        piece = object_of(_message(event).get("content"))
-        batch += self._block(piece)
+        for piece in _blocks(_message(event).get("content")):
+            batch += self._block(piece)
         batch += self._probable(event.logprobs)
 
     def _probable(self, items: Any) -> list[Logprobs]:
@@ -168,8 +168,7 @@ class CohereReader:
     def _whole(self, message: dict[str, Any], batch: Batch) -> None:
         """Read a message that comes whole, at the beginning, at the end, or in place of a stream; only new content
         counts."""
-        content = message.get("content")
-        blocks = [{"text": content}] if isinstance(content, str) else list(map(object_of, list_of(content)))
+        blocks = _blocks(message.get("content"))
         thought = text_of(message.get("tool_plan")) + "".join(text_of(block.get("thinking")) for block in blocks)
         if thought and not self._thought:
             self._thought = True
@@ -251,6 +250,11 @@ _READERS: Mapping[str, _Read] = {
     "citation-end": CohereReader._block_end,
     "message-end": CohereReader._end,
 }
+
+
+def _blocks(content: Any) -> list[dict[str, Any]]:
+    """Return the blocks of a message, which may be a text, one block or several."""
+    return [{"text": content}] if isinstance(content, str) else list(map(object_of, listed(content)))
 
 
 def _name(call: Mapping[str, Any], function: Mapping[str, Any]) -> str:

@@ -14,8 +14,9 @@ import msgspec
 from ...chunks import Usage
 from ...wire.json_events import BatchDecoder
 from ..shared.counts import count
+from ..shared.values import list_of, object_of
 
-__all__ = ["EVENTS", "OWN_STEPS", "TEXT", "Event", "TextEvent", "counts_of"]
+__all__ = ["EVENTS", "OWN_STEPS", "TEXT", "Event", "TextEvent", "counts_of", "is_whole", "steps_of"]
 
 OWN_STEPS = frozenset({"function_call", "model_output", "thought"})
 """Steps that are read; any other is a tool that Google runs, or new."""
@@ -59,3 +60,17 @@ def counts_of(usage: Mapping[str, Any]) -> Usage:
         reasoning_tokens=count(usage.get("total_thought_tokens")),
         cached_input_tokens=count(usage.get("total_cached_tokens")),
     )
+
+
+def is_whole(said: Mapping[str, Any]) -> bool:
+    """Return whether an object is a whole interaction in place of an event."""
+    return isinstance(said.get("steps", said.get("outputs")), list)
+
+
+def steps_of(said: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps of a whole interaction; the API's first version has a list of what they say in their place."""
+    if isinstance(said.get("steps"), list):
+        return list(map(object_of, said["steps"]))
+    outputs = map(object_of, list_of(said.get("outputs")))
+    own = OWN_STEPS - {"model_output"}
+    return [each if each.get("type") in own else {"type": "model_output", "content": [each]} for each in outputs]

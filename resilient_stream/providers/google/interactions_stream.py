@@ -28,7 +28,7 @@ from ..shared.holdings import Holdings
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import list_of, object_of, text_of
 from .interactions_content import Content, named
-from .interactions_events import EVENTS, TEXT, Event, TextEvent, counts_of
+from .interactions_events import EVENTS, TEXT, Event, TextEvent, counts_of, is_whole, steps_of
 from .interactions_steps import FILES, OwnSteps
 
 __all__ = ["FAILED_STATUSES", "FINISH_REASONS", "InteractionReader", "interaction_decoder"]
@@ -235,7 +235,7 @@ class InteractionReader:
 
     def _rest(self, said: Mapping[str, Any], batch: Batch) -> None:
         """Return the new content of the whole answer at its end, i.e. what no step before it had."""
-        steps = [object_of(step) for step in list_of(said.get("steps"))]
+        steps = steps_of(said)
         self._calls.settle({text_of(step.get("id")): arguments_in(step) for step in steps})
         before = frozenset(self._content.kinds)
         for place, step in enumerate(steps):
@@ -263,7 +263,7 @@ class InteractionReader:
         """Pass on unknown events. Only events of a step count as progress; another one may be a keep-alive."""
         self.progress += event.event_type.startswith("step.")
         said = object_of(event_value(payload[0])) if payload else {}
-        if not event.event_type and isinstance(said.get("steps"), list):  # a server that does not stream sent it
+        if not event.event_type and is_whole(said):  # a server that does not stream sent it
             self._completed(Event(interaction=said), batch)
         elif event.event_type == "step.delta" and payload:
             kind = text_of(object_of(event.delta).get("type")) or "delta"

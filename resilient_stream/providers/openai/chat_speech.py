@@ -220,6 +220,8 @@ def _content(content: Any, deep: int = DEEP) -> Iterator[Piece]:
             yield from _content(part, deep - 1)
     elif isinstance(content, dict):
         yield from _part(content)
+    elif says([content]):
+        yield Piece("content", "", content)
 
 
 def _part(part: dict[str, Any]) -> Iterator[Piece]:

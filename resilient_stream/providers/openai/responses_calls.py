@@ -65,6 +65,8 @@ class ResponsesCalls(ItemCalls):
         return self.key(event.output_index, id_of(event))
 
     def _key_of_piece(self, event: Event) -> str:
+        if event.output_index is None and id_of(event) is None and len(self._calls) == 1:
+            return next(iter(self._calls))  # a server that numbers nothing means the only call that is open
         return self.key_of_piece(event.output_index, id_of(event))
 
     def _odd_piece(self, event: Event, payload: Sequence[bytes]) -> tuple[str, Arguments]:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from ...chunks import TextDelta
 from ...contract import Batch
 from ..shared.holdings import Holdings
-from ..shared.unmodelled import Unmodelled
+from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import object_of, text_of
 from .responses_calls import ResponsesCalls
 from .responses_citations import Citations
@@ -73,6 +73,8 @@ class Content:
         batch: Batch = [TextDelta(piece)] if piece else []
         if piece:
             self.items.text.add(piece)
+        elif says([event.delta]):
+            batch.append(self._unmodelled.content(event.type, {"delta": event.delta}))
         return batch if self.logprobs is None else [*batch, *self.logprobs.piece(event.logprobs)]
 
     def heard(self, event: Event) -> Batch:

@@ -68,8 +68,7 @@ def _data_url(rest: str) -> str:
     kind = _ALIASES.get(declared, declared)
     if kind == "application/pdf" or body.startswith(_PDF_DATA):
         raise ValueError(_PDF)
-    if not kind.startswith("image/"):
-        kind = _known_by(body) or kind or "image/png"
+    kind = _known_by(body) or kind or "image/png"  # providers refuse a picture of another type than its bytes show
     if kind.startswith(_OTHERS):
         raise ValueError(f"this is no picture, but {safe_name(kind)}: give it as a FilePart")
     return f"data:{kind};base64,{body}"

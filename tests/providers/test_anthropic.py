@@ -505,10 +505,10 @@ def test_a_system_message_holds_from_where_it_stands() -> None:
 
 def test_images_by_value_and_by_link() -> None:
     """A data URL is sent as base64 with its media type, a link as a link."""
-    parts = (TextPart(text="What?"), ImagePart(url=f"data:image/webp;base64,{PIXEL}"), ImagePart(url="https://a/b"))
+    parts = (TextPart(text="What?"), ImagePart(url=f"data:image/png;base64,{PIXEL}"), ImagePart(url="https://a/b"))
     assert _sent(Message(role="user", content=parts))[0]["content"] == [
         {"type": "text", "text": "What?"},
-        {"type": "image", "source": {"type": "base64", "media_type": "image/webp", "data": PIXEL}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}},
         {"type": "image", "source": {"type": "url", "url": "https://a/b"}},
     ]
 

@@ -108,7 +108,7 @@ def test_a_whole_conversation_in_converses_words() -> None:
         "system": [{"text": "Be brief."}],
         "messages": [
             {"role": "user", "content": [
-                {"text": "Look:"}, {"image": {"format": "jpeg", "source": {"bytes": PIXEL}}}]},
+                {"text": "Look:"}, {"image": {"format": "png", "source": {"bytes": PIXEL}}}]},
             {"role": "assistant", "content": [
                 {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}},
                 {"text": "I look."},

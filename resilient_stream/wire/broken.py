@@ -24,7 +24,7 @@ UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError)
 """What msgspec and Python raise for bytes that are not the JSON, or not of the type, that is asked for."""
 
 _NOTHING = re.compile(
-    rb'\s*+(?:null|true|false|\[\s*+\]|-?[0-9][0-9.eE+-]*+|"(?:[^"\\]++|\\.)*+"|[^\w{["]*+(?:'
+    rb'\s*+(?:null|true|false|\[\s*+\]|-?[0-9][0-9.eE+-]*+|"(?:[^"\\]++|\\.)*+"|[^\w{["]*+\[?+(?:'
     rb"keep[ _-]?alive|ping|pong|heart[ _-]?beat|noop|ok|alive|waiting|(?:openrouter )?processing|connected)"
     rb"[^\w{[\"]*+)?+\s*+",
     re.DOTALL | re.IGNORECASE,

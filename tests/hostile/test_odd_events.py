@@ -101,6 +101,7 @@ NOTHING = [
     b"keep-alive",
     b"pong",
     b"OPENROUTER PROCESSING",
+    b"[PING]",
 ]
 
 

@@ -14,6 +14,7 @@ import pytest
 from resilient_stream.chunks import Finished, TextDelta, ToolCall, Usage
 from tests.hostile.test_odd_events import DIALECTS, OPTIONS, ROWS, Dialect, every, whole
 from tests.providers.test_second_places import delta
+from tests.test_understood import asked
 
 EMPTY: dict[str, list[Any]] = {
     "chat": [
@@ -51,6 +52,29 @@ def test_an_empty_value_of_the_wrong_type_says_nothing(name: str, event: Any) ->
         chunks = whole(decoder, *reads)
         assert (decoder.done, decoder.failure) == (True, None)
         assert [chunk for chunk in chunks if type(chunk) not in (Usage, Finished)] == [TextDelta("a")] * 2
+
+
+WHOLE: dict[str, dict[str, Any]] = {
+    "openai:m": {
+        "choices": [{"index": "0", "message": {"content": "Hi", "tool_calls": {}}, "finish_reason": "stop"}],
+        "usage": [],
+        "error": {"message": "", "code": 0},
+    },
+    "cohere:m": {
+        "message": {"content": [{"type": "text", "text": "Hi"}], "tool_calls": {}},
+        "finish_reason": "COMPLETE",
+        "usage": [],
+    },
+    "ollama:m": {"message": {"content": "Hi", "tool_calls": {}}, "done": 1},
+}
+
+
+@pytest.mark.parametrize(("target", "answer"), WHOLE.items(), ids=WHOLE)
+async def test_an_answer_in_one_piece_may_have_them_too(target: str, answer: dict[str, Any]) -> None:
+    """Empty values of the wrong type, numbers as texts, and an error that says nothing."""
+    for label in ("application/json", "text/event-stream"):
+        transcript, requests = await asked(target, json.dumps(answer).encode(), label)
+        assert (transcript.outcome, transcript.text, requests) == ("complete", "Hi", 1)
 
 
 @every

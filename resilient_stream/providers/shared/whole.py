@@ -17,7 +17,7 @@ import msgspec
 from ...chunks import ReasoningDelta
 from ...contract import Batch, Decoder, Request
 from ...failures import NO_END_MARKER, Failure
-from ...wire.broken import UNREADABLE, failure_of, readable, without_halves
+from ...wire.broken import UNREADABLE, failure_of, readable, without_halves, without_nothing
 from ...wire.json_outline import JsonOutline, Node
 from ...wire.limits import BadFraming, EventTooLarge
 from .mending import Mender
@@ -121,6 +121,8 @@ class WholeAnswer:
             self._mender = Mender()
         try:
             return self._as_stream(marked)
+        except msgspec.ValidationError:
+            sound = without_nothing(marked)
         except UNREADABLE:
             if (sound := readable(marked)) == marked:
                 raise

@@ -45,6 +45,7 @@ _HALF = re.compile(rb"\\u([dD][89a-fA-F]%b)" % _HEX)
 _USUAL = re.compile(
     rb'(?:[^"0-9]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[0-9]{1,18}+(?:\.[0-9]{1,18}+)?+(?![0-9.eE]))*+', re.DOTALL
 )
+_NO_NUMBER = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|-?\b(?:NaN|Infinity)\b', re.DOTALL)
 _NUMBER = re.compile(rb"[0-9][0-9.eE+-]*+")
 
 LONG_LIST = 64 * 1024
@@ -95,13 +96,13 @@ def objects_in(payload: bytes) -> list[bytes]:
 
 
 def readable(payload: bytes, mark: bool = True) -> bytes:
-    """Return JSON without what msgspec refuses though most parsers accept it: half surrogate pairs, and numbers too
-    large.
+    """Return JSON without what msgspec refuses though most parsers accept it: half surrogate pairs, numbers too large,
+    and what Python writes for a number that is none.
 
     Such a number becomes null. A half is marked (see `surrogates.py`), to be joined to its other half in a later event;
     without `mark` it becomes U+FFFD.
     """
-    return without_halves(_without_numbers(payload), mark)
+    return without_halves(_without_numbers(_without_words(payload)), mark)
 
 
 def without_nothing(payload: bytes) -> bytes:
@@ -171,6 +172,13 @@ def without_halves(data: bytes, mark: bool) -> bytes:
         pieces += data[at:end], marked(int(half[1], 16)).encode() if mark else LONE
         at = half.end()
     return b"".join((*pieces, data[at:])) if pieces else data
+
+
+def _without_words(data: bytes) -> bytes:
+    """Return JSON with null for the words that Python writes for a number that is none."""
+    if b"NaN" not in data and b"Infinity" not in data:
+        return data
+    return _NO_NUMBER.sub(lambda found: found[0] if found[0].startswith(b'"') else b"null", data)
 
 
 def _without_numbers(data: bytes) -> bytes:

@@ -7,11 +7,13 @@ error in which nothing is said. What may be content is never dropped without a w
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from resilient_stream.chunks import Finished, TextDelta, ToolCall, Usage
+from resilient_stream.wire.broken import readable
 from tests.hostile.test_odd_events import DIALECTS, OPTIONS, ROWS, Dialect, every, whole
 from tests.providers.test_second_places import delta
 from tests.test_understood import asked
@@ -59,6 +61,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         "choices": [{"index": "0", "message": {"content": "Hi", "tool_calls": {}}, "finish_reason": "stop"}],
         "usage": [],
         "error": {"message": "", "code": 0},
+        "score": float("nan"),
     },
     "cohere:m": {
         "message": {"content": [{"type": "text", "text": "Hi"}], "tool_calls": {}},
@@ -100,6 +103,25 @@ def test_the_number_of_a_call_may_be_a_text(numbers: tuple[Any, Any]) -> None:
     dialect = DIALECTS["chat"]
     chunks = whole(dialect.make(), *(dialect.frame(json.dumps(each).encode()) for each in events), ROWS["chat"].end)
     assert [(call.name, call.parsed) for call in chunks if type(call) is ToolCall] == [("f", {}), ("g", {})]
+
+
+@every
+@pytest.mark.parametrize("word", [b"NaN", b"Infinity", b"-Infinity"])
+def test_what_python_writes_for_no_number_is_none(dialect: Dialect, word: bytes) -> None:
+    """Servers in Python write it for the probability of a token. In a text it is a word like others."""
+    text = dialect.text.replace(b'"a"', b'"a, NaN \\"Infinity\\""')
+    decoder = dialect.make()
+    chunks = whole(decoder, *map(dialect.frame, [b'{"score": %b, %b' % (word, text[1:]), *dialect.end]))
+    assert (decoder.done, decoder.failure) == (True, None)
+    assert [chunk for chunk in chunks if type(chunk) is TextDelta] == [TextDelta('a, NaN "Infinity"')]
+
+
+def test_what_python_writes_for_no_number_takes_linear_time() -> None:
+    """Also where a text has no end."""
+    for text in (b'"' + b'\\"' * 500_000 + b"NaN", b"NaN " * 200_000, b"-" * 900_000 + b"NaN"):
+        begun = time.process_time()
+        readable(text)
+        assert time.process_time() - begun < 1
 
 
 BLANK = [{}, {"message": "", "type": "", "code": ""}, {"message": None, "code": None}, {"code": 0, "message": ""}]

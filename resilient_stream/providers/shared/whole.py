@@ -121,12 +121,14 @@ class WholeAnswer:
             self._mender = Mender()
         try:
             return self._as_stream(marked)
-        except msgspec.ValidationError:
-            sound = without_nothing(marked)
-        except UNREADABLE:
-            if (sound := readable(marked)) == marked:
+        except UNREADABLE as error:
+            sound = readable(marked)
+            if sound == marked and not isinstance(error, msgspec.ValidationError):
                 raise
-        return self._as_stream(sound)
+        try:
+            return self._as_stream(sound)
+        except msgspec.ValidationError:
+            return self._as_stream(without_nothing(sound))
 
 
 def sse(*payloads: bytes) -> bytes:

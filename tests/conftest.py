@@ -11,12 +11,18 @@ import signal
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings
 
 from resilient_stream.engine.process import PROCESS
 from resilient_stream.providers import adapter_for, known_providers
 
 _OTHERS = ("AZURE_OPENAI_AD_TOKEN", "OPENAI_API_VERSION", "OLLAMA_API_KEY")
 """What only a module of `credentials/` reads."""
+
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
+"""A single example has no limit of real time: on a busy machine any of them may take a second."""
 
 
 def pytest_configure() -> None:

@@ -238,7 +238,8 @@ async def test_above_the_ceiling_nothing_is_streamed(limit: int, stream: bool) -
             assert (await client.complete("hi")).text == "Hello"
         assert streamed(provider) == [stream]
     assert fell_back(happened) == ([] if stream else [("buffered", "out_of_memory")])
-    assert all("MiB" in event.error.message for event in happened if isinstance(event, FellBack))
+    told = [event for event in happened if isinstance(event, FellBack)]
+    assert all("MiB" in event.error.message and event.source == event.target == "openai:fake-model" for event in told)
 
 
 async def test_the_retry_after_an_unreadable_stream_asks_for_one_piece() -> None:
@@ -708,6 +709,16 @@ async def test_own_middlewares_see_how_it_is_asked() -> None:
             await client.complete("hi", to=provider.target("openai"))
         assert streamed(provider) == [False, False]
     assert seen == [False, True]
+
+
+async def test_two_long_texts_of_one_answer_are_each_whole(on_disk: Path) -> None:
+    """The second one is read from its own beginning."""
+    message = {"role": "assistant", "reasoning_content": LONG, "content": f"So: {LONG}"}
+    body = json.dumps({"id": "c-1", "model": "m-1", "choices": [{"message": message, "finish_reason": "stop"}]})
+    async with FakeProvider([Head(200, JSON), Send(body.encode()), CleanEnd()]) as provider:
+        async with Client(provider.target("deepseek", stream=False)) as client:
+            transcript = await client.complete("hi")
+    assert (transcript.reasoning, transcript.text) == (LONG, f"So: {LONG}")
 
 
 async def test_a_tool_call_of_a_whole_answer_is_not_learned_from() -> None:

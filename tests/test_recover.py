@@ -181,6 +181,7 @@ async def test_a_contradiction_is_not_joined() -> None:
     assert (transcript.seams, transcript.target) == ((), "openai:fake-model")
     refused = transcript.attempts[-1]
     assert (refused.target, refused.error.failure.code) == ("gemini:g", "not_joined")  # type: ignore[union-attr]
+    assert "differs from character 6" in refused.error.message  # type: ignore[union-attr]
     assert refused.usage is not None
     assert [item.target for item in happened if isinstance(item, AttemptFailed)][-1] == "gemini:g"
 

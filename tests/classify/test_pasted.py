@@ -51,6 +51,7 @@ PASTED = [
     ("httpcore.RemoteProtocolError: peer closed connection without sending complete message body "
      "(incomplete chunked read)", "stream_interrupted"),
     ("OSError: [Errno 24] Too many open files", "fd_exhausted"),
+    ("OSError: [Errno 24] Zu viele offene Dateien", "fd_exhausted"),
     ("RuntimeError: Session is closed", "client_closed"),
     ("RuntimeError: can't start new thread", "os_limit"),
     ("Connection reset by peer", "connection_lost"),

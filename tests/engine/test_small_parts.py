@@ -16,7 +16,8 @@ from resilient_stream.engine import in_turns, memory
 from resilient_stream.engine.in_turns import end_in_turns
 from resilient_stream.engine.recovery import Partial, Refusal, Splice
 from resilient_stream.engine.recovery.beginnings import objection
-from resilient_stream.engine.recovery.starting_over import ignored
+from resilient_stream.engine.recovery.joins import Join
+from resilient_stream.engine.recovery.starting_over import ignored, undecided
 from resilient_stream.engine.unwind import unwind
 from resilient_stream.engine.whole_body import WholeBody
 
@@ -247,3 +248,32 @@ def test_a_reply_that_only_repeats_the_end_is_an_echo(body: str, reply: str, why
 def test_a_reply_that_is_a_beginning_of_the_answer_is_an_echo(body: str, reply: str):
     """Where the model was given the answer as its own turn, and sent some of it again."""
     assert ignored(body, " ", reply) == "echo"
+
+
+@pytest.mark.parametrize(
+    ("body", "reply", "why"),
+    [
+        ("The sky is blue", "Continuing from where I left off: and", "preface"),
+        ("The sky is blue", "The sky is blue and", "anew"),
+        ("The sky is blue and", "Sorry, I cannot", "anew"),
+        ("The sky is blue", " and wide", None),
+    ],
+)
+def test_it_is_said_how_a_reply_is_no_continuation(body: str, reply: str, why: str | None):
+    """The word is the code of the refusal."""
+    assert ignored(body, "", reply) == why
+
+
+@pytest.mark.parametrize(
+    ("reply", "more"), [("The sky, is", True), ("the sky, i", True), ("the sea, i", False), ("the sky, it", False)]
+)
+def test_more_is_waited_for_while_a_reply_may_be_the_same_words(reply: str, more: bool):
+    """In other punctuation, and with the last word perhaps not yet whole."""
+    assert undecided("The sky is blue and wide", " ", reply) is more
+
+
+def test_white_space_that_was_kept_back_is_delivered_at_the_end():
+    """Also where the continuation has nothing but white space of its own."""
+    join = Join(" ")
+    assert join.feed("\n\n") == ""
+    assert join.end() == "\n\n"

@@ -303,6 +303,16 @@ async def test_the_last_target_that_is_limited_is_waited_for(clock: Clock) -> No
     assert clock.passed == 2
 
 
+async def test_a_target_that_rests_is_no_way_out_of_a_limit(clock: Clock) -> None:
+    """The hint of the one that was asked is waited for, where all others rest."""
+    first, second, third = (limited(**{"retry-after": seconds}) for seconds in ("20", "2", "3"))
+    answers = first, second, whole(), third, whole()
+    client, _ = in_turn(*answers, routing="least_busy", retry=RetryPolicy(jitter=0))
+    async with client:
+        assert [(await client.complete("Hi")).target for _ in range(2)] == ["openai:m1", "openai:m1"]
+    assert clock.passed == 5
+
+
 async def test_in_the_given_order_a_limit_is_retried_as_ever(clock: Clock) -> None:
     """Without routing nothing rests: the same target is asked again after its hint."""
     client, _ = in_turn(limited(**{"retry-after": "2"}), whole(), retry=RetryPolicy(jitter=0))

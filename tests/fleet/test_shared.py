@@ -197,6 +197,14 @@ async def test_without_limits_a_fresh_look_serves_many_calls(clock: Clock, store
         assert len(store.exchanges) == 1
 
 
+async def test_those_who_ask_about_other_targets_ask_for_themselves(clock: Clock, store: Watched) -> None:
+    """At the same time and in the same loop: what the store knows of one says nothing of another."""
+    client, _ = sharing(store, good(), good(), breaker=FOUR, targets=2)
+    async with client:
+        await asyncio.gather(*(ask(client, to=target) for target in client.targets))
+        assert len({news.key for news in store.exchanges}) == 2
+
+
 async def test_whoever_leaves_while_the_store_is_asked_has_taken_nothing(clock: Clock, store: Watched) -> None:
     """What was taken for it comes back."""
     a, _ = sharing(store, limits=SLOW)

@@ -161,6 +161,20 @@ async def test_a_targets_budget_is_for_all_clients_too(clock: Clock, store: Watc
         assert names == ["openai:m0", "openai:m1"]
 
 
+async def test_what_another_target_costs_is_not_of_a_targets_budget(clock: Clock, store: Watched) -> None:
+    """Nor is it in the store's books of that budget."""
+    client, transport = sharing(store, *(good() for _ in range(4)), targets=2, prices=dollar)
+    async with client:
+        first = client.targets[0].model_copy(update={"limits": Limits(cost_per_day=2)})
+        assert await ask(client, 2, to=client.targets[1]) == [None, None]
+        assert await ask(client, 2, to=first) == [None, None]
+        (error,) = await ask(client, to=first)
+        assert error is not None
+        assert error.code == "own_budget"
+        assert "openai:m0" in error.message
+        assert len(transport.requests) == 4
+
+
 async def test_sums_are_exact(clock: Clock, store: Watched) -> None:
     """What the store has is what the ledgers have, to the last billionth."""
     price = 0.000_000_123

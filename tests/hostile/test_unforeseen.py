@@ -10,6 +10,7 @@ import pytest
 
 from resilient_stream import Client, Limits, RetryPolicy, StreamError, Target
 from resilient_stream.chunks import TextDelta
+from resilient_stream.classify.unforeseen import unforeseen
 from resilient_stream.errors import ErrorKind
 from resilient_stream.providers import adapter_for
 from resilient_stream.providers.openai.chat import OpenAIChat
@@ -164,3 +165,9 @@ def _target(place: str, server: Loopback) -> Target:
 
 def _raise(*_: Any) -> None:
     raise Surprise("link")
+
+
+def test_a_status_whose_body_is_lost_has_no_words() -> None:
+    """The kind is that of the status, and nothing is said in the provider's name."""
+    failure = unforeseen(ValueError("x"), status=500, sent=True)
+    assert (failure.kind, failure.code, failure.detail) == ("server_error", "unexpected", "")

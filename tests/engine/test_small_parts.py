@@ -14,12 +14,16 @@ from resilient_stream.chunks import Chunk, ReasoningDelta, Seam, TextDelta
 from resilient_stream.contract import Batch
 from resilient_stream.engine import in_turns, memory
 from resilient_stream.engine.in_turns import end_in_turns
+from resilient_stream.engine.middleware.fallback import give_up
 from resilient_stream.engine.recovery import Partial, Refusal, Splice
 from resilient_stream.engine.recovery.beginnings import objection
 from resilient_stream.engine.recovery.joins import Join
 from resilient_stream.engine.recovery.starting_over import ignored, undecided
 from resilient_stream.engine.unwind import unwind
 from resilient_stream.engine.whole_body import WholeBody
+from resilient_stream.failures import ErrorKind, Failure
+from resilient_stream.outcome.errors import AllTargetsFailed
+from resilient_stream.outcome.making import error_for
 
 # -- many ends --------------------------------------------------------------------------------
 
@@ -277,3 +281,13 @@ def test_white_space_that_was_kept_back_is_delivered_at_the_end():
     join = Join(" ")
     assert join.feed("\n\n") == ""
     assert join.end() == "\n\n"
+
+
+def test_the_cause_of_all_failures_is_the_last_one():
+    """A traceback ends with what was tried last."""
+    errors = [
+        error_for(Failure(kind=ErrorKind.SERVER_ERROR), provider="openai", model=model, attempt=1) for model in "abc"
+    ]
+    with pytest.raises(AllTargetsFailed) as caught:
+        give_up(errors, untried=0)
+    assert caught.value.__cause__ is errors[-1]

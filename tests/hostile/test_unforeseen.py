@@ -74,7 +74,7 @@ def weak(monkeypatch: pytest.MonkeyPatch) -> None:
         host = known("openai").host._replace(title="Weak", keys=())  # type: ignore[attr-defined]
         return Weak(name, host) if name.startswith("weak-") else known(name)
 
-    for module in ("engine.attempt", "client", "engine.middleware.buffered", "engine.middleware.recover"):
+    for module in ("engine.attempt", "call_options", "engine.middleware.buffered", "engine.middleware.recover"):
         monkeypatch.setattr(f"resilient_stream.{module}.adapter_for", found)
 
 

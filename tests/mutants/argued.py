@@ -105,4 +105,19 @@ ARGUED: Mapping[tuple[str, str, str], str] = {
         'self._arrived = b""',
         'self._arrived = b"XXXX"',
     ): "A closed body is not read; the line only lets the answer's bytes go.",
+    (
+        "engine/draining.py",
+        'logger.debug("an answer was not read on to its end: %s", type(error).__name__)',
+        'logger.debug("XXan answer was not read on to its end: %sXX", type(error).__name__)',
+    ): "The words of a line for debugging.",
+    (
+        "engine/middleware/fallback.py",
+        "raise AllTargetsFailed.of(errors, untried=untried) from errors[-1]",
+        "raise AllTargetsFailed.of(errors, untried=untried) from errors[+1]",
+    ): f"{SINCE}: the cause of all failures is the last one.",
+    (
+        "engine/middleware/recover.py",
+        'return "no target that is left can do what Recovery.methods names"',
+        'return "NO TARGET THAT IS LEFT CAN DO WHAT RECOVERY.METHODS NAMES"',
+    ): "The words of a message.",
 }

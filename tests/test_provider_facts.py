@@ -31,8 +31,9 @@ from resilient_stream.providers.openai.hosts import HOSTS
 PACKAGE = Path(resilient_stream.__file__).parent
 
 CORE = (
-    "chunks.py", "client.py", "contract", "conversation", "credentials/endpoint.py", "credentials/keys.py", "engine",
-    "events.py", "fitting", "outcome", "policy.py", "scope.py", "stream.py", "telemetry", "classify",
+    "call_options.py", "chunks.py", "client.py", "contract", "conversation", "credentials/endpoint.py",
+    "credentials/keys.py", "engine", "events.py",
+    "fitting", "outcome", "policy.py", "scope.py", "stream.py", "telemetry", "classify",
 )  # fmt: skip
 
 NAMES = re.compile(
@@ -42,7 +43,7 @@ NAMES = re.compile(
 )
 
 REASONS = {
-    ("client.py", "no target: give one to"): "an example of a target, in a message",
+    ("call_options.py", "no target: give one to"): "an example of a target, in a message",
     ("classify/generic.py", "ai\\.google\\.dev"): "an address in a sentence that relays pass on, whoever is asked",
     ("classify/hints.py", "anthropic-ratelimit-"): "a form of rate limit headers, which relays pass on",
     ("classify/hints.py", "_ANTHROPIC_LIMITS"): "the same",

@@ -247,8 +247,8 @@ FAMILIES: tuple[Phrase, ...] = (
             r"(?: \w{1,12}){0,4} (?:safety|polic\w{1,3}|moderation|filter\w{0,3}|guard ?rails?|dlp|nsfw|security|risk)",
         ),
         r"\b(?:jailbreak\w{0,6}|prompt (?:injection|attack)s?|csam|profanity|hate speech|high[- ]risk content)\b|"
-        r"\bcontent (?:safety|risk|review|inspection|security|audit)\b|\bpii\b.{0,40}\b(?:detected|blocked|found)\b|"
-        r"\bdetected pii\b",
+        r"\bcontent (?:exists )?(?:safety|risk|review|inspection|security|audit)\b|"
+        r"\bpii\b.{0,40}\b(?:detected|blocked|found)\b|\bdetected pii\b",
         unless=rf"{_MINUTE}|\bip\b|\balternat|\bno (?:\w{{1,12}} )?(?:endpoints?|providers?)\b",
         statuses=(*_ASKED, 446),
     ),

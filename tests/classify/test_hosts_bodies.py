@@ -484,6 +484,7 @@ BODIES: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('xai', 403, {'code': 'The caller does not have permission to execute the specified operation', 'error': 'This API key may not use this endpoint.'}, 'permission_denied', {}),
     ('openai', 424, {'success': False, 'error': [{'code': 9, 'message': 'Prompt blocked due to security rules'}]}, 'content_filtered', {}),
     ('openai', None, {'error': {'message': 'context deadline exceeded while reading body', 'type': 'upstream_error'}}, 'provider_timeout', {}),
+    ('openai', 400, {'error': {'message': 'Content Exists Risk', 'type': 'invalid_request_error'}}, 'content_filtered', {}),
 ]
 # fmt: on
 

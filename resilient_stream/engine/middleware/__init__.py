@@ -1,5 +1,5 @@
-"""The chain's links, one async-generator function a file.
+"""Holds the chain's links, one async-generator function a file.
 
-The one rule: a link forwards batches as they come and closes what it opened. Must never: hold a cancel scope, a
-timeout or a task group across a `yield`.
+A link forwards batches as they come and closes what it opened. It holds no cancel scope, timeout or task group across a
+`yield`, because such a scope would cancel the caller's code while the generator is suspended.
 """

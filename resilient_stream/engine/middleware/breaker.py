@@ -1,8 +1,8 @@
-"""breaker: a target that is sick is not asked, and what its requests ended with decides whether it is sick.
+"""Keeps requests from a target that is sick; what its requests ended with decides whether it is sick.
 
-It stands inside retry, so each request asks for leave and gives its verdict: statuses, errors inside a stream, cuts,
-silence (`Breaker.slow_after`: a request that has none yet is waited for all the same). Without leave the next target
-is asked at once. Where all are sick, `patient` waits for the first to recover.
+The link stands inside retry, so each request asks for permission, and tells afterwards how the target did: by a status,
+an error inside a stream, a cut, or silence (`Breaker.slow_after`: the answer is waited for all the same). Without
+permission the next target is asked at once. Where all are sick, `patient` waits for the first to recover.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ OPEN = "breaker_open"
 def breaker(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
     """Forward the attempt's batches; where a breaker is set, only if it lets the request through."""
     health = call.settings.health
-    return call_next(request, call) if health is None else _with_leave(request, call, call_next, health)
+    return call_next(request, call) if health is None else _with_permission(request, call, call_next, health)
 
 
-async def _with_leave(request: Request, call: Call, call_next: Handler, health: Health) -> AsyncGenerator[Batch, None]:
+async def _with_permission(
+    request: Request, call: Call, call_next: Handler, health: Health
+) -> AsyncGenerator[Batch, None]:
     known = health.of(request.target)
     if call.settings.sharing is not None:
         await call.settings.sharing.look(known, call)
@@ -81,7 +83,8 @@ def _tell_of_a_change(request: Request, call: Call, known: Patient) -> None:
 
 
 class _Visit:
-    """One request at a target, until it has said how the target is. It refers to no call: the attempt refers to it."""
+    """Follows one request at a target, until it has shown how the target is. It refers to no call, because the attempt
+    refers to it."""
 
     def __init__(self, known: Patient, permit: Permit, now: Callable[[], float]) -> None:
         self.seconds = known.slow_after or 0.0
@@ -110,11 +113,11 @@ class _Visit:
 
     def noticed(self) -> None:
         """Count a failure: no content for `seconds`. What comes later is no second verdict."""
-        self._known.silent(self._spent(), self._now(), after_content=self.delivered)
+        self._known.silent(self._take_permit(), self._now(), after_content=self.delivered)
 
     def failed(self, error: StreamError) -> None:
         """Count what the request ended with."""
-        self._known.failed(self._spent(), error, self._now(), after_content=self.delivered)
+        self._known.failed(self._take_permit(), error, self._now(), after_content=self.delivered)
 
     def over(self) -> None:
         """Note that the request is over, and that nothing failed or the failure has been told."""
@@ -123,7 +126,7 @@ class _Visit:
         else:
             self._known.left(self._permit)
 
-    def _spent(self) -> Permit:
+    def _take_permit(self) -> Permit:
         from ...fleet.circuit import SPENT  # loaded with the client's health
 
         permit, self._permit = self._permit, SPENT
@@ -151,10 +154,10 @@ def _refusal(request: Request, call: Call, known: Patient) -> StreamError:
 
 def patient(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
     """Forward the answer; where all targets are sick, wait for the first one to recover."""
-    return call_next(request, call) if call.settings.health is None else _for_the_first(request, call, call_next)
+    return call_next(request, call) if call.settings.health is None else _wait_for_first(request, call, call_next)
 
 
-async def _for_the_first(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
+async def _wait_for_first(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
     while True:
         delivered = False
         try:

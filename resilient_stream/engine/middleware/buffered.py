@@ -1,15 +1,17 @@
-"""buffered: asks for the answer in one piece where a stream will not do.
+"""Asks for the answer in one piece where a stream will not do.
 
     on request          Target(..., stream=False), or <PROVIDER>_DISABLE_STREAMING=1
     tool calls          the model cannot stream them, or this target has streamed one that could not be read (learned)
     memory              an event above our limit, a MemoryError, or more in use than Limits.max_rss_bytes
-    an unreadable one   the retry that answers a protocol_error, or an answer of which nothing could be read
+    an unreadable one   the retry after a protocol_error, or after an answer of which nothing could be read
 
-It stands inside retry, so each attempt is decided anew and the waits, the counts and the budget are retry's. Only for
-what is not retried, an event that is too large or memory that ran out, it asks a second time itself, at once and once.
+The link stands inside retry, so each attempt is decided anew and the waits, the counts and the budget are retry's. Only
+for what is not retried, an event that is too large or memory that ran out, it asks a second time itself, at once and
+once.
 
-The one rule: the caller sees the same chunks, later; and nothing is asked again once one of them has left.
-Must never: buffer what was asked to stream (`Target(..., stream=True)`), or what cannot be asked for in one piece.
+The caller sees the same chunks, only later, and nothing is asked again once one of them was given out. An answer that
+the user wants as a stream (`Target(..., stream=True)`) is never buffered, nor one that cannot be asked for in one
+piece.
 """
 
 from __future__ import annotations
@@ -47,38 +49,38 @@ _OFF = frozenset({"", "0", "false", "no", "off"})
 
 async def buffered(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
     """Forward the stream's batches, or those of a whole answer."""
-    way = _Way(request, call)
+    asking = _Asking(request, call)
     try:
-        async with aclosing(call_next(way.request, call)) as batches:
+        async with aclosing(call_next(asking.request, call)) as batches:
             async for batch in batches:
-                way.look(batch)
+                asking.learn_from(batch)
                 yield batch
         return
     except StreamError as error:
-        if not way.answers(error):
+        if not asking.asks_again(error):
             raise
         forget_frames(error)
-        way.turn(error)
-    async with aclosing(call_next(way.request, call)) as batches:
+        asking.ask_whole(error)
+    async with aclosing(call_next(asking.request, call)) as batches:
         async for batch in batches:
             yield batch
 
 
 def asks_for_a_stream(request: Request, call: Call) -> bool:
-    """Whether nothing speaks against asking for a stream now; what does is told by the link itself."""
-    if _is_asked_whole(request) or _reason(request, call) is not None:
+    """Return whether nothing speaks against asking for a stream now; the link itself tells what does."""
+    if _is_asked_whole(request) or _reason_against(request, call) is not None:
         return False
     return not request.tools or adapter_for(request.target.provider).capabilities(request.model).streaming_tools
 
 
 def _is_asked_whole(request: Request) -> bool:
-    """Whether the target or the environment asks for answers in one piece."""
+    """Return whether the target or the environment asks for answers in one piece."""
     wish = request.option("stream")
     return wish is False or (wish is None and _disabled(request.target.provider))
 
 
-class _Way:
-    """How one attempt is asked, and what its answer teaches."""
+class _Asking:
+    """Decides whether one attempt asks for a stream, and learns from its answer."""
 
     def __init__(self, request: Request, call: Call) -> None:
         able = adapter_for(request.target.provider).capabilities(request.model)
@@ -89,16 +91,16 @@ class _Way:
         self._broken = False
         if _is_asked_whole(request) or (self._free and request.tools and not able.streaming_tools):
             self.request = replace(request, stream=False)
-        elif self._free and call.lone is None and (reason := _reason(request, call)) is not None:
-            self.turn(reason)
+        elif self._free and call.lone is None and (reason := _reason_against(request, call)) is not None:
+            self.ask_whole(reason)
 
-    def turn(self, reason: StreamError) -> None:
-        """From here on it is asked for in one piece, and whoever watches is told."""
+    def ask_whole(self, reason: StreamError) -> None:
+        """Ask for one piece from here on, and tell whoever watches."""
         name = self.request.target.name
         self.request = replace(self.request, stream=False)
         self._call.emit(FellBack, name, name, reason, "buffered")
 
-    def look(self, batch: Batch) -> None:
+    def learn_from(self, batch: Batch) -> None:
         """Learn from tool calls. One that max_tokens cut is broken as well, and no fault of the stream."""
         self._delivered = True
         if not self.request.tools or not batch or type(batch[-1]) is TextDelta:
@@ -109,10 +111,10 @@ class _Way:
             elif type(chunk) is Finished and self._broken and chunk.reason in ("stop", "tool_calls"):
                 self._learn()
 
-    def answers(self, error: StreamError) -> bool:
-        """Whether a whole answer is asked for now, because of this error. What a stream was bad at is learned."""
+    def asks_again(self, error: StreamError) -> bool:
+        """Return whether a whole answer is asked for now, because of this error. What cannot be streamed is learned."""
         streamed = self._free and self.request.stream and error is not self._call.dead
-        if streamed and error.kind is ErrorKind.MODEL_OUTPUT_INVALID and _began(self._call):
+        if streamed and error.kind is ErrorKind.MODEL_OUTPUT_INVALID and _had_a_stream(self._call):
             self._learn()
         memory = streamed and not self._delivered and error.kind in _MEMORY
         return memory and self._call.spend(self.request.target)
@@ -133,7 +135,7 @@ class _Way:
 
 @functools.cache
 def variable_of(provider: str) -> str:
-    """The environment variable that switches streaming off: `OPENAI_RESPONSES_DISABLE_STREAMING` and so on."""
+    """Return the environment variable that switches streaming off: `OPENAI_RESPONSES_DISABLE_STREAMING` and so on."""
     return re.sub(r"\W", "_", provider).upper() + "_DISABLE_STREAMING"
 
 
@@ -141,8 +143,8 @@ def _disabled(provider: str) -> bool:
     return os.environ.get(variable_of(provider), "").strip().lower() not in _OFF
 
 
-def _began(call: Call) -> bool:
-    """The latest attempt had a stream: a refusal by status says nothing about streaming."""
+def _had_a_stream(call: Call) -> bool:
+    """Return whether the latest attempt had a stream: a refusal by status says nothing about streaming."""
     attempts = call.transcript.attempts
     return bool(attempts) and attempts[-1].status == 200
 
@@ -150,8 +152,8 @@ def _began(call: Call) -> bool:
 # -- why, where nobody asked for it -----------------------------------------------------------
 
 
-def _reason(request: Request, call: Call) -> StreamError | None:
-    """The first reason against a stream; None for none."""
+def _reason_against(request: Request, call: Call) -> StreamError | None:
+    """Return the first reason against a stream; None where there is none."""
     return next((error for reason in _REASONS if (error := reason(request, call)) is not None), None)
 
 
@@ -185,6 +187,6 @@ _REASONS: tuple[Callable[[Request, Call], StreamError | None], ...] = (
 
 
 def _error(request: Request, failure: Failure) -> StreamError:
-    """Told to whoever watches, never raised."""
+    """Return an error that is told to whoever watches, and never raised."""
     target = request.target
     return error_for(failure, provider=target.provider, model=target.model, attempt=request.attempt)

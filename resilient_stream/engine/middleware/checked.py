@@ -1,10 +1,9 @@
-"""checked: reads the whole answer as the object that was asked for. The outermost link, only for calls with `output=`.
+"""Reads the whole answer as the object that was asked for, as the outermost link of calls with `output=`.
 
-The one rule: an answer that does not fit ends the call as model_output_invalid, with the reason in words. Where nobody
-has seen it yet (`complete`), it is asked for anew: the answer and the complaint are sent back, as often as the kind
-allows at that target, then the next targets are asked, all under the call's deadline.
-Must never: read an answer that was cut, refused or filtered, or that calls tools. Its own end says why there is no
-object.
+An answer that does not fit ends the call as model_output_invalid, with the reason in words. Where nobody has seen it
+yet (`complete`), it is asked for anew: the answer and the complaint are sent back, as often as the kind allows at that
+target, then the next targets are asked, all under the call's deadline. An answer that was cut, refused or filtered, or
+that calls tools, is not read, because its own end says why there is no object.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ async def checked(request: Request, call: Call, call_next: Handler) -> AsyncGene
 
 
 class _Asking:
-    """What is asked now, and the answers that did not fit."""
+    """Knows what is asked now, and the answers that did not fit."""
 
     def __init__(self, request: Request, call: Call, form: Form) -> None:
         self.request = request

@@ -1,12 +1,12 @@
-"""concurrency: waits until a request may go, where `Limits` bound what is sent to its target.
+"""Waits until a request may go, where `Limits` bound what is sent to its target.
 
-It stands inside retry, so each request is counted, and a place is not held through a backoff. Whoever comes first is
-served first, and waits as long as the call's deadline allows: nothing has been asked of a server yet, so none of its
-clocks runs. A request that would wait in vain is refused before it waits, and the next target is asked. What it cost
-is corrected when it is over, whatever ended it; what a server says is left is noted as its headers come.
+The link stands inside retry, so each request is counted, and a place is not held through a backoff. Whoever comes first
+is served first, and waits as long as the call's deadline allows: nothing has been asked of a server yet, so none of its
+clocks runs. A request that would wait in vain is refused before it waits, and the next target is asked. What it cost is
+corrected when it is over, whatever ended it; what a server says is left is noted as its headers come.
 
-The one rule: what was taken is given back in `finally`, so on every ending: a break, a cancel, a dropped stream.
-Must never: cost anything where there is no limit. It is not even a link then.
+What was taken is given back in `finally`, so on every ending: a break, a cancel, a dropped stream. Where there is no
+limit this costs nothing, because it is not even a link then.
 """
 
 from __future__ import annotations
@@ -52,10 +52,12 @@ _REFUSALS = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.PROVIDER_OVERLOADED})
 def concurrency(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
     """Forward the attempt's batches; where there are limits, once they allow it."""
     limits = call.settings.limits_for(request.target)
-    return _within(request, call, call_next, limits) if is_limited(limits) else call_next(request, call)
+    return _when_allowed(request, call, call_next, limits) if is_limited(limits) else call_next(request, call)
 
 
-async def _within(request: Request, call: Call, call_next: Handler, limits: Limits) -> AsyncGenerator[Batch, None]:
+async def _when_allowed(
+    request: Request, call: Call, call_next: Handler, limits: Limits
+) -> AsyncGenerator[Batch, None]:
     visit = _Visit(request, call, limits)
     try:
         if not visit.is_in_vain:
@@ -75,7 +77,7 @@ async def _within(request: Request, call: Call, call_next: Handler, limits: Limi
 
 
 class _Visit:
-    """One request's stay at its target: its wait, its place, and what it shows of how much the target can carry."""
+    """Follows one request at its target: its wait, its place, and what it shows of how much the target can carry."""
 
     def __init__(self, request: Request, call: Call, limits: Limits) -> None:
         self._call = call
@@ -169,7 +171,7 @@ class _Visit:
         self._meter.hold(error.retry_after or 0.0)
 
     def leave(self) -> None:
-        """Give back the place, and what was taken and not used; once its provider does not work on it any more."""
+        """Give back the place, and what was taken and not used, once the provider no longer works on the request."""
         if self._entered is not None:
             self._call.once_read(self._meter, self._give_back)
 
@@ -181,12 +183,13 @@ class _Visit:
         self.forget()
 
     def forget(self) -> None:
-        """Forget whoever still waits, since nobody may be left waiting."""
+        """Forget the gate, if no other request is at it."""
         self._call.slots.leave(id(self._call.loop), self._quota.key)
 
 
 class _Meter:
-    """What one request costs: guessed, then counted. It refers to no call: the attempt's request refers to it."""
+    """Measures what one request costs: by a guess, then by a count. It refers to no call, because the attempt's request
+    refers to it."""
 
     def __init__(self, request: Request, quota: Quota, gate: Gate, now: Callable[[], float]) -> None:
         from ...fleet.bucket import NOTHING, Cost  # loaded already, with the quota
@@ -212,14 +215,14 @@ class _Meter:
         from ...classify.left import left_of  # loaded with `classify`, before the first request
 
         left = left_of(sending.record.headers, facts_of(adapter_for(self._target.provider)).limit_headers)
-        self._told(self._quota.allowance, left.requests, left.tokens, left.hold)
+        self._correct_allowance(self._quota.allowance, left.requests, left.tokens, left.hold)
 
     def hold(self, seconds: float) -> None:
         """Let nothing go for so long, as the server asked."""
         if self._quota.allowance is not None:
-            self._told(self._quota.allowance, inf, inf, seconds)
+            self._correct_allowance(self._quota.allowance, inf, inf, seconds)
 
-    def _told(self, allowance: Allowance, requests: float, tokens: float, hold: float) -> None:
+    def _correct_allowance(self, allowance: Allowance, requests: float, tokens: float, hold: float) -> None:
         allowance.told(self.cost._replace(requests=requests, tokens=tokens), hold, self._now())
         self._gate.look_again()
 
@@ -233,11 +236,11 @@ class _Meter:
         if self._quota.allowance is not None:
             spent = self.cost if delivered and not self._sent else self._nothing  # a link of the user's has answered
             for sending in self._sent:
-                spent = spent.plus(self._of(sending))
+                spent = spent.plus(self._cost_of(sending))
             self._quota.allowance.give_back(self.cost.minus(spent), self._now())
         self._sent.clear()  # each refers to its request, which refers to this
 
-    def _of(self, sending: Sending) -> Cost:
+    def _cost_of(self, sending: Sending) -> Cost:
         """Return what one attempt cost: by its usage; by the guess where there is none; nothing if it was not sent."""
         record = sending.record
         if record is None or not sending.written:

@@ -1,9 +1,8 @@
-"""fallback: the next target, when one cannot answer. Only before content was delivered.
+"""Asks the next target when one cannot answer, and only before content was delivered.
 
-The one rule: a target is left only for an error that another one may not have (`StreamError.fallback`), and never
-because this process ran out of something: the next target needs a socket, too. An answer that is too large is its
-server's doing.
-Must never: hide an error. Each target's last one is in `AllTargetsFailed.errors`.
+A target is left only for an error that another one may not have (`StreamError.fallback`), and never because this
+process ran out of something: the next target needs a socket, too. An answer that is too large is its server's doing, so
+the next one is asked. No error is hidden: each target's last one is in `AllTargetsFailed.errors`.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ async def fallback(request: Request, call: Call, call_next: Handler) -> AsyncGen
     for number, target in enumerate(targets, 1):
         delivered = False
         try:
-            async with aclosing(call_next(_at(request, target), call)) as batches:
+            async with aclosing(call_next(_for_target(request, target), call)) as batches:
                 async for batch in batches:
                     delivered = True
                     yield batch
@@ -53,5 +52,5 @@ def give_up(errors: list[StreamError], untried: int) -> NoReturn:
     raise AllTargetsFailed.of(errors, untried=untried) from errors[-1]
 
 
-def _at(request: Request, target: Target) -> Request:
+def _for_target(request: Request, target: Target) -> Request:
     return request if request.target is target else replace(request, target=target)

@@ -1,9 +1,9 @@
-"""hedge: the next target is asked beside one that is slow to begin, and the first content wins.
+"""Asks the next target beside one that is slow to begin; the first content wins.
 
-It stands in the place of `fallback`: a target that fails while another one runs needs no further one. The race begins
-and ends within one pull, so nothing runs while nobody reads. Each request beside a slow one is asked of the retry
-budget first, and counted with the slow one's traffic. Where `Hedge.after` is a percentile, each race tells how long
-its targets took to begin. Where tools run at the provider there is no race: they would run twice.
+The link stands in the place of `fallback`: a target that fails while another one runs needs no further one. The race
+begins and ends within one pull, so nothing runs while nobody reads. Each request beside a slow one is asked of the
+retry budget first, and counted with the slow one's traffic. Where `Hedge.after` is a percentile, each race tells how
+long its targets took to begin. Where tools run at the provider there is no race: they would run twice.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _seconds(policy: Hedge, call: Call, target: Target) -> float:
 
 
 class _Runner:
-    """One target's requests, as far as their first batch. None for a batch: it ended well without any."""
+    """Runs one target's requests, as far as their first batch. None for a batch: they ended well without any."""
 
     def __init__(
         self, request: Request, batches: AsyncGenerator[Batch, None], began: list[_Runner], now: float
@@ -76,7 +76,7 @@ class _Runner:
 
 
 class _Race:
-    """The targets of one call that have no content yet."""
+    """Runs the targets of one call beside each other until one has content."""
 
     def __init__(self, request: Request, call: Call, call_next: Handler, policy: Hedge) -> None:
         self._request = request

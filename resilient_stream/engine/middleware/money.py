@@ -1,4 +1,4 @@
-"""money: refuses a request before it is sent, where the budget of the day is used up (`Limits.cost_per_day`).
+"""Refuses a request before it is sent, where the budget of the day is used up (`Limits.cost_per_day`).
 
 A target's own budget is for that target, the client's is for all its targets together. The ledger knows a call's cost
 when it has ended, so the calls that run when a budget is reached go on, and may take it over its limit. Of a budget
@@ -32,10 +32,10 @@ def money(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Ba
     """Forward the attempt's batches, unless a budget is used up; without one it is not even a link."""
     if not has_budget(request.target, call.settings.limits):
         return call_next(request, call)
-    return (_within if call.settings.sharing is None else _reserving)(request, call, call_next)
+    return (_if_money_is_left if call.settings.sharing is None else _with_money_held)(request, call, call_next)
 
 
-async def _within(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
+async def _if_money_is_left(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
     for budget in budgets_of((request.target,), call.settings.limits):
         spent = call.ledger.today(budget.target)
         if spent >= budget.limit:
@@ -47,9 +47,9 @@ async def _within(request: Request, call: Call, call_next: Handler) -> AsyncGene
             yield batch
 
 
-async def _reserving(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
-    """Keep to budgets of all processes. What is held for a request that gave nothing is free when it is over, and else
-    with the call's end."""
+async def _with_money_held(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Batch, None]:
+    """Forward the batches within budgets of all processes. What is held for a request is free again when the call ends,
+    or already with the request, if that gave nothing."""
     reserved: list[Reserved] = []
     delivered = False
     try:

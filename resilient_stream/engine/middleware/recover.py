@@ -1,11 +1,11 @@
-"""recover: goes on with an answer that lost its provider after a part of it was delivered. The outermost link.
+"""Goes on with an answer that lost its provider after a part of it was delivered.
 
-The one rule: what the caller has is never repeated and never contradicted. A continuation is a request of its own
-through the rest of the chain, with retry and fallback until it has content; its answer passes a `Splice`, which
-checks its beginning and puts the seam in front.
-Must never: go on with what the caller ended, or with what this process ran out of.
+What the caller has is never repeated and never contradicted. A continuation is a request of its own through the rest of
+the chain, with retry and fallback until it has content; its answer passes a `Splice`, which checks its beginning and
+puts the seam in front. An answer that the caller ended is not continued, nor one that ended because this process ran
+out of something: another request would need the same.
 
-The order: method by method as `Recovery.methods` has them; for each, the target that died first, if its error is one
+Method by method is tried, as `Recovery.methods` has them: for each, the target that died first, if its error is one
 that a retry may get over there, and then the targets after it, if it is one that another target may not have. Each
 continuation is paid from the retry budget of the target that is asked first, and never begun after the deadline.
 """
@@ -81,7 +81,8 @@ def _may_go_on(error: StreamError, call: Call) -> bool:
 
 
 class _Continuation:
-    """One continuation: its request, and the splice once its first target answers. places: where it may be sent."""
+    """Runs one continuation: its request, and the splice once its first target answers. places: where it may be
+    sent."""
 
     def __init__(self, rescue: _Rescue, method: RecoveryMethod, places: list[int]) -> None:
         targets = tuple(rescue.targets[place] for place in places)
@@ -126,7 +127,7 @@ class _Continuation:
         return self._announced(self._spliced.finish())
 
     def close(self) -> None:
-        """End the continuation. What was named after it gets its name back, if nothing of it was delivered."""
+        """End the continuation. If nothing of it was delivered, the transcript names the target before it again."""
         self._call.receiver = as_it_is
         if not self.begun and self.answered and self._call.answering is not None:
             record, usage = self._call.answering.record, self._spliced.usage
@@ -154,7 +155,7 @@ class _Continuation:
 
 
 class _Rescue:
-    """What is known of a broken answer, what was tried, and what can be tried next."""
+    """Knows a broken answer and what was tried to continue it, and chooses what is tried next."""
 
     def __init__(self, request: Request, call: Call, error: StreamError) -> None:
         forget_frames(error)

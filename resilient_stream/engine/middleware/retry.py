@@ -1,8 +1,8 @@
-"""retry: the same target again, after a wait, as long as nothing was delivered.
+"""Asks the same target again, after a wait, as long as nothing was delivered.
 
-The one rule: no wait outlives the call's deadline, and none is begun that the target's retry budget does not allow
-(`budget`): the error goes on to the next target, or to the caller, now, and says why.
-Must never: retry after content was delivered.
+No wait outlives the call's deadline, and none is begun that the target's retry budget does not allow (`budget`): the
+error goes on to the next target, or to the caller, now, and says why. After content was delivered nothing is sent again
+here, because the caller would get the beginning twice; `recover` sees to that.
 
 The waits are backoff's exponential generator; its decorators sleep without knowing a deadline, so only the
 schedule is used.
@@ -79,7 +79,7 @@ def attempts_for(failure: Failure, policy: RetryPolicy) -> int:
 
 
 class _Plan:
-    """What is left of one target's retries in one call."""
+    """Knows what is left of one target's retries in one call."""
 
     def __init__(self, call: Call, target: Target) -> None:
         policy = call.settings.retry

@@ -1,6 +1,6 @@
-"""routed: puts a call's targets into the order that `Client(routing=…)` asks for, once, before any of them is asked.
+"""Puts a call's targets into the order that `Client(routing=…)` asks for, once, before any of them is asked.
 
-It is the outermost link, so hedging, fallback and continuations all see the same order.
+The link stands around those that ask targets, so hedging, fallback and continuations all see the same order.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Going on with an answer that is half delivered: what is asked, and how the second answer is joined to the first.
+"""Says what is asked to go on with an answer that is half delivered, and joins the second answer to the first.
 
-The one rule: all of it is pure; `engine/middleware/recover.py` decides when, and sends. An answer is joined only where
-its beginning was checked against what was delivered, character by character, or the model was made to go on there.
-Must never: repeat a character that was delivered, or leave one out in silence.
+All of it is pure; `engine/middleware/recover.py` decides when to go on, and sends. An answer is joined only where its
+beginning was checked against what was delivered, character by character, or the model was made to go on there. No
+character that was delivered is repeated, and none is left out in silence, because the reader would take the result for
+the answer.
 """
 
 from .matchers import REFUSALS, Matcher, Refusal

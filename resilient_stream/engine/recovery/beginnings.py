@@ -1,9 +1,9 @@
-"""What the beginning of a second answer gives away: that it goes on, says the same again, or begins anew.
+"""Tells from the beginning of a second answer whether it goes on, says the same again, or begins anew.
 
-The one rule: in doubt it does not go on. A refused continuation costs a request; a wrong one is a wrong answer.
-Must never: look further than the beginning. What a model says later is its answer.
+In doubt it does not go on: a refused continuation costs a request, a wrong one is a wrong answer. Only the beginning is
+looked at, because what a model says later is its answer.
 
-A comparison tells nothing about a text of few different characters: a rule of dashes goes on with dashes.
+A comparison tells nothing about a text of few different characters: a line of dashes goes on with dashes.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def tells(text: str) -> bool:
 
 
 class Overlap:
-    """How much of a text's end a reply says again at its beginning; fed piece by piece.
+    """Finds how much of a text's end a reply says again at its beginning. It is fed piece by piece.
 
     length: the longest overlap found so far. open: the reply may still turn out to overlap by more.
     """
@@ -90,9 +90,9 @@ class Overlap:
         self._new += text
         # Looking for each letter anew would cost the square of a long overlap, so it is done for a share of what came.
         if len(self._new) * STEPS >= self._seen:
-            self.look()
+            self.compare()
 
-    def look(self) -> None:
+    def compare(self) -> None:
         """Compare all of the reply that has come."""
         body, text, seen = self._body, self._new, self._seen
         if not text:

@@ -1,11 +1,11 @@
-"""Where two pieces of text meet: what is not sent back at the end of the first, and how the second is put behind it.
+"""Joins two pieces of text: it says what is not sent back at the end of the first, and puts the second behind it.
 
 A provider may refuse an unfinished turn that ends in white space, or strip it (Anthropic), and a model that is shown
 half an emoji may never finish it. So the end of a delivered text is kept back from the request; the model then says
 it again, or says what it would have said instead, and here the two are made one.
 
-The one rule: what was delivered stands. The continuation gives way, never by a letter, only by white space.
-Must never: add a character that neither side has.
+What was delivered is not changed. Of the continuation only white space is dropped, and what it says again of the end
+that was kept back; no character is added that neither side has.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The ways in which a second answer is checked against what was delivered, one class for each.
+"""Checks a second answer against what was delivered, in several ways, one class for each.
 
-The one rule: a matcher is fed the content of one answer, gives what of it may be delivered, and holds the rest until
-it knows. Once it has given anything, or the answer has ended, it is not asked again.
-Must never: give a character before it knows that it follows what was delivered.
+A matcher is fed the content of one answer, gives what of it may be delivered, and holds the rest until it knows. It
+gives no character before it knows that it follows what was delivered, because a wrong join is a wrong answer. Once it
+has given anything, or the answer has ended, it is not asked again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CONTRADICTIONS = frozenset({"differs", "shorter"})
 
 
 class Refusal(NamedTuple):
-    """Why an answer is not joined. at: how many characters of the delivered text it agreed with."""
+    """Says why an answer is not joined. at: how many characters of the delivered text it agreed with."""
 
     code: str
     at: int = 0
@@ -65,8 +65,11 @@ class Refusal(NamedTuple):
 
 
 class Matcher(Protocol):
-    """See the module. overlap: characters recognised as delivered, and dropped. refusal: set when it does not fit.
-    restarts: whether what it gives takes the place of all that was delivered."""
+    """Checks the content of one answer, piece by piece.
+
+    overlap: characters recognised as delivered, and dropped. refusal: set when the answer does not fit. restarts:
+    whether what the matcher gives takes the place of all that was delivered.
+    """
 
     overlap: int
     refusal: Refusal | None
@@ -82,7 +85,7 @@ class Matcher(Protocol):
 
 
 class Resumed:
-    """The provider's own resume: it begins where the other ended."""
+    """Passes on an answer that the provider itself resumes: it begins where the other ended."""
 
     restarts = False
 
@@ -100,7 +103,7 @@ class Resumed:
 
 
 class Restarted(Resumed):
-    """A new answer in place of the old one: all of it is delivered, but nothing is not taken for an answer."""
+    """Passes on a new answer in place of the old one. All of it is delivered; one without content is refused."""
 
     restarts = True
 
@@ -111,7 +114,7 @@ class Restarted(Resumed):
 
 
 class Replayed:
-    """The same request again: its answer has to begin with what was delivered, text and reasoning alike."""
+    """Compares the answer to the same request, which has to begin with what was delivered, text and reasoning alike."""
 
     restarts = False
 
@@ -140,24 +143,24 @@ class Replayed:
 
     def _take_reasoning(self, chunk: ReasoningDelta) -> Batch:
         rest = self._compare(False, chunk.reasoning)
-        new = rest or (self._through and (chunk.signature or chunk.redacted))
-        if chunk.redacted and not self._through:  # encrypted reasoning where none was delivered
+        new = rest or (self._is_at_end and (chunk.signature or chunk.redacted))
+        if chunk.redacted and not self._is_at_end:  # encrypted reasoning where none was delivered
             self.refusal = self.refusal or Refusal("differs", self.overlap)
         return [ReasoningDelta(rest, chunk.signature, chunk.redacted)] if new else []
 
     def end(self) -> Batch:
         """Refuse an answer that ends before the delivered part does."""
-        if not self._through and self.refusal is None:
+        if not self._is_at_end and self.refusal is None:
             self.refusal = Refusal("shorter", self.overlap)
         return []
 
     @property
-    def _through(self) -> bool:
+    def _is_at_end(self) -> bool:
         return self._piece == len(self._pieces)
 
     def _compare(self, is_text: bool, text: str) -> str:
         """Return what of `text` goes beyond the delivered pieces."""
-        while text and not self._through:
+        while text and not self._is_at_end:
             wanted_text, wanted = self._pieces[self._piece]
             same = min(len(text), len(wanted) - self._at)
             if is_text != wanted_text or not wanted.startswith(text[:same], self._at):
@@ -173,7 +176,7 @@ class Replayed:
 
 
 class Rethought(Replayed):
-    """The same request again, after reasoning alone was delivered. It goes on where it says the same.
+    """Compares the answer to the same request after reasoning alone was delivered, and goes on where it says the same.
 
     Where it does not, all of it is given, in place of the reasoning that was delivered.
     """
@@ -186,21 +189,22 @@ class Rethought(Replayed):
     def take(self, chunk: Chunk) -> Batch:
         """Leave out what agrees with the delivered part, or return all that has come when it does not agree."""
         self._all.append(chunk)
-        return self._instead(super().take(chunk))
+        return self._all_if_refused(super().take(chunk))
 
     def end(self) -> Batch:
         """Give what came, when it is another answer than the one whose beginning was delivered."""
-        return self._instead(super().end())
+        return self._all_if_refused(super().end())
 
-    def _instead(self, given: Batch) -> Batch:
+    def _all_if_refused(self, given: Batch) -> Batch:
         if self.refusal is None or not self._all:
             return given
         self.refusal, self.overlap, self.restarts = None, 0, True
         return self._all
 
 
-class _Behind:
-    """What the two methods have in common that send the delivered text along: holding, and the join."""
+class _AfterPrefix:
+    """Holds an answer until its beginning is checked, and joins it: for the two methods that send the delivered text
+    along."""
 
     restarts = False
 
@@ -254,11 +258,11 @@ class _Behind:
         raise NotImplementedError
 
 
-class Prefilled(_Behind):
-    """The delivered text was the beginning of the model's own turn. echoes: the provider is known to send it again.
+class Prefilled(_AfterPrefix):
+    """Checks a reply to a request in which the delivered text was the beginning of the model's own turn.
 
-    Others do so unasked (llama.cpp without streaming), or do not know an unfinished turn and begin anew. So the
-    beginning of every reply is looked at before it is believed.
+    echoes: the provider is known to send that text again. Others do so unasked (llama.cpp without streaming), or do not
+    know an unfinished turn and begin anew. So the beginning of every reply is looked at before it is believed.
     """
 
     def __init__(self, partial: Partial, *, echoes: bool = False) -> None:
@@ -289,8 +293,9 @@ class Prefilled(_Behind):
         return reply
 
 
-class Instructed(_Behind):
-    """The model was asked to go on. It says its last words again first, or goes on at once, or does neither."""
+class Instructed(_AfterPrefix):
+    """Checks a reply of a model that was asked to go on. It says its last words again first, or goes on at once, or
+    does neither."""
 
     def __init__(self, partial: Partial) -> None:
         super().__init__(partial)
@@ -310,7 +315,7 @@ class Instructed(_Behind):
         self._reply += text
         self._overlap.feed(text)
         if len(self._reply) < LOOK:
-            self._overlap.look()
+            self._overlap.compare()
         enough = self._overlap.length or len(self._reply) >= LOOK
         return self._decided() if enough and not self._overlap.open else ""
 
@@ -322,7 +327,7 @@ class Instructed(_Behind):
 
     def _decided(self) -> str:
         self._looking = False
-        self._overlap.look()
+        self._overlap.compare()
         length, reply = self._overlap.length, self._reply
         if length:
             self.overlap = length

@@ -1,7 +1,7 @@
-"""The table of methods: where each can be used, what is asked, and how the answer is checked.
+"""Lists the methods of recovery: where each can be used, what is asked, and how the answer is checked.
 
-The one rule: a method is a row; `Recovery.methods` names them in the order in which they are tried.
-Must never: send anything but the user's own words, the delivered part of the answer, and `GO_ON`.
+A method is a row of the table; `Recovery.methods` names them in the order in which they are tried. Nothing is sent but
+the user's own words, the delivered part of the answer, and `GO_ON`, so the model answers what the user has asked.
 
 What each makes of a request's fields: *native* and *replay* send it as it was. *prefill* and *instruct* put the
 delivered text behind its messages (behind the caller's own unfinished turn, if there is one, in the same turn) and
@@ -38,8 +38,11 @@ LONGEST = 80
 
 
 class Method(NamedTuple):
-    """A row. matcher: of what was delivered, and whether the provider is known to send it again. stays: only at the
-    target that died."""
+    """Says where one method can be used, what it asks, and what checks the answer.
+
+    matcher: is made from what was delivered, and whether the provider is known to send that again. stays: the method is
+    used only at the target that died.
+    """
 
     can: Callable[[Request, Partial, Capabilities], bool]
     ask: Callable[[Request, Partial], Request]
@@ -87,7 +90,7 @@ def _instruct(request: Request, partial: Partial) -> Request:
     return replace(request, messages=(*_with_turn(request, partial), order), max_tokens=_left(request, partial))
 
 
-def _again(request: Request, partial: Partial) -> Request:
+def _unchanged(request: Request, partial: Partial) -> Request:
     return request
 
 
@@ -106,8 +109,8 @@ def _with_turn(request: Request, partial: Partial) -> tuple[Message, ...]:
 
 
 def _left(request: Request, partial: Partial) -> int | None:
-    """Return the output tokens that are left to a continuation; the end that is kept back is said again, which costs a
-    token a second time."""
+    """Return the output tokens that are left to a continuation. The end of the text that is kept back is said again,
+    which costs a token a second time."""
     again = _sent(partial) != partial.text
     return None if request.max_tokens is None else max(1, request.max_tokens - partial.tokens + again)
 
@@ -123,7 +126,7 @@ def _replay_matcher(partial: Partial, echoes: bool) -> Matcher:
 METHODS: Mapping[RecoveryMethod, Method] = {
     "native": Method(_can_resume, _resume, lambda partial, echoes: Resumed(), stays=True),
     "prefill": Method(_can_prefill, _prefill, lambda partial, echoes: Prefilled(partial, echoes=echoes)),
-    "replay": Method(_can_replay, _again, _replay_matcher),
+    "replay": Method(_can_replay, _unchanged, _replay_matcher),
     "instruct": Method(_can_instruct, _instruct, lambda partial, echoes: Instructed(partial)),
-    "restart": Method(_can_restart, _again, lambda partial, echoes: Restarted()),
+    "restart": Method(_can_restart, _unchanged, lambda partial, echoes: Restarted()),
 }

@@ -1,7 +1,7 @@
-"""`Partial`: what was delivered of an answer, as far as going on with it is concerned.
+"""Describes what was delivered of an answer, as far as a continuation has to know it.
 
-The one rule: it is read off the chunks that the caller got, and nothing else.
-Must never: guess high. A token too many in `tokens` cuts the answer short.
+A `Partial` is made from the chunks that the caller got, and from nothing else. `tokens` is never guessed too high,
+because one too many would cut the answer short.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BYTES_PER_TOKEN = 6
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What the caller has.
+    """Describes what the caller has of an answer.
 
     pieces: (is it text, or reasoning; the piece), in order, neighbours of one sort joined. text: all text pieces.
     fixed: it holds a tool call, signed or encrypted reasoning, or events that we do not model; no other request can go
@@ -46,7 +46,7 @@ class Partial:
 
     @classmethod
     def of(cls, chunks: Sequence[Chunk], *, whole: bool = True, resume: ResumePoint | None = None) -> Partial:
-        """Make it of the chunks of an answer so far. whole: none are missing among them."""
+        """Make a `Partial` of the chunks of an answer so far. whole: none are missing among them."""
         pieces = tuple(_pieces(chunks))
         return cls(
             pieces=pieces,

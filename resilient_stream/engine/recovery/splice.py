@@ -1,9 +1,9 @@
-"""`Splice`: one continuation on its way into the answer: matched, announced by its `Seam`, then left alone.
+"""Puts one continuation into the answer: it is matched, announced by its `Seam`, and from then on passed unchanged.
 
-The one rule: the seam leaves once, in front of the first content that the continuation adds, or of its proper end
-if it adds none. Before that nothing leaves; after it every batch passes, and only the places that sources speak of
-are moved behind the text that was delivered before.
-Must never: let anything of a refused continuation through. Its last count is kept in `usage`.
+The seam is given out once, in front of the first content that the continuation adds, or of its proper end if it adds
+none. Before that nothing is given out; after it every batch passes, and only the positions in sources are moved, since
+they count from the continuation's own start. Nothing of a refused continuation passes, because it is no part of the
+answer; its last count is kept in `usage`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ __all__ = ["Splice"]
 
 
 class Splice:
-    """source, target: names of the target that died, and of the one that goes on. partial: what was delivered."""
+    """Puts one continuation into the answer.
+
+    source, target: names of the target that died, and of the one that goes on. partial: what was delivered.
+    """
 
     def __init__(self, matcher: Matcher, source: str, target: str, method: str, partial: Partial) -> None:
         self.begun = False
@@ -33,7 +36,7 @@ class Splice:
 
     @property
     def refusal(self) -> Refusal | None:
-        """Set when the continuation does not fit."""
+        """Return why the continuation does not fit; None while nothing is wrong with it."""
         return self._matcher.refusal
 
     def feed(self, batch: Batch) -> Batch:
@@ -71,7 +74,7 @@ class Splice:
 
     def _moved(self, batch: Batch) -> Batch:
         """Return the batch with its sources where they are in the whole text: this answer counts from its own start."""
-        return [_behind(chunk, self._behind) for chunk in batch] if self._behind else batch
+        return [_moved_source(chunk, self._behind) for chunk in batch] if self._behind else batch
 
     def _begin(self, ready: Batch) -> Batch:
         self.begun = True
@@ -83,7 +86,7 @@ class Splice:
         return [seam, *self._moved([*self._held, *counted, *ready])]
 
 
-def _behind(chunk: Chunk, characters: int) -> Chunk:
+def _moved_source(chunk: Chunk, characters: int) -> Chunk:
     if type(chunk) is not Source or chunk.start is None or chunk.end is None:
         return chunk
     return replace(chunk, start=chunk.start + characters, end=chunk.end + characters)

@@ -1,9 +1,9 @@
-"""Whether a target that was given an unfinished turn goes on with it, or does not know such turns and begins anew.
+"""Tells whether a target that was given an unfinished turn goes on with it, or begins anew.
 
-A reply that begins anew and is put behind the delivered text gives the reader the same text twice, in an answer that
-claims to be complete. So the beginning of every reply is held against the beginning of the text, also behind white
-space and marks. In doubt the reply is refused: that costs a request, a wrong join is a wrong answer. Most replies show
-with their first letter that they go on, and nothing of them is held.
+Some targets do not know such turns. A reply that begins anew and is put behind the delivered text gives the reader the
+same text twice, in an answer that claims to be complete. So the beginning of every reply is compared with the beginning
+of the text, also behind white space and marks. In doubt the reply is refused: that costs a request, a wrong join is a
+wrong answer. Most replies show with their first letter that they go on, and nothing of them is held.
 """
 
 from __future__ import annotations

@@ -87,22 +87,23 @@ def test_an_ordinary_name_is_none(text: str) -> None:
 
 PACKAGE = ROOT / "resilient_stream"
 
-NOT_YET = ("engine", "classify")
+NOT_YET = ("classify",)
 """Folders whose docstrings are not all sentences yet. Their capitals and periods are looked at all the same."""
 
 VERBS = frozenset(
     re.findall(
         r"\w+",
         """
-    act adapt add admit answer append ask assemble await begin bind bring build calculate call cancel carry change chat
-    check choose claim classify clean close collect complete compute connect continue convert copy count decide declare
-    decode decorate define delete deliver describe divide do draw drop encode end estimate examine exchange explain feed
-    fill find finish fit follow forget frame free gather get give go guess handle hand hear have hold ignore import
-    insert interpret iterate join keep kill leave learn let limit link list listen log look lower make map mark
-    mask match measure move name note number observe offer open order own pair pass pause permit play prepare price
-    print pull put raise read receive record refuse release remember remove replace report reset resolve return run
-    save say scan send serve set share show sign skip sort speak split stand start stop store stream subscribe sum
-    supply surround take talk tell test track translate turn undo use wait warn watch word wrap write yield know
+    act adapt add admit answer append arm ask assemble await begin bind bring build calculate call cancel carry change
+    chat check choose claim classify clean close collect compare complete compute connect continue convert copy correct
+    count decide declare decode decorate define delete deliver describe divide do draw drop encode end estimate examine
+    exchange explain fail feed fill find finish fit follow forget forward frame free gather get give go guess hand
+    handle have hear hold ignore import insert interpret interrupt iterate join keep kill know learn leave let limit
+    link list listen log look lower make map mark mask match measure move name note number observe offer open order own
+    pair pass pause permit play prepare price print pull put raise read receive record refuse release remember remove
+    renew replace report reset resolve return ring run save say scan send serve set share show sign skip sort speak
+    split stand start stop store stream subscribe sum supply surround take talk tell test track translate try turn undo
+    use wait wake warn watch word wrap write yield
     """,
     )
 )

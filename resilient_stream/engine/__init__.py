@@ -1,1 +1,1 @@
-"""One call, from its first pull to its end: its attempts, its clocks, and the chain of links that they run in."""
+"""Runs one call, from its first pull to its end: its attempts, its clocks, and the chain of links around them."""

@@ -1,13 +1,15 @@
-"""`Attempt`: one request of a call, the sole owner of its body (`body.py`), its state and its two clocks.
+"""Sends one request of a call and reads its answer.
 
-Nothing leaves before content came. The preamble is held back until then, so that any failure up to that point can be
-retried or sent elsewhere unseen; after a failure, what had arrived before it leaves first. What a failure means is not
-decided here: `AttemptEnded` is raised for whoever names it.
+An `Attempt` is the sole owner of its body (`body.py`), its state and its two clocks.
 
-The clocks: `first_content` runs from the start until content came. Then `stall`, which runs only while a pull
-waits (a slow consumer never trips it), from the last event of substance: comments and pings are none. A whole answer
-(`Request.stream` False) has no content until its last byte, so while its body is coming in, `stall` may outlast
-`first_content`.
+Nothing is given out before content came. The preamble is held back until then, so the caller sees nothing of a failure
+up to that point, and the request can be sent again or to another target; after a failure, what had arrived before it is
+given out first. What a failure means is not decided here: `AttemptEnded` is raised, and `failing.py` names it.
+
+There are two clocks. `first_content` runs from the start until content came. Then `stall` runs, only while a pull waits
+(so a slow consumer never causes one), from the last event that had something in it: comments and pings do not count. A
+whole answer (`Request.stream` False) has no content until its last byte, so while its body is coming in, `stall` may
+outlast `first_content`.
 """
 
 from __future__ import annotations
@@ -62,9 +64,9 @@ class AttemptEnded(Exception):
 
 
 class Attempt:
-    """One request. `open` it, `read_batch` until that gives nothing, `close` it whatever happened.
+    """Sends one request: `open` it, `read_batch` until that gives nothing, `close` it whatever happened.
 
-    state: where it stands (`states.py` has which may follow which).
+    state: how far it has come (`states.py` has which may follow which).
     """
 
     def __init__(self, call: Call, request: Request) -> None:
@@ -181,9 +183,10 @@ class Attempt:
     # -- the answer ---------------------------------------------------------------------------
 
     async def read_ahead(self) -> Batch:
-        """Read once for the stream itself, while the chain sleeps: the next chunks, where they may skip the links.
+        """Read once for the stream itself, while the chain sleeps, and return the next chunks if no link has to see
+        them.
 
-        Empty where they may not, or the answer ended: then `read_batch` has them, and the chain has to be asked.
+        Nothing is returned if one has to, or if the answer ended: then `read_batch` has them, and the chain is asked.
         """
         batch: Batch = []
         direct = self.call.direct
@@ -435,7 +438,7 @@ class Attempt:
     # -- the ends -----------------------------------------------------------------------------
 
     def interrupt(self) -> None:
-        """Wake whatever waits and close the connection; what lies in the reader is kept."""
+        """Wake whatever waits and close the connection; what has arrived in the reader is kept."""
         self._guard.interrupt()
         if self._body.response is not None and not self._may_be_read_on:
             if self._waits_since is None:
@@ -493,8 +496,8 @@ class Attempt:
 
     @property
     def _is_unfinished(self) -> bool:
-        """Return whether the answer is a stream that comes in well, of a provider that counts what it costs: our own
-        server does not."""
+        """Return whether the answer is a stream that comes in well, of a provider that bills its tokens: our own server
+        does not."""
         if self._body.whole is not None or self._lost_the_race or facts_of(self.adapter).server:
             return False
         return self.state is ANSWERING or self.state is State.PREAMBLE
@@ -527,7 +530,7 @@ class Attempt:
         return is_begun
 
     def _learn_usage(self, drain: Drain) -> None:
-        """Correct what the record says that it used: what was read on is over."""
+        """Correct the usage in the record, now that the rest of the answer has been read."""
         record, transcript = self.record, self.call.transcript
         record.draining = False
         record.usage = drain.usage or record.usage

@@ -1,6 +1,6 @@
-"""What comes back for one request: a stream, an answer in one piece, or something that is neither.
+"""Reads what comes back for one request: a stream, an answer in one piece, or something that is neither.
 
-By its label and by its first bytes it is told which; then it is read, and its decoder makes chunks of it.
+Its label and its first bytes tell which; then it is read, and its decoder makes chunks of it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ERROR_BODY_SECONDS = 5.0
 
 
 class Body:
-    """The body of one answer.
+    """Reads the body of one answer.
 
     decoder: makes chunks of it. whole: holds it where it comes in one piece. unasked: its beginning, where JSON came in
     place of the stream that was asked for. receive: reads once more. guarded: runs what waits not only for the network.
@@ -70,7 +70,7 @@ class Body:
         self.receive: Callable[[], Awaitable[bytes]]
 
     async def begin(self, response: Response) -> bool:
-        """Look at an answer with a good status. False: it is nothing that this dialect reads."""
+        """Look at an answer with a good status, and return whether it is something that this dialect reads."""
         read = self.receive = partial(self._guarded, response.read) if self._kept else response.read
         self._says_stream = self._is_stream(response.headers.get("content-type", ""))
         if self._says_stream:

@@ -1,4 +1,4 @@
-"""The retry budget: how much a target's failures may add to its load, over all calls of this process.
+"""Limits how much a target's failures may add to its load, over all calls of this process: the retry budget.
 
 Why: retries multiply. A target that fails gets up to `RetryPolicy.attempts` times its normal load, from every caller
 at once, at the moment when it can bear it least; so a short failure becomes a long one. A bound per call cannot
@@ -11,9 +11,9 @@ prevent that, one over all calls can. Three designs were looked at:
 Finagle's is used: its two figures mean something to a person, and its reserve lets a quiet application retry at
 all. In any ten seconds, retries to a target are at most `ratio` of the requests that ended there plus `reserve`.
 
-The one rule: whatever is sent again because something failed is asked for here first: retries, continuations,
-later hedges. A refusal means: go to the next target or give up, now; never: wait for budget.
-Must never: hold a call, or grow with the number of calls.
+Whatever is sent again because something failed is asked for here first: retries, continuations, later hedges. After a
+refusal the next target is asked at once, or the call gives up; nobody waits until there is budget again. The counts
+refer to no call, and do not grow with the number of calls.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from .process import PROCESS, place_of
 __all__ = ["WINDOW", "RetryCounts", "counts_of"]
 
 WINDOW = 10.0
-"""Seconds over which is counted, as in Finagle: longer than a burst of waits, shorter than a change of weather."""
+"""Seconds over which is counted, as in Finagle: longer than a burst of waits, shorter than most outages."""
 
 SLOTS = 10
 MAX_TARGETS = 512
 
 
 class _Slot:
-    """What happened in one tenth of the window."""
+    """Counts what happened in one tenth of the window."""
 
     __slots__ = ("number", "requests", "retries")
 
@@ -48,7 +48,7 @@ class _Slot:
 
 
 class RetryCounts:
-    """One target's requests and retries of the last seconds. Safe to use from several threads' loops."""
+    """Counts one target's requests and retries of the last seconds. Loops of several threads may use it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -56,16 +56,16 @@ class RetryCounts:
         self._slots: deque[_Slot] = deque()
 
     def request(self) -> None:
-        """A call's first request to the target has ended, well or badly.
+        """Note that a call's first request to the target has ended, well or badly.
 
-        Counted at its end: a model may think for minutes, and a window that has forgotten the request when it fails
-        would allow it nothing.
+        A request is counted at its end: a model may think for minutes, and a window that has forgotten the request when
+        it fails would allow it no retry.
         """
         with self._lock:
             self._slot().requests += 1
 
     def spend(self, budget: RetryBudget) -> bool:
-        """Whether one more request may be sent because of a failure; if so, it is counted."""
+        """Return whether one more request may be sent because of a failure; if so, it is counted."""
         with self._lock:
             slot = self._slot()
             allowed = budget.reserve + budget.ratio * sum(each.requests for each in self._slots)
@@ -76,7 +76,7 @@ class RetryCounts:
 
     @property
     def idle(self) -> bool:
-        """Nothing happened within the window."""
+        """Return whether nothing happened within the window."""
         with self._lock:
             self._forget()
             return not self._slots
@@ -95,7 +95,8 @@ class RetryCounts:
 
 
 def counts_of(target: Target) -> RetryCounts:
-    """The counts of a target, shared by all clients of this process. The same model elsewhere has its own."""
+    """Return the counts of a target, shared by all clients of this process. The same model at another address has its
+    own."""
     key, known = place_of(target), PROCESS.retries
     counts = known.get(key)
     if counts is None:

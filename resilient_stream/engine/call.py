@@ -1,8 +1,7 @@
-"""`Call`: one use of `client.stream()`, from its first pull to its end: its clock, its live parts, its transcript.
+"""Runs one use of `client.stream()`, from its first pull to its end: a `Call` has its clock, live parts and transcript.
 
-The one rule: every end goes through `finish`, which is synchronous and happens once; after it no socket, timer or
-task of the call is left.
-Must never: refer to the `Stream`, since dropping the stream is how an abandoned call is noticed.
+Every end goes through `finish`, which is synchronous and happens once; after it no socket, timer or task of the call is
+left. A call never refers to its `Stream`, because dropping the stream is how an abandoned call is noticed.
 """
 
 from __future__ import annotations
@@ -56,8 +55,11 @@ ResultT = TypeVar("ResultT")
 
 
 class Owner(Protocol):
-    """What a call needs of its client. warned: it was told that its calls run inside another's retries. ledger: where
-    its calls' requests are written down. prices: what gives their cost; priced: it is computed when a call ends."""
+    """Gives a call what it needs of its client.
+
+    warned: the log says already that its calls run inside another's retries. ledger: where its calls' requests are
+    written down. prices: what gives their cost; priced: it is computed when a call ends.
+    """
 
     transport: Transport
     slots: Slots
@@ -70,7 +72,7 @@ class Owner(Protocol):
 
 
 class Call:
-    """The state that one stream's chain shares. Made by the client, started by the first pull."""
+    """Holds the state that one stream's chain shares. The client makes it, and the first pull starts it."""
 
     def __init__(self, owner: Owner, settings: Settings, request: Request) -> None:
         self.settings = settings
@@ -84,7 +86,7 @@ class Call:
         self.origin: Names | None = None
         """What names an error of this call: the latest attempt's target, or the line that it waits in."""
         self.answering: Answering | None = None
-        """Whose content came last."""
+        """The target and the attempt whose content came last."""
         self.lone: Any = None
         """The first attempt while there is no chain (`lone.Lone`); None from when the chain has taken it over."""
         self.direct = Direct(self.transcript)
@@ -190,7 +192,7 @@ class Call:
         return self._deadline - self.now()
 
     def emit(self, make: Callable[..., Event], *values: Any) -> None:
-        """Tell whoever watches; the event is not even made otherwise."""
+        """Make an event and tell it to whoever watches; where nobody does it is not even made."""
         if make in TROUBLE or self.transcript.outcome not in (None, "complete"):
             self.observing.expect_trouble(self)
         self.observing.tell(self.id, make, values)
@@ -243,7 +245,7 @@ class Call:
         await self.wait(lambda: anyio.sleep(seconds))
 
     async def wait(self, start: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Await it, unless the call ends meanwhile: then its error is raised at once."""
+        """Await what `start` gives, unless the call ends meanwhile: then its error is raised at once."""
         guard = Guard()
         self.join(guard)
         try:
@@ -293,7 +295,7 @@ class Call:
     # -- ending -------------------------------------------------------------------------------
 
     def expire(self, error: StreamError, outcome: Outcome) -> None:
-        """End from outside (clock, client, scope, close): sockets are closed before this returns.
+        """End the call from outside (clock, client, scope, close): sockets are closed before this returns.
 
         A pending pull raises `error`; without one the end is recorded now.
         """
@@ -327,7 +329,7 @@ class Call:
         return cause if self.origin is None else self.origin.clean(cause)
 
     def fail(self, error: BaseException) -> None:
-        """End because the pull raised `error`."""
+        """End the call because its pull raised `error`."""
         self.finish(self._ends_as if error is self.dead else "failed", error)
 
     def finish(self, outcome: Outcome, error: BaseException | None = None) -> None:

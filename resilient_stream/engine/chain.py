@@ -1,4 +1,4 @@
-"""How the links make a chain.
+"""Makes a chain of the links.
 
     Stream.__anext__        hands out single chunks, keeps the record        (stream.py; with call.py the cancel-guard)
       checked               reads the object that was asked for; only where one was (`output=`)
@@ -15,8 +15,9 @@
                 source      one request, and a name for what ended it        v    (source.py)
 
 A link sees batches, one list of chunks for each network wake-up, so a layer costs nothing for each token. Most answers
-need no link at all: the first attempt is made without a chain (lone.py), and text that comes well after the first
-content is read past the links (`Attempt.read_ahead`). The chain is built, or woken, when something else happens.
+need no link at all: the first attempt is made without a chain (lone.py), and text that follows the first content
+without trouble is read past the links (`Attempt.read_ahead`). The chain is built, or woken, when something else
+happens.
 """
 
 from __future__ import annotations

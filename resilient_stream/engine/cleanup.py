@@ -1,8 +1,7 @@
-"""Idle connections are closed when they are in the way, or of no use any more.
+"""Closes idle connections when they are in the way, or of no use any more.
 
-The one rule: it happens where an attempt's end gets its name, so before any wait, retry or fallback.
-Must never: touch a connection that is in use, or one to a host that is only annoyed with one request: its pool
-serves other calls.
+It happens where an attempt's end gets its name, so before any wait, retry or fallback. A connection that is in use is
+never touched. Neither is one to a host that refused only this request, because its pool serves other calls.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ SCOPES: Mapping[ErrorKind, str] = {**dict.fromkeys(_EVERYWHERE, "everywhere"), *
 
 
 def clean_up(transport: Transport, error: StreamError, host: str) -> int:
-    """Close what the error makes useless; how many connections that were.
+    """Close the connections that the error makes useless, and return how many that were.
 
     host: of the failed attempt, with its port if that is not the usual one.
     """

@@ -1,7 +1,7 @@
-"""The one timer of a call.
+"""Wakes a call at the earliest of all its clocks, by one timer.
 
-It serves all clocks of the call: it is armed for the nearest of them, and whoever is woken looks at its own clock and
-arms it again. So a chunk that is already here costs no clock and no timer.
+The timer is armed for the nearest clock, and whoever is woken looks at its own clock and arms the timer again. So a
+chunk that is already here costs no look at a clock and no timer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NEVER = float("inf")
 
 
 class Clock:
-    """A timer that rings at the earliest of the times it was armed for, and is silent once it was stopped."""
+    """Rings at the earliest of the times for which it was armed, and is silent once it was stopped."""
 
     __slots__ = ("_loop", "_ring", "_rings", "_timer")
 
@@ -51,4 +51,4 @@ class Clock:
 
 
 def _silent() -> None:
-    """Wake nobody: the call is over."""
+    """Wake nobody, because the call is over."""

@@ -1,8 +1,8 @@
-"""`Direct`: what a pull needs while an answer goes well, in one small object.
+"""Holds what a pull needs while an answer arrives without trouble, in one small object.
 
 A network read that is one piece of text is given out with this alone: the chain, the call and the attempt are left
-untouched. Where hundreds of streams take turns, a wake-up finds nothing of its stream in the processor's caches, so it
-costs what it touches: this saved half of what a chunk cost more than a loop written by hand.
+untouched. Where hundreds of streams take turns, a wake-up finds nothing of its stream in the processor's caches, so its
+cost is that of the memory it touches: this halved what a chunk cost more than in a loop written by hand.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ __all__ = ["Direct", "ReadsAhead"]
 
 
 class ReadsAhead(Protocol):
-    """An attempt whose answer has begun, as the stream reads it without the chain."""
+    """Reads an answer that has begun, for the stream itself, while the chain sleeps."""
 
     async def read_ahead(self) -> Batch:
-        """Read once: the next chunks, where no link needs to see them; else none, and the chain is to be asked."""
+        """Read once, and return the next chunks, where no link needs to see them; else nothing: ask the chain then."""
         ...
 
 
 class Direct:
-    """The state of one call's pulls that is read and written at every wake-up.
+    """Holds the state of one call's pulls that is read and written at every wake-up.
 
     busy: a pull is under way. attempt: whose answer the stream reads itself, while the links sleep; None before its
     first content, and from when the chain has to be asked. read: reads the network once, where a piece of text may come

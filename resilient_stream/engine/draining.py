@@ -1,11 +1,11 @@
-"""An answer whose caller has left is read on for a while, in the background, only to learn what it used.
+"""Reads an answer on for a while after its caller has left, in the background, only to learn what it used.
 
 Nothing of it is kept but the provider's count. Each answer has its own time and a bound in bytes, and a client reads on
 a bounded number of them at once: one more is closed as if nothing had been asked for.
 
-The one rule: a connection is closed or given back exactly once, whatever ends the reading: the end marker, the time,
-the client, the loop. A loop that ends closes what is still read before it is gone. What was read in a loop that was
-closed without that is let go of as the next answer is left, or with the client.
+A connection is closed or given back exactly once, whatever ends the reading: the end marker, the time, the client, the
+loop. A loop that ends closes what is still read before it is gone. Where a loop was closed without that, its
+connections are let go of when the next caller leaves an answer, or with the client.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_BYTES = 4 * 1024 * 1024
 
 
 class Drain:
-    """One answer that is read on.
+    """Reads one answer on.
 
     usage: as its provider counted last, since its caller left. characters: of what came since. afterwards: functions
     that are called when the reading is over.
@@ -115,7 +115,7 @@ class Drain:
         self.end()
 
     def end_with_its_loop(self) -> None:
-        """End it if its loop was closed without an end of its tasks. Idempotent."""
+        """End the reading if its loop was closed without an end of its tasks. Idempotent."""
         if self.task.get_loop().is_closed():
             self._reading.close()  # first: nothing can wake who waits for the connection
             self.end()
@@ -150,18 +150,18 @@ async def _until_the_loop_ends(drain: Drain) -> AsyncGenerator[None, None]:
 
 
 class Drains:
-    """The answers that one client reads on."""
+    """Keeps the answers that one client reads on."""
 
     def __init__(self) -> None:
         self.running: set[Drain] = set()
 
     def end_with_their_loops(self) -> None:
-        """Let go of those whose loops are closed: nobody reads them on."""
+        """Let go of answers whose loops are closed, because nobody reads them on."""
         for drain in tuple(self.running):
             drain.end_with_its_loop()
 
     async def aclose(self) -> None:
-        """Wait for this loop's, each for its own time at most. If this is cancelled, they are closed at once."""
+        """Wait for this loop's answers, each for its own time at most. A wait that is cancelled closes them at once."""
         self.end_with_their_loops()
         here = self._of_this_loop()
         try:
@@ -171,7 +171,7 @@ class Drains:
             self.cut()
 
     def cut(self) -> None:
-        """Close this loop's at once."""
+        """Close this loop's answers at once."""
         for drain in self._of_this_loop():
             drain.cut()
 
@@ -181,7 +181,7 @@ class Drains:
 
 
 class Draining(NamedTuple):
-    """That a call's answers are read on: for so many seconds, among those of its client."""
+    """Says that a call's answers are read on: for so many seconds, among those of its client."""
 
     drains: Drains
     seconds: float

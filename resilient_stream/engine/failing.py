@@ -1,8 +1,8 @@
-"""What ended an attempt gets its name, its place in the transcript, and its event.
+"""Gives what ended an attempt its name, its place in the transcript, and its event.
 
-An exception that no table knows gets one, too, with the exception as its cause: whatever a server, the environment or a
-prompt provoked in this library or in one that it uses, the next target is still asked. No message's text is looked at
-here; the tables of `classify/` and of the providers do that.
+An exception that no table knows gets a name, too, with the exception as its cause: whatever a server, the environment
+or a prompt provoked in this library or in one that it uses, the next target is still asked. No message's text is looked
+at here; the tables of `classify/` and of the providers do that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One await that can be interrupted from outside, and what a call asks of its parts that wait."""
+"""Lets an await be interrupted from outside, and says what a call asks of its parts that wait."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ ResultT = TypeVar("ResultT")
 
 
 class Live(Protocol):
-    """A part of a running call that may be waiting, or holds a connection. All three methods are synchronous."""
+    """A part of a running call may be waiting, or hold a connection. All three methods are synchronous."""
 
     def watch(self, now: float) -> None:
         """Look at the part's clocks, and arm the timer again; called when the call's timer rings."""
 
     def interrupt(self) -> None:
-        """Wake what waits."""
+        """Wake the await that is pending in the part."""
 
     def close(self) -> None:
         """Let go of everything. Idempotent."""
 
 
 class Interrupted(Exception):
-    """Wakes a pending await; why is written on the call or the attempt. Never leaves the chain."""
+    """Wakes a pending await; the call or the attempt has noted why. Never leaves the chain."""
 
 
 class Guard:
-    """One await that can be interrupted from outside, synchronously."""
+    """Runs one await that can be interrupted from outside, synchronously."""
 
     __slots__ = ("_scope", "interrupted")
 

@@ -1,4 +1,4 @@
-"""Many streams ended at once, while the loop's other tasks go on."""
+"""Ends many streams at once, while the loop's other tasks go on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TURN = 0.002
 
 
 async def end_in_turns(ends: Iterable[Callable[[], object]]) -> None:
-    """Call each; all of them are called, whatever happens to the task that waits for it."""
+    """Call each function; all of them are called, whatever happens to the task that waits for this."""
     waiting = iter(ends)
     since = time.perf_counter()
     try:

@@ -1,7 +1,7 @@
-"""The first attempt of a call, made before there is a chain.
+"""Makes the first attempt of a call, before there is a chain.
 
-Most answers come well, and no link has anything to do for them. So the chain is built when something happens that a
-link has to see; its source takes the attempt over then, with what became of it.
+Most answers arrive without trouble, and no link has anything to do for them. So the chain is built only when something
+happens that a link has to see; its source then takes the attempt over, with what became of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def may_begin_alone(request: Request, call: Call) -> bool:
 
 
 class Lone:
-    """An attempt without a chain. error: what it ended with before content. delivered: content was given out."""
+    """Makes an attempt without a chain. error: what it ended with before content. delivered: content was given out."""
 
     __slots__ = ("attempt", "delivered", "error")
 

@@ -1,6 +1,6 @@
-"""How much memory this process has in use.
+"""Measures how much memory this process has in use.
 
-The one rule: it is cheap (20 us), since it is asked before each attempt where a ceiling is set.
+A measurement is cheap (20 us), since one is made before each attempt where a ceiling is set.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calls inside of calls: which call's chain is running here, so that retries inside retries are noticed."""
+"""Knows which call's chain is running here, so that retries inside retries are noticed."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ def enter(call_id: str, attempts: int) -> tuple[str, int] | None:
 
 
 def leave(outer: tuple[str, int] | None) -> None:
-    """Set back what was before. No token: a pull that the collector ends does so in a foreign context."""
+    """Set the previous value again. A token would not do: a pull that the garbage collector ends runs in another
+    context, and a token holds in its own one only."""
     _around.set(outer)
 
 
 def retries_multiply(call_id: str, attempts: int) -> bool:
-    """Return whether a call begins inside another one's attempt and both retry; it is said in the log then."""
+    """Return whether a call begins inside another one's attempt and both retry, and warn of it in the log."""
     outer = _around.get()
     if outer is None or outer[1] < 2 or attempts < 2:
         return False

@@ -1,4 +1,4 @@
-"""Who is told of a call's events, and how: observers for telemetry and recordings, and the user's `on_event`.
+"""Tells a call's events to observers, for telemetry and recordings, and to the user's `on_event`.
 
 A bug in one of them is logged, and the stream is not affected.
 """
@@ -18,7 +18,7 @@ logger = logging.getLogger("resilient_stream")
 
 
 class Observing:
-    """The observers of one call.
+    """Tells the events of one call to its observers.
 
     trace_headers: what an observer wants sent along with a request, its trace's context. followed: one of them wants to
     be told of every step of each request. in_trouble: asked with the call for an observer when something first goes

@@ -1,6 +1,6 @@
-"""`Origin`: where an attempt's answer comes from. It names the attempt's errors, and hides what was sent as a secret.
+"""Knows where an attempt's answer comes from, names the attempt's errors, and hides what was sent as a secret.
 
-It refers to no call and no connection, so a call may keep the latest one for the errors of its own clock.
+An `Origin` refers to no call and no connection, so a call may keep the latest one for the errors of its own clock.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ __all__ = ["Answering", "Names", "Origin"]
 MAX_NAME = 256
 """Characters of an id or of a model's name, which servers make as long as they like."""
 SHORTEST = 8
-"""Characters of a name in which something of a key may be known."""
+"""Characters of a name at least in which a part of a key could be recognised."""
 _UNCHANGED: Mapping[str, str] = {}
 """One for all: most servers' names are shown as they are, and an empty dict takes 64 bytes of each open stream."""
 
 
 class Names(Protocol):
-    """What gives a call's errors their names: an attempt's origin, or whatever the call waits in."""
+    """Names the errors of a call: an attempt's origin does, or the line in which the call waits."""
 
     def error(self, failure: Failure) -> StreamError:
         """Return the error for a finding."""
@@ -48,9 +48,10 @@ class Names(Protocol):
 
 @dataclass(slots=True)
 class Answering:
-    """A target that has given content, in which of its attempts, and that attempt's record. whole: in one piece.
+    """Tells which target has given content, in which of its attempts, with that attempt's record.
 
-    resume_point: where its provider can take the answer up again, once the attempt is over.
+    whole: the answer came in one piece. resume_point: where its provider can take the answer up again, once the attempt
+    is over.
     """
 
     target: Target
@@ -61,7 +62,7 @@ class Answering:
 
 
 class Origin:
-    """The target, the host and the secrets of one attempt. host, sent: known once its request was encoded."""
+    """Holds the target, the host and the secrets of one attempt. host, sent: known once its request was encoded."""
 
     __slots__ = (
         "_changed", "_hidden", "_hints", "_looked_at", "adapter", "committed", "host", "request", "sending", "sent",
@@ -106,7 +107,7 @@ class Origin:
         )
 
     def clean(self, cause: BaseException | None) -> BaseException | None:
-        """Return the exception behind an error, or one that is named alike where it says what was sent as a secret."""
+        """Return the exception behind an error; one of the same name in its place where it quotes a secret."""
         return self._secrets().hide_cause(cause)
 
     def shown(self, said: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""What requests cost, in US dollars: by the table of genai-prices, or by a function of the application's own.
+"""Says what requests cost, in US dollars: by the table of genai-prices, or by a function of the application's own.
 
 The table is part of that package; nothing is fetched. Loading it takes some tenths of a second, so it is loaded when
 prices are switched on (`Client(prices=True)`), or when somebody first asks for a cost.
@@ -31,7 +31,7 @@ _BLEND = Usage(input_tokens=3000, output_tokens=1000)
 
 
 class Prices:
-    """The prices of one client. own: a function that is asked in place of the table."""
+    """Gives the prices of one client. own: a function that is asked in place of the table."""
 
     def __init__(self, own: PriceOf | None = None) -> None:
         self._own = own
@@ -74,7 +74,8 @@ class Prices:
 
 
 def _by_the_table(target: str, usage: Usage, when: float | None, answered: str | None) -> Decimal | None:
-    """Ask for the model as it was asked for, and else as its provider calls it, like that of a deployment on Azure."""
+    """Return the price of the model by the name that was asked for, or else by the provider's own name for it, as for a
+    deployment on Azure."""
     table = _table()
     given, made = capabilities_of(target).totals(usage)
     if table is None or given is None or made is None:

@@ -1,4 +1,4 @@
-"""What this process keeps from one call to the next for all of its clients, in one place, and what it is called.
+"""Keeps what this process knows from one call to the next, for all of its clients, in one place, and its name.
 
 Everything else in this folder belongs to a call or to a client, and ends with it. What stands here lasts as long as the
 process, is bounded, and is forgotten together. No other module of this folder has state; a test looks.
@@ -36,7 +36,7 @@ class Identity:
 
 
 class Process:
-    """What the process knows of targets, its name, the number of its next call, and tasks that nobody else holds.
+    """Keeps what the process knows of targets, its name, its calls' numbers, and tasks that nobody else holds.
 
     name: what tells it from other processes, of this machine or another one. retries: how often each target was asked
     in the last seconds, for the retry budget. whole: targets that streamed tool calls that cannot be read, in the order

@@ -1,10 +1,10 @@
-"""`Purses`: how the calls of one client keep to a budget that they share with other processes.
+"""Keeps the calls of one client within budgets of money that they share with other processes.
 
 A request takes what it will probably cost from what the store has reserved for this process, and waits for the store
 only where that is not enough; those who wait at once ask together. The reservation ends with the call, when the ledger
 has what it cost. As long as money is reserved the process says so, three times in a lease.
 
-The one rule: no call fails because of the store. Without an answer it goes by what this process knows.
+No call fails because of the store. Without an answer a call goes by what this process knows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROUNDS = 8
 
 
 class Reserved:
-    """What one request has taken from a purse, until it is given back, once."""
+    """Holds what one request has taken from a purse, until it is given back, once."""
 
     __slots__ = ("_amount", "_back")
 
@@ -46,7 +46,7 @@ class Reserved:
 
 
 class Purses:
-    """The budgets of one client. process: gives who it is for the store."""
+    """Keeps the budgets of one client. process: gives the name of this process for the store."""
 
     def __init__(self, store: Store, process: Callable[[], str]) -> None:
         self.lease = store.lease
@@ -64,14 +64,14 @@ class Purses:
         """Take the amount from the purse; None where the budget is used up."""
         purse.waits(amount)
         try:
-            if not await self._took(purse, amount):
+            if not await self._take_or_claim(purse, amount):
                 return None
         finally:
             purse.waited(amount)
         self._renew_later(purse)
         return Reserved(lambda amount: self._give_back(purse, amount), amount)
 
-    async def _took(self, purse: Purse, amount: int) -> bool:
+    async def _take_or_claim(self, purse: Purse, amount: int) -> bool:
         for _ in range(ROUNDS):
             if purse.take(amount):
                 return True

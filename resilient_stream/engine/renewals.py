@@ -1,4 +1,4 @@
-"""`Renewals`: says again, in time, what a process holds, before the store takes it for dead."""
+"""Says again, in time, what a process holds, before the store takes the process for dead."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ ThingT = TypeVar("ThingT")
 
 @dataclass(slots=True, eq=False)
 class Timer:
-    """A timer, and the loop in which it rings. A loop that has stopped may go on later, when another one has taken
-    over: whatever rings then looks whether it is still the timer that counts."""
+    """Holds a timer and the loop in which it rings.
+
+    A loop that has stopped may go on later, when another one has taken over. So whatever rings then looks whether it is
+    still the timer that counts.
+    """
 
     loop: asyncio.AbstractEventLoop
     handle: asyncio.TimerHandle = field(init=False)
 
 
 class Renewals(Generic[ThingT]):
-    """One timer for each thing that is held. lease: seconds. renew: called with the thing when it is time."""
+    """Keeps one timer for each thing that is held. lease: seconds. renew: called with the thing when it is time."""
 
     def __init__(self, lease: float, renew: Callable[[ThingT], None]) -> None:
         self._every = lease / OFTEN
@@ -34,8 +37,8 @@ class Renewals(Generic[ThingT]):
         self._ended = False
 
     def arm(self, thing: ThingT) -> None:
-        """Renew it in a while. Without a running loop it waits for the next request; one that has stopped rings no
-        timer, so the next loop takes over."""
+        """Renew the thing in a while. Without a running loop it waits for the next request; a loop that has stopped
+        rings no timer, so the next loop takes over."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -51,7 +54,7 @@ class Renewals(Generic[ThingT]):
             self._renew(thing)
 
     def end(self) -> list[ThingT]:
-        """Arm nothing any more. Return what was to be renewed by this loop."""
+        """Stop renewing, and return what was to be renewed by this loop."""
         self._ended = True
         loop = asyncio.get_running_loop()
         mine = [thing for thing, timer in tuple(self._timers.items()) if timer.loop is loop]

@@ -1,7 +1,7 @@
-"""`Reporting`: tells the store about once a second how a client's targets are, for `resilient-stream top`.
+"""Tells the store about once a second how a client's targets are, for `resilient-stream top`.
 
-It is a timer of the loop, which begins with the client's first call there and ends with the client. No call waits for
-it. Nothing is reported by a client that nobody keeps, so it keeps none alive itself.
+A timer of the loop does so, which begins with the client's first call there and ends with the client. No call waits for
+it. A client that nobody else refers to reports nothing: the timer does not keep it alive.
 
 Many processes report less often, so that their store is told so many records a second and no more.
 """
@@ -45,8 +45,8 @@ LONGEST = 60.0
 
 
 class Reporting:
-    """What one client reports. health: a method of the client, which is not kept alive by it. now: the time by which
-    calls are measured."""
+    """Reports how the targets of one client are. health: a method of the client, which is not kept alive by it. now:
+    the time by which calls are measured."""
 
     def __init__(
         self, store: ReportStore, health: Callable[[], tuple[TargetHealth, ...]], now: Callable[[], float]
@@ -78,7 +78,7 @@ class Reporting:
         timer.handle = timer.loop.call_later(seconds, self._turn, timer)
 
     def _turn(self, timer: Timer) -> None:
-        """Send a record, unless the last one is still on its way, and come again."""
+        """Send a record, unless the last one is still on its way, and set the timer again."""
         record = self._record()
         if record is None or self._closed or timer is not self._timer:
             return

@@ -1,4 +1,4 @@
-"""From a request to the bytes that are sent: what its target lacks, where it goes, and how its dialect writes it."""
+"""Sends a request: it checks what the target lacks, finds the address, and has the dialect write the bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["NotSent", "send"]
 
 
 class NotSent(Exception):
-    """A request that could not be made or opened, and why. Never leaves the attempt."""
+    """A request could not be made or opened, and `failure` says why. Never leaves the attempt."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)

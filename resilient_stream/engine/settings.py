@@ -1,4 +1,4 @@
-"""What one call goes by: the client's policies, with the call's own in their place."""
+"""Holds the policies of one call: the client's, or the call's own in their place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the links and clocks of one call go by.
+    """Holds the policies that the links and clocks of one call follow.
 
     own_timeouts: the call named timeouts itself, and they stand over a target's. deadline: seconds in all.
     budget: what all calls of the process together may send again. own_code: the user's own code runs inside the
@@ -36,7 +36,7 @@ class Settings:
     health: what the client knows of its targets, where it has a breaker or balances them. router: what puts them in
     order, where it is not the one in which they were given.
     sharing: how health and limits are shared with other processes.
-    drain: how long an answer is read on whose caller has left it; None: it is closed at once.
+    drain: how long an answer is read on after its caller has left it; None: it is closed at once.
     observers: asked once a call, with the call, for someone to tell its events to; None for nobody.
     """
 

@@ -1,10 +1,10 @@
-"""`Sharing`: how the calls of one client ask the store that it shares with other processes, and tell it.
+"""Lets the calls of one client ask the store that it shares with other processes, and tell it what happens.
 
-One exchange before a request tells what has happened, asks for leave and takes from the limits. What happens at a
+One exchange before a request tells what has happened, asks for permission and takes from the limits. What happens at a
 request's end is sent a moment later, or with the next request, and nobody waits for it.
 
-The one rule: no call fails because of the store, and none waits for it longer than the store itself allows. Without an
-answer it goes by what this process knows.
+No call fails because of the store, and none waits for it longer than the store itself allows. Without an answer a call
+goes by what this process knows.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SOON = 0.02
 
 
 class Sharing:
-    """What a client shares of its targets. store: with whom."""
+    """Shares what a client knows of its targets with other processes. store: where they meet."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -82,11 +82,11 @@ class Sharing:
         try:
             view = await asyncio.shield(asking)
         except asyncio.CancelledError:
-            asking.add_done_callback(lambda done: _return(done, quota, cost))
+            asking.add_done_callback(lambda done: _give_back_unused(done, quota, cost))
             self._keep(asking)
             raise
         if view is None:
-            return _alone(quota, cost, now)
+            return _take_without_store(quota, cost, now)
         return view.wait if view.wait or places is None or view.places.granted else places.wait()
 
     async def look(self, patient: Patient, call: Call) -> None:
@@ -94,13 +94,13 @@ class Sharing:
         assert isinstance(patient, SharedPatient)
         member, circuit = patient.member, patient.circuit
         if circuit.state(call.now()) == "closed" and not member.is_fresh(call.now()):
-            await call.wait(lambda: self._together(member, probe=False))
+            await call.wait(lambda: self._ask_together(member, probe=False))
         if circuit.state(call.now()) == "half_open" and member.is_open_for_all and not circuit.is_tested:
-            view = await call.wait(lambda: self._together(member, probe=True))
+            view = await call.wait(lambda: self._ask_together(member, probe=True))
             if view is not None and not view.may_probe and circuit.state(call.now()) == "half_open":
                 circuit.rest(call.now(), circuit.wait_for_test)
 
-    async def _together(self, member: Member, *, probe: bool) -> View | None:
+    async def _ask_together(self, member: Member, *, probe: bool) -> View | None:
         """Ask once for all requests of this loop that want to know the same at the same time."""
         loop = asyncio.get_running_loop()
         asked = (member, probe, loop)
@@ -179,7 +179,7 @@ def _member_of(buckets: SharedBuckets | None, places: Places | None) -> Member:
     return taken.member
 
 
-def _alone(quota: Quota, cost: Cost, now: float) -> float:
+def _take_without_store(quota: Quota, cost: Cost, now: float) -> float:
     """Take a place and the cost without the store."""
     places, buckets = quota.shared, quota.allowance
     if places is not None and not places.take_alone(now):
@@ -190,7 +190,7 @@ def _alone(quota: Quota, cost: Cost, now: float) -> float:
     return wait
 
 
-def _return(done: asyncio.Future[View | None], quota: Quota, cost: Cost) -> None:
+def _give_back_unused(done: asyncio.Future[View | None], quota: Quota, cost: Cost) -> None:
     """Give back what was taken for a request whose caller went away meanwhile; it does not wait any longer."""
     view = None if done.cancelled() or done.exception() is not None else done.result()
     places, buckets = quota.shared, quota.allowance

@@ -1,9 +1,10 @@
-"""Who may stream: places at each target, what may be sent there in a minute, and one queue for both.
+"""Decides who may stream: it counts places at each target and what may be sent there in a minute, with one queue.
 
-The one rule: what is taken is given back exactly once, and whoever has waited longest goes first, whichever of the two
-he waits for. Nobody can overtake, so a large request is not starved by small ones.
-Must never: outlive its use (a gate that nobody uses is forgotten), or mix the loops of different threads: each running
-loop has its own gates. Only what may be sent in a minute is shared by all of them.
+What is taken is given back exactly once, and whoever has waited longest goes first, whether for a place or for the
+limits of the minute. Nobody can overtake, so a large request is not starved by small ones.
+
+A gate that nobody uses is forgotten. Each running loop has its own gates, because the loops of different threads cannot
+wake each other's requests; only what may be sent in a minute is shared by all of them.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ __all__ = ["Busy", "Gate", "Line", "Slots", "is_limited"]
 
 
 ASKING_AT_ONCE = 8
-"""Requests before one target that ask a store for leave at the same time, in one loop. It is less than the store's
-connections: one of more would wait for a connection, and the time would count as the store's."""
+"""Requests before one target that ask a store for permission at the same time, in one loop. They are fewer than the
+store's connections: one more would wait for a connection, and that time would count as the store's."""
 
 
 def is_limited(limits: Limits) -> bool:
-    """Whether a request may have to wait under these limits."""
+    """Return whether a request may have to wait under these limits."""
     per_minute = limits.requests_per_minute is not None or limits.tokens_per_minute is not None
     return limits.max_concurrency is not None or per_minute or limits.adaptive
 
 
 class _Waiter(NamedTuple):
-    """Who waits: the future that ends it, how many places there are, and the number of the arrival."""
+    """Waits for a place. turn: ends the wait. limit: gives how many places there are. number: of the arrival."""
 
     turn: asyncio.Future[None]
     limit: Callable[[], int]
@@ -45,7 +46,7 @@ class _Waiter(NamedTuple):
 
 
 class Line:
-    """Places, and those who wait for one. taken: how many are held."""
+    """Counts places, and keeps those who wait for one. taken: how many places are held."""
 
     __slots__ = ("_waiting", "taken")
 
@@ -93,14 +94,14 @@ class Line:
 
     @property
     def unused(self) -> bool:
-        """Nobody is here."""
+        """Return whether nobody holds a place or waits for one."""
         return not self.taken and not self._waiting
 
 
 class Gate:
-    """The way to one target in one loop. running: requests that have passed it. queued: those that wait before it.
+    """Lets requests pass to one target, in one loop.
 
-    ahead: what those who wait cost together.
+    running: requests that have passed it. queued: those that wait before it. ahead: what those who wait cost together.
     """
 
     __slots__ = ("_arrived", "_asking", "_changed", "_number", "_turns", "ahead", "places", "queued", "running")
@@ -145,7 +146,7 @@ class Gate:
             del self._arrived[me]
 
     def leave(self, *, place: bool) -> None:
-        """The request is over. place: whether it had one."""
+        """Note that a request which had passed is over. place: whether it held a place."""
         self.running -= 1
         if place:
             self.places.give_back()
@@ -161,13 +162,13 @@ class Gate:
         enough for all: one by one they would wait for the sum of their round trips. Those who are refused form the
         line, in the order in which they came."""
         self._number = number = self._number + 1
-        await self._asking.take(_some)
+        await self._asking.take(_several_places)
         try:
             if self._turns.unused and not await ask():
                 return
         finally:
             self._asking.give_back()
-        await self._turns.take(_one, number)
+        await self._turns.take(_one_place, number)
         try:
             while (wait := await ask()) > 0:
                 self._changed = asyncio.get_running_loop().create_future()
@@ -178,25 +179,26 @@ class Gate:
 
     @property
     def since(self) -> float:
-        """When the one came that has waited longest, by the loop's clock; infinite where nobody waits."""
+        """Return when the one came that has waited longest, by the loop's clock; infinite where nobody waits."""
         return next(iter(self._arrived.values()), inf)
 
     @property
     def unused(self) -> bool:
-        """Nobody is here."""
+        """Return whether no request has passed the gate or waits before it."""
         return not self.running and not self.queued
 
 
-def _one() -> int:
+def _one_place() -> int:
     return 1
 
 
-def _some() -> int:
+def _several_places() -> int:
     return ASKING_AT_ONCE
 
 
 class Busy(NamedTuple):
-    """Requests that wait before a target, those that run, and since when one waits; infinite where none does."""
+    """Counts the requests that wait before a target and those that run. since: when the first one that waits came;
+    infinite where none does."""
 
     queued: int = 0
     running: int = 0
@@ -204,8 +206,8 @@ class Busy(NamedTuple):
 
 
 class Slots:
-    """The gates of one client, and what it knows of its targets' limits. maker: makes what is taken from, if it is not
-    this process's own."""
+    """Keeps the gates of one client, and what it knows of its targets' limits. maker: makes the allowances and places,
+    where they are not this process's own."""
 
     def __init__(self, maker: Maker | None = None) -> None:
         self._maker = maker

@@ -1,4 +1,4 @@
-"""The innermost link: one request and its answer, and a name for whatever ended it.
+"""Sends one request and reads its answer, as the innermost link, and has a name given to whatever ended it.
 
 On every way out the attempt is closed, so the connection is gone. Nothing is retried here.
 """

@@ -1,6 +1,6 @@
-"""When a call has ended: what each of its requests used and cost, for the ledger.
+"""Writes into the ledger what each request of a call used and cost, when the call has ended.
 
-It runs once for each call, and never for a chunk.
+This runs once for each call, and never for a chunk.
 """
 
 from __future__ import annotations

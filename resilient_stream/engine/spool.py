@@ -1,8 +1,8 @@
-"""Bytes that are kept until they are read: in memory while they are few, in a temporary file beyond that.
+"""Keeps bytes until they are read: in memory while they are few, in a temporary file beyond that.
 
-The one rule: the event loop never waits for a disk; files are read and written by a thread. The file has no name, so
-it is gone with its last user, whatever happens to the process.
-Must never: hold more than `IN_MEMORY` bytes, or close a file that a thread is working on.
+The event loop never waits for a disk: a thread reads and writes the file, and it is not closed while a thread works on
+it. The file has no name, so it is gone with its last user, whatever happens to the process. No more than `IN_MEMORY`
+bytes are held in memory.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ IN_MEMORY = 1024 * 1024
 """Bytes; more than nearly every answer has, so that a disk is seldom touched."""
 
 _NAMED_ELSEWHERE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors that are raised as they are, since they have kinds of their own, whatever met them."""
 
 ResultT = TypeVar("ResultT")
 
@@ -30,7 +31,10 @@ class SpoolFailed(Exception):
 
 
 class Spool:
-    """Written from front to back, read anywhere. One user at a time. `close` may come at any moment."""
+    """Keeps bytes that are written from front to back and read anywhere, for one user at a time.
+
+    `close` may be called at any moment.
+    """
 
     def __init__(self) -> None:
         self._memory = bytearray()

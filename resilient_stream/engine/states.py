@@ -1,4 +1,4 @@
-"""The states of an attempt, and which may follow which."""
+"""Names the states of an attempt, and says which may follow which."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["FOLLOWS", "RUNNING", "State"]
 
 
 class State(StrEnum):
-    """Where an attempt stands. Content that was given out is said by `Attempt.committed`, in whatever state."""
+    """Says where an attempt stands. Whether content was given out is in `Attempt.committed`, in whatever state."""
 
     OPENING = "opening"
     """The request is on its way, or the head of its answer is."""
@@ -22,7 +22,7 @@ class State(StrEnum):
     DOUBTED = "doubted"
     """The end marker came, and what came before it contradicts it, or was not understood: a failure."""
     BROKEN = "broken"
-    """Something ended it: a failure, an error, a clock, the caller. What had arrived before leaves first."""
+    """Something ended it: a failure, an error, a clock, the caller. What had arrived before is given out first."""
     CLOSED = "closed"
     """The connection is closed, or was given back."""
 
@@ -37,7 +37,7 @@ FOLLOWS: Mapping[State, frozenset[State]] = {
     State.DOUBTED: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),
 }
-"""Which states may follow a state. Everything else is a bug, which the tests of all endings would meet."""
+"""The states that may follow a state. Any other step is a bug, which the tests of all endings would find."""
 
 RUNNING = frozenset({State.OPENING, State.PREAMBLE, State.ANSWERING})
 """States in which more may come in."""

@@ -1,9 +1,8 @@
-"""Finishing a suspended chain of generators by hand, at once.
+"""Finishes a suspended chain of generators by hand, at once.
 
-The one rule: its `finally` blocks run now, in the task that ended the stream. Left to themselves they would run in
-new tasks, one for each layer, after the caller went on.
-Must never: block. Ours do not suspend, their sockets are closed by then; a user's middleware may await in its own
-`finally`, and then the rest of it is handed to a task.
+The `finally` blocks run now, in the task that ended the stream. Left to themselves they would run in new tasks, one for
+each layer, after the caller went on. Nothing here waits: our own links do not suspend, because their sockets are closed
+by then; a user's middleware may await in its own `finally`, and then the rest of it is handed to a task.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def unwind(generator: AsyncGenerator[Any, None]) -> None:
 
 
 class _Rest:
-    """The remainder of a coroutine that has already been started by hand."""
+    """Runs the remainder of a coroutine that has already been started by hand."""
 
     def __init__(self, coroutine: Any, waited_for: Any) -> None:
         self._coroutine = coroutine

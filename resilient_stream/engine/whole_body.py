@@ -1,10 +1,10 @@
-"""The body of a whole answer: received to its end first, and then handed out in pieces.
+"""Receives the body of a whole answer to its end first, and then hands it out in pieces.
 
     network -> spool -> the decoder looks it through      no chunk leaves; whatever fails can be asked again
     spool -> long texts in pieces -> chunks               the answer is whole and good, and its connection is free
 
-The one rule: no more of a long text is in memory than one piece, and the loop has a turn between two pieces.
-Must never: know a dialect or a clock. The decoder says what stands where, the attempt how long it may take.
+No more of a long text is in memory than one piece, and the loop has a turn between two pieces. A body knows no dialect
+and no clock: the decoder says what stands where, the attempt how long it may take.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PIECE = 64 * 1024
 
 
 class WholeBody:
-    """One body. `receive` it to its end, give `hand_out` what the decoder made of it, then take it by `next`."""
+    """Holds one body: `receive` it to its end, give `hand_out` what the decoder made of it, then take it by `next`."""
 
     def __init__(self, first: bytes, read: Callable[[], Awaitable[bytes]], decoder: WholeDecoder) -> None:
         self._read = read
@@ -103,13 +103,13 @@ class WholeBody:
     def _short(self) -> Batch:
         """Return the next chunks, up to one whose text is long."""
         batch: Batch = []
-        while self._chunks and _said(self._chunks[0]) not in self._decoder.spans:
+        while self._chunks and _text_of(self._chunks[0]) not in self._decoder.spans:
             batch.append(self._chunks.popleft())
         return batch
 
     def _span(self) -> tuple[int, int]:
         """Return what is left of the long text at hand: from where, up to where."""
-        start, end = self._decoder.spans[_said(self._chunks[0])]
+        start, end = self._decoder.spans[_text_of(self._chunks[0])]
         return (start if self._place is None else self._place), end
 
     def _piece(self, data: bytes, end: int, batch: Batch) -> None:
@@ -130,5 +130,5 @@ class WholeBody:
                 batch.append(ReasoningDelta("", chunk.signature, chunk.redacted))
 
 
-def _said(chunk: Chunk) -> str:
+def _text_of(chunk: Chunk) -> str:
     return chunk.reasoning if type(chunk) is ReasoningDelta else chunk.text

@@ -152,7 +152,7 @@ class JsonEvents(Generic[EventT]):
     """
 
     bare: ClassVar[bool] = False
-    __slots__ = ("_array", "_batch", "_begun", "_sse", "cut", "done", "failure", "halves", "left")
+    __slots__ = ("_array", "_batch", "_begun", "_sse", "cut", "done", "error", "failure", "halves", "left")
 
     def __init__(self, batch: BatchDecoder[EventT], max_event_bytes: int) -> None:
         self._batch = batch
@@ -163,12 +163,8 @@ class JsonEvents(Generic[EventT]):
         self.cut = False
         self.left: Sequence[bytes] = ()
         self.halves = False
+        self.error: bytes | None = None
         self.failure: Failure | None = None
-
-    @property
-    def error(self) -> bytes | None:
-        """Return the data of an event that is named an error; None where none came."""
-        return self._sse.error
 
     def feed(self, data: bytes) -> list[EventT]:
         """Return the events that `data` completes."""
@@ -193,6 +189,7 @@ class JsonEvents(Generic[EventT]):
         except BadFraming as error:
             self.failure = Failure(kind=ErrorKind.PROTOCOL_ERROR, code="bad_array", detail=str(error))
             return []
+        self.error = self._sse.error
         if self._sse.pings:
             pings, self._sse.pings = self._sse.pings, NO_PINGS
             payloads = [payload for payload in payloads if payload not in pings]
@@ -220,6 +217,7 @@ class JsonEvents(Generic[EventT]):
         if self.done or self.failure is not None:
             return []
         rest = self._sse.leftover()
+        self.error = self._sse.error
         self.cut = rest != [] and not rest[0].strip()
         self.left = list(rest)
         events = self.decode(rest)

@@ -31,8 +31,7 @@ class JsonLines(Generic[LineT]):
     """
 
     bare: ClassVar[bool] = True
-    error: ClassVar[None] = None
-    __slots__ = ("_batch", "_lines", "cut", "done", "failure", "halves", "left")
+    __slots__ = ("_batch", "_lines", "cut", "done", "error", "failure", "halves", "left")
 
     def __init__(self, batch: BatchDecoder[LineT], max_event_bytes: int) -> None:
         self._batch = batch
@@ -40,6 +39,7 @@ class JsonLines(Generic[LineT]):
         self.cut = False
         self.done = False
         self.halves = False
+        self.error: bytes | None = None
         self.left: Sequence[bytes] = ()
         self.failure: Failure | None = None
 

@@ -40,12 +40,8 @@ class EventSource(Protocol[EventT]):
     cut: bool
     left: Sequence[bytes]
     halves: bool
+    error: bytes | None
     failure: Failure | None
-
-    @property
-    def error(self) -> bytes | None:
-        """Return the data of an event that is named an error; None where none came."""
-        ...
 
     def single(self) -> Callable[[bytes], bytes | None] | None:
         """Return what gives the JSON text of a read that is exactly one event, until `payloads` is called again; for
@@ -221,13 +217,17 @@ class EventDecoder(Generic[EventT]):
         batch: Batch = []
         if self._events.halves and self._mender is None:
             self._mender = Mender()
+        said = self._events.error
         try:
-            self._read_events(events, payloads, batch)
+            if events and said is None:
+                self._reader.read(events, payloads, batch)
+            elif events:
+                self._read_up_to(said, events, payloads, batch)
             self._take_state()
         except READERS_RAISE as error:
             self._take_state()
             self.done, self.failure = False, failure_of(error, "bad_event")
-        if (said := self._events.error) is not None and not self.done and self._reader.failure is None:
+        if said is not None and not self.done and self._reader.failure is None:
             self.failure = classify_error(value_of(said) or said.decode("utf-8", "replace"), rules_for(self._provider))
         if not self._begun:
             self._begun = len(self._first) > 1 or any(type(chunk) is not Raw for chunk in batch)
@@ -237,11 +237,11 @@ class EventDecoder(Generic[EventT]):
                 self._first = ()  # else a stream of an hour would keep the event in memory
         return batch
 
-    def _read_events(self, events: list[EventT], payloads: Sequence[bytes], batch: Batch) -> None:
-        """Put the chunks of some events into `batch`. What an event says that is named an error is no content."""
-        reader, named = self._reader, bool(payloads) and payloads[-1] == self._events.error
-        if events[: len(events) - named]:
-            reader.read(events[: len(events) - named], payloads, batch)
+    def _read_up_to(self, error: Any, events: list[EventT], payloads: Sequence[bytes], batch: Batch) -> None:
+        """Put the chunks of some events into `batch`; what an event that is named an error says is no content."""
+        reader, named = self._reader, bool(payloads) and payloads[-1] == error
+        if before := events[: len(events) - named]:
+            reader.read(before, payloads, batch)
         if named and not reader.done and reader.failure is None:
             reader.read(events[-1:], payloads[-1:], [])
 

@@ -140,7 +140,7 @@ class Attempt:
         response = self._body.response = await self._guarded(self._send)
         self.record.status = response.status
         self.record.time_to_headers = self.call.now() - self.started
-        if self._guard.interrupted:  # exactly as the head arrived
+        if self._guard.interrupted:  # just as the head arrived
             raise self._why_interrupted()
         self.record.request_id = self.origin.shown(_request_id()(response.headers))
         self.record.headers = readable_headers(response.headers, self.origin.shown)
@@ -149,7 +149,7 @@ class Attempt:
             self.request.meter.answered(self.sending)
         if not 200 <= response.status < 300 or not await self._body.begin(response):
             await self._refuse(response)
-        if self.state is State.OPENING:  # and not broken by a clock as the first bytes came
+        if self.state is State.OPENING:  # a clock may have broken it as the first bytes came
             self._enter(State.PREAMBLE)
 
     async def _send(self) -> Response:
@@ -263,7 +263,7 @@ class Attempt:
             self._waiting_since = None
         if self._cause is not None:
             raise self._as_ended(self._cause)
-        rest, self._held = self._held, []  # an answer without content is one, too
+        rest, self._held = self._held, []  # what comes without content is an answer, too
         if self._lost_the_race:
             self._held = rest
             return []
@@ -273,7 +273,7 @@ class Attempt:
 
     async def _broken(self, error: Exception | asyncio.CancelledError) -> bytes:
         """Note why a network read failed, and return what had arrived before."""
-        if error is self.call.dead and self._may_be_read_on:  # nothing failed but the caller's patience
+        if error is self.call.dead and self._may_be_read_on:  # the caller went away, and nothing failed
             raise error
         if isinstance(error, asyncio.CancelledError):
             if _is_task_cancelled():
@@ -314,7 +314,7 @@ class Attempt:
         if batch and (type(batch[-1]) is not TextDelta or (len(batch) > 1 and self._has_names)):
             batch = self.origin.with_shown_names(batch)
         if decoder.failure is not None:
-            # When the connection broke, the missing end marker is not the news: the break is.
+            # Where the connection broke, that is the cause, and the end marker is missing because of it.
             if not failed or decoder.failure.code != NO_END_MARKER.code:
                 self._break(body.real_failure(decoder.failure, self._patience))
         elif decoder.done:
@@ -362,7 +362,7 @@ class Attempt:
         """
         if any(chunk.content for chunk in batch):
             if self._lost_the_race:
-                self._held += [chunk for chunk in batch if type(chunk) is Usage]  # it is on the bill
+                self._held += [chunk for chunk in batch if type(chunk) is Usage]  # it is billed all the same
                 return False
             batch[:0], self._held = self._held, []
             self._commit()
@@ -518,7 +518,7 @@ class Attempt:
 
     def _is_read_on(self, response: Response, unread: bytes) -> bool:
         """Have the rest read in the background, if there is room for one more. Returns whether it is."""
-        from .draining import Drain  # loaded already, by whoever asks for it
+        from .draining import Drain  # loaded already, with the client's setting
 
         call = self.call
         assert call.settings.drain is not None
@@ -568,7 +568,7 @@ class Attempt:
         """
         if self.record.status is None or self.record.status >= 400:
             return None
-        from ..outcome.estimate import estimate  # most answers come with a count
+        from ..outcome.estimate import estimate  # seldom needed: most answers have a count
 
         chunks = self.call.transcript._since(self._from) if self.committed else ()
         return estimate(self.request.messages, chunks, self.record.chunks, self.record.usage, more)

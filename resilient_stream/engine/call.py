@@ -215,7 +215,7 @@ class Call:
             phase="connect", provider=target.provider, model=target.model, attempt=attempt,
             provider_title=adapter.title, env_var=" or ".join(adapter.key_variables) or None,
         )  # fmt: skip
-        if detail:  # the kind's own sentence says what the provider answered, and it was not asked
+        if detail:  # the kind's own sentence says what the provider answered, which was not asked
             error.said = Text(error.title, (error.failure.detail,), (error.resolution,))
         kept_back = Attempt(
             target=target.name,
@@ -316,7 +316,7 @@ class Call:
         """
         if isinstance(error, StreamError | StreamMisused) or self.settings.own_links:
             return error
-        from ..classify import classify_exception, unforeseen  # paid for when something fails, not by the import
+        from ..classify import classify_exception, unforeseen  # imported only when something fails
 
         return self.error(classify_exception(error, phase="stream") or unforeseen(error))
 

@@ -35,20 +35,20 @@ class Clock:
             if self._timer is not None:
                 self._timer.cancel()
             self._rings = when  # kept apart: uvloop's handle for a time in the past has no `when()`
-            self._timer = self._loop.call_at(when, self._rang)
+            self._timer = self._loop.call_at(when, self._on_time)
 
     def stop(self) -> None:
         """Stop ringing, and forget who was to be woken, since that refers to this clock."""
         self._loop = None
-        self._ring = _silent
+        self._ring = _wake_nobody
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _rang(self) -> None:
+    def _on_time(self) -> None:
         self._timer, self._rings = None, NEVER
         self._ring()
 
 
-def _silent() -> None:
+def _wake_nobody() -> None:
     """Wake nobody, because the call is over."""

@@ -86,9 +86,9 @@ class Drain:
     async def _run(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await asyncio.sleep(0)  # not in the moment of leaving, even where tasks begin at once
+                await asyncio.sleep(0)  # not while the caller leaves, even where tasks start eagerly
                 await self._read()
-        except Exception as error:  # the time is over, or the connection broke: what is known by then is all
+        except Exception as error:  # the time is over, or the connection broke: what came until now is kept
             logger.debug("an answer was not read on to its end: %s", type(error).__name__)
         finally:
             self.end()
@@ -117,7 +117,7 @@ class Drain:
     def end_with_its_loop(self) -> None:
         """End the reading if its loop was closed without an end of its tasks. Idempotent."""
         if self.task.get_loop().is_closed():
-            self._reading.close()  # first: nothing can wake who waits for the connection
+            self._reading.close()  # first, because nothing can wake the task any more
             self.end()
 
     def end(self) -> None:
@@ -131,7 +131,7 @@ class Drain:
         else:
             self._response.close()
         if self._keeper is not None:
-            with suppress(StopIteration, RuntimeError):  # RuntimeError: it is what ends this, and runs
+            with suppress(StopIteration, RuntimeError):  # RuntimeError: the keeper runs, and ends this
                 self._keeper.aclose().__await__().send(None)
         safely(self._learned, self)
 

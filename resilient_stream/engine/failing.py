@@ -24,7 +24,7 @@ __all__ = ["failed"]
 def failed(call: Call, ended: AttemptEnded) -> StreamError:
     """Return the error that an attempt ended with, once it is recorded and told. Raises StreamMisused as it is."""
     attempt, cause = ended.attempt, ended.cause
-    if isinstance(cause, StreamMisused):  # a bug in the calling code, which no other target mends
+    if isinstance(cause, StreamMisused):  # a bug in the calling code, which another target would not change
         raise cause from None
     error = _named(attempt, cause)
     attempt.record.error, attempt.record.outcome = error, "failed"
@@ -40,7 +40,7 @@ def _named(attempt: Attempt, cause: Exception | Failure) -> StreamError:
     """Return the error for a finding or an exception of this attempt."""
     if isinstance(cause, Failure):
         return attempt.origin.error(cause)
-    from ..classify import classify_exception, unforeseen  # paid for when something fails, not by the import
+    from ..classify import classify_exception, unforeseen  # imported only when something fails
 
     phase: Literal["connect", "request", "stream"]
     phase = "stream" if attempt.record.status is not None else "request" if attempt.sending.written else "connect"

@@ -90,7 +90,7 @@ class Origin:
 
     def error(self, failure: Failure) -> StreamError:
         """Return the error for a finding, with everything known about this attempt but its secrets."""
-        from ..providers.shared.own_hosts import is_own  # paid for when something fails, not by the import
+        from ..providers.shared.own_hosts import is_own  # imported only when something fails
 
         ended = self.committed and failure.code == NO_END_MARKER.code
         return error_for(
@@ -145,7 +145,7 @@ class Origin:
     def _may_quote(self, said: str) -> bool:
         if len(said) < SHORTEST or said == self.request.model:
             return False
-        hints_to, quotes = _quick_look()
+        hints_to, quotes = _quick_checks()
         if self._hints is None or self._looked_at is not self.sent:
             endpoint = self.sending.endpoint
             self._looked_at = self.sent
@@ -154,7 +154,7 @@ class Origin:
 
 
 @functools.cache
-def _quick_look() -> tuple[Callable[[Outgoing | None, str], frozenset[str]], Callable[[frozenset[str], str], bool]]:
+def _quick_checks() -> tuple[Callable[[Outgoing | None, str], frozenset[str]], Callable[[frozenset[str], str], bool]]:
     from ..masking.values import hints_to, quotes  # `import resilient_stream` does not pay for it
 
     return hints_to, quotes

@@ -108,7 +108,7 @@ class Reporting:
         """Report no more. What is on its way is not waited for: the store sees to its end."""
         self._closed = True
         if self._timer is None or self._timer.loop is not asyncio.get_running_loop():
-            return  # the timer of another loop finds out
+            return  # the timer rings in another loop, and is not set again there
         self._timer.handle.cancel()
         if self._sending is not None and not self._sending.done():
             self._sending.cancel()

@@ -57,14 +57,14 @@ async def send(
     origin.sent = structs.replace(request, body=b"") if isinstance(request, HttpRequest) else request
     try:
         return await call.transport.open(request, connect, sending)
-    except StreamError as error:  # a transport that knows what happened
+    except StreamError as error:  # the transport has named what happened
         raise NotSent(error.failure) from error.__cause__
 
 
 async def _endpoint(asked: Request, adapter: Adapter) -> Endpoint:
     try:
         endpoint = await resolve(asked.target, adapter, asked.attempt)
-    except StreamError as error:  # a server that we start ourselves, a key or an address that is none
+    except StreamError as error:  # our own server did not start, or a key or an address is invalid
         forget_variables(error)
         raise NotSent(error.failure) from error
     except Exception as error:  # the user's own callable for the key
@@ -90,7 +90,7 @@ def _encoded(
         if _has_turns(request.messages):
             request = _with_fitting_turns(request, adapter, able, endpoint)
         return adapter.encode(renamed(request, names), endpoint)
-    except StreamError as error:  # what this dialect has no words for
+    except StreamError as error:  # the dialect cannot express it
         raise NotSent(error.failure) from error
 
 

@@ -137,7 +137,7 @@ class Sharing:
 
     def _send(self, member: Member) -> None:
         loop, armed = asyncio.get_running_loop(), self._timers.pop(member, None)
-        if armed is not None and armed.loop is loop:  # one of another loop finds nothing to tell
+        if armed is not None and armed.loop is loop:  # a timer of another loop will find no news
             armed.handle.cancel()
         self._keep(loop.create_task(self._report(member)))
 

@@ -70,7 +70,7 @@ class Line:
             await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
-                self.give_back()  # it came in the very moment in which we were interrupted
+                self.give_back()  # the place came in the very moment of the interruption
             else:
                 self._waiting.remove(waiter)
                 self.admit()  # whoever comes next may have another limit
@@ -217,7 +217,7 @@ class Slots:
     def quota(self, target: Target, limits: Limits) -> Quota:
         """Return what is known of a target's limits."""
         if self._quotas is None:
-            from ..fleet.quota import Quotas  # paid for by clients with limits
+            from ..fleet.quota import Quotas  # imported only by clients with limits
 
             self._quotas = Quotas(self._maker)
         return self._quotas.of(target, limits)

@@ -24,8 +24,8 @@ def settle(ledger: Ledger, prices: Prices | None, spent: Sequence[tuple[Sending,
     first, counted = True, _counted_whole(spent)
     for sending, able in spent:
         if (record := sending.record) is not None:
-            billed = _billed(sending, record) and (record.usage is not None or record.response_id not in counted)
-            ledger.add(_spent(sending, record, able, prices, first) if billed else _free(sending, record, first))
+            billed = _is_billed(sending, record) and (record.usage is not None or record.response_id not in counted)
+            ledger.add(_spent(sending, record, able, prices, first) if billed else _unbilled(sending, record, first))
             first = False
 
 
@@ -45,7 +45,7 @@ def _names(sending: Sending, record: Attempt) -> tuple[str, str, str]:
     return record.target, "" if tenant is None else str(tenant), digest_of(key)
 
 
-def _free(sending: Sending, record: Attempt, first: bool) -> Spent:
+def _unbilled(sending: Sending, record: Attempt, first: bool) -> Spent:
     record.cost = NOTHING
     return Spent(*_names(sending, record), first, True, 0, 0, 0, 0, "exact", NOTHING)
 
@@ -62,6 +62,6 @@ def _spent(sending: Sending, record: Attempt, able: Capabilities, prices: Prices
     return Spent(*names, first, record.wasted, given, made, cached, thought, certainty, record.cost)
 
 
-def _billed(sending: Sending, record: Attempt) -> bool:
+def _is_billed(sending: Sending, record: Attempt) -> bool:
     """Return whether a request may be on a bill: it was written, and was not refused by its status."""
     return sending.written and (record.status is None or record.status < 400)

@@ -114,7 +114,7 @@ class Spool:
         try:
             try:
                 return await to_thread.run_sync(self._work, work, abandon_on_cancel=True)
-            except RuntimeError:  # no thread to be had: better a short wait than no answer
+            except RuntimeError:  # no thread can be started: a short wait is better than no answer
                 return self._work(work)
         except OSError as error:
             if error.errno in _NAMED_ELSEWHERE:

@@ -23,7 +23,7 @@ def unwind(generator: AsyncGenerator[Any, None]) -> None:
     try:
         waited_for = closing.send(None)
     except (StopIteration, RuntimeError):
-        return  # done; or it is running, and the running pull does it
+        return  # it has ended; or it is running, and the pull that runs it ends it
     try:
         task = asyncio.get_running_loop().create_task(_Rest(closing, waited_for).run())
     except RuntimeError:

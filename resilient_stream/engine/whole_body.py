@@ -76,7 +76,7 @@ class WholeBody:
 
     async def next(self) -> Batch:
         """Return the chunks up to the next long text, or a piece of that; nothing at the end."""
-        batch = self._short()
+        batch = self._short_chunks()
         while not batch and self._chunks:
             start, end = self._span()
             self._piece(await self._spool.read(start, min(PIECE, end - start)), end, batch)
@@ -87,7 +87,7 @@ class WholeBody:
         only."""
         batch: Batch = []
         while self._chunks and self._spool.in_memory:
-            batch += self._short()
+            batch += self._short_chunks()
             if self._chunks:
                 start, end = self._span()
                 self._piece(self._spool.peek(start, end - start), end, batch)
@@ -100,7 +100,7 @@ class WholeBody:
         self._arrived = b""
         self._spool.close()
 
-    def _short(self) -> Batch:
+    def _short_chunks(self) -> Batch:
         """Return the next chunks, up to one whose text is long."""
         batch: Batch = []
         while self._chunks and _text_of(self._chunks[0]) not in self._decoder.spans:

@@ -114,7 +114,7 @@ class _Visit:
                 quota.shared.gave_up()
             raise
         finally:
-            if call.origin is waiting:  # and not another request's, of the same race
+            if call.origin is waiting:  # another request of the same race may have put its own there
                 call.origin = before
             call.observing.queue(QueueLeft, *who, call.now() - arrived)
         self._entered = call.now()
@@ -234,7 +234,7 @@ class _Meter:
     def settle(self, *, delivered: bool) -> None:
         """Give back what was taken and not used, or take what was used beside it. delivered: there was content."""
         if self._quota.allowance is not None:
-            spent = self.cost if delivered and not self._sent else self._nothing  # a link of the user's has answered
+            spent = self.cost if delivered and not self._sent else self._nothing  # one of the user's links has answered
             for sending in self._sent:
                 spent = spent.plus(self._cost_of(sending))
             self._quota.allowance.give_back(self.cost.minus(spent), self._now())

@@ -31,10 +31,12 @@ def hedge(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[Ba
     policy = call.settings.hedge
     if policy is None or len(request.targets) < 2 or request.hosted:
         return fallback(request, call, call_next)
-    return _raced(request, call, call_next, policy)
+    return _forward_winner(request, call, call_next, policy)
 
 
-async def _raced(request: Request, call: Call, call_next: Handler, policy: Hedge) -> AsyncGenerator[Batch, None]:
+async def _forward_winner(
+    request: Request, call: Call, call_next: Handler, policy: Hedge
+) -> AsyncGenerator[Batch, None]:
     race = _Race(request, call, call_next, policy)
     winner, batch = await race.first()
     async with aclosing(winner.batches) as batches:
@@ -166,7 +168,7 @@ class _Race:
             await self._until_ended(losers, winner)
         for runner in losers:
             if not runner.task.cancelled():
-                runner.task.exception()  # looked at, or asyncio would complain of it
+                runner.task.exception()  # retrieved, or asyncio would log it
             await runner.batches.aclose()
 
     async def _until_ended(self, losers: list[_Runner], winner: _Runner | None) -> None:

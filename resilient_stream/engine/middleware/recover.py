@@ -143,7 +143,7 @@ class _Continuation:
             rescue, target = self._rescue, self.target
             answering = self._call.answering
             whole = answering is not None and self.answered and answering.whole
-            echoes = _able(target).echoes_prefill in (("whole", "always") if whole else ("always",))
+            echoes = _capabilities_of(target).echoes_prefill in (("whole", "always") if whole else ("always",))
             matcher = METHODS[self.method].matcher(rescue.partial, echoes)
             self._splice = Splice(matcher, rescue.died.name, target.name, self.method, rescue.partial)
         return self._splice
@@ -206,7 +206,7 @@ class _Rescue:
             place
             for place in (*here, *after)
             if not self._not_at & {(None, place), (method, place)}
-            and row.can(self.request, self.partial, _able(self.targets[place]))
+            and row.can(self.request, self.partial, _capabilities_of(self.targets[place]))
         ]
         return sorted(able, key=self._last.__contains__)
 
@@ -250,7 +250,7 @@ class _Rescue:
             f"broke off again ({_in_three_words(error)})" if continuation.answered else _in_three_words(error),
         )
         if continuation.answered:
-            self._last.add(self._place_of(continuation.target))  # it has had its chance; another may get further
+            self._last.add(self._place_of(continuation.target))  # asked last from now on: another may get further
             if continuation.begun:
                 self._error = error
                 self._read_partial()
@@ -315,5 +315,5 @@ def _in_three_words(error: StreamError) -> str:
     return f"{title} ({error.status})" if error.status else title
 
 
-def _able(target: Target) -> Capabilities:
+def _capabilities_of(target: Target) -> Capabilities:
     return adapter_for(target.provider).capabilities(target.model)

@@ -101,7 +101,7 @@ class _Plan:
     def wait_after(self, error: StreamError) -> float | None:
         """Return the seconds until the next attempt; None when there is none, and then the error says why."""
         if error.retryable and self._free and error.failure.code == "stale_connection":
-            self._free = False  # the pool's fault, not the provider's: at once, and not counted
+            self._free = False  # the pool is to blame, so it is sent at once and not counted
             return 0.0
         self.ended()
         if self._leaves_out(error):
@@ -110,7 +110,7 @@ class _Plan:
         if not error.retryable:
             return None
         wait = self._wait(error.retry_after)
-        error.gave_up = self._why_not(error, wait)
+        error.gave_up = self._reason_to_stop(error, wait)
         if error.gave_up is not None:
             return None
         self.attempt += 1
@@ -134,7 +134,7 @@ class _Plan:
         if self.attempt == 1:
             counts_of(self._target).request()
 
-    def _why_not(self, error: StreamError, wait: float) -> GaveUp | None:
+    def _reason_to_stop(self, error: StreamError, wait: float) -> GaveUp | None:
         """Return what forbids another attempt after `wait`; None where nothing does. The budget is asked last: it
         counts what it grants."""
         call = self._call

@@ -24,10 +24,10 @@ def routed(request: Request, call: Call, call_next: Handler) -> AsyncGenerator[B
     router = call.settings.router
     if router is None or len(request.targets) < 2:
         return call_next(request, call)
-    return _in_its_order(request, call, call_next, router)
+    return _in_routed_order(request, call, call_next, router)
 
 
-async def _in_its_order(
+async def _in_routed_order(
     request: Request, call: Call, call_next: Handler, router: Router
 ) -> AsyncGenerator[Batch, None]:
     targets = router.order(request.targets, call.now())

@@ -88,7 +88,7 @@ class Overlap:
     def feed(self, text: str) -> None:
         """Take the next piece of the reply."""
         self._new += text
-        # Looking for each letter anew would cost the square of a long overlap, so it is done for a share of what came.
+        # Comparing after each letter would cost the square of a long overlap, so it is done when enough has come.
         if len(self._new) * STEPS >= self._seen:
             self.compare()
 

@@ -59,7 +59,7 @@ def _can_prefill(request: Request, partial: Partial, able: Capabilities) -> bool
 
 
 def _can_instruct(request: Request, partial: Partial, able: Capabilities) -> bool:
-    return _is_comparable(partial) and partial.speaks and bool(_sent(partial)) and request.output is None
+    return _is_comparable(partial) and partial.speaks and bool(_sent_text(partial)) and request.output is None
 
 
 def _can_replay(request: Request, partial: Partial, able: Capabilities) -> bool:
@@ -80,27 +80,29 @@ def _resume(request: Request, partial: Partial) -> Request:
 
 
 def _prefill(request: Request, partial: Partial) -> Request:
-    return replace(request, messages=_with_turn(request, partial), max_tokens=_left(request, partial))
+    return replace(request, messages=_with_turn(request, partial), max_tokens=_remaining_tokens(request, partial))
 
 
 def _instruct(request: Request, partial: Partial) -> Request:
-    line = _sent(partial).rpartition("\n")[2][-LONGEST:]
+    line = _sent_text(partial).rpartition("\n")[2][-LONGEST:]
     words = " ".join(line.split(" ")[-LAST_WORDS:])
     order = Message(role="user", content=GO_ON.format(words=words))
-    return replace(request, messages=(*_with_turn(request, partial), order), max_tokens=_left(request, partial))
+    return replace(
+        request, messages=(*_with_turn(request, partial), order), max_tokens=_remaining_tokens(request, partial)
+    )
 
 
 def _unchanged(request: Request, partial: Partial) -> Request:
     return request
 
 
-def _sent(partial: Partial) -> str:
+def _sent_text(partial: Partial) -> str:
     return split_end(partial.text)[0]
 
 
 def _with_turn(request: Request, partial: Partial) -> tuple[Message, ...]:
     """Return the conversation with the unfinished turn at its end: some servers refuse two in a row (llama.cpp)."""
-    text, messages = _sent(partial), request.messages
+    text, messages = _sent_text(partial), request.messages
     last = messages[-1] if messages else None
     if last is None or last.role != "assistant" or last.tool_calls:
         return (*messages, Message(role="assistant", content=text))
@@ -108,10 +110,10 @@ def _with_turn(request: Request, partial: Partial) -> tuple[Message, ...]:
     return (*messages[:-1], last.model_copy(update={"content": content}))
 
 
-def _left(request: Request, partial: Partial) -> int | None:
+def _remaining_tokens(request: Request, partial: Partial) -> int | None:
     """Return the output tokens that are left to a continuation. The end of the text that is kept back is said again,
     which costs a token a second time."""
-    again = _sent(partial) != partial.text
+    again = _sent_text(partial) != partial.text
     return None if request.max_tokens is None else max(1, request.max_tokens - partial.tokens + again)
 
 

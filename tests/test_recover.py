@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from resilient_stream import (
     Client,
@@ -62,7 +64,8 @@ PIECES = (
 )
 REFERENCE = "".join(PIECES)
 QUICK = RetryPolicy(attempts=2, initial=0.001, maximum=0.002)
-STALL = Timeouts(stall=0.04)
+STALL = Timeouts(stall=30)
+"""Longer than a busy machine lets a reader wait; where it must be over, the time is set forward."""
 
 FAULTS: dict[str, Sequence[Step]] = {
     "error event": (ErrorEvent(529), CleanEnd()),
@@ -111,6 +114,29 @@ async def taken(client: Client, **options: Any) -> tuple[list[Chunk], Transcript
     return [chunk async for chunk in stream], stream.transcript
 
 
+@pytest_asyncio.fixture
+async def set_forward() -> Callable[[float], None]:
+    """Sets the loop's time forward by so many seconds: a timeout is over, and nothing has waited for it."""
+    loop: Any = asyncio.get_running_loop()
+    time, ahead = loop.time, [0.0]
+    loop.time = lambda: time() + sum(ahead)
+    return ahead.append
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """Keeps silent until the client leaves, and sets the time forward by more than its stall timeout."""
+
+    set_forward: Callable[[float], None]
+
+    async def play(self, reply: Any) -> None:
+        """Let the client read what was sent, in turns of the loop that both share; then the time is over."""
+        for _ in range(50):
+            await asyncio.sleep(0)
+        self.set_forward(31)
+        await reply.stall()
+
+
 SECOND: dict[str, tuple[str, str, RecoveryMethod]] = {
     "prefill, anthropic": ("anthropic", "claude-3-5-haiku", "prefill"),
     "prefill, llama.cpp": ("llamacpp", "m", "prefill"),
@@ -122,11 +148,12 @@ SECOND: dict[str, tuple[str, str, RecoveryMethod]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(("provider", "name", "method"), SECOND.values(), ids=list(SECOND))
 async def test_wherever_the_first_dies_the_answer_is_whole(
-    fault: str, provider: str, name: str, method: RecoveryMethod
+    fault: str, provider: str, name: str, method: RecoveryMethod, set_forward: Callable[[float], None]
 ) -> None:
     """Each event index in turn, each fault: the delivered text is the reference, with one seam, on another dialect."""
     for after in range(1, len(PIECES) + 1):
-        first, second = FakeProvider(dying(after, fault)), FakeProvider(model())
+        dead = [Overdue(set_forward) if isinstance(step, Stall) else step for step in dying(after, fault)]
+        first, second = FakeProvider(dead), FakeProvider(model())
         async with first, second:
             targets = first.target("openai"), second.target(provider, model=name)
             async with Client(*targets, retry=QUICK, timeouts=STALL) as client:

@@ -231,13 +231,28 @@ def test_every_public_name_is_there_and_no_other() -> None:
         _ = resilient_stream.Convresation
 
 
+def code_lines(source: str) -> int:
+    """How many lines a file has, those of its tables not counted: dicts, tuples and lists that a name of the module is
+    given."""
+    given = (node.value for node in ast.parse(source).body if isinstance(node, ast.Assign | ast.AnnAssign))
+    tables = (value for value in given if isinstance(value, ast.Dict | ast.Tuple | ast.List))
+    return len(source.splitlines()) - sum((table.end_lineno or 0) - table.lineno for table in tables)
+
+
 def test_no_dialect_outgrows_its_files() -> None:
-    """A file of an adapter that passes 300 lines has something in it that should be shared."""
+    """A file of an adapter that passes 300 lines has something in it that should be shared. The rows of a table are
+    data and not counted: a host more is a row more."""
     lengths = {
-        str(path.relative_to(PACKAGE)): len(path.read_text().splitlines())
-        for path in (PACKAGE / "providers").rglob("*.py")
+        str(path.relative_to(PACKAGE)): code_lines(path.read_text()) for path in (PACKAGE / "providers").rglob("*.py")
     }
     assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
+
+
+def test_only_the_rows_of_tables_are_not_counted() -> None:
+    """A table is one line; a function, a class and a call are as long as they are."""
+    assert code_lines("A = {\n    1: 2,\n    3: 4,\n}\n") == 1
+    assert code_lines("def f():\n    a = {\n        1: 2,\n    }\n") == 4
+    assert code_lines("A: X = f(\n    1,\n)\n") == 3
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from resilient_stream.providers import (
 )
 from resilient_stream.providers.openai.host_errors import HOSTS_ROWS
 from resilient_stream.providers.openai.hosts import HOSTS
+from resilient_stream.providers.shared.named import FAMILIES, OTHER_NAMES
 
 PACKAGE = Path(resilient_stream.__file__).parent
 
@@ -130,6 +131,12 @@ def test_the_modules_that_facts_name_have_what_is_asked_of_them(name: str) -> No
 def test_the_rows_of_errors_are_of_hosts() -> None:
     """No row of the hosts' error rules stands there for nobody."""
     assert set(HOSTS_ROWS) - {"azure"} <= set(HOSTS)
+
+
+def test_a_suggested_provider_is_one() -> None:
+    """A mistaken name is answered with a provider that there is, and no provider's own name is another word for one."""
+    assert {*FAMILIES.values(), *OTHER_NAMES.values()} <= set(known_providers())
+    assert not OTHER_NAMES.keys() & set(known_providers())
 
 
 def test_an_adapter_without_facts_is_like_most() -> None:

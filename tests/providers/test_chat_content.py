@@ -32,6 +32,8 @@ from resilient_stream.chunks import (
 from resilient_stream.contract import Endpoint, Request
 from resilient_stream.providers import adapter_for
 from resilient_stream.providers.openai.chat import OpenAIChat
+from resilient_stream.providers.openai.chat_beside import READ
+from resilient_stream.providers.openai.chat_events import CHOICE, EVENT, SPEECH
 from resilient_stream.providers.openai.hosts import HOSTS
 from resilient_stream.providers.shared.encoded import Pieces, in_data_url
 from resilient_stream.testing import FakeProvider, serve_bytes
@@ -559,3 +561,9 @@ def test_text_stays_text_where_a_source_is_cited() -> None:
     """No host wants its annotations back; the sources are on the transcript."""
     body = chat(delta("It is so."), delta(None, annotations=[cited(**PAGE, start_index=3, end_index=5)]), END)
     assert _history("openai", *read(body)) == [Message(role="assistant", content="It is so.")]
+
+
+def test_what_is_read_is_known() -> None:
+    """A field that is read is among the known ones of the objects it may stand in, or it would come as a `Raw`, too."""
+    known = SPEECH.read | CHOICE.read | EVENT.read
+    assert READ.keys() <= known

@@ -116,9 +116,12 @@ def test_googles_signature_goes_back_to_gemini_only() -> None:
 @pytest.mark.parametrize("name", HOSTS)
 def test_a_host_is_a_row(name: str) -> None:
     """Every row makes an adapter that encodes, with the fields that this host knows."""
-    body = encode(name, max_tokens=5, reasoning=4000)
+    body = encode(name, max_tokens=5, reasoning=4000, seed=7)
     host = HOSTS[name]
     assert body[host.max_tokens] == 5
+    assert {field: value for field, value in body.items() if "seed" in field} == ({host.seed: 7} if host.seed else {})
+    assert adapter_for(name).default_model == host.default_model
+    assert host.default_model != ""
     assert ("stream_options" in body) is host.usage
     assert ("reasoning_effort" in body) is (host.reasoning == "effort" and host.efforts is None)
     assert body.get("reasoning") == ({"max_tokens": 4000} if host.reasoning == "object" else None)

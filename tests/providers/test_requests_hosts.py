@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -17,8 +17,11 @@ from resilient_stream.contract import Endpoint, Request
 from resilient_stream.fitting.told import left_out
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for, known_providers
+from resilient_stream.providers.openai import host_files, host_tools
+from resilient_stream.providers.openai.azure import CHAT as AZURE
+from resilient_stream.providers.openai.host_marks import MARKED
 from resilient_stream.providers.openai.hosts import HOSTS, UNKNOWN, host_at
-from resilient_stream.providers.openai.model_rules import RULES, rule_for
+from resilient_stream.providers.openai.model_rules import JSON_MODE, RULES, rule_for
 
 CHAT = sorted(HOSTS)
 RESPONSES = [f"{name}-responses" for name, host in HOSTS.items() if host.responses != "none"]
@@ -39,6 +42,29 @@ def encode(name: str, messages: Sequence[Any] = (), model: str = "m", url: str =
 def turns(body: dict[str, Any]) -> list[tuple[str, Any]]:
     """Who says what, in the chat and in the Responses shape."""
     return [(turn["role"], turn["content"]) for turn in body.get("messages") or body["input"]]
+
+
+BY_TITLE: dict[str, Iterable[str]] = {
+    "files in chat completions": host_files._CHAT,
+    "files in the Responses API": host_files._RESPONSES,
+    "tools in chat completions": host_tools._CHAT,
+    "tools in the Responses API": host_tools._RESPONSES,
+    "cache marks": MARKED,
+    "JSON mode": JSON_MODE,
+    "rules of models": [title for rule in RULES for title in rule.hosts],
+}
+
+
+@pytest.mark.parametrize("table", BY_TITLE)
+def test_a_table_by_title_names_titles_of_hosts(table: str) -> None:
+    """What is kept of a host by its title is not lost when the title changes: no key is without a host."""
+    assert set(BY_TITLE[table]) <= {AZURE.title, *(host.title for host in HOSTS.values())}
+
+
+def test_no_two_hosts_have_one_title() -> None:
+    """What is kept by a title is of one host."""
+    titles = [AZURE.title, *(host.title for host in HOSTS.values())]
+    assert len(titles) == len(set(titles))
 
 
 # -- roles ------------------------------------------------------------------------------------

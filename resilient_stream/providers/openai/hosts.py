@@ -2,6 +2,10 @@
 
 A host is data: a difference between two hosts is a column, and no code stands here for a single host. Differences in
 their streams are no columns: the decoder accepts every dialect's oddities from every host.
+
+What few hosts have is in tables of their own beside this one. By the host's title: files in `host_files.py`, tools in
+`host_tools.py`, cache marks in `host_marks.py`; JSON mode and what single models refuse in `model_rules.py`. By its
+name: codes of errors in `host_errors.py`, and how its models' names begin in `providers/shared/named.py`.
 """
 
 from __future__ import annotations
@@ -57,26 +61,36 @@ class Thoughts(NamedTuple):
 
 
 class Host(NamedTuple):
-    """Describes one host, as a row of the table. base_url: as that host's users write it, up to but without `path`. A
-    name in braces is read from the environment; empty where each user has an address of their own.
+    """Describes one host, as a row of the table.
 
+    A column that a row leaves out claims the usual: the field `max_tokens`, usage when it is asked for, an effort as
+    `reasoning_effort`, seed, `tool_choice="required"`, the penalties and the user (`words`), several turns of one role
+    in a row, and pictures for every model. So a host that answers 400 to one of these needs the column. What a row
+    leaves out of prefill, responses, developer, thoughts, returns, top_k in `words` and a default model, the host does
+    not have. `tests/providers/test_openai.py` encodes a request for each row; `test_requests_hosts.py` beside it tests
+    turns and names, `test_requests_pictures.py` pictures, `test_call_options.py` words.
+
+    title: for people, and the key of the host's rows in the tables of what few hosts have (see the top of this file).
+    base_url: as that host's users write it, up to but without `path`. A name in braces is read from the environment;
+    empty where each user has an address of their own. url_variable: the environment variable with another one.
     keys: environment variables that may hold the key; empty when none is needed. max_tokens: the field's name.
     usage: whether `stream_options.include_usage` is understood (Mistral, Perplexity, Databricks send usage unasked,
     and the first refuses unknown fields). reasoning: how an effort is asked for; efforts: by a pattern of their names,
     the models that take one, and which of them; None where nothing is known of any. prefill: how an unfinished
-    assistant turn is continued; None where it is not. responses: what its Responses API does, each more than the
-    one before it: answer; give reasoning encrypted, to be sent back; answer in the background, so that a broken
-    stream can be resumed. seed: the field's name; None where there is none. must_call: the word that demands a tool
-    call. call_id_length: of a tool call's id, exactly and letters and digits only; None where up to 40 characters of
-    any kind are taken.
+    assistant turn is continued; None where it is not. default_model: asked where a target names none.
+    responses: what its Responses API does, each more than the one before it: answer; give reasoning encrypted, to be
+    sent back; answer in the background, so that a broken stream can be resumed. seed: the field's name; None where
+    there is none. must_call: the word that demands a tool call. call_id_length: of a tool call's id, exactly and
+    letters and digits only; None where up to 40 characters of any kind are taken.
     developer: knows that role; elsewhere it is sent as `system`, which all of them know. joins: turns of one role in a
     row, which a host or the chat template of a model may refuse. thoughts: what goes back of a model's reasoning; None
     where the field is refused, or nothing is known. general: its users name other addresses too, and then the row is
     found by the address (`host_at`). addresses: other domains of the same host.
     tool_names: a pattern of those that are taken. words: for each option of a call that not every host has, the field's
     name. responses_samples: its Responses API has all of these, too; elsewhere that has only the user.
-    sees: found in the names of its models that take pictures. returns: fields of an assistant's turn in which it takes
-    back what it gave. facts: what most hosts do not have; see there.
+    sees: a regular expression, searched in the name of a model that takes pictures; empty: all of them do; `(?!)`: none
+    does. returns: fields of an assistant's turn in which it takes back what it gave. facts: what most hosts do not
+    have; see there.
     """
 
     title: str

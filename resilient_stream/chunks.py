@@ -1,4 +1,4 @@
-"""Defines the chunks that a stream yields: a closed union of thirteen small frozen classes.
+"""Defines the chunks that a stream yields: a closed union of small frozen classes.
 
 A chunk is a value. It never changes, and it holds no reference to the stream, so an application may keep, compare,
 pickle or send it. No class is for one provider: what has no class here is a `Raw`.

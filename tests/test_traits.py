@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -190,3 +191,11 @@ def test_every_class_can_be_imported_by_users() -> None:
     names = {cls.__name__ for cls in get_args(chunks.Chunk)}
     assert names <= set(resilient_stream.__all__)
     assert names <= set(chunks.__all__)
+
+
+def test_the_documents_table_has_every_class() -> None:
+    """The table of classes in docs/content.md has each of them once, and no other."""
+    page = (PACKAGE.parent / "docs" / "content.md").read_text()
+    rows = page.partition("| class | what it is |")[2].partition("\n\n")[0].splitlines()
+    named = [name for row in rows[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(named) == sorted(cls.__name__ for cls in get_args(Chunk))

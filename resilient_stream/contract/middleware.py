@@ -105,5 +105,5 @@ Handler: TypeAlias = Callable[[Request, CallContext], AsyncGenerator[Batch, None
 
 Middleware: TypeAlias = Callable[[Request, CallContext, Handler], AsyncGenerator[Batch, None]]
 """One link: calls `call_next(request, call)` any number of times, forwards its batches, closes each generator.
-Runs once per call, outside in; must not hold a scope, timeout or task group across a
-`yield`: it would cancel code that is not the link's."""
+One of `middlewares=` runs once for each attempt, inside retry and fallback; the first of them is the outermost. It must
+not hold a scope, timeout or task group across a `yield`: it would cancel code that is not the link's."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from docs import tables
 from resilient_stream import (
     ErrorKind,
     File,
@@ -88,6 +91,14 @@ def test_the_table_has_each_class() -> None:
     """A class without a row would be written as an item that the page does not know."""
     assert set(ai_sdk._PARTS) == set(CLASSES) - {TurnStarted}
     assert set(get_args(Chunk)) <= set(ai_sdk._PARTS)
+
+
+def test_the_documents_table_has_each_class() -> None:
+    """The table of parts in docs/formats.md has each class of an item once, and no other."""
+    page = (Path(tables.__file__).parent / "formats.md").read_text()
+    rows = page.partition("| ours | there |")[2].partition("\n\n")[0].splitlines()
+    named = [name for row in rows[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(named) == sorted(kind.__name__ for kind in CLASSES)
 
 
 def test_a_class_that_is_newer_than_the_format_is_written_as_it_is() -> None:

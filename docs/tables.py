@@ -383,10 +383,11 @@ def hosts() -> str:
     """What each host of OpenAI's shape takes."""
     rows = {**{f"`{name}`": host for name, host in HOSTS.items()}, "any other, by `openai`": UNKNOWN}
     return table(
-        ("host", "`developer`", "turns of one role", "reasoning goes back as", "limit of tokens", "asked for usage"),
+        ("host", "`developer`", "turns of one role", "reasoning goes back as", "limit of tokens", "asked for usage",
+         "default model"),
         (
             (name, "as it is" if host.developer else "`system`", _JOINS[host.joins], _thoughts(host.thoughts),
-             f"`{host.max_tokens}`", _yes(host.usage))
+             f"`{host.max_tokens}`", _yes(host.usage), f"`{host.default_model}`" if host.default_model else "none")
             for name, host in rows.items()
         ),
     )  # fmt: skip

@@ -306,13 +306,17 @@ def top(
 
 @app.command(cls=Command, short_help="List the providers, and what each needs and can do.")
 def providers(
+    part: Annotated[str, typer.Argument(metavar="PART", hidden=True)] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the providers: what each needs, whether that is set here, and what it can do."""
+    """List the providers: what each needs, whether that is set here, and what it can do.
+
+    With PART, only those with it in their name or title; the exit code is 2 where there is none.
+    """
     from .providers import providers as run
     from .terminal import until_reader_leaves
 
-    raise typer.Exit(until_reader_leaves(lambda: run(as_json=as_json)))
+    raise typer.Exit(until_reader_leaves(lambda: run(part, as_json=as_json)))
 
 
 @app.command(

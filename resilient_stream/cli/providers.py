@@ -20,6 +20,7 @@ from rich.text import Text
 from ..contract import Adapter, facts_of
 from ..credentials.endpoint import address_variables
 from ..providers import adapter_for, known_providers
+from .exit_codes import COMPLETE, MISUSED
 from .terminal import Screen, say_json, styled
 
 __all__ = ["FEATURES", "Row", "providers", "rows"]
@@ -38,7 +39,8 @@ FEATURES: Mapping[str, str] = {
 class Row(NamedTuple):
     """Describes one provider. needs: what it needs to be set, in words; where that is set, the names that set it.
 
-    configured: whether it is set; None for a provider that needs nothing.
+    configured: whether it is set; None for a provider that needs nothing. default_model: asked where a target names no
+    model; None where each target has to name one.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Row(NamedTuple):
     needs: str
     configured: bool | None
     able: Mapping[str, bool]
+    default_model: str | None
 
 
 def rows() -> list[Row]:
@@ -54,19 +57,21 @@ def rows() -> list[Row]:
     return sorted(found, key=lambda row: ((True, None, False).index(row.configured), row.name))
 
 
-def providers(*, as_json: bool) -> int:
-    """Print the table, or its rows as JSON."""
+def providers(part: str = "", *, as_json: bool) -> int:
+    """Print the table of the providers with this in their name or title, or its rows as JSON."""
+    found = [row for row in rows() if part.lower() in f"{row.name} {row.title.lower()}"]
     if as_json:
-        say_json([row._asdict() for row in rows()])
+        say_json([row._asdict() for row in found])
     else:
-        _print(rows(), Screen())
-    return 0
+        _print(found, Screen())
+    return COMPLETE if found else MISUSED
 
 
 def _row(adapter: Adapter) -> Row:
     needs, configured = _state(adapter)
     able = adapter.capabilities(adapter.default_model or "")
-    return Row(adapter.name, adapter.title, needs, configured, {name: getattr(able, name) for name in FEATURES})
+    features = {name: getattr(able, name) for name in FEATURES}
+    return Row(adapter.name, adapter.title, needs, configured, features, adapter.default_model)
 
 
 def _state(adapter: Adapter) -> tuple[str, bool | None]:
@@ -112,12 +117,13 @@ def _print(found: list[Row], console: Screen) -> None:
     table.add_column("can", min_width=len("reasoning,"))
     for row in found:
         able = ", ".join(FEATURES[name] for name, can in row.able.items() if can)
-        table.add_row(_mark(row.configured), styled(row.name, style="bold"), row.needs, able or "text only")
+        needs = f"{row.needs} (default model: {row.default_model})" if row.default_model else row.needs
+        table.add_row(_mark(row.configured), styled(row.name, style="bold"), needs, able or "text only")
     console.print(table)
     ready = sum(row.configured is True for row in found)
     console.print(
         styled(
-            f"{len(found)} providers, {ready} configured (✓), those marked ○ need no key. "
+            f"{len(found)} provider{'s' * (len(found) != 1)}, {ready} configured (✓), those marked ○ need no key. "
             "What a provider can do may differ by model. Check one: resilient-stream doctor openai:gpt-5-mini",
             style="dim",
         )

@@ -82,6 +82,21 @@ async def test_the_command_prints_a_table() -> None:
     assert line.split()[:3] == ["✓", "groq", "GROQ_API_KEY"]
 
 
+async def test_a_part_of_a_name_or_a_title_is_enough() -> None:
+    """Only the providers that have it are listed; where there is none, the exit code says so."""
+    ran = await run("providers", "Together", "--json")
+    assert [row["name"] for row in json.loads(ran.out)] == ["together"]
+    ran = await run("providers", "no such host")
+    assert (ran.code, "0 providers" in ran.out) == (2, True)
+
+
+async def test_a_default_model_is_shown() -> None:
+    """Whoever names no model sees which one is asked."""
+    ran = await run("providers", "claude-code")
+    assert "(default model: default)" in " ".join(ran.out.split())
+    assert {row.name for row in rows() if row.default_model} == {"local", "claude-code"}
+
+
 async def test_the_command_prints_json() -> None:
     """`--json` prints one document, for scripts."""
     ran = await run("providers", "--json")

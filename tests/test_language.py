@@ -87,23 +87,20 @@ def test_an_ordinary_name_is_none(text: str) -> None:
 
 PACKAGE = ROOT / "resilient_stream"
 
-NOT_YET = ("classify",)
-"""Folders whose docstrings are not all sentences yet. Their capitals and periods are looked at all the same."""
-
 VERBS = frozenset(
     re.findall(
         r"\w+",
         """
-    act adapt add admit answer append arm ask assemble await begin bind bring build calculate call cancel carry change
-    chat check choose claim classify clean close collect compare complete compute connect continue convert copy correct
-    count decide declare decode decorate define delete deliver describe divide do draw drop encode end estimate examine
-    exchange explain fail feed fill find finish fit follow forget forward frame free gather get give go guess hand
-    handle have hear hold ignore import insert interpret interrupt iterate join keep kill know learn leave let limit
-    link list listen log look lower make map mark mask match measure move name note number observe offer open order own
-    pair pass pause permit play prepare price print pull put raise read receive record refuse release remember remove
-    renew replace report reset resolve return ring run save say scan send serve set share show sign skip sort speak
-    split stand start stop store stream subscribe sum supply surround take talk tell test track translate try turn undo
-    use wait wake warn watch word wrap write yield
+    act adapt add admit answer append apply arm ask assemble await begin bind bring build calculate call cancel carry
+    change chat check choose claim classify clean close collect compare complete compute connect continue convert copy
+    correct count decide declare decode decorate define delete deliver describe divide do draw drop encode end estimate
+    examine exchange explain fail feed fill find finish fit follow forget forward frame free gather get give go guess
+    hand handle have hear hold ignore import insert interpret interrupt iterate join keep kill know learn leave let
+    limit link list listen log look lower make map mark mask match measure move name note number observe offer open
+    order own pair pass pause permit play prepare price print pull put raise read receive record refuse release remember
+    remove renew replace report reset resolve return ring run save say scan send serve set share show sign skip sort
+    speak split stand start stop store stream subscribe sum supply surround take talk tell test track translate try turn
+    undo use wait wake warn watch word wrap write yield
     """,
     )
 )
@@ -179,16 +176,15 @@ def is_sentence(docstring: Prose) -> bool:
     return (verb.strip(",.:") in known and bool(rest)) or is_statement(sentence)
 
 
-def prose(*but: str) -> Iterator[Prose]:
-    """Return the docstrings of the package, without those of some of its folders."""
+def prose() -> Iterator[Prose]:
+    """Return the docstrings of the package."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        if path.relative_to(PACKAGE).parts[0] not in but:
-            yield from prose_of(path)
+        yield from prose_of(path)
 
 
 def test_a_docstring_is_a_whole_sentence() -> None:
     """A function's is an imperative, a class's or a module's says what it does; or it is a statement."""
-    assert [each.place for each in prose(*NOT_YET) if each.text and not is_sentence(each)] == []
+    assert [each.place for each in prose() if each.text and not is_sentence(each)] == []
 
 
 def has_capital_and_period(docstring: Prose) -> bool:
@@ -199,18 +195,18 @@ def has_capital_and_period(docstring: Prose) -> bool:
 
 
 def test_a_docstring_has_a_capital_and_a_period() -> None:
-    """The folders that are not all sentences yet have these, too."""
+    """So a reader sees where its first sentence begins and ends."""
     assert [each.place for each in prose() if each.text and not has_capital_and_period(each)] == []
 
 
 def test_a_private_function_has_a_name_that_says_what_it_does() -> None:
     """A preposition, a pronoun or a question word alone has to be decoded."""
-    assert [each.place for each in prose(*NOT_YET) if each.name in RIDDLES] == []
+    assert [each.place for each in prose() if each.name in RIDDLES] == []
 
 
 def test_a_rule_is_one_that_a_test_holds() -> None:
     """Of what modules "must never" do, tests/test_architecture.py holds one: what is pure awaits nothing."""
-    rules = [rule for each in prose(*NOT_YET) for rule in re.findall(r"(?i)\bmust\s+never:?\s+\w+", each.text)]
+    rules = [rule for each in prose() for rule in re.findall(r"(?i)\bmust\s+never:?\s+\w+", each.text)]
     assert {" ".join(rule.split()) for rule in rules} == {"must never await"}
 
 

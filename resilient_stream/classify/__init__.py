@@ -1,8 +1,7 @@
 """Turns what went wrong into a `Failure`: HTTP answers, errors inside a stream, exceptions of the network.
 
 Everything here is pure: bytes, headers and exceptions go in, one `Failure` comes out, and rows of tables decide.
-Nothing here imports an HTTP library, raises for what a server sent, or decides what happens next.
-Must never: await.
+Nothing here awaits, imports an HTTP library, raises for what a server sent, or decides what happens next.
 """
 
 from __future__ import annotations

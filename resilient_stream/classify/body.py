@@ -4,8 +4,8 @@
     [{"error": {...}}]   {"detail": [...]}   {"response": {"error": {...}}}      {"errors": [...]}
     data: {...}          <html>              plain text                          nothing
 
-Shapes are dealt with here and nowhere else; all that follows reads a `Said`. This module must never read what `door`
-did not let in: it bounds every text and leaves the user's own out.
+Shapes are dealt with here and nowhere else; all that follows reads a `Said`. Only what `door` has copied is read,
+because it bounds every text and leaves the user's own out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SPACE = re.compile(rb"\s*+")
 
 
 class Said(NamedTuple):
-    """The parts of an error that can be trusted to be the provider's own words.
+    """Holds the parts of an error that can be trusted to be the provider's own words.
 
     names: its codes and types, the most precise first. message: its sentence. status: a status written in the body.
     quotas: quota names and values, as words. parts: the nested objects, outermost first, for look-ups.

@@ -1,4 +1,4 @@
-"""The phrases of `generic` in Chinese: hosts and gateways in China answer in it, with codes of their own.
+"""Lists the phrases of `generic` in Chinese: hosts and gateways in China answer in it, with codes of their own.
 
 `generic` asks these rows first. They are families like those of `families`: what is spoken of, and what is said of it.
 Rows that only one provider needs are not here.

@@ -3,8 +3,8 @@
     context_management: Extra inputs are not permitted     [{"loc": ["body", "seed"], "type": "extra_forbidden", ...}]
     temperature is not allowed with this model             Unknown parameter: 'top_k'.       max_tokens: Field required
 
-Only where the status leaves it open: a 401 or 403 is about a key, whatever its words. This module must never be asked
-before the codes, which say more than any sentence.
+It does so only where the status leaves it open: a 401 or 403 is about a key, whatever its words. The codes are asked
+before, because they say more than any sentence.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ _TYPES = frozenset({"extra_forbidden", "value_error", "literal_error", "string_t
 
 
 def about_a_field(said: Said, status: int) -> Verdict | None:
-    """Return whether a validator complains about one field: then the request is wrong, whatever the field is called."""
+    """Return the verdict where a validator complains about one field: the request is wrong, whatever the field is
+    called."""
     if status not in _OPEN:
         return None
     if _HEADER.search(said.message):  # FastAPI says so when there is no key

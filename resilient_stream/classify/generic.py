@@ -1,4 +1,4 @@
-"""The shared error rules: what names, sentences and statuses mean at any provider.
+"""Lists the shared error rules: what names, sentences and statuses mean at any provider.
 
 A row stands for a family of sentences, not for one quotation; it is here if an unknown provider would mean the same by
 it. What can be said in too many ways for a row is in `families`, by its words. The order of the phrases matters: money

@@ -23,8 +23,8 @@ Headers: TypeAlias = Mapping[str, str]
 
 
 class Hint(NamedTuple):
-    """The seconds to wait; when the quota starts anew (ISO 8601, UTC); and whether the server asked for this wait or it
-    is only estimated from when a rate limit allows requests again."""
+    """Says how many seconds to wait, when the quota starts anew (ISO 8601, UTC), and whether the server asked for this
+    wait or it is only estimated from when a rate limit allows requests again."""
 
     retry_after: float | None = None
     resets_at: str | None = None
@@ -217,7 +217,8 @@ def _anthropic_reset(answer: _Answer) -> float | None:
 
 
 def _reset(*limits: str) -> Callable[[_Answer], float | None]:
-    """`x-ratelimit-reset-<limit>`, the longest of those that are used up or do not say how much is left."""
+    """Return what reads `x-ratelimit-reset-<limit>`: the longest of those that are used up or do not say how much is
+    left."""
 
     def read(answer: _Answer) -> float | None:
         headers = answer.headers

@@ -2,8 +2,8 @@
 
     body code -> phrases (money, quota, context, ...) -> body type -> status
 
-The status is asked last. Exceptions that the order cannot express are one function each, named. This module must never
-read a user's own words (`body.py` sees to it), or take `cancelled` from the wire: only the caller cancels, and the
+The status is asked last. Exceptions that the order cannot express are one function each, named. A user's own words are
+not read, since `body.py` leaves them out, and `cancelled` is not taken from the wire: only the caller cancels, and the
 engine knows when.
 """
 
@@ -99,14 +99,14 @@ def _with_header_names(said: Said, headers: Mapping[str, str]) -> Said:
 def _decide(said: Said, status: int | None, rules: Rules, headers: Mapping[str, str]) -> Verdict:
     """Decide the kind, in the module's order. An HTTP status is known before a code in the body may stand for one."""
     said = said._replace(names=(*said.names, *_classes(said, rules)))
-    known = status or said.status or _first(said, rules.implied) or 0
+    known = status or said.status or _by_name(said, rules.implied) or 0
     return (
-        _paid_later(known, headers)
-        or _first(said, rules.codes)
+        _by_retry_after(known, headers)
+        or _by_name(said, rules.codes)
         or about_a_field(said, known)
-        or _cannot_fit(said)
+        or _by_allowance(said)
         or _by_phrase(said, known, rules)
-        or _first(said, rules.types)
+        or _by_name(said, rules.types)
         or _by_status(said, known, rules, headers)
     )
 
@@ -117,17 +117,20 @@ def _classes(said: Said, rules: Rules) -> tuple[str, ...]:
     return tuple(name for full in found for name in (full, full.removesuffix("Error")) if rules.knows(name))
 
 
-def _first(said: Said, table: Mapping[str, Any]) -> Any:
+def _by_name(said: Said, table: Mapping[str, Any]) -> Any:
+    """Return what a table has for the first of the error's names that is in it; None where none is."""
     return next((table[part] for name in said.names for part in parts_of(name) if part in table), None)
 
 
-def _paid_later(status: int, headers: Mapping[str, str]) -> Verdict | None:
-    """Return whether a 402 will pass: with Retry-After it means too many requests in flight, not an empty account."""
+def _by_retry_after(status: int, headers: Mapping[str, str]) -> Verdict | None:
+    """Return the verdict for a 402 that will pass: with Retry-After it means too many requests in flight, not an empty
+    account."""
     return Verdict(_K.RATE_LIMITED) if status == 402 and asked_to_wait(headers) else None
 
 
-def _cannot_fit(said: Said) -> Verdict | None:
-    """Return whether one request is larger than the whole allowance of a minute, so that it can never pass."""
+def _by_allowance(said: Said) -> Verdict | None:
+    """Return the verdict for a request that is larger than the whole allowance of a minute, so that it can never
+    pass."""
     if not re.search(r"\btokens? per\b|\bTP[MD]\b", said.message):
         return None
     used, limit = figures(said)
@@ -137,13 +140,13 @@ def _cannot_fit(said: Said) -> Verdict | None:
 def _by_phrase(said: Said, status: int, rules: Rules) -> Verdict | None:
     if said.form == "html":
         return None
-    text = "\n".join(_sayings(said, rules))[:MAX_TEXT]
+    text = "\n".join(_texts_to_match(said, rules))[:MAX_TEXT]
     silent = OF_RIGHTS if names_a_parameter(said, status) or forbids_a_thing(said, status) else ()
     phrases = (phrase for phrase in rules.phrases if phrase.verdict.kind not in silent)
     return next((phrase.verdict for phrase in phrases if phrase.says(text, status)), None)
 
 
-def _sayings(said: Said, rules: Rules) -> Iterator[str]:
+def _texts_to_match(said: Said, rules: Rules) -> Iterator[str]:
     """Return the texts that phrases are matched with: message, quotas, and unknown names as words; what the user named
     is left out."""
     yield _ADDRESS.sub(r"\1…", _NAMED.sub(r"\1\2\3…\3", said.message))
@@ -180,7 +183,7 @@ def _error_in_success(said: Said, rules: Rules, headers: Mapping[str, str]) -> V
     if not said.is_error and not said.status:
         return Verdict(_K.UNEXPECTED_RESPONSE)
     found = _decide(said, None, rules, headers)
-    unknown = found == Verdict(_K.SERVER_ERROR) and not said.status and not _first(said, rules.implied)
+    unknown = found == Verdict(_K.SERVER_ERROR) and not said.status and not _by_name(said, rules.implied)
     return found._replace(max_attempts=2) if unknown else found
 
 

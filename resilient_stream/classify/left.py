@@ -16,7 +16,8 @@ __all__ = ["Left", "left_of"]
 
 
 class Left(NamedTuple):
-    """Requests and tokens that are left, infinite where nothing is said; seconds for which nothing may be sent."""
+    """Says how many requests and tokens are left, infinite where the server says nothing, and for how many seconds
+    nothing may be sent."""
 
     requests: float = math.inf
     tokens: float = math.inf
@@ -24,12 +25,12 @@ class Left(NamedTuple):
 
 
 def left_of(headers: Mapping[str, str], names: LimitHeaders) -> Left:
-    """Return what the headers say; their names are in lower case."""
-    requests, tokens = (_one(headers, names, of) for of in (names.requests, names.tokens))
+    """Return what the headers say is left; their names are in lower case."""
+    requests, tokens = (_left_of_one(headers, names, of) for of in (names.requests, names.tokens))
     return Left(requests[0], tokens[0], max(requests[1], tokens[1]))
 
 
-def _one(headers: Mapping[str, str], names: LimitHeaders, of: str) -> tuple[float, float]:
+def _left_of_one(headers: Mapping[str, str], names: LimitHeaders, of: str) -> tuple[float, float]:
     """Return what is left of one limit, and for how long nothing is.
 
     `reset` is when all of it is there again. Where the limit itself is known, its first unit is there much sooner.

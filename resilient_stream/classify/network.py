@@ -3,9 +3,9 @@
     errno of a resource, anywhere in the chain -> causes that say more than their wrapper
         -> sentences -> errno of the network -> class
 
-What is not a fault of the network or of this host is None, so that our own bugs stay visible. This module must never
-import the HTTP library (classes are known by name), or read `ClientResponseError.status`: the 400 in it is the
-parser's, no server sent it. Nor is it given `CancelledError`.
+What is not a fault of the network or of this host is None, so that our own bugs stay visible. The HTTP library is not
+imported: its classes are known by name. `ClientResponseError.status` is not read, because the 400 in it is the
+parser's, and no server sent it. `CancelledError` does not come here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _K = ErrorKind
 
 
 class Fault(NamedTuple):
-    """The kinds that a class means: before the headers (while connecting or waiting), and in the body."""
+    """Names the kinds that a class means: before the headers (while connecting or waiting), and in the body."""
 
     before: ErrorKind
     stream: ErrorKind
@@ -114,7 +114,7 @@ _PARSERS: Mapping[str, Fault] = {name: CLASSES[name] for name in ("ClientRespons
 
 
 class _Sentence(NamedTuple):
-    """A class whose meaning depends on its text."""
+    """Gives the meaning of a class where it depends on the exception's text."""
 
     name: str
     pattern: re.Pattern[str]
@@ -266,8 +266,8 @@ def _by_sentence(chain: tuple[BaseException, ...]) -> Fault | None:
 
 
 def _by_errno(chain: tuple[BaseException, ...]) -> Fault | None:
-    """Classify by errno. A plain OSError is one of the network by its errno only; below a connector error, it is what
-    the connect met."""
+    """Classify by errno. A plain OSError belongs to the network by its errno only; below a connector error, it is why
+    the connection failed."""
     if _named(chain[0], CLASSES) not in (None, *_BROAD):
         return None
     connecting = any(name in _CONNECTING for name in _classes(chain[0]))

@@ -3,8 +3,8 @@
     429   HTTP/1.1 503 Service Unavailable   {"error": {...}}   Error code: 429 - {'error': {...}}   <html>...
     overloaded_error   You exceeded your current quota   aiohttp...ClientConnectorError: Cannot connect to host ...
 
-The text is only taken apart here. What it means is told by the classifiers that a running stream uses. This module must
-never guess. What none of them recognises is None.
+The text is only taken apart here. What it means is told by the classifiers that a running stream uses. Nothing is
+guessed: what none of them recognises is None.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def classify_pasted(text: str, rules: Rules = GENERIC) -> Failure | None:
     text = text[:MAX_PASTED].strip()
     status, value = _status(text), _value(text)
     if _NO_ANSWER.search(text):
-        return _raised(text)
+        return _by_exception(text)
     if value is not None and (status or read_error(value).is_error):
         body = json.dumps(value).encode()
         return classify_response(status, {}, body, rules) if status else classify_error(value, rules)
@@ -92,7 +92,7 @@ def classify_pasted(text: str, rules: Rules = GENERIC) -> Failure | None:
         return ours
     if status:
         return classify_response(status, {}, json.dumps({"error": {"message": text}}).encode(), rules)
-    return _named(text, rules) or _raised(text) or _by_sentence(text, rules)
+    return _by_name(text, rules) or _by_exception(text) or _by_sentence(text, rules)
 
 
 def _status(text: str) -> int | None:
@@ -122,7 +122,7 @@ def _is_json(value: Any) -> bool:
         return False
 
 
-def _named(text: str, rules: Rules) -> Failure | None:
+def _by_name(text: str, rules: Rules) -> Failure | None:
     """Classify a provider's code or type alone, or behind another SDK's class: `insufficient_quota`, `...Error:
     Overloaded`."""
     return classify_error({"error": {"code": text}}, rules) if len(text) <= 120 and rules.knows(text) else None
@@ -134,7 +134,7 @@ def _by_sentence(text: str, rules: Rules) -> Failure | None:
     return classify_error({"error": {"message": text}}, rules) if known else None
 
 
-def _raised(text: str) -> Failure | None:
+def _by_exception(text: str) -> Failure | None:
     """Classify an exception's line: build an exception of the class and number that it names, and classify that."""
     links = [name for pattern, name in _CAUSES if re.search(pattern, text, re.IGNORECASE)]
     links += _CLASS.findall(text) or [name for pattern, name in _SAYINGS if re.search(pattern, text, re.IGNORECASE)]

@@ -1,12 +1,12 @@
-"""The form of error rules: tables from code, phrase or status to kind, and how some override others.
+"""Defines the form of error rules: tables from code, phrase or status to kind, and how some override others.
 
     codes      a name that says it all: `invalid_api_key`, `insufficient_quota`
     phrases    families of sentences, for what has no code of its own: money, long quotas, overlong input
     types      a name that says the class only, and so comes after the phrases: `rate_limit_error`
     statuses   the HTTP status, at last; `implied` is the status that a vague name stands for inside a stream
 
-They are asked in that order and the first hit wins. A 429 may be money, a 400 may be a bad key. This module must never
-hold a row. The shared ones are in `generic.py`, a provider's own in its package's `errors.py`.
+They are asked in that order and the first hit wins. A 429 may be money, a 400 may be a bad key. No row stands here: the
+shared ones are in `generic.py`, a provider's own in its package's `errors.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Near", "Phrase", "Rules", "Verdict", "make_rules", "near", "parts_of
 
 
 class Verdict(NamedTuple):
-    """A kind, and where this case differs from the kind's own row in `KINDS`."""
+    """Names a kind, and says where this case differs from the kind's own row in `KINDS`."""
 
     kind: ErrorKind
     retry: bool | None = None
@@ -32,7 +32,7 @@ class Verdict(NamedTuple):
 
 
 class Near(NamedTuple):
-    """Words that stand near one another in a line: what is spoken of, and last what is said of it, in any order.
+    """Finds words that stand near one another in a line: what is spoken of, and last what is said of it, in any order.
 
     within: characters between each of them and the last; half as many where the last comes first.
     """
@@ -55,7 +55,7 @@ class Near(NamedTuple):
 
 
 class Phrase(NamedTuple):
-    """A family of sentences, matched line by line, by a pattern or by words that stand near one another.
+    """Matches a family of sentences, line by line, by a pattern or by words that stand near one another.
 
     `unless` vetoes it; `statuses` limits it (0: none known).
 
@@ -77,7 +77,7 @@ class Phrase(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """The tables of one provider, the shared ones included. `pages`: statuses of HTML pages that differ."""
+    """Holds the tables of one provider, the shared ones included. `pages`: statuses of HTML pages that differ."""
 
     codes: Mapping[str, Verdict]
     phrases: tuple[Phrase, ...]

@@ -1,4 +1,4 @@
-"""The failure for an exception that no table knows.
+"""Makes a `Failure` of an exception that no table knows.
 
 Such an exception is neither of the network nor of this host: a library met a value that it cannot take, or this SDK has
 a bug. The caller still gets an error of this library, with the exception as its cause, and the next target is still

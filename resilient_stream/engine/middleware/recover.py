@@ -5,7 +5,7 @@ the chain, with retry and fallback until it has content; its answer passes a `Sp
 puts the seam in front. An answer that the caller ended is not continued, nor one that ended because this process ran
 out of something: another request would need the same.
 
-Method by method is tried, as `Recovery.methods` has them: for each, the target that died first, if its error is one
+The methods are tried in the order of `Recovery.methods`: for each, the target that died first, if its error is one
 that a retry may get over there, and then the targets after it, if it is one that another target may not have. Each
 continuation is paid from the retry budget of the target that is asked first, and never begun after the deadline.
 """

@@ -451,24 +451,10 @@ class Client:
     ) -> Settings:
         """Return what a call goes by: the same object as for the latest call, where it asks for the same."""
         asked = (targets, deadline, timeouts, recovery, on_end, form)
-        latest = self._latest_settings
-        if latest is not None and all(map(operator.is_, latest[0], asked)):
-            return latest[1]
-        settings = self._new_settings(*asked)
-        self._latest_settings = None if on_end is not None or form is not None else (asked, settings)
-        return settings
-
-    def _new_settings(
-        self,
-        targets: tuple[Target, ...],
-        deadline: float | None,
-        timeouts: Timeouts | None,
-        recovery: Recovery | None,
-        on_end: Callable[[Transcript], object] | None,
-        form: Form | None,
-    ) -> Settings:
+        if self._latest_settings is not None and all(map(operator.is_, self._latest_settings[0], asked)):
+            return self._latest_settings[1]
         effective = given("timeouts", timeouts, self._timeouts)
-        return Settings(
+        settings = Settings(
             retry=self._retry,
             budget=self._budget,
             recovery=given("recovery", recovery, self._recovery),
@@ -489,6 +475,8 @@ class Client:
             on_event=self._on_event,
             observers=self._observers,
         )
+        self._latest_settings = None if on_end is not None or form is not None else (asked, settings)
+        return settings
 
 
 def _beginnings(hedge: Hedge | None) -> Beginnings | None:

@@ -16,6 +16,12 @@ ARGUED: Mapping[tuple[str, str, str], str] = {
         "if self.committed or (arriving and due >= self._first_by):",
     ): "Where both clocks ring in the same instant the attempt ends then; only the name of the clock differs.",
     (
+        "engine/middleware/recover.py",
+        "return (same or alike or [0])[0]",
+        "return (same or alike or [1])[0]",
+    ): "Only a link of the user's that answers from a target which nobody named comes here; the place then decides "
+    "no more than which target is asked first.",
+    (
         "classify/pasted.py",
         'found = re.search(r"\\[Errno (\\d+)\\]", text)',
         'found = re.search(r"XX\\[Errno (\\d+)\\]XX", text)',

@@ -170,7 +170,7 @@ def _draw_times(panel: Any, report: Report) -> None:
             panel.text(place, 0.08, f"{middle:.2f}", ha="center", va="bottom", rotation=90, fontsize=9, color="white")
     panel.axhline(1, color=FLOOR, linewidth=1.2)
     panel.set_xticks(range(len(SHORT)), list(SHORT.values()))
-    panel.legend(frameon=False, fontsize=9)
+    panel.legend(frameon=False, fontsize=9, loc="upper left")
     _titled(panel, "× the floor; the line is the floor itself, whiskers are the rounds")
 
 

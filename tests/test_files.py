@@ -112,7 +112,7 @@ def test_what_cannot_be_read_is_refused_by_name(make: Any, tmp_path: Path) -> No
     for path, said in [
         (tmp_path / "none", "No such file"), (tmp_path, "a directory, not a file"),
         (tmp_path / "pipe", "a pipe, not a file"), ("/dev/zero", "a device, not a file"),
-        (tmp_path / "empty", "the file is empty"), ("a\0b", "null byte"),
+        (tmp_path / "empty", "the file is empty"), ("a\0b", "embedded null"),
     ]:  # fmt: skip
         with pytest.raises(StreamMisused) as caught:
             make(path)

@@ -63,6 +63,7 @@ class Provider:
         self.asked: list[dict[str, Any]] = []
         self.left = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     @property
     def url(self) -> str:
@@ -79,8 +80,12 @@ class Provider:
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        for writer in self._writers:  # a task that was cancelled before its first step has closed nothing
+            writer.close()
+        await asyncio.sleep(0)  # a transport lets its socket go in the loop's next turn
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         self._connections.add(asyncio.create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -169,3 +169,19 @@ async def test_an_end_that_nobody_would_await_is_refused() -> None:
     for method in METHODS:
         with pytest.raises(StreamMisused, match="on_end must be a plain function"):
             await ask(method, "Hi", on_end=ended)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"deadline": 1}, {"timeouts": Timeouts(stall=1)}, {"recovery": Recovery.off()}, {"to": "openai:other"},
+        {"on_end": print},
+    ],
+)  # fmt: skip
+async def test_a_call_goes_by_its_own_options(options: dict[str, Any]) -> None:
+    """Calls share what they go by only where they ask for the same."""
+    async with Client("openai:m") as client:
+        plain = client.stream("Hi")._call.settings
+        assert client.stream("Hi")._call.settings is plain
+        assert client.stream("Hi", **options)._call.settings is not plain
+        assert client.stream("Hi")._call.settings == plain

@@ -19,7 +19,7 @@ _USED_UP = r"不足|不够|用尽|用完|耗尽|透支|为负|为0|失败"
 _KEY = r"令牌|密钥|秘钥|凭证|api[ _-]?key|token|签名|\bkey\b"
 _TEXT = r"输入|上下文|提示词|prompt|对话|消息|文本|内容|问题"
 
-CHINESE: tuple[Phrase, ...] = (
+_ROWS: tuple[Phrase, ...] = (
     phrase(
         _K.QUOTA_EXHAUSTED,
         near(_PERIOD, rf"{_USED_UP}|上限|超出|超过|超限|已达|限额|配额|次数", within=10, edge=""),
@@ -43,7 +43,7 @@ CHINESE: tuple[Phrase, ...] = (
     ),
     phrase(
         _K.CONTENT_FILTERED,
-        r"不安全或敏感|敏感(内容|信息|词)|违规|不合规|违法|色情|涉黄|涉政|内容安全|风控|\bnew_sensitive\b|审核.{0,4}(未|不|失败|拒绝)",
+        r"不安全或敏感|敏感(内容|信息|词)|违规|不合规|违法|色情|涉黄|涉政|内容安全|风控|审核.{0,4}(未|不|失败|拒绝)",
     ),
     phrase(
         _K.RATE_LIMITED,
@@ -99,3 +99,6 @@ CHINESE: tuple[Phrase, ...] = (
     phrase(_K.PROVIDER_TIMEOUT, r"超时", unless=r"下载|图片", statuses=(0, 408, 500, 502, 503, 504, 524)),
     phrase(_K.INVALID_REQUEST, r"参数|不能为空|格式(错误|不正确)|必填", statuses=(0,)),
 )
+
+CHINESE = tuple(row._replace(ascii=False) for row in _ROWS)
+"""The rows, of which a text in English needs none."""

@@ -95,7 +95,7 @@ _TEXT = (
     r"total(?:_tokens?)?|(?:number|amount|count) of tokens|token count|query|question"
 )
 _LENGTH = r"tokens?|lengths?|windows?|context\w{0,20}|n_ctx\w{0,8}|max_model_len|max_seq\w{0,12}"
-_BYTES = r"\d(?:[\d.,]{0,12})? ?(?:[KMG]i?B|bytes|(?:kilo|mega|giga)bytes)"
+_BYTES = r"\d(?:[\d.,]{0,12})? ?(?:[kmg]i?b|bytes|(?:kilo|mega|giga)bytes)"
 _FILE = (
     r"(?:payload|request|body|entity|files?|images?|pictures?|documents?|attachments?|audio|videos?|uploads?|media|"
     r"data)"
@@ -120,7 +120,7 @@ _RUNS = r"functions?|models?|engines?|process|workers?|runners?|endpoints?|serve
 
 # -- what else is spoken of, so that the words mean something else ---------------------------------
 _FIELD = r"(?<!invalid )\b(?:param\w{0,9}|fields?|propert(?:y|ies)|schema|(?<!input )arguments?)\b"
-_MINUTE = r"per[ -]?min\w{0,4}|/ ?min\b|\ba minute\b|\b[RT]P[MS]\b|\bper 60 ?s|rate[ -]?limit"
+_MINUTE = r"per[ -]?min\w{0,4}|/ ?min\b|\ba minute\b|\b[rt]p[ms]\b|\bper 60 ?s|rate[ -]?limit"
 _OR = r"\b(?:not found|does not exist|unknown)\b.{0,60}\bor\b"
 
 FAMILIES: tuple[Phrase, ...] = (

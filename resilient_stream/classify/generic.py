@@ -96,7 +96,7 @@ GENERIC = make_rules(
             r"\bbudget( limit)?( has been| is| was)? (exceeded|exhausted|reached)",
             r"\btrial( period)?( has| is)? (ended|expired|over)\b",
             r"\b(hit|reached|exceeded|over|exhausted) (your|its|the|their) (\w{1,24} )?budget\b",
-            unless=r"per[ -](second|minute)|\b[RT]PM\b",
+            unless=r"per[ -](second|minute)|\b[rt]pm\b",
         ),
         phrase(
             # Google says the same about a minute's quota, and always adds which metric.
@@ -111,14 +111,14 @@ GENERIC = make_rules(
             r"request (body )?exceeds the (maximum |max )?(allowed )?(size|number of bytes)|"
             r"\b(request|payload|body|upload) size exceeds\b(?!.{0,60}(per|a|each)[ -]minute|.{0,60}concurrent)",
             r"\b(image|file|document|attachment|audio|video)s?\b.{0,40}\b(exceeds?|larger than|over)\b.{0,40}\d ?"
-            r"([KMG]i?B|bytes|megabytes)\b",
+            r"([kmg]i?b|bytes|megabytes)\b",
         ),
         phrase(_K.REQUEST_TOO_LARGE, r"^request (entity |uri |header )?too long", statuses=(413,)),
         phrase(
             _K.QUOTA_EXHAUSTED,
             r"\bout of .{0,30}\bquota|quota will be (replenished|renewed|reset)|\bper (86400|604800) ?s\b|"
             r"by ?day\b|(model|model service|account) has been paused|\b(day|daily)limit\b",
-            r"(\bper|/|\ba|\beach|\bevery)[ -]?(day|week|month)\b|\b(RPD|TPD)\b|\blimit:? ?0(?![.,]?\d)",
+            r"(\bper|/|\ba|\beach|\bevery)[ -]?(day|week|month)\b|\b(rpd|tpd)\b|\blimit:? ?0(?![.,]?\d)",
             r"\b(daily|weekly|monthly)\b.{0,60}\b(limit|quota|allocation|allowance|usage|cap)",
             r"\b(limit|quota|allocation|allowance)s?\b.{0,40}\b(daily|weekly|monthly|today|for (the|"
             r"this) (day|week|month))\b",
@@ -153,7 +153,7 @@ GENERIC = make_rules(
             r"reduce the length of (the |your )?(messages|prompt|input)",
             r"\d tokens\b.{0,60}\b(at most|up to|no more than|only (supports|accepts))\b.{0,20}\d",
             # Go says "context deadline exceeded" of a clock.
-            unless=r"per[ -]min|\bTPM\b|rate[ _-]?limit|per[ -]day|\bcontext (deadline|canceled|cancelled)\b|"
+            unless=r"per[ -]min|\btpm\b|rate[ _-]?limit|per[ -]day|\bcontext (deadline|canceled|cancelled)\b|"
             r"(?<!\+ )(?<!\+ `)\bmax_\w{0,24}tokens\W{0,2} must be less\b",
         ),
         phrase(
@@ -234,7 +234,7 @@ GENERIC = make_rules(
             _K.CONTENT_FILTERED,
             r"content[ _-](filter|policy|polic|moderation|management|safety|violation)|safety (filter|"
             r"system|polic|setting|check)",
-            r"\bflagged\b|(usage|acceptable use|content|safety) polic(y|ies)\b|policy violation",
+            r"\b(flagged|new_sensitive)\b|(usage|acceptable use|content|safety) polic(y|ies)\b|policy violation",
             r"violat\w{1,24} .{0,40}\bpolic|violat\w{1,24} .{0,40}\b(usage|community|content|safety) guidelines",
             r"\bguardrail|requires moderation|\bmoderation\b|responsible ai|blocked (by|due to|"
             r"for) .{0,40}(polic|safety|filter|guard ?rail)|"
@@ -323,7 +323,7 @@ GENERIC = make_rules(
         phrase(
             _K.GATEWAY_ERROR,
             r"\b(dns|name resolution|no such host)\b|\b(error|failed|failure|problem) (communicating|connecting|"
-            r"talking) (to|with)\b|\bconnect call failed|connection refused|\bECONNREFUSED\b|"
+            r"talking) (to|with)\b|\bconnect call failed|connection refused|\beconnrefused\b|"
             r"\b(cannot|could not|failed to|unable to) connect to (the )?(host|upstream|backend|server)\b|"
             r"upstream connect error|before headers|no healthy upstream|bad gateway|"
             r"load[ -]?balancer.{0,40}(timed? ?out|unavailable|error|no |cannot|failed)|"

@@ -142,8 +142,8 @@ def _by_phrase(said: Said, status: int, rules: Rules) -> Verdict | None:
         return None
     text = "\n".join(_texts_to_match(said, rules))[:MAX_TEXT]
     silent = OF_RIGHTS if names_a_parameter(said, status) or forbids_a_thing(said, status) else ()
-    phrases = (phrase for phrase in rules.phrases if phrase.verdict.kind not in silent)
-    return next((phrase.verdict for phrase in phrases if phrase.says(text, status)), None)
+    found = rules.phrase_in(text, status, silent)
+    return found.verdict if found else None
 
 
 def _texts_to_match(said: Said, rules: Rules) -> Iterator[str]:

@@ -130,7 +130,7 @@ def _by_name(text: str, rules: Rules) -> Failure | None:
 
 def _by_sentence(text: str, rules: Rules) -> Failure | None:
     """Classify a sentence that one of the phrases has."""
-    known = any(phrase.says(text[:MAX_TEXT], 0) for phrase in rules.phrases)
+    known = rules.phrase_in(text[:MAX_TEXT], 0)
     return classify_error({"error": {"message": text}}, rules) if known else None
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from ..failures import ErrorCategory, ErrorKind
@@ -57,7 +57,9 @@ class Near(NamedTuple):
 class Phrase(NamedTuple):
     """Matches a family of sentences, line by line, by a pattern or by words that stand near one another.
 
-    `unless` vetoes it; `statuses` limits it (0: none known).
+    `unless` vetoes it; `statuses` limits it (0: none known); without `ascii`, a text of ASCII alone cannot have it.
+
+    Texts and patterns are in lower case: a search that folds the case of each sign takes twice as long.
 
     The patterns are compiled at the first failure (`re` then keeps them), so importing costs nothing.
     """
@@ -67,10 +69,11 @@ class Phrase(NamedTuple):
     unless: str = ""
     statuses: frozenset[int] = frozenset()
     near: tuple[Near, ...] = ()
+    ascii: bool = True
 
     def says(self, text: str, status: int) -> bool:
-        """Return whether a text has such a sentence."""
-        if self.statuses and status not in self.statuses:
+        """Return whether a text, in lower case, has such a sentence."""
+        if (self.statuses and status not in self.statuses) or (not self.ascii and text.isascii()):
             return False
         said = bool(self.pattern and re.search(self.pattern, text, _FLAGS)) or any(near.met(text) for near in self.near)
         return said and not (self.unless and re.search(self.unless, text, _FLAGS))
@@ -86,6 +89,12 @@ class Rules(NamedTuple):
     statuses: Mapping[int, Verdict]
     pages: Mapping[int, Verdict]
 
+    def phrase_in(self, text: str, status: int, silent: Container[ErrorKind] = ()) -> Phrase | None:
+        """Return the first phrase that a text has, whatever its case. silent: kinds that are not asked."""
+        lower = text.lower()
+        asked = (phrase for phrase in self.phrases if phrase.verdict.kind not in silent)
+        return next((phrase for phrase in asked if phrase.says(lower, status)), None)
+
     def knows(self, name: str) -> bool:
         """Return whether a name is in a table; one that is not is read as words."""
         return any(part in table for part in parts_of(name) for table in (self.codes, self.types, self.implied))
@@ -95,7 +104,7 @@ Means: TypeAlias = ErrorKind | Verdict
 Named: TypeAlias = Mapping[Means, str]
 
 _NONE: Mapping[Means, str] = {}
-_FLAGS = re.IGNORECASE | re.MULTILINE
+_FLAGS = re.MULTILINE
 
 
 def normal(name: str) -> str:
@@ -110,7 +119,7 @@ def parts_of(name: str) -> tuple[str, ...]:
 
 
 def phrase(means: Means, *ways: str | Near, unless: str = "", statuses: Iterable[int] = ()) -> Phrase:
-    """Return a phrase from its alternatives, whatever their case: patterns, and words near one another."""
+    """Return a phrase from its alternatives in lower case: patterns, and words near one another."""
     pattern = "|".join(way for way in ways if isinstance(way, str))
     near = tuple(way for way in ways if isinstance(way, Near))
     return Phrase(pattern, _verdict(means), unless, frozenset(statuses), near)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from resilient_stream import ErrorKind as K
@@ -16,6 +18,7 @@ from resilient_stream.classify import (
 from resilient_stream.classify.body import read_body, read_error
 from resilient_stream.classify.fields import names_a_parameter
 from resilient_stream.classify.rules import phrase
+from resilient_stream.providers import known_providers, rules_for
 
 
 def test_a_404_without_json_is_a_wrong_address_unless_aws_names_its_type():
@@ -101,7 +104,23 @@ def test_rows_laid_over_other_rules_win_and_the_rest_stays():
 def test_a_family_of_sentences_is_asked_with_its_limits(text: str, status: int, says: bool):
     """Any of its patterns, in any case; a veto and the statuses count."""
     family = phrase(K.QUOTA_EXHAUSTED, "used up", "^all gone", unless="^not", statuses=(0, 429))
-    assert family.says(text, status) is says
+    assert (make_rules(phrases=(family,)).phrase_in(text, status) is family) is says
+
+
+def test_a_row_in_another_alphabet_is_not_asked_about_ascii():
+    """Such a row has no word that a text of ASCII alone could hold, so nothing is lost by not asking it."""
+    row = phrase(K.CONFLICT, "a|\u00e4")._replace(ascii=False)
+    assert [row.says(text, 0) for text in ("a", "\u00e4", "a \u00e9")] == [False, True, True]
+
+
+@pytest.mark.parametrize("provider", ["", *known_providers()])
+def test_rows_are_in_lower_case(provider: str):
+    """Texts are made lower case before they are searched, so a capital letter in a row would never be found."""
+    rows = rules_for(provider).phrases
+    patterns = [
+        text for row in rows for text in (row.pattern, row.unless, *(word for near in row.near for word in near.words))
+    ]
+    assert [text for text in patterns if re.search(r"(?<!\\)(?<!\(\?)[A-Z]", text)] == []
 
 
 @pytest.mark.parametrize(

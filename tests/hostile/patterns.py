@@ -133,7 +133,7 @@ def _phrases() -> Iterator[Applied]:
 def _of_phrase(row: Phrase, provider: str) -> Iterator[Applied]:
     for text in filter(None, (row.pattern, row.unless, *(text for near in row.near for text in near.words))):
         place = f"{provider}.{row.verdict.kind.value}.{text[:30]}"
-        yield Applied("resilient_stream.classify.generic", place, re.compile(text, re.I | re.M), "search")
+        yield Applied("resilient_stream.classify.generic", place, re.compile(text, re.M), "search")
 
 
 def _compiled(module: ModuleType) -> Iterator[Applied]:

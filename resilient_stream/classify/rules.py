@@ -11,6 +11,7 @@ shared ones are in `generic.py`, a provider's own in its package's `errors.py`.
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect_left
 from collections.abc import Container, Iterable, Mapping
@@ -42,7 +43,7 @@ class Near(NamedTuple):
 
     def met(self, text: str) -> bool:
         """Return whether the last of the words stands near one of each of the others."""
-        *others, last = ([found.span() for found in re.finditer(words, text, _FLAGS)] for words in self.words)
+        *others, last = ([found.span() for found in _compiled(words).finditer(text)] for words in self.words)
         return any(all(self._beside(place, spans, text) for spans in others) for place in last)
 
     def _beside(self, place: tuple[int, int], spans: list[tuple[int, int]], text: str) -> bool:
@@ -61,7 +62,7 @@ class Phrase(NamedTuple):
 
     Texts and patterns are in lower case: a search that folds the case of each sign takes twice as long.
 
-    The patterns are compiled at the first failure (`re` then keeps them), so importing costs nothing.
+    The patterns are compiled at the first failure, so importing costs nothing.
     """
 
     pattern: str
@@ -75,8 +76,8 @@ class Phrase(NamedTuple):
         """Return whether a text, in lower case, has such a sentence."""
         if (self.statuses and status not in self.statuses) or (not self.ascii and text.isascii()):
             return False
-        said = bool(self.pattern and re.search(self.pattern, text, _FLAGS)) or any(near.met(text) for near in self.near)
-        return said and not (self.unless and re.search(self.unless, text, _FLAGS))
+        said = _occurs(self.pattern, text) or any(near.met(text) for near in self.near)
+        return said and not _occurs(self.unless, text)
 
 
 class Rules(NamedTuple):
@@ -104,7 +105,6 @@ Means: TypeAlias = ErrorKind | Verdict
 Named: TypeAlias = Mapping[Means, str]
 
 _NONE: Mapping[Means, str] = {}
-_FLAGS = re.MULTILINE
 
 
 def normal(name: str) -> str:
@@ -165,3 +165,14 @@ def _named(table: Named) -> dict[str, Verdict]:
 
 def _numbered(table: Mapping[int, Means] | None) -> dict[int, Verdict]:
     return {status: _verdict(means) for status, means in (table or {}).items()}
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Return a pattern of a table, compiled once: all of them take 30 ms, and `re` forgets some in a program that has
+    many of its own."""
+    return re.compile(pattern, re.MULTILINE)
+
+
+def _occurs(pattern: str, text: str) -> bool:
+    return bool(pattern and _compiled(pattern).search(text))

@@ -28,6 +28,7 @@ from resilient_stream.providers import adapter_for
 from resilient_stream.testing.dialects import DIALECTS, Called
 from resilient_stream.testing.dialects.dialect import Said, sse
 from resilient_stream.text.arguments import parse_arguments
+from tests.processor import corrected
 from tests.providers.recordings import aws_message
 
 CASES = int(os.environ.get("RESILIENT_STREAM_DECODER_FUZZ", "3000"))
@@ -280,7 +281,7 @@ class Run:
             self.complain(f"{type(error).__name__}: {str(error)[:60]}", seed, number)
             return []
         finally:
-            took = time.thread_time() - begin
+            took = corrected(time.thread_time() - begin, SLOW)
             self.slowest = max(self.slowest, took)
             if took > SLOW:
                 self.complain("slow", seed, number)

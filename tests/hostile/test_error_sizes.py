@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from resilient_stream.classify.pasted import classify_pasted
 from resilient_stream.errors import Failure
 from resilient_stream.providers import rules_for
 from tests.classify.own_rules import ERROR_RULES
+from tests.processor import seconds
 
 SIZE = 8 << 20
 SOON = 0.1
@@ -103,16 +103,9 @@ BODIES: dict[str, Callable[[], bytes]] = {
 }
 
 
-def best_of_three(use: Callable[[], Failure | None]) -> float:
-    """The processor's time of the fastest of three."""
-    best = float("inf")
-    for _ in range(3):
-        start = time.thread_time()
-        use()
-        best = min(best, time.thread_time() - start)
-        if best < SOON / 4:
-            break
-    return best
+def is_quick(use: Callable[[], Failure | None], soon: float = SOON) -> bool:
+    """Whether it takes less than this of the processor's time."""
+    return seconds(use, soon) < soon
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -121,7 +114,7 @@ def test_an_error_object_of_any_size_is_classified_at_once(shape: str) -> None:
     value = SHAPES[shape]()
     for provider in PROVIDERS:
         rules = rules_for(provider)
-        assert best_of_three(partial(classify_error, value, rules)) < SOON
+        assert is_quick(partial(classify_error, value, rules))
 
 
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape not in ("fan-out", "number")])
@@ -129,7 +122,7 @@ def test_an_answer_of_any_size_is_classified_at_once(shape: str) -> None:
     """The same as the body of an answer with an error status."""
     body = json.dumps(SHAPES[shape]()).encode()
     for status in (200, 400, 429):
-        assert best_of_three(partial(classify_response, status, {}, body)) < SOON
+        assert is_quick(partial(classify_response, status, {}, body))
 
 
 @pytest.mark.parametrize("shape", BODIES)
@@ -138,8 +131,8 @@ def test_a_body_of_any_size_is_classified_at_once(shape: str) -> None:
     body = BODIES[shape]()
     for status in (200, 404, 500):
         headers = {"content-type": "text/event-stream"}
-        assert best_of_three(partial(classify_response, status, headers, body)) < SOON
-    assert best_of_three(lambda: classify_error(body)) < SOON
+        assert is_quick(partial(classify_response, status, headers, body))
+    assert is_quick(lambda: classify_error(body))
 
 
 @pytest.mark.parametrize(
@@ -151,8 +144,8 @@ def test_a_body_of_any_size_is_classified_at_once(shape: str) -> None:
 def test_a_header_of_any_size_is_classified_at_once(name: str, unit: str) -> None:
     """Values of a megabyte: under 100 ms each."""
     headers = {name: unit * ((1 << 20) // len(unit))}
-    assert best_of_three(lambda: classify_response(429, headers, b"{}", rules_for("bedrock"))) < SOON
-    assert best_of_three(lambda: classify_error({"message": "x"}, headers=headers)) < SOON
+    assert is_quick(lambda: classify_response(429, headers, b"{}", rules_for("bedrock")))
+    assert is_quick(lambda: classify_error({"message": "x"}, headers=headers))
 
 
 @pytest.mark.parametrize("provider", ERROR_RULES)
@@ -160,11 +153,11 @@ def test_the_rules_of_each_provider_are_quick(provider: str) -> None:
     """The longest text that they get, made of words that many of them begin with."""
     text = "exceeded your current quota violating the model context limit 1 tokens per no api key of 2 1,1 > " * 100
     body = json.dumps({"error": {"message": text, "code": text[:100]}}).encode()
-    assert best_of_three(lambda: classify_response(400, {}, body, rules_for(provider))) < SOON
+    assert is_quick(lambda: classify_response(400, {}, body, rules_for(provider)))
 
 
 @pytest.mark.parametrize("unit", [" ", "1", "HTTP", "status ", "{", "<!---->", "cannot connect ", "Error: ", "a."])
 def test_a_pasted_text_of_any_size_is_classified_at_once(unit: str) -> None:
     """`explain` reads as little of it as the rest of the package would."""
     text = f"x{unit * (SIZE // len(unit))}"
-    assert best_of_three(lambda: classify_pasted(text)) < SOON * 4
+    assert is_quick(lambda: classify_pasted(text), SOON * 4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -25,6 +24,7 @@ from resilient_stream.wire.json_outline import JsonOutline, paths
 from resilient_stream.wire.json_string import JsonString
 from resilient_stream.wire.ndjson import NdjsonDecoder
 from resilient_stream.wire.sse import SseDecoder
+from tests.processor import best
 from tests.providers.recordings import aws_message
 
 FULL = 1 << 40
@@ -162,23 +162,13 @@ WORK: dict[str, tuple[int, Callable[[int], object]]] = {
 }  # fmt: skip
 
 
-def seconds(work: Callable[[int], object], size: int) -> float:
-    """The best of three, of the processor's time, since others may have it meanwhile."""
-    times = []
-    for _ in range(3):
-        begin = time.thread_time()
-        work(size)
-        times.append(time.thread_time() - begin)
-    return min(times)
-
-
 @pytest.mark.parametrize("name", WORK)
 def test_four_times_the_input_takes_no_more_than_eight_times_as_long(name: str) -> None:
     """A square would take sixteen times as long. Tried again where something else disturbed it."""
     size, work = WORK[name]
     ratios = []
     for _ in range(4):
-        ratios.append(seconds(work, size * 4) / max(seconds(work, size), 0.0005))
+        ratios.append(best(lambda: work(size * 4)) / max(best(lambda: work(size)), 0.0005))
         if ratios[-1] < 8:
             return
     raise AssertionError(f"four times the input took {min(ratios):.0f} times as long")

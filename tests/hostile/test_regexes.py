@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
+
+from tests.processor import best, seconds
 
 from .patterns import Applied, Pump, patterns, pumps, unaccounted
 
@@ -40,31 +42,20 @@ def bound_of(applied: Applied) -> int:
     return next((size for name, (size, _) in BOUNDS.items() if applied.name.startswith(f"{name}:")), LONGEST)
 
 
-def seconds(applied: Applied, text: str) -> float:
-    """The processor's time of one use: the best of three, unless the first says enough."""
-    best = float("inf")
-    for _ in range(3):
-        start = time.thread_time()
-        applied.run(text)
-        best = min(best, time.thread_time() - start)
-        if best < SOON or best > 4 * SOON:
-            break
-    return best
-
-
 def slowest(applied: Applied, size: int, among: list[Pump]) -> list[tuple[float, Pump]]:
     """The times over texts of a size, the longest first."""
     times: list[tuple[float, Pump]] = []
     for pump in among:
-        times.append((seconds(applied, pump.text(size)), pump))
+        times.append((seconds(partial(applied.run, pump.text(size)), SOON), pump))
         if times[-1][0] > 4 * SOON:
             break
     return sorted(times, reverse=True)
 
 
 def is_linear(applied: Applied, pump: Pump, size: int, took: float) -> bool:
-    """A quarter of the text takes about a quarter of the time: it only has very many hits, on a busy machine."""
-    return took < 8 * SOON and seconds(applied, pump.text(size // 4)) > took / 9
+    """A quarter of the text takes about a quarter of the time: it only has very many hits."""
+    whole, quarter = (partial(applied.run, pump.text(length)) for length in (size, size // 4))
+    return took < 8 * SOON and best(quarter) > best(whole) / 9
 
 
 def rounds(most: int) -> Iterator[tuple[int, int]]:

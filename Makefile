@@ -15,6 +15,9 @@ OLD := cli otel prices web redis vertex bedrock
 # Without a network it gives up at once, and what needs it is skipped.
 NPM := npm install --silent --no-audit --no-fund --fetch-retries 0 --fetch-timeout 15000 --prefix .venv
 
+# Some machines forbid it to keep what was compiled: then each of the programs that tests start would compile us anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test serve outside lowest lock release check types bench mutants clean
 
 demo: .venv/local

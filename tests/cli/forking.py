@@ -1,4 +1,4 @@
-"""Runs commands in processes that are forked from one which has imported them: a third of a second less for each.
+"""Runs commands in processes that are forked from one which has imported them: half a second less for each.
 
     python -W error -m tests.cli.forking FD     serve the tests at the other end of this socket until they close it
 
@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib
 import io
 import json
 import os
+import pkgutil
 import runpy
 import socket
 import subprocess
@@ -24,6 +26,7 @@ from typing import Any
 __all__ = ["run_forked"]
 
 MODULE = "resilient_stream.cli"
+_USED_LATER = ("resilient_stream.providers.openai.chat", "resilient_stream.transport.http", "rich.live", "rich.table")
 LONGEST = 1 << 20
 """Bytes of arguments and variables."""
 
@@ -57,7 +60,7 @@ def _end(ours: socket.socket, forking: subprocess.Popen[bytes]) -> None:
 
 def serve(tests: socket.socket) -> None:
     """Fork a process for each command, one after the other."""
-    __import__(f"{MODULE}.app")
+    _import_what_commands_use()
     while True:
         asked, streams, _, _ = socket.recv_fds(tests, LONGEST, 3)
         if not asked:
@@ -68,6 +71,14 @@ def serve(tests: socket.socket) -> None:
         for stream in streams:
             os.close(stream)
         tests.send(b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def _import_what_commands_use() -> None:
+    """All commands, and what most of them only import when they ask a provider or write to a terminal."""
+    commands = pkgutil.walk_packages(importlib.import_module(MODULE).__path__, f"{MODULE}.")
+    for name in (*(found.name for found in commands), *_USED_LATER):
+        if not name.endswith("__main__"):
+            importlib.import_module(name)
 
 
 def _become(asked: Mapping[str, Any], streams: Sequence[int]) -> None:

@@ -16,6 +16,9 @@ from hypothesis import settings
 from resilient_stream.engine.process import PROCESS
 from resilient_stream.providers import adapter_for, known_providers
 
+from .engine.clock import SOCKET, Clock
+from .loops import passing_clock
+
 _OTHERS = ("AZURE_OPENAI_AD_TOKEN", "OPENAI_API_VERSION", "OLLAMA_API_KEY")
 """What only a module of `credentials/` reads."""
 
@@ -70,6 +73,15 @@ def pytest_runtest_setup() -> None:
     """No test knows what another one has learned of a target: the system gives out its port again, and failures there
     would use up a retry budget. No fixture, which would take a tenth of a millisecond of each of 20,000 tests."""
     PROCESS.forget()
+
+
+@pytest.fixture
+async def own_clock() -> AsyncIterator[Clock]:
+    """The loop's time passes by its timers only, although clients and servers in it speak over sockets: a short timeout
+    never comes before an answer that is on its way, however slow the machine is. Threads and other processes would be
+    too late, so a test with any of them cannot have it."""
+    with passing_clock(SOCKET) as clock:
+        yield clock
 
 
 @pytest.fixture

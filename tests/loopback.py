@@ -120,7 +120,7 @@ class Loopback:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)
 
-    async def idle(self, within: float = 1.0) -> bool:
+    async def idle(self, within: float = 10.0) -> bool:
         """Wait until no request is being answered."""
         end = asyncio.get_running_loop().time() + within
         while self.open and asyncio.get_running_loop().time() < end:

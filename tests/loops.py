@@ -32,8 +32,8 @@ def closed_over(work: Coroutine[Any, Any, ResultT]) -> Iterator[ResultT]:
 
 
 @contextmanager
-def passing_clock() -> Iterator[Clock]:
+def passing_clock(grace: float = 0.0) -> Iterator[Clock]:
     """A clock of the test's own for a loop that ran before, or will run again: no timer of it is due at once."""
-    with running_clock() as clock:
-        clock.now = time.monotonic()
+    with running_clock(grace) as clock:
+        clock.start = clock.now = time.monotonic()
         yield clock

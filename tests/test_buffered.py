@@ -56,6 +56,7 @@ from resilient_stream.testing import (
     Text,
 )
 from resilient_stream.testing import Event as SseEvent
+from tests.engine.clock import Clock
 from tests.processor import Heartbeat
 
 from .loopback import InThread, Loopback
@@ -462,7 +463,7 @@ async def test_empty_lines_do_not_feed_the_clock() -> None:
                 await client.complete("hi")
 
 
-async def test_a_body_that_is_arriving_is_not_too_late() -> None:
+async def test_a_body_that_is_arriving_is_not_too_late(own_clock: Clock) -> None:
     """While parts of it come, each within the stall time, the first content may be later than it should."""
     data = chat("x" * 100)
     parts = [step for at in range(0, len(data), 10) for step in (Send(data[at : at + 10]), Sleep(0.01))]
@@ -472,10 +473,10 @@ async def test_a_body_that_is_arriving_is_not_too_late() -> None:
         async with Client(target, timeouts=timeouts, retry=RetryPolicy.off()) as client:
             transcript = await client.complete("hi")
     assert transcript.outcome == "complete"
-    assert (transcript.duration or 0) > 0.1
+    assert own_clock.passed > 0.1
 
 
-async def test_a_body_that_stops_arriving_is() -> None:
+async def test_a_body_that_stops_arriving_is(own_clock: Clock) -> None:
     """And its part is kept by nobody: it never was an answer."""
     timeouts = Timeouts(first_content=0.02, stall=0.06)
     async with FakeProvider([Head(200, JSON), Send(WHOLE[:20]), Stall()]) as provider:
@@ -485,7 +486,7 @@ async def test_a_body_that_stops_arriving_is() -> None:
                 await client.complete("hi")
     assert caught.value.transcript is not None
     assert caught.value.transcript.text == ""
-    assert 0.05 < (caught.value.transcript.duration or 0) < 0.5
+    assert 0.05 < own_clock.passed < 0.5
 
 
 # -- from disk --------------------------------------------------------------------------------
@@ -574,6 +575,13 @@ ARRIVING: Script = (Head(200, JSON), Send(chat(LONG)[:-100]), Stall())
 ARRIVED: Script = (Text(LONG), End())
 
 
+async def answered(stream: Stream) -> None:
+    """Wait until the answer begins, and a moment more, in which its body arrives."""
+    while not stream.transcript.attempts or stream.transcript.attempts[0].status is None:
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.01)
+
+
 async def by_break(stream: Stream) -> None:
     """How it is left."""
     async for _ in stream:
@@ -583,7 +591,7 @@ async def by_break(stream: Stream) -> None:
 async def by_close(stream: Stream) -> None:
     """How it is left."""
     pull = asyncio.ensure_future(anext(stream))
-    await asyncio.sleep(0.02)
+    await answered(stream)
     stream.close()
     await asyncio.gather(pull, return_exceptions=True)
 
@@ -591,7 +599,7 @@ async def by_close(stream: Stream) -> None:
 async def by_cancel(stream: Stream) -> None:
     """How it is left."""
     task = asyncio.create_task(stream.collect())
-    await asyncio.sleep(0.02)
+    await answered(stream)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -599,7 +607,9 @@ async def by_cancel(stream: Stream) -> None:
 async def by_timeout(stream: Stream) -> None:
     """How it is left."""
     try:
-        async with asyncio.timeout(0.02):
+        async with asyncio.timeout(None) as time:
+            task = asyncio.create_task(answered(stream))
+            task.add_done_callback(lambda _: time.reschedule(0))
             await stream.collect()
     except TimeoutError:
         pass
@@ -609,7 +619,7 @@ async def by_deadline(stream: Stream) -> None:
     """How it is left."""
     try:
         async for _ in stream:
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.1)
     except TimeoutError:
         pass
 
@@ -647,8 +657,8 @@ async def test_however_it_ends_nothing_is_left(
     ended: list[Transcript] = []
     async with FakeProvider(script) as provider:
         async with Client(provider.target("openai", stream=False)) as client:
-            await way(client.stream("hi", on_end=ended.append, deadline=0.05 if way is by_deadline else None))
-            await provider.wait_closed(1, 0.5)
+            await way(client.stream("hi", on_end=ended.append, deadline=0.2 if way is by_deadline else None))
+            await provider.wait_closed(1, 10)
             assert not client.calls
     assert len(ended) == 1
     assert ended[0].outcome != "failed"

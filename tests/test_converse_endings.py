@@ -120,10 +120,12 @@ class Stage:
     async def at_rest(self, conversation: Conversation) -> asyncio.Task[None]:
         """Pull it in a task, up to the place."""
         task = asyncio.create_task(self.take(conversation))
-        await asyncio.wait_for(self.reached.wait(), 5)
+        await asyncio.wait_for(self.reached.wait(), PATIENCE)
         return task
 
 
+PATIENCE = 10.0
+"""Seconds in which something happens that takes milliseconds."""
 PLACES = ("turn", "second turn", "async tool", "plain tool", "async prompt", "plain prompt")
 ROLES = {
     "turn": ["user", "assistant"],
@@ -147,7 +149,7 @@ async def staged(dialect: str = "openai", **options: Any) -> AsyncIterator[Stage
             stage = Stage(provider, client)
             yield stage
             stage.release.set()
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(PATIENCE):
                 while provider.open:
                     await asyncio.sleep(0.001)
             assert not client.calls
@@ -186,7 +188,7 @@ async def test_cancelling_leaves_at_once_and_the_history_goes_on(dialect: str, p
         task = await stage.at_rest(conversation)
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
-            await asyncio.wait_for(task, 1)
+            await asyncio.wait_for(task, PATIENCE)
         assert conversation.outcome == "cancelled"
         assert Transcript.of(caught.value) is conversation.transcripts[-1]
         looks_right(stage, conversation, place)
@@ -195,13 +197,14 @@ async def test_cancelling_leaves_at_once_and_the_history_goes_on(dialect: str, p
         await goes_on(stage, conversation)
 
 
+@pytest.mark.usefixtures("own_clock")
 @pytest.mark.parametrize("place", PLACES)
 async def test_the_deadline_is_over_turns_tools_and_prompts(place: str) -> None:
     """It wakes whatever waits; the error says how much time there was in all, and has the history."""
     async with staged() as stage:
         conversation = stage.converse(place, deadline=0.15)
         with pytest.raises(DeadlineExceeded, match=r"The limit was 0.15 s\.") as caught:
-            await asyncio.wait_for(stage.take(conversation), 1)
+            await asyncio.wait_for(stage.take(conversation), PATIENCE)
         assert conversation.outcome == "deadline"
         assert caught.value.history == conversation.history
         assert caught.value.transcript is conversation.transcripts[-1]
@@ -220,7 +223,7 @@ async def test_closing_the_client_ends_it_everywhere(place: str) -> None:
         task = await stage.at_rest(conversation)
         await stage.client.aclose()
         with pytest.raises(ClientClosed):
-            await asyncio.wait_for(task, 1)
+            await asyncio.wait_for(task, PATIENCE)
         assert conversation.outcome == "client_closed"
         looks_right(stage, conversation, place)
 
@@ -234,7 +237,7 @@ async def test_close_wakes_a_pull_in_another_task(place: str) -> None:
         conversation.close()
         conversation.close()
         with pytest.raises(ContextError):
-            await asyncio.wait_for(task, 1)
+            await asyncio.wait_for(task, PATIENCE)
         assert conversation.outcome == "abandoned"
         looks_right(stage, conversation, place)
 
@@ -354,12 +357,13 @@ async def test_one_that_is_collected_in_another_thread_ends_on_its_loop() -> Non
             await asyncio.to_thread(gc.collect)
         finally:
             gc.enable()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE):
             while not threads:
                 await asyncio.sleep(0.001)
     assert threads == [threading.get_ident()]
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_a_deadline_that_passes_while_nobody_pulls_is_recorded_then() -> None:
     """In a turn, after delivery of what had come, and between turns, where nothing is open."""
     async with staged() as stage:
@@ -367,7 +371,7 @@ async def test_a_deadline_that_passes_while_nobody_pulls_is_recorded_then() -> N
             stage.ended.clear()
             conversation = stage.converse("turn" if point == "the first turn" else "second turn", deadline=0.1)
             await by_break(conversation, POINTS[point])
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(PATIENCE):
                 while not stage.ended:
                     await asyncio.sleep(0.001)
             assert conversation.outcome == "deadline"
@@ -387,11 +391,12 @@ async def test_timeouts_total_is_the_conversations_deadline_when_it_names_none()
         assert conversation.record.duration > 0.05
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_a_consumer_that_takes_nothing_loses_its_connection() -> None:
     """A forgotten conversation is given up like a stream; a slow consumer is not."""
     async with staged(timeouts=Timeouts(consumer=0.2)) as stage:
         await by_break(conversation := stage.converse("second turn"), POINTS["the second turn"])
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE):
             while not stage.ended:
                 await asyncio.sleep(0.001)
         with pytest.raises(ContextError):
@@ -435,7 +440,7 @@ async def test_no_wait_outlives_the_conversations_deadline() -> None:
     async with staged(retry=RetryPolicy()) as stage:
         stage.provider.play(QUICK, [Status(429, {"retry-after": "20"})])
         with pytest.raises(RateLimited):
-            await asyncio.wait_for(stage.take(stage.client.converse("hi", tools=[stage.quick], deadline=5)), 1)
+            await stage.take(stage.client.converse("hi", tools=[stage.quick], deadline=15))
 
 
 async def test_a_cut_turn_has_no_calls_in_the_history(dialect: str) -> None:

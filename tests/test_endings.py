@@ -27,6 +27,8 @@ from .loopback import HEAD, InThread, Loopback, Script, chat, cut_after, delta, 
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
+PATIENCE = 3.0
+"""Seconds in which a server hears that its client has left. That takes milliseconds, and its answers last longer."""
 ENDLESS: Script = [HEAD, *([delta("tok"), 0.002] * 2000)]
 QUIET: Script = [HEAD, delta("tok"), "stall"]
 
@@ -98,14 +100,15 @@ async def test_leaving_closes_the_connection_at_once(
         pass
     assert [transcript.outcome for transcript in ended] == ["abandoned"]  # before anything else had a turn
     assert ended[0].delivered == "tok"
-    await asyncio.wait_for(server.seen[0].left.wait(), 0.2)
+    await asyncio.wait_for(server.seen[0].left.wait(), PATIENCE)
     assert not client.calls
 
 
+@pytest.mark.usefixtures("own_clock")
 @pytest.mark.parametrize("first", [status(500), ["cut"], [HEAD, "stall"]], ids=["500", "lost", "silent"])
 async def test_leaving_closes_at_once_also_after_a_failed_attempt(first: Script) -> None:
     """The error of an earlier attempt is kept, but not its frames: they would keep the stream until a collection."""
-    timeouts = Timeouts(first_content=0.03)
+    timeouts = Timeouts(first_content=1)
     async with Loopback(first) as bad, Loopback(first, ENDLESS) as good:
         async with Client(
             bad.target(), good.target(), retry=RetryPolicy(attempts=2, initial=0), timeouts=timeouts
@@ -115,7 +118,7 @@ async def test_leaving_closes_at_once_also_after_a_failed_attempt(first: Script)
             try:
                 async for _ in client.stream("hi"):
                     break
-                await asyncio.wait_for(good.seen[1].left.wait(), 0.2)
+                await asyncio.wait_for(good.seen[1].left.wait(), PATIENCE)
             finally:
                 gc.enable()
         assert await bad.idle()
@@ -143,7 +146,7 @@ async def test_a_stream_collected_in_another_thread_is_closed_on_its_loop(server
         await asyncio.to_thread(gc.collect)
     finally:
         gc.enable()
-    await asyncio.wait_for(server.seen[0].left.wait(), 0.2)
+    await asyncio.wait_for(server.seen[0].left.wait(), PATIENCE)
     assert threads == [threading.get_ident()]
 
 
@@ -169,7 +172,7 @@ async def test_cancelling_leaves_at_once_and_keeps_the_partial(script: Script) -
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(server.seen[0].left.wait(), 0.2)
+        await asyncio.wait_for(server.seen[0].left.wait(), PATIENCE)
     assert found == ended == [stream.transcript]
     assert stream.transcript.outcome == "cancelled"
     assert stream.transcript.text == ("tok" if script is QUIET else "")
@@ -185,7 +188,7 @@ async def test_cancelling_a_wait_between_attempts_ends_it() -> None:
             await asyncio.sleep(0.01)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await asyncio.wait_for(task, 0.2)
+                await asyncio.wait_for(task, PATIENCE)
 
 
 async def test_timeouts_around_a_stream_work_as_they_should(client: Client) -> None:
@@ -271,7 +274,7 @@ async def test_close_wakes_a_pull_in_another_task() -> None:
         stream.close()
         with pytest.raises(ContextError):
             await pull
-        await asyncio.wait_for(server.seen[0].left.wait(), 0.2)
+        await asyncio.wait_for(server.seen[0].left.wait(), PATIENCE)
     assert [transcript.outcome for transcript in ended] == ["abandoned"]
 
 
@@ -296,25 +299,27 @@ async def test_closing_the_client_ends_all_its_streams(server: Loopback) -> None
     await client.aclose()
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_a_consumer_that_takes_nothing_loses_its_connection(server: Loopback) -> None:
     """A forgotten stream is given up after the consumer timeout, and says so when it is pulled."""
     ended: list[Transcript] = []
     async with Client(server.target(), timeouts=Timeouts(consumer=0.05)) as client:
         stream = client.stream("hi", on_end=ended.append)
         await anext(stream)
-        await asyncio.wait_for(server.seen[0].left.wait(), 0.5)
+        await asyncio.wait_for(server.seen[0].left.wait(), PATIENCE)
         assert [transcript.outcome for transcript in ended] == ["abandoned"]
         with pytest.raises(ContextError):
             await anext(stream)
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_the_deadline_passes_while_nobody_pulls() -> None:
     """What had arrived by then is delivered, and then the deadline is raised; it was recorded when it passed."""
     ended: list[Transcript] = []
     async with Loopback([HEAD, delta("a"), 0.01, delta("b"), "stall"]) as server, Client(server.target()) as client:
         stream = client.stream("hi", deadline=0.05, on_end=ended.append)
         assert (await anext(stream)).text == "a"
-        await asyncio.wait_for(server.seen[0].left.wait(), 0.5)
+        await asyncio.wait_for(server.seen[0].left.wait(), PATIENCE)
         assert (ended[0].outcome, ended[0].text, ended[0].delivered) == ("deadline", "ab", "a")
         assert (await anext(stream)).text == "b"
         with pytest.raises(TimeoutError):
@@ -361,7 +366,7 @@ async def test_a_middleware_that_awaits_in_its_finally_is_finished(server: Loopb
 
     async with Client(server.target(), middlewares=[slow]) as client:
         await by_break(client.stream("hi"))
-        await asyncio.wait_for(cleaned.wait(), 1)
+        await asyncio.wait_for(cleaned.wait(), PATIENCE)
 
 
 async def test_a_cancellation_from_inside_the_transport_is_a_lost_connection() -> None:

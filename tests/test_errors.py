@@ -214,6 +214,7 @@ async def test_a_refused_fallback_does_not_unbill_the_first_target():
     assert caught.value.billed_maybe
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_a_stall_and_a_late_beginning_are_told_apart():
     """Each names the timeout that a person would have to raise, and its figure."""
     late = await fails([Preamble(), Stall()], timeouts=Timeouts(first_content=0.05), retry=RetryPolicy.off())

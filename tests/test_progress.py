@@ -198,6 +198,7 @@ async def test_a_tool_ends_with_its_conversation(how: str) -> None:
     assert not client.tasks
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_the_deadline_ends_a_tool_that_reports() -> None:
     """The clock runs on while the caller has the report."""
     waiting = Waiting()

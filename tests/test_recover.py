@@ -356,6 +356,7 @@ async def test_a_hint_beyond_what_is_waited_for_skips_the_target() -> None:
     assert (transcript.duration or 9) < 1
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_the_deadline_is_over_continuations_too() -> None:
     """One clock: a continuation ends with it, with what was delivered and nothing twice."""
     async with FakeProvider(HALF, [Text("Hello"), Stall()]) as provider, Client(provider.target("openai")) as client:

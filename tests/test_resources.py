@@ -295,6 +295,7 @@ async def by_dropping(stream: Stream) -> None:
     await anext(stream)
 
 
+@pytest.mark.usefixtures("own_clock")
 @pytest.mark.parametrize("way", [by_break, by_close, by_cancel, by_deadline, by_dropping])
 async def test_a_place_is_given_back_on_every_ending(way: Any, nothing_left: None) -> None:
     """The next call has it at once."""
@@ -306,6 +307,7 @@ async def test_a_place_is_given_back_on_every_ending(way: Any, nothing_left: Non
             assert (await client.complete("hi")).text == "Hello"
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_who_waits_too_long_for_a_place_is_told_why(nothing_left: None) -> None:
     """At the deadline: it says that it was the line, and its limit; nothing was sent anywhere."""
     async with FakeProvider(HANGS) as provider, FakeProvider(HELLO) as other:
@@ -325,6 +327,7 @@ async def test_who_waits_too_long_for_a_place_is_told_why(nothing_left: None) ->
     assert error.transcript.attempts == []
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_a_batch_of_calls_waits_for_its_turns(nothing_left: None) -> None:
     """Twenty calls in four places all succeed, however much longer they take than a connection may."""
     limits, timeouts = Limits(max_concurrency=4), Timeouts(connect=0.1, first_content=0.2)
@@ -336,6 +339,7 @@ async def test_a_batch_of_calls_waits_for_its_turns(nothing_left: None) -> None:
         assert len(provider.requests) == 20
 
 
+@pytest.mark.usefixtures("own_clock")
 @pytest.mark.parametrize("end", ["deadline", "cancel", "close", "client"])
 async def test_a_wait_for_a_place_ends_with_its_call(end: str, nothing_left: None) -> None:
     """At once, and it leaves nobody else's place behind."""
@@ -361,6 +365,7 @@ async def test_a_wait_for_a_place_ends_with_its_call(end: str, nothing_left: Non
         assert client.slots._gates == {}
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_a_place_is_free_during_a_backoff(nothing_left: None) -> None:
     """Whoever waits to try again lets others try."""
     async with FakeProvider([Status(503)], HELLO) as provider:

@@ -57,7 +57,7 @@ def has_waited(answer: Answer, reads: int) -> Any:
         while answer.reads < reads:
             await asyncio.sleep(0)
 
-    return asyncio.wait_for(wait(), 1)
+    return asyncio.wait_for(wait(), 10)
 
 
 # -- attempt ----------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ def test_each_loop_has_a_line_of_its_own():
             return stream
 
         stream = first.run_until_complete(began())
-        other = second.run_until_complete(client.complete("Hi", deadline=0.2))
+        other = second.run_until_complete(client.complete("Hi", deadline=10))
         assert other.text == "b"
 
         async def closes() -> None:

@@ -202,7 +202,7 @@ def test_the_end_may_be_written_in_other_ways(mark: bytes) -> None:
     assert (decoder.done, decoder.failure) == (True, None)
 
 
-@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.usefixtures("nothing_left", "own_clock")
 async def test_nothing_said_again_and_again_is_a_stall() -> None:
     """Neither the clock of the first content nor that of a stall is held by it."""
     null = b"data: null\n\n" * 3

@@ -596,7 +596,7 @@ async def test_leaving_a_stream_closes_the_connection() -> None:
         async with ResilientModel(client).request_stream(ASK, None, ModelRequestParameters()) as stream:
             async for _ in stream:
                 break
-        [request] = await fake.wait_closed(timeout=1)
+        [request] = await fake.wait_closed(timeout=10)
     assert request.closed_by_client
 
 
@@ -613,9 +613,9 @@ async def test_cancelling_a_stream_closes_the_connection() -> None:
             reader = asyncio.create_task(read())
             await seen.wait()
             await stream.cancel()
-            await asyncio.wait_for(reader, 1)
+            await asyncio.wait_for(reader, 10)
             assert (stream.get().state, stream.get().parts[0].content) == ("interrupted", "One ")
-        [request] = await fake.wait_closed(timeout=1)
+        [request] = await fake.wait_closed(timeout=10)
     assert request.closed_by_client
 
 
@@ -638,7 +638,7 @@ async def test_cancelling_a_run_closes_the_connection(live: bool) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        [request] = await fake.wait_closed(timeout=1)
+        [request] = await fake.wait_closed(timeout=10)
     assert request.closed_by_client
 
 

@@ -20,6 +20,7 @@ from tests.objects.answers import BAD, GOOD, Trip, asking, speaking
 TRIP = Trip.model_validate_json(GOOD)
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_all_tries_are_under_one_deadline() -> None:
     """A second answer that does not come ends the call when its time is over, not a deadline later."""
     pending: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

@@ -49,7 +49,7 @@ def nothing_left_on_the_loop() -> Iterator[None]:
     assert not said
 
 
-def soon(holds: Callable[[], bool], within: float = 1.0) -> bool:
+def soon(holds: Callable[[], bool], within: float = 10.0) -> bool:
     """Wait until it holds, for what another thread does in a moment."""
     end = time.monotonic() + within
     while not holds() and time.monotonic() < end:

@@ -171,8 +171,8 @@ ENDINGS = {
     "break": Ending((HALF,), "abandoned", consume=broken_off),
     "cancel while waiting": Ending((HALF,), "cancelled", consume=cancelled_waiting),
     "cancel in user code": Ending((HALF,), "cancelled", consume=cancelled_elsewhere),
-    "deadline": Ending((HALF,), "deadline", "deadline_exceeded", ("deadline_exceeded",), fails, deadline=0.05),
+    "deadline": Ending((HALF,), "deadline", "deadline_exceeded", ("deadline_exceeded",), fails, deadline=0.25),
     "client closed": Ending((HALF,), "client_closed", consume=closed_with_its_client),
     "a bug in a middleware": Ending((GOOD,), "failed", "_OTHER", ("_OTHER",), breaks_down, buggy=True),
-    "left lying": Ending((HALF,), "abandoned", consume=left_lying, timeouts=Timeouts(consumer=0.02)),
+    "left lying": Ending((HALF,), "abandoned", consume=left_lying, timeouts=Timeouts(consumer=0.25)),
 }  # fmt: skip

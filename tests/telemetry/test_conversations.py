@@ -269,6 +269,7 @@ ENDS: dict[str, tuple[list[Script], Callable[[Conversation], Awaitable[None]], s
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("own_clock")
 @pytest.mark.parametrize("end", ENDS)
 async def test_every_end_closes_every_span_once(end: str, seen: Seen, caplog: pytest.LogCaptureFixture) -> None:
     """As many spans end as begin, each with its own outcome, status and error.type."""
@@ -409,6 +410,7 @@ async def test_a_call_that_was_not_approved_says_so(approve: Any, seen: Seen) ->
     assert tool.status.status_code is StatusCode.UNSET
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_a_call_that_was_still_asked_about_is_not_told(seen: Seen) -> None:
     """The deadline passed while a person thought: the tool neither ran nor was it refused."""
     with pytest.raises(DeadlineExceeded):

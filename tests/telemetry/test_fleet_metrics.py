@@ -141,6 +141,7 @@ def spent_once(dollars: int) -> Any:
     return Spent("openai:m0", "", "", True, False, 1, 1, 0, 0, "exact", Decimal(dollars))
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_a_deadline_in_the_line_is_counted_where_it_waited(seen: Seen) -> None:
     """The call whose deadline passes while another one has the only place."""
     async with FakeProvider([Text("a"), Stall()]) as provider:

@@ -23,6 +23,7 @@ from ..shared.ends import end_of, failed_end
 from ..shared.event_decoder import EventDecoder
 from ..shared.foreign import ForeignBlocks
 from ..shared.holdings import Holdings
+from ..shared.parts import parts_of, text_in
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import list_of, object_of, text_of
 from .citations import Passage
@@ -137,9 +138,7 @@ class MessagesReader:
     def _first_content(self, message: dict[str, Any], batch: Batch) -> None:
         """Read a first event that has the content already, as when the message continues calls planned earlier."""
         self._stop_reason = text_of(message.get("stop_reason")) or self._stop_reason
-        content = message.get("content")
-        batch += self._new_text(content)  # some gateways send a string
-        for index, block in enumerate(content if isinstance(content, list) else ()):
+        for index, block in enumerate(parts_of(message.get("content"))):
             self._block_start(Event(index=index, content_block=block), batch)
             self._block_stop(Event(index=index), batch)
 
@@ -157,7 +156,7 @@ class MessagesReader:
             id, name = text_of(block.get("id")), text_of(block.get("name"))
             batch += self._calls.begin(event.index, id, name, arguments_in(block), caller_in(block))
         elif kind == "text":
-            batch += self._new_text(block.get("text"))
+            batch += self._new_text(block.get("text", {**block, "type": None, "citations": None}))
             for citation in list_of(block.get("citations")):
                 batch += self._passage.cite(citation)
         elif kind == "thinking":
@@ -176,6 +175,8 @@ class MessagesReader:
         self._spoke = True
         if self._calls.open and (delta.text or delta.thinking):
             self._calls.odd(event.index)
+        if delta.type == "" and delta == Delta():
+            return False
         if delta.type in ("text_delta", "") and (delta.text or not delta.thinking):
             batch += self._new_text(delta.text)
         elif delta.type == "citations_delta" and delta.citation:
@@ -258,10 +259,11 @@ class MessagesReader:
             self._message_stop(Event(), batch)
 
     def _new_text(self, value: Any) -> Batch:
-        text = text_of(value)
+        """Return a piece of text; a value that is none is passed on."""
+        text = text_in(value)
         batch: Batch = [TextDelta(text)] if text else []
         self._passage.follow(batch)
-        return batch
+        return batch if text or not says([value]) else [self._unmodelled.content("text", value)]
 
     def _count(self, usage: Any, batch: Batch) -> None:
         """Take an event's counts. They are cumulative, and each event has only some of them."""

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from ...wire.json_events import BatchDecoder
+from ..shared.unmodelled import Fields, names
 
-__all__ = ["EVENTS", "TEXT", "Event", "TextEvent"]
+__all__ = ["EVENTS", "MESSAGE", "TEXT", "Event", "TextEvent"]
 
 
 class _TextContent(msgspec.Struct, gc=False):
@@ -40,6 +41,8 @@ class Event(msgspec.Struct, gc=False):
     message: Any = None
     logprobs: Any = None
 
+
+MESSAGE = Fields(read=names("role content tool_calls tool_plan citations"))
 
 TEXT = BatchDecoder(TextEvent)
 EVENTS = BatchDecoder(Event)

@@ -24,13 +24,14 @@ from ..shared.counts import count
 from ..shared.ends import end_of, failed_end
 from ..shared.event_decoder import EventDecoder
 from ..shared.holdings import Holdings
+from ..shared.parts import parts_of
 from ..shared.said import Said
 from ..shared.tool_calls import ToolCalls
 from ..shared.unmodelled import Unmodelled, says
-from ..shared.values import list_of, listed, object_of, text_of
+from ..shared.values import list_of, object_of, text_of
 from .citations import Citations
 from .errors import RULES
-from .events import EVENTS, TEXT, Event, TextEvent
+from .events import EVENTS, MESSAGE, TEXT, Event, TextEvent
 
 __all__ = ["FAILED_REASONS", "FINISH_REASONS", "CohereReader", "cohere_decoder"]
 
@@ -125,8 +126,10 @@ class CohereReader:
         """Read a start of a block or a delta, which have the same shape; a start may have text already."""
         if event.type == "content-start":
             self._citations.begin(event.index, self._text)
-        for piece in _blocks(_message(event).get("content")):
+        message = _message(event)
+        for piece in parts_of(message.get("content")):
             batch += self._block(piece)
+        batch += self._unmodelled.fields(message, MESSAGE)
         batch += self._probable(event.logprobs)
 
     def _probable(self, items: Any) -> list[Logprobs]:
@@ -156,7 +159,7 @@ class CohereReader:
         if text := text_of(piece.get("text")):
             self._text.add(text)
             batch.append(TextDelta(text))
-        if not batch and piece.get("type") not in ("text", "thinking") and says({**piece, "type": None}):
+        if not batch and says({**piece, "type": None}):
             batch.append(self._unmodelled.content(text_of(piece.get("type")) or "content", piece))
         return batch
 
@@ -168,7 +171,7 @@ class CohereReader:
     def _whole(self, message: dict[str, Any], batch: Batch) -> None:
         """Read a message that comes whole, at the beginning, at the end, or in place of a stream; only new content
         counts."""
-        blocks = _blocks(message.get("content"))
+        blocks = parts_of(message.get("content"))
         thought = text_of(message.get("tool_plan")) + "".join(text_of(block.get("thinking")) for block in blocks)
         if thought and not self._thought:
             self._thought = True
@@ -252,11 +255,6 @@ _READERS: Mapping[str, _Read] = {
 }
 
 
-def _blocks(content: Any) -> list[dict[str, Any]]:
-    """Return the blocks of a message, which may be a text, one block or several."""
-    return [{"text": content}] if isinstance(content, str) else list(map(object_of, listed(content)))
-
-
 def _name(call: Mapping[str, Any], function: Mapping[str, Any]) -> str:
     return text_of(function.get("name")) or text_of(call.get("name"))
 
@@ -281,4 +279,5 @@ def read_usage(usage: Any) -> Usage | None:
 
 
 def _message(event: Event) -> dict[str, Any]:
-    return object_of(object_of(event.delta).get("message"))
+    message = object_of(event.delta).get("message")
+    return {"content": message} if isinstance(message, str | list) else object_of(message)

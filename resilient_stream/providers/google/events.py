@@ -15,7 +15,7 @@ from ...wire.json_events import BatchDecoder
 from ..shared.unmodelled import Fields, names, narrowed
 
 __all__ = [
-    "CANDIDATE", "EVENT", "EVENTS", "PART", "PART_EXTRAS", "TEXT", "Candidate", "Event", "Part",
+    "CANDIDATE", "CONTENT", "EVENT", "EVENTS", "PART", "PART_EXTRAS", "TEXT", "Candidate", "Event", "Part",
     "Sent", "TextEvent",
 ]  # fmt: skip
 
@@ -105,6 +105,7 @@ PART = Fields(
         "file_data"
     ),
 )
+CONTENT = Fields(read=names("parts role"))
 PART_EXTRAS = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse", "inlineData", "fileData")
 """Fields of a part that are passed on in their place between the texts."""
 

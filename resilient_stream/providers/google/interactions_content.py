@@ -13,6 +13,7 @@ import msgspec
 from ...chunks import ReasoningDelta, Source
 from ...contract import Batch
 from ..shared.holdings import Holdings
+from ..shared.parts import parts_of
 from ..shared.said import Said
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import list_of, object_of, text_of
@@ -54,7 +55,7 @@ class Content:
 
     def read(self, content: Any, *, thought: bool = False) -> Batch:
         """Return the chunks of content parts; a part of an unknown type is passed on."""
-        return [chunk for part in map(object_of, list_of(content)) for chunk in self._part(part, thought)]
+        return [chunk for part in parts_of(content) for chunk in self._part(part, thought)]
 
     def _part(self, part: dict[str, Any], thought: bool) -> Iterator[Any]:
         annotations = list_of(part.get("annotations"))

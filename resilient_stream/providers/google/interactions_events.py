@@ -69,8 +69,9 @@ def is_whole(said: Mapping[str, Any]) -> bool:
 
 def steps_of(said: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the steps of a whole interaction; the API's first version has a list of what they say in their place."""
-    if isinstance(said.get("steps"), list):
-        return list(map(object_of, said["steps"]))
+    if (steps := said.get("steps")) is not None:
+        items = steps if isinstance(steps, list) else [steps]
+        return [each if isinstance(each, dict) else {"type": "model_output", "content": each} for each in items]
     outputs = map(object_of, list_of(said.get("outputs")))
     own = OWN_STEPS - {"model_output"}
     return [each if each.get("type") in own else {"type": "model_output", "content": [each]} for each in outputs]

@@ -25,8 +25,9 @@ from ..shared.call_fields import arguments_in
 from ..shared.event_decoder import EventDecoder
 from ..shared.foreign import ForeignBlocks
 from ..shared.holdings import Holdings
+from ..shared.parts import parts_of
 from ..shared.unmodelled import Unmodelled, says
-from ..shared.values import list_of, object_of, text_of
+from ..shared.values import object_of, text_of
 from .interactions_content import Content, named
 from .interactions_events import EVENTS, TEXT, Event, TextEvent, counts_of, is_whole, steps_of
 from .interactions_steps import FILES, OwnSteps
@@ -243,12 +244,12 @@ class InteractionReader:
             if kind != "model_output" and named(kind) not in before:
                 self._step_start(Event(index=place, step=step), batch)
                 self._step_stop(Event(index=place), batch)
-        parts = [part for step in steps if step.get("type") == "model_output" for part in list_of(step.get("content"))]
-        text = "".join(text_of(object_of(part).get("text")) for part in parts) or text_of(said.get("output_text"))
+        parts = [part for step in steps if step.get("type") == "model_output" for part in parts_of(step.get("content"))]
+        text = "".join(text_of(part.get("text")) for part in parts) or text_of(said.get("output_text"))
         batch += self._unmodelled.another("steps", self._content.said, text)
         batch += [TextDelta(new)] if (new := self._content.said.rest(text)) else []
         if "model_output" not in before:
-            batch += self._content.read([part for part in parts if not object_of(part).get("text")])
+            batch += self._content.read([part for part in parts if not text_of(part.get("text"))])
 
     def _failed(self, status: str, errors: Any) -> Failure:
         if isinstance(errors, list) and errors:

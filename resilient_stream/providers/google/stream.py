@@ -29,6 +29,7 @@ from .calls import GeminiCalls
 from .ends import FINISH_REASONS, failure_of, name_of
 from .events import (  # fmt: skip
     CANDIDATE,
+    CONTENT,
     EVENT,
     EVENTS,
     PART,
@@ -200,9 +201,11 @@ class GeminiReader:
         event = object_of(event.get("response")) or event
         candidates = map(object_of, list_of(event.get("candidates")))
         for candidate in (each for each in candidates if not each.get("index")):
-            parts = object_of(candidate.get("content")).get("parts")
+            content = object_of(candidate.get("content"))
+            parts = content.get("parts")
             for part in [parts] if isinstance(parts, dict) else list_of(parts):
                 batch += self._unknown_fields(object_of(part))
+            batch += self._unmodelled.fields(content, CONTENT)
             batch += self._unmodelled.fields(candidate, CANDIDATE, once=True)
         batch += self._unmodelled.fields(event, EVENT, once=True)
 

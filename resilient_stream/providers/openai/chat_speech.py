@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from ...chunks import Chunk, ReasoningDelta, TextDelta
 from ...contract import Batch
 from ..shared.holdings import Holdings
+from ..shared.parts import text_in
 from ..shared.said import Said
 from ..shared.tool_calls import ToolCalls
 from ..shared.unmodelled import Unmodelled, says
@@ -38,6 +39,9 @@ _REASONING: Mapping[str, tuple[str, ...]] = {
 
 _BARE = ("reference",)
 """Types of parts that say something although they hold nothing but numbers."""
+
+_OWN_KINDS = ("", "text", "reasoning", "refusal")
+"""Kinds of pieces that have a text; a part of such a type without one goes by another name."""
 
 _THOUGHTS = ("text", "content", "reasoning", "reasoning_content", "thinking", "summary")
 """Where the text may stand in reasoning that is an object."""
@@ -226,17 +230,16 @@ def _content(content: Any, deep: int = DEEP) -> Iterator[Piece]:
 
 def _part(part: dict[str, Any]) -> Iterator[Piece]:
     kind = text_of(part.get("type"))
-    if kind in _REASONING:
-        found = (_texts(part.get(name)) for name in _REASONING[kind])
-        if thought := next(filter(None, found), ""):
-            yield Piece("reasoning", thought)
-    elif kind == "refusal":
-        yield Piece("refusal", text_of(part.get("refusal")) or text_of(part.get("text")))
-    elif text := _texts(part.get("text")):
+    found = (text_in(part.get(name)) for name in _REASONING.get(kind, ()))
+    if thought := next(filter(None, found), ""):
+        yield Piece("reasoning", thought)
+    elif refusal := text_of(part.get("refusal")) or (kind == "refusal" and text_of(part.get("text"))):
+        yield Piece("refusal", refusal)
+    elif text := text_in(part.get("text")):
         yield Piece("text", text)
         yield from (Piece("annotation", "", note) for note in list_of(part.get("annotations")))
-    elif kind in _BARE or (kind not in ("", "text", "output_text") and says({**part, "type": None})):
-        yield Piece(kind, "", part)
+    elif kind in _BARE or says({**part, "type": None}):
+        yield Piece("content" if kind in _OWN_KINDS else kind, "", part)
 
 
 def _thought_in(value: Any, deep: int = DEEP) -> str:
@@ -244,12 +247,5 @@ def _thought_in(value: Any, deep: int = DEEP) -> str:
     if isinstance(value, list) and deep:
         return "".join(_thought_in(each, deep - 1) for each in value)
     if isinstance(value, dict):
-        return next(filter(None, (_texts(value.get(name)) for name in _THOUGHTS)), "")
+        return next(filter(None, (text_in(value.get(name)) for name in _THOUGHTS)), "")
     return text_of(value)
-
-
-def _texts(value: Any, deep: int = DEEP) -> str:
-    """Return a text, or the texts of a list of parts."""
-    if isinstance(value, list) and deep:
-        return "".join(_texts(each, deep - 1) for each in value)
-    return text_of(object_of(value).get("text")) if isinstance(value, dict) else text_of(value)

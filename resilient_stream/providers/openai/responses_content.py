@@ -13,12 +13,13 @@ from typing import Any, TypeAlias
 from ...chunks import TextDelta
 from ...contract import Batch
 from ..shared.holdings import Holdings
+from ..shared.parts import text_in
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import object_of, text_of
 from .responses_calls import ResponsesCalls
 from .responses_citations import Citations
 from .responses_events import Event, key_of
-from .responses_items import OWN_ITEMS, Items, odd_parts
+from .responses_items import OWN_ITEMS, Items, items_of, odd_parts
 from .responses_logprobs import Probabilities
 from .responses_sound import Sound
 from .responses_tools import ServerItems
@@ -104,10 +105,11 @@ class Content:
         if not thought:
             self._note_part(event)
         self.items.refused(text_of(event.refusal) or text_of(part.get("refusal")))
-        if text := text_of(event.text) or text_of(part.get("text")):
+        if text := text_in(event.text) or text_in(part.get("text")):
             place = f"{event.summary_index} {event.content_index}"
             return self.items.part(kind, f"{kind} {key_of(event)} {place}", event.output_index is not None, text)
-        return []
+        unread = [each for each in (event.text, part.get("text")) if says([each])]
+        return [self._unmodelled.content(event.type, each) for each in unread]
 
     def cited(self, event: Event) -> Batch:
         """Take an annotation of the part at hand."""
@@ -154,7 +156,7 @@ class Content:
 
     def rest(self, output: Any) -> Batch:
         """Return the new content of the whole answer at its end, i.e. what no event before it had."""
-        items = [object_of(item) for item in output] if isinstance(output, list) and not self._resumed else []
+        items = [] if self._resumed else items_of(output)
         if not (self.items.begun or self.calls or self._tools):
             events = (Event(output_index=place, item=item) for place, item in enumerate(items))
             return [chunk for event in events for chunk in self.item_done(event)]

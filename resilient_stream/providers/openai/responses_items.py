@@ -17,12 +17,13 @@ from typing import Any
 from ...chunks import ReasoningDelta, TextDelta
 from ...contract import Batch
 from ..shared.holdings import Holdings
+from ..shared.parts import parts_of
 from ..shared.said import Said
 from ..shared.unmodelled import Unmodelled, says
-from ..shared.values import list_of, object_of, text_of
+from ..shared.values import text_of
 from .responses_events import sealed
 
-__all__ = ["OWN_ITEMS", "Items", "odd_parts", "texts_of"]
+__all__ = ["OWN_ITEMS", "Items", "items_of", "odd_parts", "texts_of"]
 
 OWN_ITEMS = frozenset({"message", "reasoning", "function_call"})
 """The types of items that are read here and in `responses_calls.py`. Any other item is read in `responses_tools.py`."""
@@ -122,9 +123,15 @@ class Items:
         return [*another, *_chunks("reasoning", self.reasoning.rest(thought)), *_chunks("text", new)]
 
 
+def items_of(output: Any) -> list[dict[str, Any]]:
+    """Return the items of a whole answer. What is no object stands for a message that says it."""
+    items = output if isinstance(output, list) else [output]
+    return [each if isinstance(each, dict) else {"type": "message", "content": each} for each in items if each]
+
+
 def odd_parts(message: Mapping[str, Any], unmodelled: Unmodelled) -> Batch:
     """Pass on the parts of a message that are neither text nor a refusal."""
-    parts = map(object_of, list_of(message.get("content")))
+    parts = parts_of(message.get("content"))
     unread = (part for part in parts if not any(text_of(part.get(name)) for name in ("text", "refusal")))
     return [
         unmodelled.content(text_of(part.get("type")) or "part", part) for part in unread if says({**part, "type": None})
@@ -133,11 +140,11 @@ def odd_parts(message: Mapping[str, Any], unmodelled: Unmodelled) -> Batch:
 
 def texts_of(parts: Any) -> str:
     """Return the texts of content parts, joined."""
-    return "".join(text_of(object_of(part).get("text")) for part in list_of(parts))
+    return "".join(text_of(part.get("text")) for part in parts_of(parts))
 
 
 def _refusal(message: Mapping[str, Any]) -> str:
-    return "".join(text_of(object_of(part).get("refusal")) for part in list_of(message.get("content")))
+    return "".join(text_of(part.get("refusal")) for part in parts_of(message.get("content")))
 
 
 def _chunks(kind: str, text: str) -> Batch:

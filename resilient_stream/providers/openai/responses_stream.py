@@ -10,7 +10,7 @@ This module must never await.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ...chunks import Finished, FinishReason, ReasoningDelta, TextDelta, ToolCallDelta
 from ...classify import classify_error
@@ -184,7 +184,7 @@ class ResponsesReader:
             batch.append(openai_usage(usage, "input", "output"))
         batch += self._content.rest(response.get("output"))
         if not self.seen and not any(chunk.content for chunk in batch):
-            batch += self._content.rest(_as_output(response.get("output_text")))
+            batch += self._content.rest(response.get("output_text"))
         status = text_of(response.get("status")) or event.type.removeprefix("response.")
         why = text_of(object_of(response.get("incomplete_details")).get("reason"))
         if status == "failed":
@@ -230,11 +230,6 @@ class ResponsesReader:
             batch += self._unmodelled.aside(event.type, event_value(payload[0]))
         else:
             batch += self._unmodelled.event(event.type, payload[0], sort == "content")
-
-
-def _as_output(text: Any) -> list[dict[str, Any]]:
-    """Return the output that says what some servers only give as one text beside it."""
-    return [{"type": "message", "content": [{"type": "output_text", "text": text}]}] if text_of(text) else []
 
 
 _Read: TypeAlias = Callable[[ResponsesReader, Event, Batch], None]

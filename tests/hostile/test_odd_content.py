@@ -1,0 +1,179 @@
+"""What a server gives in place of a text is read, or passed on as `Raw`: no answer is empty without a word.
+
+Gateways send a text, one part, a list of either, or an object where a dialect has something else. The tables are
+places in the answers of each dialect, and what may stand there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from resilient_stream import Target
+from resilient_stream.chunks import Raw, TextDelta
+from resilient_stream.contract import Request
+from resilient_stream.messages import to_messages
+from resilient_stream.providers import adapter_for
+from tests.corpus.aws import aws_message
+
+SPOKEN: dict[str, Any] = {
+    "a text": "Hi there",
+    "texts": ["Hi ", "there"],
+    "a part": {"type": "text", "text": "Hi there"},
+    "parts": [{"type": "text", "text": "Hi "}, {"type": "text", "text": "there"}],
+    "parts in a list": [[{"type": "text", "text": "Hi there"}]],
+    "a part without a type": [{"text": "Hi there"}],
+    "a text in an object": [{"type": "text", "text": {"value": "Hi there"}}],
+    "a part and a text": [{"type": "text", "text": "Hi "}, "there"],
+}
+"""What can only mean the text "Hi there"."""
+
+SAID: dict[str, Any] = {
+    "another field": [{"type": "text", "content": "Hi there"}],
+    "a number": [{"type": "text", "text": 42}],
+    "another type": [{"type": "markdown", "markdown": "Hi there"}],
+    "an object by numbers": {"0": {"type": "text", "text": "Hi there"}},
+    "an object of parts": {"parts": [{"text": "Hi there"}]},
+}
+"""What says something in a way that nobody is known to use."""
+
+
+def sse(*events: Any) -> bytes:
+    """Server-sent events of these values."""
+    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
+
+
+def chat(choice: dict[str, Any]) -> bytes:
+    """A chat completion of one chunk."""
+    return sse({"choices": [{"index": 0, "finish_reason": "stop", **choice}]}) + b"data: [DONE]\n\n"
+
+
+def responses(*events: dict[str, Any], output: Any = ()) -> bytes:
+    """A Responses stream that completes."""
+    return sse(*events, {"type": "response.completed", "response": {"status": "completed", "output": output}})
+
+
+def said_by(content: Any) -> dict[str, Any]:
+    """A message of a Responses answer."""
+    return {"type": "message", "id": "m", "role": "assistant", "content": content}
+
+
+def messages(*events: dict[str, Any], content: Any = None) -> bytes:
+    """An answer in Anthropic's dialect."""
+    start = {"type": "message_start", "message": {"id": "m", "content": content}}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+    return sse(start, *events, end, {"type": "message_stop"})
+
+
+def cohere(message: Any) -> bytes:
+    """An answer in Cohere's dialect."""
+    end = {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}
+    return sse({"type": "content-delta", "index": 0, "delta": {"message": message}}, end)
+
+
+def interaction(*events: dict[str, Any], **whole: Any) -> bytes:
+    """An answer of Gemini's Interactions."""
+    done = {"event_type": "interaction.completed", "interaction": {"id": "i", "status": "completed", **whole}}
+    return sse(*events, done)
+
+
+def block(text: Any) -> bytes:
+    """An answer of Anthropic's with one block of text."""
+    return messages({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": text}})
+
+
+def step(content: Any) -> dict[str, Any]:
+    """A step of an interaction."""
+    return {"type": "model_output", "content": content}
+
+
+PLACES: dict[str, tuple[str, Callable[[Any], bytes]]] = {
+    "chat: delta": ("openai", lambda said: chat({"delta": {"content": said}})),
+    "chat: message": ("openai", lambda said: chat({"message": {"role": "assistant", "content": said}})),
+    "responses: message": (
+        "openai-responses",
+        lambda said: responses({"type": "response.output_item.done", "output_index": 0, "item": said_by(said)}),
+    ),
+    "responses: whole": ("openai-responses", lambda said: responses(output=[said_by(said)])),
+    "responses: text.done": (
+        "openai-responses",
+        lambda said: responses({"type": "response.output_text.done", "output_index": 0, "text": said}),
+    ),
+    "responses: part.done": (
+        "openai-responses",
+        lambda said: responses({"type": "response.content_part.done", "part": {"type": "output_text", "text": said}}),
+    ),
+    "anthropic: message_start": ("anthropic", lambda said: messages(content=said)),
+    "anthropic: block": ("anthropic", block),
+    "cohere: content": ("cohere", lambda said: cohere({"content": said})),
+    "cohere: text": ("cohere", lambda said: cohere({"content": {"type": "text", "text": said}})),
+    "interactions: step": (
+        "gemini-interactions",
+        lambda said: interaction({"event_type": "step.start", "index": 0, "step": step(said)}),
+    ),
+    "interactions: whole": ("gemini-interactions", lambda said: interaction(steps=[step(said)])),
+}
+
+UNREAD: dict[str, tuple[str, bytes]] = {
+    "responses: output": ("openai-responses", responses(output={"hologram": "Hi there"})),
+    "anthropic: delta": (
+        "anthropic",
+        messages({"type": "content_block_delta", "index": 0, "delta": {"hologram": "Hi there"}}),
+    ),
+    "gemini: content": ("gemini", sse({"candidates": [{"content": {"text": "Hi there"}, "finishReason": "STOP"}]})),
+    "cohere: message": ("cohere", cohere({"hologram": "Hi there"})),
+    "bedrock: delta": (
+        "bedrock",
+        aws_message("contentBlockDelta", b'{"contentBlockIndex": 0, "delta": {"hologram": "Hi there"}}')
+        + aws_message("messageStop", b'{"stopReason": "end_turn"}'),
+    ),
+}
+"""Answers whose content is under a name that nobody knows."""
+
+
+def heard(provider: str, body: bytes) -> tuple[str, list[Raw]]:
+    """The text of an answer, and what was passed on."""
+    target = Target(f"{provider}:m")
+    decoder = adapter_for(provider).decoder(Request(messages=to_messages("hi"), target=target))
+    chunks = [*decoder.feed(body), *decoder.finish()]
+    assert decoder.failure is None
+    text = "".join(chunk.text for chunk in chunks if isinstance(chunk, TextDelta))
+    return text, [chunk for chunk in chunks if isinstance(chunk, Raw) and chunk.standing != "extra"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", SPOKEN)
+def test_a_text_is_read_whatever_it_stands_in(kind: str, place: str) -> None:
+    """A text, a part, or a list of these says the same, wherever a text belongs."""
+    provider, body = PLACES[place]
+    assert heard(provider, body(SPOKEN[kind])) == ("Hi there", [])
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", SAID)
+def test_what_is_not_understood_is_passed_on(kind: str, place: str) -> None:
+    """What says something in an unknown way comes as `Raw`."""
+    provider, body = PLACES[place]
+    text, raw = heard(provider, body(SAID[kind]))
+    assert "Hi there" in text or raw
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_content_of_an_unknown_name_is_passed_on(name: str) -> None:
+    """An object in which nothing is known says something, too."""
+    assert heard(*UNREAD[name])[1]
+
+
+def test_a_blank_refusal_is_none() -> None:
+    """A part for a refusal that has none does not make the answer one."""
+    said = [{"type": "text", "text": "Hi there"}, {"type": "refusal", "refusal": ""}]
+    assert heard("openai", chat({"delta": {"content": said}}))[0] == "Hi there"
+
+
+@pytest.mark.parametrize("output", ["Hi there", ["Hi there"], [["Hi there"]]])
+def test_an_output_that_is_a_text_is_read(output: Any) -> None:
+    """The whole output, or one of its items, may be the text alone."""
+    assert heard("openai-responses", responses(output=output)) == ("Hi there", [])

@@ -96,6 +96,7 @@ _ROWS: tuple[Phrase, ...] = (
         rf"tokens?)",
         unless=r"每分钟|字段|名称",
     ),
+    phrase(_K.STREAM_INTERRUPTED, r"流.{0,4}(读取失败|中断|断开)", statuses=(0, 408, 500, 502, 503, 504)),
     phrase(_K.PROVIDER_TIMEOUT, r"超时", unless=r"下载|图片", statuses=(0, 408, 500, 502, 503, 504, 524)),
     phrase(_K.INVALID_REQUEST, r"参数|不能为空|格式(错误|不正确)|必填", statuses=(0,)),
 )

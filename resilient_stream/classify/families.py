@@ -13,7 +13,7 @@ from __future__ import annotations
 from ..failures import ErrorKind
 from .rules import Phrase, near, phrase
 
-__all__ = ["FAMILIES"]
+__all__ = ["FAMILIES", "TOGETHER"]
 
 _K = ErrorKind
 
@@ -122,6 +122,11 @@ _RUNS = r"functions?|models?|engines?|process|workers?|runners?|endpoints?|serve
 _FIELD = r"(?<!invalid )\b(?:param\w{0,9}|fields?|propert(?:y|ies)|schema|(?<!input )arguments?)\b"
 _MINUTE = r"per[ -]?min\w{0,4}|/ ?min\b|\ba minute\b|\b[rt]p[ms]\b|\bper 60 ?s|rate[ -]?limit"
 _OR = r"\b(?:not found|does not exist|unknown)\b.{0,60}\bor\b"
+TOGETHER = (
+    r"\b(?:cannot|can't|not)(?: be)? (?:used|combined|enabled|specified|set|sent|given)(?: together)? with (?!"
+    r"(?:this|the|that|your|these|any|model|`?\S{0,40}\d)\b)|\bwith (?:an? )?response mime type\b|\bat the same time\b"
+)
+"""Two things of one request that do not go together: another request may have either, so the model lacks nothing."""
 
 FAMILIES: tuple[Phrase, ...] = (
     phrase(
@@ -290,6 +295,8 @@ FAMILIES: tuple[Phrase, ...] = (
         _K.UNSUPPORTED_FEATURE,
         rf"\b{_FEATURE}(?: (?!may|must|should|can)\w{{1,12}}){{0,2}}?(?: |(?= isn't| aren't))(?:is|are|was|has)?"
         r"(?: ?not |n't | ?un)(?:\w{1,12} )?(?:supported|available|enabled|possible|allowed|implemented|accepted)\b",
+        rf"(?<![\w-]){_FEATURE} (?:is|was|(?:has|have) been|are)(?: now)? (?:deprecated|removed|discontinued|"
+        r"retired)\b",
         rf"\b{_FEATURE}(?: \w{{1,12}})? (?:cannot|can't) be (?:used|given|sent|combined|requested)\b",
         rf"\b(?:has|have|with|without|lacks?) (?:no )?{_FEATURE}(?: \w{{1,12}})? (?:ability|abilities|support|"
         r"capabilit\w{1,3})\b",
@@ -300,7 +307,7 @@ FAMILIES: tuple[Phrase, ...] = (
         r"\b(?:actions?|operations?|methods?|endpoints?|apis?) (?:does not|doesn't|do not|don't) support\b",
         r"\b(?:only supports?|accepts?|supports?|takes?) (?:only )?(?:text|streaming|chat)(?: inputs?)?(?: only)?\b",
         rf"\b{_FEATURE} models?\b.{{0,30}}\b(?:can't|cannot|not) (?:be )?(?:used|call\w{{1,3}}|meant|intended)\b",
-        unless=r"\b(?:format|mime|media[ _]?type|types?|url|extension|size|value|schema'?s?)\b",
+        unless=r"\b(?:format|mime|media[ _]?type|types?|url|extension|size|value|schema'?s?)\b|" + TOGETHER,
         statuses=_ASKED,
     ),
     phrase(

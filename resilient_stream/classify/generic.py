@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..failures import ErrorKind
 from .chinese import CHINESE
-from .families import FAMILIES
+from .families import FAMILIES, TOGETHER
 from .rules import Verdict, make_rules, phrase
 
 __all__ = ["GENERIC"]
@@ -96,7 +96,7 @@ GENERIC = make_rules(
             r"\bbudget( limit)?( has been| is| was)? (exceeded|exhausted|reached)",
             r"\btrial( period)?( has| is)? (ended|expired|over)\b",
             r"\b(hit|reached|exceeded|over|exhausted) (your|its|the|their) (\w{1,24} )?budget\b",
-            unless=r"per[ -](second|minute)|\b[rt]pm\b",
+            unless=r"per[ -]?(sec|min)|\b[rt]p[ms]\b|\brate limit reached\b",
         ),
         phrase(
             # Google says the same about a minute's quota, and always adds which metric.
@@ -152,6 +152,7 @@ GENERIC = make_rules(
             r"must (have|be|contain) (less|fewer|no more|at most) (than )?\d{1,12} tokens",
             r"reduce the length of (the |your )?(messages|prompt|input)",
             r"\d tokens\b.{0,60}\b(at most|up to|no more than|only (supports|accepts))\b.{0,20}\d",
+            r"\btokens\b.{0,20}\b\d{1,9} \+ \d{1,9} > \d",
             # Go says "context deadline exceeded" of a clock.
             unless=r"per[ -]min|\btpm\b|rate[ _-]?limit|per[ -]day|\bcontext (deadline|canceled|cancelled)\b|"
             r"(?<!\+ )(?<!\+ `)\bmax_\w{0,24}tokens\W{0,2} must be less\b",
@@ -208,6 +209,8 @@ GENERIC = make_rules(
             r"\bauthorization header (requires|must|has|should|is (missing|malformed|invalid|empty))\b",
             r"(provide|include|pass|set|need) (a |an |your )?(valid )?api[ _-]?key|expected oauth|"
             r"could not authenticate|unregistered callers",
+            r"\b\w{1,40}_(key|token)s?\b[`'\"]? (environment variable )?(is |was |has )?(not (been )?(set|defined|"
+            r"configured|provided|found)|unset|undefined|missing|empty)\b",
             unless=r"permission to|not authorized to",
         ),
         phrase(
@@ -227,8 +230,9 @@ GENERIC = make_rules(
             r"privileges?)\b",
             r"\black(s|ing)? (the )?(required |necessary )?(data |iam )?(actions?|roles?|rights?|scopes?)\b",
             r"\bonly allows? .{0,40}\b(clients?|users?|accounts?|members?|plans?|keys?|access)\b",
-            r"(must be|is not|not been) verified|missing scopes?\b|terms acceptance",
-            unless=r"\b(not found|does not exist|unknown)\b.{0,60}\bor\b",
+            r"(must be|is not|not been) verified|missing scopes?\b|terms acceptance|"
+            r"^(this )?(operation|action|access) (is )?not (allowed|permitted)\W*$",
+            unless=r"\b(not found|does not exist|unknown)\b.{0,60}\bor\b|\bcontent violates\b",
         ),
         phrase(
             _K.CONTENT_FILTERED,
@@ -287,6 +291,7 @@ GENERIC = make_rules(
             r"no (available )?channels? (available )?for (the )?(model|group)",
             r"\b(not|n't) (yet )?activated the model|model (was |is |has been )?unloaded|no models? (are |is )?loaded",
             r"no (allowed |available )?(endpoints?|providers?) (found )?(for|match|that|can)|"
+            r"\bonly \S{1,80} (is |are )?(allowed|available|served|supported)( now| here)?\W{1,2}your model\b|"
             r"not a (valid|known|supported|recognized) model|"
             r"deployment .{0,80}(does not exist|not found)|resolve the (foundation )?model|"
             r"deployment not found",
@@ -312,12 +317,14 @@ GENERIC = make_rules(
             r"\b(operation|feature|method|modality|function calling|tool (use|calling)|thinking|json[_ ](schema|mode)|"
             r"structured outputs?|streaming)\b.{0,60}\b((is not|isn't|not)"
             r" (supported|enabled|available)|(is|are) unsupported)|\boperation does not work with",
+            unless=TOGETHER,
         ),
         *FAMILIES,
         phrase(
             _K.STREAM_INTERRUPTED,
             r"mid-?stream|stream (was |has been )?(interrupted|closed|terminated|disconnected|"
             r"reset) (early|before|during|by)",
+            r"\bstream (break|broke|broken|cut|lost)\b|\bstream error: stream id\b|\bstream id \d{1,9}; internal_error",
             statuses=_SERVER_SIDE,
         ),
         phrase(

@@ -39,6 +39,12 @@ _ADDRESS = re.compile(r"(https?://[^\s/]{1,100}/)[^\s\"'<>]+")
 """The path of an address, which may lead to a page about prices or limits that says nothing of this error."""
 _CLASS = re.compile(r"\b(?:[A-Z][a-z]{1,24}){2,8}\b")
 """An exception's class in a sentence: `ContentPolicyViolationError`."""
+_IN_THE_CLEAR = re.compile(
+    rb"plain HTTP (?:request was sent )?to (?:an )?(?:HTTPS|SSL)|HTTP request to an HTTPS server", re.IGNORECASE
+)
+"""How nginx, Apache and servers in Go say that they take encrypted requests only."""
+_BEGINNING = 1024
+"""Bytes of a page in which its heading is."""
 _WAITS = frozenset({_K.QUOTA_EXHAUSTED, _K.INSUFFICIENT_FUNDS})
 _HALF_A_DAY = 12 * 3600.0
 """Seconds from which on a rate limit is the quota of a period: nobody waits, and it starts anew at a known time."""
@@ -63,6 +69,8 @@ def classify_response(
         found = _no_stream(headers, said, rules)
     elif status < 400:
         found = Verdict(_K.UNEXPECTED_RESPONSE)  # Redirects are not followed: a POST would become a GET.
+    elif said.form in ("html", "text") and _IN_THE_CLEAR.search(body, 0, _BEGINNING):
+        found = Verdict(_K.TLS_FAILURE)
     else:
         found = _decide(said, status, rules, headers)
     failure = _failure(found, said, headers, status if status >= 300 else said.status or status, max_retry_after)
@@ -205,7 +213,7 @@ def _failure(
     return Failure(
         kind=kind,
         detail=detail(kind, said),
-        code=next(iter(said.names), "")[:80],
+        code="in_the_clear" if kind is _K.TLS_FAILURE else next(iter(said.names), "")[:80],
         status=status,
         retry_after=wait.retry_after if waits else None,
         resets_at=wait.resets_at if kind in _WAITS else None,

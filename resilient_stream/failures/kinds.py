@@ -393,6 +393,10 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
         "Proxy failed",
         ("The proxy {proxy} did not pass the request on to {host}: {reason}.", "Its address is in {variable}."),
         ("Check the proxy, or put {host} into NO_PROXY if it can be reached without one.",)),
+    (_K.TLS_FAILURE, "in_the_clear"): Text(
+        "Encryption needed",
+        ("{host} takes encrypted requests only, and this one was sent in the clear.",),
+        ("Begin the base URL with https://.",)),
     (_K.PERMISSION_DENIED, "reasoning_summary"): Text(
         "No summaries allowed",
         ("{provider} gives summaries of the reasoning to verified organizations only.",),

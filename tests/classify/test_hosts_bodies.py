@@ -485,6 +485,30 @@ BODIES: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('openai', 424, {'success': False, 'error': [{'code': 9, 'message': 'Prompt blocked due to security rules'}]}, 'content_filtered', {}),
     ('openai', None, {'error': {'message': 'context deadline exceeded while reading body', 'type': 'upstream_error'}}, 'provider_timeout', {}),
     ('openai', 400, {'error': {'message': 'Content Exists Risk', 'type': 'invalid_request_error'}}, 'content_filtered', {}),
+    # a limit of a minute, whose sentence also speaks of paying
+    ('openai', 429, {'error': {'message': 'Rate limit reached for gpt-4o-mini in organization org-1 on requests per min. Limit: 3 / min. Please try again in 20s. Please add a payment method to your account to increase your rate limit.', 'type': 'requests'}}, 'rate_limited', {}),
+    ('openai', 429, {'error': {'message': 'You hit 60 requests per min. Buy credits to raise it.'}}, 'rate_limited', {}),
+    # two things of one request that do not go together are the request's fault, not the model's
+    ('openai', 400, {'error': {'message': "These tools can't be used with verbosity 'low': web_search."}}, 'invalid_request', {}),
+    ('openai', 400, {'error': {'message': 'Structured outputs cannot be combined with citations.'}}, 'invalid_request', {}),
+    ('gemini', 400, {'error': {'code': 400, 'message': "Tool use with a response mime type: 'text/x.enum' is unsupported", 'status': 'INVALID_ARGUMENT'}}, 'invalid_request', {}),
+    ('openai', 400, {'error': {'message': 'Tools cannot be used with this model.'}}, 'unsupported_feature', {}),
+    ('openai', 410, {'error': 'Code execution has been discontinued. Use the tools API.'}, 'unsupported_feature', {}),
+    ('openai', 410, {'error': {'message': 'The model gpt-4-vision has been removed.'}}, 'model_not_found', {}),
+    ('bedrock', 400, {'message': 'Operation not allowed'}, 'permission_denied', {}),
+    ('openai', 403, {'message': 'This action is not permitted.'}, 'permission_denied', {}),
+    ('openai', 403, {'code': 'The caller does not have permission', 'error': 'Content violates our usage rules.'}, 'content_filtered', {}),
+    ('openai', 422, {'detail': 'Too many tokens: 3000 + 1096 > 4000'}, 'context_length_exceeded', {}),
+    ('openai', 503, {'detail': 'GROQ_API_KEY is not set. Add it to the environment.'}, 'authentication', {}),
+    ('openai', 500, 'Environment variable HF_TOKEN is missing', 'authentication', {}),
+    ('groq', 400, {'error': {'message': 'API access is blocked because the spend limit was reached.', 'code': 'blocked_api_access'}}, 'insufficient_funds', {}),
+    ('openai', None, {'error': {'code': 'upstream_stream_broken', 'message': 'stream error: stream ID 7; INTERNAL_ERROR; received from peer'}}, 'stream_interrupted', {}),
+    ('openai', None, {'error': {'message': '流读取失败'}}, 'stream_interrupted', {}),
+    ('openai', 400, {'message': 'Only qwen2.5-7b is served here, your model gpt-4o'}, 'model_not_found', {}),
+    ('openai', 400, '<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>', 'tls_failure', {}),
+    ('openai', 400, 'Client sent an HTTP request to an HTTPS server.\n', 'tls_failure', {}),
+    ('openai', 400, "<html><h1>Bad Request</h1>You're speaking plain HTTP to an SSL-enabled server port.</html>", 'tls_failure', {}),
+    ('openai', 502, {'error': 'upstream: client sent an HTTP request to an HTTPS server'}, 'gateway_error', {}),
 ]
 # fmt: on
 

@@ -32,7 +32,7 @@ HOSTS_ROWS: Mapping[str, Mapping[str, Any]] = {
         # 422 is an invalid tool call by the model, which another try may not repeat; 498 means that the flex tier is
         # full.
         "statuses": {422: _K.MODEL_OUTPUT_INVALID, 498: _K.PROVIDER_OVERLOADED},
-        "codes": {_K.PERMISSION_DENIED: "blocked_api_access"},
+        "codes": {_K.INSUFFICIENT_FUNDS: "blocked_api_access"},
     },
     "openrouter": {
         "codes": {

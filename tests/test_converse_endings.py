@@ -35,6 +35,7 @@ from resilient_stream import (
     TurnStarted,
 )
 from resilient_stream.conversation.conversation import Conversation
+from resilient_stream.engine.in_turns import end_in_turns
 from resilient_stream.errors import ErrorKind, Failure, error_for
 from resilient_stream.testing import CallTool, Cut, End, FakeProvider, ReceivedRequest, Stall, Status, Text
 from resilient_stream.testing.steps import Script
@@ -226,6 +227,23 @@ async def test_closing_the_client_ends_it_everywhere(place: str) -> None:
             await asyncio.wait_for(task, PATIENCE)
         assert conversation.outcome == "client_closed"
         looks_right(stage, conversation, place)
+
+
+async def test_it_ends_with_its_client_also_where_its_turn_is_ended_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client ends its calls in any order, and gives the loop a turn in between when that takes long."""
+    async with staged() as stage:
+        conversation = stage.converse("turn")
+        task = await stage.at_rest(conversation)
+
+        async def turn_first(ends: list[Any]) -> None:
+            await end_in_turns(sorted(ends, key=lambda end: end.args[0] is conversation._call))
+
+        monkeypatch.setattr("resilient_stream.client.end_in_turns", turn_first)
+        monkeypatch.setattr("resilient_stream.engine.in_turns.TURN", -1)
+        await stage.client.aclose()
+        with pytest.raises(ClientClosed):
+            await task
+        assert conversation.outcome == "client_closed"
 
 
 @pytest.mark.parametrize("place", PLACES)

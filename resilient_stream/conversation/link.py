@@ -57,8 +57,12 @@ class Link:
         """Note that the turn's stream has ended. The conversation ends with it, unless the turn ended well."""
         self.inner = None
         outcome, outer = transcript.outcome, self.outer
-        if outer is not None and not outer.busy and outcome not in (None, "complete"):
+        if outer is None or outcome in (None, "complete"):
+            return
+        if not outer.busy:
             outer.finish(outcome, transcript.error)  # while a pull runs, the pull itself ends the conversation
+        elif outcome == "client_closed" and transcript.error is not None:
+            outer.expire(transcript.error, outcome)  # the client ends its calls in any order, with pauses in between
 
     def finish(self, outcome: Outcome) -> None:
         """End the conversation and its turn from outside."""

@@ -58,8 +58,9 @@ NEVER = float("inf")
 CASES = int(os.environ.get("RESILIENT_STREAM_FUZZ", "2000"))
 AT_ONCE = 40
 LATE = 0.5
-"""Seconds that an end may take with 40 cases at once on a machine that others use too; the median is a few ms, and
-a hung end takes for ever."""
+"""Seconds that most ends may take with 40 cases at once on a machine that others use too: usually it is a few ms."""
+TOO_LATE = 10.0
+"""Seconds that no end may take, however slow the machine is; a hung one takes for ever."""
 
 Play: TypeAlias = Callable[[Sequence[str]], Script]
 """A script for these pieces of an answer."""
@@ -159,7 +160,7 @@ class Run:
         del stream
         asked = await self.disturb(task, client, holder, how, wait)
         holder.clear()
-        done, _ = await asyncio.wait([task], timeout=5)
+        done, _ = await asyncio.wait([task], timeout=2 * TOO_LATE)
         now = time.monotonic()
         if not done:
             self.wrong[f"hung: {mode} {how}"] += 1
@@ -209,7 +210,7 @@ class Run:
         """It ended as it was asked to, in time, and with nothing foreign."""
         if asked is not None:
             self.late.append(now - asked)
-            if now - asked > LATE:
+            if now - asked > TOO_LATE:
                 self.wrong[f"late after {how}"] += 1
             if how.startswith("cancel") and not task.cancelled():
                 self.wrong["a cancellation was swallowed"] += 1
@@ -237,7 +238,7 @@ class Run:
                 self.wrong["a seam with nothing behind it"] += 1
             if not transcript.text.startswith(transcript.delivered):
                 self.wrong["delivered is no prefix of text"] += 1
-            if (transcript.duration or 0) - (deadline or NEVER) > LATE:
+            if (transcript.duration or 0) - (deadline or NEVER) > TOO_LATE:
                 self.wrong["the deadline was late"] += 1
             if transcript.outcome == "complete" and transcript.finish_reason != "stop":
                 self.wrong["complete without an end marker"] += 1
@@ -248,7 +249,7 @@ class Run:
 
 async def collected(ended: list[Transcript]) -> None:
     """Wait for the collector, where a traceback keeps a stream: it runs in any thread, and in one at a time."""
-    for turn in range(40):
+    for turn in range(400):
         if ended:
             return
         if turn % 10 == 0:  # a full collection stops all cases for some 20 ms
@@ -306,7 +307,7 @@ async def fuzz(run: Run) -> None:
 
     await asyncio.gather(*(one(number) for number in range(run.cases)))
     gc.collect()
-    for _ in range(100):
+    for _ in range(1000):
         await asyncio.sleep(0.01)
         if not run.server.open:
             break
@@ -341,6 +342,7 @@ def test_nothing_is_left_behind(loop_name: str, slack: int, cases: int, monkeypa
         f"an end took {late[len(late) // 2] * 1000:.1f} ms (median)"
     )
     assert not +run.wrong
+    assert late[len(late) // 2] < LATE
     if slack > 1:
         assert run.seams > run.cases / 5
     else:

@@ -367,6 +367,7 @@ async def test_the_deadline_is_over_continuations_too() -> None:
     assert stream.transcript.target == "openai:fake-model"
 
 
+@pytest.mark.usefixtures("own_clock")
 @pytest.mark.parametrize("how", ["close", "cancel"])
 async def test_what_lies_in_the_reader_is_compared_like_the_rest(how: str) -> None:
     """A stream that ends while a replay is compared: what had arrived of it is not delivered twice."""

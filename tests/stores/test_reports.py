@@ -77,7 +77,7 @@ async def test_redis_keeps_no_key_of_those_who_are_dead(redis_server: RedisServe
 @pytest.mark.outside
 async def test_what_is_read_is_bounded(redis_server: RedisServer) -> None:
     """Whatever somebody wrote to Redis: only so many records, none that is too large, and so many bytes."""
-    store = RedisStore(redis_server.url, prefix="bounded")
+    store = RedisStore(redis_server.url, prefix="bounded", timeout=60.0)
     times, kept = keys("bounded")
     late = {f"{number}": 9e15 for number in range(3 * MOST)}
     await store.ask(lambda client: client.zadd(times, late))

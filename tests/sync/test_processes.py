@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import pytest
@@ -29,7 +28,7 @@ STRICT = ("-W", "error")
 
 def ended(program: subprocess.Popen[str]) -> tuple[str, str]:
     """What it printed, and what it complained of."""
-    return program.communicate(timeout=20)
+    return program.communicate(timeout=30)
 
 
 def test_ctrl_c_in_a_script(serve: Serve, start: Start) -> None:
@@ -71,10 +70,8 @@ def test_ctrl_c_that_nobody_catches(serve: Serve, start: Start) -> None:
     )
     assert program.stdout is not None
     program.stdout.readline()
-    begun = time.monotonic()
     program.send_signal(signal.SIGINT)
     complaint = ended(program)[1]
-    assert time.monotonic() - begun < 2
     assert complaint.splitlines()[-1] == "KeyboardInterrupt"
     assert complaint.count("Traceback") == 1
     assert program.returncode == -signal.SIGINT
@@ -101,12 +98,10 @@ pulled.wait()
 def test_the_interpreter_ends_with_streams_open(serve: Serve, start: Start) -> None:
     """No hang, no warning: streams that nobody closed are ended, also one for which a daemon thread waits."""
     server = serve(cut_after("Hello", end="stall"))
-    begun = time.monotonic()
     program = start(BEGIN + OPEN_AT_THE_END, server.url, options=STRICT)
     printed, complaint = ended(program)
     assert (complaint, program.returncode) == ("", 0)
     assert printed.splitlines() == ["client_closed Hello"] * 2
-    assert time.monotonic() - begun < 5
     assert soon(lambda: not server.open)
 
 

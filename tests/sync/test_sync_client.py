@@ -40,7 +40,7 @@ from resilient_stream import (
 )
 from resilient_stream.contract import Batch, CallContext, Handler, Request
 from resilient_stream.sync import SyncClient, SyncScope, SyncStream
-from resilient_stream.sync.background import PATIENCE, Background, _Errand, _loops, background
+from resilient_stream.sync.background import Background, _Errand, _loops, background
 from resilient_stream.sync.conversation import SyncConversation
 from tests.loopback import DONE, HEAD, LAST, Loopback, Seen, Step, chat, cut_after, delta, framed, status, usage
 from tests.telemetry.seen import Seen as Told
@@ -523,11 +523,12 @@ def test_ctrl_c_when_the_answer_is_here_already(serve: Serve, monkeypatch: pytes
     with SyncClient(server.target()) as client:
         stream = client.stream("Hi")
         monkeypatch.setattr(_Errand, "wait", interrupted)
+        monkeypatch.setattr("resilient_stream.sync.background.PATIENCE", 60)
         begun = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             next(stream)
         monkeypatch.undo()
-        assert time.monotonic() - begun < PATIENCE / 2
+        assert time.monotonic() - begun < 20
         assert (stream.transcript.outcome, stream.transcript.text) == ("cancelled", "Hello")
         assert soon(lambda: not server.open)
 
@@ -539,12 +540,13 @@ def test_ctrl_c_before_the_work_was_handed_over(monkeypatch: pytest.MonkeyPatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("resilient_stream.sync.background.copy_context", interrupted)
+    monkeypatch.setattr("resilient_stream.sync.background.PATIENCE", 60)
     begun = time.monotonic()
     with SyncClient("openai:m") as client, client.stream("Hi") as stream:
         with pytest.raises(KeyboardInterrupt):
             next(stream)
         monkeypatch.undo()
-    assert time.monotonic() - begun < PATIENCE / 2
+    assert time.monotonic() - begun < 20
     assert stream.transcript.outcome == "cancelled"
 
 

@@ -1,4 +1,4 @@
-"""2,000 streams with random faults, ended in random ways, many at once: nothing is left, and each end is punctual.
+"""1,000 streams with random faults, ended in random ways, many at once: nothing is left, and each end is punctual.
 
 Half of them are continued where they break. Every provider here says one of three texts, from the beginning or from
 where an unfinished turn ends; so whatever became of a stream, what it gave is the beginning of one of them.
@@ -55,7 +55,7 @@ from .loopback import (
 )
 
 NEVER = float("inf")
-CASES = int(os.environ.get("RESILIENT_STREAM_FUZZ", "2000"))
+CASES = int(os.environ.get("RESILIENT_STREAM_FUZZ", "1000"))
 AT_ONCE = 40
 LATE = 0.5
 """Seconds that most ends may take with 40 cases at once on a machine that others use too: usually it is a few ms."""
@@ -323,7 +323,7 @@ async def fuzz(run: Run) -> None:
     ids=["asyncio", "uvloop", "continued"],
 )
 def test_nothing_is_left_behind(loop_name: str, slack: int, cases: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2,000 random cancellations, deadlines, breaks and closes over random faults (promise 6); and some more with the
+    """1,000 random cancellations, deadlines, breaks and closes over random faults (promise 6); and some more with the
     time to be continued, of which nothing is repeated, lost or invented (promise 3)."""
     factory = pytest.importorskip("uvloop").new_event_loop if loop_name == "uvloop" else asyncio.new_event_loop
     with InThread(Loopback(choose=choose)) as server:

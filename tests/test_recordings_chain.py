@@ -16,7 +16,7 @@ from tests.loopback import LAST, Loopback, Script, Step, framed
 from tests.providers.recordings import DIALECTS, Recording, read
 from tests.providers.test_recordings import answers, ended
 
-CUTS = 5
+CUTS = 3
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -23,6 +23,7 @@ __all__ = ["Applied", "Pump", "patterns", "pumps", "unaccounted"]
 _WALKS = frozenset({"sub", "subn", "findall", "finditer", "split"})
 _FROM_START = frozenset({"match", "fullmatch"})
 _FUNCTIONS = _WALKS | _FROM_START | {"search", "compile"}
+_NAMED = re.compile(rf"\bre\.(?:{'|'.join(sorted(_FUNCTIONS))})\b")
 _FILLERS = ("a", "1", " ", "\n", "-", ".", ",", ":", '"', "\\", "{", "[")
 
 
@@ -182,7 +183,7 @@ def _text(module: ModuleType) -> str:
 @functools.cache
 def _calls(module: ModuleType) -> tuple[ast.Call, ...]:
     """Where a module calls a function of `re`. Most modules do not name it, and are not parsed."""
-    nodes = ast.walk(_tree(module)) if "re." in _text(module) else ()
+    nodes = ast.walk(_tree(module)) if _NAMED.search(_text(module)) else ()
     return tuple(
         node
         for node in nodes

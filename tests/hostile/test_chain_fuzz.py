@@ -21,7 +21,7 @@ from tests.hostile.mutations import mutated, odd_headers
 from tests.processor import corrected
 from tests.providers.recordings import DIALECTS, Recording, recordings, splits
 
-CASES = int(os.environ.get("RESILIENT_STREAM_FUZZ", "300"))
+CASES = int(os.environ.get("RESILIENT_STREAM_FUZZ", "200"))
 SLOWEST = 0.1
 """Seconds of the processor's time that one read may take; the best of three counts, since machines are noisy."""
 STATUSES = (200, 200, 200, 200, 200, 200, 201, 302, 400, 401, 404, 429, 500, 503, 529)

@@ -13,10 +13,13 @@ import pytest
 from resilient_stream import Client, Recovery, RetryPolicy, StreamError, Target, TextDelta, Transcript
 from resilient_stream.providers import known_providers
 from tests.loopback import LAST, Loopback, Script, Step, framed
-from tests.providers.recordings import DIALECTS, Recording, read
-from tests.providers.test_recordings import answers, ended
+from tests.providers.recordings import DIALECTS, Recording, read, recordings
+from tests.providers.test_recordings import ended
 
 CUTS = 3
+ANSWERS = [recording for dialect in DIALECTS for recording in recordings(dialect) if recording.status < 400]
+
+answers = pytest.mark.parametrize("recording", ANSWERS, ids=lambda recording: recording.name)
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -9,7 +9,8 @@ import bisect
 import json
 import random
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -41,16 +42,33 @@ def _every(dialect: str, *, errors: bool) -> list[Recording]:
     return [recording for recording in recordings(dialect) if (recording.status >= 400) is errors]
 
 
-def _parameters(*, errors: bool) -> list[object]:
-    found = [recording for dialect in DIALECTS for recording in _every(dialect, errors=errors)]
-    return [pytest.param(recording, id=recording.name) for recording in found] or [_NOT_HERE]
+def every_answer(test: Callable[[Recording], None]) -> Any:
+    """Run a test over each answer of one dialect. Thousands of tests of a millisecond would take longer to begin than
+    to run; what fails is named by its recording."""
+
+    def over_a_dialect(dialect: str) -> None:
+        wrong = [error for recording in _every(dialect, errors=False) for error in _errors(test, recording)]
+        if wrong:
+            raise ExceptionGroup(f"{test.__doc__} {len(wrong)} of its answers", wrong)
+
+    over_a_dialect.__name__, over_a_dialect.__doc__ = test.__name__, test.__doc__
+    return pytest.mark.parametrize("dialect", DIALECTS)(over_a_dialect)
 
 
-answers = pytest.mark.parametrize("recording", _parameters(errors=False))
-refusals = pytest.mark.parametrize("recording", _parameters(errors=True))
+def _errors(test: Callable[[Recording], None], recording: Recording) -> Iterator[Exception]:
+    try:
+        test(recording)
+    except Exception as error:
+        error.add_note(recording.name)
+        yield error
 
 
-@answers
+REFUSALS = [
+    pytest.param(recording, id=recording.name) for dialect in DIALECTS for recording in _every(dialect, errors=True)
+]
+
+
+@every_answer
 def test_a_whole_answer_is_what_it_is_known_to_be(recording: Recording) -> None:
     """Text, reasoning, calls, finish reason and usage are those that were written down, or the provider's own SDK's."""
     reading = read(recording, [recording.body])
@@ -58,7 +76,7 @@ def test_a_whole_answer_is_what_it_is_known_to_be(recording: Recording) -> None:
     assert reading.complete is (reading.failure is None)
 
 
-@answers
+@every_answer
 def test_the_end_comes_once_and_last(recording: Recording) -> None:
     """There is at most one Finished, nothing after it, and none in an answer that failed."""
     chunks = read(recording, [recording.body]).chunks
@@ -66,7 +84,7 @@ def test_the_end_comes_once_and_last(recording: Recording) -> None:
     assert finished in ([], [len(chunks) - 1])
 
 
-@answers
+@every_answer
 def test_an_answer_does_not_depend_on_how_the_network_cut_it(recording: Recording) -> None:
     """Byte by byte and at random splits, the same bytes give the same answer, failures included."""
     whole = read(recording, [recording.body])
@@ -85,7 +103,7 @@ def _byte_by_byte(body: bytes) -> list[bytes]:
     return [*single[:begin], *([body[begin:end]] if begin < end else []), *single[begin:]]
 
 
-@answers
+@every_answer
 def test_text_that_is_read_by_itself_is_the_text_that_the_decoder_reads(recording: Recording) -> None:
     """One event a read: what a decoder offers for single pieces of text gives the same answer, chunk for chunk."""
     events = re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", recording.body)
@@ -97,14 +115,14 @@ def test_text_that_is_read_by_itself_is_the_text_that_the_decoder_reads(recordin
     assert (quick.failure, quick.done, quick.model) == (whole.failure, whole.done, whole.model)
 
 
-@answers
+@every_answer
 def test_raw_events_change_nothing_else(recording: Recording) -> None:
     """With raw=True the answer is the same; there is only more beside it."""
     reading = read(recording, splits(recording.body, SEED, 300), raw=True)
     assert differences(reading.answer, read(recording, [recording.body]).answer) == {}
 
 
-@answers
+@every_answer
 def test_a_cut_answer_never_claims_to_be_whole(recording: Recording) -> None:
     """Cut anywhere before the end marker it is not complete, and what was read is the beginning of the answer."""
     whole = read(recording, [recording.body])
@@ -207,7 +225,7 @@ KINDS_OF_CLASS = {
 """The SDKs' classes follow the status; ours, what the body says."""
 
 
-@refusals
+@pytest.mark.parametrize("recording", REFUSALS or [_NOT_HERE])
 def test_an_http_error_has_the_kind_of_the_official_class(recording: Recording) -> None:
     """A recorded error is classified within what the official SDK's class allows."""
     failure = recording.adapter.classify(recording.status, recording.headers, recording.body)

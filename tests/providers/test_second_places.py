@@ -70,6 +70,10 @@ CHAT = {
     "pieces, then all": (chat(message("Hello"), message(" you"), message("Hello you", "stop")), Said()),
     "deltas, then all": (chat(delta("Hello"), delta(" you"), message("Hello you", "stop")), Said()),
     "deltas, then the rest": (chat(delta("Hel"), delta("lo"), message("Hello you", "stop")), Said()),
+    "halves of a character in deltas, then all": (
+        chat(delta("Hello \ud83d"), delta("\ude00"), message("Hello \U0001f600 you", "stop")),
+        Said("Hello \U0001f600 you"),
+    ),
     "deltas, then another text": (
         chat(delta("Hello you"), message("Something else", "stop")),
         Said(unmodelled=("message",)),
@@ -192,6 +196,23 @@ RESPONSES = {
     "deltas and no output": (response(piece("Hello"), piece(" you")), Said()),
     "the rest in done": (response(piece("Hello"), at("output_text.done", text="Hello you"), output=[ITEM]), Said()),
     "the rest in the output": (response(piece("Hello"), output=[ITEM]), Said()),
+    "halves of a character in deltas, then all": (
+        response(
+            piece("Hello \ud83d"),
+            piece("\ude00"),
+            at("output_text.done", text="Hello \U0001f600 you"),
+            output=[{"type": "message", "content": [{"type": "output_text", "text": "Hello \U0001f600 you"}]}],
+        ),
+        Said("Hello \U0001f600 you"),
+    ),
+    "halves of a character in arguments, then all": (
+        response(
+            at("function_call_arguments.delta", item_id="fc", delta='{"a":"\ud83d'),
+            at("function_call_arguments.delta", item_id="fc", delta='\ude00"}'),
+            at("output_item.done", item={**ITEM_CALL, "arguments": '{"a":"\U0001f600"}'}),
+        ),
+        Said("", "", (("f", '{"a":"\U0001f600"}'),)),
+    ),
     "another text in the output": (
         response(piece("Hello you"), output=[{"type": "message", "content": [{"type": "output_text", "text": "No"}]}]),
         Said(unmodelled=("output",)),

@@ -16,6 +16,7 @@ from ...chunks import ToolCall, ToolCallDelta
 from ...text.arguments import holds_more, parse_arguments
 from ...wire.broken import UNREADABLE
 from ...wire.limits import EventTooLarge
+from ...wire.surrogates import joined
 from .brackets import Brackets
 
 __all__ = [
@@ -76,7 +77,7 @@ class OpenCall(msgspec.Struct):
         if len(arguments) == self.size and arguments == self.text:
             return True
         self.repeated += 1
-        if self.repeated <= MOST_REPEATS and parse_arguments(arguments) == parse_arguments(self.text):
+        if self.repeated <= MOST_REPEATS and parse_arguments(joined(arguments)) == parse_arguments(joined(self.text)):
             return True
         self.wrong = self.wrong or TWICE
         return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ...chunks import TextDelta
 from ...contract import Batch
+from ...wire.surrogates import Joiner, joined
 
 __all__ = ["KEPT", "Said"]
 
@@ -26,7 +27,7 @@ class Said:
     the list is longer than `KEPT`.
     """
 
-    __slots__ = ("_grows", "_length", "_measured", "_tail", "kept")
+    __slots__ = ("_grows", "_halves", "_length", "_measured", "_tail", "kept")
 
     def __init__(self) -> None:
         self.kept: list[str] = []
@@ -34,6 +35,7 @@ class Said:
         self._tail = ""
         self._grows = False
         self._measured = False
+        self._halves: Joiner | None = None  # made when half a character comes, which a whole text has as one
 
     @property
     def pieces(self) -> bool:
@@ -67,6 +69,10 @@ class Said:
             self.kept.clear()
 
     def _add(self, text: str) -> None:
+        if self._halves is None and joined(text) != text:
+            self._halves = Joiner()
+        if self._halves is not None:
+            text = self._halves.feed("text", text)
         self._length += len(text)
         self._tail = (self._tail + text)[-TAIL:]
 

@@ -16,8 +16,9 @@ from .limits import EventTooLarge, HeldTooMuch, TooManyPieces
 from .surrogates import marked
 
 __all__ = [
-    "LARGE", "MOST_VALUES", "UNREADABLE", "carries_nothing", "event_value", "failure_of", "has_crowded_error",
-    "is_crowded", "objects_in", "place_of", "readable", "value_of", "without_halves", "without_nothing",
+    "ARGUMENTS", "LARGE", "MOST_VALUES", "UNREADABLE", "carries_nothing", "event_value", "failure_of",
+    "has_crowded_error", "is_crowded", "objects_in", "place_of", "readable", "value_of", "without_halves",
+    "without_nothing",
 ]  # fmt: skip
 
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError)
@@ -30,6 +31,9 @@ _NOTHING = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 """An event that carries nothing: blank, a value that is no object, or a word that keeps a connection alive."""
+
+ARGUMENTS = ("arguments", "input", "args", "parameters", "partial_json")
+"""The field names under which servers send the arguments of a tool call."""
 
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -106,18 +110,24 @@ def readable(payload: bytes, mark: bool = True) -> bytes:
 
 
 def without_nothing(payload: bytes) -> bytes:
-    """Return JSON without the fields that hold null, an empty list or an empty object. Raises one of UNREADABLE.
+    """Return JSON without the fields that hold null, an empty list or an empty object, and without the nulls of lists.
+    Raises one of UNREADABLE.
 
     Gateways in PHP and Lua write an empty list as an object or an empty object as a list, and those in Go write null
-    for a number, so a field of these is of a wrong type though it says nothing.
+    for a number, so a field of these is of a wrong type though it says nothing. The arguments of a tool call stay as
+    they are, since there it does say something.
     """
     return msgspec.json.encode(_with_values(msgspec.json.decode(payload)))
 
 
 def _with_values(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _with_values(each) for name, each in value.items() if each not in (None, [], {})}
-    return [_with_values(each) for each in value] if isinstance(value, list) else value
+        return {
+            name: each if name in ARGUMENTS else _with_values(each)
+            for name, each in value.items()
+            if each not in (None, [], {})
+        }
+    return [_with_values(each) for each in value if each is not None] if isinstance(value, list) else value
 
 
 def is_crowded(payload: bytes, start: int = 0) -> bool:

@@ -25,6 +25,8 @@ EMPTY: dict[str, list[Any]] = {
         {"choices": {}, "usage": {"prompt_tokens": 1}},
         {"choices": [{"index": 0, "delta": {"tool_calls": {}, "function_call": [], "reasoning_details": {}}}]},
         {"choices": [{"index": 0, "delta": {"refusal": []}, "message": [], "finish_reason": []}]},
+        {"choices": [None]},
+        {"choices": [{"index": 0, "delta": {"tool_calls": [None]}}]},
     ],
     "messages": [
         {"type": "message_start", "message": []},
@@ -36,6 +38,8 @@ EMPTY: dict[str, list[Any]] = {
         {"candidates": {}, "usageMetadata": []},
         {"candidates": [{"content": [], "index": None}], "promptFeedback": []},
         {"candidates": [{"content": {"parts": {}}}]},
+        {"candidates": [None]},
+        {"candidates": [{"content": {"parts": [None]}}]},
     ],
     "cohere": [{"type": "content-end", "index": None, "delta": []}],
     "ollama": [{"message": []}, {"message": {"content": "", "tool_calls": {}}, "done": None}],
@@ -55,6 +59,32 @@ def test_an_empty_value_of_the_wrong_type_says_nothing(name: str, event: Any) ->
         chunks = whole(decoder, *reads)
         assert (decoder.done, decoder.failure) == (True, None)
         assert [chunk for chunk in chunks if type(chunk) not in (Usage, Finished)] == [TextDelta("a")] * 2
+
+
+EMPTY_ARGUMENTS = {"tags": [], "note": None, "more": {}, "list": [1, None]}
+CALLED: dict[str, Any] = {
+    "chat": {
+        "delta": {"refusal": [], "tool_calls": [{"function": {"name": "f", "arguments": EMPTY_ARGUMENTS}}]},
+        "finish_reason": "tool_calls",
+    },
+    "gemini": {
+        "content": {"parts": [{"functionCall": {"name": "f", "args": EMPTY_ARGUMENTS}}]}, "finishReason": "STOP",
+        "finishMessage": [],
+    },
+    "ollama": {
+        "message": {"content": [], "tool_calls": [{"function": {"name": "f", "arguments": EMPTY_ARGUMENTS}}]},
+        "done": True,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_an_empty_argument_beside_an_empty_value_of_the_wrong_type_stays(name: str) -> None:
+    """A tool gets its null, its empty list and its empty object, whatever else stands in their event."""
+    said = CALLED[name]
+    event = {"chat": {"choices": [said]}, "gemini": {"candidates": [said]}}.get(name, said)
+    chunks = whole(DIALECTS[name].make(), DIALECTS[name].frame(json.dumps(event).encode()))
+    assert [chunk.parsed for chunk in chunks if isinstance(chunk, ToolCall)] == [EMPTY_ARGUMENTS]
 
 
 WHOLE: dict[str, dict[str, Any]] = {

@@ -19,10 +19,10 @@ import msgspec
 
 from ...classify import classify_error
 from ...failures import Failure
+from ...wire.broken import ARGUMENTS
 from ...wire.json_outline import Node, paths
 from ..anthropic.adapter import whole_events
 from ..openai.chat import whole_message
-from ..shared.call_fields import PLACES
 from ..shared.whole import has
 from .errors import RULES
 from .frames import Frame
@@ -134,7 +134,7 @@ def _tool(said: msgspec.Raw) -> Iterator[_Event]:
     use = _FIELDS.decode(said)
     arguments = msgspec.json.decode(use.pop("input", b"{}"))
     yield "contentBlockStart", {"start": {"toolUse": use}}
-    if arguments != {} or not any(has(use, place) for place in PLACES):
+    if arguments != {} or not any(has(use, place) for place in ARGUMENTS):
         yield _delta(toolUse={"input": msgspec.json.encode(arguments).decode()})
 
 

@@ -11,13 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ...wire.broken import ARGUMENTS
 from .open_call import TWICE
 from .unmodelled import names, says
 
-__all__ = ["PLACES", "Arguments", "argument_text", "arguments_in", "function_of"]
-
-PLACES = ("arguments", "input", "args", "parameters", "partial_json")
-"""The field names under which servers send arguments."""
+__all__ = ["Arguments", "argument_text", "arguments_in", "function_of"]
 
 NO_ARGUMENTS = names(
     "id type name index function status signature thought_signature extra_content provider_specific_fields caller "
@@ -41,7 +39,7 @@ class Arguments(NamedTuple):
 def arguments_in(*holders: Mapping[str, Any], known: frozenset[str] = frozenset()) -> Arguments:
     """Return the arguments of a call from these objects of it. known: fields of this dialect that are no arguments."""
     odd = any(_is_odd(name, value, known) for holder in holders for name, value in holder.items())
-    found = [text for holder in holders for name in PLACES if (text := argument_text(holder.get(name)))]
+    found = [text for holder in holders for name in ARGUMENTS if (text := argument_text(holder.get(name)))]
     said = [text for text in found if text not in ("{}", "[]")] or found
     wrong = TWICE if len(set(said)) > 1 else None
     return Arguments(said[0] if said else "", odd, wrong)
@@ -61,4 +59,4 @@ def argument_text(value: Any) -> str:
 
 
 def _is_odd(name: str, value: Any, known: frozenset[str]) -> bool:
-    return name not in NO_ARGUMENTS and name not in PLACES and name not in known and says(value)
+    return name not in NO_ARGUMENTS and name not in ARGUMENTS and name not in known and says(value)

@@ -57,6 +57,9 @@ LONG_LIST = 64 * 1024
 MOST_PIECES = 4_000
 """Twice as many places of one event as are mended; an event with more of them stays unreadable."""
 LONE = "\ufffd".encode()
+_UNREAD = "\ufffe\ufffe".encode()
+_UNREAD_NUMBER = re.compile(b'"%b([^"]*+)"' % _UNREAD)
+"""A number that nobody can read, set aside as a text that no server sends."""
 LARGE = 1024 * 1024
 """Bytes of an event from which on its values are counted before all of them become objects of Python."""
 MOST_VALUES = 200_000
@@ -103,10 +106,36 @@ def readable(payload: bytes, mark: bool = True) -> bytes:
     """Return JSON without what msgspec refuses though most parsers accept it: half surrogate pairs, numbers too large,
     and what Python writes for a number that is none.
 
-    Such a number becomes null. A half is marked (see `surrogates.py`), to be joined to its other half in a later event;
-    without `mark` it becomes U+FFFD.
+    Such a number becomes null. The arguments of a tool call that have one become a text, as they were written, which no
+    reader of arguments accepts, so that no tool is run with a null in its place. A half is marked (see
+    `surrogates.py`), to be joined to its other half in a later event; without `mark` it becomes U+FFFD.
     """
-    return without_halves(_without_numbers(_without_words(payload)), mark)
+    sound = without_halves(_without_numbers(_without_words(payload)), mark)
+    return _settled(sound) if _UNREAD in sound else sound
+
+
+def _settled(payload: bytes) -> bytes:
+    """Return JSON with null for each number that was set aside, except in the arguments of tool calls."""
+    if len(payload) <= LARGE and any(b'"%b"' % name.encode() in payload for name in ARGUMENTS):
+        try:
+            return msgspec.json.encode(_with_numbers(msgspec.json.decode(payload)))
+        except UNREADABLE:
+            pass
+    return _UNREAD_NUMBER.sub(b"null", payload)
+
+
+def _with_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_written(each) if name in ARGUMENTS else _with_numbers(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_with_numbers(each) for each in value]
+    return None if isinstance(value, str) and value.startswith(_UNREAD.decode()) else value
+
+
+def _as_written(arguments: Any) -> Any:
+    """Return arguments in which a number was set aside as their text, and others as they are."""
+    text, count = _UNREAD_NUMBER.subn(rb"\1", msgspec.json.encode(arguments))
+    return text.decode() if count else arguments
 
 
 def without_nothing(payload: bytes) -> bytes:
@@ -185,10 +214,15 @@ def without_halves(data: bytes, mark: bool) -> bytes:
 
 
 def _without_words(data: bytes) -> bytes:
-    """Return JSON with null for the words that Python writes for a number that is none."""
+    """Return JSON with the words set aside that Python writes for a number that is none."""
     if b"NaN" not in data and b"Infinity" not in data:
         return data
-    return _NO_NUMBER.sub(lambda found: found[0] if found[0].startswith(b'"') else b"null", data)
+    return _NO_NUMBER.sub(lambda found: found[0] if found[0].startswith(b'"') else _set_aside(found[0]), data)
+
+
+def _set_aside(number: bytes) -> bytes:
+    """Return the text that stands for a number that nobody can read until its place is known."""
+    return b'"%b%b"' % (_UNREAD, number)
 
 
 def _without_numbers(data: bytes) -> bytes:
@@ -201,7 +235,8 @@ def _without_numbers(data: bytes) -> bytes:
             break
         at = number.end()
         if not _is_number(number[0]):
-            pieces += data[kept:start].removesuffix(b"-"), b"null"
+            before = data[kept:start].removesuffix(b"-")
+            pieces += before, _set_aside(data[kept + len(before) : at])
             kept = at
     return b"".join((*pieces, data[kept:])) if pieces else data
 

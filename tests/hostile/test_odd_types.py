@@ -87,6 +87,21 @@ def test_an_empty_argument_beside_an_empty_value_of_the_wrong_type_stays(name: s
     assert [chunk.parsed for chunk in chunks if isinstance(chunk, ToolCall)] == [EMPTY_ARGUMENTS]
 
 
+UNREAD_NUMBERS = ("NaN", "-Infinity", "1e999", "-1e999")
+
+
+@pytest.mark.parametrize("number", UNREAD_NUMBERS)
+@pytest.mark.parametrize("name", CALLED)
+def test_a_call_with_a_number_that_nobody_can_read_is_not_run(name: str, number: str) -> None:
+    """Its arguments are shown as they were written; no null stands in their place."""
+    arguments = f'{{"limit":{number}}}'
+    said = json.dumps(CALLED[name]).replace(json.dumps(EMPTY_ARGUMENTS), arguments)
+    event = {"chat": '{"choices":[%s]}', "gemini": '{"candidates":[%s]}'}.get(name, "%s") % said
+    chunks = whole(DIALECTS[name].make(), DIALECTS[name].frame(event.encode()))
+    calls = [(chunk.arguments, chunk.parsed) for chunk in chunks if isinstance(chunk, ToolCall)]
+    assert calls == [(arguments, None)]
+
+
 WHOLE: dict[str, dict[str, Any]] = {
     "openai:m": {
         "choices": [{"index": "0", "message": {"content": "Hi", "tool_calls": {}}, "finish_reason": "stop"}],

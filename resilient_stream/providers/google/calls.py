@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from ...chunks import ToolCall, ToolCallDelta
 from ...text.arguments import parse_arguments
-from ...wire.broken import value_of
 from ..shared.call_fields import arguments_in
 from ..shared.holdings import Holdings
 from ..shared.open_call import TWICE, TWO_IDS, Doubts, OpenCall
@@ -47,7 +46,7 @@ def _read(sent: dict[str, Any]) -> _FunctionCall:
     call.odd, call.wrong = said.odd, said.wrong
     if said.text:
         parsed = parse_arguments(said.text)
-        call.args = (value_of(said.text.encode()) or said.text) if parsed is None else parsed
+        call.args = said.text if parsed is None else parsed
     return call
 
 
@@ -176,7 +175,7 @@ class _OpenCall:
         on half of a call."""
         pieces = self._partial.value
         value = self._arguments or pieces
-        text = msgspec.json.encode(value).decode()
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         self._holdings.piece(text)
         wrong = self.wrong
         if self._partial.broken:

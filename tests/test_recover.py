@@ -351,9 +351,9 @@ async def test_a_hint_beyond_what_is_waited_for_skips_the_target() -> None:
         FakeProvider(model("Hello world")) as b,
     ):
         async with Client(first.target("openai"), b.target("openai", model="b")) as client:
-            _, transcript = await taken(client, deadline=5)
+            _, transcript = await taken(client, deadline=50)
     assert transcript.text == "Hello world"
-    assert (transcript.duration or 9) < 1
+    assert (transcript.duration or 99) < 20
 
 
 @pytest.mark.usefixtures("own_clock")

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import stat
+import threading
 import time
 import tracemalloc
 from pathlib import Path
@@ -76,9 +77,9 @@ async def test_only_a_plain_file_is_played(what: str, tmp_path: Path) -> None:
     started = time.monotonic()
     async with Client(f"replay:{not_plain(tmp_path)[what]}", retry=RetryPolicy.off()) as client:
         with pytest.raises(StreamError) as caught:
-            await client.complete("hi", deadline=5)
+            await client.complete("hi", deadline=60)
     assert caught.value.kind is ErrorKind.CLIENT_CONFIG
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
 
 
 async def test_a_file_that_is_too_large_is_not_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,13 +137,15 @@ async def test_a_disk_that_does_not_answer_does_not_hold_the_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread that reads is left alone when the time is over."""
-    monkeypatch.setattr(replay, "_content", lambda path: time.sleep(0.3) or b"")
+    answers = threading.Event()
+    monkeypatch.setattr(replay, "_content", lambda path: answers.wait(60) and b"")
     async with Client(f"replay:{tmp_path / 'a.jsonl'}") as client:
         started = time.monotonic()
         with pytest.raises(StreamError) as caught:
             await client.complete("hi", deadline=0.05)
+    answers.set()
     assert caught.value.deadline_passed
-    assert time.monotonic() - started < 0.25
+    assert time.monotonic() - started < 20
     await asyncio.sleep(0)
 
 

@@ -182,7 +182,7 @@ async def test_a_deadline_does_not_wait_for_botocore() -> None:
 
     class Slow(Session):
         def get_credentials(self) -> Any:
-            release.wait(5)
+            release.wait(60)
             return self
 
     target = Target("bedrock:m", session=Slow(), region="eu-west-1", base_url="http://127.0.0.1:9")
@@ -191,6 +191,6 @@ async def test_a_deadline_does_not_wait_for_botocore() -> None:
             began = time.monotonic()
             with pytest.raises(DeadlineExceeded):
                 await client.stream("hi", deadline=0.05).collect()
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 20
     finally:
         release.set()

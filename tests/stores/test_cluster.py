@@ -27,7 +27,7 @@ from .test_redis_exchange import FINE
 errors = pytest.importorskip("redis.exceptions", reason="the extra redis is not installed")
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-PATIENCE = 0.3
+PATIENCE = 1.0
 """Seconds that a call waits for a real node here: more than it is, since the machine may be busy with other tests."""
 
 ONE, OTHER = "redis://:secret@one:1", "redis://:secret@other:2"

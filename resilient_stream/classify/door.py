@@ -95,8 +95,14 @@ class _Copier:
     def _fields(self, value: dict[Any, Any], depth: int) -> Iterator[tuple[str, Any]]:
         """Copy an object, its texts and numbers before nested objects, since outer words count first."""
         there = [key for key in _READ if key in value]
+        passed_on: dict[str, Any] | None = None
         for key in sorted(there, key=lambda key: isinstance(value[key], dict | list)):
-            yield key, self.copy(value[key], depth=depth, opens=key in _MAY_BE_JSON)
+            said = value[key]
+            if key in MESSAGES and isinstance(said, str) and passed_on is None and "raw" not in value:
+                said, passed_on = self._apart(said)
+            yield key, self.copy(said, depth=depth, opens=key in _MAY_BE_JSON)
+        if passed_on is not None:
+            yield "raw", self._container(passed_on, depth)
         if isinstance(quoted := value.get("headers"), dict):
             yield "headers", self._headers(quoted)
 
@@ -111,6 +117,15 @@ class _Copier:
                 return self._container(value, depth)
         return self._cut(text, MAX_MESSAGE)
 
+    def _apart(self, text: str) -> tuple[str, dict[str, Any] | None]:
+        """Return a sentence without the error object in it, and the object: gateways pass an upstream's body on so."""
+        start, end = text.find("{"), text.rfind("}") + 1
+        if not (0 < start < end <= MAX_BODY and self.opened):
+            return text, None
+        self.opened -= 1
+        found = _decoded(text[start:end])
+        return (f"{text[:start]}…{text[end:]}", found) if _is_error(found) else (text, None)
+
     def _cut(self, text: str, limit: int) -> str:
         text = text[: min(limit, self.text)]
         self.text -= len(text)
@@ -122,6 +137,14 @@ class _Copier:
             return value
         self.text = max(0, self.text - _NUMBER_COSTS)
         return value if isinstance(value, int | float) and -_LARGEST < value < _LARGEST else None
+
+
+def _is_error(value: Any) -> bool:
+    """Return whether a value in a sentence is an error, and not a part of a request or of an answer."""
+    if not isinstance(value, dict):
+        return False
+    named = "message" in value and any(key in value for key in ("type", "code", "status"))
+    return named or isinstance(value.get("error"), dict | str)
 
 
 def _decoded(text: str) -> Any:

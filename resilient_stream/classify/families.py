@@ -307,6 +307,7 @@ FAMILIES: tuple[Phrase, ...] = (
         r"\b(?:actions?|operations?|methods?|endpoints?|apis?) (?:does not|doesn't|do not|don't) support\b",
         r"\b(?:only supports?|accepts?|supports?|takes?) (?:only )?(?:text|streaming|chat)(?: inputs?)?(?: only)?\b",
         rf"\b{_FEATURE} models?\b.{{0,30}}\b(?:can't|cannot|not) (?:be )?(?:used|call\w{{1,3}}|meant|intended)\b",
+        r"\brequested (?:api|operation|endpoint|feature) is (?:currently )?not (?:supported|available)\b",
         unless=r"\b(?:format|mime|media[ _]?type|types?|url|extension|size|value|schema'?s?)\b|" + TOGETHER,
         statuses=_ASKED,
     ),
@@ -317,7 +318,10 @@ FAMILIES: tuple[Phrase, ...] = (
         r"body|grammar|schema|prompt|template|json (?:body|request))\b|\[json\.exception\b",
         r"\b(?:must|should) be (?:an? )?(?:string|object|array|number|integer|bool\w{0,4}|list|dict\w{0,6})\b|"
         r"\bexpected (?:an? )?(?:string|object|array|number|integer|bool\w{0,4}|list|dict\w{0,6})\b.{0,20}"
-        r"\b(?:got|but|found|received)\b",
+        r"\b(?:got|but|found|received)\b|"
+        r"\bexpected \W?\w{1,40}\W? to be (?:an? )?"
+        r"(?:string|object|array|number|integer|bool\w{0,4}|list|dict\w{0,6})\b|"
+        r"\bjinja\w{0,4} (?:exception|error)|\braise_exception\(",
         statuses=(0, 500),
     ),
     phrase(

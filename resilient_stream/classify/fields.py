@@ -25,6 +25,9 @@ _NOUN = r"(?:inputs?|propert(?:y|ies)|fields?|parameters?|params?|arguments?|arg
 _SENTENCE = re.compile(
     rf"\b(?:extra|extraneous|additional|unknown|unexpected|unrecogni[sz]ed|unsupported) (?:request )?{_NOUN}\b"
     rf"|\b{_NOUN}\b.{{0,60}}(?:\bnot|n't) (?:permitted|allowed|recogni[sz]ed|expected)\b(?! to\b)"
+    r"|[`'\"](?:temperature|top_[pk]|stop|seed|logprobs|(?!response_format|json_|tool|parallel_)[a-z]{2,24}"
+    r"(?:[._]\w{1,24}){1,6})[`'\"] (?:is|are) (?:not supported|unsupported|deprecated|not available) "
+    r"(?:for|with|by|on) this model\b"
     r"|\bfield required\b|\binput should (?:be|have|match)\b|\bvalidation errors? for\b|\bvalue error, "
     r"|\b(?:temperature|top_[pk]|max_\w{1,24}tokens|stop|seed|logprobs|logit_bias|tools?|tool_choice|stream(?:_options)?)"
     r"[`'\"]? (?:is|are) not (?:permitted|allowed)\b|\bmissing_required|\bunknown variant\b",

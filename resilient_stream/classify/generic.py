@@ -28,7 +28,8 @@ GENERIC = make_rules(
         _K.PERMISSION_DENIED: """unsupported_country_region_territory service_disabled
             iam_permission_denied organization_restricted organization_on_hold consumer_suspended account_deactivated
             consumer_invalid user_suspended ip_not_authorized api_key_service_blocked
-            api_key_ip_address_blocked api_key_http_referrer_blocked""",
+            api_key_ip_address_blocked api_key_http_referrer_blocked feature_disabled feature_not_enabled
+            illegal_access""",
         _K.INSUFFICIENT_FUNDS: """insufficient_quota insufficient_balance insufficient_credits
             insufficient_credit insufficient_funds credit_balance_exhausted credit_balance_too_low
             insufficient_user_quota pre_consume_token_quota_failed base_resp_1008
@@ -65,7 +66,7 @@ GENERIC = make_rules(
         _K.MODEL_LOADING: "model_loading model_not_ready model_is_loading",
         _K.CONFLICT: "conversation_locked thread_locked",
         _K.UNSUPPORTED_FEATURE: """not_supported_error not_implemented not_implemented_error
-            unsupported_api_for_model""",
+            unsupported_api_for_model api_not_supported api_unsupported""",
         _K.INVALID_REQUEST: """string_above_max_length array_above_max_length failed_to_download_image
             image_too_large previous_response_not_found invalid_encrypted_content missing_thought_signature
             base_resp_1042 base_resp_2013""",
@@ -96,7 +97,7 @@ GENERIC = make_rules(
             r"\bbudget( limit)?( has been| is| was)? (exceeded|exhausted|reached)",
             r"\btrial( period)?( has| is)? (ended|expired|over)\b",
             r"\b(hit|reached|exceeded|over|exhausted) (your|its|the|their) (\w{1,24} )?budget\b",
-            unless=r"per[ -]?(sec|min)|\b[rt]p[ms]\b|\brate limit reached\b",
+            unless=r"per[ -]?(sec|min)|\b[rt]p[ms]\b|\bcould not be resolved\b",
         ),
         phrase(
             # Google says the same about a minute's quota, and always adds which metric.
@@ -231,7 +232,12 @@ GENERIC = make_rules(
             r"\black(s|ing)? (the )?(required |necessary )?(data |iam )?(actions?|roles?|rights?|scopes?)\b",
             r"\bonly allows? .{0,40}\b(clients?|users?|accounts?|members?|plans?|keys?|access)\b",
             r"(must be|is not|not been) verified|missing scopes?\b|terms acceptance|"
-            r"^(this )?(operation|action|access) (is )?not (allowed|permitted)\W*$",
+            r"^(this )?(operation|action|access) (is )?not (allowed|permitted)\W*$|"
+            r"\b(restricted|limited|reserved|open|available) (only )?to (authori[sz]ed|approved|selected|verified|"
+            r"eligible|certain|registered|official)\b|"
+            r"\b(plan|subscription|tier|account|package|key)\b.{0,30}\b(does not|doesn't) (yet |currently )?"
+            r"(include|cover|have|allow|permit|work)\b|"
+            r"\bnot (yet )?(available|enabled|offered) (for|to|on|in) (this|your) (workspace|project|tenant)\b",
             unless=r"\b(not found|does not exist|unknown)\b.{0,60}\bor\b|\bcontent violates\b",
         ),
         phrase(
@@ -246,6 +252,8 @@ GENERIC = make_rules(
             r"$|[.!\"']| due to (security|safety|content|polic))",
             r"\b(prompts?|inputs?|outputs?|content|text|messages?)\b.{0,40}\b(unsafe|not safe|inappropriate|"
             r"harmful|offensive)\b",
+            r"\b(content|prompt|inputs?|outputs?|responses?) (blocked|rejected|censored) (by|due|because|for)\b"
+            r"(?! (a |the |your |our )?firewall)|"
             r"\b(content|prompt|inputs?|outputs?|text)\b.{0,40}\b(is|are|was|were|been|being) (blocked|rejected|"
             r"censored)|\bcensor",
             r"(inappropriate|unsafe|harmful|sensitive|prohibited) content|data may contain inappropriate",
@@ -260,7 +268,7 @@ GENERIC = make_rules(
             r"no route (found|matched|for|to)\b|(could not|cannot|unable to) route (to|the) |"
             r"\b(endpoint|path|route|url)( is| was)? not (supported|found|implemented)|"
             r"^no static resource|the requested url .{0,200}not found",
-            r"(unexpected|unsupported|unknown|no such|wrong) (endpoint|path|route|url|method)\b",
+            r"(unexpected|unsupported|unknown|no such|wrong) (endpoint|path|route|url|method)\b|^path must be of\b",
             unless=r"\bmodel\b|\bendpoint .{0,20}\bnot exist\b",
             statuses=(0, 404, 405),
         ),
@@ -282,7 +290,9 @@ GENERIC = make_rules(
             r"\b(invalid|unknown|unsupported|no such|unrecognized|unable to access) (the )?model( name|"
             r" id| identifier)?"
             r"( specified)?(:|$| ['`\"@]| [\w.@]{0,60}[-\d/]|\.)|unable to access model",
-            r"\bmodels?\b.{0,160}?\b(could not|cannot|can't|couldn't) be found\b|"
+            r"\bmodels?\b.{0,160}?\b(could not|cannot|can't|couldn't) be (found|resolved)\b|"
+            r"\bunknown provider for (the )?model\b|\bno (\w{1,24} ){0,2}(accounts?|keys?) (that )?(supports?|serves?|"
+            r"can serve|for) .{0,30}\bmodel\b|"
             r"could(n't| not) find (the |a )?model\b",
             r"\bmodels?( [^\s,;]{1,80})? (is|are|was) not (supported|known|served|offered|hosted)\b",
             r"no (available |healthy )?(backend|worker|instance|replica|server|host|provider|upstream)s?\b.{0,30}"
@@ -322,13 +332,15 @@ GENERIC = make_rules(
         *FAMILIES,
         phrase(
             _K.STREAM_INTERRUPTED,
-            r"mid-?stream|stream (was |has been )?(interrupted|closed|terminated|disconnected|"
+            r"\bdisconnected (during|while|in the middle of) (the )?(stream|answer|respon|generat)|mid-?stream|"
+            r"stream (was |has been )?(interrupted|closed|terminated|disconnected|"
             r"reset) (early|before|during|by)",
             r"\bstream (break|broke|broken|cut|lost)\b|\bstream error: stream id\b|\bstream id \d{1,9}; internal_error",
             statuses=_SERVER_SIDE,
         ),
         phrase(
             _K.GATEWAY_ERROR,
+            r"certificate[_ ]verify[_ ]failed|"
             r"\b(dns|name resolution|no such host)\b|\b(error|failed|failure|problem) (communicating|connecting|"
             r"talking) (to|with)\b|\bconnect call failed|connection refused|\beconnrefused\b|"
             r"\b(cannot|could not|failed to|unable to) connect to (the )?(host|upstream|backend|server)\b|"
@@ -356,6 +368,12 @@ GENERIC = make_rules(
         ),
         # Something broke at the provider, though the status says otherwise.
         phrase(_K.SERVER_ERROR, r"^internal( server)? error\b|\bcuda (error|out of memory)", statuses=(400,)),
+        phrase(
+            _K.GATEWAY_ERROR,
+            r"\bfailed to (execute|send|make|forward) (the |an )?(http )?request to (the )?"
+            r"(provider|upstream|backend)\b",
+            statuses=(400,),
+        ),
         phrase(
             # In a stream there is no 400 to say so: names like invalid_image_url, empty_file, image_too_small.
             _K.INVALID_REQUEST,

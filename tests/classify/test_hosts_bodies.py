@@ -509,6 +509,27 @@ BODIES: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('openai', 400, 'Client sent an HTTP request to an HTTPS server.\n', 'tls_failure', {}),
     ('openai', 400, "<html><h1>Bad Request</h1>You're speaking plain HTTP to an SSL-enabled server port.</html>", 'tls_failure', {}),
     ('openai', 502, {'error': 'upstream: client sent an HTTP request to an HTTPS server'}, 'gateway_error', {}),
+    # a gateway passes its upstream's body on inside a sentence
+    ('openai', 429, {'error': {'message': 'Upstream returned 429. Mapped: Provider rate limit reached, retry shortly.\nUpstream error: {"message": "Your balance is insufficient, please recharge", "type": "exceeded_current_quota_error"}', 'type': 'rate_limit_error'}}, 'insufficient_funds', {}),
+    ('openai', 500, {'error': {'message': 'AnthropicException - {"type":"error","error":{"type":"overloaded_error","message":"Please retry"}} after 2 tries'}}, 'provider_overloaded', {}),
+    ('openai', 502, {'error': {'message': "Bad answer: {'error': {'message': 'Forbidden here', 'code': 'illegal_access'}}", 'code': 'bad_gateway'}}, 'permission_denied', {}),
+    ('bedrock', 400, {'message': 'The model returned the following errors: {"type":"error","error":{"type":"invalid_request_error","message":"`top_p` is deprecated for this model."}}'}, 'invalid_request', {}),
+    ('openai', 400, {'message': "'reasoning.summary' is not supported with this model. Leave it out."}, 'invalid_request', {}),
+    ('openai', 500, {'code': 500, 'message': "Expected 'tools' to be an array", 'type': 'server_error'}, 'invalid_request', {}),
+    ('openai', 500, {'error': {'message': 'Error: Jinja Exception: Roles must alternate.', 'type': 'server_error'}}, 'invalid_request', {}),
+    ('openai', 403, {'error': {'message': 'Denied by policy of the upstream: this model is reserved to approved applications.'}}, 'permission_denied', {}),
+    ('openai', 429, {'error': {'code': '9', 'message': 'Your plan does not yet include access to this model'}}, 'permission_denied', {}),
+    ('openai', 404, {'error_code': 'FEATURE_DISABLED', 'message': 'Not offered here.'}, 'permission_denied', {}),
+    ('openai', 404, {'message': 'The gateway is not enabled for this workspace.'}, 'permission_denied', {}),
+    ('openai', 404, {'error': {'code': 'x', 'message': 'The requested operation is currently not supported'}}, 'unsupported_feature', {}),
+    ('openai', 404, {'message': 'Path must be of form /serving/<name>/invocations'}, 'unexpected_response', {}),
+    ('openai', 502, {'error': {'message': 'unknown provider for model my-model-5', 'type': 'server_error'}}, 'model_not_found', {}),
+    ('openai', 500, {'message': 'No healthy Gemini keys support the requested model: g-9'}, 'model_not_found', {}),
+    ('openai', 403, {'error': [{'code': 2, 'message': 'Model could not be resolved for budget limit enforcement'}]}, 'model_not_found', {}),
+    ('openai', None, {'error': {'message': 'Provider disconnected while streaming', 'type': 'server_error'}}, 'stream_interrupted', {}),
+    ('openai', None, {'error': {'message': 'Content blocked by the guard of the company', 'code': '400'}}, 'content_filtered', {}),
+    ('openai', 500, {'error': {'message': 'APIError: [SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate in chain'}}, 'gateway_error', {}),
+    ('openai', 400, {'error': {'message': 'failed to send the request to provider', 'error': 'EOF'}}, 'gateway_error', {}),
 ]
 # fmt: on
 

@@ -283,6 +283,7 @@ async def test_a_raising_callback_does_not_touch_the_stream(caplog: pytest.LogCa
     assert "callback" in caplog.text
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_connections_are_used_again() -> None:
     """A whole answer gives its connection back, also when the last bytes of its framing come late."""
     late = [*chat("Hello")[:-1], DONE, 0.01, LAST]
@@ -319,6 +320,7 @@ async def test_a_missing_key_names_its_variable_and_sends_nothing() -> None:
     assert (caught.value.phase, caught.value.billed_maybe) == ("connect", False)
 
 
+@pytest.mark.usefixtures("own_clock")
 @pytest.mark.parametrize("end", ["reset", "cut"])
 async def test_what_had_arrived_before_a_failure_is_delivered_first(end: Literal["reset", "cut"]) -> None:
     """What aiohttp had buffered when the connection broke is delivered; fails when its private fields are gone."""
@@ -333,6 +335,7 @@ async def test_what_had_arrived_before_a_failure_is_delivered_first(end: Literal
     assert stream.transcript.text == "abc"
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_a_stale_connection_is_replaced_for_free() -> None:
     """The server closed a connection that lay in the pool: asked again at once, also with retries off."""
     async with Loopback(chat("one"), ["cut"], chat("two")) as server:

@@ -72,6 +72,7 @@ async def test_a_pause_is_in_the_times(file: Path) -> None:
     assert line["ended"]["after"] >= times[-1]
 
 
+@pytest.mark.usefixtures("own_clock")
 @pytest.mark.parametrize(
     ("ending", "how", "kind"),
     [
@@ -125,6 +126,7 @@ async def _cancel(stream: Any) -> None:
         await task
 
 
+@pytest.mark.usefixtures("own_clock")
 @pytest.mark.parametrize(("leave", "outcome"), [(_break, "abandoned"), (_deadline, "deadline"), (_cancel, "cancelled")])
 async def test_an_answer_that_its_caller_left_is_recorded_as_far_as_it_came(
     file: Path, leave: Any, outcome: str
@@ -139,6 +141,7 @@ async def test_an_answer_that_its_caller_left_is_recorded_as_far_as_it_came(
     assert "Half" in "".join(data for _, data in line["pieces"])
 
 
+@pytest.mark.usefixtures("own_clock")
 async def test_a_call_that_never_got_an_answer_is_recorded_when_it_is_left(file: Path) -> None:
     """Cancelled while it waited for the head."""
     async with FakeProvider([Stall()]) as provider, recording(file, provider.target("openai")) as client:

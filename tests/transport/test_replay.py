@@ -251,7 +251,7 @@ async def test_a_played_answer_can_be_left_at_any_time(file: Path) -> None:
     """A deadline and a cancellation wake the wait for what comes in an hour; the partial is there."""
     write(file, exchange("a", "b", gap=3600.0, pieces=[[0.0, exchange("a")["pieces"][0][1]], [3600.0, "data: x\n\n"]]))
     async with Client(Target(f"replay:{file}")) as client:
-        stream = client.stream("hi", deadline=0.05)
+        stream = client.stream("hi", deadline=0.5)
         with pytest.raises(ContextError):
             await stream.collect()
         assert (stream.transcript.text, stream.transcript.outcome) == ("a", "deadline")

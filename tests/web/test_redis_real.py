@@ -163,17 +163,17 @@ async def test_what_is_written_is_read_and_expires(server: RedisServer) -> None:
     stored = Stored(store, 10**6)
     about = StoredAbout(bytes(32), "plain", "worker", b"alias")
     frames = [b"x" * 1000] * 3
-    await stored.write([Write("id", about, [Entry(3, frames), Entry(4, [b"y"]), Entry(4, ended=True)], 1, 0.3)])
+    await stored.write([Write("id", about, [Entry(3, frames), Entry(4, [b"y"]), Entry(4, ended=True)], 1, 1.0)])
     assert await stored.about("id") == about
     assert (await stored.named(b"alias"), await stored.named(b"other")) == ("id", None)
     assert await stored.last(["id", "other"]) == [(4, True), (0, False)]
-    assert not await stored.renew("worker", [("id", b"alias")], 0.2)
-    assert await stored.renew("worker", [("id", b"alias")], 0.2)
+    assert not await stored.renew("worker", [("id", b"alias")], 1.0)
+    assert await stored.renew("worker", [("id", b"alias")], 1.0)
     read = await stored.read("id", 3, "worker")
     assert read.alive
     assert read.entries == [Entry(4, [b"y"]), Entry(4, ended=True)]
     assert (await stored.read("id", 1, "worker")).entries[0] == Entry(3, frames)
-    await stored.write([Write("id", about, [Entry(3, frames)], 1, 0.3, anew=True)])
+    await stored.write([Write("id", about, [Entry(3, frames)], 1, 1.0, anew=True)])
     assert await stored.last(["id"]) == [(3, False)]
     assert await stored.order_stop("worker", "id") is False
     await stored.release("worker")

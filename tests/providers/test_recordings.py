@@ -125,14 +125,14 @@ def test_raw_events_change_nothing_else(recording: Recording) -> None:
 @every_answer
 def test_a_cut_answer_never_claims_to_be_whole(recording: Recording) -> None:
     """Cut anywhere before the end marker it is not complete, and what was read is the beginning of the answer."""
-    whole = read(recording, [recording.body])
+    whole = read(recording, [recording.body]).answer
     for place in _cuts(recording):
-        part = recording.body[:place]
-        reading = read(recording, splits(part, SEED + place, 500))
+        reading = read(recording, splits(recording.body[:place], SEED + place, 500))
+        begun = reading.answer
         assert not reading.complete or ended(recording, place), f"complete after {place} bytes"
-        assert whole.answer.text.startswith(reading.answer.text), f"other text after {place} bytes"
-        assert whole.answer.reasoning.startswith(reading.answer.reasoning)
-        assert [call for call in reading.answer.calls if call not in whole.answer.calls] == []
+        assert whole.text.startswith(begun.text), f"other text after {place} bytes"
+        assert whole.reasoning.startswith(begun.reasoning)
+        assert [call for call in begun.calls if call not in whole.calls] == []
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -7,7 +7,7 @@ Nothing here awaits, imports an HTTP library, raises for what a server sent, or 
 from __future__ import annotations
 
 from .generic import GENERIC
-from .http import classify_error, classify_response
+from .http import classify_error, classify_response, error_in
 from .network import classify_exception
 from .rules import Phrase, Rules, Verdict, make_rules
 from .unforeseen import unforeseen
@@ -20,6 +20,7 @@ __all__ = [
     "classify_error",
     "classify_exception",
     "classify_response",
+    "error_in",
     "make_rules",
     "unforeseen",
 ]

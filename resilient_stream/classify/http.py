@@ -18,17 +18,20 @@ from msgspec.structs import replace
 from ..failures import ErrorCategory, ErrorKind, Failure
 from ..failures.kinds import KINDS
 from .body import Said, read_body, read_error, words
-from .door import MAX_TEXT, small_headers
+from .door import MAX_TEXT, STATUSES, small_headers
 from .fields import OF_RIGHTS, about_a_field, forbids_a_thing, names_a_parameter
 from .generic import GENERIC
 from .hints import asked_to_wait, hint, request_id
 from .rules import Rules, Verdict, parts_of
 from .wording import detail, facts, figures
 
-__all__ = ["classify_error", "classify_response"]
+__all__ = ["classify_error", "classify_response", "error_in"]
 
 _K = ErrorKind
 _TYPE_HEADERS = ("x-amzn-errortype", ":exception-type", ":error-code")
+_ONLY_IN_ERRORS = ("error", "errors", "error_msg", "err_msg", "errmsg", "error_message", "errorMessage", "error_code")
+_FAILED = frozenset({"error", "failed", "failure", "exception"})
+_ALL_IS_WELL = (0, "0", 200, "200", "ok", "OK", "success")
 _NAMED = re.compile(
     r"\b(models?|deployments?|engines?|tools?|functions?|files?|prompts?|content|values?|parameters?|arguments?|fields?)"
     r"((?: (?:name|id|called|named))?[:=]? ?)(['`\"])[^'`\"\n]{1,300}\3",
@@ -97,6 +100,19 @@ def classify_error(
     said = _with_header_names(read_error(error), headers)
     found = _error_in_success(said, rules, {}) if alone and said.form == "json" else _decide(said, status, rules, {})
     return _failure(found, said, headers, status or said.status, max_retry_after, in_stream=True)
+
+
+def error_in(value: Any, rules: Rules = GENERIC) -> Failure | None:
+    """Return the failure of a JSON value that stands where an event belongs, in no shape of its dialect; None where it
+    is not surely an error: no kind and no status can be told, and no field of it is one that only errors have."""
+    said = read_error(value)
+    outer = said.parts[0] if said.parts else {}
+    if any(outer.get(name) in _ALL_IS_WELL for name in STATUSES):
+        return None
+    found = classify_error(value, rules, alone=True)
+    known = found.kind not in (_K.UNEXPECTED_RESPONSE, _K.SERVER_ERROR) or said.status is not None
+    told = any(map(outer.get, _ONLY_IN_ERRORS)) or not _FAILED.isdisjoint(map(str.lower, said.names))
+    return found if known or told else None
 
 
 def _with_header_names(said: Said, headers: Mapping[str, str]) -> Said:

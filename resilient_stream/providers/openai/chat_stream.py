@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...chunks import Finished, FinishReason, TextDelta
-from ...classify import classify_error
+from ...classify import classify_error, error_in
 from ...contract import Batch
 from ...failures import ErrorKind, Failure
 from ...wire.broken import event_value
@@ -84,8 +84,8 @@ class ChatReader:
     """
 
     __slots__ = (
-        "_all", "_beside", "_finish", "_kept", "_provider", "_speaker", "_unmodelled", "done", "failure", "model",
-        "plain", "progress", "response_id", "seen", "texts",
+        "_all", "_beside", "_broken", "_finish", "_kept", "_provider", "_speaker", "_unmodelled", "done", "failure",
+        "model", "plain", "progress", "response_id", "seen", "texts",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +100,7 @@ class ChatReader:
         self._speaker = Speaker(self._unmodelled, holdings, text, self._beside.part)
         self._kept = self._speaker.text.kept  # a local reference, since it grows with every read
         self._finish: str | None = None
+        self._broken = False
         self.plain = False
         self.seen = False
         self.failure: Failure | None = None
@@ -137,7 +138,10 @@ class ChatReader:
                 if choice.index in FIRST:
                     self._read_choice(choice, batch)
             if place < len(payloads) and (type(event) is Event or self._all):
-                batch += self._beside.chunk(object_of(event_value(payloads[place])))
+                said = object_of(event_value(payloads[place]))
+                if event.choices is None and event.usage is None:
+                    self._broken = error_in(said, rules_for(self._provider)) is not None
+                batch += self._beside.chunk(said)
         if len(self._kept) > KEPT:
             self._speaker.text.measure()
         self._after_read(events, batch)
@@ -190,8 +194,9 @@ class ChatReader:
         return None
 
     def may_end(self, marked: bool, cut: bool) -> bool:
-        """Return whether the body may end: after a finish reason, or at a `[DONE]` that follows anything."""
-        return self._finish is not None or (marked and self.seen)
+        """Return whether the body may end: after a finish reason, or at a `[DONE]` that follows anything but an error
+        in an unknown shape."""
+        return self._finish is not None or (marked and self.seen and not self._broken)
 
     def close(self) -> Batch:
         """Return the whole tool calls, and the finish reason last of all."""

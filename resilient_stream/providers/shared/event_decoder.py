@@ -18,6 +18,7 @@ from ...failures import EMPTY_ANSWER, NO_END_MARKER, ErrorKind, Failure
 from ...wire.broken import failure_of, value_of
 from ...wire.json_events import BatchDecoder
 from .. import rules_for
+from .error_events import MOST_OF_AN_ERROR, error_in_event, whole_object
 from .mending import Mender
 from .open_call import READERS_RAISE
 
@@ -130,8 +131,8 @@ class EventDecoder(Generic[EventT]):
     """Decodes one answer; see `contract.Decoder`. provider: the one whose rules classify errors between the events."""
 
     __slots__ = (
-        "_begun", "_eof_ok", "_events", "_first", "_mender", "_provider", "_reader", "done", "failure", "model",
-        "progress", "response_id",
+        "_begun", "_eof_ok", "_events", "_first", "_last", "_mender", "_provider", "_reader", "done", "failure",
+        "model", "progress", "response_id",
     )  # fmt: skip
 
     def __init__(
@@ -144,6 +145,7 @@ class EventDecoder(Generic[EventT]):
         self._mender: Mender | None = None
         self._begun = False  # true after two events, or after a chunk that the dialect knows
         self._first: tuple[bytes, ...] = ()
+        self._last = b""  # the last event that was not only text
         self.failure: Failure | None = None
         self.done = False
         self.progress = 0
@@ -175,6 +177,8 @@ class EventDecoder(Generic[EventT]):
         else:
             if not self._begun:
                 self._first += tuple(payloads[:2])
+            if payloads:
+                self._last = payloads[-1][:MOST_OF_AN_ERROR]  # a longer one, cut, is no error
             batch = self._read(self._events.decode(payloads), payloads)
         if self._events.done:
             self._end(batch)
@@ -199,6 +203,7 @@ class EventDecoder(Generic[EventT]):
         if not self._begun:
             self._first += tuple(self._events.left[:2])
         left = self._events.left
+        self._last = left[-1] if left else self._last
         batch = self._read(events, left if len(left) == len(events) else ())
         if self.failure is None and not self.done and (stray := self._events.stray()) is not None:
             self.failure = classify_error(stray, rules_for(self._provider), alone=True)
@@ -272,13 +277,15 @@ class EventDecoder(Generic[EventT]):
                 self.failure = failure_of(error, "bad_event")
         else:
             self.failure = self._failure_of_lone_event(EMPTY_ANSWER if marked and not reader.seen else NO_END_MARKER)
+            if self.failure is NO_END_MARKER and not reader.plain:
+                self.failure = error_in_event(self._last, self._provider) or NO_END_MARKER
 
     def _failure_of_lone_event(self, failure: Failure) -> Failure:
         """Return what an answer of a single event means that says nothing in this dialect; mostly it is an error.
 
         Without this the same request would be sent again and again for an answer that looks cut.
         """
-        if self._begun or not self._first or (text := _whole_object(self._first[0])) is None:
+        if self._begun or not self._first or (text := whole_object(self._first[0])) is None:
             return failure
         found = classify_response(200, {}, text, rules_for(self._provider))
         unknown = found.kind is ErrorKind.UNEXPECTED_RESPONSE
@@ -288,13 +295,3 @@ class EventDecoder(Generic[EventT]):
         """Return whether it is a whole JSON text, and no event, that has nothing which this dialect knows."""
         events = self._events.decode([payload]) if self._events.bare else []
         return len(events) == 1 and events[0] == type(events[0])()
-
-
-MOST_OF_AN_ERROR = 64 * 1024
-"""Bytes of an event that may be an error."""
-
-
-def _whole_object(payload: bytes) -> bytes | None:
-    """Return an event that is one JSON object, without the `data:` that some gateways put before lines of JSON."""
-    text = payload.lstrip().removeprefix(b"data:").lstrip()
-    return text if len(text) < MOST_OF_AN_ERROR and text.startswith(b"{") and value_of(text) is not None else None

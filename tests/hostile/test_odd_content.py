@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from resilient_stream import Target
-from resilient_stream.chunks import Raw, TextDelta
+from resilient_stream.chunks import Raw, ReasoningDelta, TextDelta, ToolCall
 from resilient_stream.contract import Request
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for
@@ -134,12 +134,18 @@ UNREAD: dict[str, tuple[str, bytes]] = {
 """Answers whose content is under a name that nobody knows."""
 
 
-def heard(provider: str, body: bytes) -> tuple[str, list[Raw]]:
-    """The text of an answer, and what was passed on."""
+def read(provider: str, body: bytes) -> list[Any]:
+    """The chunks of a good answer."""
     target = Target(f"{provider}:m")
     decoder = adapter_for(provider).decoder(Request(messages=to_messages("hi"), target=target))
     chunks = [*decoder.feed(body), *decoder.finish()]
     assert decoder.failure is None
+    return chunks
+
+
+def heard(provider: str, body: bytes) -> tuple[str, list[Raw]]:
+    """The text of an answer, and what was passed on."""
+    chunks = read(provider, body)
     text = "".join(chunk.text for chunk in chunks if isinstance(chunk, TextDelta))
     return text, [chunk for chunk in chunks if isinstance(chunk, Raw) and chunk.standing != "extra"]
 
@@ -177,3 +183,54 @@ def test_a_blank_refusal_is_none() -> None:
 def test_an_output_that_is_a_text_is_read(output: Any) -> None:
     """The whole output, or one of its items, may be the text alone."""
     assert heard("openai-responses", responses(output=output)) == ("Hi there", [])
+
+
+def converse(delta: Any) -> bytes:
+    """An answer of Bedrock's with one delta."""
+    event = {"contentBlockIndex": 0, "delta": delta}
+    return aws_message("contentBlockDelta", json.dumps(event).encode()) + aws_message("messageStop", b"{}")
+
+
+def thinking(thought: Any) -> bytes:
+    """An answer of Anthropic's with one block of thinking."""
+    block = {"type": "thinking", "thinking": thought, "signature": ""}
+    return messages({"type": "content_block_start", "index": 0, "content_block": block})
+
+
+THOUGHTS: dict[str, tuple[str, Callable[[Any], bytes]]] = {
+    "chat": ("openai", lambda said: chat({"delta": {"reasoning_content": said}})),
+    "responses: delta": (
+        "openai-responses",
+        lambda said: responses({"type": "response.reasoning_text.delta", "delta": said}),
+    ),
+    "responses: summary": ("openai-responses", lambda said: responses(output=[{"type": "reasoning", "summary": said}])),
+    "anthropic": ("anthropic", thinking),
+    "cohere: plan": (
+        "cohere",
+        lambda said: (
+            sse({"type": "tool-plan-delta", "delta": {"message": {"tool_plan": said}}}) + cohere({"content": "Yes"})
+        ),
+    ),
+    "bedrock": ("bedrock", lambda said: converse({"reasoningContent": {"text": said}})),
+}
+
+
+@pytest.mark.parametrize("place", THOUGHTS)
+@pytest.mark.parametrize("said", [*SPOKEN.values(), *SAID.values()], ids=[*SPOKEN, *SAID])
+def test_reasoning_is_read_or_passed_on(said: Any, place: str) -> None:
+    """Reasoning in another shape is not left out in silence either."""
+    provider, body = THOUGHTS[place]
+    chunks = read(provider, body(said))
+    thought = "".join(chunk.reasoning for chunk in chunks if isinstance(chunk, ReasoningDelta))
+    assert "Hi there" in thought or any(isinstance(chunk, Raw) for chunk in chunks)
+
+
+def test_a_call_that_a_whole_message_gives_other_arguments_is_not_run() -> None:
+    """Of two sets of arguments neither is chosen."""
+    called = [
+        {"index": 0, "id": "a", "function": {"name": "rm", "arguments": json.dumps({"path": path})}}
+        for path in ("/a", "/b")
+    ]
+    body = chat({"delta": {"tool_calls": called[:1]}, "message": {"tool_calls": called[1:]}})
+    (call,) = (chunk for chunk in read("openai", body) if isinstance(chunk, ToolCall))
+    assert (call.parsed, call.error) == (None, "the arguments were given twice, and differ")

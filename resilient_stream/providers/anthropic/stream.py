@@ -160,7 +160,9 @@ class MessagesReader:
             for citation in list_of(block.get("citations")):
                 batch += self._passage.cite(citation)
         elif kind == "thinking":
-            batch += _reasoning(block.get("thinking"), block.get("signature"))
+            thought = text_in(block.get("thinking"))
+            batch += _reasoning(thought, block.get("signature"))
+            batch += [] if thought else self._unmodelled.unread("thinking", block.get("thinking"))
         elif kind == "redacted_thinking":
             batch += _redacted(block.get("data"))
         else:
@@ -263,7 +265,7 @@ class MessagesReader:
         text = text_in(value)
         batch: Batch = [TextDelta(text)] if text else []
         self._passage.follow(batch)
-        return batch if text or not says([value]) else [self._unmodelled.content("text", value)]
+        return batch if text else [*self._unmodelled.unread("text", value)]
 
     def _count(self, usage: Any, batch: Batch) -> None:
         """Take an event's counts. They are cumulative, and each event has only some of them."""

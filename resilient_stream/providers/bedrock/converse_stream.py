@@ -24,6 +24,7 @@ from ..shared.counts import count
 from ..shared.ends import end_of, failed_end
 from ..shared.foreign import ForeignBlocks
 from ..shared.holdings import Holdings
+from ..shared.parts import text_in
 from ..shared.unmodelled import Unmodelled, says
 from ..shared.values import object_of, text_of
 from .blocks import SOURCES, OwnBlocks, source_of
@@ -169,7 +170,7 @@ class ConverseReader:
         if delta.text is not None:
             self._add_text(delta.text, batch)
         elif delta.reasoningContent is not None:
-            return self._reasoning(object_of(delta.reasoningContent), batch)
+            return self._reasoning(delta.reasoningContent, batch)
         elif delta.toolUse is None:
             return self._other_delta(event.contentBlockIndex, delta, batch)
         elif not self._foreign.piece(event.contentBlockIndex, (said := _call_fields(delta.toolUse)).text):
@@ -201,14 +202,16 @@ class ConverseReader:
         self.progress += 1
         return self._foreign.merge(number, fields, len(msgspec.json.encode(fields)))
 
-    def _reasoning(self, content: dict[str, Any], batch: Batch) -> bool:
+    def _reasoning(self, sent: Any, batch: Batch) -> bool:
         """Read reasoning: text and then its signature, or a whole block whose text only the vendor can read."""
         # An answer in one piece has this level, a stream has not.
-        content = object_of(content.get("reasoningText")) or content
-        thought, signature = text_of(content.get("text")), text_of(content.get("signature"))
+        content = object_of(object_of(sent).get("reasoningText")) or object_of(sent)
+        thought, signature = text_in(content.get("text")), text_of(content.get("signature"))
         redacted = text_of(content.get("redactedContent"))
         if thought or signature or redacted:
             batch.append(ReasoningDelta(thought, signature or None, redacted or None))
+        else:
+            batch += self._unmodelled.unread("reasoningContent", sent)
         return True
 
     def _block_stop(self, event: _Event, batch: Batch) -> bool:

@@ -24,7 +24,7 @@ from ..shared.counts import count
 from ..shared.ends import end_of, failed_end
 from ..shared.event_decoder import EventDecoder
 from ..shared.holdings import Holdings
-from ..shared.parts import parts_of
+from ..shared.parts import parts_of, text_in
 from ..shared.said import Said
 from ..shared.tool_calls import ToolCalls
 from ..shared.unmodelled import Unmodelled, says
@@ -164,9 +164,12 @@ class CohereReader:
         return batch
 
     def _plan(self, event: Event, batch: Batch) -> None:
-        if thought := text_of(_message(event).get("tool_plan")):
+        plan = _message(event).get("tool_plan")
+        if thought := text_in(plan):
             self._thought = True
             batch.append(ReasoningDelta(thought))
+        else:
+            batch += self._unmodelled.unread("tool_plan", plan)
 
     def _whole(self, message: dict[str, Any], batch: Batch) -> None:
         """Read a message that comes whole, at the beginning, at the end, or in place of a stream; only new content

@@ -104,12 +104,12 @@ class Content:
         kind = "reasoning" if thought else "text"
         if not thought:
             self._note_part(event)
-        self.items.refused(text_of(event.refusal) or text_of(part.get("refusal")))
+        self.items.refused(text_in(event.refusal) or text_of(part.get("refusal")))
         if text := text_in(event.text) or text_in(part.get("text")):
             place = f"{event.summary_index} {event.content_index}"
             return self.items.part(kind, f"{kind} {key_of(event)} {place}", event.output_index is not None, text)
-        unread = [each for each in (event.text, part.get("text")) if says([each])]
-        return [self._unmodelled.content(event.type, each) for each in unread]
+        refusal = None if self.items.refusal else event.refusal
+        return [*self._unmodelled.unread(event.type, event.text, part.get("text"), refusal)]
 
     def cited(self, event: Event) -> Batch:
         """Take an annotation of the part at hand."""
@@ -142,7 +142,7 @@ class Content:
         if kind == "message":
             return self._message(event, item)
         if kind == "reasoning":
-            return self.items.thought(item)
+            return self.items.thought(item) + odd_parts([item.get("summary"), item.get("content")], self._unmodelled)
         return self._tools.whole(key_of(event), item, self._unmodelled)
 
     def _message(self, event: Event, message: dict[str, Any]) -> Batch:
@@ -152,7 +152,7 @@ class Content:
         if self.logprobs is not None:
             batch += self.logprobs.message(message)
         batch += self._citations.message(key_of(event), message, at, self._unmodelled)
-        return batch + odd_parts(message, self._unmodelled)
+        return batch + odd_parts(message.get("content"), self._unmodelled)
 
     def rest(self, output: Any) -> Batch:
         """Return the new content of the whole answer at its end, i.e. what no event before it had."""

@@ -129,10 +129,9 @@ def items_of(output: Any) -> list[dict[str, Any]]:
     return [each if isinstance(each, dict) else {"type": "message", "content": each} for each in items if each]
 
 
-def odd_parts(message: Mapping[str, Any], unmodelled: Unmodelled) -> Batch:
-    """Pass on the parts of a message that are neither text nor a refusal."""
-    parts = parts_of(message.get("content"))
-    unread = (part for part in parts if not any(text_of(part.get(name)) for name in ("text", "refusal")))
+def odd_parts(content: Any, unmodelled: Unmodelled) -> Batch:
+    """Pass on the parts of a message, or of reasoning, that are neither text nor a refusal."""
+    unread = (part for part in parts_of(content) if not any(text_of(part.get(name)) for name in ("text", "refusal")))
     return [
         unmodelled.content(text_of(part.get("type")) or "part", part) for part in unread if says({**part, "type": None})
     ]

@@ -22,6 +22,7 @@ from .. import rules_for
 from ..shared.counts import count, openai_usage
 from ..shared.event_decoder import EventDecoder
 from ..shared.holdings import Holdings
+from ..shared.parts import text_in
 from ..shared.unmodelled import Unmodelled
 from ..shared.values import object_of, text_of
 from .responses_calls import ResponsesCalls
@@ -160,9 +161,11 @@ class ResponsesReader:
         batch += self._content.text(event)
 
     def _reasoning(self, event: Event, batch: Batch) -> None:
-        if text := text_of(event.delta):
+        if text := text_in(event.delta):
             self._content.items.reasoning.add(text)
             batch.append(ReasoningDelta(text))
+        else:
+            batch += self._unmodelled.unread(event.type, event.delta)
 
     def _refused(self, event: Event, batch: Batch) -> None:
         self._content.items.refuses(text_of(event.delta))

@@ -98,7 +98,11 @@ class ToolCalls:
         """
         call = self._by_id.get(id)
         if call is not None:
-            return [self.add(None, id, "", said)] if call.blank and name in ("", call.name) else []
+            if call.blank and name in ("", call.name):
+                return [self.add(None, id, "", said)]
+            if parse_arguments(said.text) != {}:
+                call.says_again(said.text)
+            return []
         text = said.text.strip()
         if parse_arguments(text) == {} or self._given_out.get(id) is False or self._has_arguments(text):
             return []

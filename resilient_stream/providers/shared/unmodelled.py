@@ -98,6 +98,10 @@ class Unmodelled:
         tally([name], self.counts)
         return Raw(self._provider, name, data)
 
+    def unread(self, name: str, *values: Any) -> list[Raw]:
+        """Pass on values that stand where a text belongs, and are none, as far as they say something."""
+        return [self.content(name, value) for value in values if says([value])]
+
     def block(self, name: str, data: Any) -> Raw:
         """Pass on a whole block of the answer, in the form in which it can be sent back."""
         name = clean(name)

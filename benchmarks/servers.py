@@ -25,6 +25,8 @@ from resilient_stream.web.starlette import ResumeResponse, StreamResponse
 
 __all__ = ["Ask", "SERVERS", "STACKS", "Reader", "Serving", "listening", "served", "serving"]
 
+PATIENCE = 30
+"""Seconds that a reader waits for bytes which a server that works sends at once, when it has started."""
 SMALL = 4096
 """Bytes asked of the operating system for a socket's buffer; it takes more, but does not let it grow."""
 
@@ -224,7 +226,7 @@ class Reader:
 
     async def hears(self, text: bytes) -> bytes:
         """Read up to and with `text`."""
-        return await asyncio.wait_for(self._reader.readuntil(text), 5)
+        return await asyncio.wait_for(self._reader.readuntil(text), PATIENCE)
 
     def say(self, data: bytes | None) -> None:
         """Send more; None is the end of what is sent."""
@@ -235,12 +237,14 @@ class Reader:
 
     async def takes(self, size: int) -> bytes:
         """Read so many bytes."""
-        return await asyncio.wait_for(self._reader.readexactly(size), 5)
+        return await asyncio.wait_for(self._reader.readexactly(size), PATIENCE)
 
     async def hears_out(self) -> bytes:
         """Read to the end of the connection, or of the chunked body."""
         heard = b""
-        while not heard.endswith(b"\r\n0\r\n\r\n") and (data := await asyncio.wait_for(self._reader.read(65536), 5)):
+        while not heard.endswith(b"\r\n0\r\n\r\n") and (
+            data := await asyncio.wait_for(self._reader.read(65536), PATIENCE)
+        ):
             heard += data
         return heard
 

@@ -11,6 +11,7 @@ from resilient_stream.cli.providers import FEATURES, rows
 from resilient_stream.contract import Capabilities
 from resilient_stream.providers import known_providers
 
+from ..local_model import needs_local_model
 from .conftest import run
 
 
@@ -38,7 +39,7 @@ def test_every_provider_has_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
          "CLOUDFLARE_API_KEY, CLOUDFLARE_ACCOUNT_ID", True),
         ("gpustack", {"GPUSTACK_API_KEY": "k"}, "GPUSTACK_API_KEY, GPUSTACK_BASE_URL", False),
         ("ollama", {}, "no key", None),
-        ("local", {}, "no key", None),
+        pytest.param("local", {}, "no key", None, marks=needs_local_model),
     ],
 )  # fmt: skip
 def test_what_is_needed_and_whether_it_is_there(

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import starlette
 from starlette.background import BackgroundTask
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -123,6 +124,8 @@ async def test_bug_in_a_tool_is_told_and_raised() -> None:
 @pytest.mark.parametrize("format", FORMATS)
 async def test_compression_holds_nothing_back(format: Any, fake_provider: FakeProvider) -> None:
     """Starlette's GZipMiddleware leaves event streams alone, and flushes after each piece of other formats."""
+    if format in ("text", "ndjson") and tuple(map(int, starlette.__version__.split(".")[:2])) < (1, 5):
+        pytest.skip("Starlette before 1.5 holds compressed pieces back, as docs/servers.md says")
     fake_provider.play([Text("Hello"), Stall()])
     client = Client(fake_provider.target("openai"))
     app, server = GZipMiddleware(StreamResponse(client.stream("Hi"), format=format)), Server()

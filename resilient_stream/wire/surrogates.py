@@ -47,6 +47,11 @@ class Joiner:
     def __init__(self) -> None:
         self._held: dict[str, str] = {}
 
+    @property
+    def waits(self) -> bool:
+        """Return whether half a character waits for its other half."""
+        return bool(self._held)
+
     def feed(self, key: str, piece: str) -> str:
         """Return the text that a piece completes."""
         text = self._held.pop(key, "") + piece

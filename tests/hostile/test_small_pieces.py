@@ -244,14 +244,29 @@ def calls(count: int) -> dict[str, tuple[str, bytes]]:
     called = b",".join(b'{"id":"c%d","function":{"name":"f","arguments":"{}"}}' % number for number in range(count))
     parts = b",".join([b'{"functionCall":{"name":"f","args":{}}}'] * count)
     lines = b",".join([b'{"function":{"name":"f","arguments":{}}}'] * count)
+    items = b",".join(
+        b'{"type":"function_call","call_id":"c%d","name":"f","arguments":"{}"}' % number for number in range(count)
+    )
+    steps = b",".join(
+        b'{"type":"function_call","id":"c%d","name":"f","arguments":{}}' % number for number in range(count)
+    )
     return {
         "chat": ("openai", b'data: {"choices":[{"index":0,"delta":{"tool_calls":[%b]}}]}\n\n' % called),
         "gemini": ("gemini", b'data: {"candidates":[{"content":{"parts":[%b]}}]}\n\n' % parts),
         "ollama": ("ollama", b'{"message":{"role":"assistant","tool_calls":[%b]}}\n' % lines),
+        "responses": (
+            "openai-responses",
+            b'data: {"type":"response.completed","response":{"status":"completed","output":[%b]}}\n\n' % items,
+        ),
+        "interactions": (
+            "gemini-interactions",
+            b'data: {"event_type":"interaction.completed","interaction":{"status":"requires_action","steps":[%b]}}\n\n'
+            % steps,
+        ),
     }
 
 
-@pytest.mark.parametrize("dialect", ["chat", "gemini", "ollama"])
+@pytest.mark.parametrize("dialect", ["chat", "gemini", "ollama", "responses", "interactions"])
 def test_an_event_of_very_many_calls_is_a_buffer_limit(dialect: str) -> None:
     """Each takes a step in Python, so sixteen thousand of them would hold the loop; four thousand are read."""
     provider, event = calls(16_000)[dialect]

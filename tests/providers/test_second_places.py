@@ -205,6 +205,14 @@ RESPONSES = {
         ),
         Said("Hello \U0001f600 you"),
     ),
+    "half a character in deltas, then all": (
+        response(
+            piece("Hello \ud83d"),
+            at("output_text.done", text="Hello \ud83d"),
+            output=[{"type": "message", "content": [{"type": "output_text", "text": "Hello \ud83d"}]}],
+        ),
+        Said("Hello \ufffd"),
+    ),
     "halves of a character in arguments, then all": (
         response(
             at("function_call_arguments.delta", item_id="fc", delta='{"a":"\ud83d'),

@@ -13,6 +13,7 @@ import msgspec
 
 from ...chunks import ServerToolCall, ServerToolResult, Source
 from ...contract import Batch
+from ...wire.limits import few
 from ..shared.holdings import Holdings
 from ..shared.values import list_of, object_of, text_of
 from .places import NOWHERE, Place, Places
@@ -51,8 +52,8 @@ class Grounding:
         """Read `groundingMetadata`: passages with their sources, and queries."""
         self._told |= {name: each for name, each in value.items() if each and name != "groundingSupports"}
         self._queries |= {name: queries for name in _SEARCHES if (queries := list_of(value.get(name)))}
-        self._chunks = list_of(value.get("groundingChunks")) or self._chunks
-        return [*self._new(self._supported(list_of(value.get("groundingSupports"))))]
+        self._chunks = few(list_of(value.get("groundingChunks"))) or self._chunks
+        return [*self._new(self._supported(few(list_of(value.get("groundingSupports")))))]
 
     def citations(self, value: dict[str, Any]) -> Batch:
         """Read `citationMetadata`: passages that are quoted from elsewhere. Older models spell its field otherwise."""

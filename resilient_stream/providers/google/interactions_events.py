@@ -13,6 +13,7 @@ import msgspec
 
 from ...chunks import Usage
 from ...wire.json_events import BatchDecoder
+from ...wire.limits import few
 from ..shared.counts import count
 from ..shared.values import list_of, object_of
 
@@ -71,7 +72,7 @@ def steps_of(said: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the steps of a whole interaction; the API's first version has a list of what they say in their place."""
     if (steps := said.get("steps")) is not None:
         items = steps if isinstance(steps, list) else [steps]
-        return [each if isinstance(each, dict) else {"type": "model_output", "content": each} for each in items]
+        return [each if isinstance(each, dict) else {"type": "model_output", "content": each} for each in few(items)]
     outputs = map(object_of, list_of(said.get("outputs")))
     own = OWN_STEPS - {"model_output"}
     return [each if each.get("type") in own else {"type": "model_output", "content": [each]} for each in outputs]

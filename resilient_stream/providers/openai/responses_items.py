@@ -16,6 +16,7 @@ from typing import Any
 
 from ...chunks import ReasoningDelta, TextDelta
 from ...contract import Batch
+from ...wire.limits import few
 from ..shared.holdings import Holdings
 from ..shared.parts import parts_of
 from ..shared.said import Said
@@ -126,7 +127,7 @@ class Items:
 def items_of(output: Any) -> list[dict[str, Any]]:
     """Return the items of a whole answer. What is no object stands for a message that says it."""
     items = output if isinstance(output, list) else [output]
-    return [each if isinstance(each, dict) else {"type": "message", "content": each} for each in items if each]
+    return [each if isinstance(each, dict) else {"type": "message", "content": each} for each in few(items) if each]
 
 
 def odd_parts(content: Any, unmodelled: Unmodelled) -> Batch:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...wire.limits import few
 from .unmodelled import says
 from .values import text_of
 
@@ -22,7 +23,7 @@ _PLACES = ("text", "value")
 def parts_of(content: Any, deep: int = DEEP) -> list[dict[str, Any]]:
     """Return the parts of a content; a text is one part, and the text of each part is a string if it can be read."""
     if isinstance(content, list) and deep:
-        return [part for each in content for part in parts_of(each, deep - 1)]
+        return [part for each in few(content) for part in parts_of(each, deep - 1)]
     if isinstance(content, dict):
         return [_readable(content)] if content else []
     if isinstance(content, str):

@@ -81,8 +81,11 @@ class Said:
 
         since: the `length` at which this text began.
         """
+        whole = joined(whole)
         said = self.length - since
         new = whole[said:] if self._is_beginning(whole, said) else ""
+        if self._halves is not None and self._halves.waits:  # half a character that stays alone is said at the end
+            new = new.removeprefix("\ufffd")
         self._add(new)
         return new
 
@@ -115,6 +118,7 @@ class Said:
 
         White space around it does not count.
         """
+        whole = joined(whole)
         said = self.length
         if not said or not whole.strip() or self._is_beginning(whole, said):
             return False

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, RootModel
 from resilient_stream import StreamMisused, Tool, ToolError
 from resilient_stream.conversation.toolbox import Toolbox
 from resilient_stream.conversation.tools import MAX_RESULT, FunctionTool, Submission, encode_result, is_async, tool_of
+from resilient_stream.messages import TextPart
 
 
 class Unit(StrEnum):
@@ -259,6 +260,9 @@ def test_an_output_is_a_tool() -> None:
     ("result", "text"),
     [
         ("as it is", "as it is"),
+        (TextPart(text="as it is"), "as it is"),
+        ([TextPart(text="as "), "it is"], "as it is"),
+        (["a", "b"], '["a","b"]'),
         (None, "null"),
         ({"a": [1]}, '{"a":[1]}'),
         (Place(city="Oslo"), '{"city":"Oslo","country":null}'),

@@ -195,7 +195,8 @@ def _no_stream(headers: Mapping[str, str], said: Said, rules: Rules) -> Verdict:
     if said.form == "json":
         return _error_in_success(said, rules, headers)
     if "event-stream" in headers.get("content-type", ""):
-        return _by_phrase(said, 0, rules) or Verdict(_K.GATEWAY_ERROR)
+        # Without a sentence it is broken JSON, or several texts of it.
+        return _by_phrase(said, 0, rules) or Verdict(_K.PROTOCOL_ERROR if said == Said("text") else _K.GATEWAY_ERROR)
     if said.form == "text" and re.search(r"(?i)error|unavailable|upstream|gateway|time-?out|overload", said.message):
         return _by_phrase(said, 0, rules) or Verdict(_K.GATEWAY_ERROR)
     return Verdict(_K.UNEXPECTED_RESPONSE)

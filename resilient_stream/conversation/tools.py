@@ -142,7 +142,11 @@ def is_async(function: Callable[..., Any]) -> bool:
 
 
 def encode_result(result: Any, tool: str) -> str:
-    """Return what the model gets: a string unchanged, anything else as JSON, up to `MAX_RESULT` characters."""
+    """Return what the model gets: a string or text parts unchanged, anything else as JSON, up to `MAX_RESULT`
+    characters."""
+    given = result if isinstance(result, list | tuple) else (result,)
+    if any(isinstance(each, TextPart) for each in given) and all(isinstance(each, str | TextPart) for each in given):
+        result = "".join(map(_text_of, given))
     try:
         text = fit(result) if isinstance(result, str) else _json(result)
     except (ValueError, RecursionError) as error:  # pydantic's PydanticSerializationError is a ValueError

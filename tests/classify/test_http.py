@@ -202,6 +202,8 @@ def test_too_little_memory_over_there_is_permanent_and_not_ours() -> None:
         (200, "application/json", b'{"error":{"message":"?"}}', "server_error"),
         (200, "application/json", b'{"choices":[]}', "unexpected_response"),
         (200, "text/plain", b"It works!", "unexpected_response"),
+        (200, "text/event-stream", b'{"id": 1}\n{"id": 2}\n', "protocol_error"),
+        (200, "text/event-stream", b'{"choices": [{"del', "protocol_error"),
         (204, "", b"", "stream_interrupted"),
         (301, "", b"", "unexpected_response"),
         (307, "application/json", openai("?", code="invalid_api_key"), "unexpected_response"),

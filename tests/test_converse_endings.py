@@ -40,6 +40,9 @@ from resilient_stream.errors import ErrorKind, Failure, error_for
 from resilient_stream.testing import CallTool, Cut, End, FakeProvider, ReceivedRequest, Stall, Status, Text
 from resilient_stream.testing.steps import Script
 
+from .engine.scripted import Answer, client_over, text_event
+from .web.hub_parts import turns
+
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 DONE: Script = [Text("Done."), End()]
@@ -244,6 +247,25 @@ async def test_it_ends_with_its_client_also_where_its_turn_is_ended_first(monkey
         with pytest.raises(ClientClosed):
             await task
         assert conversation.outcome == "client_closed"
+
+
+async def test_a_deadline_that_comes_with_a_chunk_ends_the_turn_too() -> None:
+    """The pull has its chunk already, and the next one is refused before it reaches the turn, which ends as well."""
+    arriving: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    answer = Answer(text_event("Hello"), arriving)
+    client, _ = client_over(answer)
+    conversation = client.converse("Hi")
+    assert [type(await anext(conversation)), (await anext(conversation)).text] == [TurnStarted, "Hello"]
+    pull = asyncio.create_task(anext(conversation))
+    await turns()
+    arriving.set_result(text_event(" you"))
+    call = conversation._call
+    call.expire(call.error(Failure(kind=ErrorKind.DEADLINE_EXCEEDED)), "deadline")
+    assert (await pull).text == " you"
+    with pytest.raises(DeadlineExceeded):
+        await anext(conversation)
+    assert (conversation.outcome, conversation.transcripts[0].outcome) == ("deadline", "deadline")
+    assert (answer.closed, client.calls, conversation.record.text) == (1, set(), "Hello you")
 
 
 @pytest.mark.parametrize("place", PLACES)

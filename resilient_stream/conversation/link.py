@@ -57,7 +57,7 @@ class Link:
         """Note that the turn's stream has ended. The conversation ends with it, unless the turn ended well."""
         self.inner = None
         outcome, outer = transcript.outcome, self.outer
-        if outer is None or outcome in (None, "complete"):
+        if outer is None or outer.dead is not None or outcome in (None, "complete"):
             return
         if not outer.busy:
             outer.finish(outcome, transcript.error)  # while a pull runs, the pull itself ends the conversation
@@ -80,9 +80,15 @@ class Link:
             self.inner.expire(self.outer.dead, self.outer._ends_as)
 
     def close(self) -> None:
-        """Release the conversation's call. The turn's stream has ended, or ends as the error passes through it."""
+        """Release the conversation's call, and end a turn that was ended from outside just as its pull had a chunk.
+
+        Any other turn has ended already, since the error passed through it.
+        """
         if self.outer is not None:
             self.outer.leave(self)
+        inner = self.inner
+        if inner is not None and inner.dead is not None and not inner.busy:
+            inner.fail(inner.dead)
 
 
 def call_over(

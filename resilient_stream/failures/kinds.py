@@ -396,7 +396,7 @@ TEXTS: Mapping[tuple[ErrorKind, str], Text] = {
     (_K.TLS_FAILURE, "in_the_clear"): Text(
         "Encryption needed",
         ("{host} takes encrypted requests only, and this one was sent in the clear.",),
-        ("Begin the base URL with https://.",)),
+        ("Use https in the base URL.",)),
     (_K.PERMISSION_DENIED, "reasoning_summary"): Text(
         "No summaries allowed",
         ("{provider} gives summaries of the reasoning to verified organizations only.",),

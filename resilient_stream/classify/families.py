@@ -293,10 +293,11 @@ FAMILIES: tuple[Phrase, ...] = (
     ),
     phrase(
         _K.UNSUPPORTED_FEATURE,
-        rf"\b{_FEATURE}(?: (?!may|must|should|can)\w{{1,12}}){{0,2}}?(?: |(?= isn't| aren't))(?:is|are|was|has)?"
-        r"(?: ?not |n't | ?un)(?:\w{1,12} )?(?:supported|available|enabled|possible|allowed|implemented|accepted)\b",
-        rf"(?<![\w-]){_FEATURE} (?:is|was|(?:has|have) been|are)(?: now)? (?:deprecated|removed|discontinued|"
-        r"retired)\b",
+        rf"\b{_FEATURE}(?: (?!may|must|should|can|names?|ids?)\w{{1,12}}){{0,2}}?(?: |(?= isn't| aren't))"
+        r"(?:is|are|was|has)?(?: ?not |n't | ?un)(?:\w{1,12} )?"
+        r"(?:supported|available|enabled|possible|allowed|implemented|accepted)\b",
+        rf"(?<![\w-])(?:{_FEATURE}|(?<!model )(?:api|endpoint)) (?:is|was|(?:has|have) been|are)(?: now)? "
+        r"(?:deprecated|removed|discontinued|retired)\b",
         rf"\b{_FEATURE}(?: \w{{1,12}})? (?:cannot|can't) be (?:used|given|sent|combined|requested)\b",
         rf"\b(?:has|have|with|without|lacks?) (?:no )?{_FEATURE}(?: \w{{1,12}})? (?:ability|abilities|support|"
         r"capabilit\w{1,3})\b",
@@ -308,7 +309,8 @@ FAMILIES: tuple[Phrase, ...] = (
         r"\b(?:only supports?|accepts?|supports?|takes?) (?:only )?(?:text|streaming|chat)(?: inputs?)?(?: only)?\b",
         rf"\b{_FEATURE} models?\b.{{0,30}}\b(?:can't|cannot|not) (?:be )?(?:used|call\w{{1,3}}|meant|intended)\b",
         r"\brequested (?:api|operation|endpoint|feature) is (?:currently )?not (?:supported|available)\b",
-        unless=r"\b(?:format|mime|media[ _]?type|types?|url|extension|size|value|schema'?s?)\b|" + TOGETHER,
+        unless=r"\bcould not understand\b|"
+        r"\b(?:format|mime|media[ _]?type|types?|url|extension|size|value|schema'?s?)\b|" + TOGETHER,
         statuses=_ASKED,
     ),
     phrase(
@@ -321,8 +323,8 @@ FAMILIES: tuple[Phrase, ...] = (
         r"\b(?:got|but|found|received)\b|"
         r"\bexpected \W?\w{1,40}\W? to be (?:an? )?"
         r"(?:string|object|array|number|integer|bool\w{0,4}|list|dict\w{0,6})\b|"
-        r"\bjinja\w{0,4} (?:exception|error)|\braise_exception\(",
-        statuses=(0, 500),
+        r"\bjinja\w{0,4} (?:exception|error)|\braise_exception\(|\bupstream error\b.{0,60}<400>",
+        statuses=(0, 500, 502),
     ),
     phrase(
         # What the request refers to is gone, and no other model or provider has it.

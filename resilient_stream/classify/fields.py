@@ -28,6 +28,7 @@ _SENTENCE = re.compile(
     r"|[`'\"](?:temperature|top_[pk]|stop|seed|logprobs|(?!response_format|json_|tool|parallel_)[a-z]{2,24}"
     r"(?:[._]\w{1,24}){1,6})[`'\"] (?:is|are) (?:not supported|unsupported|deprecated|not available) "
     r"(?:for|with|by|on) this model\b"
+    r"|\b(?:tool|function|schema) (?:name|id)s?\b.{0,20}(?:\bnot|n't) (?:permitted|allowed)\b"
     r"|\bfield required\b|\binput should (?:be|have|match)\b|\bvalidation errors? for\b|\bvalue error, "
     r"|\b(?:temperature|top_[pk]|max_\w{1,24}tokens|stop|seed|logprobs|logit_bias|tools?|tool_choice|stream(?:_options)?)"
     r"[`'\"]? (?:is|are) not (?:permitted|allowed)\b|\bmissing_required|\bunknown variant\b",

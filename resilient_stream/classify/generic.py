@@ -212,7 +212,8 @@ GENERIC = make_rules(
             r"could not authenticate|unregistered callers",
             r"\b\w{1,40}_(key|token)s?\b[`'\"]? (environment variable )?(is |was |has )?(not (been )?(set|defined|"
             r"configured|provided|found)|unset|undefined|missing|empty)\b",
-            unless=r"permission to|not authorized to",
+            unless=r"permission to|not authorized to|\bdoes not have (\w{1,24} ){1,4}permission|"
+            r"\bpermission is required",
         ),
         phrase(
             _K.PERMISSION_DENIED,
@@ -227,8 +228,9 @@ GENERIC = make_rules(
             r"subscription|plan|tier|account|organi[sz]ation)\b|"
             r"\bunsupported (country|region|location)|have not been submitted|accept the (terms|license|"
             r"agreement)",
-            r"(does not|doesn't|do not|don't|insufficient|lacks?) (have )?(the )?(\w{1,24} )?(permissions?|"
-            r"privileges?)\b",
+            r"(does not|doesn't|do not|don't|insufficient|lacks?) (have )?(the )?(\w{1,24} ){0,4}?(permissions?|"
+            r"privileges?)\b|\bpermissions? (is|are) required\b|\bnot accessible by (integration|personal access)|"
+            r"\baccount type is not\b",
             r"\black(s|ing)? (the )?(required |necessary )?(data |iam )?(actions?|roles?|rights?|scopes?)\b",
             r"\bonly allows? .{0,40}\b(clients?|users?|accounts?|members?|plans?|keys?|access)\b",
             r"(must be|is not|not been) verified|missing scopes?\b|terms acceptance|"
@@ -268,7 +270,8 @@ GENERIC = make_rules(
             r"no route (found|matched|for|to)\b|(could not|cannot|unable to) route (to|the) |"
             r"\b(endpoint|path|route|url)( is| was)? not (supported|found|implemented)|"
             r"^no static resource|the requested url .{0,200}not found",
-            r"(unexpected|unsupported|unknown|no such|wrong) (endpoint|path|route|url|method)\b|^path must be of\b",
+            r"(unexpected|unsupported|unknown|no such|wrong) (endpoint|path|route|url|method)\b|^path must be of\b|"
+            r"\bno handler (was )?found\b|\bdouble[ -]check (your|the) url\b",
             unless=r"\bmodel\b|\bendpoint .{0,20}\bnot exist\b",
             statuses=(0, 404, 405),
         ),
@@ -319,6 +322,8 @@ GENERIC = make_rules(
             r"|schema|completions?|messages?|output))?)\b",
             r"\bmodels?\b.{0,80}\b(cannot|can't|can only) be used (with|in|on|through|via) the (\S{1,40} )?(api|"
             r"endpoint|sdk|client)\b|"
+            r"\bcannot be (accessed|called|invoked|reached) (through|via|with|by) (the )?"
+            r"([\w./-]{1,40} ){1,4}(api|endpoint)\b|"
             r"\bis not an? (multimodal|vision|reasoning|chat|embeddings?|completion|image|audio) model\b|"
             r"\bis not (enabled|supported) for models?/|\brequires --[a-z][\w-]{1,40} |"
             r"not (supported|accessible|available) (in|on|by|for|via|through|with) (the|this) (\S{1,60} )?endpoint|"
@@ -327,7 +332,7 @@ GENERIC = make_rules(
             r"\b(operation|feature|method|modality|function calling|tool (use|calling)|thinking|json[_ ](schema|mode)|"
             r"structured outputs?|streaming)\b.{0,60}\b((is not|isn't|not)"
             r" (supported|enabled|available)|(is|are) unsupported)|\boperation does not work with",
-            unless=TOGETHER,
+            unless=r"\bcould not understand\b|" + TOGETHER,
         ),
         *FAMILIES,
         phrase(

@@ -530,6 +530,15 @@ BODIES: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('openai', None, {'error': {'message': 'Content blocked by the guard of the company', 'code': '400'}}, 'content_filtered', {}),
     ('openai', 500, {'error': {'message': 'APIError: [SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate in chain'}}, 'gateway_error', {}),
     ('openai', 400, {'error': {'message': 'failed to send the request to provider', 'error': 'EOF'}}, 'gateway_error', {}),
+    ('openai', 400, {'error': {'message': "JSON schema not supported: could not understand the instance `{'a': 1}`."}}, 'invalid_request', {}),
+    ('openai', 400, {'message': 'Function names are not allowed to begin with a digit'}, 'invalid_request', {}),
+    ('openai', 502, {'message': 'Upstream error from a host: <400> Algo.InvalidParameter: arguments must be JSON.'}, 'invalid_request', {}),
+    ('cohere', 404, {'message': 'Classify API was removed in May. Please migrate to Chat API.'}, 'unsupported_feature', {}),
+    ('vertex', 400, {'error': {'code': 400, 'message': 'This family cannot be called through the Vertex StreamRawPredict API.', 'status': 'FAILED_PRECONDITION'}}, 'unsupported_feature', {}),
+    ('openai', 401, {'error': {'code': 'unauthorized', 'message': 'Your account type is not yet allowed'}}, 'permission_denied', {}),
+    ('openai', 401, {'error': {'code': 'unauthorized', 'message': 'The `models:read` permission is required here'}}, 'permission_denied', {}),
+    ('openai', 401, 'unauthorized: the token does not have Model Requests permission\n', 'permission_denied', {}),
+    ('openai', 404, {'code': 'Some entity was not found', 'error': 'No handler found on route. Double check your URL.'}, 'unexpected_response', {}),
 ]
 # fmt: on
 

@@ -46,6 +46,18 @@ def test_an_error_in_another_shape_is_named(name: str, event: Any, kind: ErrorKi
     assert failure.kind is kind
 
 
+@pytest.mark.parametrize("name", ["chat", "messages", "responses", "cohere"])
+@pytest.mark.parametrize(("event", "kind"), ERRORS)
+def test_an_error_before_any_content_and_a_done_are_no_empty_answer(name: str, event: Any, kind: ErrorKind) -> None:
+    """Nothing was said, and the failure says why."""
+    dialect = DIALECTS[name]
+    decoder = dialect.make()
+    ping = dialect.frame(b'{"type": "ping"}')
+    whole(decoder, ping, dialect.frame(json.dumps(event).encode()) + b"data: [DONE]\n\n")
+    assert decoder.failure is not None
+    assert decoder.failure.kind is kind
+
+
 @pytest.mark.parametrize(("event", "kind"), ERRORS)
 def test_a_done_after_an_error_ends_no_good_answer(event: Any, kind: ErrorKind) -> None:
     """A gateway writes its usual last line after the error, too."""

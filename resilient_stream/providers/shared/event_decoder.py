@@ -277,8 +277,8 @@ class EventDecoder(Generic[EventT]):
                 self.failure = failure_of(error, "bad_event")
         else:
             self.failure = self._failure_of_lone_event(EMPTY_ANSWER if marked and not reader.seen else NO_END_MARKER)
-            if self.failure is NO_END_MARKER and not reader.plain:
-                self.failure = error_in_event(self._last, self._provider) or NO_END_MARKER
+            if self.failure in (EMPTY_ANSWER, NO_END_MARKER) and not reader.plain:
+                self.failure = error_in_event(self._last, self._provider) or self.failure
 
     def _failure_of_lone_event(self, failure: Failure) -> Failure:
         """Return what an answer of a single event means that says nothing in this dialect; mostly it is an error.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
-from resilient_stream import Client, Limits, Recovery, RetryPolicy, StreamError
+from resilient_stream import Client, Limits, Recovery, RetryPolicy, StreamError, Target
 from resilient_stream.chunks import Finished, TextDelta
+from resilient_stream.contract import Request
+from resilient_stream.messages import to_messages
+from resilient_stream.providers import adapter_for
 from resilient_stream.testing import FakeProvider, serve_bytes
 from resilient_stream.wire.json_events import BatchDecoder, what_can_be_read
 from resilient_stream.wire.sse import MOST_LINES, SseDecoder
@@ -312,3 +316,35 @@ def test_a_long_text_of_commas_is_no_crowd() -> None:
         found = decoder.feed(b'data: {"choices":[{"delta":{"%b":"%b"}}],"new":"y"}\n\n' % (field, text))
         assert decoder.failure is None
         assert found
+
+
+def answers(count: int) -> dict[str, str]:
+    """Answers in one piece with so many tool calls, by the target that gives them."""
+    called = [{"id": f"c{number}", "function": {"name": "f", "arguments": "{}"}} for number in range(count)]
+    used = [{"toolUse": {"toolUseId": f"c{number}", "name": "f", "input": {}}} for number in range(count)]
+    steps = [{"type": "function_call", "id": f"c{number}", "name": "f", "arguments": {}} for number in range(count)]
+    items = [
+        {"type": "function_call", "call_id": f"c{number}", "name": "f", "arguments": ""} for number in range(count)
+    ]
+    blocks = [{"type": "tool_use", "id": f"c{number}", "name": "f", "input": {}} for number in range(count)]
+    said: dict[str, Any] = {
+        "bedrock:m": {"output": {"message": {"content": used}}, "stopReason": "tool_use"},
+        "gemini-interactions:m": {"status": "requires_action", "steps": steps},
+        "cohere:m": {"message": {"tool_calls": called}, "finish_reason": "TOOL_CALL"},
+        "openai-responses:m": {"status": "completed", "output": items},
+        "anthropic:m": {"type": "message", "content": blocks, "stop_reason": "tool_use"},
+    }
+    return {target: json.dumps(answer) for target, answer in said.items()}
+
+
+@pytest.mark.parametrize("target", answers(0))
+def test_an_answer_in_one_piece_of_very_many_calls_is_a_buffer_limit(target: str) -> None:
+    """Sixteen thousand calls at once would hold the loop for half a second; four thousand are read."""
+    made = Target(target, stream=False)
+    request = Request(messages=to_messages("hi"), target=made, stream=False)
+    adapter: Any = adapter_for(made.provider)
+    for count, code in ((16_000, "pieces"), (4_000, None)):
+        decoder = adapter.whole_decoder(request)
+        decoder.feed(answers(count)[target].encode())
+        decoder.finish()
+        assert (decoder.failure and decoder.failure.code) == code

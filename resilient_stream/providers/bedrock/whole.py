@@ -21,6 +21,7 @@ from ...classify import classify_error
 from ...failures import Failure
 from ...wire.broken import ARGUMENTS
 from ...wire.json_outline import Node, paths
+from ...wire.limits import few
 from ..anthropic.adapter import whole_events
 from ..openai.chat import whole_message
 from ..shared.whole import has
@@ -102,7 +103,7 @@ def _converse(outline: bytes) -> bytes:
 def _converse_events(answer: _Fields) -> Iterator[_Event]:
     """Return the blocks in order, then the end with its counts if there is a reason to stop."""
     yield "messageStart", {"role": "assistant"}
-    for index, block in enumerate(_OUTPUT.decode(answer["output"]).message.content or ()):
+    for index, block in enumerate(few(_OUTPUT.decode(answer["output"]).message.content or [])):
         for event, said in _block_events(block):
             yield event, {"contentBlockIndex": index, **said}
         yield "contentBlockStop", {"contentBlockIndex": index}

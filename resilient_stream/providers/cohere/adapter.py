@@ -19,6 +19,7 @@ from ...failures import Failure
 from ...fitting.files import files_of, forms
 from ...messages import FilePart, ImagePart, Message, ReasoningPart
 from ...wire.json_outline import paths
+from ...wire.limits import few
 from ..shared.chat_shape import encode_call, encode_content, encode_part, encode_tool
 from ..shared.system import role_of
 from ..shared.urls import joined
@@ -67,8 +68,9 @@ def as_stream(outline: bytes) -> bytes:
     events: list[dict[str, Any]] = [{"type": "message-start", "id": answer.id}]
     if said.tool_plan:
         events.append(_delta("tool-plan-delta", 0, tool_plan=said.tool_plan))
-    events += [_delta("content-start", number, content=block) for number, block in enumerate(said.content or ())]
-    events += [_delta("tool-call-start", number, tool_calls=call) for number, call in enumerate(said.tool_calls or ())]
+    events += [_delta("content-start", number, content=block) for number, block in enumerate(few(said.content or []))]
+    calls = few(said.tool_calls or [])
+    events += [_delta("tool-call-start", number, tool_calls=call) for number, call in enumerate(calls)]
     ended = {"finish_reason": answer.finish_reason, "usage": answer.usage, "logprobs": answer.logprobs}
     events.append({"type": "message-end", "delta": {**ended, "message": {"citations": said.citations}}})
     return sse(*map(msgspec.json.encode, events))

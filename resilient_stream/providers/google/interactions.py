@@ -23,6 +23,7 @@ from ...fitting.hosted import NOTHING_TO_APPROVE, encoded
 from ...fitting.told import model_first
 from ...messages import FilePart, FunctionCall, ImagePart, Message, OpaquePart, Part, ReasoningPart, TextPart, Tool
 from ...wire.json_outline import paths
+from ...wire.limits import few
 from ..shared.effort import effort_for
 from ..shared.own_form import is_typed
 from ..shared.paired import paired
@@ -123,7 +124,7 @@ def as_stream(outline: bytes) -> bytes:
         return sse(outline)
     steps = _STEPS.decode(answer.pop("steps")) if has(answer, "steps") else []
     events: list[dict[str, Any]] = [{"event_type": "interaction.created", "interaction": answer}]
-    for index, step in enumerate(steps):
+    for index, step in enumerate(few(steps)):
         events.append({"event_type": "step.start", "index": index, "step": step})
         events.append({"event_type": "step.stop", "index": index})
     if msgspec.json.decode(answer["status"], type=str) in _ENDS:

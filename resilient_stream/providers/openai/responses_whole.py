@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ...wire.json_outline import paths
+from ...wire.limits import few
 from ..shared.whole import has, sse
 
 __all__ = ["LONG_TEXTS", "as_stream"]
@@ -43,7 +44,7 @@ def as_stream(outline: bytes) -> bytes:
     response = _RESPONSE.decode(outline)
     if not has(response, "output") or not has(response, "status"):
         return sse(outline)
-    items = _ITEMS.decode(response.pop("output"))
+    items = few(_ITEMS.decode(response.pop("output")))
     events = [event for place, item in enumerate(items) for event in _events(place, item)]
     status = msgspec.json.decode(response["status"], type=str)
     if status in _ENDS:

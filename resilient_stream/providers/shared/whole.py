@@ -97,7 +97,7 @@ class WholeAnswer:
     def _read(self, outline: bytes) -> Batch:
         try:
             data = self._stream_of(outline)
-        except UNREADABLE as error:
+        except (*UNREADABLE, EventTooLarge) as error:
             self.failure = failure_of(error)
             return []
         return [*self._stream.feed(data), *self._stream.finish()]

@@ -33,7 +33,7 @@ from resilient_stream.providers.google.request import encode_body
 from resilient_stream.providers.google.vertex import Place
 from resilient_stream.providers.shared.holdings import Holdings
 from resilient_stream.target import Target
-from resilient_stream.wire.limits import HeldTooMuch
+from resilient_stream.wire.limits import HeldTooMuch, TooManyPieces
 from tests.providers.recordings import recordings
 from tests.providers.test_gemini import STOP, STOPPED, _event, _sse, _text
 
@@ -140,9 +140,12 @@ def test_a_text_above_the_bound_is_not_kept() -> None:
 def test_mentions_without_end_are_refused() -> None:
     """A hundred thousand passages of one page take time for nothing."""
     grounding = Grounding(Holdings(1 << 16), Places(1 << 16, located=False))
-    said = {"groundingChunks": [{"web": {"uri": "u"}}], "groundingSupports": [{"groundingChunkIndices": [0]}] * 100_000}
+    said: dict[str, Any] = {"groundingChunks": [{"web": {"uri": "u"}}]}
+    with pytest.raises(TooManyPieces):
+        grounding.metadata({**said, "groundingSupports": [{"groundingChunkIndices": [0]}] * 100_000})
     with pytest.raises(HeldTooMuch):
-        grounding.metadata(said)
+        for _ in range(25):
+            grounding.metadata({**said, "groundingSupports": [{"groundingChunkIndices": [0]}] * 4_000})
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from ...failures import Failure
 from ...wire.broken import value_of
 from .. import rules_for
 
-__all__ = ["MOST_OF_AN_ERROR", "error_in_event", "whole_object"]
+__all__ = ["error_in_event", "whole_object"]
 
 MOST_OF_AN_ERROR = 64 * 1024
 """Bytes of an event that may be an error."""

@@ -18,7 +18,7 @@ from ...failures import EMPTY_ANSWER, NO_END_MARKER, ErrorKind, Failure
 from ...wire.broken import failure_of, value_of
 from ...wire.json_events import BatchDecoder
 from .. import rules_for
-from .error_events import MOST_OF_AN_ERROR, error_in_event, whole_object
+from .error_events import error_in_event, whole_object
 from .mending import Mender
 from .open_call import READERS_RAISE
 
@@ -145,7 +145,7 @@ class EventDecoder(Generic[EventT]):
         self._mender: Mender | None = None
         self._begun = False  # true after two events, or after a chunk that the dialect knows
         self._first: tuple[bytes, ...] = ()
-        self._last = b""  # the last event that was not only text
+        self._last: Sequence[bytes] = ()  # the events of the last read, if none of them was a text at its end
         self.failure: Failure | None = None
         self.done = False
         self.progress = 0
@@ -177,9 +177,9 @@ class EventDecoder(Generic[EventT]):
         else:
             if not self._begun:
                 self._first += tuple(payloads[:2])
-            if payloads:
-                self._last = payloads[-1][:MOST_OF_AN_ERROR]  # a longer one, cut, is no error
             batch = self._read(self._events.decode(payloads), payloads)
+            if payloads:
+                self._last = () if reader.plain else payloads
         if self._events.done:
             self._end(batch)
         if self.failure is not None:
@@ -203,7 +203,7 @@ class EventDecoder(Generic[EventT]):
         if not self._begun:
             self._first += tuple(self._events.left[:2])
         left = self._events.left
-        self._last = left[-1] if left else self._last
+        self._last = left or self._last
         batch = self._read(events, left if len(left) == len(events) else ())
         if self.failure is None and not self.done and (stray := self._events.stray()) is not None:
             self.failure = classify_error(stray, rules_for(self._provider), alone=True)
@@ -277,8 +277,8 @@ class EventDecoder(Generic[EventT]):
                 self.failure = failure_of(error, "bad_event")
         else:
             self.failure = self._failure_of_lone_event(EMPTY_ANSWER if marked and not reader.seen else NO_END_MARKER)
-            if self.failure in (EMPTY_ANSWER, NO_END_MARKER) and not reader.plain:
-                self.failure = error_in_event(self._last, self._provider) or self.failure
+            if self.failure in (EMPTY_ANSWER, NO_END_MARKER) and self._last:
+                self.failure = error_in_event(self._last[-1], self._provider) or self.failure
 
     def _failure_of_lone_event(self, failure: Failure) -> Failure:
         """Return what an answer of a single event means that says nothing in this dialect; mostly it is an error.

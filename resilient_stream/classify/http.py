@@ -31,7 +31,7 @@ _K = ErrorKind
 _TYPE_HEADERS = ("x-amzn-errortype", ":exception-type", ":error-code")
 _ONLY_IN_ERRORS = ("error", "errors", "error_msg", "err_msg", "errmsg", "error_message", "errorMessage", "error_code")
 _FAILED = frozenset({"error", "failed", "failure", "exception"})
-_ALL_IS_WELL = (0, "0", 200, "200", "ok", "OK", "success")
+_ALL_IS_WELL = frozenset({"0", "200", "ok", "OK", "success"})
 _NAMED = re.compile(
     r"\b(models?|deployments?|engines?|tools?|functions?|files?|prompts?|content|values?|parameters?|arguments?|fields?)"
     r"((?: (?:name|id|called|named))?[:=]? ?)(['`\"])[^'`\"\n]{1,300}\3",
@@ -107,7 +107,7 @@ def error_in(value: Any, rules: Rules = GENERIC) -> Failure | None:
     is not surely an error: no kind and no status can be told, and no field of it is one that only errors have."""
     said = read_error(value)
     outer = said.parts[0] if said.parts else {}
-    if any(outer.get(name) in _ALL_IS_WELL for name in STATUSES):
+    if any(str(outer.get(name)) in _ALL_IS_WELL for name in STATUSES):  # False is not 0 here
         return None
     found = classify_error(value, rules, alone=True)
     known = found.kind not in (_K.UNEXPECTED_RESPONSE, _K.SERVER_ERROR) or said.status is not None

@@ -19,6 +19,7 @@ ERRORS: list[tuple[Any, ErrorKind]] = [
     ({"error_code": 17, "error_msg": "it broke"}, ErrorKind.SERVER_ERROR),
     ({"code": 500, "msg": "internal error"}, ErrorKind.SERVER_ERROR),
     ({"status": "error", "msg": "it broke"}, ErrorKind.SERVER_ERROR),
+    ({"status": False, "error_msg": LIMIT}, ErrorKind.RATE_LIMITED),
 ]
 HARMLESS: list[Any] = [
     {"code": 0, "msg": "success"},

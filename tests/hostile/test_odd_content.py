@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from resilient_stream import Target
-from resilient_stream.chunks import Raw, ReasoningDelta, TextDelta, ToolCall
+from resilient_stream.chunks import Raw, ReasoningDelta, Source, TextDelta, ToolCall
 from resilient_stream.contract import Request
 from resilient_stream.messages import to_messages
 from resilient_stream.providers import adapter_for
@@ -234,3 +234,42 @@ def test_a_call_that_a_whole_message_gives_other_arguments_is_not_run() -> None:
     body = chat({"delta": {"tool_calls": called[:1]}, "message": {"tool_calls": called[1:]}})
     (call,) = (chunk for chunk in read("openai", body) if isinstance(chunk, ToolCall))
     assert (call.parsed, call.error) == (None, "the arguments were given twice, and differ")
+
+
+def cited_block(notes: Any) -> bytes:
+    """An answer of Anthropic's with one block of text that rests on something."""
+    block = {"type": "text", "text": "Hi", "citations": notes}
+    return messages({"type": "content_block_start", "index": 0, "content_block": block})
+
+
+CITED: dict[str, tuple[str, Callable[[Any], bytes]]] = {
+    "responses": (
+        "openai-responses",
+        lambda notes: responses(output=[said_by([{"type": "output_text", "text": "Hi", "annotations": notes}])]),
+    ),
+    "anthropic": ("anthropic", cited_block),
+    "interactions": (
+        "gemini-interactions",
+        lambda notes: interaction(
+            {
+                "event_type": "step.start",
+                "index": 0,
+                "step": step([{"type": "text", "text": "Hi", "annotations": notes}]),
+            }
+        ),
+    ),
+}
+NOTES: dict[str, Any] = {
+    "one": {"type": "url_citation", "url": "https://a.test"},
+    "a text": "https://a.test",
+    "texts": ["https://a.test"],
+    "unknown": [{"hologram": "https://a.test"}],
+}
+
+
+@pytest.mark.parametrize("place", CITED)
+@pytest.mark.parametrize("kind", NOTES)
+def test_what_a_text_rests_on_is_read_or_passed_on(kind: str, place: str) -> None:
+    """One source in place of a list, or a text, is not left out in silence."""
+    provider, body = CITED[place]
+    assert any(isinstance(chunk, Source | Raw) for chunk in read(provider, body(NOTES[kind])))

@@ -25,7 +25,7 @@ from ..shared.foreign import ForeignBlocks
 from ..shared.holdings import Holdings
 from ..shared.parts import parts_of, text_in
 from ..shared.unmodelled import Unmodelled, says
-from ..shared.values import list_of, object_of, text_of
+from ..shared.values import items_in, list_of, object_of, text_of
 from .citations import Passage
 from .events import EVENTS, TEXT, Delta, Event, TextEvent
 from .server_tools import ServerBlocks, caller_in
@@ -157,7 +157,7 @@ class MessagesReader:
             batch += self._calls.begin(event.index, id, name, arguments_in(block), caller_in(block))
         elif kind == "text":
             batch += self._new_text(block.get("text", {**block, "type": None, "citations": None}))
-            for citation in list_of(block.get("citations")):
+            for citation in items_in(block.get("citations")):
                 batch += self._passage.cite(citation)
         elif kind == "thinking":
             thought = text_in(block.get("thinking"))

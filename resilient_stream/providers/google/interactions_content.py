@@ -16,7 +16,7 @@ from ..shared.holdings import Holdings
 from ..shared.parts import parts_of
 from ..shared.said import Said
 from ..shared.unmodelled import Unmodelled, says
-from ..shared.values import list_of, object_of, text_of
+from ..shared.values import items_in, object_of, text_of
 from .interactions_events import OWN_STEPS
 from .interactions_steps import CITATIONS, FILES, file_of, source_of
 from .places import Places
@@ -58,7 +58,7 @@ class Content:
         return [chunk for part in parts_of(content) for chunk in self._part(part, thought)]
 
     def _part(self, part: dict[str, Any], thought: bool) -> Iterator[Any]:
-        annotations = list_of(part.get("annotations"))
+        annotations = items_in(part.get("annotations"))
         if annotations:
             self._places.part("content")
         if text := text_of(part.get("text")):
@@ -75,7 +75,7 @@ class Content:
 
     def annotated(self, annotations: Any) -> Batch:
         """Take annotations of the text that is being read. Its citations wait for its end; others are passed on."""
-        said = [each for each in map(object_of, list_of(annotations)) if says(each)]
+        said = [each for each in (object_of(item) or {"value": item} for item in items_in(annotations)) if says(each)]
         cited = [each for each in said if text_of(each.get("type")) in CITATIONS]
         self._holdings.take(len(msgspec.json.encode(cited)))
         self._annotations += cited

@@ -18,7 +18,7 @@ from ..shared.counts import count
 from ..shared.encoded import UNKNOWN_TYPE
 from ..shared.holdings import Holdings
 from ..shared.unmodelled import Unmodelled, says
-from ..shared.values import list_of, object_of, text_of
+from ..shared.values import items_in, list_of, object_of, text_of
 
 __all__ = ["Citations"]
 
@@ -62,7 +62,7 @@ class Citations:
         found: Batch = []
         for place, part in enumerate(list_of(message.get("content"))):
             said = object_of(part)
-            if notes := list_of(said.get("annotations")):
+            if notes := items_in(said.get("annotations")):
                 begin = self._begins.get(f"{key} {place}", None if at is None else self.before + at)
                 fresh = (note for note in notes if not _matched(self._ahead, _identity(note)))
                 found += [chunk for note in fresh for chunk in self._new(note, begin, unmodelled)]
@@ -75,7 +75,7 @@ class Citations:
         found: Batch = []
         at = 0
         for said in (object_of(part) for message in messages for part in list_of(message.get("content"))):
-            fresh = (note for note in list_of(said.get("annotations")) if not _matched(left, _identity(note)))
+            fresh = (note for note in items_in(said.get("annotations")) if not _matched(left, _identity(note)))
             found += [chunk for note in fresh for chunk in self._new(note, at, unmodelled)]
             at += len(text_of(said.get("text")))
         return found

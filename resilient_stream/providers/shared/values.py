@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["known", "list_of", "listed", "merged", "object_of", "text_of", "with_extra"]
+__all__ = ["items_in", "known", "list_of", "listed", "merged", "object_of", "text_of", "with_extra"]
 
 
 def known(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,6 +47,11 @@ def list_of(value: Any) -> list[Any]:
 def listed(value: Any) -> list[Any]:
     """Return a JSON array; one of a single element for an object in its place, and an empty one for anything else."""
     return [value] if isinstance(value, dict) and value else list_of(value)
+
+
+def items_in(value: Any) -> list[Any]:
+    """Return what is in a list, or the one value that stands in its place."""
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def text_of(value: Any) -> str:

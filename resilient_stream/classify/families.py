@@ -115,7 +115,7 @@ _SERVER = (
     r"servers?|services?|system|engines?|clusters?|gpus?|workers?|replicas?|instances?|nodes?|slots?|backends?|pool|"
     r"queues?|backlog|capacity|machines?"
 )
-_STARTED = r"weights|endpoints?|containers?|instances?|replicas?|workers?|pods?|servers?|services?"
+_STARTED = r"weights|process|endpoints?|containers?|instances?|replicas?|workers?|pods?|servers?|services?"
 _RUNS = r"functions?|models?|engines?|process|workers?|runners?|endpoints?|servers?|instances?|kernels?|backends?"
 
 # -- what else is spoken of, so that the words mean something else ---------------------------------
@@ -308,7 +308,8 @@ FAMILIES: tuple[Phrase, ...] = (
         r"\b(?:actions?|operations?|methods?|endpoints?|apis?) (?:does not|doesn't|do not|don't) support\b",
         r"\b(?:only supports?|accepts?|supports?|takes?) (?:only )?(?:text|streaming|chat)(?: inputs?)?(?: only)?\b",
         rf"\b{_FEATURE} models?\b.{{0,30}}\b(?:can't|cannot|not) (?:be )?(?:used|call\w{{1,3}}|meant|intended)\b",
-        r"\brequested (?:api|operation|endpoint|feature) is (?:currently )?not (?:supported|available)\b",
+        r"\brequested (?:api|operation|endpoint|feature) is (?:currently )?not (?:supported|available|recogni[sz]ed)\b",
+        rf"\b(?:is|are) (?:unsupported|not supported) for {_FEATURE}\b",
         unless=r"\bcould not understand\b|"
         r"\b(?:format|mime|media[ _]?type|types?|url|extension|size|value|schema'?s?)\b|" + TOGETHER,
         statuses=_ASKED,

@@ -94,7 +94,7 @@ GENERIC = make_rules(
             r"account is not active",
             r"specified (\w{1,24} )?api usage limits|workspace api usage limits|included credits|"
             r"purchase (more |additional )?credits",
-            r"\bbudget( limit)?( has been| is| was)? (exceeded|exhausted|reached)",
+            r"\bbudget( limit)?( has been| is| was)? (exceeded|exhausted|reached)|\b(crossed|exceeded) budget\b",
             r"\btrial( period)?( has| is)? (ended|expired|over)\b",
             r"\b(hit|reached|exceeded|over|exhausted) (your|its|the|their) (\w{1,24} )?budget\b",
             unless=r"per[ -]?(sec|min)|\b[rt]p[ms]\b|\bcould not be resolved\b",
@@ -259,7 +259,7 @@ GENERIC = make_rules(
             r"\b(content|prompt|inputs?|outputs?|text)\b.{0,40}\b(is|are|was|were|been|being) (blocked|rejected|"
             r"censored)|\bcensor",
             r"(inappropriate|unsafe|harmful|sensitive|prohibited) content|data may contain inappropriate",
-            unless=r"\bno (\w{1,24} )?(endpoints?|providers?)\b",
+            unless=r"\bno (\w{1,24} )?(endpoints?|providers?)\b|\bfair[ -]us(e|age)\b",
         ),
         phrase(
             _K.UNEXPECTED_RESPONSE,
@@ -294,8 +294,8 @@ GENERIC = make_rules(
             r" id| identifier)?"
             r"( specified)?(:|$| ['`\"@]| [\w.@]{0,60}[-\d/]|\.)|unable to access model",
             r"\bmodels?\b.{0,160}?\b(could not|cannot|can't|couldn't) be (found|resolved)\b|"
-            r"\bunknown provider for (the )?model\b|\bno (\w{1,24} ){0,2}(accounts?|keys?) (that )?(supports?|serves?|"
-            r"can serve|for) .{0,30}\bmodel\b|"
+            r"\bunknown provider for (the )?model\b|\bno (\w{1,24} ){0,2}(accounts?|keys?) (that )?(support|serv|"
+            r"can serve|for)\w{0,3} .{0,30}\bmodel\b|"
             r"could(n't| not) find (the |a )?model\b",
             r"\bmodels?( [^\s,;]{1,80})? (is|are|was) not (supported|known|served|offered|hosted)\b",
             r"no (available |healthy )?(backend|worker|instance|replica|server|host|provider|upstream)s?\b.{0,30}"
@@ -324,6 +324,7 @@ GENERIC = make_rules(
             r"endpoint|sdk|client)\b|"
             r"\bcannot be (accessed|called|invoked|reached) (through|via|with|by) (the )?"
             r"([\w./-]{1,40} ){1,4}(api|endpoint)\b|"
+            r"\bmodel \S{1,120} (does not|doesn't) support (?!(the )?(param|value|option|argument|field)|\W)|"
             r"\bis not an? (multimodal|vision|reasoning|chat|embeddings?|completion|image|audio) model\b|"
             r"\bis not (enabled|supported) for models?/|\brequires --[a-z][\w-]{1,40} |"
             r"not (supported|accessible|available) (in|on|by|for|via|through|with) (the|this) (\S{1,60} )?endpoint|"
@@ -376,8 +377,8 @@ GENERIC = make_rules(
         phrase(
             _K.GATEWAY_ERROR,
             r"\bfailed to (execute|send|make|forward) (the |an )?(http )?request to (the )?"
-            r"(provider|upstream|backend)\b",
-            statuses=(400,),
+            r"(provider|upstream|backend)\b|\bupstream response (was|is) not\b",
+            statuses=(400, 403),
         ),
         phrase(
             # In a stream there is no 400 to say so: names like invalid_image_url, empty_file, image_too_small.

@@ -46,6 +46,8 @@ _IN_THE_CLEAR = re.compile(
     rb"plain HTTP (?:request was sent )?to (?:an )?(?:HTTPS|SSL)|HTTP request to an HTTPS server", re.IGNORECASE
 )
 """How nginx, Apache and servers in Go say that they take encrypted requests only."""
+_NO_PHRASE: Mapping[int, tuple[ErrorKind, ...]] = {402: (_K.QUOTA_EXHAUSTED,)}
+"""Kinds whose phrases a status rules out: a 402 is about money, also where it speaks of a month."""
 _BEGINNING = 1024
 """Bytes of a page in which its heading is."""
 _WAITS = frozenset({_K.QUOTA_EXHAUSTED, _K.INSUFFICIENT_FUNDS})
@@ -165,7 +167,9 @@ def _by_phrase(said: Said, status: int, rules: Rules) -> Verdict | None:
     if said.form == "html":
         return None
     text = "\n".join(_texts_to_match(said, rules))[:MAX_TEXT]
-    silent = OF_RIGHTS if names_a_parameter(said, status) or forbids_a_thing(said, status) else ()
+    silent = (
+        OF_RIGHTS if names_a_parameter(said, status) or forbids_a_thing(said, status) else _NO_PHRASE.get(status, ())
+    )
     found = rules.phrase_in(text, status, silent)
     return found.verdict if found else None
 

@@ -539,6 +539,16 @@ BODIES: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('openai', 401, {'error': {'code': 'unauthorized', 'message': 'The `models:read` permission is required here'}}, 'permission_denied', {}),
     ('openai', 401, 'unauthorized: the token does not have Model Requests permission\n', 'permission_denied', {}),
     ('openai', 404, {'code': 'Some entity was not found', 'error': 'No handler found on route. Double check your URL.'}, 'unexpected_response', {}),
+    ('openai', 429, {'error': {'message': 'No deployments available - crossed budget: model x: 0.4 >= 1d', 'code': '429'}}, 'insufficient_funds', {}),
+    ('openai', 402, {'error': {'message': 'Completion tokens limit exceeded: 9 > 4. Create a key with a higher monthly limit', 'code': 402}}, 'insufficient_funds', {}),
+    ('bedrock', 400, {'message': 'This one is not supported for streaming.'}, 'unsupported_feature', {}),
+    ('bedrock', 400, {'message': 'The requested operation is not recognized.'}, 'unsupported_feature', {}),
+    ('cloudflare', 405, {'errors': [{'message': 'AiError: The model @cf/x does not support adapters of one rank', 'code': 9}], 'success': False}, 'unsupported_feature', {}),
+    ('openai', 400, {'error': {'message': 'Model x-1 does not support parameter penalty.'}}, 'invalid_request', {}),
+    ('openai', 429, {'error': {'code': '9', 'message': 'Your usage does not comply with the Fair Usage Policy; the request frequency has been limited.'}}, 'rate_limited', {}),
+    ('openai', 503, {'error': {'message': 'No available accounts supporting model: m-5', 'type': 'api_error'}}, 'model_not_found', {}),
+    ('openai', 503, {'error': {'message': '[coder] process is not ready', 'code': 'service_unavailable'}}, 'model_loading', {}),
+    ('openai', 403, {'error': {'type': 'server_error', 'message': 'Upstream response was not JSON'}}, 'gateway_error', {}),
 ]
 # fmt: on
 

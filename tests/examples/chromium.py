@@ -27,7 +27,7 @@ FLAGS = (
 )  # fmt: skip
 KEYS = {"Enter": ("\r", 13), "Escape": ("", 27), "Tab": ("\t", 9)}
 """What each key types, and its number."""
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that a page may take for what a test waits for."""
 
 

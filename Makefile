@@ -15,6 +15,9 @@ OLD := cli otel prices web redis vertex bedrock
 # Without a network it gives up at once, and what needs it is skipped.
 NPM := npm install --silent --no-audit --no-fund --fetch-retries 0 --fetch-timeout 15000 --prefix .venv
 
+# One more than there are processors: some tests wait for a program, a disk or a browser.
+WORKERS = -n $(shell $(PYTHON) -c "import os; print(min((os.cpu_count() or 1) + 1, 4))") --dist worksteal
+
 # Some machines forbid it to keep what was compiled: then each of the programs that tests start would compile us anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -27,7 +30,7 @@ demo: .venv/local
 test: .venv/local
 	@test -d .venv/node_modules/esbuild || $(NPM) ai esbuild || \
 		echo "Node.js's npm is not here, or has no network: the tests with its packages are skipped."
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+	$(BIN)/python -m pytest $(WORKERS)
 
 serve: .venv/local
 	@echo "A chat page: http://127.0.0.1:8000 (Ctrl-C stops it). CHAT_TARGETS=openai:gpt-5-mini,… asks others."
@@ -38,13 +41,13 @@ serve: .venv/local
 outside: .venv/beside/ready
 	@test -d .venv/node_modules/esbuild || $(NPM) ai esbuild || \
 		echo "Node.js's npm is not here, or has no network: the tests with its packages are skipped."
-	NODE_PATH=$(CURDIR)/.venv/node_modules .venv/beside/bin/python -m pytest -rs -n auto --maxprocesses 4 \
+	NODE_PATH=$(CURDIR)/.venv/node_modules .venv/beside/bin/python -m pytest -rs $(WORKERS) \
 		tests/integrations tests/gateway tests/stores tests/web tests/formats tests/examples tests/contrib tests/providers/official
 	.venv/beside/bin/python -m pytest -rs tests/cli/test_doctor_store.py tests/cli/test_top.py
 
 # What is generated, drawn or only run beside other packages is the same with any version, so it is left out.
 lowest: .venv/lowest/ready
-	.venv/lowest/bin/python -m pytest -n auto --maxprocesses 4 tests \
+	.venv/lowest/bin/python -m pytest $(WORKERS) tests \
 		--ignore tests/docs --ignore tests/examples --ignore tests/hostile --ignore tests/integrations --ignore tests/typing \
 		--ignore tests/providers/official --ignore tests/test_architecture.py --ignore tests/test_language.py
 

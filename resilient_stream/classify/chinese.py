@@ -23,7 +23,7 @@ _ROWS: tuple[Phrase, ...] = (
     phrase(
         _K.QUOTA_EXHAUSTED,
         near(_PERIOD, rf"{_USED_UP}|上限|超出|超过|超限|已达|限额|配额|次数", within=10, edge=""),
-        r"(配额|调用次数|使用次数).{0,8}(用尽|用完|耗尽)",
+        r"(配额|调用次数|使用次数).{0,8}(用尽|用完|耗尽)|小时.{0,6}(使用|用量)?上限|使用上限.{0,40}重置",
     ),
     phrase(
         _K.INSUFFICIENT_FUNDS,

@@ -43,7 +43,8 @@ GENERIC = make_rules(
         _K.MODEL_NOT_FOUND: """model_not_found model_not_available model_not_exist model_does_not_exist
             model_decommissioned model_deprecated model_not_supported model_retired model_archived
             invalid_model invalid_model_id invalid_model_error unknown_model unknown_model_error
-            no_such_model deployment_not_found no_endpoints model_not_open base_resp_2061""",
+            no_such_model deployment_not_found no_endpoints model_not_open base_resp_2061
+            dedicated_endpoint_not_running""",
         _K.CONTEXT_LENGTH_EXCEEDED: """context_length_exceeded context_window_exceeded
             exceed_context_size_error too_many_tokens too_many_prompt_tokens prompt_too_long
             input_too_long context_too_long max_context_length_exceeded""",
@@ -153,7 +154,8 @@ GENERIC = make_rules(
             r"must (have|be|contain) (less|fewer|no more|at most) (than )?\d{1,12} tokens",
             r"reduce the length of (the |your )?(messages|prompt|input)",
             r"\d tokens\b.{0,60}\b(at most|up to|no more than|only (supports|accepts))\b.{0,20}\d",
-            r"\btokens\b.{0,20}\b\d{1,9} \+ \d{1,9} > \d",
+            r"\btokens\b.{0,20}\b\d{1,9} \+ \d{1,9} > \d|"
+            r"\btoo many tokens\b.{0,40}\bmax(imum)? is \d|\bmodel max length\b",
             # Go says "context deadline exceeded" of a clock.
             unless=r"per[ -]min|\btpm\b|rate[ _-]?limit|per[ -]day|\bcontext (deadline|canceled|cancelled)\b|"
             r"(?<!\+ )(?<!\+ `)\bmax_\w{0,24}tokens\W{0,2} must be less\b",
@@ -182,7 +184,7 @@ GENERIC = make_rules(
             r"rate[- ]?limited upstream|upstream .{0,40}rate[- ]?limit|"
             r"resource exhausted\W{1,4}(please )?try again",
             r"(temporarily|currently) unavailable|no available (model )?provider|"
-            r"insufficient system resource|unable to handle additional requests",
+            r"insufficient system resource|unable to handle additional requests|\bfirst token before\b",
             unless=r"(requests?|tokens?) per min|limit_rp[ms]",
         ),
         phrase(
@@ -209,11 +211,11 @@ GENERIC = make_rules(
             r"not authenticated|signature expired",
             r"\bauthorization header (requires|must|has|should|is (missing|malformed|invalid|empty))\b",
             r"(provide|include|pass|set|need) (a |an |your )?(valid )?api[ _-]?key|expected oauth|"
-            r"could not authenticate|unregistered callers",
+            r"could not authenticate|unregistered callers|^invalid_(grant|client)\b",
             r"\b\w{1,40}_(key|token)s?\b[`'\"]? (environment variable )?(is |was |has )?(not (been )?(set|defined|"
             r"configured|provided|found)|unset|undefined|missing|empty)\b",
             unless=r"permission to|not authorized to|\bdoes not have (\w{1,24} ){1,4}permission|"
-            r"\bpermission is required",
+            r"\bpermission is required|\bno longer a member\b",
         ),
         phrase(
             _K.PERMISSION_DENIED,
@@ -230,7 +232,8 @@ GENERIC = make_rules(
             r"agreement)",
             r"(does not|doesn't|do not|don't|insufficient|lacks?) (have )?(the )?(\w{1,24} ){0,4}?(permissions?|"
             r"privileges?)\b|\bpermissions? (is|are) required\b|\bnot accessible by (integration|personal access)|"
-            r"\baccount type is not\b",
+            r"\baccount type is not\b|\bno longer a member of\b|"
+            r"\baccess (was|has been|is) (terminated|revoked|suspended)\b",
             r"\black(s|ing)? (the )?(required |necessary )?(data |iam )?(actions?|roles?|rights?|scopes?)\b",
             r"\bonly allows? .{0,40}\b(clients?|users?|accounts?|members?|plans?|keys?|access)\b",
             r"(must be|is not|not been) verified|missing scopes?\b|terms acceptance|"

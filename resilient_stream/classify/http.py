@@ -46,8 +46,12 @@ _IN_THE_CLEAR = re.compile(
     rb"plain HTTP (?:request was sent )?to (?:an )?(?:HTTPS|SSL)|HTTP request to an HTTPS server", re.IGNORECASE
 )
 """How nginx, Apache and servers in Go say that they take encrypted requests only."""
-_NO_PHRASE: Mapping[int, tuple[ErrorKind, ...]] = {402: (_K.QUOTA_EXHAUSTED,)}
-"""Kinds whose phrases a status rules out: a 402 is about money, also where it speaks of a month."""
+_NO_PHRASE: Mapping[int, tuple[ErrorKind, ...]] = {
+    402: (_K.QUOTA_EXHAUSTED,),
+    **dict.fromkeys(range(520, 528), (_K.PROVIDER_OVERLOADED,)),
+}
+"""Kinds whose phrases a status rules out: a 402 is about money, also where it speaks of a month, and what Cloudflare
+answers for a provider only guesses at the reason."""
 _BEGINNING = 1024
 """Bytes of a page in which its heading is."""
 _WAITS = frozenset({_K.QUOTA_EXHAUSTED, _K.INSUFFICIENT_FUNDS})

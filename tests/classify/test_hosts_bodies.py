@@ -549,6 +549,15 @@ BODIES: list[tuple[str, int | None, Any, str, dict[str, str]]] = [
     ('openai', 503, {'error': {'message': 'No available accounts supporting model: m-5', 'type': 'api_error'}}, 'model_not_found', {}),
     ('openai', 503, {'error': {'message': '[coder] process is not ready', 'code': 'service_unavailable'}}, 'model_loading', {}),
     ('openai', 403, {'error': {'type': 'server_error', 'message': 'Upstream response was not JSON'}}, 'gateway_error', {}),
+    ('anthropic', 403, {'type': 'error', 'error': {'type': 'permission_error', 'message': 'The user is no longer a member of the workspace of this token.'}}, 'permission_denied', {}),
+    ('openai', 429, {'error': {'message': 'Your access has been terminated due to violations of our policies.', 'type': 'access_terminated'}}, 'permission_denied', {}),
+    ('openai', 400, {'error': {'message': 'model max length exceeded: 4096', 'type': 'invalid_request_error'}}, 'context_length_exceeded', {}),
+    ('mistral', 400, {'message': 'Too many tokens in one batch. Max is 100 got 117', 'type': 'invalid_request_error'}, 'context_length_exceeded', {}),
+    ('anthropic', 522, {'title': 'Error 522: Connection timed out', 'status': 522, 'detail': 'No connection to the origin, which may be overloaded.'}, 'gateway_error', {}),
+    ('vertex', 400, {'error': 'invalid_grant', 'error_description': 'reauth related error'}, 'authentication', {}),
+    ('openai', 429, {'error': {'code': '8', 'message': '已达到 3 小时的使用上限。限额将在 08:00 重置。'}}, 'quota_exhausted', {}),
+    ('together', 400, {'error': {'message': 'The endpoint does not run. Start it first.', 'code': 'dedicated_endpoint_not_running'}}, 'model_not_found', {}),
+    ('fireworks', 429, {'error': {'type': 'rate_limit_error', 'message': 'No first token before the deadline'}}, 'provider_overloaded', {}),
 ]
 # fmt: on
 

@@ -10,7 +10,7 @@ engine knows when.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -79,7 +79,7 @@ def classify_response(
     elif status < 400:
         found = Verdict(_K.UNEXPECTED_RESPONSE)  # Redirects are not followed: a POST would become a GET.
     elif said.form in ("html", "text") and _IN_THE_CLEAR.search(body, 0, _BEGINNING):
-        found = Verdict(_K.TLS_FAILURE)
+        found, said = Verdict(_K.TLS_FAILURE), said._replace(names=("in_the_clear",))
     else:
         found = _decide(said, status, rules, headers)
     failure = _failure(found, said, headers, status if status >= 300 else said.status or status, max_retry_after)
@@ -171,11 +171,14 @@ def _by_phrase(said: Said, status: int, rules: Rules) -> Verdict | None:
     if said.form == "html":
         return None
     text = "\n".join(_texts_to_match(said, rules))[:MAX_TEXT]
-    silent = (
-        OF_RIGHTS if names_a_parameter(said, status) or forbids_a_thing(said, status) else _NO_PHRASE.get(status, ())
-    )
-    found = rules.phrase_in(text, status, silent)
+    found = rules.phrase_in(text, status, _silent(said, status))
     return found.verdict if found else None
+
+
+def _silent(said: Said, status: int) -> Container[ErrorKind]:
+    """Return the kinds whose phrases do not count for this error."""
+    about_a_thing = names_a_parameter(said, status) or forbids_a_thing(said, status)
+    return OF_RIGHTS if about_a_thing else _NO_PHRASE.get(status, ())
 
 
 def _texts_to_match(said: Said, rules: Rules) -> Iterator[str]:
@@ -238,7 +241,7 @@ def _failure(
     return Failure(
         kind=kind,
         detail=detail(kind, said),
-        code="in_the_clear" if kind is _K.TLS_FAILURE else next(iter(said.names), "")[:80],
+        code=next(iter(said.names), "")[:80],
         status=status,
         retry_after=wait.retry_after if waits else None,
         resets_at=wait.resets_at if kind in _WAITS else None,

@@ -120,8 +120,8 @@ class _Copier:
     def _apart(self, text: str) -> tuple[str, dict[str, Any] | None]:
         """Return a sentence without the error object in it, and the object: gateways pass an upstream's body on so."""
         start, end = text.find("{"), text.rfind("}") + 1
-        if not (0 < start < end <= MAX_BODY and self.opened):
-            return text, None
+        if not (0 < start < end <= MAX_BODY and self.opened and text[:start].strip()):
+            return text, None  # nothing is said in front of it: the whole text is the error
         self.opened -= 1
         found = _decoded(text[start:end])
         return (f"{text[:start]}…{text[end:]}", found) if _is_error(found) else (text, None)

@@ -43,6 +43,7 @@ class Near(NamedTuple):
 
     def met(self, text: str) -> bool:
         """Return whether the last of the words stands near one of each of the others."""
+        text = text.lower()
         *others, last = ([found.span() for found in _compiled(words).finditer(text)] for words in self.words)
         return any(all(self._beside(place, spans, text) for spans in others) for place in last)
 
@@ -60,7 +61,7 @@ class Phrase(NamedTuple):
 
     `unless` vetoes it; `statuses` limits it (0: none known); without `ascii`, a text of ASCII alone cannot have it.
 
-    Texts and patterns are in lower case: a search that folds the case of each sign takes twice as long.
+    Texts and patterns are made lower case: a search that folds the case of each sign takes twice as long.
 
     The patterns are compiled at the first failure, so importing costs nothing.
     """
@@ -73,9 +74,10 @@ class Phrase(NamedTuple):
     ascii: bool = True
 
     def says(self, text: str, status: int) -> bool:
-        """Return whether a text, in lower case, has such a sentence."""
+        """Return whether a text has such a sentence."""
         if (self.statuses and status not in self.statuses) or (not self.ascii and text.isascii()):
             return False
+        text = text.lower()
         said = _occurs(self.pattern, text) or any(near.met(text) for near in self.near)
         return said and not _occurs(self.unless, text)
 
@@ -91,10 +93,9 @@ class Rules(NamedTuple):
     pages: Mapping[int, Verdict]
 
     def phrase_in(self, text: str, status: int, silent: Container[ErrorKind] = ()) -> Phrase | None:
-        """Return the first phrase that a text has, whatever its case. silent: kinds that are not asked."""
-        lower = text.lower()
+        """Return the first phrase that a text has. silent: kinds that are not asked."""
         asked = (phrase for phrase in self.phrases if phrase.verdict.kind not in silent)
-        return next((phrase for phrase in asked if phrase.says(lower, status)), None)
+        return next((phrase for phrase in asked if phrase.says(text, status)), None)
 
     def knows(self, name: str) -> bool:
         """Return whether a name is in a table; one that is not is read as words."""
@@ -105,6 +106,8 @@ Means: TypeAlias = ErrorKind | Verdict
 Named: TypeAlias = Mapping[Means, str]
 
 _NONE: Mapping[Means, str] = {}
+_CAPITALS = re.compile(r"\\.|\(\?P|[A-Z]+")
+"""Capital letters of a pattern; what begins with a backslash or names a group is passed over, and stays as it is."""
 
 
 def normal(name: str) -> str:
@@ -119,7 +122,7 @@ def parts_of(name: str) -> tuple[str, ...]:
 
 
 def phrase(means: Means, *ways: str | Near, unless: str = "", statuses: Iterable[int] = ()) -> Phrase:
-    """Return a phrase from its alternatives in lower case: patterns, and words near one another."""
+    """Return a phrase from its alternatives, whatever their case: patterns, and words near one another."""
     pattern = "|".join(way for way in ways if isinstance(way, str))
     near = tuple(way for way in ways if isinstance(way, Near))
     return Phrase(pattern, _verdict(means), unless, frozenset(statuses), near)
@@ -171,7 +174,8 @@ def _numbered(table: Mapping[int, Means] | None) -> dict[int, Verdict]:
 def _compiled(pattern: str) -> re.Pattern[str]:
     """Return a pattern of a table, compiled once: all of them take 30 ms, and `re` forgets some in a program that has
     many of its own."""
-    return re.compile(pattern, re.MULTILINE)
+    lower = _CAPITALS.sub(lambda found: found[0] if found[0][0] in "\\(" else found[0].lower(), pattern)
+    return re.compile(lower, re.MULTILINE)
 
 
 def _occurs(pattern: str, text: str) -> bool:

@@ -104,7 +104,24 @@ def test_rows_laid_over_other_rules_win_and_the_rest_stays():
 def test_a_family_of_sentences_is_asked_with_its_limits(text: str, status: int, says: bool):
     """Any of its patterns, in any case; a veto and the statuses count."""
     family = phrase(K.QUOTA_EXHAUSTED, "used up", "^all gone", unless="^not", statuses=(0, 429))
-    assert (make_rules(phrases=(family,)).phrase_in(text, status) is family) is says
+    assert family.says(text, status) is says
+
+
+def test_a_rule_of_the_user_may_have_capitals():
+    """Such a rule is found, and its classes of characters and its groups keep their meaning."""
+    own = phrase(K.CONFLICT, r"\bSlot (?P<Name>\S+) TAKEN\b", unless="Never")
+    rules = make_rules(phrases=(own,))
+    found = [
+        rules.phrase_in(text, 0) is own
+        for text in ("slot 7 taken", "SLOT B TAKEN", "slot taken", "Never: slot 7 taken")
+    ]
+    assert found == [True, True, False, False]
+
+
+def test_an_error_after_white_space_is_read_as_the_error_it_is():
+    """Nothing is said in front of it, so it is no error that a gateway passes on."""
+    failure = classify_response(400, {}, b'{"message": " {\\"error\\": {\\"message\\": \\"Insufficient balance\\"}}"}')
+    assert (failure.kind, failure.detail) == ("insufficient_funds", "Insufficient balance")
 
 
 def test_a_row_in_another_alphabet_is_not_asked_about_ascii():

@@ -63,7 +63,7 @@ def modules() -> Iterator[ModuleType]:
 
 TABLES: Mapping[tuple[str, str], Callable[[ModuleType], Iterable[str]]] = {
     ("providers.shared.named", "begins"): lambda module: module.FAMILIES,
-    ("classify.rules", "pattern"): lambda _: (),  # all phrases are collected from the rules themselves
+    ("classify.rules", "lower"): lambda _: (),  # all phrases are collected from the rules themselves
     ("classify.pasted", "pattern"): lambda m: [row[0] for row in (*m._OURS, *m._CAUSES, *m._SAYINGS)],
     ("classify.network", "pattern"): lambda m: [row[0] for row in m._REASONS],  # sentences are compiled there
     ("classify.wording", "pattern"): lambda _: (),  # compiled in tuples, which are walked
